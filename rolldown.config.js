@@ -1,0 +1,12 @@
+import { defineConfig } from 'rolldown'
+
+export default defineConfig({
+  input: { main: 'src/cli/main.ts' },
+  platform: 'node',
+  // Native code, and WebAssembly that is read as a file.
+  external: [/^libsql$/, /^@prisma\/schema-engine-wasm/],
+  // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
+  // jsonc-parser's "main" is a UMD build that cannot be bundled.
+  resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
+  output: { dir: 'dist', format: 'esm', minify: true, cleanDir: true },
+})

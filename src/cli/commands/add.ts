@@ -1,0 +1,111 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import type { IntegrationConfig } from '../../integration.ts'
+import { type Addition, addIntegration } from '../../operations/add.ts'
+import { parseConfig } from '../../operations/config-document.ts'
+import { unknownPlatform } from '../../operations/find.ts'
+import { checkName } from '../../operations/names.ts'
+import type { Platform, SecretField } from '../../platforms/platform.ts'
+import { findPlatform, platforms } from '../../platforms/platforms.ts'
+import { addIdFlags, answers, dryRunOption, examples, expiry, expiryOptions, forceOption, givenIds, warnAll } from '../arguments.ts'
+import type { Context } from '../context.ts'
+import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../secret-input.ts'
+import { integrationView } from '../views.ts'
+
+/** `integrations add` */
+export const addCommand = (ctx: Context) => {
+  const [expiresAt, expiresIn, noExpiry] = expiryOptions()
+  const command = new Command('add')
+    .summary('add an integration')
+    .description('Add an integration. At a terminal, asks for what is missing; secrets are never taken from the command line itself.')
+    .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
+    .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
+    .addOption(new Option('--new-workspace <name>', 'make a workspace of this name for it'))
+    .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform'))
+    .addOption(expiresAt)
+    .addOption(expiresIn)
+    .addOption(noExpiry)
+    .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
+    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
+    .addOption(forceOption())
+    .addOption(dryRunOption())
+  addSecretFlags(command)
+  addIdFlags(command)
+  command.addHelpText(
+    'after',
+    examples(
+      'integrations add',
+      `printf %s "$SECRET" | integrations add --platform slack --workspace Acme --name support \\
+      --webhook-secret-stdin --access-token-env SLACK_TOKEN --no-expiry`,
+    ),
+  )
+  return answers(command, ctx.output, integrationView).action(async (options) => {
+    const secrets = await givenSecrets(ctx, options)
+    const config = await readConfigFlag(ctx, options.config, options)
+    const platform = await choosePlatform(ctx, options.platform)
+    const workspace = await chooseWorkspace(ctx, options)
+    const name = options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', (answer) => void checkName('integration', answer)))
+    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets)) : {}
+    const { integration, warnings } = await addIntegration(await ctx.store(), {
+      platform: platform.id,
+      workspace,
+      name,
+      secrets: { ...secrets, ...asked },
+      expiry: expiry(options),
+      ids: givenIds(options),
+      config,
+      ...(options.createdBy === undefined ? {} : { createdBy: options.createdBy }),
+      setBy: ctx.actor(),
+      force: options.force,
+      dryRun: options.dryRun,
+    })
+    warnAll(ctx, warnings)
+    const ref = `${integration.workspace}/${integration.name}`
+    await ctx.output.change(
+      integrationView,
+      integration,
+      options.dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
+      options.dryRun ? [] : [`integrations show ${integration.id}`, ...lacking(platform, integration).map((label) => `integrations rotate ${integration.id}   # it has no ${label} yet`)],
+    )
+  })
+}
+
+async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
+  const choices = platforms.map(({ id, title }) => ({ value: id, name: title }))
+  const id = given ?? (await prompts.choose('Platform', `--platform <platform>`, choices))
+  const platform = findPlatform(id)
+  if (!platform) throw unknownPlatform(id, platforms.map((known) => known.id))
+  return platform
+}
+
+async function chooseWorkspace(ctx: Context, { workspace, newWorkspace }: { workspace?: string | undefined; newWorkspace?: string | undefined }): Promise<Addition['workspace']> {
+  if (workspace !== undefined) return { ref: workspace }
+  if (newWorkspace !== undefined) return { create: newWorkspace }
+  const store = ctx.prompts.possible() ? await ctx.store() : undefined
+  const choices: { value: string; name: string }[] = []
+  await store?.read((rows) => rows.workspaces.list({}, { sort: 'name', descending: false, limit: 1000 }, async (found) => void choices.push(...found.map(({ id, name }) => ({ value: id, name })))))
+  const create = { value: '', name: 'Create a new one' }
+  const ref = await ctx.prompts.choose('Workspace', '--workspace <workspace>', store?.adopted ? choices : [...choices, create])
+  if (ref !== '') return { ref }
+  return { create: await ctx.prompts.text('Name of the new workspace', '--new-workspace <name>', (answer) => void checkName('workspace', answer)) }
+}
+
+const missingSecrets = (platform: Platform, given: object) =>
+  Object.entries(platform.secrets)
+    .filter(([field]) => !(field in given))
+    .map(([field, { label }]) => ({ field: field as SecretField, question: `${platform.title} ${label} (leave empty to set it later)`, required: false }))
+
+const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>
+  Object.entries(platform.secrets)
+    .filter(([field, { required }]) => required && !integration[field as SecretField].set)
+    .map(([, { label }]) => label)
+
+async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<IntegrationConfig | null> {
+  if (given === undefined) return null
+  if (given === '-') {
+    const { badInput } = await import('../../errors.ts')
+    if (Object.keys(options).some((key) => key.endsWith('Stdin'))) throw badInput('standard input cannot hold both a secret and the config', 'give the config as @file')
+    return parseConfig(await readStdin(ctx.host), 'the config on standard input')
+  }
+  if (given.startsWith('@')) return parseConfig(await readTextFile(given.slice(1), '--config'), 'the file of --config')
+  return parseConfig(given, '--config')
+}

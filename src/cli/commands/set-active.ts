@@ -1,0 +1,31 @@
+import { Command } from '@commander-js/extra-typings'
+import { setActive } from '../../operations/set-active.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../arguments.ts'
+import { differences } from '../changes.ts'
+import type { Context } from '../context.ts'
+import { integrationView } from '../views.ts'
+
+const command = (ctx: Context, name: string, description: string, to: boolean | 'other') =>
+  answers(
+    new Command(name)
+      .summary(description.toLowerCase().replace(/\..*/s, ''))
+      .description(description)
+      .addArgument(refArgument())
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText('after', examples(`integrations ${name} Acme/support`)),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, options) => {
+    const changed = await setActive(await ctx.store(), ref, to, options)
+    await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
+  })
+
+/** `integrations enable` */
+export const enableCommand = (ctx: Context) => command(ctx, 'enable', 'Make an integration active. It stays so when it is already.', true)
+
+/** `integrations disable` */
+export const disableCommand = (ctx: Context) => command(ctx, 'disable', 'Make an integration inactive. It stays so when it is already.', false)
+
+/** `integrations toggle` */
+export const toggleCommand = (ctx: Context) => command(ctx, 'toggle', 'Switch an integration between active and inactive.', 'other')

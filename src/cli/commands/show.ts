@@ -1,0 +1,20 @@
+import { Command } from '@commander-js/extra-typings'
+import { findIntegration } from '../../operations/find.ts'
+import { answers, examples, refArgument } from '../arguments.ts'
+import type { Context } from '../context.ts'
+import { integrationView } from '../views.ts'
+
+/** `integrations show` */
+export const showCommand = (ctx: Context) =>
+  answers(
+    new Command('show')
+      .summary('show one integration')
+      .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')
+      .addArgument(refArgument())
+      .addHelpText('after', examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config')),
+    ctx.output,
+    integrationView,
+  ).action(async (ref) => {
+    const store = await ctx.store()
+    await ctx.output.one(integrationView, await store.read((rows) => findIntegration(rows, ref)))
+  })

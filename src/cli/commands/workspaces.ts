@@ -1,0 +1,97 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { findWorkspace } from '../../operations/find.ts'
+import { addWorkspace, removeWorkspace, renameWorkspace } from '../../operations/workspaces.ts'
+import { workspaceSorts } from '../../store/sorts.ts'
+import { answers, dryRunOption, examples, page, pageOptions } from '../arguments.ts'
+import { confirmOption, confirmRemoval } from '../consent.ts'
+import type { Context } from '../context.ts'
+import { printRows } from '../listing.ts'
+import { workspaceView } from '../views.ts'
+
+const workspaceArgument = '<workspace>'
+const workspaceHelp = 'id or name of the workspace'
+
+/** `integrations workspaces` */
+export const workspacesCommand = (ctx: Context) =>
+  new Command('workspaces')
+    .summary('list, add, rename and remove workspaces')
+    .description('Workspaces, which integrations belong to. In an adopted database the application owns them, and they can only be read here.')
+    .addCommand(addCommand(ctx))
+    .addCommand(listCommand(ctx))
+    .addCommand(showCommand(ctx))
+    .addCommand(renameCommand(ctx))
+    .addCommand(removeCommand(ctx))
+
+const addCommand = (ctx: Context) =>
+  answers(
+    new Command('add').description('Add a workspace.').argument('<name>', 'its name, unique').addOption(dryRunOption()).addHelpText('after', examples('integrations workspaces add Acme')),
+    ctx.output,
+    workspaceView,
+  ).action(async (name, { dryRun }) => {
+    const workspace = await addWorkspace(await ctx.store(), name, { dryRun })
+    await ctx.output.change(workspaceView, workspace, dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`, dryRun ? [] : [`integrations add --workspace ${workspace.id}`])
+  })
+
+const listCommand = (ctx: Context) => {
+  const [sort, limit, cursor, all] = pageOptions(workspaceSorts)
+  const command = new Command('list')
+    .description('List workspaces.')
+    .addOption(new Option('--name <text>', 'with this text in the name, taken literally, ASCII case ignored'))
+    .addOption(sort)
+    .addOption(limit)
+    .addOption(cursor)
+    .addOption(all)
+    .addHelpText('after', examples('integrations workspaces list --sort=-integrations'))
+  return answers(command, ctx.output, workspaceView).action(async (options) => {
+    const filter = options.name === undefined ? {} : { nameContains: options.name }
+    await printRows(ctx, workspaceView, page(options, ctx.output), {
+      list: (rows, wanted, emit) => rows.workspaces.list(filter, wanted, emit),
+      count: (rows) => rows.workspaces.count(filter),
+    })
+  })
+}
+
+const showCommand = (ctx: Context) =>
+  answers(
+    new Command('show').description('Show one workspace.').argument(workspaceArgument, workspaceHelp).addHelpText('after', examples('integrations workspaces show Acme')),
+    ctx.output,
+    workspaceView,
+  ).action(async (ref) => {
+    const store = await ctx.store()
+    await ctx.output.one(workspaceView, await store.read((rows) => findWorkspace(rows, ref)))
+  })
+
+const renameCommand = (ctx: Context) =>
+  answers(
+    new Command('rename')
+      .description('Give a workspace another name.')
+      .argument(workspaceArgument, workspaceHelp)
+      .argument('<name>', 'the new name')
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations workspaces rename Acme "Acme Inc."')),
+    ctx.output,
+    workspaceView,
+  ).action(async (ref, name, { dryRun }) => {
+    const workspace = await renameWorkspace(await ctx.store(), ref, name, { dryRun })
+    await ctx.output.change(workspaceView, workspace, `${dryRun ? 'would rename' : 'renamed'} the workspace to ${name}`)
+  })
+
+const removeCommand = (ctx: Context) =>
+  answers(
+    new Command('remove')
+      .description('Remove a workspace with every integration in it. Nothing of them is kept.')
+      .argument(workspaceArgument, workspaceHelp)
+      .addOption(confirmOption())
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations workspaces remove Acme --confirm Acme')),
+    ctx.output,
+    workspaceView,
+  ).action(async (ref, { confirm, dryRun }) => {
+    const store = await ctx.store()
+    const shown = await store.read((rows) => findWorkspace(rows, ref))
+    const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
+    if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing of them is kept.`)
+    const asked = confirm === undefined && !dryRun
+    const removed = await removeWorkspace(store, shown.id, { dryRun, ...(asked ? { integrations: shown.integrations } : {}) })
+    await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
+  })

@@ -1,0 +1,92 @@
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { badInput, IntegrationsError } from '../errors.ts'
+import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database.ts'
+import type { Store, StoreOptions } from '../store/store.ts'
+import { type Format, type Output, startOutput } from './output.ts'
+import { type Prompts, prompts } from './prompts.ts'
+
+/** What the program is given to run on: a part of `process`. */
+export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd'>
+
+/** The options that every command has. */
+export interface GlobalOptions {
+  database?: string
+  output?: Format
+  fields?: string[]
+  input: boolean
+  wait: number
+}
+
+/** What commands work with. Nothing is opened until it is asked for. */
+export interface Context {
+  readonly host: Host
+  readonly output: Output
+  readonly prompts: Prompts
+  /** Set before a command runs. */
+  options: GlobalOptions
+  database(): Database
+  store(options?: { create: boolean }): Promise<Store>
+  storeOptions(create: boolean): StoreOptions
+  /** Who makes a change, as far as can be told; self-declared. */
+  actor(): string
+  close(): Promise<void>
+}
+
+/** Starts a context on a host. */
+export function startContext(host: Host): Context {
+  let store: Promise<Store> | undefined
+  const context: Context = {
+    host,
+    options: { input: true, wait: 30_000 },
+    output: startOutput(host, () => context.options),
+    prompts: prompts(host, () => context.options.input),
+    database: () => chooseDatabase(host, context.options.database),
+    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text) }),
+    store: ({ create } = { create: false }) => {
+      store ??= import('../store/store.ts').then(({ openStore }) => openStore(context.storeOptions(create)))
+      return store
+    },
+    actor: () => actor(host.env),
+    close: async () => {
+      await (await store?.catch(() => undefined))?.close()
+    },
+  }
+  return context
+}
+
+function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database {
+  if (flag !== undefined && hasPassword(flag))
+    throw badInput('the --database URL holds a password, which other users of this machine can read', 'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)')
+  const text = flag ?? env.DATABASE_URL
+  if (text !== undefined && text !== '') return parseDatabaseUrl(text, cwd())
+  if (flag === '') throw badInput('--database is empty', 'give a URL, or leave the flag out for the default database')
+  return defaultDatabase(dataHome(env))
+}
+
+function dataHome(env: NodeJS.ProcessEnv): string {
+  const { XDG_DATA_HOME, HOME, LOCALAPPDATA } = env
+  // The XDG specification has relative paths ignored.
+  if (XDG_DATA_HOME?.startsWith('/')) return XDG_DATA_HOME
+  if (HOME) return join(HOME, '.local', 'share')
+  if (LOCALAPPDATA) return LOCALAPPDATA
+  throw new IntegrationsError('DATABASE_MISSING', 'there is no home directory to keep a database in', 'set HOME, or name a database with --database')
+}
+
+function actor(env: NodeJS.ProcessEnv): string {
+  const ci =
+    (env.GITHUB_ACTIONS && `github:${env.GITHUB_ACTOR ?? ''}:${env.GITHUB_RUN_ID ?? ''}`) ||
+    (env.GITLAB_CI && `gitlab:${env.GITLAB_USER_LOGIN ?? ''}:${env.CI_JOB_ID ?? ''}`) ||
+    (env.BUILDKITE && `buildkite:${env.BUILDKITE_BUILD_CREATOR ?? ''}:${env.BUILDKITE_JOB_ID ?? ''}`) ||
+    (env.CIRCLECI && `circleci:${env.CIRCLE_USERNAME ?? ''}:${env.CIRCLE_BUILD_NUM ?? ''}`)
+  return ci || `os:${userName()}@${hostname()}`
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container may run as a user id that has no name.
+    return String(process.getuid?.() ?? '')
+  }
+}

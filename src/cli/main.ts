@@ -1,0 +1,44 @@
+import { CommanderError } from 'commander'
+import { errorCodes, IntegrationsError } from '../errors.ts'
+import { type Context, type Host, startContext } from './context.ts'
+import { program } from './program.ts'
+
+/**
+ * Runs the program on a host's arguments, streams and environment.
+ *
+ * @returns the exit code; the caller leaves it to the event loop to end, so that output is not cut short
+ */
+export async function main(host: Host): Promise<number> {
+  const ctx = startContext(host)
+  try {
+    await program(ctx).parseAsync(host.argv)
+    return 0
+  } catch (error) {
+    return report(ctx, error)
+  } finally {
+    await ctx.close()
+  }
+}
+
+function report(ctx: Context, error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  const known = error instanceof IntegrationsError ? error : bug(error)
+  const { exit, retryable } = errorCodes[known.code]
+  // Who closed the pipe has read enough.
+  if (known.code === 'OUTPUT_FAILED' && (known.cause as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
+  ctx.output.error(known, exit, retryable)
+  if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${(error as Error).stack}\n`)
+  return exit
+}
+
+const bug = (error: unknown) =>
+  new IntegrationsError('BUG', `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`, 'run it again with DEBUG=integrations, and report what it prints')
+
+/** Where an error came from, without its message: that may hold a value. */
+function frames(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  return stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .join('\n')
+}

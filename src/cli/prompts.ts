@@ -1,0 +1,57 @@
+import { IntegrationsError } from '../errors.ts'
+import type { Host } from './context.ts'
+import { printable } from './text.ts'
+
+/** One of several answers. */
+export interface Choice {
+  readonly value: string
+  readonly name: string
+}
+
+/** Questions to a person, drawn on stderr. Every one has a flag that answers it. */
+export interface Prompts {
+  /** Whether anybody can be asked. */
+  readonly possible: () => boolean
+  /** Asks for a line. `flag` is named where nobody can be asked. @throws INPUT_REQUIRED, CANCELLED */
+  text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
+  /** Asks for a secret, which is not shown, not even its length. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
+  secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
+  choose(question: string, flag: string, choices: readonly Choice[]): Promise<string>
+  confirm(question: string, flag: string): Promise<boolean>
+}
+
+/** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
+export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): Prompts {
+  const possible = () => Boolean(stdin.isTTY && stderr.isTTY && allowed() && !env.CI)
+  const context = { input: stdin, output: stderr }
+
+  async function ask<T>(flag: string, question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>): Promise<T> {
+    if (!possible()) throw new IntegrationsError('INPUT_REQUIRED', `${flag.split(' ')[0]} is missing, and nobody can be asked`, `pass ${flag}`)
+    try {
+      return await question(await import('@inquirer/prompts'))
+    } catch (error) {
+      if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name)) throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
+      throw error
+    }
+  }
+
+  // What a check throws is shown, and the question asked again.
+  const validate = (check: (answer: string) => void) => (answer: string) => {
+    try {
+      check(answer)
+      return true
+    } catch (error) {
+      if (error instanceof IntegrationsError) return `${error.message}: ${error.hint}`
+      throw error
+    }
+  }
+
+  return {
+    possible,
+    text: (message, flag, check = () => {}) => ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
+    secret: (message, flag, check) => ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
+    choose: (message, flag, choices) =>
+      ask(flag, ({ select }) => select({ message: printable(message), choices: choices.map(({ value, name }) => ({ value, name: printable(name) })) }, context)),
+    confirm: (message, flag) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: false }, context)),
+  }
+}

@@ -1,0 +1,54 @@
+import Table from 'cli-table3'
+import stringWidth from 'string-width'
+import type { Paint, Tone } from './output.ts'
+
+type Cell = readonly [text: string, tone: Tone]
+
+const borders = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'] as const
+const gap = 2
+const narrowest = 6
+
+const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
+  new Table({
+    ...options,
+    chars: Object.fromEntries(borders.map((border) => [border, ''])),
+    // cli-table3 would paint heads and borders, into a pipe too.
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap },
+  })
+
+/**
+ * Draws rows below a head, in columns that fit `width`; where they cannot, one line a field.
+ *
+ * @param width the terminal's columns; undefined: as wide as it takes
+ */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[], paint: Paint, width: number | undefined): string {
+  const wanted = heads.map((head, i) => Math.max(...[head, ...rows.map((row) => row[i]?.[0] ?? '')].map((text) => stringWidth(text))) + gap)
+  const widths = width === undefined ? wanted : fit(wanted, width)
+  if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')
+  const drawn = plainTable({ head: heads.map((head) => paint(head, 'head')), colWidths: widths })
+  for (const row of rows) drawn.push(row.map(([text, tone]) => paint(text, tone)))
+  return `${trimmed(drawn.toString())}\n`
+}
+
+/** Draws one thing, a line a field. */
+export function record(heads: readonly string[], row: readonly Cell[], paint: Paint): string {
+  const drawn = plainTable({})
+  for (const [i, head] of heads.entries()) {
+    const [text, tone] = row[i] ?? ['', 'plain']
+    drawn.push([paint(head, 'head'), paint(text, tone)])
+  }
+  return `${trimmed(drawn.toString())}\n`
+}
+
+/** Takes from the widest columns until the sum fits; undefined when a column would get too narrow to say anything. */
+function fit(wanted: readonly number[], width: number): number[] | undefined {
+  const widths = [...wanted]
+  for (let over = widths.reduce((sum, one) => sum + one, 0) - width; over > 0; over--) {
+    const widest = widths.indexOf(Math.max(...widths))
+    widths[widest] = (widths[widest] ?? 0) - 1
+    if ((widths[widest] ?? 0) < narrowest + gap) return undefined
+  }
+  return widths
+}
+
+const trimmed = (text: string) => text.replace(/ +$/gm, '')

@@ -1,0 +1,12 @@
+/** Characters that a terminal acts on or hides, the ones that names may not contain. */
+const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu
+
+const short: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** A text in which nothing can act on a terminal: what could is shown as an escape, as in `\u{1b}`. */
+export const printable = (text: string): string =>
+  text.replace(unprintable, (character) => short[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+
+/** JSON text that means the same and is safe on a terminal. */
+export const printableJson = (json: string): string =>
+  json.replace(unprintable, (characters) => (characters === '\n' ? characters : [...Array(characters.length).keys()].map((i) => `\\u${characters.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')))

@@ -1,0 +1,79 @@
+import type { Instant, Integration, Json, SecretFacts, User, Workspace } from '../integration.ts'
+import type { SecretField } from '../platforms/platform.ts'
+import type { Column, Tone, View } from './output.ts'
+import { relative } from './time.ts'
+
+type Cell = readonly [text: string, tone: Tone]
+
+const soon = 24 * 3_600_000
+
+/** What "last used" and the like show: how long ago. */
+const ago = (instant: Instant | null, now: number, none: string): Cell => (instant === null ? [none, 'dim'] : [relative(instant, now), 'plain'])
+
+function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, now: number): Cell {
+  if (set === null) return ['unknown', 'warn']
+  if (!set) return ['not set', 'dim']
+  const parts = [
+    setAt === null ? 'set' : `set ${relative(setAt, now)}`,
+    fingerprint === null ? '' : `fingerprint ${fingerprint}`,
+    previousValidUntil === null ? '' : `the one before is valid until ${relative(previousValidUntil, now)}`,
+  ]
+  return [parts.filter(Boolean).join(', '), 'good']
+}
+
+function expiryCell({ tokenExpiresAt, tokenExpiry }: Integration, now: number): Cell {
+  if (tokenExpiresAt === null) return tokenExpiry === null ? ['no token', 'dim'] : [tokenExpiry, tokenExpiry === 'unknown' ? 'warn' : 'plain']
+  const left = Date.parse(tokenExpiresAt) - now
+  if (left <= 0) return [`expired ${relative(tokenExpiresAt, now)}`, 'bad']
+  return [relative(tokenExpiresAt, now), left < soon ? 'warn' : 'plain']
+}
+
+const secret = (field: SecretField): Column<Integration> => ({
+  field,
+  value: (row) => ({ ...row[field] }),
+  cell: (row, now) => secretCell(row[field], now),
+})
+
+const value = <Row>(field: keyof Row & string): Column<Row> => ({ field, value: (row) => row[field] as Json })
+
+/** How integrations are shown. */
+export const integrationView: View<Integration> = {
+  columns: [
+    value('id'),
+    value('name'),
+    value('platform'),
+    value('workspace'),
+    value('workspaceId'),
+    { field: 'isActive', value: (row) => row.isActive, cell: (row) => (row.isActive ? ['active', 'good'] : ['inactive', 'dim']) },
+    secret('webhookSecret'),
+    secret('accessToken'),
+    secret('refreshToken'),
+    { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: expiryCell },
+    value('tokenExpiry'),
+    value('slackTeamId'),
+    value('slackTeamName'),
+    value('slackBotUserId'),
+    value('pylonAccountId'),
+    value('config'),
+    { field: 'lastUsedAt', value: (row) => row.lastUsedAt, cell: (row, now) => ago(row.lastUsedAt, now, 'never') },
+    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') },
+    value('createdBy'),
+    value('version'),
+  ],
+  short: ['name', 'workspace', 'platform', 'isActive', 'lastUsedAt', 'tokenExpiresAt', 'id'],
+  id: (row) => row.id,
+}
+
+/** How workspaces are shown. */
+export const workspaceView: View<Workspace> = {
+  columns: [value('id'), value('name'), value('integrations'), { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') }],
+  short: ['name', 'integrations', 'createdAt', 'id'],
+  id: (row) => row.id,
+}
+
+/** How users are shown. */
+export const userView: View<User> = {
+  columns: [value('id'), value('email'), value('name'), { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') }],
+  short: ['email', 'name', 'createdAt', 'id'],
+  id: (row) => row.id,
+}

@@ -1,0 +1,88 @@
+import type { SecretField } from './platforms/platform.ts'
+
+/** An instant as RFC 3339 text in UTC with milliseconds, as in `2026-11-22T17:02:18.000Z`. */
+export type Instant = string
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** Channel and event filters; what is in it is described per platform by a JSON Schema. Unknown keys are kept. */
+export type IntegrationConfig = { [key: string]: Json }
+
+/** What may be shown of a secret. */
+export interface SecretFacts {
+  /** null: unknown, because the application writes the column too and nothing has read it yet. */
+  readonly set: boolean | null
+  /** Keyed fingerprint as 8 bytes of hex, by which two values can be compared unseen. */
+  readonly fingerprint: string | null
+  readonly setAt: Instant | null
+  /** Until when the previous value is still accepted; null when none is. */
+  readonly previousValidUntil: Instant | null
+}
+
+/**
+ * What is known of when the access token ends: `at` its `tokenExpiresAt`, `never` (declared so), or `unknown`.
+ * null: there is no access token.
+ */
+export type TokenExpiry = 'at' | 'never' | 'unknown' | null
+
+/** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
+export interface Integration {
+  readonly id: string
+  readonly workspaceId: string
+  /** The workspace's name. */
+  readonly workspace: string
+  readonly platform: string
+  readonly name: string
+  readonly webhookSecret: SecretFacts
+  readonly accessToken: SecretFacts
+  readonly refreshToken: SecretFacts
+  readonly tokenExpiresAt: Instant | null
+  readonly tokenExpiry: TokenExpiry
+  readonly slackTeamId: string | null
+  readonly slackTeamName: string | null
+  readonly slackBotUserId: string | null
+  readonly pylonAccountId: string | null
+  readonly isActive: boolean
+  /** An object or null, unless the application wrote something else. */
+  readonly config: Json
+  readonly lastUsedAt: Instant | null
+  readonly createdAt: Instant
+  readonly createdBy: string | null
+  /** Raised by every change; 0 for a row that only the application has written. */
+  readonly version: number
+}
+
+/** The fields of an integration that are given when it is made. */
+export interface NewIntegration {
+  readonly workspaceId: string
+  readonly platform: string
+  readonly name: string
+  readonly tokenExpiresAt: Instant | null
+  readonly slackTeamId?: string
+  readonly slackTeamName?: string
+  readonly slackBotUserId?: string
+  readonly pylonAccountId?: string
+  readonly isActive: boolean
+  readonly config: IntegrationConfig | null
+  readonly createdBy: string | null
+}
+
+/** The secret facts that an integration shows, by field. */
+export type SecretFactsByField = { readonly [F in SecretField]: SecretFacts }
+
+/** A workspace of the application. */
+export interface Workspace {
+  readonly id: string
+  readonly name: string
+  readonly integrations: number
+  readonly createdAt: Instant
+}
+
+/** A user of the application. */
+export interface User {
+  readonly id: string
+  readonly email: string
+  readonly name: string | null
+  readonly createdAt: Instant
+}

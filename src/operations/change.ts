@@ -1,0 +1,52 @@
+import { IntegrationsError } from '../errors.ts'
+import type { Integration } from '../integration.ts'
+import type { Rows, Store } from '../store/store.ts'
+import { findIntegration } from './find.ts'
+
+/** How a change is to be made. */
+export interface ChangeOptions {
+  /** Only if this is still the version. */
+  readonly ifVersion?: number
+  /** Do everything but the change itself. */
+  readonly dryRun?: boolean
+}
+
+/** What a change did: the integration before and after it; the same when there was nothing to do. */
+export interface Changed {
+  readonly before: Integration
+  readonly after: Integration
+}
+
+/**
+ * Changes one integration: reads it inside the transaction, lets `work` change it, and raises its version if it did.
+ *
+ * @param work returns whether it changed anything
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when the version is another, and whatever `work` throws
+ */
+export function changeIntegration(
+  store: Store,
+  ref: string,
+  { ifVersion, dryRun }: ChangeOptions,
+  work: (rows: Rows, integration: Integration, now: Date) => Promise<boolean>,
+): Promise<Changed> {
+  return store.mutate(
+    async (rows) => {
+      const now = new Date()
+      const before = await findIntegration(rows, ref)
+      if (ifVersion !== undefined && before.version !== ifVersion) throw movedOn(before, ifVersion)
+      if (!(await work(rows, before, now))) return { before, after: before }
+      if (!(await rows.integrations.raiseVersion(before.id, before.version, now))) throw movedOn(before, before.version)
+      const [after] = await rows.integrations.match({ id: before.id }, 1)
+      return { before, after: after ?? before }
+    },
+    { dryRun: dryRun ?? false },
+  )
+}
+
+/** The integration changed since it was read: somebody has to look again. */
+export const movedOn = (integration: Integration, expected: number): IntegrationsError =>
+  new IntegrationsError(
+    'CONFLICT',
+    `${integration.workspace}/${integration.name} is at version ${integration.version}, not ${expected}`,
+    `look at what changed with integrations show ${integration.id}, and try again`,
+  )

@@ -1,0 +1,94 @@
+import { distance } from 'fastest-levenshtein'
+import { badInput, IntegrationsError } from '../errors.ts'
+import type { Integration, User, Workspace } from '../integration.ts'
+import type { Rows } from '../store/store.ts'
+
+const shortestIdPrefix = 6
+const candidatesShown = 10
+const namesCompared = 1000
+
+/**
+ * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
+ * id prefix of at least 6 characters.
+ *
+ * @throws NOT_FOUND with what was nearly named, AMBIGUOUS with the candidates
+ */
+export async function findIntegration(rows: Rows, ref: string): Promise<Integration> {
+  // PostgreSQL takes neither, so nothing stored can be meant.
+  if (!ref.isWellFormed() || ref.includes('\0')) throw notFound('integration', ref, [])
+  const { match } = rows.integrations
+  const limit = candidatesShown + 1
+  const tries = [
+    () => match({ id: ref }, 1),
+    async () => (await Promise.all(splits(ref).map(([workspace, name]) => match({ workspace, name }, limit)))).flat(),
+    () => match({ name: ref }, limit),
+    async () => ([...ref].length >= shortestIdPrefix ? match({ idPrefix: ref }, limit) : []),
+  ]
+  for (const attempt of tries) {
+    const [found, ...others] = await attempt()
+    if (found && others.length === 0) return found
+    if (found) throw ambiguous('integration', ref, [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`))
+  }
+  throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
+}
+
+/** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
+export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace> {
+  const valid = ref.isWellFormed() && !ref.includes('\0')
+  const [byId] = valid ? await rows.workspaces.match({ id: ref }, 1) : []
+  if (byId) return byId
+  const [found, ...others] = valid ? await rows.workspaces.match({ name: ref }, candidatesShown + 1) : []
+  if (found === undefined)
+    throw new IntegrationsError('NOT_FOUND', `there is no workspace ${quoted(ref)}`, 'integrations workspaces list')
+  if (others.length > 0) throw ambiguous('workspace', ref, [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`))
+  return found
+}
+
+/** The user with this id or e-mail address. @throws NOT_FOUND */
+export async function findUser(rows: Rows, ref: string): Promise<User> {
+  const [user] = ref.isWellFormed() && !ref.includes('\0') ? await rows.users.match(ref) : []
+  if (user === undefined) throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
+  return user
+}
+
+/** Every way to read a text as workspace and name: names from an application may contain slashes. */
+function splits(ref: string): [workspace: string, name: string][] {
+  const parts = ref.split('/')
+  return parts.slice(1).map((_, i) => [parts.slice(0, i + 1).join('/'), parts.slice(i + 1).join('/')])
+}
+
+function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {
+  const wanted = ref.toLowerCase()
+  const close = (text: string) => {
+    const candidate = text.toLowerCase()
+    return candidate.includes(wanted) ? 0 : distance(candidate, wanted)
+  }
+  return names
+    .map(({ id, name, workspace }) => ({
+      ref: `${workspace}/${name}`,
+      far: Math.min(close(name), close(`${workspace}/${name}`), id.startsWith(ref) ? 0 : Number.POSITIVE_INFINITY),
+    }))
+    .filter(({ far }) => far <= Math.max(1, wanted.length / 3))
+    .sort((a, b) => a.far - b.far)
+    .slice(0, 3)
+    .map((one) => one.ref)
+}
+
+const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+
+const notFound = (what: string, ref: string, candidates: readonly string[]) =>
+  new IntegrationsError(
+    'NOT_FOUND',
+    `there is no ${what} ${quoted(ref)}`,
+    candidates.length > 0 ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list` : 'integrations list',
+  )
+
+function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
+  const shown = candidates.slice(0, candidatesShown)
+  const more = candidates.length > shown.length ? ' and more' : ''
+  return new IntegrationsError('AMBIGUOUS', `more than one ${what} is named ${quoted(ref)}`, `give the id of one of them: ${shown.join(', ')}${more}`)
+}
+
+/** A platform that this program does not know. */
+export const unknownPlatform = (id: string, known: readonly string[]): IntegrationsError =>
+  badInput(`there is no platform ${quoted(id)}`, `the platforms are ${known.join(' and ')}`)

@@ -1,0 +1,21 @@
+import type { Integration } from '../integration.ts'
+import type { Store } from '../store/store.ts'
+import { type ChangeOptions, movedOn } from './change.ts'
+import { findIntegration } from './find.ts'
+
+/**
+ * Removes an integration, its secrets and all that this tool keeps about it.
+ *
+ * @returns the integration as it was
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT
+ */
+export const removeIntegration = (store: Store, ref: string, { ifVersion, dryRun = false }: ChangeOptions): Promise<Integration> =>
+  store.mutate(
+    async (rows) => {
+      const integration = await findIntegration(rows, ref)
+      if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
+      await rows.integrations.remove(integration.id)
+      return integration
+    },
+    { dryRun },
+  )

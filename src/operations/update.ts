@@ -1,0 +1,41 @@
+import { IntegrationsError } from '../errors.ts'
+import type { PlatformColumn } from '../platforms/platform.ts'
+import { findPlatform } from '../platforms/platforms.ts'
+import type { IntegrationChange } from '../store/integrations.ts'
+import type { Store } from '../store/store.ts'
+import { type ChangeOptions, type Changed, changeIntegration } from './change.ts'
+import { findUser } from './find.ts'
+import { checkId } from './ids.ts'
+import { checkName } from './names.ts'
+
+/** New values for what is not secret; null clears. */
+export interface Update extends ChangeOptions {
+  readonly name?: string
+  /** A user's id or e-mail address. */
+  readonly createdBy?: string | null
+  readonly ids: { readonly [C in PlatformColumn]?: string | null }
+  readonly force: boolean
+}
+
+/** Changes an integration's name, platform ids or creator. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
+export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
+  if (update.name !== undefined) checkName('integration', update.name)
+  return changeIntegration(store, ref, update, async (rows, integration) => {
+    const platform = findPlatform(integration.platform)
+    for (const [column, id] of Object.entries(update.ids)) {
+      if (platform && id !== null) checkId(platform, column as PlatformColumn, id, update.force)
+    }
+    if (update.name !== undefined && (await rows.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id)))
+      throw new IntegrationsError('ALREADY_EXISTS', `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`, 'choose another --name')
+    const createdBy = typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
+    const wanted: IntegrationChange = {
+      ...(update.name === undefined ? {} : { name: update.name }),
+      ...(createdBy === undefined ? {} : { createdBy }),
+      ...update.ids,
+    }
+    const different = Object.entries(wanted).filter(([field, value]) => integration[field as keyof typeof integration] !== value)
+    if (different.length === 0) return false
+    await rows.integrations.update(integration.id, Object.fromEntries(different))
+    return true
+  })
+}

@@ -1,0 +1,12 @@
+import type { Platform } from './platform.ts'
+import { pylon } from './pylon.ts'
+import { slack } from './slack.ts'
+
+/** Every platform, in the order that help and prompts show. */
+export const platforms = [slack, pylon] as const satisfies readonly Platform[]
+
+/** The id of a known platform. */
+export type IntegrationPlatform = (typeof platforms)[number]['id']
+
+/** The platform with this id; undefined for one that only the application knows. */
+export const findPlatform = (id: string): Platform | undefined => platforms.find((platform) => platform.id === id)

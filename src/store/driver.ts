@@ -1,0 +1,60 @@
+import type { Sql } from '@prisma/client/runtime/client'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { Provider } from './database.ts'
+import type { Prisma, PrismaClient } from './generated/sqlite/client.ts'
+
+/**
+ * A Prisma client. Both providers' clients are generated from the same models and differ in none of the calls made
+ * here; SQLite's stands for both.
+ */
+export type Client = PrismaClient
+
+/** What can run a statement: a client, or the transaction it opened. */
+export type Statements = Prisma.TransactionClient
+
+/** A query that lists rows, in the parts that a page of it needs. */
+export interface Listing {
+  readonly columns: Sql
+  /** Tables and joins. */
+  readonly from: Sql
+  readonly where: Sql
+  readonly order: Sql
+  /** The listed table's primary key. */
+  readonly id: Sql
+}
+
+/** Where the two databases' SQL differs. */
+export interface Dialect {
+  /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
+  instant(column: Sql): Sql
+  /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */
+  time(column: Sql): Sql
+  /** An instant given as RFC 3339 text, comparable with `time`. */
+  timeOf(instant: string): Sql
+  /** A text column as a value that orders by its bytes. */
+  bytes(column: Sql): Sql
+  /** A JSON column as its text. */
+  text(column: Sql): Sql
+  /** Whether a text is one of the members. */
+  among(column: Sql, members: readonly string[]): Sql
+  /** Whether a text contains another, taken literally, ASCII case ignored. */
+  contains(column: Sql, text: string): Sql
+  /**
+   * Reads every row of a listing from one snapshot, `size` rows at a time, inside the transaction `tx`.
+   * What it makes there ends with the transaction or the connection.
+   */
+  pages<Row>(tx: Statements, listing: Listing, size: number): AsyncGenerator<Row[]>
+}
+
+/** One kind of database: how to connect to it, and how to speak to it. */
+export interface Driver {
+  readonly provider: Provider
+  readonly dialect: Dialect
+  /** A new Prisma client; it connects at its first statement. */
+  connect(): Promise<Client>
+  /**
+   * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
+   * when it returns, rolls back when it throws.
+   */
+  exclusively<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
+}

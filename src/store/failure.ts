@@ -1,0 +1,96 @@
+import { IntegrationsError } from '../errors.ts'
+import { type Database, displayUrl } from './database.ts'
+
+/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
+interface DriverFacts {
+  readonly codes: readonly string[]
+  readonly message: string
+}
+
+/** SQLSTATE, SQLite and Node codes that a later try may not meet. */
+const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
+
+/**
+ * Whether an error says that somebody else holds a lock, so that the same statement may succeed in a moment.
+ * SQLite says it in three shapes: P1008 from a model call, P2010 around SQLITE_BUSY from a raw statement, and a bare
+ * driver error at COMMIT.
+ */
+export function isBusy(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  // P2028 is also what a transaction that could not begin in time says; nothing of it was done then.
+  return codes.some((code) => busyCodes.test(code)) || (codes.includes('P2028') && /unable to start/i.test(message))
+}
+
+/** Whether the connection went away, so that nobody can say whether a COMMIT that was under way took place. */
+export function isConnectionLost(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  return (
+    codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3}|P2028)$/.test(code)) ||
+    /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(message)
+  )
+}
+
+/** Whether a unique constraint was violated. */
+export const isDuplicate = (error: unknown): boolean =>
+  facts(error).codes.some((code) => /^(P2002|UniqueConstraintViolation|23505)$/.test(code))
+
+/** Whether a table is missing. */
+export const isMissingTable = (error: unknown): boolean => {
+  const { codes, message } = facts(error)
+  return codes.some((code) => /^(TableDoesNotExist|42P01|P2021)$/.test(code)) || /no such table/.test(message)
+}
+
+/**
+ * Turns what a driver or Prisma threw into an error of ours; anything not recognised comes back as it was, as a bug.
+ * No text of theirs is kept: Prisma's messages can hold the values of a statement.
+ */
+export function databaseError(error: unknown, database: Database): unknown {
+  if (error instanceof IntegrationsError) return error
+  const { codes, message } = facts(error)
+  const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
+  const where = displayUrl(database)
+  const fail = (...[code, text, hint]: ConstructorParameters<typeof IntegrationsError>) =>
+    new IntegrationsError(code, text, hint, { cause: error })
+
+  if (has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/))
+    return fail('NOT_PERMITTED', `${where} refused the user or the password`, 'put the right user and password into DATABASE_URL')
+  if (has(/^(42501)$/) || /permission denied/.test(message))
+    return fail('NOT_PERMITTED', 'the database role may not do this', 'connect as a role with the rights, or ask the owner of the database')
+  if (has(/^(3D000|DatabaseDoesNotExist|P1003)$/))
+    return fail('DATABASE_MISSING', `${where} does not exist`, 'create it, or correct DATABASE_URL or --database')
+  if (has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message))
+    return fail('DATABASE_INVALID', `${where} is not a usable SQLite database`, 'name another file with --database, or restore this one from a backup')
+  if (has(/^(SQLITE_READONLY.*|25006|P2039)$/) || /readonly database|read-only transaction/.test(message))
+    return fail('DATABASE_READ_ONLY', `${where} can only be read`, 'connect to the primary, or give yourself write permission on the file and its folder')
+  if (isBusy(error))
+    return fail('DATABASE_BUSY', 'the database was busy until the time was up', 'try again, or wait longer with --wait 2m')
+  if (has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/))
+    return fail('DATABASE_FAILED', `${where} could not be written`, 'make room on the disk and try again')
+  if (has(/^SQLITE_CANTOPEN.*$/))
+    return fail('DATABASE_UNREACHABLE', `${where} cannot be opened`, 'see that the file and its folder can be read and written')
+  if (has(/^(TlsConnectionError|P1011)$/))
+    return fail('DATABASE_UNREACHABLE', `no trusted TLS connection to ${where}`, 'name the authority with sslrootcert=FILE, or see README, "TLS"')
+  if (
+    isConnectionLost(error) ||
+    has(/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/) ||
+    /timeout exceeded when trying to connect/.test(message)
+  )
+    return fail('DATABASE_UNREACHABLE', `${where} cannot be reached`, 'see that the server runs and that DATABASE_URL or --database names it')
+  if (isMissingTable(error))
+    return fail('DATABASE_INVALID', `${where} lacks a table that this program needs`, 'integrations db status')
+  return error
+}
+
+function facts(error: unknown, depth = 0): DriverFacts {
+  if (typeof error !== 'object' || error === null || depth > 5) return { codes: [], message: '' }
+  const own = error as Record<string, unknown>
+  const codes = [own.code, own.originalCode, own.extendedCode, own.kind, own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined]
+    .filter((code) => typeof code === 'string')
+  const messages = [own.message, own.originalMessage].filter((text) => typeof text === 'string')
+  for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
+    const deeper = facts(inner, depth + 1)
+    codes.push(...deeper.codes)
+    messages.push(deeper.message)
+  }
+  return { codes, message: messages.join('\n') }
+}

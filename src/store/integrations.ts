@@ -1,0 +1,281 @@
+import { join, type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import type { Instant, Integration, IntegrationConfig, Json, NewIntegration, SecretFacts, TokenExpiry } from '../integration.ts'
+import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
+import type { Dialect, Statements } from './driver.ts'
+import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import { type CurrentSecret, secretColumns, secretRows } from './secrets.ts'
+import type { integrationSorts } from './sorts.ts'
+
+/** Which integrations to list. Conditions combine: a row has to meet all that are given. */
+export interface IntegrationFilter {
+  readonly ids?: readonly string[]
+  readonly workspaceId?: string
+  readonly platform?: string
+  readonly active?: boolean
+  /** A literal part of the name, ASCII case ignored. */
+  readonly nameContains?: string
+  readonly createdBy?: string
+  /** The token ends before this instant, or nobody knows when. */
+  readonly expiringBefore?: Instant
+  /** The token ended before this instant. */
+  readonly expiredBefore?: Instant
+  readonly noExpiry?: boolean
+  /** There is a token, or may be, and nobody knows when it ends. */
+  readonly unknownExpiry?: boolean
+  /** Not used since this instant, never used included. */
+  readonly unusedSince?: Instant
+  readonly neverUsed?: boolean
+  /** Per platform, the secrets without which an integration is incomplete; it lacks one, as far as is known. */
+  readonly missingOneOf?: { readonly [platform: string]: readonly SecretField[] }
+}
+
+/** An exact way to name integrations. */
+export type IntegrationMatch =
+  | { readonly id: string }
+  | { readonly name: string; readonly workspace?: string }
+  | { readonly idPrefix: string }
+
+/** What can be changed of an integration besides its secrets; a null clears. */
+export type IntegrationChange = {
+  readonly name?: string
+  readonly isActive?: boolean
+  readonly createdBy?: string | null
+  readonly config?: IntegrationConfig | null
+  readonly tokenExpiresAt?: Instant | null
+} & { readonly [C in PlatformColumn]?: string | null }
+
+interface Row {
+  id: string
+  workspaceId: string
+  workspace: string
+  platform: string
+  name: string
+  tokenExpiresAt: Instant | null
+  slackTeamId: string | null
+  slackTeamName: string | null
+  slackBotUserId: string | null
+  pylonAccountId: string | null
+  isActive: boolean | number | bigint
+  config: string | null
+  lastUsedAt: Instant | null
+  createdAt: Instant
+  createdBy: string | null
+  version: bigint | number
+}
+
+/**
+ * Active is "not false": the application's column may be null. Written here and nowhere else.
+ */
+const active = sql`i.is_active IS NOT FALSE`
+
+/** The queries about integrations, on a client or a transaction. `adopted`: the application writes secrets too. */
+export function integrationRows(tx: Statements, dialect: Dialect, adopted: boolean) {
+  const source = integrationSource(dialect)
+  const secrets = secretRows(tx, dialect)
+
+  async function complete(rows: readonly Row[]): Promise<Integration[]> {
+    const current = await secrets.current(rows.map((row) => row.id))
+    return rows.map((row) => toIntegration(row, current.get(row.id), adopted))
+  }
+
+  async function select(where: Sql, limit: number): Promise<Integration[]> {
+    const rows = await tx.$queryRaw<Row[]>`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
+      ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)}, ${dialect.bytes(sql`i.id`)} LIMIT ${limit}`
+    return complete(rows)
+  }
+
+  return {
+    /** Hands on the integrations of a page, in order. */
+    list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
+      readPage<Row>(tx, dialect, source, condition(filter, dialect, adopted), page, async (rows) => onRows(await complete(rows))),
+
+    /** How many integrations a filter leaves. */
+    count: (filter: IntegrationFilter): Promise<number> => countRows(tx, source, condition(filter, dialect, adopted)),
+
+    /** The integrations that a name or id stands for, at most `limit`. */
+    match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
+
+    /** Names and ids for suggestions and completion, in order. */
+    names: (limit: number): Promise<{ id: string; name: string; workspace: string }[]> =>
+      tx.$queryRaw`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`,
+
+    /** Whether a workspace has an integration of this platform and name, other than `except`. */
+    async exists(workspaceId: string, platform: string, name: string, except = ''): Promise<boolean> {
+      const rows = await tx.$queryRaw<unknown[]>`SELECT 1 FROM integrations
+        WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`
+      return rows.length > 0
+    },
+
+    /** Inserts an integration without its secrets. */
+    async insert(id: string, { config, tokenExpiresAt, ...columns }: NewIntegration, now: Date): Promise<void> {
+      await tx.integration.create({
+        data: {
+          id,
+          ...columns,
+          tokenExpiresAt: date(tokenExpiresAt),
+          createdAt: now,
+          ...(config === null ? {} : { config }),
+        },
+        select: { id: true },
+      })
+    },
+
+    /** Changes columns other than secrets. */
+    async update(id: string, { config, tokenExpiresAt, ...columns }: IntegrationChange): Promise<void> {
+      if (config === null) await tx.$executeRaw`UPDATE integrations SET config = NULL WHERE id = ${id}`
+      const data = {
+        ...columns,
+        ...(config ? { config } : {}),
+        ...(tokenExpiresAt === undefined ? {} : { tokenExpiresAt: date(tokenExpiresAt) }),
+      }
+      if (Object.keys(data).length > 0) await tx.integration.updateMany({ where: { id }, data })
+    },
+
+    /**
+     * Raises the version, provided that it still is what was read.
+     *
+     * @returns whether it was
+     */
+    async raiseVersion(id: string, from: number, now: Date): Promise<boolean> {
+      const changed = await tx.$executeRaw`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
+        ON CONFLICT (integration_id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at
+        WHERE integration_versions.version = ${from}`
+      return changed === 1
+    },
+
+    /** Deletes an integration, and with it all that this tool keeps about it. */
+    async remove(id: string): Promise<void> {
+      await tx.integration.deleteMany({ where: { id } })
+    },
+
+    /** The stored text of the config: what JavaScript makes of it may have lost digits. */
+    async configText(id: string): Promise<string | null> {
+      const [row] = await tx.$queryRaw<{ config: string | null }[]>`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`
+      return row?.config ?? null
+    },
+  }
+}
+
+const date = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))
+
+function integrationSource({ instant, time, bytes, text }: Dialect): Source {
+  return {
+    columns: sql`i.id, i.workspace_id AS "workspaceId", w.name AS workspace, i.platform, i.name,
+      ${instant(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
+      i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${text(sql`i.config`)} AS config,
+      ${instant(sql`i.last_used_at`)} AS "lastUsedAt", ${instant(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
+      COALESCE(v.version, 0) AS version`,
+    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id`,
+    id: sql`i.id`,
+    keys: {
+      name: bytes(sql`i.name`),
+      workspace: bytes(sql`w.name`),
+      platform: bytes(sql`i.platform`),
+      isActive: active,
+      createdAt: time(sql`i.created_at`),
+      lastUsedAt: time(sql`i.last_used_at`),
+      tokenExpiresAt: time(sql`i.token_expires_at`),
+      version: sql`COALESCE(v.version, 0)`,
+      id: bytes(sql`i.id`),
+    } satisfies Record<(typeof integrationSorts)[number], Sql>,
+  }
+}
+
+function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean): Sql {
+  const { time, timeOf, contains, among } = dialect
+  const conditions: Sql[] = []
+  if (filter.ids) conditions.push(among(sql`i.id`, filter.ids))
+  if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
+  if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
+  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT (${active})`)
+  if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
+  if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
+  const expiresAt = time(sql`i.token_expires_at`)
+  if (filter.expiringBefore !== undefined)
+    conditions.push(sql`(${expiresAt} <= ${timeOf(filter.expiringBefore)} OR ${unknownExpiry(adopted)})`)
+  if (filter.unknownExpiry) conditions.push(unknownExpiry(adopted))
+  if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeOf(filter.expiredBefore)}`)
+  if (filter.noExpiry) conditions.push(sql`i.token_expires_at IS NULL`)
+  if (filter.unusedSince !== undefined)
+    conditions.push(sql`(i.last_used_at IS NULL OR ${time(sql`i.last_used_at`)} < ${timeOf(filter.unusedSince)})`)
+  if (filter.neverUsed) conditions.push(sql`i.last_used_at IS NULL`)
+  if (filter.missingOneOf) conditions.push(missing(filter.missingOneOf))
+  return all(conditions)
+}
+
+const currentSecret = (field: SecretField) =>
+  sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
+
+/** There is, or may be, an access token, and nobody said when it ends, or that it never does. */
+const unknownExpiry = (adopted: boolean): Sql =>
+  adopted
+    ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
+    : sql`(i.token_expires_at IS NULL AND EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires))`
+
+function missing(required: { readonly [platform: string]: readonly SecretField[] }): Sql {
+  const cases = Object.entries(required).map(([platform, fields]) => {
+    const lacks = fields.map((field) => sql`NOT EXISTS (${currentSecret(field)})`)
+    return sql`(i.platform = ${platform} AND (${join(lacks, ' OR ')}))`
+  })
+  return sql`(${join(cases, ' OR ')})`
+}
+
+function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
+  if ('id' in match) return sql`i.id = ${match.id}`
+  if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  return match.workspace === undefined ? sql`i.name = ${match.name}` : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
+}
+
+function toIntegration(row: Row, secrets: ReadonlyMap<SecretField, CurrentSecret> | undefined, adopted: boolean): Integration {
+  const facts = (field: SecretField): SecretFacts => {
+    const secret = secrets?.get(field)
+    return {
+      set: secret?.current ? true : adopted ? null : false,
+      fingerprint: secret?.current?.fingerprint ?? null,
+      setAt: secret?.current?.setAt ?? null,
+      previousValidUntil: secret?.previousValidUntil ?? null,
+    }
+  }
+  const token = secrets?.get('accessToken')?.current
+  return {
+    id: row.id,
+    workspaceId: row.workspaceId,
+    workspace: row.workspace,
+    platform: row.platform,
+    name: row.name,
+    webhookSecret: facts('webhookSecret'),
+    accessToken: facts('accessToken'),
+    refreshToken: facts('refreshToken'),
+    tokenExpiresAt: row.tokenExpiresAt,
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, adopted),
+    slackTeamId: row.slackTeamId,
+    slackTeamName: row.slackTeamName,
+    slackBotUserId: row.slackBotUserId,
+    pylonAccountId: row.pylonAccountId,
+    isActive: Boolean(row.isActive),
+    config: parsed(row.config),
+    lastUsedAt: row.lastUsedAt,
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    version: Number(row.version),
+  }
+}
+
+// One row that the application spoilt must not keep the others from being shown.
+function parsed(text: string | null): Json {
+  try {
+    return text === null ? null : JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'], adopted: boolean): TokenExpiry {
+  if (expiresAt !== null) return 'at'
+  if (token) return token.neverExpires ? 'never' : 'unknown'
+  return adopted ? 'unknown' : null
+}
+
+/** The fields of an integration that hold facts about a secret. */
+export const isSecretField = (field: string): field is SecretField => (secretFields as readonly string[]).includes(field)

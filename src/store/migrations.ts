@@ -1,0 +1,130 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { Provider } from './database.ts'
+import type { SchemaEngine } from './schema-engine.ts'
+
+/** Ours among the names in `_prisma_migrations`, which an application that uses Prisma shares with us. */
+const ownName = /^\d{14}_integrations_/
+
+/** The table that Prisma keeps its history in, as its engine creates it. */
+const historyTable: Record<Provider, string> = {
+  postgresql: `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+    id                      VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum                VARCHAR(64) NOT NULL,
+    finished_at             TIMESTAMPTZ,
+    migration_name          VARCHAR(255) NOT NULL,
+    logs                    TEXT,
+    rolled_back_at          TIMESTAMPTZ,
+    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count     INTEGER NOT NULL DEFAULT 0
+);`,
+  sqlite: `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
+    "id"                    TEXT PRIMARY KEY NOT NULL,
+    "checksum"              TEXT NOT NULL,
+    "finished_at"           DATETIME,
+    "migration_name"        TEXT NOT NULL,
+    "logs"                  TEXT,
+    "rolled_back_at"        DATETIME,
+    "started_at"            DATETIME NOT NULL DEFAULT current_timestamp,
+    "applied_steps_count"   INTEGER UNSIGNED NOT NULL DEFAULT 0
+);`,
+}
+
+/** A row of `_prisma_migrations`. */
+export interface HistoryRow {
+  readonly name: string
+  readonly finished: boolean
+  readonly rolledBack: boolean
+}
+
+/** How a database stands to the migrations of this program. */
+export interface MigrationState {
+  readonly applied: readonly string[]
+  readonly pending: readonly string[]
+  /** Names that this program does not know, of a newer one of ours or of the application's. */
+  readonly unknown: readonly string[]
+  /** A newer version of this program has been here. */
+  readonly ahead: boolean
+}
+
+/** Compares a database's history with the migrations that came with this program. */
+export async function migrationState(provider: Provider, history: readonly HistoryRow[]): Promise<MigrationState> {
+  const known = await migrationNames(provider)
+  const done = history.filter((row) => row.finished && !row.rolledBack).map((row) => row.name)
+  const unknown = done.filter((name) => !known.includes(name))
+  return {
+    applied: known.filter((name) => done.includes(name)),
+    pending: known.filter((name) => !done.includes(name)),
+    unknown,
+    ahead: unknown.some((name) => ownName.test(name)),
+  }
+}
+
+/**
+ * Applies what is pending, on a connection that the caller holds a write transaction on and commits.
+ *
+ * @returns the names applied.
+ */
+export async function applyMigrations(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
+  const { appliedMigrationNames } = await withEngine(provider, adapter, async (engine) =>
+    engine.applyMigrations({ migrationsList: await migrationsList(provider), filters: { externalTables: [], externalEnums: [] } }),
+  )
+  return appliedMigrationNames
+}
+
+/**
+ * Takes over a database whose application tables are there already: marks the first migration applied and applies the
+ * rest, on a connection that the caller holds a write transaction on and commits.
+ */
+export async function baseline(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
+  // Without the table the engine throws on SQLite, and takes the database for one that it must not touch.
+  await adapter.executeScript(historyTable[provider])
+  const migrationsListed = await migrationsList(provider)
+  return withEngine(provider, adapter, async (engine) => {
+    const [migrationName] = await migrationNames(provider)
+    if (migrationName === undefined) throw new Error('this build has no migrations')
+    await engine.markMigrationApplied({ migrationName, migrationsList: migrationsListed })
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: migrationsListed, filters: { externalTables: [], externalEnums: [] } })
+    return [migrationName, ...appliedMigrationNames]
+  })
+}
+
+async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+  // 5 MB of WebAssembly that only a database that is behind needs.
+  const { startSchemaEngine } = await import('./schema-engine.ts')
+  const engine = await startSchemaEngine(provider, adapter)
+  try {
+    return await work(engine)
+  } finally {
+    engine.free()
+  }
+}
+
+// Resolved through the package's own "imports", so that it holds for the sources and for the bundle.
+const folder = (provider: Provider) =>
+  dirname(createRequire(import.meta.url).resolve(`#migrations/${provider}/migration_lock.toml`))
+
+async function migrationNames(provider: Provider): Promise<string[]> {
+  return (await readdir(folder(provider))).filter((name) => ownName.test(name)).sort()
+}
+
+async function migrationsList(provider: Provider) {
+  const baseDir = folder(provider)
+  const names = await migrationNames(provider)
+  return {
+    baseDir,
+    lockfile: { path: 'migration_lock.toml', content: await readFile(join(baseDir, 'migration_lock.toml'), 'utf8') },
+    shadowDbInitScript: '',
+    migrationDirectories: await Promise.all(
+      names.map(async (name) => ({
+        path: name,
+        migrationFile: {
+          path: 'migration.sql',
+          content: { tag: 'ok' as const, value: await readFile(join(baseDir, name, 'migration.sql'), 'utf8') },
+        },
+      })),
+    ),
+  }
+}

@@ -1,0 +1,76 @@
+import { join, type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import { IntegrationsError } from '../errors.ts'
+import type { Dialect, Listing, Statements } from './driver.ts'
+
+/** Which part of a listing to read, in which order. */
+export interface Page<Field extends string = string> {
+  readonly sort: Field
+  readonly descending: boolean
+  /** Absent: every row. */
+  readonly limit?: number
+  /** The id of the last row seen. */
+  readonly cursor?: string
+}
+
+/** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */
+export interface Source {
+  readonly columns: Sql
+  readonly from: Sql
+  readonly id: Sql
+  /** One value per sortable field, that orders as the field should. */
+  readonly keys: { readonly [field: string]: Sql }
+}
+
+const rowsAtOnce = 1000
+
+/**
+ * Reads a page, and hands its rows on in order: a limited one from one statement, everything from one snapshot. Nulls
+ * come last in both directions and the id breaks ties. The boundary is read in SQL: a value that had passed through
+ * JavaScript would have lost the microseconds that tell rows apart.
+ *
+ * @throws NOT_FOUND when the row of the cursor is gone
+ */
+export async function readPage<Row>(
+  tx: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+  onRows: (rows: Row[]) => Promise<void>,
+): Promise<void> {
+  const key = source.keys[page.sort]
+  if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
+  const id = dialect.bytes(source.id)
+  const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
+  let { from } = source
+  let where = filter
+  if (page.cursor !== undefined) {
+    await requireRow(tx, source, page.cursor)
+    const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
+    from = sql`${source.from} CROSS JOIN ${boundary} AS boundary`
+    where = sql`${filter} AND (
+      (boundary.last_key IS NOT NULL AND (${key} ${page.descending ? sql`<` : sql`>`} boundary.last_key OR ${key} IS NULL))
+      OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`
+  }
+  const listing: Listing = { columns: source.columns, from, where, order, id: source.id }
+  if (page.limit === undefined) {
+    for await (const rows of dialect.pages<Row>(tx, listing, rowsAtOnce)) await onRows(rows)
+  } else {
+    await onRows(await tx.$queryRaw<Row[]>`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
+  }
+}
+
+/** How many rows a filter leaves. */
+export async function countRows(tx: Statements, source: Source, filter: Sql): Promise<number> {
+  const [row] = await tx.$queryRaw<{ n: bigint }[]>`SELECT count(*) AS n FROM ${source.from} WHERE ${filter}`
+  return Number(row?.n ?? 0)
+}
+
+/** Conditions that all hold; none: every row. */
+export const all = (conditions: readonly Sql[]): Sql => (conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND '))
+
+async function requireRow(tx: Statements, source: Source, id: string): Promise<void> {
+  const found = await tx.$queryRaw<unknown[]>`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`
+  if (found.length === 0)
+    throw new IntegrationsError('NOT_FOUND', 'the row that --cursor names is not there any more', 'start again without --cursor')
+}

@@ -1,0 +1,103 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import { raw, sqltag as sql } from '@prisma/client/runtime/client'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import pg from 'pg'
+import { badInput } from '../errors.ts'
+import type { Client, Dialect, Driver, Listing, Statements } from './driver.ts'
+import { PrismaClient } from './generated/postgresql/client.ts'
+
+/** Locks out every other process that migrates; the number is ours alone. */
+const migrationLock = 7_251_104_816
+
+/** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
+const lockTimeout = 2000
+
+/**
+ * A PostgreSQL database.
+ *
+ * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
+ */
+export function postgresql(url: URL, schema: string, connectTimeout: number): Driver {
+  const config = poolConfig(url, schema, connectTimeout)
+  return {
+    provider: 'postgresql',
+    dialect,
+    connect: async () => new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client,
+    exclusively: async (work) => {
+      const pool = new pg.Pool({ ...config, max: 1 })
+      pool.on('error', () => {})
+      try {
+        await pool.query('BEGIN')
+        await pool.query('SELECT pg_advisory_xact_lock($1)', [migrationLock])
+        try {
+          const result = await work(await adapterOn(pool, schema))
+          await pool.query('COMMIT')
+          return result
+        } catch (error) {
+          // The first error tells the cause; those that follow say only that the transaction is aborted.
+          await pool.query('ROLLBACK').catch(() => {})
+          throw error
+        }
+      } finally {
+        await pool.end().catch(() => {})
+      }
+    },
+  }
+}
+
+function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolConfig {
+  const target = new URL(url)
+  // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
+  if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? '')) target.searchParams.set('sslmode', 'verify-full')
+  try {
+    // Connects to nothing: reads the certificates that the URL names.
+    new pg.Client({ connectionString: target.href })
+  } catch {
+    throw badInput('the database URL names a certificate file that cannot be read', 'correct sslrootcert, sslcert or sslkey in DATABASE_URL')
+  }
+  return {
+    connectionString: target.href,
+    connectionTimeoutMillis: connectTimeout,
+    application_name: 'integrations',
+    // As statements, not as start-up options, which connection poolers refuse.
+    onConnect: async (client) => {
+      await client.query(`SET TIME ZONE 'UTC'; SET lock_timeout = ${lockTimeout}; SET search_path TO ${pg.escapeIdentifier(schema)}`)
+    },
+  }
+}
+
+/** Prisma's adapter on a pool of one connection, whose scripts go to the server as one simple query. */
+async function adapterOn(pool: pg.Pool, schema: string): Promise<SqlDriverAdapter> {
+  const adapter = await new PrismaPg(pool, { schema }).connect()
+  return {
+    provider: 'postgres',
+    adapterName: adapter.adapterName,
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: async (script) => void (await pool.query(script)),
+    startTransaction: () => Promise.reject(new Error('a transaction is open')),
+    getConnectionInfo: () => adapter.getConnectionInfo(),
+    dispose: async () => {},
+  }
+}
+
+const dialect: Dialect = {
+  instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  time: (column) => column,
+  timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
+  bytes: (column) => sql`${column} COLLATE "C"`,
+  text: (column) => sql`${column}::text`,
+  among: (column, members) => sql`${column} = ANY(${members})`,
+  // lower() of the C collation changes ASCII letters alone, as SQLite's does.
+  contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
+  pages,
+}
+
+async function* pages<Row>(tx: Statements, { columns, from, where, order }: Listing, size: number): AsyncGenerator<Row[]> {
+  await tx.$executeRaw`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`
+  for (;;) {
+    const rows = await tx.$queryRaw<Row[]>`FETCH ${raw(String(size))} FROM listing`
+    if (rows.length > 0) yield rows
+    if (rows.length < size) return
+  }
+}

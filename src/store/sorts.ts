@@ -1,0 +1,8 @@
+/** Fields that a list of integrations can be sorted by, the default first. */
+export const integrationSorts = ['name', 'workspace', 'platform', 'isActive', 'createdAt', 'lastUsedAt', 'tokenExpiresAt', 'version', 'id'] as const
+
+/** Fields that a list of workspaces can be sorted by, the default first. */
+export const workspaceSorts = ['name', 'integrations', 'createdAt', 'id'] as const
+
+/** Fields that a list of users can be sorted by, the default first. */
+export const userSorts = ['email', 'name', 'createdAt', 'id'] as const

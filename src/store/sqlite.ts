@@ -1,0 +1,107 @@
+import { constants } from 'node:fs'
+import { access, chmod, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createClient, type Transaction } from '@libsql/client/sqlite3'
+import { PrismaLibSql } from '@prisma/adapter-libsql'
+import { raw, sqltag as sql } from '@prisma/client/runtime/client'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import { IntegrationsError } from '../errors.ts'
+import type { Client, Dialect, Driver, Listing, Statements } from './driver.ts'
+import { PrismaClient } from './generated/sqlite/client.ts'
+
+/** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
+const busyTimeout = 100
+
+/** Whether the file of a database is there. */
+export const fileExists = (file: string): Promise<boolean> =>
+  access(file, constants.F_OK).then(
+    () => true,
+    () => false,
+  )
+
+/** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
+export async function createFile(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
+  const handle = await open(file, 'a', 0o600)
+  await handle.close()
+  await chmod(file, 0o600)
+}
+
+/** The embedded database in a file that exists. */
+export function sqlite(file: string): Driver {
+  // A "file:" URL would decode % and cut at ? and #.
+  const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
+  return {
+    provider: 'sqlite',
+    dialect,
+    connect: async () => new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) }) as Client,
+    exclusively: async (work) => {
+      const client = createClient({ url, timeout: busyTimeout })
+      try {
+        // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933), and a pragma
+        // that is refused says so only in its answer. Outside a transaction, where alone it can be changed.
+        const { rows } = await client.execute('PRAGMA journal_mode = WAL')
+        if (rows[0]?.[0] !== 'wal')
+          throw new IntegrationsError('DATABASE_INVALID', 'SQLite cannot keep a write-ahead log beside the database file', 'put the file on a local disk')
+        const transaction = await client.transaction('write')
+        try {
+          const result = await work(await adapterOn(transaction))
+          await transaction.commit()
+          return result
+        } finally {
+          transaction.close()
+        }
+      } finally {
+        client.close()
+      }
+    },
+  }
+}
+
+/** Prisma's adapter on one libsql transaction, whose scripts run whole. */
+async function adapterOn(transaction: Transaction): Promise<SqlDriverAdapter> {
+  class OneTransaction extends PrismaLibSql {
+    override createClient() {
+      return transaction as never
+    }
+  }
+  const adapter = await new OneTransaction({ url: 'file:' }).connect()
+  return {
+    provider: 'sqlite',
+    adapterName: adapter.adapterName,
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: (script) => adapter.executeScript(script),
+    startTransaction: () => Promise.reject(new Error('a transaction is open')),
+    dispose: async () => {},
+  }
+}
+
+const dialect: Dialect = {
+  // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
+  instant: (column) =>
+    sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
+  time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
+  timeOf: (instant) => sql`${Date.parse(instant)}`,
+  bytes: (column) => column,
+  text: (column) => column,
+  among: (column, members) => sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(members)}))`,
+  contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
+  pages,
+}
+
+const milliseconds = (column: ReturnType<typeof raw>) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
+
+async function* pages<Row>(tx: Statements, { columns, from, where, order, id }: Listing, size: number): AsyncGenerator<Row[]> {
+  // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
+  await tx.$executeRaw`DROP TABLE IF EXISTS temp.listing`
+  await tx.$executeRaw`CREATE TEMP TABLE listing (id TEXT NOT NULL)`
+  await tx.$executeRaw`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order}`
+  for (let after = 0; ; after += size) {
+    const rows = await tx.$queryRaw<Row[]>`SELECT ${columns} FROM temp.listing CROSS JOIN ${from}
+      WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`
+    if (rows.length > 0) yield rows
+    if (rows.length < size) return
+  }
+}

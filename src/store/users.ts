@@ -1,0 +1,55 @@
+import { type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import type { User } from '../integration.ts'
+import type { Dialect, Statements } from './driver.ts'
+import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import type { userSorts } from './sorts.ts'
+
+/** Which users to list. */
+export interface UserFilter {
+  /** A literal part of the e-mail address, ASCII case ignored. */
+  readonly emailContains?: string
+}
+
+/** The queries about users, on a client or a transaction. */
+export function userRows(tx: Statements, dialect: Dialect) {
+  const source = userSource(dialect)
+  const condition = ({ emailContains }: UserFilter) => all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
+
+  return {
+    /** Hands on the users of a page, in order. */
+    list: (filter: UserFilter, page: Page, onRows: (rows: User[]) => Promise<void>): Promise<void> =>
+      readPage<User>(tx, dialect, source, condition(filter), page, onRows),
+
+    /** How many users a filter leaves. */
+    count: (filter: UserFilter): Promise<number> => countRows(tx, source, condition(filter)),
+
+    /** The users with this id or e-mail address; the id goes first. */
+    match: (ref: string): Promise<User[]> =>
+      tx.$queryRaw`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
+        ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`,
+
+    /** Inserts a user. */
+    async insert(id: string, email: string, name: string | null, now: Date): Promise<void> {
+      await tx.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
+    },
+
+    /** Deletes a user; the integrations they created stay, without a creator. */
+    async remove(id: string): Promise<void> {
+      await tx.user.deleteMany({ where: { id } })
+    },
+  }
+}
+
+function userSource({ instant, time, bytes }: Dialect): Source {
+  return {
+    columns: sql`u.id, u.email, u.name, ${instant(sql`u.created_at`)} AS "createdAt"`,
+    from: sql`users u`,
+    id: sql`u.id`,
+    keys: {
+      email: bytes(sql`u.email`),
+      name: bytes(sql`u.name`),
+      createdAt: time(sql`u.created_at`),
+      id: bytes(sql`u.id`),
+    } satisfies Record<(typeof userSorts)[number], Sql>,
+  }
+}
