@@ -27,7 +27,7 @@ function report(ctx: Context, error: unknown): number {
   // Who closed the pipe has read enough.
   if (known.code === 'OUTPUT_FAILED' && (known.cause as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
   ctx.output.error(known, exit, retryable)
-  if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${(error as Error).stack}\n`)
+  if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)
   return exit
 }
 

@@ -1,6 +1,6 @@
 import { IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
-import type { Rows, Store } from '../store/store.ts'
+import type { Changes, Store } from '../store/store.ts'
 import { findIntegration } from './find.ts'
 
 /** How a change is to be made. */
@@ -27,7 +27,7 @@ export function changeIntegration(
   store: Store,
   ref: string,
   { ifVersion, dryRun }: ChangeOptions,
-  work: (rows: Rows, integration: Integration, now: Date) => Promise<boolean>,
+  work: (rows: Changes, integration: Integration, now: Date) => Promise<boolean>,
 ): Promise<Changed> {
   return store.mutate(
     async (rows) => {

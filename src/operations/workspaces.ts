@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { IntegrationsError } from '../errors.ts'
 import type { Workspace } from '../integration.ts'
-import type { Rows, Store } from '../store/store.ts'
+import type { Changes, Store } from '../store/store.ts'
 import { findWorkspace } from './find.ts'
 import { checkName } from './names.ts'
 
@@ -37,7 +37,7 @@ export const removeWorkspace = (store: Store, ref: string, { integrations, ...op
   }, options)
 
 /** Inserts a workspace, within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export async function insertWorkspace(rows: Rows, name: string, now: Date): Promise<Workspace> {
+export async function insertWorkspace(rows: Changes, name: string, now: Date): Promise<Workspace> {
   refuseAdopted(rows, 'workspaces')
   checkName('workspace', name)
   await refuseTaken(rows, name)
@@ -47,11 +47,11 @@ export async function insertWorkspace(rows: Rows, name: string, now: Date): Prom
 }
 
 /** Refuses to change a table of an application that lets this tool share it. @throws NOT_PERMITTED */
-export function refuseAdopted(rows: Rows, table: 'workspaces' | 'users'): void {
+export function refuseAdopted(rows: Changes, table: 'workspaces' | 'users'): void {
   if (rows.adopted) throw new IntegrationsError('NOT_PERMITTED', `the application owns the ${table} of this database`, `change ${table} in the application`)
 }
 
-async function refuseTaken(rows: Rows, name: string): Promise<void> {
+async function refuseTaken(rows: Changes, name: string): Promise<void> {
   const [taken] = await rows.workspaces.match({ name }, 1)
   if (taken) throw new IntegrationsError('ALREADY_EXISTS', `there is a workspace named ${JSON.stringify(name)} already`, `integrations workspaces show ${taken.id}`)
 }

@@ -1,16 +1,14 @@
-import type { Sql } from '@prisma/client/runtime/client'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { Sql } from 'sql-template-tag'
 import type { Provider } from './database.ts'
-import type { Prisma, PrismaClient } from './generated/sqlite/client.ts'
+import type { PrismaClient } from './generated/sqlite/client.ts'
+import type { Statements } from './statements.ts'
 
 /**
  * A Prisma client. Both providers' clients are generated from the same models and differ in none of the calls made
  * here; SQLite's stands for both.
  */
 export type Client = PrismaClient
-
-/** What can run a statement: a client, or the transaction it opened. */
-export type Statements = Prisma.TransactionClient
 
 /** A query that lists rows, in the parts that a page of it needs. */
 export interface Listing {
@@ -40,18 +38,20 @@ export interface Dialect {
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
   /**
-   * Reads every row of a listing from one snapshot, `size` rows at a time, inside the transaction `tx`.
+   * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
    */
-  pages<Row>(tx: Statements, listing: Listing, size: number): AsyncGenerator<Row[]>
+  pages<Row>(db: Statements, listing: Listing, size: number): AsyncGenerator<Row[]>
 }
 
 /** One kind of database: how to connect to it, and how to speak to it. */
 export interface Driver {
   readonly provider: Provider
   readonly dialect: Dialect
-  /** A new Prisma client; it connects at its first statement. */
-  connect(): Promise<Client>
+  /** A new connection, for reading. */
+  connect(): Promise<SqlDriverAdapter>
+  /** A new Prisma client, for changing; it connects at its first statement. */
+  client(): Promise<Client>
   /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.

@@ -1,9 +1,10 @@
-import { join, type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant, Integration, IntegrationConfig, Json, NewIntegration, SecretFacts, TokenExpiry } from '../integration.ts'
 import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
-import type { Dialect, Statements } from './driver.ts'
+import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type CurrentSecret, secretColumns, secretRows } from './secrets.ts'
+import type { Statements, Transaction } from './statements.ts'
 import type { integrationSorts } from './sorts.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
@@ -68,10 +69,10 @@ interface Row {
  */
 const active = sql`i.is_active IS NOT FALSE`
 
-/** The queries about integrations, on a client or a transaction. `adopted`: the application writes secrets too. */
-export function integrationRows(tx: Statements, dialect: Dialect, adopted: boolean) {
+/** The queries about integrations. `adopted`: the application writes secrets too. */
+export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {
   const source = integrationSource(dialect)
-  const secrets = secretRows(tx, dialect)
+  const secrets = secretRows(db, dialect)
 
   async function complete(rows: readonly Row[]): Promise<Integration[]> {
     const current = await secrets.current(rows.map((row) => row.id))
@@ -79,37 +80,48 @@ export function integrationRows(tx: Statements, dialect: Dialect, adopted: boole
   }
 
   async function select(where: Sql, limit: number): Promise<Integration[]> {
-    const rows = await tx.$queryRaw<Row[]>`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
-      ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)}, ${dialect.bytes(sql`i.id`)} LIMIT ${limit}`
+    const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
+      ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)}, ${dialect.bytes(sql`i.id`)} LIMIT ${limit}`)
     return complete(rows)
   }
 
   return {
     /** Hands on the integrations of a page, in order. */
     list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
-      readPage<Row>(tx, dialect, source, condition(filter, dialect, adopted), page, async (rows) => onRows(await complete(rows))),
+      readPage<Row>(db, dialect, source, condition(filter, dialect, adopted), page, async (rows) => onRows(await complete(rows))),
 
     /** How many integrations a filter leaves. */
-    count: (filter: IntegrationFilter): Promise<number> => countRows(tx, source, condition(filter, dialect, adopted)),
+    count: (filter: IntegrationFilter): Promise<number> => countRows(db, source, condition(filter, dialect, adopted)),
 
     /** The integrations that a name or id stands for, at most `limit`. */
     match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
 
     /** Names and ids for suggestions and completion, in order. */
     names: (limit: number): Promise<{ id: string; name: string; workspace: string }[]> =>
-      tx.$queryRaw`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`,
+      db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`),
 
     /** Whether a workspace has an integration of this platform and name, other than `except`. */
     async exists(workspaceId: string, platform: string, name: string, except = ''): Promise<boolean> {
-      const rows = await tx.$queryRaw<unknown[]>`SELECT 1 FROM integrations
-        WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`
+      const rows = await db.query<unknown>(sql`SELECT 1 FROM integrations
+        WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`)
       return rows.length > 0
     },
 
+    /** The stored text of the config: what JavaScript makes of it may have lost digits. */
+    async configText(id: string): Promise<string | null> {
+      const [row] = await db.query<{ config: string | null }>(sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`)
+      return row?.config ?? null
+    },
+  }
+}
+
+/** What changes integrations, within a transaction. */
+export function integrationChanges(tx: Transaction) {
+  return {
     /** Inserts an integration without its secrets. */
     async insert(id: string, { config, tokenExpiresAt, ...columns }: NewIntegration, now: Date): Promise<void> {
-      await tx.integration.create({
+      await tx.models.integration.create({
         data: {
           id,
           ...columns,
@@ -123,13 +135,13 @@ export function integrationRows(tx: Statements, dialect: Dialect, adopted: boole
 
     /** Changes columns other than secrets. */
     async update(id: string, { config, tokenExpiresAt, ...columns }: IntegrationChange): Promise<void> {
-      if (config === null) await tx.$executeRaw`UPDATE integrations SET config = NULL WHERE id = ${id}`
+      if (config === null) await tx.execute(sql`UPDATE integrations SET config = NULL WHERE id = ${id}`)
       const data = {
         ...columns,
         ...(config ? { config } : {}),
         ...(tokenExpiresAt === undefined ? {} : { tokenExpiresAt: date(tokenExpiresAt) }),
       }
-      if (Object.keys(data).length > 0) await tx.integration.updateMany({ where: { id }, data })
+      if (Object.keys(data).length > 0) await tx.models.integration.updateMany({ where: { id }, data })
     },
 
     /**
@@ -138,21 +150,15 @@ export function integrationRows(tx: Statements, dialect: Dialect, adopted: boole
      * @returns whether it was
      */
     async raiseVersion(id: string, from: number, now: Date): Promise<boolean> {
-      const changed = await tx.$executeRaw`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
+      const changed = await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
         ON CONFLICT (integration_id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at
-        WHERE integration_versions.version = ${from}`
+        WHERE integration_versions.version = ${from}`)
       return changed === 1
     },
 
     /** Deletes an integration, and with it all that this tool keeps about it. */
     async remove(id: string): Promise<void> {
-      await tx.integration.deleteMany({ where: { id } })
-    },
-
-    /** The stored text of the config: what JavaScript makes of it may have lost digits. */
-    async configText(id: string): Promise<string | null> {
-      const [row] = await tx.$queryRaw<{ config: string | null }[]>`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`
-      return row?.config ?? null
+      await tx.models.integration.deleteMany({ where: { id } })
     },
   }
 }

@@ -1,6 +1,7 @@
-import { join, type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import sql, { join, type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
-import type { Dialect, Listing, Statements } from './driver.ts'
+import type { Dialect, Listing } from './driver.ts'
+import type { Statements } from './statements.ts'
 
 /** Which part of a listing to read, in which order. */
 export interface Page<Field extends string = string> {
@@ -31,7 +32,7 @@ const rowsAtOnce = 1000
  * @throws NOT_FOUND when the row of the cursor is gone
  */
 export async function readPage<Row>(
-  tx: Statements,
+  db: Statements,
   dialect: Dialect,
   source: Source,
   filter: Sql,
@@ -45,7 +46,7 @@ export async function readPage<Row>(
   let { from } = source
   let where = filter
   if (page.cursor !== undefined) {
-    await requireRow(tx, source, page.cursor)
+    await requireRow(db, source, page.cursor)
     const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
     from = sql`${source.from} CROSS JOIN ${boundary} AS boundary`
     where = sql`${filter} AND (
@@ -54,23 +55,23 @@ export async function readPage<Row>(
   }
   const listing: Listing = { columns: source.columns, from, where, order, id: source.id }
   if (page.limit === undefined) {
-    for await (const rows of dialect.pages<Row>(tx, listing, rowsAtOnce)) await onRows(rows)
+    for await (const rows of dialect.pages<Row>(db, listing, rowsAtOnce)) await onRows(rows)
   } else {
-    await onRows(await tx.$queryRaw<Row[]>`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
+    await onRows(await db.query<Row>(sql`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`))
   }
 }
 
 /** How many rows a filter leaves. */
-export async function countRows(tx: Statements, source: Source, filter: Sql): Promise<number> {
-  const [row] = await tx.$queryRaw<{ n: bigint }[]>`SELECT count(*) AS n FROM ${source.from} WHERE ${filter}`
+export async function countRows(db: Statements, source: Source, filter: Sql): Promise<number> {
+  const [row] = await db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${source.from} WHERE ${filter}`)
   return Number(row?.n ?? 0)
 }
 
 /** Conditions that all hold; none: every row. */
 export const all = (conditions: readonly Sql[]): Sql => (conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND '))
 
-async function requireRow(tx: Statements, source: Source, id: string): Promise<void> {
-  const found = await tx.$queryRaw<unknown[]>`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`
+async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
+  const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
   if (found.length === 0)
     throw new IntegrationsError('NOT_FOUND', 'the row that --cursor names is not there any more', 'start again without --cursor')
 }

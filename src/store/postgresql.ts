@@ -1,10 +1,10 @@
 import { PrismaPg } from '@prisma/adapter-pg'
-import { raw, sqltag as sql } from '@prisma/client/runtime/client'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
+import sql, { raw } from 'sql-template-tag'
 import { badInput } from '../errors.ts'
-import type { Client, Dialect, Driver, Listing, Statements } from './driver.ts'
-import { PrismaClient } from './generated/postgresql/client.ts'
+import type { Client, Dialect, Driver, Listing } from './driver.ts'
+import type { Statements } from './statements.ts'
 
 /** Locks out every other process that migrates; the number is ours alone. */
 const migrationLock = 7_251_104_816
@@ -22,7 +22,11 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
   return {
     provider: 'postgresql',
     dialect,
-    connect: async () => new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client,
+    connect: () => new PrismaPg(config, { schema }).connect(),
+    client: async () => {
+      const { PrismaClient } = await import('./generated/postgresql/client.ts')
+      return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
+    },
     exclusively: async (work) => {
       const pool = new pg.Pool({ ...config, max: 1 })
       pool.on('error', () => {})
@@ -93,10 +97,10 @@ const dialect: Dialect = {
   pages,
 }
 
-async function* pages<Row>(tx: Statements, { columns, from, where, order }: Listing, size: number): AsyncGenerator<Row[]> {
-  await tx.$executeRaw`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`
+async function* pages<Row>(db: Statements, { columns, from, where, order }: Listing, size: number): AsyncGenerator<Row[]> {
+  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`)
   for (;;) {
-    const rows = await tx.$queryRaw<Row[]>`FETCH ${raw(String(size))} FROM listing`
+    const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
     if (rows.length < size) return
   }

@@ -3,11 +3,11 @@ import { access, chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
-import { raw, sqltag as sql } from '@prisma/client/runtime/client'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import sql, { type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
-import type { Client, Dialect, Driver, Listing, Statements } from './driver.ts'
-import { PrismaClient } from './generated/sqlite/client.ts'
+import type { Client, Dialect, Driver, Listing } from './driver.ts'
+import type { Statements } from './statements.ts'
 
 /** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
 const busyTimeout = 100
@@ -35,7 +35,11 @@ export function sqlite(file: string): Driver {
   return {
     provider: 'sqlite',
     dialect,
-    connect: async () => new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) }) as Client,
+    connect: () => new PrismaLibSql({ url, timeout: busyTimeout }).connect(),
+    client: async (): Promise<Client> => {
+      const { PrismaClient } = await import('./generated/sqlite/client.ts')
+      return new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
+    },
     exclusively: async (work) => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
@@ -91,16 +95,16 @@ const dialect: Dialect = {
   pages,
 }
 
-const milliseconds = (column: ReturnType<typeof raw>) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
+const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
-async function* pages<Row>(tx: Statements, { columns, from, where, order, id }: Listing, size: number): AsyncGenerator<Row[]> {
+async function* pages<Row>(db: Statements, { columns, from, where, order, id }: Listing, size: number): AsyncGenerator<Row[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
-  await tx.$executeRaw`DROP TABLE IF EXISTS temp.listing`
-  await tx.$executeRaw`CREATE TEMP TABLE listing (id TEXT NOT NULL)`
-  await tx.$executeRaw`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order}`
+  await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
+  await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
+  await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order}`)
   for (let after = 0; ; after += size) {
-    const rows = await tx.$queryRaw<Row[]>`SELECT ${columns} FROM temp.listing CROSS JOIN ${from}
-      WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`
+    const rows = await db.query<Row>(sql`SELECT ${columns} FROM temp.listing CROSS JOIN ${from}
+      WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`)
     if (rows.length > 0) yield rows
     if (rows.length < size) return
   }

@@ -1,22 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import sql from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import { type Database, displayUrl } from './database.ts'
-import type { Client, Driver, Statements } from './driver.ts'
+import type { Client, Driver } from './driver.ts'
 import { databaseError, isBusy, isConnectionLost, isMissingTable } from './failure.ts'
-import { integrationRows } from './integrations.ts'
+import { integrationChanges, integrationRows } from './integrations.ts'
 import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from './migrations.ts'
-import { secretRows } from './secrets.ts'
-import { userRows } from './users.ts'
-import { workspaceRows } from './workspaces.ts'
+import { secretChanges } from './secrets.ts'
+import { onAdapter, onPrisma, type Statements, type Transaction } from './statements.ts'
+import { userChanges, userRows } from './users.ts'
+import { workspaceChanges, workspaceRows } from './workspaces.ts'
 
-/** The queries, on a client or within a transaction. */
+/** What can be read. */
 export interface Rows {
   /** The application owns workspaces and users, and writes secrets too. */
   readonly adopted: boolean
   readonly integrations: ReturnType<typeof integrationRows>
-  readonly secrets: ReturnType<typeof secretRows>
   readonly workspaces: ReturnType<typeof workspaceRows>
   readonly users: ReturnType<typeof userRows>
+}
+
+/** What can be read and changed, within a transaction. */
+export interface Changes extends Rows {
+  readonly integrations: Rows['integrations'] & ReturnType<typeof integrationChanges>
+  readonly secrets: ReturnType<typeof secretChanges>
+  readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
+  readonly users: Rows['users'] & ReturnType<typeof userChanges>
 }
 
 /** An open database. */
@@ -34,7 +44,7 @@ export interface Store {
    * @param options `dryRun`: roll back in the end, all the same as if `work` had failed
    * @throws DATABASE_BUSY when others held it until the time was up, COMMIT_UNKNOWN when the connection was lost at COMMIT
    */
-  mutate<T>(work: (rows: Rows) => Promise<T>, options?: { readonly dryRun: boolean }): Promise<T>
+  mutate<T>(work: (rows: Changes) => Promise<T>, options?: { readonly dryRun: boolean }): Promise<T>
   close(): Promise<void>
 }
 
@@ -48,9 +58,6 @@ export interface StoreOptions {
   /** Told what was made, for people. */
   readonly notice: (text: string) => void
 }
-
-/** A transaction that only reads may take as long as the reader of its output does. */
-const unlimited = 2 ** 31 - 1
 
 /**
  * Opens a database whose tables are those of this program.
@@ -74,19 +81,28 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       state = await session.read(readState(driver))
     }
     const { adopted } = state
-    const rows = (tx: Statements): Rows => ({
+    const rows = (db: Statements): Rows => ({
       adopted,
-      integrations: integrationRows(tx, driver.dialect, adopted),
-      secrets: secretRows(tx, driver.dialect),
-      workspaces: workspaceRows(tx, driver.dialect),
-      users: userRows(tx, driver.dialect),
+      integrations: integrationRows(db, driver.dialect, adopted),
+      workspaces: workspaceRows(db, driver.dialect),
+      users: userRows(db, driver.dialect),
     })
+    const changes = (tx: Transaction): Changes => {
+      const { integrations, workspaces, users } = rows(tx)
+      return {
+        adopted,
+        integrations: { ...integrations, ...integrationChanges(tx) },
+        secrets: secretChanges(tx),
+        workspaces: { ...workspaces, ...workspaceChanges(tx) },
+        users: { ...users, ...userChanges(tx) },
+      }
+    }
     return {
       database,
       adopted,
-      read: (work) => session.read((client) => work(rows(client))),
-      snapshot: (work) => session.snapshot((tx) => work(rows(tx))),
-      mutate: (work, { dryRun } = { dryRun: false }) => (dryRun ? session.rehearse((tx) => work(rows(tx))) : session.mutate((tx) => work(rows(tx)))),
+      read: (work) => session.read((db) => work(rows(db))),
+      snapshot: (work) => session.snapshot((db) => work(rows(db))),
+      mutate: (work, { dryRun } = { dryRun: false }) => (dryRun ? session.rehearse((tx) => work(changes(tx))) : session.mutate((tx) => work(changes(tx)))),
       close: session.close,
     }
   } catch (error) {
@@ -126,24 +142,26 @@ export const migrate = (driver: Driver): Promise<string[]> =>
 /** Reads how a database stands. */
 export const readState =
   (driver: Driver) =>
-  async (client: Client): Promise<DatabaseState> => {
+  async (db: Statements): Promise<DatabaseState> => {
     const history = await orWithoutTable(
-      client.$queryRaw<{ name: string; finished: boolean | number | bigint; rolledBack: boolean | number | bigint }[]>`SELECT migration_name AS name,
-        finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`,
+      db.query<{ name: string; finished: boolean | number; rolledBack: boolean | number }>(sql`SELECT migration_name AS name,
+        finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`),
     )
     const rows: HistoryRow[] = history.map((row) => ({ name: row.name, finished: Boolean(row.finished), rolledBack: Boolean(row.rolledBack) }))
     const migrations = await migrationState(driver.provider, rows)
-    const settings = migrations.applied.length > 1 ? await client.$queryRaw<{ value: string }[]>`SELECT value FROM integration_settings WHERE key = 'database'` : []
+    const settings = migrations.applied.length > 1 ? await db.query<{ value: string }>(sql`SELECT value FROM integration_settings WHERE key = 'database'`) : []
     return { migrations, adopted: settings[0]?.value === 'adopted' }
   }
 
 /** Whether there is any table at all, which is somebody else's when no migration of ours was applied. */
 const hasTables =
   (driver: Driver) =>
-  async (client: Client): Promise<boolean> => {
-    const rows = await (driver.provider === 'sqlite'
-      ? client.$queryRaw<unknown[]>`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' LIMIT 1`
-      : client.$queryRaw<unknown[]>`SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1`)
+  async (db: Statements): Promise<boolean> => {
+    const rows = await db.query(
+      driver.provider === 'sqlite'
+        ? sql`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' LIMIT 1`
+        : sql`SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1`,
+    )
     return rows.length > 0
   }
 
@@ -167,16 +185,17 @@ async function orWithoutTable<T>(rows: Promise<T[]>): Promise<T[]> {
   }
 }
 
-/** Runs statements with retries to the deadline, on a client that is thrown away after a failure. */
+/** Runs statements with retries to the deadline, on connections that are thrown away after a failure. */
 function startSession(driver: Driver, database: Database, wait: number) {
-  let connected: Promise<Client> | undefined
-  const client = () => (connected ??= driver.connect())
+  let reading: Promise<SqlDriverAdapter> | undefined
+  let changing: Promise<Client> | undefined
 
   // A client that saw a transaction fail may hold on to it, and acknowledge writes that are never committed.
   async function discard(): Promise<void> {
-    const old = connected
-    connected = undefined
-    await old?.then((c) => c.$disconnect()).catch(() => {})
+    const old = [reading?.then((adapter) => adapter.dispose()), changing?.then((client) => client.$disconnect())]
+    reading = undefined
+    changing = undefined
+    await Promise.allSettled(old)
   }
 
   async function retrying<T>(work: () => Promise<T>): Promise<T> {
@@ -193,17 +212,39 @@ function startSession(driver: Driver, database: Database, wait: number) {
     }
   }
 
-  function inTransaction<T>(work: (tx: Statements) => Promise<T>, timeout: number): Promise<T> {
-    return retrying(async () => {
+  const read = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(async () => {
+      reading ??= driver.connect()
+      return work(onAdapter(await reading, driver.provider))
+    })
+
+  const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(async () => {
+      reading ??= driver.connect()
+      const transaction = await (await reading).startTransaction()
+      try {
+        return await work(onAdapter(transaction, driver.provider))
+      } finally {
+        // The adapters differ in who says ROLLBACK.
+        if (!transaction.options.usePhantomQuery) await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+        await transaction.rollback()
+      }
+    })
+
+  const mutate = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    retrying(async () => {
       let done = false
       try {
-        return await (await client()).$transaction(
-          async (tx) => {
+        changing ??= driver.client()
+        return await (await changing).$transaction(
+          async (models) => {
+            const tx = onPrisma(models)
+            await lockHead(tx)
             const result = await work(tx)
             done = true
             return result
           },
-          { maxWait: timeout, timeout },
+          { maxWait: wait, timeout: wait },
         )
       } catch (error) {
         if (done && isConnectionLost(error))
@@ -214,15 +255,8 @@ function startSession(driver: Driver, database: Database, wait: number) {
         throw error
       }
     })
-  }
 
-  const mutate = <T>(work: (tx: Statements) => Promise<T>): Promise<T> =>
-    inTransaction(async (tx) => {
-      await lockHead(tx)
-      return work(tx)
-    }, wait)
-
-  async function rehearse<T>(work: (tx: Statements) => Promise<T>): Promise<T> {
+  async function rehearse<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const rollBack = new Error('rehearsed')
     let outcome: { result: T } | undefined
     try {
@@ -236,21 +270,14 @@ function startSession(driver: Driver, database: Database, wait: number) {
     return (outcome as { result: T }).result
   }
 
-  return {
-    retrying,
-    mutate,
-    rehearse,
-    read: <T>(work: (client: Client) => Promise<T>): Promise<T> => retrying(async () => work(await client())),
-    snapshot: <T>(work: (tx: Statements) => Promise<T>): Promise<T> => inTransaction(work, unlimited),
-    close: discard,
-  }
+  return { retrying, read, snapshot, mutate, rehearse, close: discard }
 }
 
 /**
  * The first statement of every change. It puts all changes in one order; and since it writes, SQLite's transaction has
  * the write lock from here on and cannot fail at its first write after reading.
  */
-async function lockHead(tx: Statements): Promise<void> {
-  const changed = await tx.$executeRaw`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`
+async function lockHead(tx: Transaction): Promise<void> {
+  const changed = await tx.execute(sql`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`)
   if (changed !== 1) throw new IntegrationsError('DATABASE_INVALID', 'the head row of integration_settings is missing', 'restore it from a backup')
 }

@@ -1,8 +1,9 @@
-import { type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../integration.ts'
-import type { Dialect, Statements } from './driver.ts'
+import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
+import type { Statements, Transaction } from './statements.ts'
 
 /** Which users to list. */
 export interface UserFilter {
@@ -10,32 +11,37 @@ export interface UserFilter {
   readonly emailContains?: string
 }
 
-/** The queries about users, on a client or a transaction. */
-export function userRows(tx: Statements, dialect: Dialect) {
+/** The queries about users. */
+export function userRows(db: Statements, dialect: Dialect) {
   const source = userSource(dialect)
   const condition = ({ emailContains }: UserFilter) => all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
 
   return {
     /** Hands on the users of a page, in order. */
     list: (filter: UserFilter, page: Page, onRows: (rows: User[]) => Promise<void>): Promise<void> =>
-      readPage<User>(tx, dialect, source, condition(filter), page, onRows),
+      readPage<User>(db, dialect, source, condition(filter), page, onRows),
 
     /** How many users a filter leaves. */
-    count: (filter: UserFilter): Promise<number> => countRows(tx, source, condition(filter)),
+    count: (filter: UserFilter): Promise<number> => countRows(db, source, condition(filter)),
 
     /** The users with this id or e-mail address; the id goes first. */
     match: (ref: string): Promise<User[]> =>
-      tx.$queryRaw`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
-        ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`,
+      db.query(sql`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
+        ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`),
+  }
+}
 
+/** What changes users, within a transaction. */
+export function userChanges(tx: Transaction) {
+  return {
     /** Inserts a user. */
     async insert(id: string, email: string, name: string | null, now: Date): Promise<void> {
-      await tx.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
+      await tx.models.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
     },
 
     /** Deletes a user; the integrations they created stay, without a creator. */
     async remove(id: string): Promise<void> {
-      await tx.user.deleteMany({ where: { id } })
+      await tx.models.user.deleteMany({ where: { id } })
     },
   }
 }

@@ -1,8 +1,9 @@
-import { type Sql, sqltag as sql } from '@prisma/client/runtime/client'
+import sql, { type Sql } from 'sql-template-tag'
 import type { Workspace } from '../integration.ts'
-import type { Dialect, Statements } from './driver.ts'
+import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { workspaceSorts } from './sorts.ts'
+import type { Statements, Transaction } from './statements.ts'
 
 /** Which workspaces to list. */
 export interface WorkspaceFilter {
@@ -12,39 +13,44 @@ export interface WorkspaceFilter {
 
 type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 
-/** The queries about workspaces, on a client or a transaction. */
-export function workspaceRows(tx: Statements, dialect: Dialect) {
+/** The queries about workspaces. */
+export function workspaceRows(db: Statements, dialect: Dialect) {
   const source = workspaceSource(dialect)
   const condition = ({ nameContains }: WorkspaceFilter) => all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
 
   return {
     /** Hands on the workspaces of a page, in order. */
     list: (filter: WorkspaceFilter, page: Page, onRows: (rows: Workspace[]) => Promise<void>): Promise<void> =>
-      readPage<Row>(tx, dialect, source, condition(filter), page, (rows) => onRows(rows.map(toWorkspace))),
+      readPage<Row>(db, dialect, source, condition(filter), page, (rows) => onRows(rows.map(toWorkspace))),
 
     /** How many workspaces a filter leaves. */
-    count: (filter: WorkspaceFilter): Promise<number> => countRows(tx, source, condition(filter)),
+    count: (filter: WorkspaceFilter): Promise<number> => countRows(db, source, condition(filter)),
 
     /** The workspaces with an id, or with a name; at most `limit`. */
     async match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]> {
       const where = 'id' in match ? sql`w.id = ${match.id}` : sql`w.name = ${match.name}`
-      const rows = await tx.$queryRaw<Row[]>`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.bytes(sql`w.id`)} LIMIT ${limit}`
+      const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.bytes(sql`w.id`)} LIMIT ${limit}`)
       return rows.map(toWorkspace)
     },
+  }
+}
 
+/** What changes workspaces, within a transaction. */
+export function workspaceChanges(tx: Transaction) {
+  return {
     /** Inserts a workspace. */
     async insert(id: string, name: string, now: Date): Promise<void> {
-      await tx.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
+      await tx.models.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
     },
 
     /** Gives a workspace another name. */
     async rename(id: string, name: string, now: Date): Promise<void> {
-      await tx.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
+      await tx.models.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
     },
 
     /** Deletes a workspace and every integration in it. */
     async remove(id: string): Promise<void> {
-      await tx.workspace.deleteMany({ where: { id } })
+      await tx.models.workspace.deleteMany({ where: { id } })
     },
   }
 }
