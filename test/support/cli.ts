@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/** The program, as it is installed. */
+export const bin = resolve('bin/integrations.js')
+
+/** What a run of the program left behind. */
+export interface Outcome {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** How to run the program; `env` is all of its environment besides PATH and a HOME of its own. */
+export interface RunOptions {
+  env?: Record<string, string>
+  input?: string | Buffer
+  cwd?: string
+  /** A user id to run as, where the tests run as root. */
+  uid?: number
+}
+
+const homes: string[] = []
+process.on('exit', () => {
+  for (const home of homes) rmSync(home, { recursive: true, force: true })
+})
+
+/** An empty folder that goes away with the tests. */
+export function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'integrations-home-'))
+  homes.push(folder)
+  return folder
+}
+
+const environment = (env: Record<string, string> = {}) => ({ PATH: process.env.PATH ?? '', HOME: freshFolder(), ...env })
+
+/** Runs the program without a terminal. */
+export function integrations(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return execute(process.execPath, [bin, ...args], options)
+}
+
+/** Runs any command without a terminal. */
+export function execute(command: string, args: readonly string[], { env, input = '', cwd, uid }: RunOptions = {}): Promise<Outcome> {
+  return new Promise((done, failed) => {
+    const child = spawn(command, args, { env: environment(env), cwd, ...(uid === undefined ? {} : { uid, gid: uid }) })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    child.on('error', failed)
+    child.on('close', (code, signal) => done({ code: code ?? (signal === null ? null : -1), stdout, stderr }))
+  })
+}
+
+/** Quotes a word for sh. */
+export const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
+
+/**
+ * Runs the program on a real pseudo-terminal, and types each answer when its question shows.
+ *
+ * @returns the exit code, and all that was on the screen
+ */
+export function converse(
+  args: readonly string[],
+  answers: readonly (readonly [question: string, answer: string])[],
+  { env, cwd, columns = 100 }: { env?: Record<string, string>; cwd?: string; columns?: number } = {},
+): Promise<{ code: number | null; screen: string }> {
+  return new Promise((done, failed) => {
+    const command = `stty cols ${columns} rows 40; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`
+    const child = spawn('script', ['-qefc', command, '/dev/null'], { env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) }, cwd })
+    let screen = ''
+    let seen = 0
+    let next = 0
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      screen += text
+      const answer = answers[next]
+      const at = answer ? screen.indexOf(answer[0], seen) : -1
+      if (answer && at >= 0) {
+        seen = at + answer[0].length
+        next++
+        // The question is drawn before its keys are listened for.
+        setTimeout(() => child.stdin.write(answer[1]), 150)
+      }
+    })
+    child.on('error', failed)
+    child.on('close', (code) => done({ code, screen }))
+  })
+}
