@@ -21,9 +21,10 @@ export interface Prompts {
 }
 
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
-export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): Prompts {
-  const possible = () => Boolean(stdin.isTTY && stderr.isTTY && allowed() && !env.CI)
-  const context = { input: stdin, output: stderr }
+export function prompts(host: Host, allowed: () => boolean): Prompts {
+  const possible = () => Boolean(host.stdin.isTTY && host.stderr.isTTY && allowed() && !host.env.CI)
+  // Node opens stdin when it is first touched, which takes a millisecond of every start.
+  const streams = () => ({ input: host.stdin, output: host.stderr })
 
   async function ask<T>(flag: string, question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>): Promise<T> {
     if (!possible()) throw new IntegrationsError('INPUT_REQUIRED', `${flag.split(' ')[0]} is missing, and nobody can be asked`, `pass ${flag}`)
@@ -48,10 +49,10 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
 
   return {
     possible,
-    text: (message, flag, check = () => {}) => ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
-    secret: (message, flag, check) => ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
+    text: (message, flag, check = () => {}) => ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, streams())),
+    secret: (message, flag, check) => ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, streams())),
     choose: (message, flag, choices) =>
-      ask(flag, ({ select }) => select({ message: printable(message), choices: choices.map(({ value, name }) => ({ value, name: printable(name) })) }, context)),
-    confirm: (message, flag) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: false }, context)),
+      ask(flag, ({ select }) => select({ message: printable(message), choices: choices.map(({ value, name }) => ({ value, name: printable(name) })) }, streams())),
+    confirm: (message, flag) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: false }, streams())),
   }
 }
