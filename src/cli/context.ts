@@ -28,6 +28,8 @@ export interface Context {
   database(): Database
   store(options?: { create: boolean }): Promise<Store>
   storeOptions(create: boolean): StoreOptions
+  /** Whether a change was committed. */
+  changed(): boolean
   /** Who makes a change, as far as can be told; self-declared. */
   actor(): string
   close(): Promise<void>
@@ -36,13 +38,15 @@ export interface Context {
 /** Starts a context on a host. */
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
+  let changed = false
   const context: Context = {
     host,
     options: { input: true, wait: 30_000 },
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
-    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text) }),
+    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text), onCommit: () => (changed = true) }),
+    changed: () => changed,
     store: ({ create } = { create: false }) => {
       store ??= import('../store/store.ts').then(({ openStore }) => openStore(context.storeOptions(create)))
       return store

@@ -36,7 +36,7 @@ export interface Output {
   check<Row>(view: View<Row>): void
   /** Prints rows as they come. */
   rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
-  /** Prints one thing, in a table with all of its fields. */
+  /** Prints one thing with all of its fields; in a table and in text, a line a field. */
   one<Row>(view: View<Row>, row: Row): Promise<void>
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
@@ -128,8 +128,9 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
   async function one<Row>(view: View<Row>, row: Row): Promise<void> {
     const kind = format()
     if (kind === 'json') return write(`${json(object(chosen(view, true), row), 2)}\n`)
-    if (kind !== 'table') return rows(view, (emit) => emit([row]))
+    if (kind !== 'table' && kind !== 'text') return rows(view, (emit) => emit([row]))
     const columns = chosen(view, true)
+    if (kind === 'text') return write(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
     const { record } = await import('./table.ts')
     return write(record(columns.map(({ field }) => heading(field)), cells(columns, [row])[0] ?? [], await paint()))
   }
@@ -143,7 +144,7 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       if (format() === 'table') await write(`${printable(sentence)}\n`)
       else {
         say(printable(sentence))
-        await one(view, row)
+        await (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))
       }
       if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
     },

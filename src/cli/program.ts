@@ -1,4 +1,5 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addCommand } from './commands/add.ts'
 import { initCommand } from './commands/init.ts'
@@ -34,7 +35,6 @@ export function program(ctx: Context): CommandUnknownOpts {
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
-    .exitOverride()
     .hook('preAction', (_, command) => {
       ctx.options = command.optsWithGlobals() as unknown as Context['options']
     })
@@ -42,16 +42,20 @@ export function program(ctx: Context): CommandUnknownOpts {
     root.commandsGroup(`${heading}:`)
     for (const build of group) root.addCommand(build(ctx))
   }
-  inheritSettings(root)
+  reportUsage(ctx, root)
   return root
 }
 
-// addCommand() leaves exitOverride and the output behind; without them a usage error in a subcommand ends the process.
-function inheritSettings(command: CommandUnknownOpts): void {
-  for (const child of command.commands) {
-    child.copyInheritedSettings(command)
-    inheritSettings(child)
-  }
+/** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing. */
+function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, path = root.name()): void {
+  command.configureOutput({ outputError: () => {} }).exitOverride((error) => {
+    if (error.exitCode === 0 || error.code === 'commander.help') throw error
+    ctx.options = root.opts() as unknown as Context['options']
+    // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
+    const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/.exec(error.message) ?? []
+    throw badInput(message.replace(/\.$/, ''), advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`)
+  })
+  for (const child of command.commands) reportUsage(ctx, root, child, `${path} ${child.name()}`)
 }
 
 function fieldList(text: string): string[] {

@@ -58,20 +58,23 @@ function splits(ref: string): [workspace: string, name: string][] {
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {
-  const wanted = ref.toLowerCase()
-  const close = (text: string) => {
-    const candidate = text.toLowerCase()
-    return candidate.includes(wanted) ? 0 : distance(candidate, wanted)
+  const parts = ref.toLowerCase().split('/')
+  const name = parts.pop() ?? ''
+  const workspace = parts.join('/')
+  const far = (candidate: { id: string; name: string; workspace: string }): number => {
+    if (candidate.id.startsWith(ref) || candidate.name.toLowerCase().includes(name)) return 0
+    const away = distance(candidate.name.toLowerCase(), name)
+    return away <= Math.max(1, name.length / 3) ? away : Number.POSITIVE_INFINITY
   }
   return names
-    .map(({ id, name, workspace }) => ({
-      ref: `${workspace}/${name}`,
-      far: Math.min(close(name), close(`${workspace}/${name}`), id.startsWith(ref) ? 0 : Number.POSITIVE_INFINITY),
+    .map((candidate) => ({
+      ref: `${candidate.workspace}/${candidate.name}`,
+      far: far(candidate) + (workspace === '' ? 0 : distance(candidate.workspace.toLowerCase(), workspace)),
     }))
-    .filter(({ far }) => far <= Math.max(1, wanted.length / 3))
+    .filter((candidate) => candidate.far <= Math.max(2, ref.length / 2))
     .sort((a, b) => a.far - b.far)
     .slice(0, 3)
-    .map((one) => one.ref)
+    .map((candidate) => candidate.ref)
 }
 
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

@@ -57,6 +57,8 @@ export interface StoreOptions {
   readonly create?: boolean
   /** Told what was made, for people. */
   readonly notice: (text: string) => void
+  /** Told of every change that was committed. */
+  readonly onCommit: () => void
 }
 
 /**
@@ -102,7 +104,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       adopted,
       read: (work) => session.read((db) => work(rows(db))),
       snapshot: (work) => session.snapshot((db) => work(rows(db))),
-      mutate: (work, { dryRun } = { dryRun: false }) => (dryRun ? session.rehearse((tx) => work(changes(tx))) : session.mutate((tx) => work(changes(tx)))),
+      mutate: async (work, { dryRun } = { dryRun: false }) => {
+        if (dryRun) return session.rehearse((tx) => work(changes(tx)))
+        const result = await session.mutate((tx) => work(changes(tx)))
+        options.onCommit()
+        return result
+      },
       close: session.close,
     }
   } catch (error) {

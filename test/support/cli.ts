@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -89,4 +89,11 @@ export function converse(
     child.on('error', failed)
     child.on('close', (code) => done({ code, screen }))
   })
+}
+
+/** A folder to put on PATH, in which `integrations` is the program. */
+export function pathWithProgram(): string {
+  const folder = freshFolder()
+  writeFileSync(join(folder, 'integrations'), `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(bin)} "$@"\n`, { mode: 0o755 })
+  return `${folder}:${process.env.PATH ?? ''}`
 }
