@@ -67,7 +67,7 @@ interface Row {
 /**
  * Active is "not false": the application's column may be null. Written here and nowhere else.
  */
-const active = sql`i.is_active IS NOT FALSE`
+const active = sql`(i.is_active IS NOT FALSE)`
 
 /** The queries about integrations. `adopted`: the application writes secrets too. */
 export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {
@@ -194,7 +194,7 @@ function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean
   if (filter.ids) conditions.push(among(sql`i.id`, filter.ids))
   if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
   if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
-  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT (${active})`)
+  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
   if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
   if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
   const expiresAt = time(sql`i.token_expires_at`)
