@@ -87,6 +87,8 @@ function facts(error: unknown, depth = 0): DriverFacts {
   const codes = [own.code, own.originalCode, own.extendedCode, own.kind, own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined]
     .filter((code) => typeof code === 'string')
   const messages = [own.message, own.originalMessage].filter((text) => typeof text === 'string')
+  // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
+  codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
   for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
     const deeper = facts(inner, depth + 1)
     codes.push(...deeper.codes)
