@@ -60,13 +60,13 @@ export function execute(command: string, args: readonly string[], { env, input =
 export const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
 /**
- * Runs the program on a real pseudo-terminal, and types each answer when its question shows.
+ * Runs the program on a real pseudo-terminal, and types each answer, or what a function gives, when its question shows.
  *
  * @returns the exit code, and all that was on the screen
  */
 export function converse(
   args: readonly string[],
-  answers: readonly (readonly [question: string, answer: string])[],
+  answers: readonly (readonly [question: string, answer: string | (() => Promise<string>)])[],
   { env, cwd, columns = 100 }: { env?: Record<string, string>; cwd?: string; columns?: number } = {},
 ): Promise<{ code: number | null; screen: string }> {
   return new Promise((done, failed) => {
@@ -83,7 +83,7 @@ export function converse(
         seen = at + answer[0].length
         next++
         // The question is drawn before its keys are listened for.
-        setTimeout(() => child.stdin.write(answer[1]), 150)
+        setTimeout(async () => child.stdin.write(typeof answer[1] === 'string' ? answer[1] : await answer[1]()), 150)
       }
     })
     child.on('error', failed)
