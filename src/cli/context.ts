@@ -48,6 +48,8 @@ export function startContext(host: Host): Context {
     storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text), onCommit: () => (changed = true) }),
     changed: () => changed,
     store: ({ create } = { create: false }) => {
+      // Prisma reads DEBUG too, and would print the values of statements.
+      Object.assign(globalThis, { DEBUG: '' })
       store ??= import('../store/store.ts').then(({ openStore }) => openStore(context.storeOptions(create)))
       return store
     },

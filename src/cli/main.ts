@@ -42,9 +42,6 @@ const bug = (error: unknown) =>
 
 /** Where an error came from, without its message: that may hold a value. */
 function frames(error: unknown): string {
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
-  return stack
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .join('\n')
+  if (!(error instanceof Error) || !error.stack) return ''
+  return error.stack.slice(error.stack.indexOf(error.message) + error.message.length).trim()
 }

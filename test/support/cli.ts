@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -22,17 +22,8 @@ export interface RunOptions {
   uid?: number
 }
 
-const homes: string[] = []
-process.on('exit', () => {
-  for (const home of homes) rmSync(home, { recursive: true, force: true })
-})
-
-/** An empty folder that goes away with the tests. */
-export function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'integrations-home-'))
-  homes.push(folder)
-  return folder
-}
+/** An empty folder, which goes away with the run's own (see setup.ts). */
+export const freshFolder = (): string => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'folder-'))
 
 const environment = (env: Record<string, string> = {}) => ({ PATH: process.env.PATH ?? '', HOME: freshFolder(), ...env })
 

@@ -23,6 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = mkdtempSync(join(tmpdir(), 'integrations-test-'))
   // PostgreSQL refuses to run as root, and its own user has to reach its files.
   chmodSync(folder, 0o755)
+  process.env.INTEGRATIONS_TEST_FOLDER = folder
   const server = process.env.TEST_DATABASE_URL ? undefined : await startServer(folder)
   const postgresql = server?.url ?? process.env.TEST_DATABASE_URL ?? ''
 
