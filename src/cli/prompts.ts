@@ -17,8 +17,12 @@ export interface Prompts {
   /** Asks for a secret, which is not shown, not even its length. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
   secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
   choose(question: string, flag: string, choices: readonly Choice[]): Promise<string>
+  /** Asks for one of what `find` gives for the text typed so far. @throws INPUT_REQUIRED, CANCELLED */
+  search(question: string, flag: string, find: (typed: string) => Promise<readonly Choice[]>): Promise<string>
   confirm(question: string, flag: string): Promise<boolean>
 }
+
+const choosable = (choices: readonly Choice[]) => choices.map(({ value, name }) => ({ value, name: printable(name) }))
 
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
 export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): Prompts {
@@ -51,7 +55,9 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
     text: (message, flag, check = () => {}) => ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
     secret: (message, flag, check) => ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
     choose: (message, flag, choices) =>
-      ask(flag, ({ select }) => select({ message: printable(message), choices: choices.map(({ value, name }) => ({ value, name: printable(name) })) }, context)),
+      ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, context)),
+    search: (message, flag, find) =>
+      ask(flag, ({ search }) => search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, context)),
     confirm: (message, flag) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: false }, context)),
   }
 }

@@ -8,6 +8,7 @@ import type { Platform, SecretField } from '../../platforms/platform.ts'
 import { findPlatform, platforms } from '../../platforms/platforms.ts'
 import { addIdFlags, answers, dryRunOption, examples, expiry, expiryOptions, forceOption, givenIds, warnAll } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import type { Choice } from '../prompts.ts'
 import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../secret-input.ts'
 import { integrationView } from '../views.ts'
 
@@ -81,10 +82,12 @@ async function chooseWorkspace(ctx: Context, { workspace, newWorkspace }: { work
   if (workspace !== undefined) return { ref: workspace }
   if (newWorkspace !== undefined) return { create: newWorkspace }
   const store = ctx.prompts.possible() ? await ctx.store() : undefined
-  const choices: { value: string; name: string }[] = []
-  await store?.read((rows) => rows.workspaces.list({}, { sort: 'name', descending: false, limit: 1000 }, async (found) => void choices.push(...found.map(({ id, name }) => ({ value: id, name })))))
-  const create = { value: '', name: 'Create a new one' }
-  const ref = await ctx.prompts.choose('Workspace', '--workspace <workspace>', store?.adopted ? choices : [...choices, create])
+  const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
+  const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
+    const found: Choice[] = []
+    await store?.read((rows) => rows.workspaces.list({ nameContains: typed }, { sort: 'name', descending: false, limit: 50 }, async (some) => void found.push(...some.map(({ id, name }) => ({ value: id, name })))))
+    return [...found, ...create]
+  })
   if (ref !== '') return { ref }
   return { create: await ctx.prompts.text('Name of the new workspace', '--new-workspace <name>', (answer) => void checkName('workspace', answer)) }
 }
