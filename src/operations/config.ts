@@ -142,7 +142,7 @@ function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): 
         'see what is there with integrations config get <ref>',
       )
     if (Array.isArray(at) && Number(key) > at.length)
-      throw badInput(`${path} would leave a gap: ${where} has ${at.length} items`, `the next index is ${at.length}`)
+      throw badInput(`${path} would leave a gap: ${where} has length ${at.length}`, `the next index is ${at.length}`)
     const next: Json = i === keys.length - 1 ? value : (present ?? (typeof keys[i + 1] === 'number' ? [] : {}))
     if (Array.isArray(at)) at[Number(key)] = next
     else if (isObject(at)) at[key] = next
