@@ -25,7 +25,8 @@ export async function withEditor<T>(ctx: Context, text: string, work: (edit: () 
 
   const remove = () => rmSync(folder, { recursive: true, force: true })
   const keepOrRemove = () => {
-    if (savedText(file) === text) remove()
+    const saved = savedText(file)
+    if (saved === undefined || saved === text) remove()
     else ctx.output.note(`what you wrote is kept in ${file}`)
   }
   const stop = (signal: NodeJS.Signals) => {
@@ -43,8 +44,8 @@ export async function withEditor<T>(ctx: Context, text: string, work: (edit: () 
   async function edit(): Promise<string> {
     const command = ctx.host.env.VISUAL || ctx.host.env.EDITOR || 'vi'
     const failure = await new Promise<string | undefined>((done) => {
-      // A shell, since the variables may hold flags too. stdout is for the answer: the editor draws on stderr.
-      editor = spawn(`${command} ${quoted(file)}`, { shell: true, stdio: ['inherit', 2, 2], env: ctx.host.env })
+      // stdout is for the answer: the editor draws on stderr.
+      editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env: ctx.host.env })
       editor.on('error', () => done('could not be started'))
       editor.on('close', (code, signal) => done(code === 0 ? undefined : code === 127 ? 'could not be started' : `ended with ${signal ?? code}`))
     })
@@ -76,4 +77,6 @@ function savedText(file: string): string | undefined {
   }
 }
 
-const quoted = (path: string) => (process.platform === 'win32' ? `"${path}"` : `'${path.replaceAll("'", `'\\''`)}'`)
+/** The variables may hold flags too, so a shell reads them; exec, since a shell in between would take the signals. */
+const shellCommand = (editor: string, file: string) =>
+  process.platform === 'win32' ? `${editor} "${file}"` : `exec ${editor} '${file.replaceAll("'", `'\\''`)}'`
