@@ -18,7 +18,11 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  * @param work is given what opens the editor, and gives the text as it was saved
  * @throws BAD_INPUT when the editor does not start, fails, or leaves no text
  */
-export async function withEditor<T>(ctx: Context, text: string, work: (edit: () => Promise<string>) => Promise<T>): Promise<T> {
+export async function withEditor<T>(
+  ctx: Context,
+  text: string,
+  work: (edit: () => Promise<string>) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'integrations-'))
   const file = join(folder, 'config.json')
   let editor: ChildProcess | undefined
@@ -47,10 +51,16 @@ export async function withEditor<T>(ctx: Context, text: string, work: (edit: () 
       // stdout is for the answer: the editor draws on stderr.
       editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env: ctx.host.env })
       editor.on('error', () => done('could not be started'))
-      editor.on('close', (code, signal) => done(code === 0 ? undefined : code === 127 ? 'could not be started' : `ended with ${signal ?? code}`))
+      editor.on('close', (code, signal) =>
+        done(code === 0 ? undefined : code === 127 ? 'could not be started' : `ended with ${signal ?? code}`),
+      )
     })
     editor = undefined
-    if (failure !== undefined) throw badInput(`the editor ${JSON.stringify(command)} ${failure}; nothing was changed`, 'name another in VISUAL or EDITOR, or use integrations config patch')
+    if (failure !== undefined)
+      throw badInput(
+        `the editor ${JSON.stringify(command)} ${failure}; nothing was changed`,
+        'name another in VISUAL or EDITOR, or use integrations config patch',
+      )
     return readTextFile(file, 'the editor')
   }
 

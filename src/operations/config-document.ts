@@ -45,7 +45,11 @@ export async function inspectConfig(platform: Platform, config: IntegrationConfi
     const word = value ?? String(path.at(-1))
     const nearest = closest(word, known)
     const advice =
-      distance(word, nearest) <= 4 ? `did you mean ${nearest}?` : known.length <= 10 ? `known are ${known.join(', ')}` : ''
+      distance(word, nearest) <= 4
+        ? `did you mean ${nearest}?`
+        : known.length <= 10
+          ? `known are ${known.join(', ')}`
+          : ''
     const message = `${what}is not known${advice && ` (${advice})`} and is kept`
     return { severity: 'warning', path: stringifyPath(path), message }
   })
@@ -105,7 +109,9 @@ function oddities(schema: JsonSchema, value: Json, path: readonly (string | numb
   if (!isObject(value) || !properties) return []
   return Object.entries(value).flatMap(([key, inner]) => {
     const property = Object.hasOwn(properties, key) ? properties[key] : undefined
-    return property ? oddities(property, inner, [...path, key]) : [{ path: [...path, key], known: Object.keys(properties) }]
+    return property
+      ? oddities(property, inner, [...path, key])
+      : [{ path: [...path, key], known: Object.keys(properties) }]
   })
 }
 

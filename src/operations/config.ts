@@ -3,7 +3,7 @@ import { badInput, IntegrationsError } from '../errors.ts'
 import type { Integration, IntegrationConfig, Json } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
-import { type ChangeOptions, type Changed, changeIntegration } from './change.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 import { checkConfig, isObject, parseConfig } from './config-document.ts'
 import { findIntegration } from './find.ts'
 import { parseJson } from './json.ts'
@@ -136,7 +136,9 @@ function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): 
   for (const [i, key] of keys.entries()) {
     const present = child(at, key)
     const where = i === 0 ? 'the config' : stringifyPath(keys.slice(0, i))
-    if (Array.isArray(at) ? typeof key !== 'number' : !isObject(at) || (typeof key === 'number' && present === undefined))
+    if (
+      Array.isArray(at) ? typeof key !== 'number' : !isObject(at) || (typeof key === 'number' && present === undefined)
+    )
       throw badInput(
         `${path} leads nowhere: ${where} is not an ${typeof key === 'number' ? 'array' : 'object'}`,
         'see what is there with integrations config get <ref>',
@@ -184,7 +186,10 @@ type Keys = readonly (string | number)[]
 
 function readPath(path: string): Keys {
   const refuse = () =>
-    badInput(`${JSON.stringify(path)} is not a path`, 'write it as in slackChannels[0].name, with \\. for a dot in a key')
+    badInput(
+      `${JSON.stringify(path)} is not a path`,
+      'write it as in slackChannels[0].name, with \\. for a dot in a key',
+    )
   // To the library, [] is a part of a name; here somebody left out the index.
   if (/(?<!\\)\[\]/.test(path)) throw refuse()
   let keys: Keys

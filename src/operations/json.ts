@@ -67,7 +67,8 @@ export async function parseJson(text: string, source: string): Promise<Json> {
         count(offset, length, line, character)
         if (forbiddenKeys.has(property))
           throw refuse(line, character, `the key ${property} is not allowed`, 'give it another name')
-        if (!storable(property)) throw refuse(line, character, 'a key holds a character that cannot be stored', leaveOut)
+        if (!storable(property))
+          throw refuse(line, character, 'a key holds a character that cannot be stored', leaveOut)
         if (Object.hasOwn(open.at(-1) ?? {}, property))
           throw refuse(line, character, `the key ${JSON.stringify(property)} stands there twice`, 'keep one of the two')
         key = property

@@ -47,7 +47,13 @@ describe('a document is refused with the place', () => {
     ['deep nesting of objects', '{"a":'.repeat(100_000), 1, 161, 'nested deeper than 32 levels'],
     ['size', sized(largestDocument + 1), 1, 1, 'here it gets larger than 256 KB'],
     ['size in bytes', `"${'é'.repeat(largestDocument / 2)}"`, 1, 1, 'here it gets larger than 256 KB'],
-    ['size, by many small parts', `[\n${'0,\n'.repeat(largestDocument / 2)}0]`, 131073, 2, 'here it gets larger than 256 KB'],
+    [
+      'size, by many small parts',
+      `[\n${'0,\n'.repeat(largestDocument / 2)}0]`,
+      131073,
+      2,
+      'here it gets larger than 256 KB',
+    ],
     ['a key twice', '{"a":1,\n "a":2}', 2, 2, 'the key "a" stands there twice'],
     ['a key twice through an escape', '{"a":1,"\\u0061":2}', 1, 8, 'the key "a" stands there twice'],
     ['a name of every object twice', '{"toString":1,"toString":2}', 1, 15, 'the key "toString" stands there twice'],
@@ -99,22 +105,51 @@ const outcome = (text: string) =>
 test('any JSON value is refused with the place or comes back equal', { timeout: 5000 }, async () => {
   let accepted = 0
   await fc.assert(
-    fc.asyncProperty(fc.jsonValue({ depthSize: 'medium', noUnicodeString: false }), fc.constantFrom(0, 2), async (value, indent) => {
-      const text = JSON.stringify(value, null, indent)
-      const result = await outcome(text)
-      if (!('value' in result)) return
-      accepted++
-      expect(JSON.stringify(result.value)).toBe(JSON.stringify(JSON.parse(text)))
-      // And again from what would be stored.
-      expect(await parseJson(JSON.stringify(sortKeys(result.value)), 'it')).toEqual(result.value)
-    }),
+    fc.asyncProperty(
+      fc.jsonValue({ depthSize: 'medium', noUnicodeString: false }),
+      fc.constantFrom(0, 2),
+      async (value, indent) => {
+        const text = JSON.stringify(value, null, indent)
+        const result = await outcome(text)
+        if (!('value' in result)) return
+        accepted++
+        expect(JSON.stringify(result.value)).toBe(JSON.stringify(JSON.parse(text)))
+        // And again from what would be stored.
+        expect(await parseJson(JSON.stringify(sortKeys(result.value)), 'it')).toEqual(result.value)
+      },
+    ),
     { numRuns: 2000 },
   )
   expect(accepted).toBeGreaterThan(1500)
 })
 
 test('what is not JSON is never accepted', { timeout: 5000 }, async () => {
-  const pieces = ['{', '}', '[', ']', ',', ':', '"', '"a"', '1', '-', '0', '.', 'e5', 'true', 'nul', 'l', ' ', '\n', '\\', '/*', '*/', '//', '\uFEFF', '\u2028']
+  const pieces = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"',
+    '"a"',
+    '1',
+    '-',
+    '0',
+    '.',
+    'e5',
+    'true',
+    'nul',
+    'l',
+    ' ',
+    '\n',
+    '\\',
+    '/*',
+    '*/',
+    '//',
+    '\uFEFF',
+    '\u2028',
+  ]
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...pieces), { maxLength: 8 }), async (parts) => {
       const text = parts.join('')

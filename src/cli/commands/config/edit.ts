@@ -27,7 +27,11 @@ export const editCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref, { ifVersion, dryRun }) => {
     if (!ctx.prompts.possible())
-      throw new IntegrationsError('INPUT_REQUIRED', 'there is no terminal for an editor', `integrations config patch ${JSON.stringify(ref)} <file>`)
+      throw new IntegrationsError(
+        'INPUT_REQUIRED',
+        'there is no terminal for an editor',
+        `integrations config patch ${JSON.stringify(ref)} <file>`,
+      )
     const store = await ctx.store()
     const { integration, text } = await readConfig(store, ref)
     if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
@@ -35,7 +39,11 @@ export const editCommand = (ctx: Context) =>
     await withEditor(ctx, configText(config), async (edit) => {
       const { to, warnings } = await revise(ctx, integration, config, edit)
       if (configText(to) === configText(config))
-        return answerConfigChange(ctx, { before: integration, after: integration, from: config, to, warnings: [] }, { dryRun })
+        return answerConfigChange(
+          ctx,
+          { before: integration, after: integration, from: config, to, warnings: [] },
+          { dryRun },
+        )
       if (!dryRun) await agree(ctx, integration, config, to, warnings)
       const changed = await replaceConfig(store, { integration, config }, to, dryRun)
       await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })

@@ -13,5 +13,9 @@ export const schemaCommand = (ctx: Context) =>
     .addHelpText('after', examples('integrations config schema slack > slack-config.schema.json'))
     .action(async (id) => {
       const { title, config } = platformOf(id)
-      await ctx.output.json({ $schema: 'https://json-schema.org/draft/2020-12/schema', title: `${title} config`, ...config } as Json)
+      await ctx.output.json({
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        title: `${title} config`,
+        ...config,
+      } as Json)
     })

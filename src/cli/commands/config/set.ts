@@ -10,9 +10,14 @@ export const setCommand = (ctx: Context) =>
   answers(
     new Command('set')
       .summary('set values in the config')
-      .description('Set values in the config. They are JSON: text stands in double quotes, which the shell must leave alone.')
+      .description(
+        'Set values in the config. They are JSON: text stands in double quotes, which the shell must leave alone.',
+      )
       .addArgument(refArgument())
-      .argument('<path=value...>', 'where in the config, and the new value; \\. and \\= for a dot and an equals sign in a key')
+      .argument(
+        '<path=value...>',
+        'where in the config, and the new value; \\. and \\= for a dot and an equals sign in a key',
+      )
       .addOption(ifVersionOption())
       .addOption(dryRunOption())
       .addHelpText(

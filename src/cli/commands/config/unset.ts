@@ -10,7 +10,9 @@ export const unsetCommand = (ctx: Context) =>
   answers(
     new Command('unset')
       .summary('remove values from the config')
-      .description('Remove values from the config. What is not there needs no removing. The items behind one of an array move up.')
+      .description(
+        'Remove values from the config. What is not there needs no removing. The items behind one of an array move up.',
+      )
       .addArgument(refArgument())
       .argument('<path...>', 'where in the config, as in slackChannels[0]; all paths mean the config as it is now')
       .addOption(ifVersionOption())

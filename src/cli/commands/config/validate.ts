@@ -13,7 +13,9 @@ export const validateCommand = (ctx: Context) =>
   answers(
     new Command('validate')
       .summary('check a config')
-      .description("Check a config against its platform's JSON Schema: a stored one, or a file before it is used. Ends with 8 when it breaks the schema; warnings break nothing.")
+      .description(
+        "Check a config against its platform's JSON Schema: a stored one, or a file before it is used. Ends with 8 when it breaks the schema; warnings break nothing.",
+      )
       .addArgument(refArgument().argOptional())
       .addOption(new Option('--platform <platform>', 'with --file: the platform to check it for'))
       .addOption(new Option('--file <path>', 'the file to check; - for standard input'))
@@ -47,9 +49,17 @@ async function subject(
   { platform, file }: { platform?: string | undefined; file?: string | undefined },
 ): Promise<{ platform: Platform; text: string | null; name: string }> {
   if (ref === undefined && platform !== undefined && file !== undefined)
-    return { platform: platformOf(platform), text: await readDocument(ctx, file, '--file'), name: file === '-' ? 'standard input' : file }
+    return {
+      platform: platformOf(platform),
+      text: await readDocument(ctx, file, '--file'),
+      name: file === '-' ? 'standard input' : file,
+    }
   if (ref === undefined || platform !== undefined || file !== undefined)
     throw badInput('give either an integration, or --platform and --file', 'integrations config validate --help')
   const { integration, text } = await readConfig(await ctx.store(), ref)
-  return { platform: platformOf(integration.platform), text, name: `the config of ${integration.workspace}/${integration.name}` }
+  return {
+    platform: platformOf(integration.platform),
+    text,
+    name: `the config of ${integration.workspace}/${integration.name}`,
+  }
 }
