@@ -1,7 +1,8 @@
 import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import type { Instant } from '../integration.ts'
-import type { PlatformColumn } from '../platforms/platform.ts'
-import { platforms } from '../platforms/platforms.ts'
+import type { Platform, PlatformColumn } from '../platforms/platform.ts'
+import { findPlatform, platforms } from '../platforms/platforms.ts'
+import { unknownPlatform } from '../operations/find.ts'
 import { flagOf } from '../operations/secret-values.ts'
 import type { Page } from '../store/page.ts'
 import type { Context } from './context.ts'
@@ -10,6 +11,13 @@ import { duration, instant } from './time.ts'
 
 /** The reference to an integration, as every command about one takes it. */
 export const refArgument = () => new Argument('<ref>', 'id, workspace/name, unique name, or the first 6 or more characters of the id')
+
+/** The platform with this id. @throws BAD_INPUT for one that this version does not know */
+export function platformOf(id: string): Platform {
+  const platform = findPlatform(id)
+  if (!platform) throw unknownPlatform(id, platforms.map((known) => known.id))
+  return platform
+}
 
 /** Adds examples to a command's help; the first word of the program is left out. */
 export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`

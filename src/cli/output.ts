@@ -42,8 +42,10 @@ export interface Output {
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
   /** Prints text as it is, such as a script or a JSON document. */
   raw(text: string): Promise<void>
-  /** Prints a JSON document, safe for a terminal when it goes to one. */
+  /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
   json(value: Json): Promise<void>
+  /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
+  lines(lines: readonly (readonly [text: string, tone: Tone])[], to: 'stdout' | 'stderr'): Promise<void>
   /** Says something to people, on stderr. */
   note(text: string): void
   warn(text: string): void
@@ -149,7 +151,17 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
     },
     raw: (text) => write(text),
-    json: (value) => write(`${json(value, 2)}\n`),
+    json: async (value) => {
+      const kind = format()
+      if (kind === 'csv' || kind === 'id' || options().fields) throw badInput('this is a JSON document, without fields to choose or put in columns', 'leave --fields out, and -o, or pass -o json')
+      await write(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
+    },
+    lines: async (lines, to) => {
+      const colour = await painter(await colourLevel(host.env, host[to].isTTY))
+      const text = lines.map(([line, tone]) => colour(printable(line), tone)).join('\n')
+      if (to === 'stdout') await write(`${text}\n`)
+      else say(text)
+    },
     note: (text) => say(printable(text)),
     warn: (text) => say(`warning: ${printable(text)}`),
     error: ({ code, message, hint, committed }, exit, retryable) => {

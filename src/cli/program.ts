@@ -2,6 +2,7 @@ import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '
 import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addCommand } from './commands/add.ts'
+import { configCommand } from './commands/config.ts'
 import { initCommand } from './commands/init.ts'
 import { listCommand } from './commands/list.ts'
 import { removeCommand } from './commands/remove.ts'
@@ -18,6 +19,7 @@ import { duration } from './time.ts'
 /** Every command, in the order of the help, under its heading. */
 const commands: readonly (readonly [heading: string, ...commands: ((ctx: Context) => CommandUnknownOpts)[]])[] = [
   ['Integrations', addCommand, listCommand, showCommand, updateCommand, rotateCommand, enableCommand, disableCommand, toggleCommand, removeCommand],
+  ['Config', configCommand],
   ['People and places', workspacesCommand, usersCommand],
   ['Database and set-up', initCommand],
 ]

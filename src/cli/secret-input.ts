@@ -77,6 +77,10 @@ export async function readTextFile(path: string, flag: string): Promise<string> 
   return utf8(bytes, `the file of ${flag}`)
 }
 
+/** A document from a file, or from standard input for `-` or nothing. `of` names the file in messages. @throws BAD_INPUT */
+export const readDocument = ({ host }: Context, file: string | undefined, of: string): Promise<string> =>
+  file === undefined || file === '-' ? readStdin(host) : readTextFile(file, of)
+
 const provided = (raw: string, source: string): NewSecret => ({ value: readSecret(raw, source), origin: 'provided' })
 
 function variable({ env }: Host, name: string, flag: string): string {

@@ -1,4 +1,5 @@
 import type { Instant, Integration, Json, SecretFacts, User, Workspace } from '../integration.ts'
+import type { ConfigFinding } from '../operations/config-document.ts'
 import type { SecretField } from '../platforms/platform.ts'
 import type { Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
@@ -76,4 +77,15 @@ export const userView: View<User> = {
   columns: [value('id'), value('email'), value('name'), { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') }],
   short: ['email', 'name', 'createdAt', 'id'],
   id: (row) => row.id,
+}
+
+/** How findings about a config are shown. */
+export const findingView: View<ConfigFinding> = {
+  columns: [
+    { field: 'severity', value: (row) => row.severity, cell: (row) => [row.severity, row.severity === 'error' ? 'bad' : 'warn'] },
+    value('path'),
+    value('message'),
+  ],
+  short: ['severity', 'path', 'message'],
+  id: (row) => row.path,
 }
