@@ -55,6 +55,9 @@ export function displayUrl(database: Database): string {
   return url.href
 }
 
+/** The flag that names a database in a command to type; empty where DATABASE_URL or nothing at all does. */
+export const databaseFlag = (database: Database): string => (database.provider === 'sqlite' && !database.isDefault ? ` --database file:${database.file}` : '')
+
 function filePath(text: string, cwd: string): string {
   if (text.includes('?')) throw badInput('a file: URL takes no parameters here', `leave out everything from "?" on`)
   if (text.startsWith('file://')) {
