@@ -1,6 +1,7 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addCommand } from './commands/add.ts'
+import { dbCommand } from './commands/db.ts'
 import { initCommand } from './commands/init.ts'
 import { listCommand } from './commands/list.ts'
 import { removeCommand } from './commands/remove.ts'
@@ -18,7 +19,7 @@ import { duration } from './time.ts'
 const commands: readonly (readonly [heading: string, ...commands: ((ctx: Context) => CommandUnknownOpts)[]])[] = [
   ['Integrations', addCommand, listCommand, showCommand, updateCommand, rotateCommand, enableCommand, disableCommand, toggleCommand, removeCommand],
   ['People and places', workspacesCommand, usersCommand],
-  ['Database and set-up', initCommand],
+  ['Database and set-up', initCommand, dbCommand],
 ]
 
 /** The whole command line. */

@@ -91,6 +91,12 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
   })
 }
 
+/** The tables that this program keeps beside the application's: those that every migration but the first makes. */
+export async function ownTables(provider: Provider): Promise<string[]> {
+  const [, ...own] = (await migrationsList(provider)).migrationDirectories
+  return own.flatMap(({ migrationFile }) => [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name))
+}
+
 async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
   const { startSchemaEngine } = await import('./schema-engine.ts')

@@ -121,7 +121,7 @@ async function look(db: Statements, provider: Provider): Promise<{ history: bool
       : sql`SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations') AS history,
           EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
   )
-  if (row?.nowhere) throw new IntegrationsError('DATABASE_MISSING', 'the schema that the database URL names does not exist, or this role may not use it', 'CREATE SCHEMA, or correct schema= in the URL')
+  if (row?.nowhere) throw new IntegrationsError('DATABASE_MISSING', 'the schema that the database URL names does not exist, or this role may not use it', 'create it with CREATE SCHEMA, or correct schema= in the URL')
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
 }
 

@@ -12,11 +12,11 @@ import type { Statements } from './statements.ts'
 /** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
 const busyTimeout = 100
 
-/** Whether the file of a database is there. */
+/** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
 export const fileExists = (file: string): Promise<boolean> =>
   access(file, constants.F_OK).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   )
 
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
