@@ -84,7 +84,7 @@ export function databaseError(error: unknown, database: Database): unknown {
     return fail('ALREADY_EXISTS', 'the application has made something unique, and there is a row like this one already', 'look for it with integrations list')
   if (has(/^P3009$/))
     return fail('DATABASE_INVALID', `a migration of ${where} failed halfway, so no other is applied`, 'finish it, and mark it with prisma migrate resolve')
-  if (/already exists/.test(message))
+  if (has(/^42P07$/) || /already exists/.test(message))
     return fail('DATABASE_INVALID', `${where} has a table already that a migration of this program makes`, 'rename that table, or restore the database from a backup')
   if (isMissingTable(error))
     return fail('DATABASE_INVALID', `${where} lacks a table that this program needs`, 'integrations db status')

@@ -100,9 +100,18 @@ export async function ownTables(provider: Provider): Promise<string[]> {
 async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
   const { startSchemaEngine } = await import('./schema-engine.ts')
-  const engine = await startSchemaEngine(provider, adapter)
+  let refusal: unknown
+  const executeScript = (script: string) =>
+    adapter.executeScript(script).catch((error: unknown) => {
+      refusal ??= error
+      throw error
+    })
+  const engine = await startSchemaEngine(provider, { ...adapter, executeScript })
   try {
     return await work(engine)
+  } catch (error) {
+    // The engine says of what a script met only that it met something.
+    throw refusal ?? error
   } finally {
     engine.free()
   }

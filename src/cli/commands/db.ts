@@ -61,7 +61,7 @@ const adoptCommand = (ctx: Context) =>
     const status = await readStatus(ctx.storeOptions(false))
     if (!done) return ctx.output.change(databaseView, status, `${status.url} is ${status.adopted ? 'adopted' : "this program's own"} already`)
     await ctx.output.change(databaseView, status, `adopted ${status.url}: the application goes on owning workspaces, users and integrations`)
-    if (status.provider === 'sqlite') ctx.output.note("on SQLite, the application's columns have to be of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB), and they are")
+    if (status.provider === 'sqlite') ctx.output.note("on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now")
     for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
     if (applicationMigrations.length > 0)
       ctx.output.warn(
@@ -75,6 +75,6 @@ function leaveAlone(database: Database, tables: readonly string[]): string[] {
   return [
     "so that the application's migration tool does not drop the tables of this program:",
     `  prisma.config.ts   experimental: { externalTables: true }, tables: { external: [${external.join(', ')}] }`,
-    `  drizzle.config.ts  tablesFilter: ['*', '!integration_*', '!_prisma_migrations']`,
+    `  drizzle.config.ts  tablesFilter: ['!integration_*', '!_prisma_migrations']`,
   ]
 }
