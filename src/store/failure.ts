@@ -72,7 +72,7 @@ export function databaseError(error: unknown, database: Database): unknown {
   // libsql gives no code when the file is a folder, or is not this user's to read.
   if (has(/^SQLITE_CANTOPEN.*$/) || (embedded && (has(/^(EACCES|EPERM|ENOTDIR|EISDIR|EEXIST|ENOENT)$/) || /^ConnectionFailed/.test(message))))
     return fail('DATABASE_UNREACHABLE', `${where} cannot be opened`, 'see that it is a file, and that you may read and write it and its folder')
-  if (has(/^(TlsConnectionError|P1011)$/))
+  if (has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) || /does not support SSL/.test(message))
     return fail('DATABASE_UNREACHABLE', `no trusted TLS connection to ${where}`, 'name the authority with sslrootcert=FILE, or see README, "TLS"')
   if (
     isConnectionLost(error) ||
