@@ -2,7 +2,8 @@ import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { badInput, IntegrationsError } from '../errors.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database.ts'
-import type { Store, StoreOptions } from '../store/store.ts'
+import type { StoreOptions } from '../store/ready.ts'
+import type { Store } from '../store/store.ts'
 import { type Format, type Output, startOutput } from './output.ts'
 import { type Prompts, prompts } from './prompts.ts'
 
@@ -45,12 +46,12 @@ export function startContext(host: Host): Context {
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
-    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text), onCommit: () => (changed = true) }),
+    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text) }),
     changed: () => changed,
     store: ({ create } = { create: false }) => {
       // Prisma reads DEBUG too, and would print the values of statements.
       Object.assign(globalThis, { DEBUG: '' })
-      store ??= import('../store/store.ts').then(({ openStore }) => openStore(context.storeOptions(create)))
+      store ??= import('../store/store.ts').then(({ openStore }) => openStore({ ...context.storeOptions(create), onCommit: () => void (changed = true) }))
       return store
     },
     actor: () => actor(host.env),

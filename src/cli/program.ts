@@ -3,6 +3,7 @@ import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addCommand } from './commands/add.ts'
 import { configCommand } from './commands/config.ts'
+import { dbCommand } from './commands/db.ts'
 import { initCommand } from './commands/init.ts'
 import { listCommand } from './commands/list.ts'
 import { removeCommand } from './commands/remove.ts'
@@ -21,7 +22,7 @@ const commands: readonly (readonly [heading: string, ...commands: ((ctx: Context
   ['Integrations', addCommand, listCommand, showCommand, updateCommand, rotateCommand, enableCommand, disableCommand, toggleCommand, removeCommand],
   ['Config', configCommand],
   ['People and places', workspacesCommand, usersCommand],
-  ['Database and set-up', initCommand],
+  ['Database and set-up', initCommand, dbCommand],
 ]
 
 /** The whole command line. */

@@ -1,6 +1,7 @@
 import type { Instant, Integration, Json, SecretFacts, User, Workspace } from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
 import type { SecretField } from '../platforms/platform.ts'
+import type { Counts, DatabaseStatus } from '../store/status.ts'
 import type { Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
 
@@ -88,4 +89,39 @@ export const findingView: View<ConfigFinding> = {
   ],
   short: ['severity', 'path', 'message'],
   id: (row) => row.path,
+}
+
+const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({
+  field,
+  value: (row) => [...of(row)],
+  cell: (row) => (of(row).length === 0 ? ['none', 'dim'] : [of(row).join(', '), tone]),
+})
+
+const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<DatabaseStatus> => ({ field, value: (row) => row.counts?.[of] ?? null })
+
+const standingTones: Record<DatabaseStatus['standing'], Tone> = { ready: 'good', empty: 'warn', foreign: 'warn', behind: 'warn', ahead: 'bad' }
+
+/** How a database is shown. */
+export const databaseView: View<DatabaseStatus> = {
+  columns: [
+    { field: 'database', value: (row) => row.url },
+    value('provider'),
+    value('version'),
+    { field: 'state', value: (row) => row.standing, cell: (row) => [row.standing, standingTones[row.standing]] },
+    { field: 'adopted', value: (row) => row.adopted, cell: (row) => [row.adopted ? 'yes' : 'no', 'plain'] },
+    names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
+    names('migrationsPending', (row) => row.migrations.pending, 'warn'),
+    names('migrationsUnknown', (row) => row.migrations.unknown, 'warn'),
+    count('workspaces', 'workspaces'),
+    count('users', 'users'),
+    count('integrations', 'integrations'),
+    count('activeIntegrations', 'active'),
+    {
+      field: 'integrationsByPlatform',
+      value: (row) => (row.counts ? { ...row.counts.platforms } : null),
+      cell: (row) => [Object.entries(row.counts?.platforms ?? {}).map(([platform, n]) => `${platform} ${n}`).join(', '), 'plain'],
+    },
+  ],
+  short: ['database', 'provider', 'version', 'state', 'adopted', 'workspaces', 'users', 'integrations'],
+  id: (row) => row.url,
 }

@@ -55,6 +55,13 @@ export function displayUrl(database: Database): string {
   return url.href
 }
 
+/** The flag that names a database in a command to type; empty where DATABASE_URL or nothing at all does. */
+export function databaseFlag(database: Database): string {
+  if (database.provider === 'postgresql' || database.isDefault) return ''
+  const url = displayUrl(database)
+  return ` --database ${/^[\w:/.,+@-]+$/.test(url) ? url : `'${url.replaceAll("'", `'\\''`)}'`}`
+}
+
 function filePath(text: string, cwd: string): string {
   if (text.includes('?')) throw badInput('a file: URL takes no parameters here', `leave out everything from "?" on`)
   if (text.startsWith('file://')) {

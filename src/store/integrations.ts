@@ -65,9 +65,9 @@ interface Row {
 }
 
 /**
- * Active is "not false": the application's column may be null. Written here and nowhere else.
+ * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
  */
-const active = sql`(i.is_active IS NOT FALSE)`
+export const active = sql`(i.is_active IS NOT FALSE)`
 
 /** The queries about integrations. `adopted`: the application writes secrets too. */
 export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {

@@ -91,12 +91,27 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
   })
 }
 
+/** The tables that this program keeps beside the application's: those that every migration but the first makes. */
+export async function ownTables(provider: Provider): Promise<string[]> {
+  const [, ...own] = (await migrationsList(provider)).migrationDirectories
+  return own.flatMap(({ migrationFile }) => [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name))
+}
+
 async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
   const { startSchemaEngine } = await import('./schema-engine.ts')
-  const engine = await startSchemaEngine(provider, adapter)
+  let refusal: unknown
+  const executeScript = (script: string) =>
+    adapter.executeScript(script).catch((error: unknown) => {
+      refusal ??= error
+      throw error
+    })
+  const engine = await startSchemaEngine(provider, { ...adapter, executeScript })
   try {
     return await work(engine)
+  } catch (error) {
+    // The engine says of what a script met only that it met something.
+    throw refusal ?? error
   } finally {
     engine.free()
   }

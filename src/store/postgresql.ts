@@ -27,6 +27,7 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
       const { PrismaClient } = await import('./generated/postgresql/client.ts')
       return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
     },
+    keepsWrites: async () => true,
     exclusively: async (work) => {
       const pool = new pg.Pool({ ...config, max: 1 })
       pool.on('error', () => {})

@@ -12,11 +12,11 @@ import type { Statements } from './statements.ts'
 /** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
 const busyTimeout = 100
 
-/** Whether the file of a database is there. */
+/** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
 export const fileExists = (file: string): Promise<boolean> =>
   access(file, constants.F_OK).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   )
 
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
@@ -40,11 +40,15 @@ export function sqlite(file: string): Driver {
       const { PrismaClient } = await import('./generated/sqlite/client.ts')
       return new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
     },
+    // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
+    keepsWrites: async (db) => {
+      const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
+      return row?.journal_mode === 'wal'
+    },
     exclusively: async (work) => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
-        // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933), and a pragma
-        // that is refused says so only in its answer. Outside a transaction, where alone it can be changed.
+        // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
         if (rows[0]?.[0] !== 'wal')
           throw new IntegrationsError('DATABASE_INVALID', 'SQLite cannot keep a write-ahead log beside the database file', 'put the file on a local disk')

@@ -12,5 +12,6 @@ export const initCommand = (ctx: Context) =>
     .action(async () => {
       const { database } = await ctx.store({ create: true })
       await ctx.output.raw(`${displayUrl(database)} is ready\n`)
-      ctx.output.note('next: integrations workspaces add <name>\n      integrations add')
+      ctx.output.note('next: integrations workspaces add <name>')
+      ctx.output.note('      integrations add')
     })
