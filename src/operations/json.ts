@@ -91,7 +91,7 @@ export async function parseJson(text: string, source: string): Promise<Json> {
 }
 
 const leaveOut = 'leave out NUL and lone surrogates'
-const syntaxHint = 'JSON has double quotes around keys and strings, no comma after the last item, and no comments'
+const syntaxHint = 'JSON has double quotes around keys and strings, and no comma after the last item'
 
 // What PostgreSQL's jsonb refuses, or stores as something else.
 const storable = (text: string) => text.isWellFormed() && !text.includes('\0')

@@ -21,7 +21,7 @@ describe('a document is accepted', () => {
     ['the smallest double', '5e-324', Number.MIN_VALUE],
     ['the deepest nesting', nested(deepest), JSON.parse(nested(deepest))],
     ['the largest', sized(largestDocument), 'a'.repeat(largestDocument - 2)],
-    ['white space, which does not count', ' '.repeat(largestDocument) + 'null\r\n', null],
+    ['white space, which does not count', `${' '.repeat(largestDocument)}null\r\n`, null],
     ['the same key in two objects', '[{"a":1},{"a":{"a":2}}]', [{ a: 1 }, { a: { a: 2 } }]],
     ['the same key again after an inner object', '{"a":{"b":1},"b":2}', { a: { b: 1 }, b: 2 }],
     ['a name of every object', '{"toString":1,"hasOwnProperty":2}', { toString: 1, hasOwnProperty: 2 }],
