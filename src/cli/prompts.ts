@@ -19,7 +19,8 @@ export interface Prompts {
   choose(question: string, flag: string, choices: readonly Choice[]): Promise<string>
   /** Asks for one of what `find` gives for the text typed so far. @throws INPUT_REQUIRED, CANCELLED */
   search(question: string, flag: string, find: (typed: string) => Promise<readonly Choice[]>): Promise<string>
-  confirm(question: string, flag: string): Promise<boolean>
+  /** Asks for yes or no; Enter alone is `otherwise`. @throws INPUT_REQUIRED, CANCELLED */
+  confirm(question: string, flag: string, otherwise?: boolean): Promise<boolean>
 }
 
 const choosable = (choices: readonly Choice[]) => choices.map(({ value, name }) => ({ value, name: printable(name) }))
@@ -58,6 +59,6 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
       ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, context)),
     search: (message, flag, find) =>
       ask(flag, ({ search }) => search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, context)),
-    confirm: (message, flag) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: false }, context)),
+    confirm: (message, flag, otherwise = false) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, context)),
   }
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../errors.ts'
 import { flagOf, generateSecret, type NewSecret, type NewSecrets, readSecret } from '../operations/secret-values.ts'
@@ -55,26 +55,37 @@ export async function askSecrets({ prompts }: Context, questions: readonly { fie
 /** A secret made here, for a field. */
 export const generated = (field: SecretField): NewSecrets => ({ [field]: generateSecret() })
 
-/** Everything on standard input. @throws BAD_INPUT when it is a terminal, or not UTF-8 */
-export async function readStdin({ stdin }: Host, limit = 1024 * 1024): Promise<string> {
+/** The most that is read, in bytes: whatever is asked for is much shorter. */
+const readAtMost = 1024 * 1024
+
+/** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
+export function readStdin({ stdin }: Host): Promise<string> {
   if (stdin.isTTY) throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of stdin) {
-    const bytes = Buffer.from(chunk)
-    size += bytes.length
-    if (size > limit) throw badInput(`standard input holds more than ${limit} bytes`, 'pipe in the value alone')
-    chunks.push(bytes)
-  }
-  return utf8(Buffer.concat(chunks), 'standard input')
+  return readText(stdin, 'standard input')
 }
 
-/** The text of a file. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
-export async function readTextFile(path: string, flag: string): Promise<string> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+/** The text of a file, which may be a pipe. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
+export function readTextFile(path: string, flag: string): Promise<string> {
+  return readText(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
+    if (error instanceof IntegrationsError) throw error
     throw badInput(`the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`, 'see that the path is right and the file readable')
   })
-  return utf8(bytes, `the file of ${flag}`)
+}
+
+async function readText(stream: AsyncIterable<Buffer | string>, source: string): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > readAtMost) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
+    chunks.push(bytes)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw badInput(`${source} is not UTF-8 text`, 'give the value as UTF-8')
+  }
 }
 
 /** A document from a file, or from standard input for `-` or nothing. `of` names the file in messages. @throws BAD_INPUT */
@@ -88,12 +99,4 @@ function variable({ env }: Host, name: string, flag: string): string {
   // The name is not quoted: it is the secret itself when somebody took the flag for one that takes a value.
   if (value === undefined) throw badInput(`the environment variable that ${flag} names is not set`, 'export it, or correct the name; the flag takes a name, not the secret')
   return value
-}
-
-function utf8(bytes: Buffer, source: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (error) {
-    throw new IntegrationsError('BAD_INPUT', `${source} is not UTF-8 text`, 'give the value as UTF-8', { cause: error })
-  }
 }

@@ -271,7 +271,11 @@ function toIntegration(row: Row, secrets: ReadonlyMap<SecretField, CurrentSecret
 // One row that the application spoilt must not keep the others from being shown.
 function parsed(text: string | null): Json {
   try {
-    return text === null ? null : JSON.parse(text)
+    if (text === null) return null
+    const value = JSON.parse(text)
+    // JavaScript reads deeper nesting than it can print; it takes a long text to get there.
+    if (text.length > 10_000) JSON.stringify(value)
+    return value
   } catch {
     return text
   }

@@ -2,11 +2,10 @@ import { Command, Option } from '@commander-js/extra-typings'
 import type { IntegrationConfig } from '../../integration.ts'
 import { type Addition, addIntegration } from '../../operations/add.ts'
 import { parseConfig } from '../../operations/config-document.ts'
-import { unknownPlatform } from '../../operations/find.ts'
 import { checkName } from '../../operations/names.ts'
 import type { Platform, SecretField } from '../../platforms/platform.ts'
-import { findPlatform, platforms } from '../../platforms/platforms.ts'
-import { addIdFlags, answers, dryRunOption, examples, expiry, expiryOptions, forceOption, givenIds, warnAll } from '../arguments.ts'
+import { platforms } from '../../platforms/platforms.ts'
+import { addIdFlags, answers, dryRunOption, examples, expiry, expiryOptions, forceOption, givenIds, platformOf, warnAll } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import type { Choice } from '../prompts.ts'
 import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../secret-input.ts'
@@ -71,11 +70,7 @@ export const addCommand = (ctx: Context) => {
 }
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
-  const choices = platforms.map(({ id, title }) => ({ value: id, name: title }))
-  const id = given ?? (await prompts.choose('Platform', `--platform <platform>`, choices))
-  const platform = findPlatform(id)
-  if (!platform) throw unknownPlatform(id, platforms.map((known) => known.id))
-  return platform
+  return platformOf(given ?? (await prompts.choose('Platform', '--platform <platform>', platforms.map(({ id, title }) => ({ value: id, name: title })))))
 }
 
 async function chooseWorkspace(ctx: Context, { workspace, newWorkspace }: { workspace?: string | undefined; newWorkspace?: string | undefined }): Promise<Addition['workspace']> {

@@ -69,7 +69,7 @@ async function revise(
       if (!(error instanceof IntegrationsError)) throw error
       ctx.output.note(`error: ${error.message}`)
       ctx.output.note(`hint: ${error.hint}`)
-      if (!(await ctx.prompts.confirm('Open the editor again?', ''))) throw cancelled()
+      if (!(await ctx.prompts.confirm('Open the editor again?', '', true))) throw cancelled()
     }
   }
 }
