@@ -73,7 +73,7 @@ describe.each(kinds)('names on %s', (kind) => {
       const outcome = await integrations(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
       expect([what, outcome]).toEqual([what, { code: 2, stdout: '', stderr: expect.stringMatching(why) }])
       // What was refused is not handed on to the terminal either.
-      expect(outcome.stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e]/)
+      expect(outcome.stderr).not.toMatch(/[\p{C}--\n]/v)
     }
 
     const byBytes = Object.values(taken).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
@@ -106,11 +106,10 @@ describe.each(kinds)('names on %s', (kind) => {
     await db.query("INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', ?, '2026-01-01 00:00:00', '2026-01-01 00:00:00')", wild)
     await db.query("INSERT INTO integrations (id, workspace_id, platform, name, config, slack_team_name) VALUES ('i', 'w', 'slack', ?, ?, ?)", wild, JSON.stringify({ note: wild }), wild)
     const env = { DATABASE_URL: db.url }
-    const raw = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e]/
+    const raw = /[\p{C}--\n]/v
     for (const args of [['list'], ['list', '-o', 'csv'], ['list', '-o', 'json'], ['list', '-o', 'jsonl'], ['show', 'i'], ['workspaces', 'list'], ['show', 'no such'], ['toggle', 'i'], ['toggle', 'i', '-o', 'json']]) {
       const { stdout } = await execute('script', ['-qefc', [process.execPath, bin, ...args].map(quote).join(' '), '/dev/null'], { env: { ...env, NO_COLOR: '1', TERM: 'xterm', SHELL: '/bin/sh' } })
       expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(raw)
-      expect(stdout).not.toContain('\u001b')
     }
     // Machines get the text as it is: escaped in JSON, whole in CSV.
     const json = await integrations(['list', '-o', 'json'], { env })
