@@ -111,7 +111,7 @@ export const databaseView: View<DatabaseStatus> = {
     { field: 'adopted', value: (row) => row.adopted, cell: (row) => [row.adopted ? 'yes' : 'no', 'plain'] },
     names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
     names('migrationsPending', (row) => row.migrations.pending, 'warn'),
-    names('migrationsUnknown', (row) => row.migrations.unknown, 'warn'),
+    names('migrationsUnknown', (row) => row.migrations.unknown, 'plain'),
     count('workspaces', 'workspaces'),
     count('users', 'users'),
     count('integrations', 'integrations'),

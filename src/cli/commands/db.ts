@@ -7,7 +7,7 @@ import { databaseView } from '../views.ts'
 /** `integrations db` */
 export const dbCommand = (ctx: Context) =>
   new Command('db')
-    .summary('see how a database stands, update it, take over an application\'s')
+    .summary("see how the database stands, update it, take over an application's")
     .description('The database itself. An embedded default one makes and updates itself; any other does so when it is told to.')
     .addCommand(statusCommand(ctx))
     .addCommand(migrateCommand(ctx))
@@ -16,8 +16,9 @@ export const dbCommand = (ctx: Context) =>
 const statusCommand = (ctx: Context) =>
   answers(
     new Command('status')
+      .summary('show how the database stands, and what is in it')
       .description(
-        'Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, behind, ahead or foreign (an application\'s, which this program has never been in).',
+        "Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, behind, ahead or foreign (an application's, which this program has never been in).",
       )
       .addHelpText('after', examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending')),
     ctx.output,
@@ -35,6 +36,7 @@ const statusCommand = (ctx: Context) =>
 const migrateCommand = (ctx: Context) =>
   answers(
     new Command('migrate')
+      .summary('bring the database up to date')
       .description("Bring the database up to date. One that is stays as it is; one whose tables are an application's is refused, for db adopt to take over.")
       .addHelpText('after', examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db')),
     ctx.output,
@@ -49,6 +51,7 @@ const migrateCommand = (ctx: Context) =>
 const adoptCommand = (ctx: Context) =>
   answers(
     new Command('adopt')
+      .summary("take over an application's database")
       .description(
         "Take over an application's database: compare its tables workspaces, users and integrations with what this program expects, and add this program's own tables beside them. Nothing of the application's is altered. From then on workspaces and users can only be read here.",
       )
