@@ -51,7 +51,10 @@ export function startContext(host: Host): Context {
     store: ({ create } = { create: false }) => {
       // Prisma reads DEBUG too, and would print the values of statements.
       Object.assign(globalThis, { DEBUG: '' })
-      store ??= import('../store/store.ts').then(({ openStore }) => openStore({ ...context.storeOptions(create), onCommit: () => void (changed = true) }))
+      const onCommit = () => {
+        changed = true
+      }
+      store ??= import('../store/store.ts').then(({ openStore }) => openStore({ ...context.storeOptions(create), onCommit }))
       return store
     },
     actor: () => actor(host.env),

@@ -103,7 +103,7 @@ version\t4
     expect({ code, screen: stable(screen) }).toEqual({
       code: 0,
       screen: expect.stringMatching(
-        /^added the workspace Acme, id <id>\nnext: .*\nadded Acme\/support, id <id>\nnext: integrations show <id>\n\[[^]*\]\nreplaced the webhook-secret of Acme\/support; [^]*\nchanged Acme\/support: isActive true -> false\n[^]*IS ACTIVE +inactive\n[^]*VERSION +4\n$/,
+        /^added the workspace Acme, id <id>\nnext: .*\nadded Acme\/support, id <id>\nnext: integrations show <id>\n\[[\s\S]*\]\nreplaced the webhook-secret of Acme\/support; [\s\S]*\nchanged Acme\/support: isActive true -> false\n[\s\S]*IS ACTIVE +inactive\n[\s\S]*VERSION +4\n$/,
       ),
     })
     for (const secret of [env.SECRET, env.NEW, env.SLACK_TOKEN]) expect(screen).not.toContain(secret)
