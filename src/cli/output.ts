@@ -36,7 +36,7 @@ export interface Output {
   check<Row>(view: View<Row>): void
   /** Prints rows as they come. */
   rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
-  /** Prints one thing with all of its fields; in a table and in text, a line a field. */
+  /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
   one<Row>(view: View<Row>, row: Row): Promise<void>
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
@@ -130,7 +130,8 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
   async function one<Row>(view: View<Row>, row: Row): Promise<void> {
     const kind = format()
     if (kind === 'json') return write(`${json(object(chosen(view, true), row), 2)}\n`)
-    if (kind !== 'table' && kind !== 'text') return rows(view, (emit) => emit([row]))
+    // Fields that were asked for are known, and stand alone.
+    if (kind !== 'table' && (kind !== 'text' || options().fields)) return rows(view, (emit) => emit([row]))
     const columns = chosen(view, true)
     if (kind === 'text') return write(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
     const { record } = await import('./table.ts')
