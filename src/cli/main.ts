@@ -11,7 +11,8 @@ import { program } from './program.ts'
 export async function main(host: Host): Promise<number> {
   const ctx = startContext(host)
   try {
-    await program(ctx).parseAsync(host.argv)
+    const root = await program(ctx)
+    await root.parseAsync(host.argv)
     return 0
   } catch (error) {
     return report(ctx, error)

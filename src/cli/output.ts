@@ -79,7 +79,11 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     })
   }
 
-  const object = <Row>(columns: readonly Column<Row>[], row: Row) => Object.fromEntries(columns.map(({ field, value }) => [field, value(row)]))
+  function object<Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } {
+    const fields: { [field: string]: Json } = {}
+    for (const { field, value } of columns) fields[field] = value(row)
+    return fields
+  }
 
   async function rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void> {
     const kind = format()

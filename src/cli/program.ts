@@ -1,32 +1,42 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
-import { addCommand } from './commands/add.ts'
-import { configCommand } from './commands/config.ts'
-import { dbCommand } from './commands/db.ts'
-import { initCommand } from './commands/init.ts'
-import { listCommand } from './commands/list.ts'
-import { removeCommand } from './commands/remove.ts'
-import { rotateCommand } from './commands/rotate.ts'
-import { disableCommand, enableCommand, toggleCommand } from './commands/set-active.ts'
-import { showCommand } from './commands/show.ts'
-import { updateCommand } from './commands/update.ts'
-import { usersCommand } from './commands/users.ts'
-import { workspacesCommand } from './commands/workspaces.ts'
 import type { Context } from './context.ts'
 import { formats } from './output.ts'
 import { duration } from './time.ts'
 
+/** What the root help says of a command, and where its file is: that is read only when the command line mentions it. */
+type Entry = readonly [name: string, summary: string, load: () => Promise<(ctx: Context) => CommandUnknownOpts>]
+
 /** Every command, in the order of the help, under its heading. */
-const commands: readonly (readonly [heading: string, ...commands: ((ctx: Context) => CommandUnknownOpts)[]])[] = [
-  ['Integrations', addCommand, listCommand, showCommand, updateCommand, rotateCommand, enableCommand, disableCommand, toggleCommand, removeCommand],
-  ['Config', configCommand],
-  ['People and places', workspacesCommand, usersCommand],
-  ['Database and set-up', initCommand, dbCommand],
+const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
+  [
+    'Integrations',
+    ['add', 'add an integration', async () => (await import('./commands/add.ts')).addCommand],
+    ['list', 'list integrations', async () => (await import('./commands/list.ts')).listCommand],
+    ['show', 'show one integration', async () => (await import('./commands/show.ts')).showCommand],
+    ['update', 'change name, platform ids or creator', async () => (await import('./commands/update.ts')).updateCommand],
+    ['rotate', 'replace a secret', async () => (await import('./commands/rotate.ts')).rotateCommand],
+    ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
+    ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
+    ['toggle', 'switch an integration between active and inactive', async () => (await import('./commands/set-active.ts')).toggleCommand],
+    ['remove', 'remove an integration', async () => (await import('./commands/remove.ts')).removeCommand],
+  ],
+  ['Config', ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand]],
+  [
+    'People and places',
+    ['workspaces', 'list, add, rename and remove workspaces', async () => (await import('./commands/workspaces.ts')).workspacesCommand],
+    ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
+  ],
+  [
+    'Database and set-up',
+    ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand],
+    ['db', "see how the database stands, update it, take over an application's", async () => (await import('./commands/db.ts')).dbCommand],
+  ],
 ]
 
-/** The whole command line. */
-export function program(ctx: Context): CommandUnknownOpts {
+/** The whole command line. A command that the arguments do not mention, and that therefore cannot run, is a name and a summary. */
+export async function program(ctx: Context): Promise<CommandUnknownOpts> {
   const root = new Command('integrations')
     .description("Manage the third-party credentials that an application keeps in its database.")
     .version(packageJson.version, '-V, --version', 'print the version')
@@ -36,14 +46,19 @@ export function program(ctx: Context): CommandUnknownOpts {
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(new Option('--wait <duration>', 'how long to go on when the database is busy').argParser(duration).default(30_000, '30s'))
     .helpOption('-h, --help', 'print help')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
     .hook('preAction', (_, command) => {
       ctx.options = command.optsWithGlobals() as unknown as Context['options']
     })
+  // Words, not whole arguments: completion gets the line that is being typed as one.
+  const mentioned = new Set(ctx.host.argv.slice(2).flatMap((argument) => argument.split(/\s/)))
   for (const [heading, ...group] of commands) {
     root.commandsGroup(`${heading}:`)
-    for (const build of group) root.addCommand(build(ctx))
+    for (const [name, summary, load] of group) {
+      const command = mentioned.has(name) ? (await load())(ctx) : new Command(name)
+      root.addCommand(command.summary(summary))
+    }
   }
   reportUsage(ctx, root)
   return root

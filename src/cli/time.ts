@@ -11,12 +11,14 @@ const units: readonly [unit: Intl.RelativeTimeFormatUnit, milliseconds: number][
   ['second', 1000],
 ]
 
-const words = new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'long' })
+let words: Intl.RelativeTimeFormat | undefined
 
 /** An instant seen from now, as in "3 days ago" or "in 6 hours". */
 export function relative(instant: Instant, now: number): string {
   const distance = Date.parse(instant) - now
   const [unit, size] = units.find(([, milliseconds]) => Math.abs(distance) >= milliseconds) ?? ['second', 1000]
+  // Made at first use: reading the words of a language takes 10 ms.
+  words ??= new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'long' })
   return words.format(Math.trunc(distance / size), unit)
 }
 

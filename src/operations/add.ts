@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { Integration, IntegrationConfig } from '../integration.ts'
 import type { PlatformColumn, SecretField } from '../platforms/platform.ts'
@@ -51,7 +50,7 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
       if (await rows.integrations.exists(workspace.id, platform.id, name))
         throw new IntegrationsError('ALREADY_EXISTS', `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`, 'choose another --name, or change that one with integrations update')
       const createdBy = addition.createdBy === undefined ? null : (await findUser(rows, addition.createdBy)).id
-      const id = randomUUID()
+      const id = crypto.randomUUID()
       const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
       await rows.integrations.insert(id, { workspaceId: workspace.id, platform: platform.id, name, tokenExpiresAt, ...ids, isActive: true, config: addition.config, createdBy }, now)
       for (const [field, { value, origin }] of Object.entries(secrets) as [SecretField, NonNullable<NewSecrets[SecretField]>][]) {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { badInput } from '../errors.ts'
 import type { Instant } from '../integration.ts'
 import type { Platform, SecretDefinition, SecretField } from '../platforms/platform.ts'
@@ -44,7 +43,7 @@ export function readSecret(raw: string, source: string): Secret {
 }
 
 /** A secret made here: 256 random bits as hex. */
-export const generateSecret = (): NewSecret => ({ value: new Secret(randomBytes(32).toString('hex')), origin: 'generated' })
+export const generateSecret = (): NewSecret => ({ value: new Secret(Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex')), origin: 'generated' })
 
 /** What the platform says of one of its secrets. @throws BAD_INPUT when it has no such secret */
 export function secretDefinition(platform: Platform, field: SecretField): SecretDefinition {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { User } from '../integration.ts'
 import type { Store } from '../store/store.ts'
@@ -20,7 +19,7 @@ export const addUser = (store: Store, email: string, name: string | null, option
     if (name !== null) checkName('user', name)
     const [taken] = await rows.users.match(email)
     if (taken) throw new IntegrationsError('ALREADY_EXISTS', `there is a user with the address ${email} already`, 'integrations users list')
-    const id = randomUUID()
+    const id = crypto.randomUUID()
     const now = new Date()
     await rows.users.insert(id, email, name, now)
     return { id, email, name, createdAt: now.toISOString() }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { IntegrationsError } from '../errors.ts'
 import type { Workspace } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
@@ -41,7 +40,7 @@ export async function insertWorkspace(rows: Changes, name: string, now: Date): P
   refuseAdopted(rows, 'workspaces')
   checkName('workspace', name)
   await refuseTaken(rows, name)
-  const id = randomUUID()
+  const id = crypto.randomUUID()
   await rows.workspaces.insert(id, name, now)
   return { id, name, integrations: 0, createdAt: now.toISOString() }
 }

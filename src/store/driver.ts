@@ -37,6 +37,8 @@ export interface Dialect {
   among(column: Sql, members: readonly string[]): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
+  /** The rows of a query as the text of a JSON array of arrays; null or an empty array when there are none. */
+  nested(columns: readonly Sql[], from: Sql): Sql
   /**
    * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.

@@ -3,7 +3,7 @@ import type { Instant, Integration, IntegrationConfig, Json, NewIntegration, Sec
 import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
-import { type CurrentSecret, secretColumns, secretRows } from './secrets.ts'
+import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secrets.ts'
 import type { Statements, Transaction } from './statements.ts'
 import type { integrationSorts } from './sorts.ts'
 
@@ -62,6 +62,7 @@ interface Row {
   createdAt: Instant
   createdBy: string | null
   version: bigint | number
+  secrets: string | null
 }
 
 /**
@@ -72,12 +73,7 @@ export const active = sql`(i.is_active IS NOT FALSE)`
 /** The queries about integrations. `adopted`: the application writes secrets too. */
 export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {
   const source = integrationSource(dialect)
-  const secrets = secretRows(db, dialect)
-
-  async function complete(rows: readonly Row[]): Promise<Integration[]> {
-    const current = await secrets.current(rows.map((row) => row.id))
-    return rows.map((row) => toIntegration(row, current.get(row.id), adopted))
-  }
+  const complete = (rows: readonly Row[]) => rows.map((row) => toIntegration(row, adopted))
 
   async function select(where: Sql, limit: number): Promise<Integration[]> {
     const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
@@ -88,7 +84,7 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
   return {
     /** Hands on the integrations of a page, in order. */
     list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
-      readPage<Row>(db, dialect, source, condition(filter, dialect, adopted), page, async (rows) => onRows(await complete(rows))),
+      readPage<Row>(db, dialect, source, condition(filter, dialect, adopted), page, (rows) => onRows(complete(rows))),
 
     /** How many integrations a filter leaves. */
     count: (filter: IntegrationFilter): Promise<number> => countRows(db, source, condition(filter, dialect, adopted)),
@@ -165,13 +161,14 @@ export function integrationChanges(tx: Transaction) {
 
 const date = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))
 
-function integrationSource({ instant, time, bytes, text }: Dialect): Source {
+function integrationSource(dialect: Dialect): Source {
+  const { instant, time, bytes, text } = dialect
   return {
     columns: sql`i.id, i.workspace_id AS "workspaceId", w.name AS workspace, i.platform, i.name,
       ${instant(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
       i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${text(sql`i.config`)} AS config,
       ${instant(sql`i.last_used_at`)} AS "lastUsedAt", ${instant(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
-      COALESCE(v.version, 0) AS version`,
+      COALESCE(v.version, 0) AS version, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
     from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id`,
     id: sql`i.id`,
     keys: {
@@ -233,9 +230,10 @@ function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   return match.workspace === undefined ? sql`i.name = ${match.name}` : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
 }
 
-function toIntegration(row: Row, secrets: ReadonlyMap<SecretField, CurrentSecret> | undefined, adopted: boolean): Integration {
+function toIntegration(row: Row, adopted: boolean): Integration {
+  const secrets = secretFacts(row.secrets)
   const facts = (field: SecretField): SecretFacts => {
-    const secret = secrets?.get(field)
+    const secret = secrets.get(field)
     return {
       set: secret?.current ? true : adopted ? null : false,
       fingerprint: secret?.current?.fingerprint ?? null,
@@ -243,7 +241,7 @@ function toIntegration(row: Row, secrets: ReadonlyMap<SecretField, CurrentSecret
       previousValidUntil: secret?.previousValidUntil ?? null,
     }
   }
-  const token = secrets?.get('accessToken')?.current
+  const token = secrets.get('accessToken')?.current
   return {
     id: row.id,
     workspaceId: row.workspaceId,

@@ -55,9 +55,29 @@ export async function readPage<Row>(
   }
   const listing: Listing = { columns: source.columns, from, where, order, id: source.id }
   if (page.limit === undefined) {
-    for await (const rows of dialect.pages<Row>(db, listing, rowsAtOnce)) await onRows(rows)
+    await ahead(dialect.pages<Row>(db, listing, rowsAtOnce), onRows)
   } else {
     await onRows(await db.query<Row>(sql`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`))
+  }
+}
+
+/** Hands each batch on while the database is reading the next. */
+async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) => Promise<void>): Promise<void> {
+  const read = () => {
+    const batch = batches.next()
+    // Whoever awaits it hears of a failure; until then it must not count as one that nobody handles.
+    batch.catch(() => {})
+    return batch
+  }
+  let next = read()
+  try {
+    for (let batch = await next; !batch.done; batch = await next) {
+      next = read()
+      await onRows(batch.value)
+    }
+  } finally {
+    // The caller ends the transaction, and nothing may be under way on its connection by then.
+    await next.catch(() => {})
   }
 }
 

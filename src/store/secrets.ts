@@ -1,9 +1,9 @@
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { Instant } from '../integration.ts'
 import { type SecretField, secretFields } from '../platforms/platform.ts'
 import { Secret } from '../secret.ts'
 import type { Dialect } from './driver.ts'
-import type { Statements, Transaction } from './statements.ts'
+import type { Transaction } from './statements.ts'
 
 /** The column of a secret, which is also how its history names the field. */
 export const secretColumns = { webhookSecret: 'webhook_secret', accessToken: 'access_token', refreshToken: 'refresh_token' } as const satisfies Record<SecretField, string>
@@ -33,34 +33,32 @@ export interface SecretChange {
   readonly neverExpires: boolean
 }
 
-/** The queries about what is known of secrets. They read no value. */
-export function secretRows(db: Statements, { instant, time, timeOf, among }: Dialect) {
-  return {
-    /** The facts of the secrets of some integrations. No value is read. */
-    async current(ids: readonly string[]): Promise<Map<string, Map<SecretField, CurrentSecret>>> {
-      const facts = new Map<string, Map<SecretField, CurrentSecret>>()
-      if (ids.length === 0) return facts
-      const rows = await db.query<
-        { id: string; field: string; fingerprint: string | null; setAt: Instant; neverExpires: boolean | number; validUntil: Instant | null }>(sql`SELECT s.integration_id AS id, s.field, s.fingerprint, ${instant(sql`s.set_at`)} AS "setAt", s.never_expires AS "neverExpires",
-          ${instant(sql`s.valid_until`)} AS "validUntil"
-        FROM integration_secrets s WHERE ${among(sql`s.integration_id`, ids)}
-          AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`)
-      for (const row of rows) {
-        const field = fieldOfColumn.get(row.field)
-        if (field === undefined) continue
-        const fields = facts.get(row.id) ?? new Map<SecretField, CurrentSecret>()
-        const known = fields.get(field) ?? { previousValidUntil: null }
-        fields.set(
-          field,
-          row.validUntil === null
-            ? { ...known, current: { fingerprint: row.fingerprint, setAt: row.setAt, neverExpires: Boolean(row.neverExpires) } }
-            : { ...known, previousValidUntil: later(known.previousValidUntil, row.validUntil) },
-        )
-        facts.set(row.id, fields)
-      }
-      return facts
-    },
+/** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
+export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: Sql): Sql {
+  const columns = [sql`s.field`, sql`s.fingerprint`, instant(sql`s.set_at`), sql`s.never_expires`, instant(sql`s.valid_until`)]
+  return nested(
+    columns,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`,
+  )
+}
+
+type Facts = [field: string, fingerprint: string | null, setAt: Instant, neverExpires: boolean | number, validUntil: Instant | null]
+
+/** What is known of an integration's secrets, by field. */
+export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
+  const known = new Map<SecretField, CurrentSecret>()
+  for (const [column, fingerprint, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
+    const field = fieldOfColumn.get(column)
+    if (field === undefined) continue
+    const before = known.get(field) ?? { previousValidUntil: null }
+    known.set(
+      field,
+      validUntil === null
+        ? { ...before, current: { fingerprint, setAt, neverExpires: Boolean(neverExpires) } }
+        : { ...before, previousValidUntil: later(before.previousValidUntil, validUntil) },
+    )
   }
+  return known
 }
 
 /** What reads and changes secrets, within a transaction. */

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
@@ -97,6 +97,7 @@ const dialect: Dialect = {
   text: (column) => sql`CAST(${column} AS TEXT)`,
   among: (column, members) => sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(members)}))`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
+  nested: (columns, from) => sql`(SELECT json_group_array(json_array(${join(columns)})) FROM ${from})`,
   pages,
 }
 

@@ -15,7 +15,6 @@ import { integrationView } from '../views.ts'
 export const addCommand = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('add')
-    .summary('add an integration')
     .description('Add an integration. At a terminal, asks for what is missing; secrets are never taken from the command line itself.')
     .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
     .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))

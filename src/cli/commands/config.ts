@@ -11,7 +11,6 @@ import { validateCommand } from './config/validate.ts'
 /** `integrations config` */
 export const configCommand = (ctx: Context) =>
   new Command('config')
-    .summary('read, change and check configs')
     .description(
       'The config of an integration: a JSON object of channel and event filters. Each platform describes its own by a JSON Schema; keys that it does not name are kept.',
     )

@@ -7,7 +7,6 @@ import { databaseView } from '../views.ts'
 /** `integrations db` */
 export const dbCommand = (ctx: Context) =>
   new Command('db')
-    .summary("see how the database stands, update it, take over an application's")
     .description('The database itself. An embedded default one makes and updates itself; any other does so when it is told to.')
     .addCommand(statusCommand(ctx))
     .addCommand(migrateCommand(ctx))

@@ -6,7 +6,6 @@ import type { Context } from '../context.ts'
 /** `integrations init` */
 export const initCommand = (ctx: Context) =>
   new Command('init')
-    .summary('make a database ready')
     .description('Make a database ready: the file of an embedded one is made when it is not there, and an empty one gets its tables. One that is ready stays as it is.')
     .addHelpText('after', examples('integrations init', 'integrations init --database file:./integrations.db', 'DATABASE_URL=postgresql://… integrations init'))
     .action(async () => {

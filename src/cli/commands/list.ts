@@ -14,7 +14,6 @@ import { integrationView } from '../views.ts'
 export const listCommand = (ctx: Context) => {
   const [sort, limit, cursor, all] = pageOptions(integrationSorts)
   const command = new Command('list')
-    .summary('list integrations')
     .description('List integrations. Filters combine: a row has to meet all of them.')
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
     .addOption(new Option('--platform <platform>', 'of this platform'))

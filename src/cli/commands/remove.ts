@@ -10,7 +10,6 @@ import { integrationView } from '../views.ts'
 export const removeCommand = (ctx: Context) =>
   answers(
     new Command('remove')
-      .summary('remove an integration')
       .description('Remove an integration with its secrets and config. Nothing of it is kept, and it cannot be brought back.')
       .addArgument(refArgument())
       .addOption(confirmOption())

@@ -18,7 +18,6 @@ const fieldOf = new Map<string, SecretField>(secretFields.map((field) => [flagOf
 export const rotateCommand = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('rotate')
-    .summary('replace a secret')
     .description('Replace one secret, or several together, in one transaction. The old value stops being accepted at once.')
     .addArgument(refArgument())
     .addOption(new Option('--field <secret...>', 'the secrets to be asked for or generated').choices([...fieldOf.keys()]))

@@ -8,7 +8,6 @@ import { integrationView } from '../views.ts'
 const command = (ctx: Context, name: string, description: string, to: boolean | 'other') =>
   answers(
     new Command(name)
-      .summary(description.toLowerCase().replace(/\..*/s, ''))
       .description(description)
       .addArgument(refArgument())
       .addOption(ifVersionOption())

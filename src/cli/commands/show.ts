@@ -8,7 +8,6 @@ import { integrationView } from '../views.ts'
 export const showCommand = (ctx: Context) =>
   answers(
     new Command('show')
-      .summary('show one integration')
       .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')
       .addArgument(refArgument())
       .addHelpText('after', examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config')),

@@ -12,7 +12,6 @@ const clearable = () => ['created-by', ...idFlags().map(({ flag }) => flag)]
 /** `integrations update` */
 export const updateCommand = (ctx: Context) => {
   const command = new Command('update')
-    .summary('change name, platform ids or creator')
     .description('Change what is not secret: the name, the ids that the platform gave, the creator. Secrets stay as they are.')
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))

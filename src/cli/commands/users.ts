@@ -11,7 +11,6 @@ import { userView } from '../views.ts'
 /** `integrations users` */
 export const usersCommand = (ctx: Context) =>
   new Command('users')
-    .summary('list, add and remove users')
     .description('Users, whom integrations were created by. In an adopted database the application owns them, and they can only be read here.')
     .addCommand(addCommand(ctx))
     .addCommand(listCommand(ctx))

@@ -14,7 +14,6 @@ const workspaceHelp = 'id or name of the workspace'
 /** `integrations workspaces` */
 export const workspacesCommand = (ctx: Context) =>
   new Command('workspaces')
-    .summary('list, add, rename and remove workspaces')
     .description('Workspaces, which integrations belong to. In an adopted database the application owns them, and they can only be read here.')
     .addCommand(addCommand(ctx))
     .addCommand(listCommand(ctx))
