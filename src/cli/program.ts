@@ -2,8 +2,11 @@ import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '
 import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { addCommand } from './commands/add.ts'
+import { completeCommand } from './commands/complete.ts'
+import { completionCommand } from './commands/completion.ts'
 import { configCommand } from './commands/config.ts'
 import { dbCommand } from './commands/db.ts'
+import { helpCommand } from './commands/help.ts'
 import { initCommand } from './commands/init.ts'
 import { listCommand } from './commands/list.ts'
 import { removeCommand } from './commands/remove.ts'
@@ -22,7 +25,7 @@ const commands: readonly (readonly [heading: string, ...commands: ((ctx: Context
   ['Integrations', addCommand, listCommand, showCommand, updateCommand, rotateCommand, enableCommand, disableCommand, toggleCommand, removeCommand],
   ['Config', configCommand],
   ['People and places', workspacesCommand, usersCommand],
-  ['Database and set-up', initCommand, dbCommand],
+  ['Database and set-up', initCommand, dbCommand, completionCommand, helpCommand],
 ]
 
 /** The whole command line. */
@@ -31,7 +34,7 @@ export function program(ctx: Context): CommandUnknownOpts {
     .description("Manage the third-party credentials that an application keeps in its database.")
     .version(packageJson.version, '-V, --version', 'print the version')
     .addOption(new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'))
-    .addOption(new Option('-o, --output <format>', `${formats.join(', ')} (default: table on a terminal, else tab-separated text)`).choices(formats))
+    .addOption(new Option('-o, --output <format>', 'form of the answer (default: table on a terminal, else tab-separated text)').choices(formats))
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(new Option('--wait <duration>', 'how long to go on when the database is busy').argParser(duration).default(30_000, '30s'))
@@ -45,6 +48,7 @@ export function program(ctx: Context): CommandUnknownOpts {
     root.commandsGroup(`${heading}:`)
     for (const build of group) root.addCommand(build(ctx))
   }
+  root.addCommand(completeCommand(ctx), { hidden: true })
   reportUsage(ctx, root)
   return root
 }
