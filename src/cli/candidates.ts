@@ -25,20 +25,33 @@ const most = 1000
  * @param words the words before it, without the name of the program
  * @param current the beginning of the word itself
  */
-export async function candidates(root: CommandUnknownOpts, words: readonly string[], current: string, lookup: Lookup): Promise<readonly Candidate[]> {
+export async function candidates(
+  root: CommandUnknownOpts,
+  words: readonly string[],
+  current: string,
+  lookup: Lookup,
+): Promise<readonly Candidate[]> {
   const { command, option, operands, flagsEnded, database } = follow(root, words)
   const values = async (placeholder: string, choices: readonly string[] | undefined, begun: string) =>
-    beginning(begun, choices ? listed(choices) : await valuesOf(command, placeholder, begun, (work) => lookup(database, work)))
+    beginning(
+      begun,
+      choices ? listed(choices) : await valuesOf(command, placeholder, begun, (work) => lookup(database, work)),
+    )
   if (option) return values(placeholderOf(option), option.argChoices, current)
   if (!flagsEnded && current.startsWith('-')) {
     const options = optionsOf(command)
     const [, flag, begun = ''] = /^(--[^=]+)=(.*)$/s.exec(current) ?? []
-    if (flag === undefined) return beginning(current, options.map(({ long, short, description }) => ({ value: long ?? short ?? '', description })))
+    if (flag === undefined)
+      return beginning(
+        current,
+        options.map(({ long, short, description }) => ({ value: long ?? short ?? '', description })),
+      )
     const assigned = options.find(({ long }) => long === flag)
     const found = assigned ? await values(placeholderOf(assigned), assigned.argChoices, begun) : []
     return found.map((one) => (one === aFile ? one : { ...one, value: `${flag}=${one.value}` }))
   }
-  const argument = command.registeredArguments[operands] ?? command.registeredArguments.findLast(({ variadic }) => variadic)
+  const argument =
+    command.registeredArguments[operands] ?? command.registeredArguments.findLast(({ variadic }) => variadic)
   const subcommands = operands === 0 ? beginning(current, subcommandsOf(command)) : []
   return [...subcommands, ...(argument ? await values(argument.name(), argument.argChoices, current) : [])]
 }
@@ -71,7 +84,12 @@ function follow(root: CommandUnknownOpts, words: readonly string[]) {
 }
 
 /** The values of a flag or an argument, which is known by how its help calls them. */
-async function valuesOf(command: CommandUnknownOpts, placeholder: string, begun: string, read: (work: (rows: Rows) => Promise<Candidate[]>) => Promise<Candidate[]>): Promise<readonly Candidate[]> {
+async function valuesOf(
+  command: CommandUnknownOpts,
+  placeholder: string,
+  begun: string,
+  read: (work: (rows: Rows) => Promise<Candidate[]>) => Promise<Candidate[]>,
+): Promise<readonly Candidate[]> {
   switch (placeholder) {
     case 'file':
     case 'path':
@@ -83,20 +101,36 @@ async function valuesOf(command: CommandUnknownOpts, placeholder: string, begun:
     case 'fields': {
       // What is before the last comma stays.
       const chosen = begun.slice(0, begun.lastIndexOf(',') + 1)
-      return listed((fieldsOf.get(command) ?? []).filter((field) => !chosen.split(',').includes(field)).map((field) => chosen + field))
+      return listed(
+        (fieldsOf.get(command) ?? [])
+          .filter((field) => !chosen.split(',').includes(field))
+          .map((field) => chosen + field),
+      )
     }
     case 'ref':
-      return read(async (rows) => (await rows.integrations.names(most, begun)).map(({ id, name, workspace }) => named(`${workspace}/${name}`, id, begun)))
+      return read(async (rows) =>
+        (await rows.integrations.names(most, begun)).map(({ id, name, workspace }) =>
+          named(`${workspace}/${name}`, id, begun),
+        ),
+      )
     case 'workspace':
       return read(async (rows) => {
         const found: Candidate[] = []
-        await rows.workspaces.list(begun === '' ? {} : { nameContains: begun }, { sort: 'name', descending: false, limit: most }, async (batch) => void found.push(...batch.map(({ id, name }) => named(name, id, begun))))
+        await rows.workspaces.list(
+          begun === '' ? {} : { nameContains: begun },
+          { sort: 'name', descending: false, limit: most },
+          async (batch) => void found.push(...batch.map(({ id, name }) => named(name, id, begun))),
+        )
         return found
       })
     case 'user':
       return read(async (rows) => {
         const found: Candidate[] = []
-        await rows.users.list(begun === '' ? {} : { emailContains: begun }, { sort: 'email', descending: false, limit: most }, async (batch) => void found.push(...batch.map(({ id, email }) => named(email, id, begun))))
+        await rows.users.list(
+          begun === '' ? {} : { emailContains: begun },
+          { sort: 'email', descending: false, limit: most },
+          async (batch) => void found.push(...batch.map(({ id, email }) => named(email, id, begun))),
+        )
         return found
       })
     default:
@@ -106,13 +140,22 @@ async function valuesOf(command: CommandUnknownOpts, placeholder: string, begun:
 
 /** By its name, or by its id where that is what was begun or the name cannot be typed. */
 const named = (name: string, id: string, begun: string): Candidate =>
-  name.startsWith(begun) && printable(name) === name ? { value: name, description: id } : { value: id, description: name }
+  name.startsWith(begun) && printable(name) === name
+    ? { value: name, description: id }
+    : { value: id, description: name }
 
 /** Those that begin so. A value that a terminal would act on is left out: escaped, it would be another value. */
 function beginning(current: string, all: readonly Candidate[]): readonly Candidate[] {
   const seen = new Set<string>()
   return all
-    .filter((one) => one === aFile || (one.value.startsWith(current) && printable(one.value) === one.value && !seen.has(one.value) && seen.add(one.value)))
+    .filter(
+      (one) =>
+        one === aFile ||
+        (one.value.startsWith(current) &&
+          printable(one.value) === one.value &&
+          !seen.has(one.value) &&
+          seen.add(one.value)),
+    )
     .map((one) => (one === aFile ? one : { ...one, description: printable(one.description) }))
 }
 

@@ -53,7 +53,7 @@ export function program(ctx: Context): CommandUnknownOpts {
   return root
 }
 
-/** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing. */
+/** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing by itself. */
 function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, path = root.name()): void {
   command.configureOutput({ outputError: () => {} }).exitOverride((error) => {
     if (error.exitCode === 0 || error.code === 'commander.help') throw error
@@ -62,7 +62,10 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
     const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/.exec(error.message) ?? []
     throw badInput(message.replace(/\.$/, ''), advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`)
   })
-  for (const child of command.commands) reportUsage(ctx, root, child, `${path} ${child.name()}`)
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command)
+    reportUsage(ctx, root, child, `${path} ${child.name()}`)
+  }
 }
 
 function fieldList(text: string): string[] {

@@ -4,7 +4,10 @@ import { formats } from './output.ts'
 function exitCodesText(): string {
   const exits = Object.entries(exitCodes).map(([exit, meaning]) => `  ${exit.padStart(3)}  ${meaning}`)
   const widest = Math.max(...Object.keys(errorCodes).map((code) => code.length))
-  const codes = Object.entries(errorCodes).map(([code, { exit, retryable, meaning }]) => `  ${code.padEnd(widest)}  ${String(exit).padStart(3)}  ${retryable ? 'yes  ' : 'no   '}  ${meaning}`)
+  const codes = Object.entries(errorCodes).map(
+    ([code, { exit, retryable, meaning }]) =>
+      `  ${code.padEnd(widest)}  ${String(exit).padStart(3)}  ${retryable ? 'yes  ' : 'no   '}  ${meaning}`,
+  )
   return `Exit codes:
 ${exits.join('\n')}
   128 and the number of the signal, where one ended the program

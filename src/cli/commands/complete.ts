@@ -17,7 +17,13 @@ export const completeCommand = (ctx: Context) =>
       const line = split(shell, words)
       // A shell waits for an answer in the middle of a line: whatever is wrong, there is just nothing to offer.
       const found = await candidates(command.parent ?? command, line.words, line.current, lookup(ctx)).catch(() => [])
-      const lines = found.map((one) => (one === aFile ? one.value : shell === 'bash' ? quoted(one.value.slice(line.kept.length), line.quote) : `${one.value}\t${one.description}`))
+      const lines = found.map((one) =>
+        one === aFile
+          ? one.value
+          : shell === 'bash'
+            ? quoted(one.value.slice(line.kept.length), line.quote)
+            : `${one.value}\t${one.description}`,
+      )
       await ctx.output.raw(lines.map((text) => `${text}\n`).join(''))
     })
 

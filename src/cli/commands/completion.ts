@@ -7,7 +7,9 @@ import { scripts, shells } from '../shells.ts'
 export const completionCommand = (ctx: Context) =>
   new Command('completion')
     .summary('print a script for Tab completion')
-    .description('Print the script that makes a shell complete commands, flags, platforms, and the names in the database.')
+    .description(
+      'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',
+    )
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .addHelpText(
       'after',
