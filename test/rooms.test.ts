@@ -28,7 +28,7 @@ function roomOf(file: string): string {
 
 /** Comments may speak of `process`; a URL in a string is no comment. */
 function withoutComments(code: string): string {
-  return code.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+  return code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
 }
 
 const imports = files.flatMap(({ file, room, code }) =>
