@@ -31,6 +31,9 @@ beforeAll(async () => {
   await build.close()
 })
 
+/** Packages of a few kilobytes, which the command line itself is made of. */
+const light = ['@commander-js/extra-typings', 'commander', 'dot-prop', 'fastest-levenshtein', 'ms']
+
 /** The scripts that a run of the program loads, as V8 counts them. */
 async function loaded(args: readonly string[]): Promise<string[]> {
   const folder = freshFolder()
@@ -64,12 +67,7 @@ test.each([
     chunks.filter((chunk) => !packagesOf.has(chunk)),
     'a stale build: npm run build',
   ).toEqual([])
-  expect([...packages(scripts)].sort()).toEqual([
-    '@commander-js/extra-typings',
-    'commander',
-    'fastest-levenshtein',
-    'ms',
-  ])
+  expect([...packages(scripts)].filter((one) => !light.includes(one))).toEqual([])
   expect(chunks.length).toBeLessThanOrEqual(10)
 })
 
