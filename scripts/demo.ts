@@ -28,6 +28,7 @@ const steps: readonly (readonly [why: string, command: string])[] = [
     'Replace the signing secret. This version ends the old value at once.',
     'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 0',
   ],
+  ['Change one value of its config.', `integrations config set Acme/support 'slackChannels[0].name="triage"'`],
   ['Switch it off, and on again.', 'integrations toggle Acme/support && integrations toggle Acme/support'],
   ['Look at all of it.', 'integrations show Acme/support -o json'],
 ]

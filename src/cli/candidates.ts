@@ -92,7 +92,6 @@ async function valuesOf(
 ): Promise<readonly Candidate[]> {
   switch (placeholder) {
     case 'file':
-    case 'path':
       return [aFile]
     case 'platform':
       return platforms.map(({ id, title }) => ({ value: id, description: title }))

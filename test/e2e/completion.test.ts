@@ -90,6 +90,7 @@ test('commands, flags and choices', async () => {
   expect(await complete('integrations help e')).toEqual(['enable', 'exit-codes', 'environment'])
   expect(await complete('integrations completion ')).toEqual(['bash', 'zsh', 'fish'])
   expect(await complete('integrations add --access-token-file ')).toEqual(['compopt -o default'])
+  expect(await complete('integrations config patch Acme/support ')).toEqual(['compopt -o default'])
   expect(await complete('integrations add --name ')).toEqual([])
   expect(await complete('integrations nonsense --nonsense ')).toEqual([])
   // Nothing of the line is run.
