@@ -22,9 +22,14 @@ export function platformOf(id: string): Platform {
 /** Adds examples to a command's help; the first word of the program is left out. */
 export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
 
+/** The fields that a command answers with, for completion. */
+export const fieldsOf = new WeakMap<CommandUnknownOpts, readonly string[]>()
+
 /** Says which fields a command answers with, and refuses others before it does anything. */
 export function answers<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {
-  command.addHelpText('after', `\nFields:\n${wrapped(view.columns.map(({ field }) => field).join(', '))}`)
+  const fields = view.columns.map(({ field }) => field)
+  fieldsOf.set(command, fields)
+  command.addHelpText('after', `\nFields:\n${wrapped(fields.join(', '))}`)
   command.hook('preAction', () => output.check(view))
   return command
 }
@@ -47,7 +52,8 @@ export const forceOption = () => new Option('--force', 'accept a value whose sha
 
 /** The options of a list, with the fields it can be sorted by; the first is the default. */
 export const pageOptions = (sorts: readonly [string, ...string[]]) => [
-  new Option('--sort <field>', `sort by ${sorts.join(', ')}; with - before it, backwards; nulls come last both ways`)
+  new Option('--sort <field>', 'sort by this field; with - before it, backwards; nulls come last both ways')
+    .choices(sorts)
     .argParser((text): { sort: string; descending: boolean } => {
       const sort = text.replace(/^-/, '')
       if (!sorts.includes(sort)) throw new InvalidArgumentError(`Sort by ${sorts.join(', ')}.`)

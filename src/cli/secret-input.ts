@@ -12,7 +12,7 @@ export function addSecretFlags(command: CommandUnknownOpts): void {
     const words = flag.replaceAll('-', ' ')
     command
       .addOption(new Option(`--${flag}-stdin`, `read the ${words} from standard input`))
-      .addOption(new Option(`--${flag}-file <path>`, `read the ${words} from a file`))
+      .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file`))
       .addOption(new Option(`--${flag}-env <name>`, `read the ${words} from an environment variable`))
   }
 }

@@ -92,10 +92,13 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
     /** The integrations that a name or id stands for, at most `limit`. */
     match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
 
-    /** Names and ids for suggestions and completion, in order. */
-    names: (limit: number): Promise<{ id: string; name: string; workspace: string }[]> =>
-      db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`),
+    /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
+    names: (limit: number, prefix = ''): Promise<{ id: string; name: string; workspace: string }[]> => {
+      const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
+      return db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+        WHERE ${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)}
+        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`)
+    },
 
     /** Whether a workspace has an integration of this platform and name, other than `except`. */
     async exists(workspaceId: string, platform: string, name: string, except = ''): Promise<boolean> {

@@ -51,7 +51,7 @@ export interface Store {
  * @param options `onCommit` is told of every change that was committed
  * @throws DATABASE_MISSING, DATABASE_BEHIND, DATABASE_AHEAD, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
  */
-export async function openStore(options: StoreOptions & { readonly onCommit: () => void }): Promise<Store> {
+export async function openStore(options: StoreOptions & { readonly onCommit?: () => void }): Promise<Store> {
   const { database, wait, notice } = options
   // The default database makes and updates itself.
   const create = options.create || (database.provider === 'sqlite' && database.isDefault)
@@ -66,7 +66,7 @@ export async function openStore(options: StoreOptions & { readonly onCommit: () 
     }
     const refusal = obstacle(database, state)
     if (refusal) throw refusal
-    return storeOn(driver, session, database, state.adopted, options.onCommit)
+    return storeOn(driver, session, database, state.adopted, options.onCommit ?? (() => {}))
   } catch (error) {
     await session.close()
     throw error

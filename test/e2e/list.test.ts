@@ -44,7 +44,7 @@ describe.each(kinds)('list on %s', (kind) => {
       })),
     )
     // Within one process: a page of the program's own would cost a start of it.
-    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 30_000, create: false, notice: () => {}, onCommit: () => {} })
+    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 30_000, create: false, notice: () => {} })
     const read = async (page: Page) => {
       const ids: string[] = []
       await store.snapshot((rows) => rows.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))))

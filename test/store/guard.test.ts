@@ -10,7 +10,7 @@ describe.each(kinds)('on %s', (kind) => {
     const db = await freshDatabase(kind)
     await db.query("INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', 'Acme', '2026-01-01 00:00:00', '2026-01-01 00:00:00')")
     await db.query("INSERT INTO integrations (id, workspace_id, platform, name, webhook_secret) VALUES ('i', 'w', 'slack', 'support', ?)", signingSecret(1))
-    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 10_000, create: false, notice: () => {}, onCommit: () => {} })
+    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 10_000, create: false, notice: () => {} })
     const replace = (old: string | null, value: string) =>
       store.mutate((rows) =>
         rows.secrets.replace('i', { field: 'webhookSecret', old: old === null ? null : new Secret(old), value: new Secret(value), origin: 'provided', setBy: 'test', neverExpires: false }, new Date()),
@@ -31,7 +31,7 @@ describe.each(kinds)('on %s', (kind) => {
     const db = await freshDatabase(kind)
     await db.query("INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', 'Acme', '2026-01-01 00:00:00', '2026-01-01 00:00:00')")
     await db.query("INSERT INTO integrations (id, workspace_id, platform, name) VALUES ('i', 'w', 'slack', 'support')")
-    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 10_000, create: false, notice: () => {}, onCommit: () => {} })
+    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 10_000, create: false, notice: () => {} })
     const raise = (from: number) => store.mutate((rows) => rows.integrations.raiseVersion('i', from, new Date()))
     // A row that only the application has written is at version 0.
     expect(await raise(0)).toBe(true)
