@@ -19,7 +19,11 @@ export const errorCodes = {
   DATABASE_INVALID: { exit: 6, retryable: false, meaning: 'the database is damaged, or not one of this program' },
   DATABASE_READ_ONLY: { exit: 6, retryable: false, meaning: 'the database can only be read' },
   DATABASE_FAILED: { exit: 6, retryable: true, meaning: 'the database could not do it' },
-  COMMIT_UNKNOWN: { exit: 6, retryable: false, meaning: 'the connection was lost at the end; look whether the change was made' },
+  COMMIT_UNKNOWN: {
+    exit: 6,
+    retryable: false,
+    meaning: 'the connection was lost at the end; look whether the change was made',
+  },
   OUTPUT_FAILED: { exit: 6, retryable: true, meaning: 'the output could not be written' },
   CHECK_FAILED: { exit: 8, retryable: false, meaning: 'a check found problems' },
   CANCELLED: { exit: 130, retryable: false, meaning: 'a person cancelled it' },
@@ -54,7 +58,12 @@ export class IntegrationsError extends Error {
   /** Whether the change is in the database: null when a connection was lost at COMMIT. */
   readonly committed: boolean | null
 
-  constructor(code: ErrorCode, message: string, hint: string, options: { cause?: unknown; committed?: boolean | null } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    hint: string,
+    options: { cause?: unknown; committed?: boolean | null } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.hint = hint
@@ -63,4 +72,5 @@ export class IntegrationsError extends Error {
 }
 
 /** Bad input: exit 2. */
-export const badInput = (message: string, hint: string): IntegrationsError => new IntegrationsError('BAD_INPUT', message, hint)
+export const badInput = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError('BAD_INPUT', message, hint)

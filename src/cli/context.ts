@@ -46,7 +46,12 @@ export function startContext(host: Host): Context {
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
-    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text) }),
+    storeOptions: (create) => ({
+      database: context.database(),
+      wait: context.options.wait,
+      create,
+      notice: (text) => context.output.note(text),
+    }),
     changed: () => changed,
     store: ({ create } = { create: false }) => {
       // Prisma reads DEBUG too, and would print the values of statements.
@@ -54,7 +59,9 @@ export function startContext(host: Host): Context {
       const onCommit = () => {
         changed = true
       }
-      store ??= import('../store/store.ts').then(({ openStore }) => openStore({ ...context.storeOptions(create), onCommit }))
+      store ??= import('../store/store.ts').then(({ openStore }) =>
+        openStore({ ...context.storeOptions(create), onCommit }),
+      )
       return store
     },
     actor: () => actor(host.env),
@@ -67,7 +74,10 @@ export function startContext(host: Host): Context {
 
 function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database {
   if (flag !== undefined && hasPassword(flag))
-    throw badInput('the --database URL holds a password, which other users of this machine can read', 'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)')
+    throw badInput(
+      'the --database URL holds a password, which other users of this machine can read',
+      'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)',
+    )
   const text = flag ?? env.DATABASE_URL
   if (text !== undefined && text !== '') return parseDatabaseUrl(text, cwd())
   if (flag === '') throw badInput('--database is empty', 'give a URL, or leave the flag out for the default database')
@@ -80,7 +90,11 @@ function dataHome(env: NodeJS.ProcessEnv): string {
   if (XDG_DATA_HOME?.startsWith('/')) return XDG_DATA_HOME
   if (HOME) return join(HOME, '.local', 'share')
   if (LOCALAPPDATA) return LOCALAPPDATA
-  throw new IntegrationsError('DATABASE_MISSING', 'there is no home directory to keep a database in', 'set HOME, or name a database with --database')
+  throw new IntegrationsError(
+    'DATABASE_MISSING',
+    'there is no home directory to keep a database in',
+    'set HOME, or name a database with --database',
+  )
 }
 
 function actor(env: NodeJS.ProcessEnv): string {

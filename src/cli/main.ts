@@ -36,10 +36,19 @@ function report(ctx: Context, error: unknown): number {
 }
 
 const answerLost = (cause: IntegrationsError) =>
-  new IntegrationsError('OUTPUT_FAILED', 'the change was made, but the answer could not be written', 'see what it is now with integrations list or show', { cause, committed: true })
+  new IntegrationsError(
+    'OUTPUT_FAILED',
+    'the change was made, but the answer could not be written',
+    'see what it is now with integrations list or show',
+    { cause, committed: true },
+  )
 
 const bug = (error: unknown) =>
-  new IntegrationsError('BUG', `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`, 'run it again with DEBUG=integrations, and report what it prints')
+  new IntegrationsError(
+    'BUG',
+    `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
+    'run it again with DEBUG=integrations, and report what it prints',
+  )
 
 /** Where an error came from, without its message: that may hold a value. */
 function frames(error: unknown): string {

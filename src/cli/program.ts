@@ -1,6 +1,6 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import { badInput } from '../errors.ts'
 import packageJson from '../../package.json' with { type: 'json' }
+import { badInput } from '../errors.ts'
 import type { Context } from './context.ts'
 import { formats } from './output.ts'
 import { duration } from './time.ts'
@@ -15,25 +15,52 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['add', 'add an integration', async () => (await import('./commands/add.ts')).addCommand],
     ['list', 'list integrations', async () => (await import('./commands/list.ts')).listCommand],
     ['show', 'show one integration', async () => (await import('./commands/show.ts')).showCommand],
-    ['update', 'change name, platform ids or creator', async () => (await import('./commands/update.ts')).updateCommand],
+    [
+      'update',
+      'change name, platform ids or creator',
+      async () => (await import('./commands/update.ts')).updateCommand,
+    ],
     ['rotate', 'replace a secret', async () => (await import('./commands/rotate.ts')).rotateCommand],
     ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
     ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
-    ['toggle', 'switch an integration between active and inactive', async () => (await import('./commands/set-active.ts')).toggleCommand],
+    [
+      'toggle',
+      'switch an integration between active and inactive',
+      async () => (await import('./commands/set-active.ts')).toggleCommand,
+    ],
     ['remove', 'remove an integration', async () => (await import('./commands/remove.ts')).removeCommand],
   ],
-  ['Config', ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand]],
+  [
+    'Config',
+    ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand],
+  ],
   [
     'People and places',
-    ['workspaces', 'list, add, rename and remove workspaces', async () => (await import('./commands/workspaces.ts')).workspacesCommand],
+    [
+      'workspaces',
+      'list, add, rename and remove workspaces',
+      async () => (await import('./commands/workspaces.ts')).workspacesCommand,
+    ],
     ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
   ],
   [
     'Database and set-up',
     ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand],
-    ['db', "see how the database stands, update it, take over an application's", async () => (await import('./commands/db.ts')).dbCommand],
-    ['completion', 'print a script for Tab completion', async () => (await import('./commands/completion.ts')).completionCommand],
-    ['help', 'print help for a command, or about exit-codes, environment or output', async () => (await import('./commands/help.ts')).helpCommand],
+    [
+      'db',
+      "see how the database stands, update it, take over an application's",
+      async () => (await import('./commands/db.ts')).dbCommand,
+    ],
+    [
+      'completion',
+      'print a script for Tab completion',
+      async () => (await import('./commands/completion.ts')).completionCommand,
+    ],
+    [
+      'help',
+      'print help for a command, or about exit-codes, environment or output',
+      async () => (await import('./commands/help.ts')).helpCommand,
+    ],
   ],
 ]
 
@@ -45,13 +72,24 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
  */
 export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.slice(2))): Promise<CommandUnknownOpts> {
   const root = new Command('integrations')
-    .description("Manage the third-party credentials that an application keeps in its database.")
+    .description('Manage the third-party credentials that an application keeps in its database.')
     .version(packageJson.version, '-V, --version', 'print the version')
-    .addOption(new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'))
-    .addOption(new Option('-o, --output <format>', 'form of the answer (default: table on a terminal, else tab-separated text)').choices(formats))
+    .addOption(
+      new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'),
+    )
+    .addOption(
+      new Option(
+        '-o, --output <format>',
+        'form of the answer (default: table on a terminal, else tab-separated text)',
+      ).choices(formats),
+    )
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--no-input', 'never ask anything'))
-    .addOption(new Option('--wait <duration>', 'how long to go on when the database is busy').argParser(duration).default(30_000, '30s'))
+    .addOption(
+      new Option('--wait <duration>', 'how long to go on when the database is busy')
+        .argParser(duration)
+        .default(30_000, '30s'),
+    )
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
@@ -65,7 +103,8 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
       root.addCommand(command.summary(summary))
     }
   }
-  if (wanted('complete')) root.addCommand((await import('./commands/complete.ts')).completeCommand(ctx), { hidden: true })
+  if (wanted('complete'))
+    root.addCommand((await import('./commands/complete.ts')).completeCommand(ctx), { hidden: true })
   reportUsage(ctx, root)
   return root
 }
@@ -82,7 +121,10 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
     ctx.options = root.opts() as unknown as Context['options']
     // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
     const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/.exec(error.message) ?? []
-    throw badInput(message.replace(/\.$/, ''), advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`)
+    throw badInput(
+      message.replace(/\.$/, ''),
+      advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`,
+    )
   })
   for (const child of command.commands) {
     child.copyInheritedSettings(command)
@@ -92,6 +134,7 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
 
 function fieldList(text: string): string[] {
   const fields = text.split(',').map((field) => field.trim())
-  if (fields.some((field) => field === '')) throw new InvalidArgumentError('Write field names with commas between them, as in id,name.')
+  if (fields.some((field) => field === ''))
+    throw new InvalidArgumentError('Write field names with commas between them, as in id,name.')
   return fields
 }

@@ -30,12 +30,21 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
   const possible = () => Boolean(stdin.isTTY && stderr.isTTY && allowed() && !env.CI)
   const context = { input: stdin, output: stderr }
 
-  async function ask<T>(flag: string, question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>): Promise<T> {
-    if (!possible()) throw new IntegrationsError('INPUT_REQUIRED', `${flag.split(' ')[0]} is missing, and nobody can be asked`, `pass ${flag}`)
+  async function ask<T>(
+    flag: string,
+    question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>,
+  ): Promise<T> {
+    if (!possible())
+      throw new IntegrationsError(
+        'INPUT_REQUIRED',
+        `${flag.split(' ')[0]} is missing, and nobody can be asked`,
+        `pass ${flag}`,
+      )
     try {
       return await question(await import('@inquirer/prompts'))
     } catch (error) {
-      if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name)) throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
+      if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name))
+        throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
       throw error
     }
   }
@@ -53,12 +62,17 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
 
   return {
     possible,
-    text: (message, flag, check = () => {}) => ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
-    secret: (message, flag, check) => ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
+    text: (message, flag, check = () => {}) =>
+      ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
+    secret: (message, flag, check) =>
+      ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
     choose: (message, flag, choices) =>
       ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, context)),
     search: (message, flag, find) =>
-      ask(flag, ({ search }) => search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, context)),
-    confirm: (message, flag, otherwise = false) => ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, context)),
+      ask(flag, ({ search }) =>
+        search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, context),
+      ),
+    confirm: (message, flag, otherwise = false) =>
+      ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, context)),
   }
 }

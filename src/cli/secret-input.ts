@@ -25,23 +25,36 @@ export function addSecretFlags(command: CommandUnknownOpts): void {
 export async function givenSecrets({ host }: Context, options: object): Promise<NewSecrets> {
   const given = options as Record<string, string | boolean | undefined>
   const wantStdin = secretFields.filter((field) => given[`${field}Stdin`])
-  if (wantStdin.length > 1) throw badInput('standard input can hold one secret only', `give the others by --${flagOf(wantStdin[1] ?? '')}-file or --${flagOf(wantStdin[1] ?? '')}-env`)
+  if (wantStdin.length > 1)
+    throw badInput(
+      'standard input can hold one secret only',
+      `give the others by --${flagOf(wantStdin[1] ?? '')}-file or --${flagOf(wantStdin[1] ?? '')}-env`,
+    )
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const field of secretFields) {
     const flag = `--${flagOf(field)}`
     const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
-    if (ways.length > 1) throw badInput(`${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`, `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`)
+    if (ways.length > 1)
+      throw badInput(
+        `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
+        `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
+      )
     if (given[`${field}Stdin`]) secrets[field] = provided(await readStdin(host), `standard input (${flag}-stdin)`)
     const file = given[`${field}File`]
-    if (typeof file === 'string') secrets[field] = provided(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
+    if (typeof file === 'string')
+      secrets[field] = provided(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
     const name = given[`${field}Env`]
-    if (typeof name === 'string') secrets[field] = provided(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
+    if (typeof name === 'string')
+      secrets[field] = provided(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
   }
   return secrets
 }
 
 /** Asks for secrets, in order; what is left empty is left out. */
-export async function askSecrets({ prompts }: Context, questions: readonly { field: SecretField; question: string; required: boolean }[]): Promise<NewSecrets> {
+export async function askSecrets(
+  { prompts }: Context,
+  questions: readonly { field: SecretField; question: string; required: boolean }[],
+): Promise<NewSecrets> {
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const { field, question, required } of questions) {
     const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
@@ -60,7 +73,8 @@ const readAtMost = 1024 * 1024
 
 /** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
 export function readStdin({ stdin }: Host): Promise<string> {
-  if (stdin.isTTY) throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
+  if (stdin.isTTY)
+    throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
   return readText(stdin, 'standard input')
 }
 
@@ -68,7 +82,10 @@ export function readStdin({ stdin }: Host): Promise<string> {
 export function readTextFile(path: string, flag: string): Promise<string> {
   return readText(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
     if (error instanceof IntegrationsError) throw error
-    throw badInput(`the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`, 'see that the path is right and the file readable')
+    throw badInput(
+      `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
+      'see that the path is right and the file readable',
+    )
   })
 }
 
@@ -97,6 +114,10 @@ const provided = (raw: string, source: string): NewSecret => ({ value: readSecre
 function variable({ env }: Host, name: string, flag: string): string {
   const value = env[name]
   // The name is not quoted: it is the secret itself when somebody took the flag for one that takes a value.
-  if (value === undefined) throw badInput(`the environment variable that ${flag} names is not set`, 'export it, or correct the name; the flag takes a name, not the secret')
+  if (value === undefined)
+    throw badInput(
+      `the environment variable that ${flag} names is not set`,
+      'export it, or correct the name; the flag takes a name, not the secret',
+    )
   return value
 }

@@ -10,7 +10,8 @@ type Cell = readonly [text: string, tone: Tone]
 const soon = 24 * 3_600_000
 
 /** What "last used" and the like show: how long ago. */
-const ago = (instant: Instant | null, now: number, none: string): Cell => (instant === null ? [none, 'dim'] : [relative(instant, now), 'plain'])
+const ago = (instant: Instant | null, now: number, none: string): Cell =>
+  instant === null ? [none, 'dim'] : [relative(instant, now), 'plain']
 
 function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, now: number): Cell {
   if (set === null) return ['unknown', 'warn']
@@ -24,7 +25,8 @@ function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts
 }
 
 function expiryCell({ tokenExpiresAt, tokenExpiry }: Integration, now: number): Cell {
-  if (tokenExpiresAt === null) return tokenExpiry === null ? ['no token', 'dim'] : [tokenExpiry, tokenExpiry === 'unknown' ? 'warn' : 'plain']
+  if (tokenExpiresAt === null)
+    return tokenExpiry === null ? ['no token', 'dim'] : [tokenExpiry, tokenExpiry === 'unknown' ? 'warn' : 'plain']
   const left = Date.parse(tokenExpiresAt) - now
   if (left <= 0) return [`expired ${relative(tokenExpiresAt, now)}`, 'bad']
   return [relative(tokenExpiresAt, now), left < soon ? 'warn' : 'plain']
@@ -46,7 +48,11 @@ export const integrationView: View<Integration> = {
     value('platform'),
     value('workspace'),
     value('workspaceId'),
-    { field: 'isActive', value: (row) => row.isActive, cell: (row) => (row.isActive ? ['active', 'good'] : ['inactive', 'dim']) },
+    {
+      field: 'isActive',
+      value: (row) => row.isActive,
+      cell: (row) => (row.isActive ? ['active', 'good'] : ['inactive', 'dim']),
+    },
     secret('webhookSecret'),
     secret('accessToken'),
     secret('refreshToken'),
@@ -68,14 +74,24 @@ export const integrationView: View<Integration> = {
 
 /** How workspaces are shown. */
 export const workspaceView: View<Workspace> = {
-  columns: [value('id'), value('name'), value('integrations'), { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') }],
+  columns: [
+    value('id'),
+    value('name'),
+    value('integrations'),
+    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') },
+  ],
   short: ['name', 'integrations', 'createdAt', 'id'],
   id: (row) => row.id,
 }
 
 /** How users are shown. */
 export const userView: View<User> = {
-  columns: [value('id'), value('email'), value('name'), { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') }],
+  columns: [
+    value('id'),
+    value('email'),
+    value('name'),
+    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') },
+  ],
   short: ['email', 'name', 'createdAt', 'id'],
   id: (row) => row.id,
 }
@@ -83,7 +99,11 @@ export const userView: View<User> = {
 /** How findings about a config are shown. */
 export const findingView: View<ConfigFinding> = {
   columns: [
-    { field: 'severity', value: (row) => row.severity, cell: (row) => [row.severity, row.severity === 'error' ? 'bad' : 'warn'] },
+    {
+      field: 'severity',
+      value: (row) => row.severity,
+      cell: (row) => [row.severity, row.severity === 'error' ? 'bad' : 'warn'],
+    },
     value('path'),
     value('message'),
   ],
@@ -97,9 +117,18 @@ const names = (field: string, of: (row: DatabaseStatus) => readonly string[], to
   cell: (row) => (of(row).length === 0 ? ['none', 'dim'] : [of(row).join(', '), tone]),
 })
 
-const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<DatabaseStatus> => ({ field, value: (row) => row.counts?.[of] ?? null })
+const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<DatabaseStatus> => ({
+  field,
+  value: (row) => row.counts?.[of] ?? null,
+})
 
-const standingTones: Record<DatabaseStatus['standing'], Tone> = { ready: 'good', empty: 'warn', foreign: 'warn', behind: 'warn', ahead: 'bad' }
+const standingTones: Record<DatabaseStatus['standing'], Tone> = {
+  ready: 'good',
+  empty: 'warn',
+  foreign: 'warn',
+  behind: 'warn',
+  ahead: 'bad',
+}
 
 /** How a database is shown. */
 export const databaseView: View<DatabaseStatus> = {
@@ -119,7 +148,12 @@ export const databaseView: View<DatabaseStatus> = {
     {
       field: 'integrationsByPlatform',
       value: (row) => (row.counts ? { ...row.counts.platforms } : null),
-      cell: (row) => [Object.entries(row.counts?.platforms ?? {}).map(([platform, n]) => `${platform} ${n}`).join(', '), 'plain'],
+      cell: (row) => [
+        Object.entries(row.counts?.platforms ?? {})
+          .map(([platform, n]) => `${platform} ${n}`)
+          .join(', '),
+        'plain',
+      ],
     },
   ],
   short: ['database', 'provider', 'version', 'state', 'adopted', 'workspaces', 'users', 'integrations'],

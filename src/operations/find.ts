@@ -27,7 +27,12 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
     if (found && others.length === 0) return found
-    if (found) throw ambiguous('integration', ref, [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`))
+    if (found)
+      throw ambiguous(
+        'integration',
+        ref,
+        [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`),
+      )
   }
   throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
 }
@@ -40,14 +45,20 @@ export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace>
   const [found, ...others] = valid ? await rows.workspaces.match({ name: ref }, candidatesShown + 1) : []
   if (found === undefined)
     throw new IntegrationsError('NOT_FOUND', `there is no workspace ${quoted(ref)}`, 'integrations workspaces list')
-  if (others.length > 0) throw ambiguous('workspace', ref, [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`))
+  if (others.length > 0)
+    throw ambiguous(
+      'workspace',
+      ref,
+      [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`),
+    )
   return found
 }
 
 /** The user with this id or e-mail address. @throws NOT_FOUND */
 export async function findUser(rows: Rows, ref: string): Promise<User> {
   const [user] = ref.isWellFormed() && !ref.includes('\0') ? await rows.users.match(ref) : []
-  if (user === undefined) throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
+  if (user === undefined)
+    throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
   return user
 }
 
@@ -83,13 +94,19 @@ const notFound = (what: string, ref: string, candidates: readonly string[]) =>
   new IntegrationsError(
     'NOT_FOUND',
     `there is no ${what} ${quoted(ref)}`,
-    candidates.length > 0 ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list` : 'integrations list',
+    candidates.length > 0
+      ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list`
+      : 'integrations list',
   )
 
 function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and more' : ''
-  return new IntegrationsError('AMBIGUOUS', `more than one ${what} is named ${quoted(ref)}`, `give the id of one of them: ${shown.join(', ')}${more}`)
+  return new IntegrationsError(
+    'AMBIGUOUS',
+    `more than one ${what} is named ${quoted(ref)}`,
+    `give the id of one of them: ${shown.join(', ')}${more}`,
+  )
 }
 
 /** A platform that this program does not know. */

@@ -37,7 +37,9 @@ export const adoptDatabase = (options: StoreOptions): Promise<Adoption> =>
         const found = differences(await readCatalogue(db, provider), tables, provider)
         if (found.length > 0) throw different(database, found)
         await baseline(provider, adapter)
-        await db.execute(sql`UPDATE integration_settings SET value = 'adopted', updated_at = ${new Date()} WHERE key = 'database'`)
+        await db.execute(
+          sql`UPDATE integration_settings SET value = 'adopted', updated_at = ${new Date()} WHERE key = 'database'`,
+        )
         return { done: true, ...adoption }
       }),
     ),
@@ -102,45 +104,69 @@ const defaults = { now: ['CURRENT_TIMESTAMP', 'now()'], true: ['true', '1'] } as
 const insertedInto = 'integrations'
 
 /** Everything that keeps an application's tables from being shared, as sentences; empty when nothing does. */
-function differences(found: ReadonlyMap<string, CatalogueTable>, ownTables: readonly string[], provider: Provider): string[] {
+function differences(
+  found: ReadonlyMap<string, CatalogueTable>,
+  ownTables: readonly string[],
+  provider: Provider,
+): string[] {
   const list: string[] = []
   for (const [name, columns] of Object.entries(expected)) {
     const table = found.get(name)
     if (table) list.push(...tableDifferences(name, columns, table, provider))
     else list.push(`there is no table ${name}`)
   }
-  for (const name of ownTables) if (found.has(name)) list.push(`there is a table ${name} already, which this program would make`)
+  for (const name of ownTables)
+    if (found.has(name)) list.push(`there is a table ${name} already, which this program would make`)
   return list
 }
 
-function* tableDifferences(table: string, columns: { readonly [column: string]: ExpectedColumn }, found: CatalogueTable, provider: Provider): Generator<string> {
+function* tableDifferences(
+  table: string,
+  columns: { readonly [column: string]: ExpectedColumn },
+  found: CatalogueTable,
+  provider: Provider,
+): Generator<string> {
   if (found.primaryKey !== 'id') yield `the primary key of ${table} is ${found.primaryKey || 'none'}, not id`
   for (const [name, column] of Object.entries(columns)) {
     const actual = found.columns.get(name)
     if (actual) yield* columnDifferences(`${table}.${name}`, column, actual, provider)
     else yield `there is no column ${table}.${name}`
-    if (actual && table === insertedInto) yield* referenceDifferences(`${table}.${name}`, column, found.references.get(name))
+    if (actual && table === insertedInto)
+      yield* referenceDifferences(`${table}.${name}`, column, found.references.get(name))
   }
   if (table === 'users' && found.columns.has('email') && !found.unique.has('email')) yield 'users.email is not unique'
   if (table !== insertedInto) return
   for (const [name, column] of found.columns)
-    if (!(name in columns) && !column.nullable && column.default === null) yield `${table}.${name}, which this program does not know, is not null and has no default`
+    if (!(name in columns) && !column.nullable && column.default === null)
+      yield `${table}.${name}, which this program does not know, is not null and has no default`
 }
 
-function* columnDifferences(where: string, column: ExpectedColumn, actual: CatalogueColumn, provider: Provider): Generator<string> {
+function* columnDifferences(
+  where: string,
+  column: ExpectedColumn,
+  actual: CatalogueColumn,
+  provider: Provider,
+): Generator<string> {
   const type = typeNames[provider][column.type]
   const bare = provider === 'sqlite' ? actual.type.toUpperCase() : actual.type.replace(/^timestamp\(\d\)/, 'timestamp')
   if (bare !== type) yield `the type of ${where} is ${actual.type || 'none'}, not ${type}`
   if (actual.nullable && !column.nullable) yield `${where} may be null`
   if (!actual.nullable && column.nullable) yield `${where} may not be null`
   const accepted: readonly (string | null)[] = column.default === undefined ? [null] : defaults[column.default]
-  if (!accepted.some((one) => one?.toLowerCase() === actual.default?.toLowerCase())) yield `the default of ${where} is ${actual.default ?? 'none'}, not ${accepted[0] ?? 'none'}`
+  if (!accepted.some((one) => one?.toLowerCase() === actual.default?.toLowerCase()))
+    yield `the default of ${where} is ${actual.default ?? 'none'}, not ${accepted[0] ?? 'none'}`
 }
 
-function* referenceDifferences(where: string, { references }: ExpectedColumn, actual: { to: string; onDelete: string; onUpdate: string } | undefined): Generator<string> {
-  if (actual?.to !== references?.to) yield `${where} references ${actual?.to ?? 'nothing'}, not ${references?.to ?? 'nothing'}`
+function* referenceDifferences(
+  where: string,
+  { references }: ExpectedColumn,
+  actual: { to: string; onDelete: string; onUpdate: string } | undefined,
+): Generator<string> {
+  if (actual?.to !== references?.to)
+    yield `${where} references ${actual?.to ?? 'nothing'}, not ${references?.to ?? 'nothing'}`
   else if (actual && references) {
-    if (actual.onDelete !== references.onDelete) yield `${where} has on delete ${actual.onDelete}, not ${references.onDelete}`
+    if (actual.onDelete !== references.onDelete)
+      yield `${where} has on delete ${actual.onDelete}, not ${references.onDelete}`
     if (actual.onUpdate !== 'no action') yield `${where} has on update ${actual.onUpdate}, not no action`
   }
 }

@@ -53,10 +53,20 @@ export async function readCatalogue(db: Statements, provider: Provider): Promise
   for (const name of new Set(columns.map(({ table }) => table))) {
     const of = <Row extends { table: string }>(rows: readonly Row[]) => rows.filter(({ table }) => table === name)
     tables.set(name, {
-      columns: new Map(of(columns).map((column) => [column.name, { type: column.type, nullable: Boolean(column.nullable), default: column.default }])),
+      columns: new Map(
+        of(columns).map((column) => [
+          column.name,
+          { type: column.type, nullable: Boolean(column.nullable), default: column.default },
+        ]),
+      ),
       primaryKey: of(keys).find(({ primaryKey }) => primaryKey)?.columns ?? '',
       unique: new Set(of(keys).map((key) => key.columns)),
-      references: new Map(of(references).map(({ columns: from, to, onDelete, onUpdate }) => [from, { to, onDelete: onDelete.toLowerCase(), onUpdate: onUpdate.toLowerCase() }])),
+      references: new Map(
+        of(references).map(({ columns: from, to, onDelete, onUpdate }) => [
+          from,
+          { to, onDelete: onDelete.toLowerCase(), onUpdate: onUpdate.toLowerCase() },
+        ]),
+      ),
     })
   }
   return tables
@@ -89,7 +99,8 @@ const postgresqlTables = sql`(SELECT oid, relname::text AS "table" FROM pg_class
 const names = (table: Sql, numbers: Sql) =>
   sql`(SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM unnest(${numbers}) WITH ORDINALITY k(number, place) JOIN pg_attribute a ON a.attrelid = ${table} AND a.attnum = k.number)`
 
-const rule = (column: Sql) => sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
+const rule = (column: Sql) =>
+  sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
 
 const postgresqlQueries: Queries = {
   columns: sql`SELECT t."table", a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,

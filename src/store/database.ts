@@ -4,13 +4,18 @@ import { badInput } from '../errors.ts'
 
 /** Where the rows are. */
 export type Database =
-  | { readonly provider: 'sqlite'; readonly file: string; /** Creates and migrates itself. */ readonly isDefault: boolean }
+  | {
+      readonly provider: 'sqlite'
+      readonly file: string /** Creates and migrates itself. */
+      readonly isDefault: boolean
+    }
   | { readonly provider: 'postgresql'; readonly url: URL; readonly schema: string }
 
 /** The name of a supported database. */
 export type Provider = Database['provider']
 
-const examples = 'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
+const examples =
+  'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
 
 /**
  * Reads a database URL: `file:` with an absolute path or one relative to `cwd`, or `postgresql:` / `postgres:` with an

@@ -1,11 +1,19 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import type { Instant, Integration, IntegrationConfig, Json, NewIntegration, SecretFacts, TokenExpiry } from '../integration.ts'
+import type {
+  Instant,
+  Integration,
+  IntegrationConfig,
+  Json,
+  NewIntegration,
+  SecretFacts,
+  TokenExpiry,
+} from '../integration.ts'
 import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secrets.ts'
-import type { Statements, Transaction } from './statements.ts'
 import type { integrationSorts } from './sorts.ts'
+import type { Statements, Transaction } from './statements.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
 export interface IntegrationFilter {
@@ -109,7 +117,9 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
 
     /** The stored text of the config: what JavaScript makes of it may have lost digits. */
     async configText(id: string): Promise<string | null> {
-      const [row] = await db.query<{ config: string | null }>(sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`)
+      const [row] = await db.query<{ config: string | null }>(
+        sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`,
+      )
       return row?.config ?? null
     },
   }
@@ -149,7 +159,8 @@ export function integrationChanges(tx: Transaction) {
      * @returns whether it was
      */
     async raiseVersion(id: string, from: number, now: Date): Promise<boolean> {
-      const changed = await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
+      const changed =
+        await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
         ON CONFLICT (integration_id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at
         WHERE integration_versions.version = ${from}`)
       return changed === 1
@@ -230,7 +241,9 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
   if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
-  return match.workspace === undefined ? sql`i.name = ${match.name}` : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
+  return match.workspace === undefined
+    ? sql`i.name = ${match.name}`
+    : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
 }
 
 function toIntegration(row: Row, adopted: boolean): Integration {
@@ -289,4 +302,5 @@ function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'],
 }
 
 /** The fields of an integration that hold facts about a secret. */
-export const isSecretField = (field: string): field is SecretField => (secretFields as readonly string[]).includes(field)
+export const isSecretField = (field: string): field is SecretField =>
+  (secretFields as readonly string[]).includes(field)

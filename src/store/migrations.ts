@@ -69,7 +69,10 @@ export async function migrationState(provider: Provider, history: readonly Histo
  */
 export async function applyMigrations(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   const { appliedMigrationNames } = await withEngine(provider, adapter, async (engine) =>
-    engine.applyMigrations({ migrationsList: await migrationsList(provider), filters: { externalTables: [], externalEnums: [] } }),
+    engine.applyMigrations({
+      migrationsList: await migrationsList(provider),
+      filters: { externalTables: [], externalEnums: [] },
+    }),
   )
   return appliedMigrationNames
 }
@@ -86,7 +89,10 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
     const [migrationName] = await migrationNames(provider)
     if (migrationName === undefined) throw new Error('this build has no migrations')
     await engine.markMigrationApplied({ migrationName, migrationsList: migrationsListed })
-    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: migrationsListed, filters: { externalTables: [], externalEnums: [] } })
+    const { appliedMigrationNames } = await engine.applyMigrations({
+      migrationsList: migrationsListed,
+      filters: { externalTables: [], externalEnums: [] },
+    })
     return [migrationName, ...appliedMigrationNames]
   })
 }
@@ -94,10 +100,16 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
 /** The tables that this program keeps beside the application's: those that every migration but the first makes. */
 export async function ownTables(provider: Provider): Promise<string[]> {
   const [, ...own] = (await migrationsList(provider)).migrationDirectories
-  return own.flatMap(({ migrationFile }) => [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name))
+  return own.flatMap(({ migrationFile }) =>
+    [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
+  )
 }
 
-async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+async function withEngine<T>(
+  provider: Provider,
+  adapter: SqlDriverAdapter,
+  work: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
   const { startSchemaEngine } = await import('./schema-engine.ts')
   let refusal: unknown

@@ -32,7 +32,10 @@ export interface DatabaseState {
  *
  * @throws DATABASE_MISSING for a file that is not there and may not be made, and whatever `work` throws
  */
-export async function withDatabase<T>(options: StoreOptions, work: (driver: Driver, session: Session) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(
+  options: StoreOptions,
+  work: (driver: Driver, session: Session) => Promise<T>,
+): Promise<T> {
   const driver = await openDriver(options)
   const session = startSession(driver, options.database, options.wait)
   try {
@@ -50,7 +53,12 @@ export async function openDriver({ database, create, wait, notice }: StoreOption
   }
   const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
   if (!(await fileExists(database.file))) {
-    if (!create) throw new IntegrationsError('DATABASE_MISSING', `there is no file ${database.file}`, `integrations init${databaseFlag(database)}`)
+    if (!create)
+      throw new IntegrationsError(
+        'DATABASE_MISSING',
+        `there is no file ${database.file}`,
+        `integrations init${databaseFlag(database)}`,
+      )
     await createFile(database.file).catch((error: unknown) => {
       throw databaseError(error, database)
     })
@@ -69,20 +77,35 @@ export const readState =
   }
 
 /** What keeps a database from being used as it is; undefined when it is ready. */
-export function obstacle(database: Database, { standing, migrations: { pending } }: DatabaseState): IntegrationsError | undefined {
+export function obstacle(
+  database: Database,
+  { standing, migrations: { pending } }: DatabaseState,
+): IntegrationsError | undefined {
   const where = displayUrl(database)
   const flag = databaseFlag(database)
   switch (standing) {
     case 'ready':
       return undefined
     case 'ahead':
-      return new IntegrationsError('DATABASE_AHEAD', `a newer version of integrations has changed ${where}`, 'upgrade integrations: npm install -g integrations@latest')
+      return new IntegrationsError(
+        'DATABASE_AHEAD',
+        `a newer version of integrations has changed ${where}`,
+        'upgrade integrations: npm install -g integrations@latest',
+      )
     case 'behind':
-      return new IntegrationsError('DATABASE_BEHIND', `${where} lacks ${pending.length} of this program's migrations`, `integrations db migrate${flag}`)
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} lacks ${pending.length} of this program's migrations`,
+        `integrations db migrate${flag}`,
+      )
     case 'empty':
       return new IntegrationsError('DATABASE_BEHIND', `${where} is empty`, `integrations init${flag}`)
     case 'foreign':
-      return new IntegrationsError('DATABASE_BEHIND', `${where} has tables that this program did not make`, `integrations db adopt${flag}`)
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} has tables that this program did not make`,
+        `integrations db adopt${flag}`,
+      )
   }
 }
 
@@ -121,14 +144,27 @@ async function look(db: Statements, provider: Provider): Promise<{ history: bool
       : sql`SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations') AS history,
           EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
   )
-  if (row?.nowhere) throw new IntegrationsError('DATABASE_MISSING', 'the schema that the database URL names does not exist, or this role may not use it', 'create it with CREATE SCHEMA, or correct schema= in the URL')
+  if (row?.nowhere)
+    throw new IntegrationsError(
+      'DATABASE_MISSING',
+      'the schema that the database URL names does not exist, or this role may not use it',
+      'create it with CREATE SCHEMA, or correct schema= in the URL',
+    )
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
 }
 
 async function history(db: Statements): Promise<HistoryRow[]> {
-  const rows = await db.query<{ name: string; finished: boolean | number; rolledBack: boolean | number }>(sql`SELECT migration_name AS name,
+  const rows = await db.query<{
+    name: string
+    finished: boolean | number
+    rolledBack: boolean | number
+  }>(sql`SELECT migration_name AS name,
     finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`)
-  return rows.map(({ name, finished, rolledBack }) => ({ name, finished: Boolean(finished), rolledBack: Boolean(rolledBack) }))
+  return rows.map(({ name, finished, rolledBack }) => ({
+    name,
+    finished: Boolean(finished),
+    rolledBack: Boolean(rolledBack),
+  }))
 }
 
 async function isAdopted(db: Statements, { applied }: MigrationState): Promise<boolean> {

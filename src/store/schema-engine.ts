@@ -23,7 +23,11 @@ let panic = ''
  *
  * @param models Prisma schema text; a datasource block is enough to apply migrations.
  */
-export async function startSchemaEngine(provider: Provider, adapter: SqlDriverAdapter, models = ''): Promise<SchemaEngine> {
+export async function startSchemaEngine(
+  provider: Provider,
+  adapter: SqlDriverAdapter,
+  models = '',
+): Promise<SchemaEngine> {
   await load()
   const noShadow = () => Promise.reject(new Error('the schema engine asked for a shadow database'))
   const factory = bindMigrationAwareSqlAdapterFactory({
@@ -56,7 +60,9 @@ function load(): Promise<void> {
     const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm')
     const bytes = await readFile(join(entry, '..', 'schema_engine_bg.wasm'))
     Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => (panic = message) } })
-    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': { ...bindings, ...idleTimers } })
+    const { instance } = await WebAssembly.instantiate(bytes, {
+      './schema_engine_bg.js': { ...bindings, ...idleTimers },
+    })
     bindings.__wbg_set_wasm(instance.exports)
     ;(instance.exports.__wbindgen_start as () => void)()
   })()

@@ -55,7 +55,8 @@ export function startSession(driver: Driver, database: Database, wait: number) {
         return await work(onAdapter(transaction, driver.provider))
       } finally {
         // The adapters differ in who says ROLLBACK.
-        if (!transaction.options.usePhantomQuery) await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+        if (!transaction.options.usePhantomQuery)
+          await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
         await transaction.rollback()
       }
     })
@@ -77,10 +78,15 @@ export function startSession(driver: Driver, database: Database, wait: number) {
         )
       } catch (error) {
         if (done && isConnectionLost(error))
-          throw new IntegrationsError('COMMIT_UNKNOWN', 'the connection was lost while the change was being committed', 'see with integrations list or show whether it was made', {
-            cause: error,
-            committed: null,
-          })
+          throw new IntegrationsError(
+            'COMMIT_UNKNOWN',
+            'the connection was lost while the change was being committed',
+            'see with integrations list or show whether it was made',
+            {
+              cause: error,
+              committed: null,
+            },
+          )
         throw error
       }
     })
@@ -107,6 +113,13 @@ export function startSession(driver: Driver, database: Database, wait: number) {
  * the write lock from here on and cannot fail at its first write after reading.
  */
 async function lockHead(tx: Transaction): Promise<void> {
-  const changed = await tx.execute(sql`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`)
-  if (changed !== 1) throw new IntegrationsError('DATABASE_INVALID', 'the head row of integration_settings is missing', 'restore it from a backup')
+  const changed = await tx.execute(
+    sql`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`,
+  )
+  if (changed !== 1)
+    throw new IntegrationsError(
+      'DATABASE_INVALID',
+      'the head row of integration_settings is missing',
+      'restore it from a backup',
+    )
 }

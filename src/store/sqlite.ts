@@ -51,7 +51,11 @@ export function sqlite(file: string): Driver {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
         if (rows[0]?.[0] !== 'wal')
-          throw new IntegrationsError('DATABASE_INVALID', 'SQLite cannot keep a write-ahead log beside the database file', 'put the file on a local disk')
+          throw new IntegrationsError(
+            'DATABASE_INVALID',
+            'SQLite cannot keep a write-ahead log beside the database file',
+            'put the file on a local disk',
+          )
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))
@@ -103,7 +107,11 @@ const dialect: Dialect = {
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
-async function* pages<Row>(db: Statements, { columns, from, where, order, id }: Listing, size: number): AsyncGenerator<Row[]> {
+async function* pages<Row>(
+  db: Statements,
+  { columns, from, where, order, id }: Listing,
+  size: number,
+): AsyncGenerator<Row[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
   await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)

@@ -29,7 +29,11 @@ export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
   withDatabase(options, ({ provider }, session) =>
     session.snapshot(async (db) => {
       const state = await readState(provider)(db)
-      const [row] = await db.query<{ version: string }>(provider === 'sqlite' ? sql`SELECT sqlite_version() AS version` : sql`SELECT current_setting('server_version') AS version`)
+      const [row] = await db.query<{ version: string }>(
+        provider === 'sqlite'
+          ? sql`SELECT sqlite_version() AS version`
+          : sql`SELECT current_setting('server_version') AS version`,
+      )
       const counts = state.migrations.applied.length > 0 ? await count(db) : null
       return { ...state, url: displayUrl(options.database), provider, version: row?.version ?? '', counts }
     }),
@@ -37,9 +41,12 @@ export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
 
 async function count(db: Statements): Promise<Counts> {
   type Numbers = Record<'workspaces' | 'users' | 'integrations' | 'active', bigint | number>
-  const [numbers] = await db.query<Numbers>(sql`SELECT (SELECT count(*) FROM workspaces) AS workspaces, (SELECT count(*) FROM users) AS users,
+  const [numbers] =
+    await db.query<Numbers>(sql`SELECT (SELECT count(*) FROM workspaces) AS workspaces, (SELECT count(*) FROM users) AS users,
     count(*) AS integrations, count(CASE WHEN ${active} THEN 1 END) AS active FROM integrations i`)
-  const platforms = await db.query<{ platform: string; n: bigint | number }>(sql`SELECT platform, count(*) AS n FROM integrations GROUP BY platform ORDER BY platform`)
+  const platforms = await db.query<{ platform: string; n: bigint | number }>(
+    sql`SELECT platform, count(*) AS n FROM integrations GROUP BY platform ORDER BY platform`,
+  )
   return {
     workspaces: Number(numbers?.workspaces),
     users: Number(numbers?.users),

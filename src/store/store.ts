@@ -97,7 +97,11 @@ function storeOn(driver: Driver, session: Session, database: Database, adopted: 
     snapshot: (work) => session.snapshot((db) => work(rows(db))),
     mutate: async (work, { dryRun } = { dryRun: false }) => {
       if (!(await session.read(driver.keepsWrites)))
-        throw new IntegrationsError('DATABASE_INVALID', `${displayUrl(database)} keeps no write-ahead log, without which a change can be lost`, `integrations db migrate${databaseFlag(database)}`)
+        throw new IntegrationsError(
+          'DATABASE_INVALID',
+          `${displayUrl(database)} keeps no write-ahead log, without which a change can be lost`,
+          `integrations db migrate${databaseFlag(database)}`,
+        )
       if (dryRun) return session.rehearse((tx) => work(changes(tx)))
       const result = await session.mutate((tx) => work(changes(tx)))
       onCommit()

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { emptyPostgresql, kinds, type Kind, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
 
 /** An application's tables, as its own tool may have written them. */
 const application: Record<Kind, string> = {
@@ -57,16 +57,24 @@ async function own(db: TestDatabase): Promise<unknown> {
       ? `SELECT sql FROM sqlite_master WHERE tbl_name IN ('workspaces', 'users', 'integrations', 'agents') ORDER BY name`
       : `SELECT table_name, column_name, data_type, datetime_precision, is_nullable, column_default FROM information_schema.columns
          WHERE table_name IN ('workspaces', 'users', 'integrations', 'agents') ORDER BY 1, ordinal_position`
-  const tables = await Promise.all(['workspaces', 'users', 'integrations', 'agents'].map((table) => db.query(`SELECT * FROM ${table} ORDER BY id`)))
+  const tables = await Promise.all(
+    ['workspaces', 'users', 'integrations', 'agents'].map((table) => db.query(`SELECT * FROM ${table} ORDER BY id`)),
+  )
   return [await db.query(definitions), ...tables]
 }
 
 const tables = (db: TestDatabase) =>
-  db.query(db.kind === 'sqlite' ? `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name` : `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`)
+  db.query(
+    db.kind === 'sqlite'
+      ? `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`
+      : `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
+  )
 
 const sqliteNote = `on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now\n`
 
-const exclusion = (schema: string) => `so that the application's migration tool does not drop the tables of this program:
+const exclusion = (
+  schema: string,
+) => `so that the application's migration tool does not drop the tables of this program:
   prisma.config.ts   experimental: { externalTables: true }, tables: { external: ['${schema}integration_versions', '${schema}integration_secrets', '${schema}integration_settings'] }
   drizzle.config.ts  tablesFilter: ['!integration_*', '!_prisma_migrations']
 `
@@ -87,10 +95,28 @@ describe.each(kinds)('adopting on %s', (kind) => {
       { key: 'database', value: 'adopted' },
       { key: 'head', value: '' },
     ])
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({ code: 0, stdout: `${shown(db)}\n`, stderr: `${shown(db)} is adopted already\n` })
-    expect(await integrations(['db', 'migrate', '-o', 'id'], { env })).toEqual({ code: 0, stdout: `${shown(db)}\n`, stderr: `${shown(db)} is up to date already\n` })
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is adopted already\n`,
+    })
+    expect(await integrations(['db', 'migrate', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is up to date already\n`,
+    })
 
-    const shownBefore = await integrations(['show', 'Acme/support', '-o', 'json', '--fields', 'id,workspace,isActive,webhookSecret,createdBy,createdAt,version'], { env })
+    const shownBefore = await integrations(
+      [
+        'show',
+        'Acme/support',
+        '-o',
+        'json',
+        '--fields',
+        'id,workspace,isActive,webhookSecret,createdBy,createdAt,version',
+      ],
+      { env },
+    )
     expect({ ...shownBefore, stdout: JSON.parse(shownBefore.stdout) }).toEqual({
       code: 0,
       stderr: '',
@@ -104,30 +130,94 @@ describe.each(kinds)('adopting on %s', (kind) => {
         version: 0,
       },
     })
-    expect(await integrations(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await integrations(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(
+      await integrations(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
+    ).toMatchObject({ code: 0 })
+    expect(await integrations(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject(
+      { code: 0 },
+    )
     expect(await integrations(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await integrations(['list', '--inactive', '--fields', 'id,version'], { env })).toEqual({ code: 0, stdout: 'IRFa-VaY2b_6KKrd\t3\n', stderr: '' })
-    expect(await integrations(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'second', '--webhook-secret-env', 'SECRET', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await db.query('SELECT name, webhook_secret, access_token, pylon_account_id, notes, retries FROM integrations ORDER BY name')).toEqual([
-      { name: 'second', webhook_secret: 'new-webhook-secret', access_token: null, pylon_account_id: null, notes: null, retries: 0 },
-      { name: 'support', webhook_secret: 'new-webhook-secret', access_token: 'old-access-token', pylon_account_id: 'acc_1', notes: 'keep me', retries: 0 },
+    expect(await integrations(['list', '--inactive', '--fields', 'id,version'], { env })).toEqual({
+      code: 0,
+      stdout: 'IRFa-VaY2b_6KKrd\t3\n',
+      stderr: '',
+    })
+    expect(
+      await integrations(
+        [
+          'add',
+          '--platform',
+          'pylon',
+          '--workspace',
+          'Acme',
+          '--name',
+          'second',
+          '--webhook-secret-env',
+          'SECRET',
+          '-o',
+          'id',
+        ],
+        { env },
+      ),
+    ).toMatchObject({ code: 0 })
+    expect(
+      await db.query(
+        'SELECT name, webhook_secret, access_token, pylon_account_id, notes, retries FROM integrations ORDER BY name',
+      ),
+    ).toEqual([
+      {
+        name: 'second',
+        webhook_secret: 'new-webhook-secret',
+        access_token: null,
+        pylon_account_id: null,
+        notes: null,
+        retries: 0,
+      },
+      {
+        name: 'support',
+        webhook_secret: 'new-webhook-secret',
+        access_token: 'old-access-token',
+        pylon_account_id: 'acc_1',
+        notes: 'keep me',
+        retries: 0,
+      },
     ])
   })
 
-  test("leaves workspaces and users to the application", async () => {
+  test('leaves workspaces and users to the application', async () => {
     const db = await database(kind, application[kind], rows)
     const env = { DATABASE_URL: db.url }
     await integrations(['db', 'adopt'], { env })
     const before = await own(db)
-    const refused = (table: string) => ({ code: 4, stdout: '', stderr: `error: the application owns the ${table} of this database\nhint: change ${table} in the application\n` })
-    for (const args of [['add', 'Bolt'], ['rename', 'Acme', 'Bolt'], ['remove', 'Acme', '--confirm', 'Acme']]) expect(await integrations(['workspaces', ...args], { env })).toEqual(refused('workspaces'))
-    for (const args of [['add', 'bo@example.com'], ['remove', 'ana@example.com', '--confirm', 'ana@example.com']]) expect(await integrations(['users', ...args], { env })).toEqual(refused('users'))
+    const refused = (table: string) => ({
+      code: 4,
+      stdout: '',
+      stderr: `error: the application owns the ${table} of this database\nhint: change ${table} in the application\n`,
+    })
+    for (const args of [
+      ['add', 'Bolt'],
+      ['rename', 'Acme', 'Bolt'],
+      ['remove', 'Acme', '--confirm', 'Acme'],
+    ])
+      expect(await integrations(['workspaces', ...args], { env })).toEqual(refused('workspaces'))
+    for (const args of [
+      ['add', 'bo@example.com'],
+      ['remove', 'ana@example.com', '--confirm', 'ana@example.com'],
+    ])
+      expect(await integrations(['users', ...args], { env })).toEqual(refused('users'))
     expect(await own(db)).toEqual(before)
   })
 
   test('tells every difference at once, and changes nothing', async () => {
-    const names = kind === 'sqlite' ? { text: 'TEXT', timestamp: 'DATETIME', given: 'integer', shown: 'INTEGER' } : { text: 'text', timestamp: 'timestamp without time zone', given: 'timestamptz', shown: 'timestamp with time zone' }
+    const names =
+      kind === 'sqlite'
+        ? { text: 'TEXT', timestamp: 'DATETIME', given: 'integer', shown: 'INTEGER' }
+        : {
+            text: 'text',
+            timestamp: 'timestamp without time zone',
+            given: 'timestamptz',
+            shown: 'timestamp with time zone',
+          }
     const time = kind === 'sqlite' ? 'datetime' : 'timestamp'
     const varchar = kind === 'sqlite' ? 'varchar(255)' : 'character varying(255)'
     const db = await database(
@@ -186,7 +276,9 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
       `warning: _prisma_migrations holds 2 of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
     ])
     expect(await db.query(theirs)).toEqual(before)
-    expect(await integrations(['db', 'status', '--fields', 'state,adopted,migrationsUnknown,integrations'], { env })).toEqual({
+    expect(
+      await integrations(['db', 'status', '--fields', 'state,adopted,migrationsUnknown,integrations'], { env }),
+    ).toEqual({
       code: 0,
       stdout: 'ready\ttrue\t["20260101000000_init","20260102000000_agents"]\t1\n',
       stderr: '',
@@ -197,7 +289,11 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'own.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
     await integrations(['init'], { env })
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({ code: 0, stdout: `${shown(db)}\n`, stderr: `${shown(db)} is this program's own already\n` })
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is this program's own already\n`,
+    })
     expect(await db.query(`SELECT value FROM integration_settings WHERE key = 'database'`)).toEqual([{ value: 'own' }])
   })
 
@@ -205,7 +301,11 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'first.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
     await integrations(['init'], { env })
-    for (const table of ['integration_versions', 'integration_secrets', 'integration_settings', '_prisma_migrations']) await db.query(`DROP TABLE ${table}`)
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({ code: 0, stdout: `${shown(db)}\n` })
+    for (const table of ['integration_versions', 'integration_secrets', 'integration_settings', '_prisma_migrations'])
+      await db.query(`DROP TABLE ${table}`)
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+    })
   })
 })

@@ -12,23 +12,34 @@ const day = 86_400_000
 /** A timestamp as either database stores it. */
 const at = (days: number) => new Date(Date.now() + days * day).toISOString().replace('Z', '+00:00')
 
-async function insert(db: TestDatabase, table: string, rows: Record<string, string | number | boolean | null>[]): Promise<void> {
+async function insert(
+  db: TestDatabase,
+  table: string,
+  rows: Record<string, string | number | boolean | null>[],
+): Promise<void> {
   const columns = Object.keys(rows[0] ?? {})
   for (let i = 0; i < rows.length; i += 100) {
     const part = rows.slice(i, i + 100)
     const values = part.map(() => `(${columns.map(() => '?').join(', ')})`).join(', ')
-    await db.query(`INSERT INTO ${table} (${columns.join(', ')}) VALUES ${values}`, ...part.flatMap((row) => columns.map((column) => row[column] ?? null)))
+    await db.query(
+      `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${values}`,
+      ...part.flatMap((row) => columns.map((column) => row[column] ?? null)),
+    )
   }
 }
 
-const workspaces = (...names: string[]) => names.map((name) => ({ id: `w-${name}`, name, created_at: at(-100), updated_at: at(-100) }))
+const workspaces = (...names: string[]) =>
+  names.map((name) => ({ id: `w-${name}`, name, created_at: at(-100), updated_at: at(-100) }))
 
 describe.each(kinds)('list on %s', (kind) => {
   test('pages of 33 show each of 1,000 rows once, in every order', async () => {
     const db = await freshDatabase(kind)
     await insert(db, 'workspaces', workspaces('Acme', 'acme', 'Östra'))
     // Timestamps shared to the millisecond, apart by microseconds where the database keeps them, and nulls.
-    const microseconds = (i: number) => (kind === 'postgresql' ? `2026-01-0${1 + (i % 3)} 00:00:00.123${String(i % 7).padStart(3, '0')}` : `2026-01-0${1 + (i % 3)}T00:00:00.123+00:00`)
+    const microseconds = (i: number) =>
+      kind === 'postgresql'
+        ? `2026-01-0${1 + (i % 3)} 00:00:00.123${String(i % 7).padStart(3, '0')}`
+        : `2026-01-0${1 + (i % 3)}T00:00:00.123+00:00`
     await insert(
       db,
       'integrations',
@@ -44,10 +55,17 @@ describe.each(kinds)('list on %s', (kind) => {
       })),
     )
     // Within one process: a page of the program's own would cost a start of it.
-    const store = await openStore({ database: parseDatabaseUrl(db.url, '/'), wait: 30_000, create: false, notice: () => {} })
+    const store = await openStore({
+      database: parseDatabaseUrl(db.url, '/'),
+      wait: 30_000,
+      create: false,
+      notice: () => {},
+    })
     const read = async (page: Page) => {
       const ids: string[] = []
-      await store.snapshot((rows) => rows.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))))
+      await store.snapshot((rows) =>
+        rows.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))),
+      )
       return ids
     }
     for (const sort of integrationSorts) {
@@ -55,14 +73,16 @@ describe.each(kinds)('list on %s', (kind) => {
         const all = await read({ sort, descending })
         expect([sort, descending, new Set(all).size]).toEqual([sort, descending, 1000])
         const walked = await read({ sort, descending, limit: 33 })
-        for (let page = walked; page.length > 0; walked.push(...page)) page = await read({ sort, descending, limit: 33, cursor: walked.at(-1) ?? '' })
+        for (let page = walked; page.length > 0; walked.push(...page))
+          page = await read({ sort, descending, limit: 33, cursor: walked.at(-1) ?? '' })
         expect([sort, descending, walked]).toEqual([sort, descending, all])
       }
     }
     await store.close()
 
     const env = { DATABASE_URL: db.url }
-    const ids = async (...args: string[]) => (await integrations(['list', '-o', 'id', '--sort=-lastUsedAt', ...args], { env })).stdout.split('\n').slice(0, -1)
+    const ids = async (...args: string[]) =>
+      (await integrations(['list', '-o', 'id', '--sort=-lastUsedAt', ...args], { env })).stdout.split('\n').slice(0, -1)
     const all = await ids()
     expect(await ids('--limit', '33', '--cursor', all[499] ?? '')).toEqual(all.slice(500, 533))
     // Nulls come last both ways.
@@ -85,11 +105,19 @@ describe.each(kinds)('list on %s', (kind) => {
     await run(['workspaces', 'add', 'Acme'])
     await run(['workspaces', 'add', 'Beta'])
     await run(['users', 'add', 'ana@example.com', '--name', 'Ana'])
-    const slack = (name: string, ...more: string[]) => run(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', name, ...more], signingSecret())
+    const slack = (name: string, ...more: string[]) =>
+      run(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', name, ...more], signingSecret())
     await slack('complete', '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '--no-expiry')
     await slack('token of unknown end', '--access-token-env', 'TOKEN', '--created-by', 'ana@example.com')
     await slack('ends in 6 h', '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '--expires-in', '6h')
-    await slack('ended', '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '--expires-at', '2026-01-31T12:00:00+02:00')
+    await slack(
+      'ended',
+      '--webhook-secret-stdin',
+      '--access-token-env',
+      'TOKEN',
+      '--expires-at',
+      '2026-01-31T12:00:00+02:00',
+    )
     await slack('NOTHING')
     await run(['add', '--platform', 'pylon', '--workspace', 'Beta', '--name', '100%_desk'])
     await db.query("UPDATE integrations SET last_used_at = ? WHERE name = 'complete'", at(-3))
@@ -97,7 +125,8 @@ describe.each(kinds)('list on %s', (kind) => {
     await db.query("UPDATE integrations SET is_active = NULL WHERE name = 'complete'")
     await run(['disable', 'ended'])
 
-    const names = async (...args: string[]) => (await run(['list', '--fields', 'name', ...args])).stdout.split('\n').slice(0, -1)
+    const names = async (...args: string[]) =>
+      (await run(['list', '--fields', 'name', ...args])).stdout.split('\n').slice(0, -1)
     const every = ['100%_desk', 'NOTHING', 'complete', 'ended', 'ends in 6 h', 'token of unknown end']
     expect(await names()).toEqual(every)
     expect(await names('--workspace', 'Beta')).toEqual(['100%_desk'])
@@ -111,16 +140,33 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(await names('--expiring', '7d')).toEqual(['ended', 'ends in 6 h', 'token of unknown end'])
     expect(await names('--expiring', '1h')).toEqual(['ended', 'token of unknown end'])
     expect(await names('--no-expiry')).toEqual(['100%_desk', 'NOTHING', 'complete', 'token of unknown end'])
-    expect(await names('--stale', '30d')).toEqual(['100%_desk', 'NOTHING', 'ended', 'ends in 6 h', 'token of unknown end'])
+    expect(await names('--stale', '30d')).toEqual([
+      '100%_desk',
+      'NOTHING',
+      'ended',
+      'ends in 6 h',
+      'token of unknown end',
+    ])
     expect(await names('--stale', '1d')).toEqual(every)
     expect(await names('--never-used')).toEqual(['100%_desk', 'NOTHING', 'ends in 6 h', 'token of unknown end'])
     expect(await names('--missing-secret')).toEqual(['100%_desk', 'NOTHING', 'token of unknown end'])
-    expect(await names('--missing-secret', '--expiring', '7d', '--active', '--platform', 'slack')).toEqual(['token of unknown end'])
-    expect(await run(['list', '--expired', '--fields', 'name'])).toEqual({ code: 0, stdout: 'ended\n', stderr: 'of 1 more, nobody knows when the token ends: integrations list --no-expiry\n' })
+    expect(await names('--missing-secret', '--expiring', '7d', '--active', '--platform', 'slack')).toEqual([
+      'token of unknown end',
+    ])
+    expect(await run(['list', '--expired', '--fields', 'name'])).toEqual({
+      code: 0,
+      stdout: 'ended\n',
+      stderr: 'of 1 more, nobody knows when the token ends: integrations list --no-expiry\n',
+    })
     expect(await names('--inactive', '--workspace', 'Beta')).toEqual([])
 
     const { stdout } = await run(['list', '-o', 'jsonl', '--fields', 'name,tokenExpiresAt,tokenExpiry'])
-    expect(stdout.split('\n').slice(0, -1).map((line) => JSON.parse(line))).toEqual([
+    expect(
+      stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
       { name: '100%_desk', tokenExpiresAt: null, tokenExpiry: null },
       { name: 'NOTHING', tokenExpiresAt: null, tokenExpiry: null },
       { name: 'complete', tokenExpiresAt: null, tokenExpiry: 'never' },
@@ -130,7 +176,9 @@ describe.each(kinds)('list on %s', (kind) => {
     ])
 
     // What support staff read.
-    const { code, screen } = await converse(['list', '--fields', 'name,isActive,lastUsedAt,tokenExpiresAt'], [], { env })
+    const { code, screen } = await converse(['list', '--fields', 'name,isActive,lastUsedAt,tokenExpiresAt'], [], {
+      env,
+    })
     expect(code).toBe(0)
     const paint = { red: '\u001b[31m', yellow: '\u001b[33m', green: '\u001b[32m' }
     expect(screen).toContain(`${paint.red}expired `)
@@ -156,13 +204,35 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(await out(...fields)).toBe(
       `i-1\t=SUM(1,2)\t${config}\t2026-02-01T10:00:00.000Z\t2026-01-31T10:00:00.000Z\t${none}\ni-2\tsay "hi"\t\t\t2026-01-31T10:00:00.000Z\t${none}\n`,
     )
-    expect(await out('-o', 'csv', '--fields', 'id,name,lastUsedAt')).toBe(`id,name,lastUsedAt\ni-1,"'=SUM(1,2)",2026-02-01T10:00:00.000Z\ni-2,"say ""hi""",\n`)
+    expect(await out('-o', 'csv', '--fields', 'id,name,lastUsedAt')).toBe(
+      `id,name,lastUsedAt\ni-1,"'=SUM(1,2)",2026-02-01T10:00:00.000Z\ni-2,"say ""hi""",\n`,
+    )
     expect(await out('-o', 'id')).toBe('i-1\ni-2\n')
-    expect(await out('-o', 'jsonl', '--fields', 'name,isActive')).toBe('{"name":"=SUM(1,2)","isActive":true}\n{"name":"say \\"hi\\"","isActive":true}\n')
+    expect(await out('-o', 'jsonl', '--fields', 'name,isActive')).toBe(
+      '{"name":"=SUM(1,2)","isActive":true}\n{"name":"say \\"hi\\"","isActive":true}\n',
+    )
     expect(await out('-o', 'json', '--fields', 'id', '--name', 'nothing')).toBe('[]\n')
     expect(Object.keys(JSON.parse(await out('-o', 'json'))[0])).toEqual([
-      'id', 'name', 'platform', 'workspace', 'workspaceId', 'isActive', 'webhookSecret', 'accessToken', 'refreshToken', 'tokenExpiresAt', 'tokenExpiry',
-      'slackTeamId', 'slackTeamName', 'slackBotUserId', 'pylonAccountId', 'config', 'lastUsedAt', 'createdAt', 'createdBy', 'version',
+      'id',
+      'name',
+      'platform',
+      'workspace',
+      'workspaceId',
+      'isActive',
+      'webhookSecret',
+      'accessToken',
+      'refreshToken',
+      'tokenExpiresAt',
+      'tokenExpiry',
+      'slackTeamId',
+      'slackTeamName',
+      'slackBotUserId',
+      'pylonAccountId',
+      'config',
+      'lastUsedAt',
+      'createdAt',
+      'createdBy',
+      'version',
     ])
     expect(await out('-o', 'table', '--fields', 'id,name')).toBe('ID   NAME\ni-1  =SUM(1,2)\ni-2  say "hi"\n')
   })
@@ -170,12 +240,23 @@ describe.each(kinds)('list on %s', (kind) => {
   test('a terminal shows 100 rows and says how many more there are', async () => {
     const db = await freshDatabase(kind)
     await insert(db, 'workspaces', workspaces('Acme'))
-    await insert(db, 'integrations', Array.from({ length: 103 }, (_, i) => ({ id: `i-${i}`, workspace_id: 'w-Acme', platform: 'slack', name: `n${String(i).padStart(3, '0')}` })))
+    await insert(
+      db,
+      'integrations',
+      Array.from({ length: 103 }, (_, i) => ({
+        id: `i-${i}`,
+        workspace_id: 'w-Acme',
+        platform: 'slack',
+        name: `n${String(i).padStart(3, '0')}`,
+      })),
+    )
     const env = { DATABASE_URL: db.url }
     const wide = (await converse(['list', '--fields', 'name'], [], { env })).screen
     expect(wide.match(/n\d{3}/g)?.length).toBe(100)
     expect(wide).toContain('3 more: add --all, or --cursor i-99')
-    expect((await converse(['list', '--fields', 'name', '--all'], [], { env })).screen.match(/n\d{3}/g)?.length).toBe(103)
+    expect((await converse(['list', '--fields', 'name', '--all'], [], { env })).screen.match(/n\d{3}/g)?.length).toBe(
+      103,
+    )
     expect((await integrations(['list', '--fields', 'name'], { env })).stdout.match(/n\d{3}/g)?.length).toBe(103)
     // Forty columns hold no table of seven fields: a line a field instead, none of them wider.
     const narrow = await converse(['list', '--limit', '2'], [], { env: { ...env, NO_COLOR: '1' }, columns: 40 })
@@ -186,8 +267,19 @@ describe.each(kinds)('list on %s', (kind) => {
   test('a reader that has read enough ends it without an error', async () => {
     const db = await freshDatabase(kind)
     await insert(db, 'workspaces', workspaces('Acme'))
-    await insert(db, 'integrations', Array.from({ length: 3000 }, (_, i) => ({ id: `i-${i}`, workspace_id: 'w-Acme', platform: 'slack', name: `n${i}` })))
-    const child = spawn(process.execPath, [bin, 'list', '--all', '-o', 'jsonl'], { env: { PATH: process.env.PATH, HOME: '/nonexistent', DATABASE_URL: db.url } })
+    await insert(
+      db,
+      'integrations',
+      Array.from({ length: 3000 }, (_, i) => ({
+        id: `i-${i}`,
+        workspace_id: 'w-Acme',
+        platform: 'slack',
+        name: `n${i}`,
+      })),
+    )
+    const child = spawn(process.execPath, [bin, 'list', '--all', '-o', 'jsonl'], {
+      env: { PATH: process.env.PATH, HOME: '/nonexistent', DATABASE_URL: db.url },
+    })
     let stderr = ''
     child.stderr.on('data', (text) => (stderr += text))
     child.stdout.once('data', () => child.stdout.destroy())

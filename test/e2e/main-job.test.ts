@@ -34,7 +34,13 @@ const listed = `[
 describe.each(kinds)('the main job on %s', (kind) => {
   const start = async () => {
     const db = await freshDatabase(kind)
-    const env = { DATABASE_URL: db.url, PATH: pathWithProgram(), SECRET: signingSecret(1), NEW: signingSecret(2), SLACK_TOKEN: botToken() }
+    const env = {
+      DATABASE_URL: db.url,
+      PATH: pathWithProgram(),
+      SECRET: signingSecret(1),
+      NEW: signingSecret(2),
+      SLACK_TOKEN: botToken(),
+    }
     return { db, env }
   }
 
@@ -87,18 +93,33 @@ version\t4
       stderr: expect.stringContaining('the old value is not accepted any more'),
     })
     expect(await db.query(read)).toEqual([stored])
-    expect(await db.query('SELECT field, number, origin, valid_until IS NULL AS current, fingerprint, sealed FROM integration_secrets ORDER BY field, number')).toEqual([
+    expect(
+      await db.query(
+        'SELECT field, number, origin, valid_until IS NULL AS current, fingerprint, sealed FROM integration_secrets ORDER BY field, number',
+      ),
+    ).toEqual([
       { field: 'access_token', number: 1, origin: 'provided', current: truth(kind), fingerprint: null, sealed: null },
-      { field: 'webhook_secret', number: 1, origin: 'provided', current: falsehood(kind), fingerprint: null, sealed: null },
+      {
+        field: 'webhook_secret',
+        number: 1,
+        origin: 'provided',
+        current: falsehood(kind),
+        fingerprint: null,
+        sealed: null,
+      },
       { field: 'webhook_secret', number: 2, origin: 'provided', current: truth(kind), fingerprint: null, sealed: null },
     ])
     // Every change has updated the head row.
-    expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([{ seq: 5 }])
+    expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
+      { seq: 5 },
+    ])
   })
 
   test('on a terminal', async () => {
     const { db, env } = await start()
-    const { code, stdout } = await execute('script', ['-qefc', `exec sh -ec ${quote(job)}`, '/dev/null'], { env: { ...env, TERM: 'dumb', SHELL: '/bin/sh' } })
+    const { code, stdout } = await execute('script', ['-qefc', `exec sh -ec ${quote(job)}`, '/dev/null'], {
+      env: { ...env, TERM: 'dumb', SHELL: '/bin/sh' },
+    })
     const screen = stdout.replaceAll('\r\n', '\n')
     expect({ code, screen: stable(screen) }).toEqual({
       code: 0,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { execute, bin, integrations, quote } from '../support/cli.ts'
+import { bin, execute, integrations, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 
 /** Names that are taken, and come back byte for byte. */
@@ -61,12 +61,17 @@ describe.each(kinds)('names on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     const workspace = Object.values(taken).join('').slice(0, 1000)
-    expect(await integrations(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env })).toMatchObject({ code: 0 })
+    expect(
+      await integrations(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
+    ).toMatchObject({ code: 0 })
     const [row] = await db.query('SELECT id FROM workspaces')
     const id = String(row?.id)
 
     for (const [what, name] of Object.entries(taken)) {
-      const added = await integrations(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`, '-o', 'json', '--fields', 'name'], { env })
+      const added = await integrations(
+        ['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`, '-o', 'json', '--fields', 'name'],
+        { env },
+      )
       expect([what, added.code, JSON.parse(added.stdout)]).toEqual([what, 0, { name }])
     }
     for (const [what, name, why] of refused) {
@@ -79,7 +84,9 @@ describe.each(kinds)('names on %s', (kind) => {
     const byBytes = Object.values(taken).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     const listed = await integrations(['list', '-o', 'json', '--fields', 'name'], { env })
     expect(JSON.parse(listed.stdout).map((one: { name: string }) => one.name)).toEqual(byBytes)
-    expect((await db.query('SELECT name FROM integrations')).map((one) => one.name).sort()).toEqual(Object.values(taken).sort())
+    expect((await db.query('SELECT name FROM integrations')).map((one) => one.name).sort()).toEqual(
+      Object.values(taken).sort(),
+    )
 
     // A name stands for its integration, whatever is in it.
     for (const name of Object.values(taken)) {
@@ -92,7 +99,13 @@ describe.each(kinds)('names on %s', (kind) => {
     const db = await freshDatabase(kind)
     // A lone surrogate as UTF-8 would write it, and a byte that begins no character.
     for (const bytes of ['\\355\\240\\200', '\\377'])
-      expect(await execute('sh', ['-c', `exec ${quote(process.execPath)} ${quote(bin)} workspaces add "$(printf '${bytes}')"`], { env: { DATABASE_URL: db.url } })).toEqual({
+      expect(
+        await execute(
+          'sh',
+          ['-c', `exec ${quote(process.execPath)} ${quote(bin)} workspaces add "$(printf '${bytes}')"`],
+          { env: { DATABASE_URL: db.url } },
+        ),
+      ).toEqual({
         code: 2,
         stdout: '',
         stderr: 'error: the workspace name is not valid Unicode\nhint: type it in UTF-8\n',
@@ -103,17 +116,44 @@ describe.each(kinds)('names on %s', (kind) => {
   test('of the application never reach a terminal raw', async () => {
     const db = await freshDatabase(kind)
     const wild = 'red \u001b[31m \u009b \u202e \u200b \r\n\t end'
-    await db.query("INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', ?, '2026-01-01 00:00:00', '2026-01-01 00:00:00')", wild)
-    await db.query("INSERT INTO integrations (id, workspace_id, platform, name, config, slack_team_name) VALUES ('i', 'w', 'slack', ?, ?, ?)", wild, JSON.stringify({ note: wild }), wild)
+    await db.query(
+      "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', ?, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+      wild,
+    )
+    await db.query(
+      "INSERT INTO integrations (id, workspace_id, platform, name, config, slack_team_name) VALUES ('i', 'w', 'slack', ?, ?, ?)",
+      wild,
+      JSON.stringify({ note: wild }),
+      wild,
+    )
     const env = { DATABASE_URL: db.url }
     const raw = /[\p{C}--\n]/v
-    for (const args of [['list'], ['list', '-o', 'csv'], ['list', '-o', 'json'], ['list', '-o', 'jsonl'], ['show', 'i'], ['workspaces', 'list'], ['show', 'no such'], ['toggle', 'i'], ['toggle', 'i', '-o', 'json']]) {
-      const { stdout } = await execute('script', ['-qefc', [process.execPath, bin, ...args].map(quote).join(' '), '/dev/null'], { env: { ...env, NO_COLOR: '1', TERM: 'xterm', SHELL: '/bin/sh' } })
+    for (const args of [
+      ['list'],
+      ['list', '-o', 'csv'],
+      ['list', '-o', 'json'],
+      ['list', '-o', 'jsonl'],
+      ['show', 'i'],
+      ['workspaces', 'list'],
+      ['show', 'no such'],
+      ['toggle', 'i'],
+      ['toggle', 'i', '-o', 'json'],
+    ]) {
+      const { stdout } = await execute(
+        'script',
+        ['-qefc', [process.execPath, bin, ...args].map(quote).join(' '), '/dev/null'],
+        { env: { ...env, NO_COLOR: '1', TERM: 'xterm', SHELL: '/bin/sh' } },
+      )
       expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(raw)
     }
     // Machines get the text as it is: escaped in JSON, whole in CSV.
     const json = await integrations(['list', '-o', 'json'], { env })
-    expect(JSON.parse(json.stdout)[0]).toMatchObject({ name: wild, workspace: wild, slackTeamName: wild, config: { note: wild } })
+    expect(JSON.parse(json.stdout)[0]).toMatchObject({
+      name: wild,
+      workspace: wild,
+      slackTeamName: wild,
+      config: { note: wild },
+    })
     expect((await integrations(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(`name\n"${wild}"\n`)
     const text = await integrations(['list', '--fields', 'name,id'], { env })
     expect(text.stdout).toBe('red \\u{1b}[31m \\u{9b} \\u{202e} \\u{200b} \\r\\n\\t end\ti\n')

@@ -4,7 +4,14 @@ import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { difference } from '../../scripts/author-migration.ts'
 import { freshFolder } from '../support/cli.ts'
-import { emptyPostgresql, freshDatabase, kinds, type Kind, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import {
+  emptyPostgresql,
+  freshDatabase,
+  type Kind,
+  kinds,
+  sqliteDatabase,
+  type TestDatabase,
+} from '../support/database.ts'
 
 const columns = `SELECT table_name AS "table", column_name AS name,
     CASE WHEN datetime_precision IS NULL THEN data_type ELSE data_type || ' (' || datetime_precision || ')' END AS type,
@@ -18,7 +25,10 @@ const indexes = `SELECT tablename AS "table", indexdef AS definition FROM pg_ind
 
 /** Everything that a database says of its tables, but for Prisma's own. */
 async function catalogue(db: TestDatabase): Promise<Record<string, unknown>[][]> {
-  const queries = db.kind === 'sqlite' ? [`SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type, name`] : [columns, constraints, indexes]
+  const queries =
+    db.kind === 'sqlite'
+      ? [`SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type, name`]
+      : [columns, constraints, indexes]
   const answers = await Promise.all(queries.map((query) => db.query(query)))
   return answers.map((rows) => rows.filter((row) => (row.table ?? row.name) !== '_prisma_migrations'))
 }
@@ -52,11 +62,31 @@ describe.each(kinds)('on %s', (kind) => {
   test('deleting a workspace deletes its integrations and all that is kept of them, deleting a user leaves theirs', async () => {
     const db = await freshDatabase(kind)
     const now = '2026-01-02T03:04:05.678+00:00'
-    await db.query(`INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w1', 'Acme', ?, ?), ('w2', 'Bolt', ?, ?)`, now, now, now, now)
-    await db.query(`INSERT INTO users (id, email, created_at, updated_at) VALUES ('u1', 'ana@example.com', ?, ?)`, now, now)
-    await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, created_by) VALUES ('i1', 'w1', 'slack', 'a', 'u1'), ('i2', 'w2', 'slack', 'b', 'u1')`)
-    await db.query(`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES ('i1', 1, ?), ('i2', 1, ?)`, now, now)
-    await db.query(`INSERT INTO integration_secrets (integration_id, field, number, origin, set_at) VALUES ('i1', 'access_token', 1, 'provided', ?), ('i2', 'access_token', 1, 'provided', ?)`, now, now)
+    await db.query(
+      `INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w1', 'Acme', ?, ?), ('w2', 'Bolt', ?, ?)`,
+      now,
+      now,
+      now,
+      now,
+    )
+    await db.query(
+      `INSERT INTO users (id, email, created_at, updated_at) VALUES ('u1', 'ana@example.com', ?, ?)`,
+      now,
+      now,
+    )
+    await db.query(
+      `INSERT INTO integrations (id, workspace_id, platform, name, created_by) VALUES ('i1', 'w1', 'slack', 'a', 'u1'), ('i2', 'w2', 'slack', 'b', 'u1')`,
+    )
+    await db.query(
+      `INSERT INTO integration_versions (integration_id, version, updated_at) VALUES ('i1', 1, ?), ('i2', 1, ?)`,
+      now,
+      now,
+    )
+    await db.query(
+      `INSERT INTO integration_secrets (integration_id, field, number, origin, set_at) VALUES ('i1', 'access_token', 1, 'provided', ?), ('i2', 'access_token', 1, 'provided', ?)`,
+      now,
+      now,
+    )
 
     await db.query(`DELETE FROM workspaces WHERE id = 'w1'`)
     await db.query(`DELETE FROM users WHERE id = 'u1'`)
@@ -69,8 +99,10 @@ describe.each(kinds)('on %s', (kind) => {
 
 test("the application's tables on postgresql are the ones it was promised", async () => {
   const db = await freshDatabase('postgresql')
-  const application = (rows: Record<string, unknown>[]) => rows.filter(({ table }) => ['workspaces', 'users', 'integrations'].includes(String(table)))
-  const text = (rows: Record<string, unknown>[]) => application(rows).map((row) => Object.values(row).map(String).join(' | '))
+  const application = (rows: Record<string, unknown>[]) =>
+    rows.filter(({ table }) => ['workspaces', 'users', 'integrations'].includes(String(table)))
+  const text = (rows: Record<string, unknown>[]) =>
+    application(rows).map((row) => Object.values(row).map(String).join(' | '))
   expect(text(await db.query(columns))).toEqual([
     'integrations | id | text | false | null',
     'integrations | workspace_id | text | false | null',
@@ -107,5 +139,7 @@ test("the application's tables on postgresql are the ones it was promised", asyn
     'users | PRIMARY KEY (id)',
     'workspaces | PRIMARY KEY (id)',
   ])
-  expect(text(await db.query(indexes)).filter((line) => line.includes('email'))).toEqual(['users | CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email)'])
+  expect(text(await db.query(indexes)).filter((line) => line.includes('email'))).toEqual([
+    'users | CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email)',
+  ])
 })

@@ -25,7 +25,11 @@ export interface RunOptions {
 /** An empty folder, which goes away with the run's own (see setup.ts). */
 export const freshFolder = (): string => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'folder-'))
 
-const environment = (env: Record<string, string> = {}) => ({ PATH: process.env.PATH ?? '', HOME: freshFolder(), ...env })
+const environment = (env: Record<string, string> = {}) => ({
+  PATH: process.env.PATH ?? '',
+  HOME: freshFolder(),
+  ...env,
+})
 
 /** Runs the program without a terminal. */
 export function integrations(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
@@ -33,7 +37,11 @@ export function integrations(args: readonly string[], options: RunOptions = {}):
 }
 
 /** Runs any command without a terminal. */
-export function execute(command: string, args: readonly string[], { env, input = '', cwd, uid }: RunOptions = {}): Promise<Outcome> {
+export function execute(
+  command: string,
+  args: readonly string[],
+  { env, input = '', cwd, uid }: RunOptions = {},
+): Promise<Outcome> {
   return new Promise((done, failed) => {
     const child = spawn(command, args, { env: environment(env), cwd, ...(uid === undefined ? {} : { uid, gid: uid }) })
     let stdout = ''
@@ -62,7 +70,10 @@ export function converse(
 ): Promise<{ code: number | null; screen: string }> {
   return new Promise((done, failed) => {
     const command = `stty cols ${columns} rows 40; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`
-    const child = spawn('script', ['-qefc', command, '/dev/null'], { env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) }, cwd })
+    const child = spawn('script', ['-qefc', command, '/dev/null'], {
+      env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) },
+      cwd,
+    })
     let screen = ''
     let seen = 0
     let next = 0
@@ -85,6 +96,8 @@ export function converse(
 /** A folder to put on PATH, in which `integrations` is the program. */
 export function pathWithProgram(): string {
   const folder = freshFolder()
-  writeFileSync(join(folder, 'integrations'), `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(bin)} "$@"\n`, { mode: 0o755 })
+  writeFileSync(join(folder, 'integrations'), `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(bin)} "$@"\n`, {
+    mode: 0o755,
+  })
   return `${folder}:${process.env.PATH ?? ''}`
 }

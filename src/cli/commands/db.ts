@@ -7,7 +7,9 @@ import { databaseView } from '../views.ts'
 /** `integrations db` */
 export const dbCommand = (ctx: Context) =>
   new Command('db')
-    .description('The database itself. An embedded default one makes and updates itself; any other does so when it is told to.')
+    .description(
+      'The database itself. An embedded default one makes and updates itself; any other does so when it is told to.',
+    )
     .addCommand(statusCommand(ctx))
     .addCommand(migrateCommand(ctx))
     .addCommand(adoptCommand(ctx))
@@ -19,11 +21,17 @@ const statusCommand = (ctx: Context) =>
       .description(
         "Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, behind, ahead or foreign (an application's, which this program has never been in).",
       )
-      .addHelpText('after', examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending')),
+      .addHelpText(
+        'after',
+        examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
+      ),
     ctx.output,
     databaseView,
   ).action(async () => {
-    const [{ readStatus }, { obstacle }] = await Promise.all([import('../../store/status.ts'), import('../../store/ready.ts')])
+    const [{ readStatus }, { obstacle }] = await Promise.all([
+      import('../../store/status.ts'),
+      import('../../store/ready.ts'),
+    ])
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.one(databaseView, status)
     const reason = obstacle(ctx.database(), status)
@@ -36,15 +44,27 @@ const migrateCommand = (ctx: Context) =>
   answers(
     new Command('migrate')
       .summary('bring the database up to date')
-      .description("Bring the database up to date. One that is stays as it is; one whose tables are an application's is refused, for db adopt to take over.")
-      .addHelpText('after', examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db')),
+      .description(
+        "Bring the database up to date. One that is stays as it is; one whose tables are an application's is refused, for db adopt to take over.",
+      )
+      .addHelpText(
+        'after',
+        examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'),
+      ),
     ctx.output,
     databaseView,
   ).action(async () => {
-    const [{ readStatus }, { migrateDatabase }] = await Promise.all([import('../../store/status.ts'), import('../../store/ready.ts')])
+    const [{ readStatus }, { migrateDatabase }] = await Promise.all([
+      import('../../store/status.ts'),
+      import('../../store/ready.ts'),
+    ])
     const applied = await migrateDatabase(ctx.storeOptions(false))
     const status = await readStatus(ctx.storeOptions(false))
-    await ctx.output.change(databaseView, status, applied.length === 0 ? `${status.url} is up to date already` : `applied to ${status.url}: ${applied.join(', ')}`)
+    await ctx.output.change(
+      databaseView,
+      status,
+      applied.length === 0 ? `${status.url} is up to date already` : `applied to ${status.url}: ${applied.join(', ')}`,
+    )
   })
 
 const adoptCommand = (ctx: Context) =>
@@ -58,12 +78,27 @@ const adoptCommand = (ctx: Context) =>
     ctx.output,
     databaseView,
   ).action(async () => {
-    const [{ readStatus }, { adoptDatabase }] = await Promise.all([import('../../store/status.ts'), import('../../store/adopt.ts')])
+    const [{ readStatus }, { adoptDatabase }] = await Promise.all([
+      import('../../store/status.ts'),
+      import('../../store/adopt.ts'),
+    ])
     const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false))
     const status = await readStatus(ctx.storeOptions(false))
-    if (!done) return ctx.output.change(databaseView, status, `${status.url} is ${status.adopted ? 'adopted' : "this program's own"} already`)
-    await ctx.output.change(databaseView, status, `adopted ${status.url}: the application goes on owning workspaces, users and integrations`)
-    if (status.provider === 'sqlite') ctx.output.note("on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now")
+    if (!done)
+      return ctx.output.change(
+        databaseView,
+        status,
+        `${status.url} is ${status.adopted ? 'adopted' : "this program's own"} already`,
+      )
+    await ctx.output.change(
+      databaseView,
+      status,
+      `adopted ${status.url}: the application goes on owning workspaces, users and integrations`,
+    )
+    if (status.provider === 'sqlite')
+      ctx.output.note(
+        'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now',
+      )
     for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
     if (applicationMigrations.length > 0)
       ctx.output.warn(
