@@ -137,9 +137,12 @@ describe.each(kinds)('adopting on %s', (kind) => {
       { code: 0 },
     )
     expect(await integrations(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await integrations(['list', '--inactive', '--fields', 'id,version'], { env })).toEqual({
+    expect(
+      await integrations(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env }),
+    ).toMatchObject({ code: 0 })
+    expect(await integrations(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
       code: 0,
-      stdout: 'IRFa-VaY2b_6KKrd\t3\n',
+      stdout: 'IRFa-VaY2b_6KKrd\t{"pylonEvents":["issue_new"]}\t4\n',
       stderr: '',
     })
     expect(
