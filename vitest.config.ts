@@ -1,11 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
+// The long hostile suites (races, kill -9) run by `npm run test:hostile`.
+const hostile = process.env.npm_lifecycle_event === 'test:hostile'
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: [hostile ? 'test/hostile/**/*.test.ts' : 'test/**/*.test.ts'],
+    exclude: hostile ? [] : ['test/hostile/**'],
     globalSetup: 'test/support/setup.ts',
-    // A test starts the program several times, on machines that may have two busy cores.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // A test starts the program many times, on machines that may have two busy cores.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 })

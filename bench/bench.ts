@@ -17,7 +17,9 @@ import { startPostgresql } from '../test/support/postgresql.ts'
 import { type Data, postgresqlData, sqliteData, statement } from './data.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
-const { quick, long } = parseArgs({ options: { quick: { type: 'boolean', default: false }, long: { type: 'boolean', default: false } } }).values
+const { quick, long } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, long: { type: 'boolean', default: false } },
+}).values
 if (quick && long) throw new Error('--quick and --long exclude each other')
 const starts = quick ? 2 : 21
 const streams = quick ? 1 : 7
@@ -26,16 +28,29 @@ const many = quick ? 10_000 : 100_000
 const bin = resolve('bin/integrations.js')
 const nothing: Program = { name: 'node -e 0', args: ['-e', '0'] }
 const kinds = ['sqlite', 'postgresql'] as const
-const lines = new Table({ head: ['measured', 'median', 'beside', 'median', 'ratio', 'at most', ''], style: { head: [], border: [] } })
+const lines = new Table({
+  head: ['measured', 'median', 'beside', 'median', 'ratio', 'at most', ''],
+  style: { head: [], border: [] },
+})
 
 /** Our program on a database. */
-const ours = (words: string, data?: Data): Program => ({ name: data ? `${words} (${data.kind})` : words, args: [bin, ...words.split(' ')], ...(data ? { env: data.env } : {}) })
+const ours = (words: string, data?: Data): Program => ({
+  name: data ? `${words} (${data.kind})` : words,
+  args: [bin, ...words.split(' ')],
+  ...(data ? { env: data.env } : {}),
+})
 
 function line(what: string, value: string, beside: string, other: string, ratio: number, target: number): void {
   lines.push([what, value, beside, other, ratio.toFixed(2), String(target), ratio <= target ? 'ok' : 'over'])
 }
 
-function compare(program: Program, runs: readonly Run[], beside: Program, others: readonly Run[], target: number): void {
+function compare(
+  program: Program,
+  runs: readonly Run[],
+  beside: Program,
+  others: readonly Run[],
+  target: number,
+): void {
   const times = (of: readonly Run[]) => of.map(({ milliseconds }) => milliseconds)
   const ratios = runs.map(({ milliseconds }, i) => milliseconds / (others[i]?.milliseconds ?? Number.NaN))
   const shown = (of: readonly Run[]) => `${Math.round(median(times(of)))} ms`
@@ -45,7 +60,11 @@ function compare(program: Program, runs: readonly Run[], beside: Program, others
 /** Bundles a program of bench/programs as ours is bundled. */
 async function bundled(folder: string, name: string, data: Data): Promise<Program> {
   const config = (await loadConfig(resolve('rolldown.config.js'))) as RolldownOptions
-  await build({ ...config, input: { [name]: `bench/programs/${name}.ts` }, output: { ...config.output, dir: join(folder, name) } })
+  await build({
+    ...config,
+    input: { [name]: `bench/programs/${name}.ts` },
+    output: { ...config.output, dir: join(folder, name) },
+  })
   return { name, args: [join(folder, name, `${name}.cjs`)], env: data.env }
 }
 
@@ -67,7 +86,8 @@ async function stream(folder: string, data: Data): Promise<void> {
   const listing = ours('list --all -o jsonl', data)
   const bare = await bundled(folder, `rows-${data.kind}`, data)
   const [bares = [], runs = []] = await inTurn([bare, listing], streams)
-  if (new Set([...bares, ...runs].map(({ printed }) => printed)).size !== 1) throw new Error(`${bare.name} and ${listing.name} do not print the same`)
+  if (new Set([...bares, ...runs].map(({ printed }) => printed)).size !== 1)
+    throw new Error(`${bare.name} and ${listing.name} do not print the same`)
   compare(listing, runs, bare, bares, 1.5)
 }
 
@@ -75,7 +95,14 @@ async function memory(few: Data, lots: Data): Promise<void> {
   const listing = (data: Data) => run(ours('list --all -o jsonl', data), true)
   const [{ peak: small = Number.NaN }, { peak: large = Number.NaN }] = [await listing(few), await listing(lots)]
   const shown = (mebibytes: number) => `${Math.round(mebibytes)} MiB`
-  line(`memory at 1,000,000 rows (${few.kind})`, shown(large), 'memory at 100,000 rows', shown(small), large / small, 1.2)
+  line(
+    `memory at 1,000,000 rows (${few.kind})`,
+    shown(large),
+    'memory at 100,000 rows',
+    shown(small),
+    large / small,
+    1.2,
+  )
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))

@@ -14,20 +14,34 @@ export async function sqliteData(program: Program, file: string, rows: number, h
   const env = { DATABASE_URL: `file:${file}`, HOME: home }
   init(program, env)
   const client = createClient({ url: env.DATABASE_URL })
-  const numbers = (count: number) => `(WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ${count}) SELECT n FROM numbers)`
+  const numbers = (count: number) =>
+    `(WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ${count}) SELECT n FROM numbers)`
   await client.executeMultiple(seed(rows, numbers, (instant) => `'${instant}+00:00'`))
   client.close()
   return { kind: 'sqlite', env }
 }
 
 /** A database of a PostgreSQL server with so many integrations. */
-export async function postgresqlData(program: Program, server: string, name: string, rows: number, home: string): Promise<Data> {
+export async function postgresqlData(
+  program: Program,
+  server: string,
+  name: string,
+  rows: number,
+  home: string,
+): Promise<Data> {
   await statement(server, `CREATE DATABASE ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   const env = { DATABASE_URL: url.href, HOME: home }
   init(program, env)
-  await statement(url.href, seed(rows, (count) => `(SELECT generate_series(0, ${count - 1}) AS n) AS numbers`, (instant) => `timestamp '${instant}'`))
+  await statement(
+    url.href,
+    seed(
+      rows,
+      (count) => `(SELECT generate_series(0, ${count - 1}) AS n) AS numbers`,
+      (instant) => `timestamp '${instant}'`,
+    ),
+  )
   await statement(url.href, 'ANALYZE')
   return { kind: 'postgresql', env }
 }

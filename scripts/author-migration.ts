@@ -51,7 +51,8 @@ async function author(name: string): Promise<void> {
   const stamp = new Date().toISOString().replace(/\D/g, '').slice(0, 14)
   for (const provider of ['sqlite', 'postgresql'] as const) {
     const script = await difference(provider, from, to)
-    if (/^-- This is an empty migration/m.test(script)) throw new Error(`${current} has not changed since the last migration`)
+    if (/^-- This is an empty migration/m.test(script))
+      throw new Error(`${current} has not changed since the last migration`)
     const folder = `prisma/migrations/${provider}/${stamp}_integrations_${name}`
     await mkdir(folder, { recursive: true })
     await writeFile(`${folder}/migration.sql`, script)

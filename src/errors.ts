@@ -1,29 +1,46 @@
 /**
- * Every code an error can carry, with the exit code it ends the program with and whether trying the same again may help.
- * The codes are a public contract: scripts branch on them.
+ * Every code an error can carry, with the exit code it ends the program with, whether trying the same again may help,
+ * and what it means. The codes are a public contract: scripts branch on them.
  */
 export const errorCodes = {
-  BUG: { exit: 1, retryable: false },
-  BAD_INPUT: { exit: 2, retryable: false },
-  INPUT_REQUIRED: { exit: 2, retryable: false },
-  AMBIGUOUS: { exit: 2, retryable: false },
-  NOT_FOUND: { exit: 3, retryable: false },
-  NOT_PERMITTED: { exit: 4, retryable: false },
-  ALREADY_EXISTS: { exit: 5, retryable: false },
-  CONFLICT: { exit: 5, retryable: false },
-  DATABASE_UNREACHABLE: { exit: 6, retryable: true },
-  DATABASE_BUSY: { exit: 6, retryable: true },
-  DATABASE_MISSING: { exit: 6, retryable: false },
-  DATABASE_BEHIND: { exit: 6, retryable: false },
-  DATABASE_AHEAD: { exit: 6, retryable: false },
-  DATABASE_INVALID: { exit: 6, retryable: false },
-  DATABASE_READ_ONLY: { exit: 6, retryable: false },
-  DATABASE_FAILED: { exit: 6, retryable: true },
-  COMMIT_UNKNOWN: { exit: 6, retryable: false },
-  OUTPUT_FAILED: { exit: 6, retryable: true },
-  CHECK_FAILED: { exit: 8, retryable: false },
-  CANCELLED: { exit: 130, retryable: false },
+  BUG: { exit: 1, retryable: false, meaning: 'something unexpected went wrong in this program' },
+  BAD_INPUT: { exit: 2, retryable: false, meaning: 'a flag, an argument, a file or a value is wrong' },
+  INPUT_REQUIRED: { exit: 2, retryable: false, meaning: 'something is missing, and nobody can be asked' },
+  AMBIGUOUS: { exit: 2, retryable: false, meaning: 'a reference names more than one thing' },
+  NOT_FOUND: { exit: 3, retryable: false, meaning: 'there is no such thing' },
+  NOT_PERMITTED: { exit: 4, retryable: false, meaning: 'the database or its owner does not allow it' },
+  ALREADY_EXISTS: { exit: 5, retryable: false, meaning: 'there is one of that name already' },
+  CONFLICT: { exit: 5, retryable: false, meaning: 'it was changed by somebody else meanwhile' },
+  DATABASE_UNREACHABLE: { exit: 6, retryable: true, meaning: 'the database cannot be reached or opened' },
+  DATABASE_BUSY: { exit: 6, retryable: true, meaning: 'others held the database until the time was up' },
+  DATABASE_MISSING: { exit: 6, retryable: false, meaning: 'the database is not there' },
+  DATABASE_BEHIND: { exit: 6, retryable: false, meaning: 'the database needs migrations' },
+  DATABASE_AHEAD: { exit: 6, retryable: false, meaning: 'the database needs a newer version of this program' },
+  DATABASE_INVALID: { exit: 6, retryable: false, meaning: 'the database is damaged, or not one of this program' },
+  DATABASE_READ_ONLY: { exit: 6, retryable: false, meaning: 'the database can only be read' },
+  DATABASE_FAILED: { exit: 6, retryable: true, meaning: 'the database could not do it' },
+  COMMIT_UNKNOWN: {
+    exit: 6,
+    retryable: false,
+    meaning: 'the connection was lost at the end; look whether the change was made',
+  },
+  OUTPUT_FAILED: { exit: 6, retryable: true, meaning: 'the output could not be written' },
+  CHECK_FAILED: { exit: 8, retryable: false, meaning: 'a check found problems' },
+  CANCELLED: { exit: 130, retryable: false, meaning: 'a person cancelled it' },
 } as const
+
+/** What each exit code means. */
+export const exitCodes = {
+  0: 'done, or so already',
+  1: 'a bug in this program',
+  2: 'usage or bad input',
+  3: 'not found',
+  4: 'not permitted',
+  5: 'conflict: it exists, or was changed by somebody else',
+  6: 'the database or the output failed',
+  8: 'a check found problems',
+  130: 'cancelled, with Ctrl-C or at a question',
+} as const satisfies Record<0 | (typeof errorCodes)[keyof typeof errorCodes]['exit'], string>
 
 /** A stable name for what went wrong. */
 export type ErrorCode = keyof typeof errorCodes
@@ -41,7 +58,12 @@ export class IntegrationsError extends Error {
   /** Whether the change is in the database: null when a connection was lost at COMMIT. */
   readonly committed: boolean | null
 
-  constructor(code: ErrorCode, message: string, hint: string, options: { cause?: unknown; committed?: boolean | null } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    hint: string,
+    options: { cause?: unknown; committed?: boolean | null } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.hint = hint
@@ -50,4 +72,5 @@ export class IntegrationsError extends Error {
 }
 
 /** Bad input: exit 2. */
-export const badInput = (message: string, hint: string): IntegrationsError => new IntegrationsError('BAD_INPUT', message, hint)
+export const badInput = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError('BAD_INPUT', message, hint)

@@ -4,7 +4,9 @@ export interface Row {
 }
 
 /** What `list --all -o jsonl` reads, in one statement. Every integration has at most one current secret per field. */
-export const everything = (bytes: string) => `SELECT i.id, i.name, i.platform, w.name AS "workspace", i.workspace_id AS "workspaceId", i.is_active IS NOT FALSE AS "isActive",
+export const everything = (
+  bytes: string,
+) => `SELECT i.id, i.name, i.platform, w.name AS "workspace", i.workspace_id AS "workspaceId", i.is_active IS NOT FALSE AS "isActive",
     s.set_at AS "webhookSetAt", s.fingerprint AS "webhookFingerprint", a.set_at AS "accessSetAt", a.fingerprint AS "accessFingerprint", a.never_expires AS "neverExpires",
     r.set_at AS "refreshSetAt", r.fingerprint AS "refreshFingerprint", i.token_expires_at AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId",
     i.slack_team_name AS "slackTeamName", i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", i.config,
@@ -25,7 +27,12 @@ export async function print(rows: readonly Row[]): Promise<void> {
 
 const instant = (value: Row[string]) => (value === null ? null : new Date(value as string | Date).toISOString())
 
-const facts = (setAt: Row[string], fingerprint: Row[string]) => ({ set: setAt !== null, fingerprint, setAt: instant(setAt), previousValidUntil: null })
+const facts = (setAt: Row[string], fingerprint: Row[string]) => ({
+  set: setAt !== null,
+  fingerprint,
+  setAt: instant(setAt),
+  previousValidUntil: null,
+})
 
 const shown = (row: Row) => ({
   id: row.id,
@@ -38,7 +45,8 @@ const shown = (row: Row) => ({
   accessToken: facts(row.accessSetAt ?? null, row.accessFingerprint ?? null),
   refreshToken: facts(row.refreshSetAt ?? null, row.refreshFingerprint ?? null),
   tokenExpiresAt: instant(row.tokenExpiresAt ?? null),
-  tokenExpiry: row.tokenExpiresAt !== null ? 'at' : row.accessSetAt === null ? null : row.neverExpires ? 'never' : 'unknown',
+  tokenExpiry:
+    row.tokenExpiresAt !== null ? 'at' : row.accessSetAt === null ? null : row.neverExpires ? 'never' : 'unknown',
   slackTeamId: row.slackTeamId,
   slackTeamName: row.slackTeamName,
   slackBotUserId: row.slackBotUserId,

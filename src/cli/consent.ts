@@ -10,7 +10,12 @@ export const confirmOption = () => new Option('--confirm <name>', 'its name: con
  *
  * @throws INPUT_REQUIRED where nobody can be asked, BAD_INPUT for another name, CANCELLED
  */
-export async function confirmRemoval(ctx: Context, name: string, confirm: string | undefined, warning: string): Promise<void> {
+export async function confirmRemoval(
+  ctx: Context,
+  name: string,
+  confirm: string | undefined,
+  warning: string,
+): Promise<void> {
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
   const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to go on`, `--confirm ${JSON.stringify(name)}`))
   if (typed === name) return

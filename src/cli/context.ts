@@ -2,7 +2,8 @@ import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { badInput, IntegrationsError } from '../errors.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database.ts'
-import type { Store, StoreOptions } from '../store/store.ts'
+import type { StoreOptions } from '../store/ready.ts'
+import type { Store } from '../store/store.ts'
 import { type Format, type Output, startOutput } from './output.ts'
 import { type Prompts, prompts } from './prompts.ts'
 
@@ -28,6 +29,8 @@ export interface Context {
   database(): Database
   store(options?: { create: boolean }): Promise<Store>
   storeOptions(create: boolean): StoreOptions
+  /** Whether a change was committed. */
+  changed(): boolean
   /** Who makes a change, as far as can be told; self-declared. */
   actor(): string
   close(): Promise<void>
@@ -36,15 +39,29 @@ export interface Context {
 /** Starts a context on a host. */
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
+  let changed = false
   const context: Context = {
     host,
     options: { input: true, wait: 30_000 },
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
-    storeOptions: (create) => ({ database: context.database(), wait: context.options.wait, create, notice: (text) => context.output.note(text) }),
+    storeOptions: (create) => ({
+      database: context.database(),
+      wait: context.options.wait,
+      create,
+      notice: (text) => context.output.note(text),
+    }),
+    changed: () => changed,
     store: ({ create } = { create: false }) => {
-      store ??= import('../store/store.ts').then(({ openStore }) => openStore(context.storeOptions(create)))
+      // Prisma reads DEBUG too, and would print the values of statements.
+      Object.assign(globalThis, { DEBUG: '' })
+      const onCommit = () => {
+        changed = true
+      }
+      store ??= import('../store/store.ts').then(({ openStore }) =>
+        openStore({ ...context.storeOptions(create), onCommit }),
+      )
       return store
     },
     actor: () => actor(host.env),
@@ -57,7 +74,10 @@ export function startContext(host: Host): Context {
 
 function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database {
   if (flag !== undefined && hasPassword(flag))
-    throw badInput('the --database URL holds a password, which other users of this machine can read', 'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)')
+    throw badInput(
+      'the --database URL holds a password, which other users of this machine can read',
+      'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)',
+    )
   const text = flag ?? env.DATABASE_URL
   if (text !== undefined && text !== '') return parseDatabaseUrl(text, cwd())
   if (flag === '') throw badInput('--database is empty', 'give a URL, or leave the flag out for the default database')
@@ -70,7 +90,11 @@ function dataHome(env: NodeJS.ProcessEnv): string {
   if (XDG_DATA_HOME?.startsWith('/')) return XDG_DATA_HOME
   if (HOME) return join(HOME, '.local', 'share')
   if (LOCALAPPDATA) return LOCALAPPDATA
-  throw new IntegrationsError('DATABASE_MISSING', 'there is no home directory to keep a database in', 'set HOME, or name a database with --database')
+  throw new IntegrationsError(
+    'DATABASE_MISSING',
+    'there is no home directory to keep a database in',
+    'set HOME, or name a database with --database',
+  )
 }
 
 function actor(env: NodeJS.ProcessEnv): string {

@@ -10,7 +10,12 @@ interface Listing<Row> {
 }
 
 /** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
-export async function printRows<Row>(ctx: Context, view: View<Row>, page: Page, { list, count }: Listing<Row>): Promise<void> {
+export async function printRows<Row>(
+  ctx: Context,
+  view: View<Row>,
+  page: Page,
+  { list, count }: Listing<Row>,
+): Promise<void> {
   const store = await ctx.store()
   const read = page.limit === undefined ? store.snapshot : store.read
   let shown = 0

@@ -23,23 +23,35 @@ export async function main(host: Host): Promise<number> {
 
 function report(ctx: Context, error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  const known = error instanceof IntegrationsError ? error : bug(error)
+  let known = error instanceof IntegrationsError ? error : bug(error)
+  if (known.code === 'OUTPUT_FAILED') {
+    if (ctx.changed()) known = answerLost(known)
+    // Who closed the pipe has read enough.
+    else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
+  }
   const { exit, retryable } = errorCodes[known.code]
-  // Who closed the pipe has read enough.
-  if (known.code === 'OUTPUT_FAILED' && (known.cause as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
-  ctx.output.error(known, exit, retryable)
+  ctx.output.error(known, exit, retryable && known.committed === false)
   if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)
   return exit
 }
 
+const answerLost = (cause: IntegrationsError) =>
+  new IntegrationsError(
+    'OUTPUT_FAILED',
+    'the change was made, but the answer could not be written',
+    'see what it is now with integrations list or show',
+    { cause, committed: true },
+  )
+
 const bug = (error: unknown) =>
-  new IntegrationsError('BUG', `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`, 'run it again with DEBUG=integrations, and report what it prints')
+  new IntegrationsError(
+    'BUG',
+    `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
+    'run it again with DEBUG=integrations, and report what it prints',
+  )
 
 /** Where an error came from, without its message: that may hold a value. */
 function frames(error: unknown): string {
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
-  return stack
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .join('\n')
+  if (!(error instanceof Error) || !error.stack) return ''
+  return error.stack.slice(error.stack.indexOf(error.message) + error.message.length).trim()
 }

@@ -36,14 +36,16 @@ export interface Output {
   check<Row>(view: View<Row>): void
   /** Prints rows as they come. */
   rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
-  /** Prints one thing, in a table with all of its fields. */
+  /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
   one<Row>(view: View<Row>, row: Row): Promise<void>
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
   /** Prints text as it is, such as a script or a JSON document. */
   raw(text: string): Promise<void>
-  /** Prints a JSON document, safe for a terminal when it goes to one. */
+  /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
   json(value: Json): Promise<void>
+  /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
+  lines(lines: readonly (readonly [text: string, tone: Tone])[], to: 'stdout' | 'stderr'): Promise<void>
   /** Says something to people, on stderr. */
   note(text: string): void
   warn(text: string): void
@@ -69,10 +71,19 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
 
   function chosen<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {
     const fields = options().fields
-    if (fields === undefined) return all ? view.columns : view.columns.filter((column) => view.short.includes(column.field)).sort((a, b) => view.short.indexOf(a.field) - view.short.indexOf(b.field))
+    if (fields === undefined)
+      return all
+        ? view.columns
+        : view.columns
+            .filter((column) => view.short.includes(column.field))
+            .sort((a, b) => view.short.indexOf(a.field) - view.short.indexOf(b.field))
     return fields.map((field) => {
       const column = view.columns.find((one) => one.field === field)
-      if (!column) throw badInput(`there is no field ${JSON.stringify(field)}`, `the fields are ${view.columns.map((one) => one.field).join(', ')}`)
+      if (!column)
+        throw badInput(
+          `there is no field ${JSON.stringify(field)}`,
+          `the fields are ${view.columns.map((one) => one.field).join(', ')}`,
+        )
       return column
     })
   }
@@ -83,7 +94,10 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     return fields
   }
 
-  async function rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void> {
+  async function rows<Row>(
+    view: View<Row>,
+    source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
     const kind = format()
     const columns = chosen(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
     switch (kind) {
@@ -100,22 +114,37 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       case 'jsonl':
         return source((batch) => write(batch.map((row) => `${json(object(columns, row))}\n`).join('')))
       case 'id':
-        return source((batch) => write(batch.map((row) => `${stdout.isTTY ? printable(view.id(row)) : view.id(row)}\n`).join('')))
+        return source((batch) =>
+          write(batch.map((row) => `${stdout.isTTY ? printable(view.id(row)) : view.id(row)}\n`).join('')),
+        )
       case 'text':
-        return source((batch) => write(batch.map((row) => `${columns.map(({ value }) => printable(plain(value(row)))).join('\t')}\n`).join('')))
+        return source((batch) =>
+          write(
+            batch.map((row) => `${columns.map(({ value }) => printable(plain(value(row)))).join('\t')}\n`).join(''),
+          ),
+        )
       case 'csv': {
         const { stringify } = await import('csv-stringify/sync')
         const safe = (text: string) => (stdout.isTTY ? printable(text) : text)
         const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
         await write(records([columns.map(({ field }) => field)]))
-        return source((batch) => write(records(batch.map((row) => columns.map(({ value }) => safe(plain(value(row))))))))
+        return source((batch) =>
+          write(records(batch.map((row) => columns.map(({ value }) => safe(plain(value(row))))))),
+        )
       }
       case 'table': {
         const collected: Row[] = []
         await source(async (batch) => void collected.push(...batch))
         if (collected.length === 0) return
         const { table } = await import('./table.ts')
-        return write(table(columns.map(({ field }) => heading(field)), cells(columns, collected), await paint(), width()))
+        return write(
+          table(
+            columns.map(({ field }) => heading(field)),
+            cells(columns, collected),
+            await paint(),
+            width(),
+          ),
+        )
       }
     }
   }
@@ -123,19 +152,30 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
   const width = () => (stdout.isTTY ? stdout.columns || 80 : undefined)
   const cells = <Row>(columns: readonly Column<Row>[], collected: readonly Row[]) => {
     const now = Date.now()
-    return collected.map((row) => columns.map((column): readonly [string, Tone] => {
-      const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
-      return [printable(text), tone]
-    }))
+    return collected.map((row) =>
+      columns.map((column): readonly [string, Tone] => {
+        const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
+        return [printable(text), tone]
+      }),
+    )
   }
 
   async function one<Row>(view: View<Row>, row: Row): Promise<void> {
     const kind = format()
     if (kind === 'json') return write(`${json(object(chosen(view, true), row), 2)}\n`)
-    if (kind !== 'table') return rows(view, (emit) => emit([row]))
+    // Fields that were asked for are known, and stand alone.
+    if (kind !== 'table' && (kind !== 'text' || options().fields)) return rows(view, (emit) => emit([row]))
     const columns = chosen(view, true)
+    if (kind === 'text')
+      return write(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
     const { record } = await import('./table.ts')
-    return write(record(columns.map(({ field }) => heading(field)), cells(columns, [row])[0] ?? [], await paint()))
+    return write(
+      record(
+        columns.map(({ field }) => heading(field)),
+        cells(columns, [row])[0] ?? [],
+        await paint(),
+      ),
+    )
   }
 
   return {
@@ -147,12 +187,26 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       if (format() === 'table') await write(`${printable(sentence)}\n`)
       else {
         say(printable(sentence))
-        await one(view, row)
+        await (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))
       }
       if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
     },
     raw: (text) => write(text),
-    json: (value) => write(`${json(value, 2)}\n`),
+    json: async (value) => {
+      const kind = format()
+      if (kind === 'csv' || kind === 'id' || options().fields)
+        throw badInput(
+          'this is a JSON document, without fields to choose or put in columns',
+          'leave --fields out, and -o, or pass -o json',
+        )
+      await write(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
+    },
+    lines: async (lines, to) => {
+      const colour = await painter(await colourLevel(host.env, host[to].isTTY))
+      const text = lines.map(([line, tone]) => colour(printable(line), tone)).join('\n')
+      if (to === 'stdout') await write(`${text}\n`)
+      else say(text)
+    },
     note: (text) => say(printable(text)),
     warn: (text) => say(`warning: ${printable(text)}`),
     error: ({ code, message, hint, committed }, exit, retryable) => {
@@ -170,7 +224,14 @@ async function painter(level: 0 | 1): Promise<Paint> {
   if (level === 0) return (text) => text
   const { Chalk } = await import('chalk')
   const chalk = new Chalk({ level })
-  const tones = { good: chalk.green, bad: chalk.red, warn: chalk.yellow, dim: chalk.dim, head: chalk.bold, plain: (text: string) => text }
+  const tones = {
+    good: chalk.green,
+    bad: chalk.red,
+    warn: chalk.yellow,
+    dim: chalk.dim,
+    head: chalk.bold,
+    plain: (text: string) => text,
+  }
   return (text, tone) => tones[tone](text)
 }
 
@@ -192,4 +253,9 @@ const indented = (text: string) => text.replace(/^/gm, '  ')
 const heading = (field: string) => field.replace(/[A-Z]/g, (letter) => ` ${letter}`).toUpperCase()
 
 const outputFailed = (cause: NodeJS.ErrnoException) =>
-  new IntegrationsError('OUTPUT_FAILED', 'the output could not be written', 'see that the disk has room, and run it again', { cause })
+  new IntegrationsError(
+    'OUTPUT_FAILED',
+    'the output could not be written',
+    'see that the disk has room, and run it again',
+    { cause },
+  )

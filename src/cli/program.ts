@@ -1,5 +1,6 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import packageJson from '../../package.json' with { type: 'json' }
+import { badInput } from '../errors.ts'
 import type { Context } from './context.ts'
 import { formats } from './output.ts'
 import { duration } from './time.ts'
@@ -14,61 +15,126 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['add', 'add an integration', async () => (await import('./commands/add.ts')).addCommand],
     ['list', 'list integrations', async () => (await import('./commands/list.ts')).listCommand],
     ['show', 'show one integration', async () => (await import('./commands/show.ts')).showCommand],
-    ['update', 'change name, platform ids or creator', async () => (await import('./commands/update.ts')).updateCommand],
+    [
+      'update',
+      'change name, platform ids or creator',
+      async () => (await import('./commands/update.ts')).updateCommand,
+    ],
     ['rotate', 'replace a secret', async () => (await import('./commands/rotate.ts')).rotateCommand],
     ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
     ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
-    ['toggle', 'switch an integration between active and inactive', async () => (await import('./commands/set-active.ts')).toggleCommand],
+    [
+      'toggle',
+      'switch an integration between active and inactive',
+      async () => (await import('./commands/set-active.ts')).toggleCommand,
+    ],
     ['remove', 'remove an integration', async () => (await import('./commands/remove.ts')).removeCommand],
   ],
   [
+    'Config',
+    ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand],
+  ],
+  [
     'People and places',
-    ['workspaces', 'list, add, rename and remove workspaces', async () => (await import('./commands/workspaces.ts')).workspacesCommand],
+    [
+      'workspaces',
+      'list, add, rename and remove workspaces',
+      async () => (await import('./commands/workspaces.ts')).workspacesCommand,
+    ],
     ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
   ],
-  ['Database and set-up', ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand]],
+  [
+    'Database and set-up',
+    ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand],
+    [
+      'db',
+      "see how the database stands, update it, take over an application's",
+      async () => (await import('./commands/db.ts')).dbCommand,
+    ],
+    [
+      'completion',
+      'print a script for Tab completion',
+      async () => (await import('./commands/completion.ts')).completionCommand,
+    ],
+    [
+      'help',
+      'print help for a command, or about exit-codes, environment or output',
+      async () => (await import('./commands/help.ts')).helpCommand,
+    ],
+  ],
 ]
 
-/** The whole command line. A command that the arguments do not mention, and that therefore cannot run, is a name and a summary. */
-export async function program(ctx: Context): Promise<CommandUnknownOpts> {
+/**
+ * The whole command line.
+ *
+ * @param wanted tells by its name whether a command may run; one that may not is a name and a summary. By default those
+ *   that the arguments mention: as words, since completion gets the line that is being typed as one argument.
+ */
+export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.slice(2))): Promise<CommandUnknownOpts> {
   const root = new Command('integrations')
-    .description("Manage the third-party credentials that an application keeps in its database.")
+    .description('Manage the third-party credentials that an application keeps in its database.')
     .version(packageJson.version, '-V, --version', 'print the version')
-    .addOption(new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'))
-    .addOption(new Option('-o, --output <format>', `${formats.join(', ')} (default: table on a terminal, else tab-separated text)`).choices(formats))
+    .addOption(
+      new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'),
+    )
+    .addOption(
+      new Option(
+        '-o, --output <format>',
+        'form of the answer (default: table on a terminal, else tab-separated text)',
+      ).choices(formats),
+    )
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--no-input', 'never ask anything'))
-    .addOption(new Option('--wait <duration>', 'how long to go on when the database is busy').argParser(duration).default(30_000, '30s'))
+    .addOption(
+      new Option('--wait <duration>', 'how long to go on when the database is busy')
+        .argParser(duration)
+        .default(30_000, '30s'),
+    )
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
-    .exitOverride()
     .hook('preAction', (_, command) => {
       ctx.options = command.optsWithGlobals() as unknown as Context['options']
     })
-  // Words, not whole arguments: completion gets the line that is being typed as one.
-  const mentioned = new Set(ctx.host.argv.slice(2).flatMap((argument) => argument.split(/\s/)))
   for (const [heading, ...group] of commands) {
     root.commandsGroup(`${heading}:`)
     for (const [name, summary, load] of group) {
-      const command = mentioned.has(name) ? (await load())(ctx) : new Command(name)
+      const command = wanted(name) ? (await load())(ctx) : new Command(name)
       root.addCommand(command.summary(summary))
     }
   }
-  inheritSettings(root)
+  if (wanted('complete'))
+    root.addCommand((await import('./commands/complete.ts')).completeCommand(ctx), { hidden: true })
+  reportUsage(ctx, root)
   return root
 }
 
-// addCommand() leaves exitOverride and the output behind; without them a usage error in a subcommand ends the process.
-function inheritSettings(command: CommandUnknownOpts): void {
+function mentionedIn(argv: readonly string[]): (name: string) => boolean {
+  const words = new Set(argv.flatMap((argument) => argument.split(/\s/)))
+  return (name) => words.has(name)
+}
+
+/** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing by itself. */
+function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, path = root.name()): void {
+  command.configureOutput({ outputError: () => {} }).exitOverride((error) => {
+    if (error.exitCode === 0 || error.code === 'commander.help') throw error
+    ctx.options = root.opts() as unknown as Context['options']
+    // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
+    const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/.exec(error.message) ?? []
+    throw badInput(
+      message.replace(/\.$/, ''),
+      advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`,
+    )
+  })
   for (const child of command.commands) {
     child.copyInheritedSettings(command)
-    inheritSettings(child)
+    reportUsage(ctx, root, child, `${path} ${child.name()}`)
   }
 }
 
 function fieldList(text: string): string[] {
   const fields = text.split(',').map((field) => field.trim())
-  if (fields.some((field) => field === '')) throw new InvalidArgumentError('Write field names with commas between them, as in id,name.')
+  if (fields.some((field) => field === ''))
+    throw new InvalidArgumentError('Write field names with commas between them, as in id,name.')
   return fields
 }

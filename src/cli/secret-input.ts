@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../errors.ts'
 import { flagOf, generateSecret, type NewSecret, type NewSecrets, readSecret } from '../operations/secret-values.ts'
@@ -12,7 +12,7 @@ export function addSecretFlags(command: CommandUnknownOpts): void {
     const words = flag.replaceAll('-', ' ')
     command
       .addOption(new Option(`--${flag}-stdin`, `read the ${words} from standard input`))
-      .addOption(new Option(`--${flag}-file <path>`, `read the ${words} from a file`))
+      .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file`))
       .addOption(new Option(`--${flag}-env <name>`, `read the ${words} from an environment variable`))
   }
 }
@@ -25,23 +25,36 @@ export function addSecretFlags(command: CommandUnknownOpts): void {
 export async function givenSecrets({ host }: Context, options: object): Promise<NewSecrets> {
   const given = options as Record<string, string | boolean | undefined>
   const wantStdin = secretFields.filter((field) => given[`${field}Stdin`])
-  if (wantStdin.length > 1) throw badInput('standard input can hold one secret only', `give the others by --${flagOf(wantStdin[1] ?? '')}-file or --${flagOf(wantStdin[1] ?? '')}-env`)
+  if (wantStdin.length > 1)
+    throw badInput(
+      'standard input can hold one secret only',
+      `give the others by --${flagOf(wantStdin[1] ?? '')}-file or --${flagOf(wantStdin[1] ?? '')}-env`,
+    )
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const field of secretFields) {
     const flag = `--${flagOf(field)}`
     const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
-    if (ways.length > 1) throw badInput(`${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`, `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`)
+    if (ways.length > 1)
+      throw badInput(
+        `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
+        `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
+      )
     if (given[`${field}Stdin`]) secrets[field] = provided(await readStdin(host), `standard input (${flag}-stdin)`)
     const file = given[`${field}File`]
-    if (typeof file === 'string') secrets[field] = provided(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
+    if (typeof file === 'string')
+      secrets[field] = provided(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
     const name = given[`${field}Env`]
-    if (typeof name === 'string') secrets[field] = provided(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
+    if (typeof name === 'string')
+      secrets[field] = provided(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
   }
   return secrets
 }
 
 /** Asks for secrets, in order; what is left empty is left out. */
-export async function askSecrets({ prompts }: Context, questions: readonly { field: SecretField; question: string; required: boolean }[]): Promise<NewSecrets> {
+export async function askSecrets(
+  { prompts }: Context,
+  questions: readonly { field: SecretField; question: string; required: boolean }[],
+): Promise<NewSecrets> {
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const { field, question, required } of questions) {
     const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
@@ -55,41 +68,56 @@ export async function askSecrets({ prompts }: Context, questions: readonly { fie
 /** A secret made here, for a field. */
 export const generated = (field: SecretField): NewSecrets => ({ [field]: generateSecret() })
 
-/** Everything on standard input. @throws BAD_INPUT when it is a terminal, or not UTF-8 */
-export async function readStdin({ stdin }: Host, limit = 1024 * 1024): Promise<string> {
-  if (stdin.isTTY) throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of stdin) {
-    const bytes = Buffer.from(chunk)
-    size += bytes.length
-    if (size > limit) throw badInput(`standard input holds more than ${limit} bytes`, 'pipe in the value alone')
-    chunks.push(bytes)
-  }
-  return utf8(Buffer.concat(chunks), 'standard input')
+/** The most that is read, in bytes: whatever is asked for is much shorter. */
+const readAtMost = 1024 * 1024
+
+/** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
+export function readStdin({ stdin }: Host): Promise<string> {
+  if (stdin.isTTY)
+    throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
+  return readText(stdin, 'standard input')
 }
 
-/** The text of a file. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
-export async function readTextFile(path: string, flag: string): Promise<string> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw badInput(`the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`, 'see that the path is right and the file readable')
+/** The text of a file, which may be a pipe. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
+export function readTextFile(path: string, flag: string): Promise<string> {
+  return readText(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
+    if (error instanceof IntegrationsError) throw error
+    throw badInput(
+      `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
+      'see that the path is right and the file readable',
+    )
   })
-  return utf8(bytes, `the file of ${flag}`)
 }
+
+async function readText(stream: AsyncIterable<Buffer | string>, source: string): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > readAtMost) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
+    chunks.push(bytes)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw badInput(`${source} is not UTF-8 text`, 'give the value as UTF-8')
+  }
+}
+
+/** A document from a file, or from standard input for `-` or nothing. `of` names the file in messages. @throws BAD_INPUT */
+export const readDocument = ({ host }: Context, file: string | undefined, of: string): Promise<string> =>
+  file === undefined || file === '-' ? readStdin(host) : readTextFile(file, of)
 
 const provided = (raw: string, source: string): NewSecret => ({ value: readSecret(raw, source), origin: 'provided' })
 
 function variable({ env }: Host, name: string, flag: string): string {
   const value = env[name]
   // The name is not quoted: it is the secret itself when somebody took the flag for one that takes a value.
-  if (value === undefined) throw badInput(`the environment variable that ${flag} names is not set`, 'export it, or correct the name; the flag takes a name, not the secret')
+  if (value === undefined)
+    throw badInput(
+      `the environment variable that ${flag} names is not set`,
+      'export it, or correct the name; the flag takes a name, not the secret',
+    )
   return value
-}
-
-function utf8(bytes: Buffer, source: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (error) {
-    throw new IntegrationsError('BAD_INPUT', `${source} is not UTF-8 text`, 'give the value as UTF-8', { cause: error })
-  }
 }

@@ -4,7 +4,23 @@ import type { Paint, Tone } from './output.ts'
 
 type Cell = readonly [text: string, tone: Tone]
 
-const borders = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'] as const
+const borders = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+  'left',
+  'left-mid',
+  'mid',
+  'mid-mid',
+  'right',
+  'right-mid',
+  'middle',
+] as const
 const gap = 2
 const narrowest = 6
 
@@ -21,8 +37,15 @@ const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
  *
  * @param width the terminal's columns; undefined: as wide as it takes
  */
-export function table(heads: readonly string[], rows: readonly (readonly Cell[])[], paint: Paint, width: number | undefined): string {
-  const wanted = heads.map((head, i) => Math.max(...[head, ...rows.map((row) => row[i]?.[0] ?? '')].map((text) => stringWidth(text))) + gap)
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  paint: Paint,
+  width: number | undefined,
+): string {
+  const wanted = heads.map(
+    (head, i) => Math.max(...[head, ...rows.map((row) => row[i]?.[0] ?? '')].map((text) => stringWidth(text))) + gap,
+  )
   const widths = width === undefined ? wanted : fit(wanted, width)
   if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')
   const drawn = plainTable({ head: heads.map((head) => paint(head, 'head')), colWidths: widths })

@@ -13,5 +13,11 @@ export const printable = (text: string): string =>
 /** JSON text that means the same and is safe on a terminal. */
 export const printableJson = (json: string): string =>
   notAscii.test(json)
-    ? json.replace(unprintable, (characters) => (characters === '\n' ? characters : [...Array(characters.length).keys()].map((i) => `\\u${characters.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')))
+    ? json.replace(unprintable, (characters) =>
+        characters === '\n'
+          ? characters
+          : [...Array(characters.length).keys()]
+              .map((i) => `\\u${characters.charCodeAt(i).toString(16).padStart(4, '0')}`)
+              .join(''),
+      )
     : json

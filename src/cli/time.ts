@@ -26,7 +26,8 @@ export function relative(instant: Instant, now: number): string {
 export function duration(text: string): number {
   if (text === '0') return 0
   const value = /^\d+(ms|s|m|h|d|w)$/.test(text) ? ms(text as StringValue) : undefined
-  if (value === undefined || !Number.isSafeInteger(value) || value > 100 * 365 * 86_400_000) throw new InvalidArgumentError('Write a number with its unit, as in 90m, 24h or 7d.')
+  if (value === undefined || !Number.isSafeInteger(value) || value > 100 * 365 * 86_400_000)
+    throw new InvalidArgumentError('Write a number with its unit, as in 90m, 24h or 7d.')
   return value
 }
 
@@ -37,6 +38,7 @@ export function instant(text: string): Instant {
   const time = Date.parse(text.replace(' ', 'T'))
   // Date.parse takes February 30 for March 2.
   const exists = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
-  if (year === undefined || Number.isNaN(time) || !exists) throw new InvalidArgumentError('Write an RFC 3339 instant, as in 2027-01-31T12:00:00Z.')
+  if (year === undefined || Number.isNaN(time) || !exists)
+    throw new InvalidArgumentError('Write an RFC 3339 instant, as in 2027-01-31T12:00:00Z.')
   return new Date(time).toISOString()
 }

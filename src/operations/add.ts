@@ -33,27 +33,65 @@ export interface Addition {
  * @returns it, and what looks odd about what was given
  * @throws BAD_INPUT, NOT_FOUND (workspace, user), ALREADY_EXISTS (platform and name in the workspace), NOT_PERMITTED
  */
-export async function addIntegration(store: Store, addition: Addition): Promise<{ integration: Integration; warnings: string[] }> {
+export async function addIntegration(
+  store: Store,
+  addition: Addition,
+): Promise<{ integration: Integration; warnings: string[] }> {
   const { name, secrets, expiry } = addition
   const platform = findPlatform(addition.platform)
-  if (!platform) throw unknownPlatform(addition.platform, platforms.map((known) => known.id))
+  if (!platform)
+    throw unknownPlatform(
+      addition.platform,
+      platforms.map((known) => known.id),
+    )
   checkName('integration', name)
-  const warnings = Object.entries(secrets).flatMap(([field, secret]) => checkShape(platform, field as SecretField, secret.value, addition.force))
-  const ids = Object.fromEntries(Object.entries(addition.ids).map(([column, id]) => [column, checkId(platform, column as PlatformColumn, id, addition.force)]))
-  if (expiry !== 'unknown' && !secrets.accessToken) throw badInput('an expiry was given without an access token', 'give the token too, as in --access-token-stdin')
+  const warnings = Object.entries(secrets).flatMap(([field, secret]) =>
+    checkShape(platform, field as SecretField, secret.value, addition.force),
+  )
+  const ids = Object.fromEntries(
+    Object.entries(addition.ids).map(([column, id]) => [
+      column,
+      checkId(platform, column as PlatformColumn, id, addition.force),
+    ]),
+  )
+  if (expiry !== 'unknown' && !secrets.accessToken)
+    throw badInput('an expiry was given without an access token', 'give the token too, as in --access-token-stdin')
   if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
 
   const integration = await store.mutate(
     async (rows) => {
       const now = new Date()
-      const workspace = 'ref' in addition.workspace ? await findWorkspace(rows, addition.workspace.ref) : await insertWorkspace(rows, addition.workspace.create, now)
+      const workspace =
+        'ref' in addition.workspace
+          ? await findWorkspace(rows, addition.workspace.ref)
+          : await insertWorkspace(rows, addition.workspace.create, now)
       if (await rows.integrations.exists(workspace.id, platform.id, name))
-        throw new IntegrationsError('ALREADY_EXISTS', `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`, 'choose another --name, or change that one with integrations update')
+        throw new IntegrationsError(
+          'ALREADY_EXISTS',
+          `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`,
+          'choose another --name, or change that one with integrations update',
+        )
       const createdBy = addition.createdBy === undefined ? null : (await findUser(rows, addition.createdBy)).id
       const id = crypto.randomUUID()
       const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
-      await rows.integrations.insert(id, { workspaceId: workspace.id, platform: platform.id, name, tokenExpiresAt, ...ids, isActive: true, config: addition.config, createdBy }, now)
-      for (const [field, { value, origin }] of Object.entries(secrets) as [SecretField, NonNullable<NewSecrets[SecretField]>][]) {
+      await rows.integrations.insert(
+        id,
+        {
+          workspaceId: workspace.id,
+          platform: platform.id,
+          name,
+          tokenExpiresAt,
+          ...ids,
+          isActive: true,
+          config: addition.config,
+          createdBy,
+        },
+        now,
+      )
+      for (const [field, { value, origin }] of Object.entries(secrets) as [
+        SecretField,
+        NonNullable<NewSecrets[SecretField]>,
+      ][]) {
         const neverExpires = field === 'accessToken' && expiry === 'never'
         await rows.secrets.replace(id, { field, old: null, value, origin, setBy: addition.setBy, neverExpires }, now)
       }

@@ -1,17 +1,24 @@
-import { badInput } from '../errors.ts'
+import { stringifyPath } from 'dot-prop'
+import { badInput, IntegrationsError } from '../errors.ts'
 import type { IntegrationConfig, Json } from '../integration.ts'
 import type { JsonSchema, Platform } from '../platforms/platform.ts'
 import { parseJson, sortKeys } from './json.ts'
 
-/** Reads a config: a JSON object. @throws BAD_INPUT with the place in the document */
+/** Reads a config: a JSON object, whose keys come back in order. @throws BAD_INPUT with the place in the document */
 export async function parseConfig(text: string, source: string): Promise<IntegrationConfig> {
-  const value = await parseJson(text, source)
-  if (!isObject(value)) throw badInput(`${source} is not a JSON object`, `write it in braces, as in '{"slackEvents":["message"]}'`)
-  return sortKeys(value) as IntegrationConfig
+  const value = sortKeys(await parseJson(text, source))
+  if (!isObject(value))
+    throw badInput(
+      `${source}, line 1, column 1: this is not a JSON object`,
+      `write it in braces, as in '{"slackEvents":["message"]}'`,
+    )
+  return value
 }
 
 /** A finding about a config, at a place in it. */
 export interface ConfigFinding {
+  /** A warning breaks nothing: the config can be stored. */
+  readonly severity: 'error' | 'warning'
   /** As in `slackChannels[0].name`; empty for the document itself. */
   readonly path: string
   readonly message: string
@@ -20,18 +27,44 @@ export interface ConfigFinding {
 /**
  * Compares a config with its platform's JSON Schema.
  *
- * @returns what breaks it, and what only looks odd: keys that the schema does not name
+ * @returns what breaks it, and what only looks odd: keys, and names of events, that the schema does not know
  */
-export async function inspectConfig(platform: Platform, config: Json): Promise<{ errors: ConfigFinding[]; warnings: ConfigFinding[] }> {
-  const { Ajv2020 } = await import('ajv/dist/2020.js')
+export async function inspectConfig(platform: Platform, config: IntegrationConfig): Promise<ConfigFinding[]> {
+  const [{ Ajv2020 }, { closest, distance }] = await Promise.all([
+    import('ajv/dist/2020.js'),
+    import('fastest-levenshtein'),
+  ])
   const validate = new Ajv2020({ allErrors: true, strict: false, validateFormats: false }).compile(platform.config)
-  const errors = validate(config)
-    ? []
-    : (validate.errors ?? []).map(({ instancePath, message, params }) => ({
-        path: dotted(instancePath),
-        message: [message ?? 'does not fit', Array.isArray(params.allowedValues) ? params.allowedValues.join(', ') : ''].filter(Boolean).join(': '),
-      }))
-  return { errors, warnings: isObject(config) ? await unknownKeys(platform.config, config) : [] }
+  validate(config)
+  const errors = (validate.errors ?? []).map(({ instancePath, message = 'does not fit', params }): ConfigFinding => {
+    const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
+    return { severity: 'error', path: stringifyPath(segments(instancePath)), message: `${message}${allowed}` }
+  })
+  const warnings = oddities(platform.config, config).map(({ path, value, known }): ConfigFinding => {
+    const what = value === undefined ? '' : `${JSON.stringify(value)} `
+    const word = value ?? String(path.at(-1))
+    const nearest = closest(word, known)
+    const advice =
+      distance(word, nearest) <= 4
+        ? `did you mean ${nearest}?`
+        : known.length <= 10
+          ? `known are ${known.join(', ')}`
+          : ''
+    const message = `${what}is not known${advice && ` (${advice})`} and is kept`
+    return { severity: 'warning', path: stringifyPath(path), message }
+  })
+  return [...errors, ...warnings]
+}
+
+/** What is wrong or odd with a document that should be a platform's config; null, in JSON, is none. */
+export async function inspectText(platform: Platform, text: string): Promise<ConfigFinding[]> {
+  if (text.trim() === 'null') return []
+  try {
+    return await inspectConfig(platform, await parseConfig(text, 'the document'))
+  } catch (error) {
+    if (!(error instanceof IntegrationsError)) throw error
+    return [{ severity: 'error', path: '', message: error.message }]
+  }
 }
 
 /**
@@ -41,50 +74,50 @@ export async function inspectConfig(platform: Platform, config: Json): Promise<{
  * @throws BAD_INPUT
  */
 export async function checkConfig(platform: Platform, config: IntegrationConfig): Promise<string[]> {
-  const { errors, warnings } = await inspectConfig(platform, config)
-  if (errors.length > 0) throw badInput(`the config does not fit ${platform.title}: ${errors.map(sentence).join('; ')}`, `integrations config schema ${platform.id}`)
-  return warnings.map(sentence)
+  const findings = await inspectConfig(platform, config)
+  const sentences = (severity: ConfigFinding['severity']) =>
+    findings.filter((finding) => finding.severity === severity).map(({ path, message }) => `${path} ${message}`.trim())
+  const errors = sentences('error')
+  if (errors.length > 0)
+    throw badInput(
+      `the config does not fit ${platform.title}: ${errors.join('; ')}`,
+      `integrations config schema ${platform.id}`,
+    )
+  return sentences('warning')
 }
-
-/** A finding as words. */
-export const sentence = ({ path, message }: ConfigFinding): string => (path === '' ? message : `${path} ${message}`)
 
 /** Whether a value is a JSON object. */
-export const isObject = (value: Json): value is IntegrationConfig => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isObject = (value: Json): value is IntegrationConfig =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
-async function unknownKeys(schema: Platform['config'], config: IntegrationConfig): Promise<ConfigFinding[]> {
-  const known = Object.keys(schema.properties)
-  const unknown = Object.keys(config).filter((key) => !known.includes(key))
-  if (unknown.length === 0) return oddEvents(schema, config)
-  const { closest, distance } = await import('fastest-levenshtein')
-  const warnings = unknown.map((key) => {
-    const nearest = closest(key, known)
-    return { path: key, message: distance(key, nearest) <= 4 ? `is not known (did you mean ${nearest}?) and is kept` : `is not known (known are ${known.join(', ')}) and is kept` }
-  })
-  return [...warnings, ...(await oddEvents(schema, config))]
+/** Something that a schema does not name but allows: an unknown key, or a value unlike all examples. */
+interface Oddity {
+  readonly path: readonly (string | number)[]
+  /** Absent when it is the key that is odd. */
+  readonly value?: string
+  readonly known: readonly string[]
 }
 
-/** Strings that the schema's examples do not list; a list of events is never complete, so that is not an error. */
-async function oddEvents(schema: Platform['config'], config: IntegrationConfig): Promise<ConfigFinding[]> {
-  const findings: ConfigFinding[] = []
-  for (const [key, property] of Object.entries(schema.properties)) {
-    const examples = (property.items as JsonSchema | undefined)?.examples
-    const values = config[key]
-    if (!Array.isArray(examples) || !Array.isArray(values)) continue
-    const { closest } = await import('fastest-levenshtein')
-    for (const [i, value] of values.entries()) {
-      if (typeof value === 'string' && !examples.includes(value))
-        findings.push({ path: `${key}[${i}]`, message: `${JSON.stringify(value)} is not known (did you mean ${closest(value, examples)}?) and is kept` })
-    }
+function oddities(schema: JsonSchema, value: Json, path: readonly (string | number)[] = []): Oddity[] {
+  const { properties, items, examples } = schema as {
+    properties?: { [key: string]: JsonSchema }
+    items?: JsonSchema
+    examples?: string[]
   }
-  return findings
+  if (Array.isArray(value)) return items ? value.flatMap((item, i) => oddities(items, item, [...path, i])) : []
+  if (typeof value === 'string') return examples && !examples.includes(value) ? [{ path, value, known: examples }] : []
+  if (!isObject(value) || !properties) return []
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const property = Object.hasOwn(properties, key) ? properties[key] : undefined
+    return property
+      ? oddities(property, inner, [...path, key])
+      : [{ path: [...path, key], known: Object.keys(properties) }]
+  })
 }
 
-/** A JSON pointer (RFC 6901) as a dotted path. */
-const dotted = (pointer: string) =>
+/** The parts of a JSON pointer (RFC 6901). */
+const segments = (pointer: string) =>
   pointer
     .split('/')
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((part, i) => (/^\d+$/.test(part) ? `[${part}]` : i === 0 ? part : `.${part}`))
-    .join('')

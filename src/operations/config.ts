@@ -1,125 +1,225 @@
-import { deleteProperty, getProperty, hasProperty, parsePath, setProperty } from 'dot-prop'
+import { parsePath, stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { Integration, IntegrationConfig, Json } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
-import { type ChangeOptions, type Changed, changeIntegration } from './change.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 import { checkConfig, isObject, parseConfig } from './config-document.ts'
 import { findIntegration } from './find.ts'
-import { sortKeys } from './json.ts'
+import { parseJson } from './json.ts'
 
-/** An integration with its config as stored. */
+/** An integration with the text of its config as it is stored. */
 export interface StoredConfig {
   readonly integration: Integration
-  readonly config: IntegrationConfig | null
+  readonly text: string | null
 }
 
-/**
- * Reads an integration's config from its stored text.
- *
- * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the application stored something that cannot be kept as it is
- */
+/** What changing a config did: the config before and after, and what looks odd about the new one. */
+export interface ChangedConfig extends Changed {
+  readonly from: IntegrationConfig | null
+  readonly to: IntegrationConfig | null
+  readonly warnings: readonly string[]
+}
+
+/** Reads an integration with its config. @throws NOT_FOUND, AMBIGUOUS */
 export const readConfig = (store: Store, ref: string): Promise<StoredConfig> =>
   store.read(async (rows) => {
     const integration = await findIntegration(rows, ref)
-    const text = await rows.integrations.configText(integration.id)
-    return { integration, config: text === null ? null : await parseConfig(text, 'the stored config') }
+    return { integration, text: await rows.integrations.configText(integration.id) }
   })
+
+/**
+ * The config that a stored text holds; null for none.
+ *
+ * @throws BAD_INPUT with the place, when the application stored something that would not survive a change
+ */
+export async function storedConfig(text: string | null): Promise<IntegrationConfig | null> {
+  // JSON's null is another way for an application to say that there is none.
+  return text === null || text === 'null' ? null : parseConfig(text, 'the stored config')
+}
 
 /**
  * Changes an integration's config.
  *
- * @param edit gives the new config; null clears it
- * @returns what changed, the config before and after, and what looks odd about the new one
+ * @param edit gives the new config, from a copy of the present one or an empty one; null clears it
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, BAD_INPUT when the new config breaks the platform's schema
  */
 export async function changeConfig(
   store: Store,
   ref: string,
   options: ChangeOptions,
-  edit: (config: IntegrationConfig) => IntegrationConfig | null,
-): Promise<Changed & { from: IntegrationConfig | null; to: IntegrationConfig | null; warnings: string[] }> {
+  edit: (config: IntegrationConfig) => Json,
+): Promise<ChangedConfig> {
   // Loaded before the transaction begins, which everybody else waits for.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
   let from: IntegrationConfig | null = null
   let to: IntegrationConfig | null = null
   let warnings: string[] = []
   const changed = await changeIntegration(store, ref, options, async (rows, integration) => {
-    const text = await rows.integrations.configText(integration.id)
-    from = text === null ? null : await parseConfig(text, 'the stored config')
+    from = await storedConfig(await rows.integrations.configText(integration.id))
     const edited = edit(structuredClone(from ?? {}))
     // Through text once more, so that every way to a config meets the same limits.
-    to = edited === null ? null : await parseConfig(JSON.stringify(sortKeys(edited)), 'the new config')
+    to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
     const platform = findPlatform(integration.platform)
     warnings = to && platform ? await checkConfig(platform, to) : []
-    if (JSON.stringify(from) === JSON.stringify(to)) return false
+    if (same(from, to)) return false
     await rows.integrations.update(integration.id, { config: to })
     return true
   })
   return { ...changed, from, to, warnings }
 }
 
+/**
+ * Replaces the config that a person was shown by what they made of it.
+ *
+ * @throws CONFLICT when the integration changed since, whoever changed it
+ */
+export function replaceConfig(
+  store: Store,
+  { integration, config }: { readonly integration: Integration; readonly config: IntegrationConfig },
+  to: IntegrationConfig,
+  dryRun: boolean,
+): Promise<ChangedConfig> {
+  return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
+    // An application raises no version.
+    if (!same(present, config))
+      throw new IntegrationsError(
+        'CONFLICT',
+        `the config of ${integration.workspace}/${integration.name} was changed meanwhile`,
+        `look at it with integrations config get ${integration.id}, and try again`,
+      )
+    return to
+  })
+}
+
+// No config and an empty one mean the same; the difference is not worth a change.
+const same = (from: IntegrationConfig | null, to: IntegrationConfig | null) =>
+  from === to || JSON.stringify(from ?? {}) === JSON.stringify(to)
+
 /** The value at a dotted path, as in `slackChannels[0].name`. @throws NOT_FOUND when there is none, BAD_INPUT for a bad path */
 export function valueAt(config: IntegrationConfig | null, path: string): Json {
-  checkPath(path)
-  if (!hasProperty(config ?? {}, path)) throw new IntegrationsError('NOT_FOUND', `the config has nothing at ${path}`, 'see all of it with integrations config get <ref>')
-  return getProperty(config ?? {}, path, null) as Json
+  const value = readPath(path).reduce(child, config ?? {})
+  if (value === undefined)
+    throw new IntegrationsError('NOT_FOUND', `the config has nothing at ${path}`, 'integrations config get <ref>')
+  return value
 }
 
-/** A config with values put at dotted paths. @throws BAD_INPUT for a path that leads through something other than an object or array */
-export function withValues(config: IntegrationConfig, values: readonly (readonly [path: string, value: Json])[]): IntegrationConfig {
-  for (const [path, value] of values) {
-    const keys = checkPath(path)
-    requireContainers(config, keys, path)
-    setProperty(config, path, value)
-  }
+/** A path with a JSON value to put there. */
+export interface Assignment {
+  readonly path: string
+  readonly value: Json
+}
+
+/** Reads `path=value`. @throws BAD_INPUT when there is no `=`, or the value is not JSON */
+export async function readAssignment(text: string): Promise<Assignment> {
+  const [, path, value] = /^((?:\\.|[^\\=])*)=(.*)$/su.exec(text) ?? []
+  if (path === undefined || value === undefined)
+    throw badInput(`${JSON.stringify(text)} is not of the form path=value`, `as in '${text}="value"'`)
+  readPath(path)
+  // A word, or nothing: a shell has eaten the quotes, or nobody wrote any.
+  if (!/^\s*[[{"]/.test(value) && !isJson(value))
+    throw badInput(
+      `the value of ${path} is not JSON`,
+      `write text in double quotes, which the shell must leave alone: ${forShell(path, value)}`,
+    )
+  return { path, value: await parseJson(value, `the value of ${path}`) }
+}
+
+/** A config with values put at dotted paths. @throws BAD_INPUT for a path through what holds nothing, or past the end of an array */
+export function withValues(config: IntegrationConfig, assignments: readonly Assignment[]): IntegrationConfig {
+  for (const { path, value } of assignments) put(config, path, readPath(path), value)
   return config
 }
 
-/** A config without what is at dotted paths; an item of an array leaves no gap. @throws NOT_FOUND when there is nothing, BAD_INPUT */
+function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): void {
+  let at: Json = config
+  for (const [i, key] of keys.entries()) {
+    const present = child(at, key)
+    const where = i === 0 ? 'the config' : stringifyPath(keys.slice(0, i))
+    if (
+      Array.isArray(at) ? typeof key !== 'number' : !isObject(at) || (typeof key === 'number' && present === undefined)
+    )
+      throw badInput(
+        `${path} leads nowhere: ${where} is not an ${typeof key === 'number' ? 'array' : 'object'}`,
+        'see what is there with integrations config get <ref>',
+      )
+    if (Array.isArray(at) && Number(key) > at.length)
+      throw badInput(`${path} would leave a gap: ${where} has length ${at.length}`, `the next index is ${at.length}`)
+    const next: Json = i === keys.length - 1 ? value : (present ?? (typeof keys[i + 1] === 'number' ? [] : {}))
+    if (Array.isArray(at)) at[Number(key)] = next
+    else if (isObject(at)) at[key] = next
+    at = next
+  }
+}
+
+/** A config without what is at dotted paths; they all name places in the config as given, and leave no gap in an array. @throws BAD_INPUT */
 export function withoutPaths(config: IntegrationConfig, paths: readonly string[]): IntegrationConfig {
-  for (const path of paths) {
-    const keys = checkPath(path)
-    valueAt(config, path)
+  const arrays = new Set<Json[]>()
+  for (const keys of paths.map(readPath)) {
+    const parent = keys.slice(0, -1).reduce<Json | undefined>(child, config)
     const last = keys.at(-1)
-    const parent = keys.length > 1 ? getProperty(config, keys.slice(0, -1)) : config
-    if (Array.isArray(parent) && typeof last === 'number') parent.splice(last, 1)
-    else deleteProperty(config, path)
+    if (last === undefined || parent === undefined || child(parent, last) === undefined) continue
+    Reflect.deleteProperty(parent as object, last)
+    if (Array.isArray(parent)) arrays.add(parent)
+  }
+  for (const array of arrays) {
+    // filter skips the holes.
+    const kept = array.filter(() => true)
+    array.length = 0
+    for (const item of kept) array.push(item)
   }
   return config
 }
 
-/** A config after a JSON Merge Patch: null removes, objects merge, everything else replaces. https://www.rfc-editor.org/rfc/rfc7396 */
+/** A value after a JSON Merge Patch: null removes, objects merge, everything else replaces. https://www.rfc-editor.org/rfc/rfc7396 */
 export function mergePatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return patch
   const result: IntegrationConfig = isObject(target) ? { ...target } : {}
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key]
-    else result[key] = mergePatch(result[key] ?? null, value)
+    else result[key] = mergePatch(child(result, key) ?? null, value)
   }
   return result
 }
 
-function checkPath(path: string): readonly (string | number)[] {
-  const refuse = () => badInput(`${JSON.stringify(path)} is not a path`, 'write it as in slackChannels[0].name, with \\. for a dot in a key')
-  let keys: readonly (string | number)[]
+type Keys = readonly (string | number)[]
+
+function readPath(path: string): Keys {
+  const refuse = () =>
+    badInput(
+      `${JSON.stringify(path)} is not a path`,
+      'write it as in slackChannels[0].name, with \\. for a dot in a key',
+    )
+  // To the library, [] is a part of a name; here somebody left out the index.
+  if (/(?<!\\)\[\]/.test(path)) throw refuse()
+  let keys: Keys
   try {
     keys = parsePath(path)
   } catch {
     throw refuse()
   }
-  if (keys.length === 0 || keys.some((key) => key === '')) throw refuse()
+  // It gives no parts for one that leads to a prototype.
+  if (keys.length === 0 || keys.includes('')) throw refuse()
   return keys
 }
 
-function requireContainers(config: IntegrationConfig, keys: readonly (string | number)[], path: string): void {
-  let at: Json | undefined = config
-  for (const [i, key] of keys.entries()) {
-    if (at === undefined) return
-    const fits = typeof key === 'number' ? Array.isArray(at) : isObject(at)
-    const where = keys.slice(0, i).join('.') || 'the config'
-    if (!fits) throw badInput(`${path} leads nowhere: ${where} is not an ${typeof key === 'number' ? 'array' : 'object'}`, 'see what is there with integrations config get <ref>')
-    if (Array.isArray(at) && typeof key === 'number' && key > at.length) throw badInput(`${path} would leave a gap: ${where} has ${at.length} items`, `the next index is ${at.length}`)
-    at = Array.isArray(at) ? at[Number(key)] : (at as IntegrationConfig)[key]
+/** What a value holds at a key of its own; undefined for nothing. */
+function child(value: Json | undefined, key: string | number): Json | undefined {
+  if (Array.isArray(value)) return typeof key === 'number' ? value[key] : undefined
+  return value !== undefined && isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
+}
+
+/** An assignment of a text as it is typed into a POSIX shell. */
+function forShell(path: string, text: string): string {
+  if (/^\w+$/.test(`${path}${text}`)) return `${path}=\\"${text}\\"`
+  return `'${`${path}=${JSON.stringify(text)}`.replaceAll("'", `'\\''`)}'`
 }

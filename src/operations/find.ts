@@ -27,7 +27,12 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
     if (found && others.length === 0) return found
-    if (found) throw ambiguous('integration', ref, [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`))
+    if (found)
+      throw ambiguous(
+        'integration',
+        ref,
+        [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`),
+      )
   }
   throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
 }
@@ -40,14 +45,20 @@ export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace>
   const [found, ...others] = valid ? await rows.workspaces.match({ name: ref }, candidatesShown + 1) : []
   if (found === undefined)
     throw new IntegrationsError('NOT_FOUND', `there is no workspace ${quoted(ref)}`, 'integrations workspaces list')
-  if (others.length > 0) throw ambiguous('workspace', ref, [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`))
+  if (others.length > 0)
+    throw ambiguous(
+      'workspace',
+      ref,
+      [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`),
+    )
   return found
 }
 
 /** The user with this id or e-mail address. @throws NOT_FOUND */
 export async function findUser(rows: Rows, ref: string): Promise<User> {
   const [user] = ref.isWellFormed() && !ref.includes('\0') ? await rows.users.match(ref) : []
-  if (user === undefined) throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
+  if (user === undefined)
+    throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
   return user
 }
 
@@ -58,20 +69,23 @@ function splits(ref: string): [workspace: string, name: string][] {
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {
-  const wanted = ref.toLowerCase()
-  const close = (text: string) => {
-    const candidate = text.toLowerCase()
-    return candidate.includes(wanted) ? 0 : distance(candidate, wanted)
+  const parts = ref.toLowerCase().split('/')
+  const name = parts.pop() ?? ''
+  const workspace = parts.join('/')
+  const far = (candidate: { id: string; name: string; workspace: string }): number => {
+    if (candidate.id.startsWith(ref) || candidate.name.toLowerCase().includes(name)) return 0
+    const away = distance(candidate.name.toLowerCase(), name)
+    return away <= Math.max(1, name.length / 3) ? away : Number.POSITIVE_INFINITY
   }
   return names
-    .map(({ id, name, workspace }) => ({
-      ref: `${workspace}/${name}`,
-      far: Math.min(close(name), close(`${workspace}/${name}`), id.startsWith(ref) ? 0 : Number.POSITIVE_INFINITY),
+    .map((candidate) => ({
+      ref: `${candidate.workspace}/${candidate.name}`,
+      far: far(candidate) + (workspace === '' ? 0 : distance(candidate.workspace.toLowerCase(), workspace)),
     }))
-    .filter(({ far }) => far <= Math.max(1, wanted.length / 3))
+    .filter((candidate) => candidate.far <= Math.max(2, ref.length / 2))
     .sort((a, b) => a.far - b.far)
     .slice(0, 3)
-    .map((one) => one.ref)
+    .map((candidate) => candidate.ref)
 }
 
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
@@ -80,13 +94,19 @@ const notFound = (what: string, ref: string, candidates: readonly string[]) =>
   new IntegrationsError(
     'NOT_FOUND',
     `there is no ${what} ${quoted(ref)}`,
-    candidates.length > 0 ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list` : 'integrations list',
+    candidates.length > 0
+      ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list`
+      : 'integrations list',
   )
 
 function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and more' : ''
-  return new IntegrationsError('AMBIGUOUS', `more than one ${what} is named ${quoted(ref)}`, `give the id of one of them: ${shown.join(', ')}${more}`)
+  return new IntegrationsError(
+    'AMBIGUOUS',
+    `more than one ${what} is named ${quoted(ref)}`,
+    `give the id of one of them: ${shown.join(', ')}${more}`,
+  )
 }
 
 /** A platform that this program does not know. */

@@ -13,10 +13,18 @@ export function checkId(platform: Platform, column: PlatformColumn, value: strin
   const flag = `--${flagOf(column)}`
   if (!definition) {
     const own = Object.keys(platform.ids).map((known) => `--${flagOf(known)}`)
-    throw badInput(`${platform.title} has no ${flag.slice(2).replaceAll('-', ' ')}`, own.length > 0 ? `it has ${own.join(', ')}` : 'leave the flag out')
+    throw badInput(
+      `${platform.title} has no ${flag.slice(2).replaceAll('-', ' ')}`,
+      own.length > 0 ? `it has ${own.join(', ')}` : 'leave the flag out',
+    )
   }
-  if (value.trim() === '' || !value.isWellFormed() || unprintable.test(value) || value.includes('\uFFFD')) throw badInput(`${flag} is empty or holds characters that cannot be shown`, `to clear it: --unset ${flag.slice(2)}`)
+  if (value.trim() === '' || !value.isWellFormed() || unprintable.test(value) || value.includes('\uFFFD'))
+    throw badInput(`${flag} is empty or holds characters that cannot be shown`, `to clear it: --unset ${flag.slice(2)}`)
   const { shape, label } = definition
-  if (shape && !shape.pattern.test(value) && !force) throw badInput(`a ${platform.title} ${label} should ${shape.should}`, 'correct it, or pass --force if you know better')
+  if (shape && !shape.pattern.test(value) && !force)
+    throw badInput(
+      `a ${platform.title} ${label} should ${shape.should}`,
+      'correct it, or pass --force if you know better',
+    )
   return value
 }

@@ -20,10 +20,13 @@ export function checkName(what: string, name: string): string {
   if (name.trim() === '') throw refuse('is empty', 'give it at least one visible character')
   // U+FFFD is what bytes that are not UTF-8 have become by the time they reach a program.
   if (!name.isWellFormed() || name.includes('\uFFFD')) throw refuse('is not valid Unicode', 'type it in UTF-8')
-  if (unprintable.test(name)) throw refuse('holds a control, invisible or unassigned character', 'leave such characters out')
+  if (unprintable.test(name))
+    throw refuse('holds a control, invisible or unassigned character', 'leave such characters out')
   if (name !== name.trim()) throw refuse('begins or ends with a space', 'leave the space out')
-  if (name !== name.normalize('NFC')) throw refuse('is not in Unicode normal form C', 'type its accented letters as one character each')
-  if (name.includes('/')) throw refuse('contains a slash, which separates workspace and name', 'use another character, as in support-eu')
+  if (name !== name.normalize('NFC'))
+    throw refuse('is not in Unicode normal form C', 'type its accented letters as one character each')
+  if (name.includes('/'))
+    throw refuse('contains a slash, which separates workspace and name', 'use another character, as in support-eu')
   if ([...name].length > longestName) throw refuse(`is longer than ${longestName} characters`, 'shorten it')
   return name
 }

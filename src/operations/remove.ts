@@ -9,7 +9,11 @@ import { findIntegration } from './find.ts'
  * @returns the integration as it was
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT
  */
-export const removeIntegration = (store: Store, ref: string, { ifVersion, dryRun = false }: ChangeOptions): Promise<Integration> =>
+export const removeIntegration = (
+  store: Store,
+  ref: string,
+  { ifVersion, dryRun = false }: ChangeOptions,
+): Promise<Integration> =>
   store.mutate(
     async (rows) => {
       const integration = await findIntegration(rows, ref)

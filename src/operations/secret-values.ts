@@ -33,22 +33,34 @@ export function readSecret(raw: string, source: string): Secret {
   const value = raw.replace(/\r?\n$/, '')
   const refuse = (why: string, hint: string) => badInput(`${source} ${why}`, hint)
   if (value === '') throw refuse('is empty', 'see that the command or variable before the pipe yields the secret')
-  if (value.trim() === '') throw refuse('is blank', 'see that the command or variable before the pipe yields the secret')
+  if (value.trim() === '')
+    throw refuse('is blank', 'see that the command or variable before the pipe yields the secret')
   if (/[\r\n]/.test(value)) throw refuse('has more than one line', 'give the secret alone, on one line')
   if (value !== value.trim()) throw refuse('begins or ends with a space', 'give the secret without spaces around it')
-  if (!value.isWellFormed() || /[\p{C}\uFFFD]/u.test(value)) throw refuse('holds characters that no secret has', 'give the secret alone, as UTF-8 text')
-  if (value.length > longestSecret) throw refuse(`is longer than ${longestSecret} characters`, 'give the secret alone, not a file that contains it')
+  if (!value.isWellFormed() || /[\p{C}\uFFFD]/u.test(value))
+    throw refuse('holds characters that no secret has', 'give the secret alone, as UTF-8 text')
+  if (value.length > longestSecret)
+    throw refuse(`is longer than ${longestSecret} characters`, 'give the secret alone, not a file that contains it')
   if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'give the value that the platform shows')
   return new Secret(value)
 }
 
 /** A secret made here: 256 random bits as hex. */
-export const generateSecret = (): NewSecret => ({ value: new Secret(Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex')), origin: 'generated' })
+export const generateSecret = (): NewSecret => ({
+  value: new Secret(Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex')),
+  origin: 'generated',
+})
 
 /** What the platform says of one of its secrets. @throws BAD_INPUT when it has no such secret */
 export function secretDefinition(platform: Platform, field: SecretField): SecretDefinition {
   const definition = platform.secrets[field]
-  if (!definition) throw badInput(`${platform.title} has no ${flagOf(field).replaceAll('-', ' ')}`, `its secrets are ${Object.keys(platform.secrets).map((f) => flagOf(f as SecretField)).join(', ')}`)
+  if (!definition)
+    throw badInput(
+      `${platform.title} has no ${flagOf(field).replaceAll('-', ' ')}`,
+      `its secrets are ${Object.keys(platform.secrets)
+        .map((f) => flagOf(f as SecretField))
+        .join(', ')}`,
+    )
   return definition
 }
 
@@ -65,7 +77,8 @@ export function checkShape(platform: Platform, field: SecretField, value: Secret
   for (const { pattern, should, otherwise } of shapes) {
     if (pattern.test(value.reveal())) continue
     const finding = `a ${platform.title} ${label} should ${should}`
-    if (otherwise === 'refuse' && !force) throw badInput(finding, 'see that this is the right value, or pass --force if you know better')
+    if (otherwise === 'refuse' && !force)
+      throw badInput(finding, 'see that this is the right value, or pass --force if you know better')
     warnings.push(finding)
   }
   return warnings

@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts'
-import { type ChangeOptions, type Changed, changeIntegration } from './change.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 
 /**
  * Makes an integration active or inactive, or the other of what it is.

@@ -3,7 +3,7 @@ import type { PlatformColumn } from '../platforms/platform.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { IntegrationChange } from '../store/integrations.ts'
 import type { Store } from '../store/store.ts'
-import { type ChangeOptions, type Changed, changeIntegration } from './change.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 import { findUser } from './find.ts'
 import { checkId } from './ids.ts'
 import { checkName } from './names.ts'
@@ -25,15 +25,25 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
     for (const [column, id] of Object.entries(update.ids)) {
       if (platform && id !== null) checkId(platform, column as PlatformColumn, id, update.force)
     }
-    if (update.name !== undefined && (await rows.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id)))
-      throw new IntegrationsError('ALREADY_EXISTS', `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`, 'choose another --name')
-    const createdBy = typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
+    if (
+      update.name !== undefined &&
+      (await rows.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id))
+    )
+      throw new IntegrationsError(
+        'ALREADY_EXISTS',
+        `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`,
+        'choose another --name',
+      )
+    const createdBy =
+      typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
     const wanted: IntegrationChange = {
       ...(update.name === undefined ? {} : { name: update.name }),
       ...(createdBy === undefined ? {} : { createdBy }),
       ...update.ids,
     }
-    const different = Object.entries(wanted).filter(([field, value]) => integration[field as keyof typeof integration] !== value)
+    const different = Object.entries(wanted).filter(
+      ([field, value]) => integration[field as keyof typeof integration] !== value,
+    )
     if (different.length === 0) return false
     await rows.integrations.update(integration.id, Object.fromEntries(different))
     return true

@@ -18,7 +18,12 @@ export const addUser = (store: Store, email: string, name: string | null, option
       throw badInput('the e-mail address is not one', 'write it as in ana@example.com')
     if (name !== null) checkName('user', name)
     const [taken] = await rows.users.match(email)
-    if (taken) throw new IntegrationsError('ALREADY_EXISTS', `there is a user with the address ${email} already`, 'integrations users list')
+    if (taken)
+      throw new IntegrationsError(
+        'ALREADY_EXISTS',
+        `there is a user with the address ${email} already`,
+        'integrations users list',
+      )
     const id = crypto.randomUUID()
     const now = new Date()
     await rows.users.insert(id, email, name, now)

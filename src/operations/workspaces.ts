@@ -25,12 +25,20 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
   }, options)
 
 /** Removes a workspace and every integration in it. @throws NOT_FOUND, AMBIGUOUS, CONFLICT, NOT_PERMITTED in an adopted database */
-export const removeWorkspace = (store: Store, ref: string, { integrations, ...options }: Options & { /** As many as were shown. */ integrations?: number }): Promise<Workspace> =>
+export const removeWorkspace = (
+  store: Store,
+  ref: string,
+  { integrations, ...options }: Options & { /** As many as were shown. */ integrations?: number },
+): Promise<Workspace> =>
   store.mutate(async (rows) => {
     refuseAdopted(rows, 'workspaces')
     const workspace = await findWorkspace(rows, ref)
     if (integrations !== undefined && workspace.integrations !== integrations)
-      throw new IntegrationsError('CONFLICT', `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`, `look with integrations list --workspace ${workspace.id}, and try again`)
+      throw new IntegrationsError(
+        'CONFLICT',
+        `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`,
+        `look with integrations list --workspace ${workspace.id}, and try again`,
+      )
     await rows.workspaces.remove(workspace.id)
     return workspace
   }, options)
@@ -47,10 +55,20 @@ export async function insertWorkspace(rows: Changes, name: string, now: Date): P
 
 /** Refuses to change a table of an application that lets this tool share it. @throws NOT_PERMITTED */
 export function refuseAdopted(rows: Changes, table: 'workspaces' | 'users'): void {
-  if (rows.adopted) throw new IntegrationsError('NOT_PERMITTED', `the application owns the ${table} of this database`, `change ${table} in the application`)
+  if (rows.adopted)
+    throw new IntegrationsError(
+      'NOT_PERMITTED',
+      `the application owns the ${table} of this database`,
+      `change ${table} in the application`,
+    )
 }
 
 async function refuseTaken(rows: Changes, name: string): Promise<void> {
   const [taken] = await rows.workspaces.match({ name }, 1)
-  if (taken) throw new IntegrationsError('ALREADY_EXISTS', `there is a workspace named ${JSON.stringify(name)} already`, `integrations workspaces show ${taken.id}`)
+  if (taken)
+    throw new IntegrationsError(
+      'ALREADY_EXISTS',
+      `there is a workspace named ${JSON.stringify(name)} already`,
+      `integrations workspaces show ${taken.id}`,
+    )
 }

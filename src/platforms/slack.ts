@@ -43,7 +43,11 @@ export const slack = definePlatform({
         { pattern: /^(?!xox[cd]-)/, should: 'not be a browser session token (xoxc-, xoxd-)', otherwise: 'refuse' },
         { pattern: /^(?!xoxe-)/, should: 'not be a refresh token (xoxe-1-…)', otherwise: 'refuse' },
         { pattern: /^(?!xapp-)/, should: 'not be an app-level token (xapp-…)', otherwise: 'refuse' },
-        { pattern: /^(?:xoxe\.)?xox[bp]-|^xox[cd]-|^xoxe-|^xapp-|^xwfp-/, should: 'start with xoxb-, xoxp-, xoxe.xoxb- or xoxe.xoxp-', otherwise: 'refuse' },
+        {
+          pattern: /^(?:xoxe\.)?xox[bp]-|^xox[cd]-|^xoxe-|^xapp-|^xwfp-/,
+          should: 'start with xoxb-, xoxp-, xoxe.xoxb- or xoxe.xoxp-',
+          otherwise: 'refuse',
+        },
       ],
     },
     refreshToken: {
@@ -56,9 +60,15 @@ export const slack = definePlatform({
   },
   ids: {
     // The patterns are those of Slack's own OpenAPI description; an org install puts the enterprise id here.
-    slackTeamId: { label: 'team or enterprise id', shape: { pattern: /^[TE][A-Z0-9]{2,}$/, should: 'start with T or E, as in T012AB3CD', otherwise: 'refuse' } },
+    slackTeamId: {
+      label: 'team or enterprise id',
+      shape: { pattern: /^[TE][A-Z0-9]{2,}$/, should: 'start with T or E, as in T012AB3CD', otherwise: 'refuse' },
+    },
     slackTeamName: { label: 'team name' },
-    slackBotUserId: { label: 'bot user id', shape: { pattern: /^[UW][A-Z0-9]{2,}$/, should: 'start with U or W, as in U012AB3CD', otherwise: 'refuse' } },
+    slackBotUserId: {
+      label: 'bot user id',
+      shape: { pattern: /^[UW][A-Z0-9]{2,}$/, should: 'start with U or W, as in U012AB3CD', otherwise: 'refuse' },
+    },
   },
   config: {
     type: 'object',

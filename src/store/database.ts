@@ -4,13 +4,18 @@ import { badInput } from '../errors.ts'
 
 /** Where the rows are. */
 export type Database =
-  | { readonly provider: 'sqlite'; readonly file: string; /** Creates and migrates itself. */ readonly isDefault: boolean }
+  | {
+      readonly provider: 'sqlite'
+      readonly file: string /** Creates and migrates itself. */
+      readonly isDefault: boolean
+    }
   | { readonly provider: 'postgresql'; readonly url: URL; readonly schema: string }
 
 /** The name of a supported database. */
 export type Provider = Database['provider']
 
-const examples = 'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
+const examples =
+  'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
 
 /**
  * Reads a database URL: `file:` with an absolute path or one relative to `cwd`, or `postgresql:` / `postgres:` with an
@@ -53,6 +58,13 @@ export function displayUrl(database: Database): string {
   url.searchParams.delete('password')
   if (database.schema !== 'public') url.searchParams.set('schema', database.schema)
   return url.href
+}
+
+/** The flag that names a database in a command to type; empty where DATABASE_URL or nothing at all does. */
+export function databaseFlag(database: Database): string {
+  if (database.provider === 'postgresql' || database.isDefault) return ''
+  const url = displayUrl(database)
+  return ` --database ${/^[\w:/.,+@-]+$/.test(url) ? url : `'${url.replaceAll("'", `'\\''`)}'`}`
 }
 
 function filePath(text: string, cwd: string): string {

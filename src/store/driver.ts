@@ -54,6 +54,8 @@ export interface Driver {
   connect(): Promise<SqlDriverAdapter>
   /** A new Prisma client, for changing; it connects at its first statement. */
   client(): Promise<Client>
+  /** Whether the database, as it is set up, loses no change that was acknowledged. */
+  keepsWrites(db: Statements): Promise<boolean>
   /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.

@@ -26,7 +26,9 @@ export function isConnectionLost(error: unknown): boolean {
   const { codes, message } = facts(error)
   return (
     codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3}|P2028)$/.test(code)) ||
-    /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(message)
+    /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
+      message,
+    )
   )
 }
 
@@ -49,33 +51,99 @@ export function databaseError(error: unknown, database: Database): unknown {
   const { codes, message } = facts(error)
   const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
   const where = displayUrl(database)
+  const embedded = database.provider === 'sqlite'
   const fail = (...[code, text, hint]: ConstructorParameters<typeof IntegrationsError>) =>
     new IntegrationsError(code, text, hint, { cause: error })
 
   if (has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/))
-    return fail('NOT_PERMITTED', `${where} refused the user or the password`, 'put the right user and password into DATABASE_URL')
-  if (has(/^(42501)$/) || /permission denied/.test(message))
-    return fail('NOT_PERMITTED', 'the database role may not do this', 'connect as a role with the rights, or ask the owner of the database')
+    return fail(
+      'NOT_PERMITTED',
+      `${where} refused the user or the password`,
+      'put the right user and password into DATABASE_URL',
+    )
+  if (has(/^42501$/) || (!embedded && /permission denied/.test(message)))
+    return fail(
+      'NOT_PERMITTED',
+      'the database role may not do this',
+      'connect as a role with the rights, or ask the owner of the database',
+    )
   if (has(/^(3D000|DatabaseDoesNotExist|P1003)$/))
     return fail('DATABASE_MISSING', `${where} does not exist`, 'create it, or correct DATABASE_URL or --database')
   if (has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message))
-    return fail('DATABASE_INVALID', `${where} is not a usable SQLite database`, 'name another file with --database, or restore this one from a backup')
-  if (has(/^(SQLITE_READONLY.*|25006|P2039)$/) || /readonly database|read-only transaction/.test(message))
-    return fail('DATABASE_READ_ONLY', `${where} can only be read`, 'connect to the primary, or give yourself write permission on the file and its folder')
+    return fail(
+      'DATABASE_INVALID',
+      `${where} is not a usable SQLite database`,
+      'name another file with --database, or restore this one from a backup',
+    )
+  if (has(/^(SQLITE_READONLY.*|25006|P2039|EROFS)$/) || /readonly database|read-only transaction/.test(message))
+    return embedded
+      ? fail(
+          'DATABASE_READ_ONLY',
+          `${where} or its folder may not be written to`,
+          'give yourself write permission on the file and on its folder, which SQLite needs for reading too',
+        )
+      : fail(
+          'DATABASE_READ_ONLY',
+          `${where} can only be read`,
+          'connect to the primary server, or as a role that may write',
+        )
   if (isBusy(error))
-    return fail('DATABASE_BUSY', 'the database was busy until the time was up', 'try again, or wait longer with --wait 2m')
+    return fail(
+      'DATABASE_BUSY',
+      'the database was busy until the time was up',
+      'try again, or wait longer with --wait 2m',
+    )
   if (has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/))
     return fail('DATABASE_FAILED', `${where} could not be written`, 'make room on the disk and try again')
-  if (has(/^SQLITE_CANTOPEN.*$/))
-    return fail('DATABASE_UNREACHABLE', `${where} cannot be opened`, 'see that the file and its folder can be read and written')
-  if (has(/^(TlsConnectionError|P1011)$/))
-    return fail('DATABASE_UNREACHABLE', `no trusted TLS connection to ${where}`, 'name the authority with sslrootcert=FILE, or see README, "TLS"')
+  // libsql gives no code when the file is a folder, or is not this user's to read.
+  if (
+    has(/^SQLITE_CANTOPEN.*$/) ||
+    (embedded && (has(/^(EACCES|EPERM|ENOTDIR|EISDIR|EEXIST|ENOENT)$/) || /^ConnectionFailed/.test(message)))
+  )
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `${where} cannot be opened`,
+      'see that it is a file, and that you may read and write it and its folder',
+    )
+  if (
+    has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
+    /does not support SSL/.test(message)
+  )
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `no trusted TLS connection to ${where}`,
+      'name the authority with sslrootcert=FILE, or see README, "TLS"',
+    )
   if (
     isConnectionLost(error) ||
-    has(/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/) ||
+    has(
+      /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/,
+    ) ||
     /timeout exceeded when trying to connect/.test(message)
   )
-    return fail('DATABASE_UNREACHABLE', `${where} cannot be reached`, 'see that the server runs and that DATABASE_URL or --database names it')
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `${where} cannot be reached`,
+      'see that the server runs and that DATABASE_URL or --database names it',
+    )
+  if (isDuplicate(error))
+    return fail(
+      'ALREADY_EXISTS',
+      'the application has made something unique, and there is a row like this one already',
+      'look for it with integrations list',
+    )
+  if (has(/^P3009$/))
+    return fail(
+      'DATABASE_INVALID',
+      `a migration of ${where} failed halfway, so no other is applied`,
+      'finish it, and mark it with prisma migrate resolve',
+    )
+  if (has(/^42P07$/) || /already exists/.test(message))
+    return fail(
+      'DATABASE_INVALID',
+      `${where} has a table already that a migration of this program makes`,
+      'rename that table, or restore the database from a backup',
+    )
   if (isMissingTable(error))
     return fail('DATABASE_INVALID', `${where} lacks a table that this program needs`, 'integrations db status')
   return error
@@ -84,9 +152,16 @@ export function databaseError(error: unknown, database: Database): unknown {
 function facts(error: unknown, depth = 0): DriverFacts {
   if (typeof error !== 'object' || error === null || depth > 5) return { codes: [], message: '' }
   const own = error as Record<string, unknown>
-  const codes = [own.code, own.originalCode, own.extendedCode, own.kind, own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined]
-    .filter((code) => typeof code === 'string')
+  const codes = [
+    own.code,
+    own.originalCode,
+    own.extendedCode,
+    own.kind,
+    own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
+  ].filter((code) => typeof code === 'string')
   const messages = [own.message, own.originalMessage].filter((text) => typeof text === 'string')
+  // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
+  codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
   for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
     const deeper = facts(inner, depth + 1)
     codes.push(...deeper.codes)

@@ -1,11 +1,19 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import type { Instant, Integration, IntegrationConfig, Json, NewIntegration, SecretFacts, TokenExpiry } from '../integration.ts'
+import type {
+  Instant,
+  Integration,
+  IntegrationConfig,
+  Json,
+  NewIntegration,
+  SecretFacts,
+  TokenExpiry,
+} from '../integration.ts'
 import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secrets.ts'
-import type { Statements, Transaction } from './statements.ts'
 import type { integrationSorts } from './sorts.ts'
+import type { Statements, Transaction } from './statements.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
 export interface IntegrationFilter {
@@ -66,9 +74,9 @@ interface Row {
 }
 
 /**
- * Active is "not false": the application's column may be null. Written here and nowhere else.
+ * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
  */
-const active = sql`i.is_active IS NOT FALSE`
+export const active = sql`(i.is_active IS NOT FALSE)`
 
 /** The queries about integrations. `adopted`: the application writes secrets too. */
 export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {
@@ -92,10 +100,13 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
     /** The integrations that a name or id stands for, at most `limit`. */
     match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
 
-    /** Names and ids for suggestions and completion, in order. */
-    names: (limit: number): Promise<{ id: string; name: string; workspace: string }[]> =>
-      db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`),
+    /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
+    names: (limit: number, prefix = ''): Promise<{ id: string; name: string; workspace: string }[]> => {
+      const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
+      return db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+        WHERE ${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)}
+        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`)
+    },
 
     /** Whether a workspace has an integration of this platform and name, other than `except`. */
     async exists(workspaceId: string, platform: string, name: string, except = ''): Promise<boolean> {
@@ -106,7 +117,9 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
 
     /** The stored text of the config: what JavaScript makes of it may have lost digits. */
     async configText(id: string): Promise<string | null> {
-      const [row] = await db.query<{ config: string | null }>(sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`)
+      const [row] = await db.query<{ config: string | null }>(
+        sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`,
+      )
       return row?.config ?? null
     },
   }
@@ -146,7 +159,8 @@ export function integrationChanges(tx: Transaction) {
      * @returns whether it was
      */
     async raiseVersion(id: string, from: number, now: Date): Promise<boolean> {
-      const changed = await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
+      const changed =
+        await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
         ON CONFLICT (integration_id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at
         WHERE integration_versions.version = ${from}`)
       return changed === 1
@@ -191,7 +205,7 @@ function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean
   if (filter.ids) conditions.push(among(sql`i.id`, filter.ids))
   if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
   if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
-  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT (${active})`)
+  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
   if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
   if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
   const expiresAt = time(sql`i.token_expires_at`)
@@ -227,7 +241,9 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
   if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
-  return match.workspace === undefined ? sql`i.name = ${match.name}` : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
+  return match.workspace === undefined
+    ? sql`i.name = ${match.name}`
+    : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
 }
 
 function toIntegration(row: Row, adopted: boolean): Integration {
@@ -269,7 +285,11 @@ function toIntegration(row: Row, adopted: boolean): Integration {
 // One row that the application spoilt must not keep the others from being shown.
 function parsed(text: string | null): Json {
   try {
-    return text === null ? null : JSON.parse(text)
+    if (text === null) return null
+    const value = JSON.parse(text)
+    // JavaScript reads deeper nesting than it can print; it takes a long text to get there.
+    if (text.length > 10_000) JSON.stringify(value)
+    return value
   } catch {
     return text
   }
@@ -282,4 +302,5 @@ function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'],
 }
 
 /** The fields of an integration that hold facts about a secret. */
-export const isSecretField = (field: string): field is SecretField => (secretFields as readonly string[]).includes(field)
+export const isSecretField = (field: string): field is SecretField =>
+  (secretFields as readonly string[]).includes(field)

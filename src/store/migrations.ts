@@ -69,7 +69,10 @@ export async function migrationState(provider: Provider, history: readonly Histo
  */
 export async function applyMigrations(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   const { appliedMigrationNames } = await withEngine(provider, adapter, async (engine) =>
-    engine.applyMigrations({ migrationsList: await migrationsList(provider), filters: { externalTables: [], externalEnums: [] } }),
+    engine.applyMigrations({
+      migrationsList: await migrationsList(provider),
+      filters: { externalTables: [], externalEnums: [] },
+    }),
   )
   return appliedMigrationNames
 }
@@ -86,17 +89,41 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
     const [migrationName] = await migrationNames(provider)
     if (migrationName === undefined) throw new Error('this build has no migrations')
     await engine.markMigrationApplied({ migrationName, migrationsList: migrationsListed })
-    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: migrationsListed, filters: { externalTables: [], externalEnums: [] } })
+    const { appliedMigrationNames } = await engine.applyMigrations({
+      migrationsList: migrationsListed,
+      filters: { externalTables: [], externalEnums: [] },
+    })
     return [migrationName, ...appliedMigrationNames]
   })
 }
 
-async function withEngine<T>(provider: Provider, adapter: SqlDriverAdapter, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+/** The tables that this program keeps beside the application's: those that every migration but the first makes. */
+export async function ownTables(provider: Provider): Promise<string[]> {
+  const [, ...own] = (await migrationsList(provider)).migrationDirectories
+  return own.flatMap(({ migrationFile }) =>
+    [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
+  )
+}
+
+async function withEngine<T>(
+  provider: Provider,
+  adapter: SqlDriverAdapter,
+  work: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
   const { startSchemaEngine } = await import('./schema-engine.ts')
-  const engine = await startSchemaEngine(provider, adapter)
+  let refusal: unknown
+  const executeScript = (script: string) =>
+    adapter.executeScript(script).catch((error: unknown) => {
+      refusal ??= error
+      throw error
+    })
+  const engine = await startSchemaEngine(provider, { ...adapter, executeScript })
   try {
     return await work(engine)
+  } catch (error) {
+    // The engine says of what a script met only that it met something.
+    throw refusal ?? error
   } finally {
     engine.free()
   }

@@ -57,7 +57,11 @@ export async function readPage<Row>(
   if (page.limit === undefined) {
     await ahead(dialect.pages<Row>(db, listing, rowsAtOnce), onRows)
   } else {
-    await onRows(await db.query<Row>(sql`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`))
+    await onRows(
+      await db.query<Row>(
+        sql`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`,
+      ),
+    )
   }
 }
 
@@ -88,10 +92,15 @@ export async function countRows(db: Statements, source: Source, filter: Sql): Pr
 }
 
 /** Conditions that all hold; none: every row. */
-export const all = (conditions: readonly Sql[]): Sql => (conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND '))
+export const all = (conditions: readonly Sql[]): Sql =>
+  conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND ')
 
 async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
   const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
   if (found.length === 0)
-    throw new IntegrationsError('NOT_FOUND', 'the row that --cursor names is not there any more', 'start again without --cursor')
+    throw new IntegrationsError(
+      'NOT_FOUND',
+      'the row that --cursor names is not there any more',
+      'start again without --cursor',
+    )
 }

@@ -27,6 +27,7 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
       const { PrismaClient } = await import('./generated/postgresql/client.ts')
       return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
     },
+    keepsWrites: async () => true,
     exclusively: async (work) => {
       const pool = new pg.Pool({ ...config, max: 1 })
       pool.on('error', () => {})
@@ -52,12 +53,16 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
 function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
-  if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? '')) target.searchParams.set('sslmode', 'verify-full')
+  if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
+    target.searchParams.set('sslmode', 'verify-full')
   try {
     // Connects to nothing: reads the certificates that the URL names.
     new pg.Client({ connectionString: target.href })
   } catch {
-    throw badInput('the database URL names a certificate file that cannot be read', 'correct sslrootcert, sslcert or sslkey in DATABASE_URL')
+    throw badInput(
+      'the database URL names a certificate file that cannot be read',
+      'correct sslrootcert, sslcert or sslkey in DATABASE_URL',
+    )
   }
   return {
     connectionString: target.href,
@@ -65,7 +70,9 @@ function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolCo
     application_name: 'integrations',
     // As statements, not as start-up options, which connection poolers refuse.
     onConnect: async (client) => {
-      await client.query(`SET TIME ZONE 'UTC'; SET lock_timeout = ${lockTimeout}; SET search_path TO ${pg.escapeIdentifier(schema)}`)
+      await client.query(
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${lockTimeout}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
+      )
     },
   }
 }
@@ -98,8 +105,14 @@ const dialect: Dialect = {
   pages,
 }
 
-async function* pages<Row>(db: Statements, { columns, from, where, order }: Listing, size: number): AsyncGenerator<Row[]> {
-  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`)
+async function* pages<Row>(
+  db: Statements,
+  { columns, from, where, order }: Listing,
+  size: number,
+): AsyncGenerator<Row[]> {
+  await db.execute(
+    sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`,
+  )
   for (;;) {
     const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows

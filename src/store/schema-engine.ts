@@ -23,7 +23,11 @@ let panic = ''
  *
  * @param models Prisma schema text; a datasource block is enough to apply migrations.
  */
-export async function startSchemaEngine(provider: Provider, adapter: SqlDriverAdapter, models = ''): Promise<SchemaEngine> {
+export async function startSchemaEngine(
+  provider: Provider,
+  adapter: SqlDriverAdapter,
+  models = '',
+): Promise<SchemaEngine> {
   await load()
   const noShadow = () => Promise.reject(new Error('the schema engine asked for a shadow database'))
   const factory = bindMigrationAwareSqlAdapterFactory({
@@ -42,6 +46,13 @@ export const noFilters = { externalTables: [], externalEnums: [] }
 /** What the engine reported when it panicked, for a bug report; it is the only place where the cause is told. */
 export const lastPanic = (): string => panic
 
+// The engine waits for a lock with a timer of 10 s that it never clears, for which the program would stay.
+const idleTimers = Object.fromEntries(
+  Object.keys(bindings)
+    .filter((name) => name.startsWith('__wbg_setTimeout_'))
+    .map((name) => [name, (work: () => void, milliseconds: number) => setTimeout(work, milliseconds >>> 0).unref()]),
+)
+
 let loading: Promise<void> | undefined
 
 function load(): Promise<void> {
@@ -49,7 +60,9 @@ function load(): Promise<void> {
     const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm')
     const bytes = await readFile(join(entry, '..', 'schema_engine_bg.wasm'))
     Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => (panic = message) } })
-    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': bindings })
+    const { instance } = await WebAssembly.instantiate(bytes, {
+      './schema_engine_bg.js': { ...bindings, ...idleTimers },
+    })
     bindings.__wbg_set_wasm(instance.exports)
     ;(instance.exports.__wbindgen_start as () => void)()
   })()

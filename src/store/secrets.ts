@@ -6,7 +6,11 @@ import type { Dialect } from './driver.ts'
 import type { Transaction } from './statements.ts'
 
 /** The column of a secret, which is also how its history names the field. */
-export const secretColumns = { webhookSecret: 'webhook_secret', accessToken: 'access_token', refreshToken: 'refresh_token' } as const satisfies Record<SecretField, string>
+export const secretColumns = {
+  webhookSecret: 'webhook_secret',
+  accessToken: 'access_token',
+  refreshToken: 'refresh_token',
+} as const satisfies Record<SecretField, string>
 
 const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
 
@@ -35,19 +39,33 @@ export interface SecretChange {
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
 export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: Sql): Sql {
-  const columns = [sql`s.field`, sql`s.fingerprint`, instant(sql`s.set_at`), sql`s.never_expires`, instant(sql`s.valid_until`)]
+  const columns = [
+    sql`s.field`,
+    sql`s.fingerprint`,
+    instant(sql`s.set_at`),
+    sql`s.never_expires`,
+    instant(sql`s.valid_until`),
+  ]
   return nested(
     columns,
     sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`,
   )
 }
 
-type Facts = [field: string, fingerprint: string | null, setAt: Instant, neverExpires: boolean | number, validUntil: Instant | null]
+type Facts = [
+  field: string,
+  fingerprint: string | null,
+  setAt: Instant,
+  neverExpires: boolean | number,
+  validUntil: Instant | null,
+]
 
 /** What is known of an integration's secrets, by field. */
 export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
   const known = new Map<SecretField, CurrentSecret>()
-  for (const [column, fingerprint, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
+  for (const [column, fingerprint, setAt, neverExpires, validUntil] of text === null
+    ? []
+    : (JSON.parse(text) as Facts[])) {
     const field = fieldOfColumn.get(column)
     if (field === undefined) continue
     const before = known.get(field) ?? { previousValidUntil: null }
@@ -66,9 +84,16 @@ export function secretChanges(tx: Transaction) {
   return {
     /** The values that an integration's secret columns hold. */
     async values(id: string): Promise<Record<SecretField, Secret | null>> {
-      const row = await tx.models.integration.findUnique({ where: { id }, select: { webhookSecret: true, accessToken: true, refreshToken: true } })
+      const row = await tx.models.integration.findUnique({
+        where: { id },
+        select: { webhookSecret: true, accessToken: true, refreshToken: true },
+      })
       const secret = (value: string | null | undefined) => (value ? new Secret(value) : null)
-      return { webhookSecret: secret(row?.webhookSecret), accessToken: secret(row?.accessToken), refreshToken: secret(row?.refreshToken) }
+      return {
+        webhookSecret: secret(row?.webhookSecret),
+        accessToken: secret(row?.accessToken),
+        refreshToken: secret(row?.refreshToken),
+      }
     },
 
     /**
@@ -84,7 +109,10 @@ export function secretChanges(tx: Transaction) {
       })
       if (count !== 1) return false
       const column = secretColumns[field]
-      await tx.models.integrationSecret.updateMany({ where: { integrationId: id, field: column, validUntil: null }, data: { validUntil: now } })
+      await tx.models.integrationSecret.updateMany({
+        where: { integrationId: id, field: column, validUntil: null },
+        data: { validUntil: now },
+      })
       if (value === null) return true
       const latest = await tx.models.integrationSecret.findFirst({
         where: { integrationId: id, field: column },
@@ -93,10 +121,20 @@ export function secretChanges(tx: Transaction) {
       })
       const number = (latest?.number ?? 0) + 1
       await tx.models.integrationSecret.create({
-        data: { integrationId: id, field: column, number, origin: change.origin, setAt: now, setBy: change.setBy, neverExpires: change.neverExpires },
+        data: {
+          integrationId: id,
+          field: column,
+          number,
+          origin: change.origin,
+          setAt: now,
+          setBy: change.setBy,
+          neverExpires: change.neverExpires,
+        },
         select: { number: true },
       })
-      await tx.models.integrationSecret.deleteMany({ where: { integrationId: id, field: column, number: { lte: number - versionsKept } } })
+      await tx.models.integrationSecret.deleteMany({
+        where: { integrationId: id, field: column, number: { lte: number - versionsKept } },
+      })
       return true
     },
   }

@@ -1,5 +1,15 @@
 /** Fields that a list of integrations can be sorted by, the default first. */
-export const integrationSorts = ['name', 'workspace', 'platform', 'isActive', 'createdAt', 'lastUsedAt', 'tokenExpiresAt', 'version', 'id'] as const
+export const integrationSorts = [
+  'name',
+  'workspace',
+  'platform',
+  'isActive',
+  'createdAt',
+  'lastUsedAt',
+  'tokenExpiresAt',
+  'version',
+  'id',
+] as const
 
 /** Fields that a list of workspaces can be sorted by, the default first. */
 export const workspaceSorts = ['name', 'integrations', 'createdAt', 'id'] as const

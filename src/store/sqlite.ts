@@ -12,11 +12,11 @@ import type { Statements } from './statements.ts'
 /** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
 const busyTimeout = 100
 
-/** Whether the file of a database is there. */
+/** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
 export const fileExists = (file: string): Promise<boolean> =>
   access(file, constants.F_OK).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   )
 
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
@@ -40,14 +40,22 @@ export function sqlite(file: string): Driver {
       const { PrismaClient } = await import('./generated/sqlite/client.ts')
       return new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
     },
+    // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
+    keepsWrites: async (db) => {
+      const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
+      return row?.journal_mode === 'wal'
+    },
     exclusively: async (work) => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
-        // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933), and a pragma
-        // that is refused says so only in its answer. Outside a transaction, where alone it can be changed.
+        // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
         if (rows[0]?.[0] !== 'wal')
-          throw new IntegrationsError('DATABASE_INVALID', 'SQLite cannot keep a write-ahead log beside the database file', 'put the file on a local disk')
+          throw new IntegrationsError(
+            'DATABASE_INVALID',
+            'SQLite cannot keep a write-ahead log beside the database file',
+            'put the file on a local disk',
+          )
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))
@@ -89,7 +97,8 @@ const dialect: Dialect = {
   time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
   timeOf: (instant) => sql`${Date.parse(instant)}`,
   bytes: (column) => column,
-  text: (column) => column,
+  // Left as a column, a client parses it on the way.
+  text: (column) => sql`CAST(${column} AS TEXT)`,
   among: (column, members) => sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(members)}))`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
   nested: (columns, from) => sql`(SELECT json_group_array(json_array(${join(columns)})) FROM ${from})`,
@@ -98,7 +107,11 @@ const dialect: Dialect = {
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
-async function* pages<Row>(db: Statements, { columns, from, where, order, id }: Listing, size: number): AsyncGenerator<Row[]> {
+async function* pages<Row>(
+  db: Statements,
+  { columns, from, where, order, id }: Listing,
+  size: number,
+): AsyncGenerator<Row[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
   await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)

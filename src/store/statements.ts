@@ -48,5 +48,8 @@ export const onPrisma = (models: Prisma.TransactionClient): Transaction => ({
 function argType(value: unknown): ArgType {
   if (Array.isArray(value)) return { scalarType: 'string', arity: 'list' }
   if (value instanceof Date) return { scalarType: 'datetime', arity: 'scalar' }
-  return { scalarType: typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'boolean' : 'string', arity: 'scalar' }
+  return {
+    scalarType: typeof value === 'number' ? 'int' : typeof value === 'boolean' ? 'boolean' : 'string',
+    arity: 'scalar',
+  }
 }

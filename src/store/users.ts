@@ -14,7 +14,8 @@ export interface UserFilter {
 /** The queries about users. */
 export function userRows(db: Statements, dialect: Dialect) {
   const source = userSource(dialect)
-  const condition = ({ emailContains }: UserFilter) => all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
+  const condition = ({ emailContains }: UserFilter) =>
+    all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
 
   return {
     /** Hands on the users of a page, in order. */

@@ -16,7 +16,8 @@ type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 /** The queries about workspaces. */
 export function workspaceRows(db: Statements, dialect: Dialect) {
   const source = workspaceSource(dialect)
-  const condition = ({ nameContains }: WorkspaceFilter) => all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
+  const condition = ({ nameContains }: WorkspaceFilter) =>
+    all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
 
   return {
     /** Hands on the workspaces of a page, in order. */
@@ -29,7 +30,9 @@ export function workspaceRows(db: Statements, dialect: Dialect) {
     /** The workspaces with an id, or with a name; at most `limit`. */
     async match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]> {
       const where = 'id' in match ? sql`w.id = ${match.id}` : sql`w.name = ${match.name}`
-      const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.bytes(sql`w.id`)} LIMIT ${limit}`)
+      const rows = await db.query<Row>(
+        sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.bytes(sql`w.id`)} LIMIT ${limit}`,
+      )
       return rows.map(toWorkspace)
     },
   }

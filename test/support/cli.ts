@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -22,19 +22,14 @@ export interface RunOptions {
   uid?: number
 }
 
-const homes: string[] = []
-process.on('exit', () => {
-  for (const home of homes) rmSync(home, { recursive: true, force: true })
+/** An empty folder, which goes away with the run's own (see setup.ts). */
+export const freshFolder = (): string => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'folder-'))
+
+const environment = (env: Record<string, string> = {}) => ({
+  PATH: process.env.PATH ?? '',
+  HOME: freshFolder(),
+  ...env,
 })
-
-/** An empty folder that goes away with the tests. */
-export function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'integrations-home-'))
-  homes.push(folder)
-  return folder
-}
-
-const environment = (env: Record<string, string> = {}) => ({ PATH: process.env.PATH ?? '', HOME: freshFolder(), ...env })
 
 /** Runs the program without a terminal. */
 export function integrations(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
@@ -42,7 +37,11 @@ export function integrations(args: readonly string[], options: RunOptions = {}):
 }
 
 /** Runs any command without a terminal. */
-export function execute(command: string, args: readonly string[], { env, input = '', cwd, uid }: RunOptions = {}): Promise<Outcome> {
+export function execute(
+  command: string,
+  args: readonly string[],
+  { env, input = '', cwd, uid }: RunOptions = {},
+): Promise<Outcome> {
   return new Promise((done, failed) => {
     const child = spawn(command, args, { env: environment(env), cwd, ...(uid === undefined ? {} : { uid, gid: uid }) })
     let stdout = ''
@@ -60,18 +59,21 @@ export function execute(command: string, args: readonly string[], { env, input =
 export const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
 
 /**
- * Runs the program on a real pseudo-terminal, and types each answer when its question shows.
+ * Runs the program on a real pseudo-terminal, and types each answer, or what a function gives, when its question shows.
  *
  * @returns the exit code, and all that was on the screen
  */
 export function converse(
   args: readonly string[],
-  answers: readonly (readonly [question: string, answer: string])[],
+  answers: readonly (readonly [question: string, answer: string | (() => Promise<string>)])[],
   { env, cwd, columns = 100 }: { env?: Record<string, string>; cwd?: string; columns?: number } = {},
 ): Promise<{ code: number | null; screen: string }> {
   return new Promise((done, failed) => {
     const command = `stty cols ${columns} rows 40; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`
-    const child = spawn('script', ['-qefc', command, '/dev/null'], { env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) }, cwd })
+    const child = spawn('script', ['-qefc', command, '/dev/null'], {
+      env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) },
+      cwd,
+    })
     let screen = ''
     let seen = 0
     let next = 0
@@ -83,10 +85,19 @@ export function converse(
         seen = at + answer[0].length
         next++
         // The question is drawn before its keys are listened for.
-        setTimeout(() => child.stdin.write(answer[1]), 150)
+        setTimeout(async () => child.stdin.write(typeof answer[1] === 'string' ? answer[1] : await answer[1]()), 150)
       }
     })
     child.on('error', failed)
     child.on('close', (code) => done({ code, screen }))
   })
+}
+
+/** A folder to put on PATH, in which `integrations` is the program. */
+export function pathWithProgram(): string {
+  const folder = freshFolder()
+  writeFileSync(join(folder, 'integrations'), `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(bin)} "$@"\n`, {
+    mode: 0o755,
+  })
+  return `${folder}:${process.env.PATH ?? ''}`
 }

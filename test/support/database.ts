@@ -60,7 +60,12 @@ export const postgresqlDatabase = (url: string): TestDatabase => ({
     await client.connect()
     try {
       let n = 0
-      return (await client.query(statement.replace(/\?/g, () => `$${++n}`), values)).rows
+      return (
+        await client.query(
+          statement.replace(/\?/g, () => `$${++n}`),
+          values,
+        )
+      ).rows
     } finally {
       await client.end()
     }

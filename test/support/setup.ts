@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -20,6 +20,9 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (!existsSync('dist/main.cjs')) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
   const folder = mkdtempSync(join(tmpdir(), 'integrations-test-'))
+  // Tests that run the program as another user have to reach their files.
+  chmodSync(folder, 0o755)
+  process.env.INTEGRATIONS_TEST_FOLDER = folder
   const server = await startPostgresql()
   const postgresql = server.url
 

@@ -2,12 +2,23 @@ import { Command, Option } from '@commander-js/extra-typings'
 import type { IntegrationConfig } from '../../integration.ts'
 import { type Addition, addIntegration } from '../../operations/add.ts'
 import { parseConfig } from '../../operations/config-document.ts'
-import { unknownPlatform } from '../../operations/find.ts'
 import { checkName } from '../../operations/names.ts'
 import type { Platform, SecretField } from '../../platforms/platform.ts'
-import { findPlatform, platforms } from '../../platforms/platforms.ts'
-import { addIdFlags, answers, dryRunOption, examples, expiry, expiryOptions, forceOption, givenIds, warnAll } from '../arguments.ts'
+import { platforms } from '../../platforms/platforms.ts'
+import {
+  addIdFlags,
+  answers,
+  dryRunOption,
+  examples,
+  expiry,
+  expiryOptions,
+  forceOption,
+  givenIds,
+  platformOf,
+  warnAll,
+} from '../arguments.ts'
 import type { Context } from '../context.ts'
+import type { Choice } from '../prompts.ts'
 import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../secret-input.ts'
 import { integrationView } from '../views.ts'
 
@@ -15,7 +26,9 @@ import { integrationView } from '../views.ts'
 export const addCommand = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('add')
-    .description('Add an integration. At a terminal, asks for what is missing; secrets are never taken from the command line itself.')
+    .description(
+      'Add an integration. At a terminal, asks for what is missing; secrets are never taken from the command line itself.',
+    )
     .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
     .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
     .addOption(new Option('--new-workspace <name>', 'make a workspace of this name for it'))
@@ -42,7 +55,13 @@ export const addCommand = (ctx: Context) => {
     const config = await readConfigFlag(ctx, options.config, options)
     const platform = await choosePlatform(ctx, options.platform)
     const workspace = await chooseWorkspace(ctx, options)
-    const name = options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', (answer) => void checkName('integration', answer)))
+    const name =
+      options.name ??
+      (await ctx.prompts.text(
+        'Name of the integration',
+        '--name <name>',
+        (answer) => void checkName('integration', answer),
+      ))
     const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets)) : {}
     const { integration, warnings } = await addIntegration(await ctx.store(), {
       platform: platform.id,
@@ -63,46 +82,82 @@ export const addCommand = (ctx: Context) => {
       integrationView,
       integration,
       options.dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
-      options.dryRun ? [] : [`integrations show ${integration.id}`, ...lacking(platform, integration).map((label) => `integrations rotate ${integration.id}   # it has no ${label} yet`)],
+      options.dryRun
+        ? []
+        : [
+            `integrations show ${integration.id}`,
+            ...lacking(platform, integration).map(
+              (label) => `integrations rotate ${integration.id}   # it has no ${label} yet`,
+            ),
+          ],
     )
   })
 }
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
-  const choices = platforms.map(({ id, title }) => ({ value: id, name: title }))
-  const id = given ?? (await prompts.choose('Platform', `--platform <platform>`, choices))
-  const platform = findPlatform(id)
-  if (!platform) throw unknownPlatform(id, platforms.map((known) => known.id))
-  return platform
+  return platformOf(
+    given ??
+      (await prompts.choose(
+        'Platform',
+        '--platform <platform>',
+        platforms.map(({ id, title }) => ({ value: id, name: title })),
+      )),
+  )
 }
 
-async function chooseWorkspace(ctx: Context, { workspace, newWorkspace }: { workspace?: string | undefined; newWorkspace?: string | undefined }): Promise<Addition['workspace']> {
+async function chooseWorkspace(
+  ctx: Context,
+  { workspace, newWorkspace }: { workspace?: string | undefined; newWorkspace?: string | undefined },
+): Promise<Addition['workspace']> {
   if (workspace !== undefined) return { ref: workspace }
   if (newWorkspace !== undefined) return { create: newWorkspace }
   const store = ctx.prompts.possible() ? await ctx.store() : undefined
-  const choices: { value: string; name: string }[] = []
-  await store?.read((rows) => rows.workspaces.list({}, { sort: 'name', descending: false, limit: 1000 }, async (found) => void choices.push(...found.map(({ id, name }) => ({ value: id, name })))))
-  const create = { value: '', name: 'Create a new one' }
-  const ref = await ctx.prompts.choose('Workspace', '--workspace <workspace>', store?.adopted ? choices : [...choices, create])
+  const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
+  const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
+    const found: Choice[] = []
+    await store?.read((rows) =>
+      rows.workspaces.list(
+        { nameContains: typed },
+        { sort: 'name', descending: false, limit: 50 },
+        async (some) => void found.push(...some.map(({ id, name }) => ({ value: id, name }))),
+      ),
+    )
+    return [...found, ...create]
+  })
   if (ref !== '') return { ref }
-  return { create: await ctx.prompts.text('Name of the new workspace', '--new-workspace <name>', (answer) => void checkName('workspace', answer)) }
+  return {
+    create: await ctx.prompts.text(
+      'Name of the new workspace',
+      '--new-workspace <name>',
+      (answer) => void checkName('workspace', answer),
+    ),
+  }
 }
 
 const missingSecrets = (platform: Platform, given: object) =>
   Object.entries(platform.secrets)
     .filter(([field]) => !(field in given))
-    .map(([field, { label }]) => ({ field: field as SecretField, question: `${platform.title} ${label} (leave empty to set it later)`, required: false }))
+    .map(([field, { label }]) => ({
+      field: field as SecretField,
+      question: `${platform.title} ${label} (leave empty to set it later)`,
+      required: false,
+    }))
 
 const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>
   Object.entries(platform.secrets)
     .filter(([field, { required }]) => required && !integration[field as SecretField].set)
     .map(([, { label }]) => label)
 
-async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<IntegrationConfig | null> {
+async function readConfigFlag(
+  ctx: Context,
+  given: string | undefined,
+  options: object,
+): Promise<IntegrationConfig | null> {
   if (given === undefined) return null
   if (given === '-') {
     const { badInput } = await import('../../errors.ts')
-    if (Object.keys(options).some((key) => key.endsWith('Stdin'))) throw badInput('standard input cannot hold both a secret and the config', 'give the config as @file')
+    if (Object.keys(options).some((key) => key.endsWith('Stdin')))
+      throw badInput('standard input cannot hold both a secret and the config', 'give the config as @file')
     return parseConfig(await readStdin(ctx.host), 'the config on standard input')
   }
   if (given.startsWith('@')) return parseConfig(await readTextFile(given.slice(1), '--config'), 'the file of --config')

@@ -6,10 +6,20 @@ import type { Context } from '../context.ts'
 /** `integrations init` */
 export const initCommand = (ctx: Context) =>
   new Command('init')
-    .description('Make a database ready: the file of an embedded one is made when it is not there, and an empty one gets its tables. One that is ready stays as it is.')
-    .addHelpText('after', examples('integrations init', 'integrations init --database file:./integrations.db', 'DATABASE_URL=postgresql://… integrations init'))
+    .description(
+      'Make a database ready: the file of an embedded one is made when it is not there, and an empty one gets its tables. One that is ready stays as it is.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'integrations init',
+        'integrations init --database file:./integrations.db',
+        'DATABASE_URL=postgresql://… integrations init',
+      ),
+    )
     .action(async () => {
       const { database } = await ctx.store({ create: true })
       await ctx.output.raw(`${displayUrl(database)} is ready\n`)
-      ctx.output.note('next: integrations workspaces add <name>\n      integrations add')
+      ctx.output.note('next: integrations workspaces add <name>')
+      ctx.output.note('      integrations add')
     })

@@ -10,20 +10,38 @@ import { integrationView } from '../views.ts'
 export const removeCommand = (ctx: Context) =>
   answers(
     new Command('remove')
-      .description('Remove an integration with its secrets and config. Nothing of it is kept, and it cannot be brought back.')
+      .description(
+        'Remove an integration with its secrets and config. Nothing of it is kept, and it cannot be brought back.',
+      )
       .addArgument(refArgument())
       .addOption(confirmOption())
       .addOption(ifVersionOption())
       .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations remove Acme/support', 'integrations remove Acme/support --confirm support')),
+      .addHelpText(
+        'after',
+        examples('integrations remove Acme/support', 'integrations remove Acme/support --confirm support'),
+      ),
     ctx.output,
     integrationView,
   ).action(async (ref, { confirm, ifVersion, dryRun }) => {
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const name = `${shown.workspace}/${shown.name}`
-    if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${name} (${shown.platform}) with its secrets and config; nothing of it is kept.`)
+    if (!dryRun)
+      await confirmRemoval(
+        ctx,
+        shown.name,
+        confirm,
+        `This removes ${name} (${shown.platform}) with its secrets and config; nothing of it is kept.`,
+      )
     const asked = confirm === undefined && !dryRun
-    const removed = await removeIntegration(store, shown.id, { dryRun, ...(ifVersion === undefined ? (asked ? { ifVersion: shown.version } : {}) : { ifVersion }) })
-    await ctx.output.change(integrationView, removed, dryRun ? `would remove ${name}; nothing of it would be kept` : `removed ${name}; nothing of it was kept`)
+    const removed = await removeIntegration(store, shown.id, {
+      dryRun,
+      ...(ifVersion === undefined ? (asked ? { ifVersion: shown.version } : {}) : { ifVersion }),
+    })
+    await ctx.output.change(
+      integrationView,
+      removed,
+      dryRun ? `would remove ${name}; nothing of it would be kept` : `removed ${name}; nothing of it was kept`,
+    )
   })

@@ -6,7 +6,17 @@ import { rotateSecrets } from '../../operations/rotate.ts'
 import { flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
 import { type Platform, type SecretField, secretFields } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
-import { answers, dryRunOption, examples, expiry, expiryOptions, forceOption, ifVersionOption, refArgument, warnAll } from '../arguments.ts'
+import {
+  answers,
+  dryRunOption,
+  examples,
+  expiry,
+  expiryOptions,
+  forceOption,
+  ifVersionOption,
+  refArgument,
+  warnAll,
+} from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { addSecretFlags, askSecrets, generated, givenSecrets } from '../secret-input.ts'
 import { duration } from '../time.ts'
@@ -18,11 +28,20 @@ const fieldOf = new Map<string, SecretField>(secretFields.map((field) => [flagOf
 export const rotateCommand = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('rotate')
-    .description('Replace one secret, or several together, in one transaction. The old value stops being accepted at once.')
+    .description(
+      'Replace one secret, or several together, in one transaction. The old value stops being accepted at once.',
+    )
     .addArgument(refArgument())
-    .addOption(new Option('--field <secret...>', 'the secrets to be asked for or generated').choices([...fieldOf.keys()]))
+    .addOption(
+      new Option('--field <secret...>', 'the secrets to be asked for or generated').choices([...fieldOf.keys()]),
+    )
     .addOption(new Option('--generate', 'make the value of --field here, where the platform takes one').default(false))
-    .addOption(new Option('--grace <duration>', 'how long the old value stays valid: 0; must be given where nobody can be asked').argParser(duration))
+    .addOption(
+      new Option(
+        '--grace <duration>',
+        'how long the old value stays valid: 0; must be given where nobody can be asked',
+      ).argParser(duration),
+    )
     .addOption(expiresAt)
     .addOption(expiresIn)
     .addOption(noExpiry)
@@ -40,10 +59,15 @@ export const rotateCommand = (ctx: Context) => {
   )
   return answers(command, ctx.output, integrationView).action(async (ref, options) => {
     const { grace, generate, force, dryRun } = options
-    if (grace !== undefined && grace !== 0) throw badInput('this version cannot keep the old value valid', 'pass --grace 0, and change the secret at the platform at the same time')
+    if (grace !== undefined && grace !== 0)
+      throw badInput(
+        'this version cannot keep the old value valid',
+        'pass --grace 0, and change the secret at the platform at the same time',
+      )
     const given = await givenSecrets(ctx, options)
     const fields = (options.field ?? []).flatMap((flag) => fieldOf.get(flag) ?? [])
-    if (generate && fields.length === 0) throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
+    if (generate && fields.length === 0)
+      throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, generate)) }
@@ -55,43 +79,94 @@ export const rotateCommand = (ctx: Context) => {
       force,
       dryRun,
       // What a person was shown must still be so.
-      ...(options.ifVersion === undefined ? (ctx.prompts.possible() ? { ifVersion: shown.version } : {}) : { ifVersion: options.ifVersion }),
+      ...(options.ifVersion === undefined
+        ? ctx.prompts.possible()
+          ? { ifVersion: shown.version }
+          : {}
+        : { ifVersion: options.ifVersion }),
     })
     warnAll(ctx, warnings)
     const what = Object.keys(secrets).map(flagOf).join(' and ')
     const name = `${after.workspace}/${after.name}`
-    await ctx.output.change(integrationView, after, dryRun ? `would replace the ${what} of ${name}` : `replaced the ${what} of ${name}; the old value is not accepted any more`)
+    await ctx.output.change(
+      integrationView,
+      after,
+      dryRun
+        ? `would replace the ${what} of ${name}`
+        : `replaced the ${what} of ${name}; the old value is not accepted any more`,
+    )
   })
 }
 
 /** The secrets that were named without a value, and at a terminal, those nobody named. */
-async function missing(ctx: Context, integration: Integration, named: readonly SecretField[], given: NewSecrets, generate: boolean): Promise<NewSecrets> {
+async function missing(
+  ctx: Context,
+  integration: Integration,
+  named: readonly SecretField[],
+  given: NewSecrets,
+  generate: boolean,
+): Promise<NewSecrets> {
   const platform = findPlatform(integration.platform)
-  if (!platform) throw badInput(`this version does not know the platform ${JSON.stringify(integration.platform)}`, 'upgrade integrations')
+  if (!platform)
+    throw badInput(
+      `this version does not know the platform ${JSON.stringify(integration.platform)}`,
+      'upgrade integrations',
+    )
   const wanted = named.filter((field) => !given[field])
   for (const field of [...wanted, ...(Object.keys(given) as SecretField[])]) secretDefinition(platform, field)
   if (generate) {
     for (const field of wanted) refuseGenerating(platform, field)
     return Object.assign({}, ...wanted.map(generated))
   }
-  if (wanted.length > 0) return askSecrets(ctx, wanted.map((field) => question(platform, field)))
+  if (wanted.length > 0)
+    return askSecrets(
+      ctx,
+      wanted.map((field) => question(platform, field)),
+    )
   if (Object.keys(given).length > 0) return {}
   const choices = Object.entries(platform.secrets).map(([field, { label }]) => ({ value: field, name: label }))
-  const field = (await ctx.prompts.choose('Which secret?', '--webhook-secret-stdin, --access-token-stdin or another secret', choices)) as SecretField
+  const field = (await ctx.prompts.choose(
+    'Which secret?',
+    '--webhook-secret-stdin, --access-token-stdin or another secret',
+    choices,
+  )) as SecretField
   return askSecrets(ctx, [question(platform, field)])
 }
 
-const question = (platform: Platform, field: SecretField) => ({ field, question: `New ${platform.title} ${secretDefinition(platform, field).label}`, required: true })
+const question = (platform: Platform, field: SecretField) => ({
+  field,
+  question: `New ${platform.title} ${secretDefinition(platform, field).label}`,
+  required: true,
+})
 
 function refuseGenerating(platform: Platform, field: SecretField): void {
   const { issuer, label, page } = secretDefinition(platform, field)
-  if (issuer === 'platform') throw badInput(`only ${platform.title} can make a new ${label}`, `make it at ${page}, and pass it with --${flagOf(field)}-stdin`)
+  if (issuer === 'platform')
+    throw badInput(
+      `only ${platform.title} can make a new ${label}`,
+      `make it at ${page}, and pass it with --${flagOf(field)}-stdin`,
+    )
 }
 
-async function agree({ prompts }: Context, integration: Integration, fields: readonly string[], grace: number | undefined): Promise<void> {
+async function agree(
+  { prompts }: Context,
+  integration: Integration,
+  fields: readonly string[],
+  grace: number | undefined,
+): Promise<void> {
   if (grace !== undefined) return
   const what = fields.map(flagOf).join(' and ')
-  if (!prompts.possible()) throw new IntegrationsError('INPUT_REQUIRED', '--grace is missing: how long does the old value stay valid?', 'pass --grace 0 to end it at once')
-  if (!(await prompts.confirm(`The old ${what} of ${integration.workspace}/${integration.name} stops being accepted at once. Go on?`, '--grace 0')))
+  if (!prompts.possible())
+    throw new IntegrationsError(
+      'INPUT_REQUIRED',
+      '--grace is missing: how long does the old value stay valid?',
+      'pass --grace 0 to end it at once',
+    )
+  if (
+    !(await prompts.confirm(
+      `The old ${what} of ${integration.workspace}/${integration.name} stops being accepted at once. Go on?`,
+      '--grace 0',
+    ))
+  )
     throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
 }

@@ -21,10 +21,13 @@ const command = (ctx: Context, name: string, description: string, to: boolean | 
   })
 
 /** `integrations enable` */
-export const enableCommand = (ctx: Context) => command(ctx, 'enable', 'Make an integration active. It stays so when it is already.', true)
+export const enableCommand = (ctx: Context) =>
+  command(ctx, 'enable', 'Make an integration active. It stays so when it is already.', true)
 
 /** `integrations disable` */
-export const disableCommand = (ctx: Context) => command(ctx, 'disable', 'Make an integration inactive. It stays so when it is already.', false)
+export const disableCommand = (ctx: Context) =>
+  command(ctx, 'disable', 'Make an integration inactive. It stays so when it is already.', false)
 
 /** `integrations toggle` */
-export const toggleCommand = (ctx: Context) => command(ctx, 'toggle', 'Switch an integration between active and inactive.', 'other')
+export const toggleCommand = (ctx: Context) =>
+  command(ctx, 'toggle', 'Switch an integration between active and inactive.', 'other')

@@ -10,7 +10,10 @@ export const showCommand = (ctx: Context) =>
     new Command('show')
       .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')
       .addArgument(refArgument())
-      .addHelpText('after', examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config')),
+      .addHelpText(
+        'after',
+        examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config'),
+      ),
     ctx.output,
     integrationView,
   ).action(async (ref) => {

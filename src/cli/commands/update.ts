@@ -2,7 +2,17 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import { flagOf } from '../../operations/secret-values.ts'
 import { updateIntegration } from '../../operations/update.ts'
-import { addIdFlags, answers, dryRunOption, examples, forceOption, givenIds, idFlags, ifVersionOption, refArgument } from '../arguments.ts'
+import {
+  addIdFlags,
+  answers,
+  dryRunOption,
+  examples,
+  forceOption,
+  givenIds,
+  idFlags,
+  ifVersionOption,
+  refArgument,
+} from '../arguments.ts'
 import { differences } from '../changes.ts'
 import type { Context } from '../context.ts'
 import { integrationView } from '../views.ts'
@@ -12,7 +22,9 @@ const clearable = () => ['created-by', ...idFlags().map(({ flag }) => flag)]
 /** `integrations update` */
 export const updateCommand = (ctx: Context) => {
   const command = new Command('update')
-    .description('Change what is not secret: the name, the ids that the platform gave, the creator. Secrets stay as they are.')
+    .description(
+      'Change what is not secret: the name, the ids that the platform gave, the creator. Secrets stay as they are.',
+    )
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))
     .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
@@ -21,20 +33,39 @@ export const updateCommand = (ctx: Context) => {
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
   addIdFlags(command)
-  command.addHelpText('after', examples('integrations update Acme/support --name help-desk', 'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name'))
-  return answers(command, ctx.output, integrationView).action(async (ref, { name, createdBy, unset = [], ...options }) => {
-    const ids = givenIds(options)
-    const cleared = Object.fromEntries(idFlags().filter(({ flag }) => unset.includes(flag)).map(({ column }) => [column, null]))
-    const both = [...Object.keys(ids), ...(createdBy === undefined ? [] : ['createdBy'])].find((field) => unset.includes(flagOf(field)))
-    if (both) throw badInput(`${flagOf(both)} is both given and unset`, 'keep one of the two')
-    const nothing = name === undefined && createdBy === undefined && unset.length === 0 && Object.keys(ids).length === 0
-    if (nothing) throw badInput('there is nothing to change', 'pass --name, --created-by, --unset or an id; see integrations update --help')
-    const changed = await updateIntegration(await ctx.store(), ref, {
-      ...options,
-      ...(name === undefined ? {} : { name }),
-      ...(unset.includes('created-by') ? { createdBy: null } : createdBy === undefined ? {} : { createdBy }),
-      ids: { ...ids, ...cleared },
-    })
-    await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
-  })
+  command.addHelpText(
+    'after',
+    examples(
+      'integrations update Acme/support --name help-desk',
+      'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
+    ),
+  )
+  return answers(command, ctx.output, integrationView).action(
+    async (ref, { name, createdBy, unset = [], ...options }) => {
+      const ids = givenIds(options)
+      const cleared = Object.fromEntries(
+        idFlags()
+          .filter(({ flag }) => unset.includes(flag))
+          .map(({ column }) => [column, null]),
+      )
+      const both = [...Object.keys(ids), ...(createdBy === undefined ? [] : ['createdBy'])].find((field) =>
+        unset.includes(flagOf(field)),
+      )
+      if (both) throw badInput(`${flagOf(both)} is both given and unset`, 'keep one of the two')
+      const nothing =
+        name === undefined && createdBy === undefined && unset.length === 0 && Object.keys(ids).length === 0
+      if (nothing)
+        throw badInput(
+          'there is nothing to change',
+          'pass --name, --created-by, --unset or an id; see integrations update --help',
+        )
+      const changed = await updateIntegration(await ctx.store(), ref, {
+        ...options,
+        ...(name === undefined ? {} : { name }),
+        ...(unset.includes('created-by') ? { createdBy: null } : createdBy === undefined ? {} : { createdBy }),
+        ids: { ...ids, ...cleared },
+      })
+      await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
+    },
+  )
 }

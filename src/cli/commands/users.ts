@@ -11,7 +11,9 @@ import { userView } from '../views.ts'
 /** `integrations users` */
 export const usersCommand = (ctx: Context) =>
   new Command('users')
-    .description('Users, whom integrations were created by. In an adopted database the application owns them, and they can only be read here.')
+    .description(
+      'Users, whom integrations were created by. In an adopted database the application owns them, and they can only be read here.',
+    )
     .addCommand(addCommand(ctx))
     .addCommand(listCommand(ctx))
     .addCommand(removeCommand(ctx))
@@ -28,7 +30,11 @@ const addCommand = (ctx: Context) =>
     userView,
   ).action(async (email, { name, dryRun }) => {
     const user = await addUser(await ctx.store(), email, name ?? null, { dryRun })
-    await ctx.output.change(userView, user, dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`)
+    await ctx.output.change(
+      userView,
+      user,
+      dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`,
+    )
   })
 
 const listCommand = (ctx: Context) => {
@@ -63,7 +69,8 @@ const removeCommand = (ctx: Context) =>
   ).action(async (ref, { confirm, dryRun }) => {
     const store = await ctx.store()
     const shown = await store.read((rows) => findUser(rows, ref))
-    if (!dryRun) await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
+    if (!dryRun)
+      await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
     const removed = await removeUser(store, shown.id, { dryRun })
     await ctx.output.change(userView, removed, `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`)
   })

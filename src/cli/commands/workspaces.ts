@@ -14,7 +14,9 @@ const workspaceHelp = 'id or name of the workspace'
 /** `integrations workspaces` */
 export const workspacesCommand = (ctx: Context) =>
   new Command('workspaces')
-    .description('Workspaces, which integrations belong to. In an adopted database the application owns them, and they can only be read here.')
+    .description(
+      'Workspaces, which integrations belong to. In an adopted database the application owns them, and they can only be read here.',
+    )
     .addCommand(addCommand(ctx))
     .addCommand(listCommand(ctx))
     .addCommand(showCommand(ctx))
@@ -23,12 +25,21 @@ export const workspacesCommand = (ctx: Context) =>
 
 const addCommand = (ctx: Context) =>
   answers(
-    new Command('add').description('Add a workspace.').argument('<name>', 'its name, unique').addOption(dryRunOption()).addHelpText('after', examples('integrations workspaces add Acme')),
+    new Command('add')
+      .description('Add a workspace.')
+      .argument('<name>', 'its name, unique')
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations workspaces add Acme')),
     ctx.output,
     workspaceView,
   ).action(async (name, { dryRun }) => {
     const workspace = await addWorkspace(await ctx.store(), name, { dryRun })
-    await ctx.output.change(workspaceView, workspace, dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`, dryRun ? [] : [`integrations add --workspace ${workspace.id}`])
+    await ctx.output.change(
+      workspaceView,
+      workspace,
+      dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`,
+      dryRun ? [] : [`integrations add --workspace ${workspace.id}`],
+    )
   })
 
 const listCommand = (ctx: Context) => {
@@ -52,7 +63,10 @@ const listCommand = (ctx: Context) => {
 
 const showCommand = (ctx: Context) =>
   answers(
-    new Command('show').description('Show one workspace.').argument(workspaceArgument, workspaceHelp).addHelpText('after', examples('integrations workspaces show Acme')),
+    new Command('show')
+      .description('Show one workspace.')
+      .argument(workspaceArgument, workspaceHelp)
+      .addHelpText('after', examples('integrations workspaces show Acme')),
     ctx.output,
     workspaceView,
   ).action(async (ref) => {
@@ -91,6 +105,9 @@ const removeCommand = (ctx: Context) =>
     const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
     if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing of them is kept.`)
     const asked = confirm === undefined && !dryRun
-    const removed = await removeWorkspace(store, shown.id, { dryRun, ...(asked ? { integrations: shown.integrations } : {}) })
+    const removed = await removeWorkspace(store, shown.id, {
+      dryRun,
+      ...(asked ? { integrations: shown.integrations } : {}),
+    })
     await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
   })

@@ -1,0 +1,89 @@
+import { Command } from '@commander-js/extra-typings'
+import { IntegrationsError } from '../../../errors.ts'
+import type { Integration, IntegrationConfig } from '../../../integration.ts'
+import { movedOn } from '../../../operations/change.ts'
+import { readConfig, replaceConfig, storedConfig } from '../../../operations/config.ts'
+import { checkConfig, parseConfig } from '../../../operations/config-document.ts'
+import { findPlatform } from '../../../platforms/platforms.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument, warnAll } from '../../arguments.ts'
+import { answerConfigChange, configDiff, configText } from '../../config-changes.ts'
+import type { Context } from '../../context.ts'
+import { withEditor } from '../../editor.ts'
+import { integrationView } from '../../views.ts'
+
+/** `integrations config edit` */
+export const editCommand = (ctx: Context) =>
+  answers(
+    new Command('edit')
+      .summary('edit the config in your editor')
+      .description(
+        'Edit the config in $VISUAL, $EDITOR or vi. Shows what would change, and asks. An editor with a window of its own needs its flag to wait, as in EDITOR="code --wait".',
+      )
+      .addArgument(refArgument())
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations config edit Acme/support')),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, { ifVersion, dryRun }) => {
+    if (!ctx.prompts.possible())
+      throw new IntegrationsError(
+        'INPUT_REQUIRED',
+        'there is no terminal for an editor',
+        `integrations config patch ${JSON.stringify(ref)} <file>`,
+      )
+    const store = await ctx.store()
+    const { integration, text } = await readConfig(store, ref)
+    if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
+    const config = (await storedConfig(text)) ?? {}
+    await withEditor(ctx, configText(config), async (edit) => {
+      const { to, warnings } = await revise(ctx, integration, config, edit)
+      if (configText(to) === configText(config))
+        return answerConfigChange(
+          ctx,
+          { before: integration, after: integration, from: config, to, warnings: [] },
+          { dryRun },
+        )
+      if (!dryRun) await agree(ctx, integration, config, to, warnings)
+      const changed = await replaceConfig(store, { integration, config }, to, dryRun)
+      await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })
+    })
+  })
+
+/** Opens the editor until what was saved is a config, or the person gives up. */
+async function revise(
+  ctx: Context,
+  { platform: id }: Integration,
+  from: IntegrationConfig,
+  edit: () => Promise<string>,
+): Promise<{ to: IntegrationConfig; warnings: readonly string[] }> {
+  const platform = findPlatform(id)
+  for (;;) {
+    const saved = await edit()
+    // Also when the platform's schema has come to refuse what is stored.
+    if (saved === configText(from)) return { to: from, warnings: [] }
+    try {
+      const to = await parseConfig(saved, 'your text')
+      return { to, warnings: platform ? await checkConfig(platform, to) : [] }
+    } catch (error) {
+      if (!(error instanceof IntegrationsError)) throw error
+      ctx.output.note(`error: ${error.message}`)
+      ctx.output.note(`hint: ${error.hint}`)
+      if (!(await ctx.prompts.confirm('Open the editor again?', '', true))) throw cancelled()
+    }
+  }
+}
+
+async function agree(
+  ctx: Context,
+  { workspace, name }: Integration,
+  from: IntegrationConfig,
+  to: IntegrationConfig,
+  warnings: readonly string[],
+): Promise<void> {
+  await ctx.output.lines(await configDiff(from, to), 'stderr')
+  warnAll(ctx, warnings)
+  if (!(await ctx.prompts.confirm(`Change the config of ${workspace}/${name}?`, ''))) throw cancelled()
+}
+
+const cancelled = () => new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')

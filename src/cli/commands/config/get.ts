@@ -1,0 +1,32 @@
+import { Command } from '@commander-js/extra-typings'
+import { IntegrationsError } from '../../../errors.ts'
+import type { IntegrationConfig } from '../../../integration.ts'
+import { readConfig, storedConfig, valueAt } from '../../../operations/config.ts'
+import { examples, refArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { printableJson } from '../../text.ts'
+
+/** `integrations config get` */
+export const getCommand = (ctx: Context) =>
+  new Command('get')
+    .summary('print the config')
+    .description('Print the config, or one value in it, as JSON with its keys in order; null when there is none.')
+    .addArgument(refArgument())
+    .argument('[path]', 'where in the config, as in slackChannels[0].name; \\. for a dot in a key')
+    .addHelpText(
+      'after',
+      examples('integrations config get Acme/support', "integrations config get Acme/support 'slackChannels[0].name'"),
+    )
+    .action(async (ref, path) => {
+      const { text } = await readConfig(await ctx.store(), ref)
+      if (path !== undefined) return ctx.output.json(valueAt(await storedConfig(text), path))
+      let config: IntegrationConfig | null
+      try {
+        config = await storedConfig(text)
+      } catch (error) {
+        if (!(error instanceof IntegrationsError) || text === null) throw error
+        ctx.output.warn(`${error.message}; it is shown as it is, and only the application can change it`)
+        return ctx.output.raw(`${ctx.host.stdout.isTTY ? printableJson(text) : text}\n`)
+      }
+      return ctx.output.json(config)
+    })

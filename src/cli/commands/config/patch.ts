@@ -1,0 +1,35 @@
+import { Command } from '@commander-js/extra-typings'
+import { changeConfig, mergePatch } from '../../../operations/config.ts'
+import { parseJson } from '../../../operations/json.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../arguments.ts'
+import { answerConfigChange } from '../../config-changes.ts'
+import type { Context } from '../../context.ts'
+import { readDocument } from '../../secret-input.ts'
+import { integrationView } from '../../views.ts'
+
+/** `integrations config patch` */
+export const patchCommand = (ctx: Context) =>
+  answers(
+    new Command('patch')
+      .summary('merge a document into the config')
+      .description(
+        'Merge a JSON document into the config (JSON Merge Patch, RFC 7396): objects merge, null removes, everything else replaces. A patch of null clears the config.',
+      )
+      .addArgument(refArgument())
+      .argument('[file]', 'the file with the patch; - or nothing for standard input')
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText(
+        'after',
+        examples(
+          'integrations config patch Acme/support filters.json',
+          `echo '{"slackEvents":null}' | integrations config patch Acme/support`,
+        ),
+      ),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, file, options) => {
+    const patch = await parseJson(await readDocument(ctx, file, 'the patch'), 'the patch')
+    const changed = await changeConfig(await ctx.store(), ref, options, (config) => mergePatch(config, patch))
+    await answerConfigChange(ctx, changed, options)
+  })

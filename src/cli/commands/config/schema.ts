@@ -1,0 +1,21 @@
+import { Command } from '@commander-js/extra-typings'
+import type { Json } from '../../../integration.ts'
+import { platforms } from '../../../platforms/platforms.ts'
+import { examples, platformOf } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+
+/** `integrations config schema` */
+export const schemaCommand = (ctx: Context) =>
+  new Command('schema')
+    .summary("print a platform's JSON Schema")
+    .description('Print the JSON Schema of the configs of a platform.')
+    .argument('<platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`)
+    .addHelpText('after', examples('integrations config schema slack > slack-config.schema.json'))
+    .action(async (id) => {
+      const { title, config } = platformOf(id)
+      await ctx.output.json({
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        title: `${title} config`,
+        ...config,
+      } as Json)
+    })

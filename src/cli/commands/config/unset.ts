@@ -1,0 +1,32 @@
+import { Command } from '@commander-js/extra-typings'
+import { changeConfig, withoutPaths } from '../../../operations/config.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../arguments.ts'
+import { answerConfigChange } from '../../config-changes.ts'
+import type { Context } from '../../context.ts'
+import { integrationView } from '../../views.ts'
+
+/** `integrations config unset` */
+export const unsetCommand = (ctx: Context) =>
+  answers(
+    new Command('unset')
+      .summary('remove values from the config')
+      .description(
+        'Remove values from the config. What is not there needs no removing. The items behind one of an array move up.',
+      )
+      .addArgument(refArgument())
+      .argument('<path...>', 'where in the config, as in slackChannels[0]; all paths mean the config as it is now')
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText(
+        'after',
+        examples(
+          'integrations config unset Acme/support slackEvents',
+          "integrations config unset Acme/support 'slackChannels[0]' 'slackChannels[2]'",
+        ),
+      ),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, paths, options) => {
+    const changed = await changeConfig(await ctx.store(), ref, options, (config) => withoutPaths(config, paths))
+    await answerConfigChange(ctx, changed, options)
+  })

@@ -1,0 +1,65 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError } from '../../../errors.ts'
+import { readConfig } from '../../../operations/config.ts'
+import { inspectText } from '../../../operations/config-document.ts'
+import type { Platform } from '../../../platforms/platform.ts'
+import { answers, examples, platformOf, refArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { readDocument } from '../../secret-input.ts'
+import { findingView } from '../../views.ts'
+
+/** `integrations config validate` */
+export const validateCommand = (ctx: Context) =>
+  answers(
+    new Command('validate')
+      .summary('check a config')
+      .description(
+        "Check a config against its platform's JSON Schema: a stored one, or a file before it is used. Ends with 8 when it breaks the schema; warnings break nothing.",
+      )
+      .addArgument(refArgument().argOptional())
+      .addOption(new Option('--platform <platform>', 'with --file: the platform to check it for'))
+      .addOption(new Option('--file <path>', 'the file to check; - for standard input'))
+      .addHelpText(
+        'after',
+        examples(
+          'integrations config validate Acme/support',
+          'integrations config validate --platform slack --file filters.json',
+        ),
+      ),
+    ctx.output,
+    findingView,
+  ).action(async (ref, options) => {
+    const { platform, text, name } = await subject(ctx, ref, options)
+    const findings = text === null ? [] : await inspectText(platform, text)
+    await ctx.output.rows(findingView, (emit) => emit(findings))
+    const errors = findings.filter(({ severity }) => severity === 'error').length
+    if (errors > 0)
+      throw new IntegrationsError(
+        'CHECK_FAILED',
+        `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
+        `integrations config schema ${platform.id}`,
+      )
+    ctx.output.note(`${name} fits ${platform.title}`)
+  })
+
+/** What is to be checked, and for which platform. */
+async function subject(
+  ctx: Context,
+  ref: string | undefined,
+  { platform, file }: { platform?: string | undefined; file?: string | undefined },
+): Promise<{ platform: Platform; text: string | null; name: string }> {
+  if (ref === undefined && platform !== undefined && file !== undefined)
+    return {
+      platform: platformOf(platform),
+      text: await readDocument(ctx, file, '--file'),
+      name: file === '-' ? 'standard input' : file,
+    }
+  if (ref === undefined || platform !== undefined || file !== undefined)
+    throw badInput('give either an integration, or --platform and --file', 'integrations config validate --help')
+  const { integration, text } = await readConfig(await ctx.store(), ref)
+  return {
+    platform: platformOf(integration.platform),
+    text,
+    name: `the config of ${integration.workspace}/${integration.name}`,
+  }
+}

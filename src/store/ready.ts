@@ -1,0 +1,175 @@
+import sql from 'sql-template-tag'
+import { IntegrationsError } from '../errors.ts'
+import { type Database, databaseFlag, displayUrl, type Provider } from './database.ts'
+import type { Driver } from './driver.ts'
+import { databaseError } from './failure.ts'
+import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from './migrations.ts'
+import { type Session, startSession } from './session.ts'
+import { onAdapter, type Statements } from './statements.ts'
+
+/** How to open a database. */
+export interface StoreOptions {
+  readonly database: Database
+  /** How long to go on when the database is busy, in milliseconds. */
+  readonly wait: number
+  /** Whether to make what is missing: a file, a migration. */
+  readonly create: boolean
+  /** Told what was made, for people. */
+  readonly notice: (text: string) => void
+}
+
+/** How a database stands to this program; it need not have any table. */
+export interface DatabaseState {
+  /** `foreign`: it has tables, and this program has never been here. */
+  readonly standing: 'ready' | 'empty' | 'foreign' | 'behind' | 'ahead'
+  readonly migrations: MigrationState
+  /** The application owns workspaces and users, and writes secrets too. */
+  readonly adopted: boolean
+}
+
+/**
+ * Connects to a database as it is, for as long as `work` takes.
+ *
+ * @throws DATABASE_MISSING for a file that is not there and may not be made, and whatever `work` throws
+ */
+export async function withDatabase<T>(
+  options: StoreOptions,
+  work: (driver: Driver, session: Session) => Promise<T>,
+): Promise<T> {
+  const driver = await openDriver(options)
+  const session = startSession(driver, options.database, options.wait)
+  try {
+    return await work(driver, session)
+  } finally {
+    await session.close()
+  }
+}
+
+/** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
+export async function openDriver({ database, create, wait, notice }: StoreOptions): Promise<Driver> {
+  if (database.provider === 'postgresql') {
+    const { postgresql } = await import('./postgresql.ts')
+    return postgresql(database.url, database.schema, Math.min(wait, 10_000))
+  }
+  const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
+  if (!(await fileExists(database.file))) {
+    if (!create)
+      throw new IntegrationsError(
+        'DATABASE_MISSING',
+        `there is no file ${database.file}`,
+        `integrations init${databaseFlag(database)}`,
+      )
+    await createFile(database.file).catch((error: unknown) => {
+      throw databaseError(error, database)
+    })
+    notice(`created ${database.file}`)
+  }
+  return sqlite(database.file)
+}
+
+/** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
+export const readState =
+  (provider: Provider) =>
+  async (db: Statements): Promise<DatabaseState> => {
+    const there = await look(db, provider)
+    const migrations = await migrationState(provider, there.history ? await history(db) : [])
+    return { standing: standing(migrations, there.others), migrations, adopted: await isAdopted(db, migrations) }
+  }
+
+/** What keeps a database from being used as it is; undefined when it is ready. */
+export function obstacle(
+  database: Database,
+  { standing, migrations: { pending } }: DatabaseState,
+): IntegrationsError | undefined {
+  const where = displayUrl(database)
+  const flag = databaseFlag(database)
+  switch (standing) {
+    case 'ready':
+      return undefined
+    case 'ahead':
+      return new IntegrationsError(
+        'DATABASE_AHEAD',
+        `a newer version of integrations has changed ${where}`,
+        'upgrade integrations: npm install -g integrations@latest',
+      )
+    case 'behind':
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} lacks ${pending.length} of this program's migrations`,
+        `integrations db migrate${flag}`,
+      )
+    case 'empty':
+      return new IntegrationsError('DATABASE_BEHIND', `${where} is empty`, `integrations init${flag}`)
+    case 'foreign':
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} has tables that this program did not make`,
+        `integrations db adopt${flag}`,
+      )
+  }
+}
+
+/**
+ * Brings a database up to date, in one transaction that no other process can begin meanwhile.
+ *
+ * @returns the names of the migrations applied
+ * @throws DATABASE_AHEAD, DATABASE_BEHIND when its tables are somebody else's
+ */
+export const migrate = (driver: Driver, database: Database): Promise<readonly string[]> =>
+  driver.exclusively(async (adapter) => {
+    // Read again under the lock: another process may have done it since.
+    const state = await readState(driver.provider)(onAdapter(adapter, driver.provider))
+    if (state.standing === 'ready') return []
+    if (state.standing !== 'empty' && state.standing !== 'behind') throw obstacle(database, state)
+    return applyMigrations(driver.provider, adapter)
+  })
+
+/** Brings a database up to date, as `db migrate`. @returns the names of the migrations applied; none when it was ready */
+export const migrateDatabase = (options: StoreOptions): Promise<readonly string[]> =>
+  withDatabase(options, (driver, session) => session.retrying(() => migrate(driver, options.database)))
+
+function standing({ ahead, applied, pending }: MigrationState, others: boolean): DatabaseState['standing'] {
+  if (ahead) return 'ahead'
+  if (pending.length === 0) return 'ready'
+  if (applied.length > 0) return 'behind'
+  return others ? 'foreign' : 'empty'
+}
+
+/** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */
+async function look(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
+  const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
+    provider === 'sqlite'
+      ? sql`SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations') AS history,
+          EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*') AS others, 0 AS nowhere`
+      : sql`SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations') AS history,
+          EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
+  )
+  if (row?.nowhere)
+    throw new IntegrationsError(
+      'DATABASE_MISSING',
+      'the schema that the database URL names does not exist, or this role may not use it',
+      'create it with CREATE SCHEMA, or correct schema= in the URL',
+    )
+  return { history: Boolean(row?.history), others: Boolean(row?.others) }
+}
+
+async function history(db: Statements): Promise<HistoryRow[]> {
+  const rows = await db.query<{
+    name: string
+    finished: boolean | number
+    rolledBack: boolean | number
+  }>(sql`SELECT migration_name AS name,
+    finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`)
+  return rows.map(({ name, finished, rolledBack }) => ({
+    name,
+    finished: Boolean(finished),
+    rolledBack: Boolean(rolledBack),
+  }))
+}
+
+async function isAdopted(db: Statements, { applied }: MigrationState): Promise<boolean> {
+  // The first migration makes the application's tables, the second the settings.
+  if (applied.length < 2) return false
+  const [row] = await db.query<{ value: string }>(sql`SELECT value FROM integration_settings WHERE key = 'database'`)
+  return row?.value === 'adopted'
+}

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import sql from 'sql-template-tag'
+import { IntegrationsError } from '../errors.ts'
+import type { Database } from './database.ts'
+import type { Client, Driver } from './driver.ts'
+import { databaseError, isBusy, isConnectionLost } from './failure.ts'
+import { onAdapter, onPrisma, type Statements, type Transaction } from './statements.ts'
+
+/** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
+export type Session = ReturnType<typeof startSession>
+
+/**
+ * Runs statements with retries to the deadline, on connections that are thrown away after a failure.
+ *
+ * @param wait how long to go on when the database is busy, in milliseconds
+ */
+export function startSession(driver: Driver, database: Database, wait: number) {
+  let reading: Promise<SqlDriverAdapter> | undefined
+  let changing: Promise<Client> | undefined
+
+  // A client that saw a transaction fail may hold on to it, and acknowledge writes that are never committed.
+  async function discard(): Promise<void> {
+    const old = [reading?.then((adapter) => adapter.dispose()), changing?.then((client) => client.$disconnect())]
+    reading = undefined
+    changing = undefined
+    await Promise.allSettled(old)
+  }
+
+  async function retrying<T>(work: () => Promise<T>): Promise<T> {
+    const deadline = performance.now() + wait
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        await discard()
+        const pause = Math.random() * Math.min(1000, 20 * 2 ** attempt)
+        if (!isBusy(error) || performance.now() + pause > deadline) throw databaseError(error, database)
+        await sleep(pause)
+      }
+    }
+  }
+
+  const read = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(async () => {
+      reading ??= driver.connect()
+      return work(onAdapter(await reading, driver.provider))
+    })
+
+  const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(async () => {
+      reading ??= driver.connect()
+      const transaction = await (await reading).startTransaction()
+      try {
+        return await work(onAdapter(transaction, driver.provider))
+      } finally {
+        // The adapters differ in who says ROLLBACK.
+        if (!transaction.options.usePhantomQuery)
+          await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+        await transaction.rollback()
+      }
+    })
+
+  const mutate = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    retrying(async () => {
+      let done = false
+      try {
+        changing ??= driver.client()
+        return await (await changing).$transaction(
+          async (models) => {
+            const tx = onPrisma(models)
+            await lockHead(tx)
+            const result = await work(tx)
+            done = true
+            return result
+          },
+          { maxWait: wait, timeout: wait },
+        )
+      } catch (error) {
+        if (done && isConnectionLost(error))
+          throw new IntegrationsError(
+            'COMMIT_UNKNOWN',
+            'the connection was lost while the change was being committed',
+            'see with integrations list or show whether it was made',
+            {
+              cause: error,
+              committed: null,
+            },
+          )
+        throw error
+      }
+    })
+
+  async function rehearse<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const rollBack = new Error('rehearsed')
+    let outcome: { result: T } | undefined
+    try {
+      await mutate(async (tx) => {
+        outcome = { result: await work(tx) }
+        throw rollBack
+      })
+    } catch (error) {
+      if (error !== rollBack || outcome === undefined) throw error
+    }
+    return (outcome as { result: T }).result
+  }
+
+  return { retrying, read, snapshot, mutate, rehearse, close: discard }
+}
+
+/**
+ * The first statement of every change. It puts all changes in one order; and since it writes, SQLite's transaction has
+ * the write lock from here on and cannot fail at its first write after reading.
+ */
+async function lockHead(tx: Transaction): Promise<void> {
+  const changed = await tx.execute(
+    sql`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`,
+  )
+  if (changed !== 1)
+    throw new IntegrationsError(
+      'DATABASE_INVALID',
+      'the head row of integration_settings is missing',
+      'restore it from a backup',
+    )
+}

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { rolldown } from 'rolldown'
+import { loadConfig } from 'rolldown/config'
+import { beforeAll, expect, test } from 'vitest'
+import { freshFolder, integrations } from '../support/cli.ts'
+
+/** The packages that a chunk is made of, by its file name. */
+const packagesOf = new Map<string, Set<string>>()
+
+beforeAll(async () => {
+  const config = await loadConfig('rolldown.config.js')
+  if (typeof config === 'function' || Array.isArray(config) || Array.isArray(config.output))
+    throw new Error('one build with one output is expected')
+  // The same sources and settings give the same names as `npm run build` did.
+  const build = await rolldown({ ...config, logLevel: 'silent' })
+  const { output } = await build.generate(config.output)
+  for (const chunk of output)
+    if (chunk.type === 'chunk')
+      packagesOf.set(
+        basename(chunk.fileName),
+        new Set(
+          chunk.moduleIds.flatMap(
+            (id) =>
+              /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1] ??
+              (id.includes('generated') ? 'generated client' : []),
+          ),
+        ),
+      )
+  await build.close()
+})
+
+/** Packages of a few kilobytes, which the command line itself is made of. */
+const light = ['@commander-js/extra-typings', 'commander', 'dot-prop', 'fastest-levenshtein', 'ms']
+
+/** The scripts that a run of the program loads, as V8 counts them. */
+async function loaded(args: readonly string[]): Promise<string[]> {
+  const folder = freshFolder()
+  await integrations(args, { env: { NODE_V8_COVERAGE: folder } })
+  const reports = readdirSync(folder).map((file): { result: { url: string }[] } =>
+    JSON.parse(readFileSync(join(folder, file), 'utf8')),
+  )
+  return reports
+    .flatMap(({ result }) => result.map(({ url }) => url))
+    .filter((url) => url.startsWith('file:'))
+    .map((url) => fileURLToPath(url))
+}
+
+const packages = (scripts: readonly string[]) =>
+  new Set(scripts.flatMap((script) => [...(packagesOf.get(basename(script)) ?? [])]))
+
+test.each([
+  [['--help']],
+  [['--version']],
+  [['list', '--help']],
+  [['help', 'exit-codes']],
+  [['nonsense']],
+  [['list', '--nonsense']],
+  [['completion', 'bash']],
+])('%j loads the command line and nothing heavy', async (args) => {
+  const scripts = await loaded(args)
+  expect(scripts.filter((script) => script.includes('node_modules'))).toEqual([])
+  const chunks = scripts.filter((script) => script.includes('/dist/')).map((script) => basename(script))
+  expect(chunks).toContain('main.cjs')
+  expect(
+    chunks.filter((chunk) => !packagesOf.has(chunk)),
+    'a stale build: npm run build',
+  ).toEqual([])
+  expect([...packages(scripts)].filter((one) => !light.includes(one))).toEqual([])
+  expect(chunks.length).toBeLessThanOrEqual(14)
+})
+
+test('a command that needs them does load them', async () => {
+  expect([...packages(await loaded(['list', '-o', 'csv']))]).toEqual(
+    expect.arrayContaining(['@prisma/adapter-libsql', 'csv-stringify']),
+  )
+})

@@ -1,0 +1,314 @@
+import { join } from 'node:path'
+import { createClient } from '@libsql/client/sqlite3'
+import { describe, expect, test } from 'vitest'
+import { freshFolder, integrations } from '../support/cli.ts'
+import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+
+/** An application's tables, as its own tool may have written them. */
+const application: Record<Kind, string> = {
+  postgresql: `
+    CREATE TABLE "workspaces" ("id" text PRIMARY KEY NOT NULL, "name" text NOT NULL, "plan" varchar(20) NOT NULL, "created_at" timestamp NOT NULL, "updated_at" timestamp(6) NOT NULL);
+    CREATE TABLE "users" ("id" text PRIMARY KEY NOT NULL, "email" text NOT NULL, "name" text, "image" text, "created_at" timestamp NOT NULL, "updated_at" timestamp NOT NULL,
+      CONSTRAINT "users_email_unique" UNIQUE("email"));
+    CREATE TABLE "integrations" ("id" text PRIMARY KEY NOT NULL, "workspace_id" text NOT NULL, "platform" text NOT NULL, "name" text NOT NULL, "notes" text,
+      "webhook_secret" text, "access_token" text, "refresh_token" text, "token_expires_at" timestamp, "slack_team_id" text, "slack_team_name" text, "slack_bot_user_id" text,
+      "pylon_account_id" text, "is_active" boolean DEFAULT true, "config" jsonb, "last_used_at" timestamp, "created_at" timestamp DEFAULT now() NOT NULL, "created_by" text,
+      "retries" integer DEFAULT 0 NOT NULL, "seq" bigint GENERATED ALWAYS AS IDENTITY);
+    CREATE TABLE "agents" ("id" text PRIMARY KEY NOT NULL, "workspace_id" text NOT NULL REFERENCES "workspaces"("id") ON DELETE restrict, "integration_id" text REFERENCES "integrations"("id"));
+    ALTER TABLE "integrations" ADD CONSTRAINT "a_fk" FOREIGN KEY ("workspace_id") REFERENCES "public"."workspaces"("id") ON DELETE cascade ON UPDATE no action;
+    ALTER TABLE "integrations" ADD CONSTRAINT "b_fk" FOREIGN KEY ("created_by") REFERENCES "public"."users"("id") ON DELETE set null ON UPDATE no action;`,
+  sqlite: `
+    CREATE TABLE workspaces (id text PRIMARY KEY NOT NULL, name text NOT NULL, plan varchar(20) NOT NULL, created_at datetime NOT NULL, updated_at datetime NOT NULL);
+    CREATE TABLE users (id text PRIMARY KEY NOT NULL, email text NOT NULL UNIQUE, name text, image text, created_at datetime NOT NULL, updated_at datetime NOT NULL);
+    CREATE TABLE integrations (id text PRIMARY KEY NOT NULL, workspace_id text NOT NULL REFERENCES workspaces ON DELETE CASCADE, platform text NOT NULL, name text NOT NULL, notes text,
+      webhook_secret text, access_token text, refresh_token text, token_expires_at datetime, slack_team_id text, slack_team_name text, slack_bot_user_id text,
+      pylon_account_id text, is_active boolean DEFAULT 1, config jsonb, last_used_at datetime, created_at datetime DEFAULT current_timestamp NOT NULL,
+      created_by text REFERENCES users (id) ON DELETE SET NULL, retries integer DEFAULT 0 NOT NULL, shout text GENERATED ALWAYS AS (upper(name)));
+    CREATE TABLE agents (id text PRIMARY KEY NOT NULL, workspace_id text NOT NULL REFERENCES workspaces (id) ON DELETE RESTRICT, integration_id text REFERENCES integrations (id));`,
+}
+
+const rows = `
+  INSERT INTO workspaces (id, name, plan, created_at, updated_at) VALUES ('V1StGXR8_Z5jdHi6B-myT', 'Acme', 'pro', '2026-01-02 03:04:05', '2026-01-02 03:04:05');
+  INSERT INTO users (id, email, created_at, updated_at) VALUES ('cjld2cjxh0000qzrmn831i7rn', 'ana@example.com', '2026-01-02 03:04:05', '2026-01-02 03:04:05');
+  INSERT INTO integrations (id, workspace_id, platform, name, webhook_secret, access_token, is_active, notes, created_by, created_at)
+    VALUES ('IRFa-VaY2b_6KKrd', 'V1StGXR8_Z5jdHi6B-myT', 'pylon', 'support', 'old-webhook-secret', 'old-access-token', NULL, 'keep me', 'cjld2cjxh0000qzrmn831i7rn', '2026-01-02 03:04:05');
+  INSERT INTO agents VALUES ('a1', 'V1StGXR8_Z5jdHi6B-myT', 'IRFa-VaY2b_6KKrd');`
+
+async function database(kind: Kind, ...scripts: string[]): Promise<TestDatabase> {
+  if (kind === 'postgresql') {
+    const db = await emptyPostgresql()
+    await db.query(scripts.join('\n'))
+    return db
+  }
+  const file = join(freshFolder(), 'app.db')
+  const client = createClient({ url: `file:${file}` })
+  await client.executeMultiple(scripts.join('\n'))
+  client.close()
+  return sqliteDatabase(file)
+}
+
+const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
+const flag = (db: TestDatabase) => (db.kind === 'sqlite' ? ` --database ${db.url}` : '')
+
+/** All that the application sees of its own: its tables' definitions and rows. */
+async function own(db: TestDatabase): Promise<unknown> {
+  const definitions =
+    db.kind === 'sqlite'
+      ? `SELECT sql FROM sqlite_master WHERE tbl_name IN ('workspaces', 'users', 'integrations', 'agents') ORDER BY name`
+      : `SELECT table_name, column_name, data_type, datetime_precision, is_nullable, column_default FROM information_schema.columns
+         WHERE table_name IN ('workspaces', 'users', 'integrations', 'agents') ORDER BY 1, ordinal_position`
+  const tables = await Promise.all(
+    ['workspaces', 'users', 'integrations', 'agents'].map((table) => db.query(`SELECT * FROM ${table} ORDER BY id`)),
+  )
+  return [await db.query(definitions), ...tables]
+}
+
+const tables = (db: TestDatabase) =>
+  db.query(
+    db.kind === 'sqlite'
+      ? `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`
+      : `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
+  )
+
+const sqliteNote = `on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now\n`
+
+const exclusion = (
+  schema: string,
+) => `so that the application's migration tool does not drop the tables of this program:
+  prisma.config.ts   experimental: { externalTables: true }, tables: { external: ['${schema}integration_versions', '${schema}integration_secrets', '${schema}integration_settings'] }
+  drizzle.config.ts  tablesFilter: ['!integration_*', '!_prisma_migrations']
+`
+
+describe.each(kinds)('adopting on %s', (kind) => {
+  test("takes over an application's database without altering it, and works on its rows", async () => {
+    const db = await database(kind, application[kind], rows)
+    const env = { DATABASE_URL: db.url, SECRET: 'new-webhook-secret' }
+    const before = await own(db)
+
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `adopted ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
+    })
+    expect(await own(db)).toEqual(before)
+    expect(await db.query(`SELECT key, value FROM integration_settings ORDER BY key`)).toEqual([
+      { key: 'database', value: 'adopted' },
+      { key: 'head', value: '' },
+    ])
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is adopted already\n`,
+    })
+    expect(await integrations(['db', 'migrate', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is up to date already\n`,
+    })
+
+    const shownBefore = await integrations(
+      [
+        'show',
+        'Acme/support',
+        '-o',
+        'json',
+        '--fields',
+        'id,workspace,isActive,webhookSecret,createdBy,createdAt,version',
+      ],
+      { env },
+    )
+    expect({ ...shownBefore, stdout: JSON.parse(shownBefore.stdout) }).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: {
+        id: 'IRFa-VaY2b_6KKrd',
+        workspace: 'Acme',
+        isActive: true,
+        webhookSecret: { set: null, fingerprint: null, setAt: null, previousValidUntil: null },
+        createdBy: 'cjld2cjxh0000qzrmn831i7rn',
+        createdAt: '2026-01-02T03:04:05.000Z',
+        version: 0,
+      },
+    })
+    expect(
+      await integrations(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
+    ).toMatchObject({ code: 0 })
+    expect(await integrations(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject(
+      { code: 0 },
+    )
+    expect(await integrations(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(
+      await integrations(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env }),
+    ).toMatchObject({ code: 0 })
+    expect(await integrations(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
+      code: 0,
+      stdout: 'IRFa-VaY2b_6KKrd\t{"pylonEvents":["issue_new"]}\t4\n',
+      stderr: '',
+    })
+    expect(
+      await integrations(
+        [
+          'add',
+          '--platform',
+          'pylon',
+          '--workspace',
+          'Acme',
+          '--name',
+          'second',
+          '--webhook-secret-env',
+          'SECRET',
+          '-o',
+          'id',
+        ],
+        { env },
+      ),
+    ).toMatchObject({ code: 0 })
+    expect(
+      await db.query(
+        'SELECT name, webhook_secret, access_token, pylon_account_id, notes, retries FROM integrations ORDER BY name',
+      ),
+    ).toEqual([
+      {
+        name: 'second',
+        webhook_secret: 'new-webhook-secret',
+        access_token: null,
+        pylon_account_id: null,
+        notes: null,
+        retries: 0,
+      },
+      {
+        name: 'support',
+        webhook_secret: 'new-webhook-secret',
+        access_token: 'old-access-token',
+        pylon_account_id: 'acc_1',
+        notes: 'keep me',
+        retries: 0,
+      },
+    ])
+  })
+
+  test('leaves workspaces and users to the application', async () => {
+    const db = await database(kind, application[kind], rows)
+    const env = { DATABASE_URL: db.url }
+    await integrations(['db', 'adopt'], { env })
+    const before = await own(db)
+    const refused = (table: string) => ({
+      code: 4,
+      stdout: '',
+      stderr: `error: the application owns the ${table} of this database\nhint: change ${table} in the application\n`,
+    })
+    for (const args of [
+      ['add', 'Bolt'],
+      ['rename', 'Acme', 'Bolt'],
+      ['remove', 'Acme', '--confirm', 'Acme'],
+    ])
+      expect(await integrations(['workspaces', ...args], { env })).toEqual(refused('workspaces'))
+    for (const args of [
+      ['add', 'bo@example.com'],
+      ['remove', 'ana@example.com', '--confirm', 'ana@example.com'],
+    ])
+      expect(await integrations(['users', ...args], { env })).toEqual(refused('users'))
+    expect(await own(db)).toEqual(before)
+  })
+
+  test('tells every difference at once, and changes nothing', async () => {
+    const names =
+      kind === 'sqlite'
+        ? { text: 'TEXT', timestamp: 'DATETIME', given: 'integer', shown: 'INTEGER' }
+        : {
+            text: 'text',
+            timestamp: 'timestamp without time zone',
+            given: 'timestamptz',
+            shown: 'timestamp with time zone',
+          }
+    const time = kind === 'sqlite' ? 'datetime' : 'timestamp'
+    const varchar = kind === 'sqlite' ? 'varchar(255)' : 'character varying(255)'
+    const db = await database(
+      kind,
+      `CREATE TABLE workspaces (id text NOT NULL UNIQUE, name varchar(255) NOT NULL, created_at ${names.given} NOT NULL, updated_at ${time});
+       CREATE TABLE users (id text PRIMARY KEY NOT NULL, email text NOT NULL, created_at ${time} NOT NULL, updated_at ${time} NOT NULL);
+       CREATE UNIQUE INDEX one_email ON users (lower(email));
+       CREATE UNIQUE INDEX some_email ON users (email) WHERE id <> '';
+       CREATE TABLE integrations (id text PRIMARY KEY NOT NULL, workspace_id text NOT NULL, platform text NOT NULL, name text NOT NULL, webhook_secret text, access_token text,
+         refresh_token text, token_expires_at ${time}, slack_team_id text, slack_team_name text, slack_bot_user_id text, pylon_account_id text, is_active boolean DEFAULT false NOT NULL,
+         config jsonb, last_used_at ${time}, created_at ${time} NOT NULL, created_by text REFERENCES users (id) ON UPDATE CASCADE, region text NOT NULL);
+       CREATE TABLE integration_settings (id text);`,
+    )
+    const before = await tables(db)
+    const places = [
+      'the primary key of workspaces is none, not id',
+      `the type of workspaces.name is ${varchar}, not ${names.text}`,
+      `the type of workspaces.created_at is ${names.shown}, not ${names.timestamp}`,
+      'workspaces.updated_at may be null',
+      'there is no column users.name',
+      'users.email is not unique',
+      'integrations.workspace_id references nothing, not workspaces.id',
+      'integrations.is_active may not be null',
+      'the default of integrations.is_active is false, not true',
+      'the default of integrations.created_at is none, not CURRENT_TIMESTAMP',
+      'integrations.created_by has on delete no action, not set null',
+      'integrations.created_by has on update cascade, not no action',
+      'integrations.region, which this program does not know, is not null and has no default',
+      'there is a table integration_settings already, which this program would make',
+    ]
+    expect(await integrations(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toEqual({
+      code: 6,
+      stdout: '',
+      stderr: `error: ${shown(db)} differs in ${places.length} places from what this program can share: ${places.map((place, i) => `(${i + 1}) ${place}`).join('; ')}
+hint: change the application's tables, then integrations db adopt${flag(db)}; or give this program a database of its own\n`,
+    })
+    expect(await tables(db)).toEqual(before)
+  })
+
+  test("lives beside an application's own Prisma migrations", async () => {
+    const prisma =
+      kind === 'sqlite'
+        ? `CREATE TABLE "_prisma_migrations" ("id" TEXT PRIMARY KEY NOT NULL, "checksum" TEXT NOT NULL, "finished_at" DATETIME, "migration_name" TEXT NOT NULL, "logs" TEXT,
+             "rolled_back_at" DATETIME, "started_at" DATETIME NOT NULL DEFAULT current_timestamp, "applied_steps_count" INTEGER UNSIGNED NOT NULL DEFAULT 0);
+           INSERT INTO _prisma_migrations VALUES ('p1', 'c1', 1767225600000, '20260101000000_init', NULL, NULL, 1767225600000, 1), ('p2', 'c2', 1767225600000, '20260102000000_agents', NULL, NULL, 1767225600000, 1);`
+        : `CREATE TABLE _prisma_migrations (id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ, migration_name VARCHAR(255) NOT NULL, logs TEXT,
+             rolled_back_at TIMESTAMPTZ, started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0);
+           INSERT INTO _prisma_migrations VALUES ('p1', 'c1', '2026-01-01', '20260101000000_init', NULL, NULL, '2026-01-01', 1), ('p2', 'c2', '2026-01-01', '20260102000000_agents', NULL, NULL, '2026-01-01', 1);`
+    const db = await database(kind, application[kind], prisma, rows)
+    const env = { DATABASE_URL: db.url }
+    const theirs = `SELECT * FROM _prisma_migrations WHERE id LIKE 'p_' ORDER BY id`
+    const before = await db.query(theirs)
+    const { code, stderr } = await integrations(['db', 'adopt'], { env })
+    expect(code).toBe(0)
+    expect(stderr.split('\n').filter((line) => line.startsWith('warning:'))).toEqual([
+      `warning: _prisma_migrations holds 2 of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
+    ])
+    expect(await db.query(theirs)).toEqual(before)
+    expect(
+      await integrations(['db', 'status', '--fields', 'state,adopted,migrationsUnknown,integrations'], { env }),
+    ).toEqual({
+      code: 0,
+      stdout: 'ready\ttrue\t["20260101000000_init","20260102000000_agents"]\t1\n',
+      stderr: '',
+    })
+  })
+
+  test('has nothing to do where the database is its own', async () => {
+    const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'own.db')) : await emptyPostgresql()
+    const env = { DATABASE_URL: db.url }
+    await integrations(['init'], { env })
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `${shown(db)} is this program's own already\n`,
+    })
+    expect(await db.query(`SELECT value FROM integration_settings WHERE key = 'database'`)).toEqual([{ value: 'own' }])
+  })
+
+  test('takes what the first migration makes', async () => {
+    const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'first.db')) : await emptyPostgresql()
+    const env = { DATABASE_URL: db.url }
+    await integrations(['init'], { env })
+    for (const table of ['integration_versions', 'integration_secrets', 'integration_settings', '_prisma_migrations'])
+      await db.query(`DROP TABLE ${table}`)
+    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+    })
+  })
+})

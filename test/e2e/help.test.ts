@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { errorCodes, exitCodes } from '../../src/errors.ts'
+import { integrations } from '../support/cli.ts'
+
+test('help exit-codes is the table of the program', async () => {
+  const { code, stdout, stderr } = await integrations(['help', 'exit-codes'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  for (const [exit, meaning] of Object.entries(exitCodes))
+    expect(stdout).toMatch(new RegExp(`^ +${exit}  ${meaning}$`, 'm'))
+  for (const [name, { exit, retryable, meaning }] of Object.entries(errorCodes))
+    expect(stdout).toMatch(new RegExp(`^  ${name} +${exit}  ${retryable ? 'yes' : 'no'} +${meaning}$`, 'm'))
+})
+
+test('help environment names every variable that the program reads', async () => {
+  const { code, stdout, stderr } = await integrations(['help', 'environment'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.includes('generated'),
+  )
+  const read = sources.flatMap((file) => {
+    const source = readFileSync(join('src', file), 'utf8')
+    const destructured = [...source.matchAll(/const \{([^}]+)\} = (?:\w+\.)?env\b/g)].flatMap(([, names = '']) =>
+      names.split(',').map((name) => name.trim()),
+    )
+    return [...[...source.matchAll(/\benv\.([A-Z_]+)/g)].flatMap(([, name]) => name ?? []), ...destructured]
+  })
+  expect(read).toContain('DATABASE_URL')
+  expect(read).toContain('XDG_DATA_HOME')
+  for (const name of read) expect(stdout, name).toMatch(new RegExp(`\\b${name}\\b`))
+})
+
+test('help output says what the formats are', async () => {
+  expect(await integrations(['help', 'output'])).toEqual({
+    code: 0,
+    stdout: expect.stringContaining('table, json, jsonl, csv, id'),
+    stderr: '',
+  })
+})
+
+test('help of a command, of one below another, and of all', async () => {
+  for (const words of [['rotate'], ['workspaces'], ['workspaces', 'add'], []])
+    expect(await integrations(['help', ...words])).toEqual(await integrations([...words, '--help']))
+})
+
+test('help that there is not', async () => {
+  expect(await integrations(['help', 'nonsense'])).toEqual({
+    code: 2,
+    stdout: '',
+    stderr:
+      'error: there is no help for "nonsense"\nhint: name a command of integrations --help, or one of exit-codes, environment, output\n',
+  })
+})
+
+test.each([[[]], [['workspaces']], [['users']]])(
+  'a command line that stops at %j gets help as an error',
+  async (words) => {
+    const { stdout } = await integrations([...words, '--help'])
+    expect(await integrations(words)).toEqual({ code: 2, stdout: '', stderr: stdout })
+  },
+)

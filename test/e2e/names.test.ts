@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import { bin, execute, integrations, quote } from '../support/cli.ts'
+import { freshDatabase, kinds } from '../support/database.ts'
+
+/** Names that are taken, and come back byte for byte. */
+const taken: Record<string, string> = {
+  latin: 'Zoë Ångström Ðæg',
+  greek: 'Υποστήριξη',
+  cyrillic: 'Поддержка',
+  arabic: 'الدعم الفني',
+  hebrew: 'תמיכה',
+  devanagari: 'सहायता',
+  thai: 'สนับสนุน',
+  chinese: '客户支持',
+  japanese: 'サポート',
+  korean: '고객 지원',
+  ethiopic: 'ድጋፍ',
+  'outside the basic plane': '𐍅𐌰𐌿𐍂𐌳𐌰 𠜎',
+  emoji: '🚀 support 🇵🇹',
+  quotes: `it's "quoted" \`twice\``,
+  SQL: `'; DROP TABLE integrations; --`,
+  'SQL wildcards': '100%_sure\\',
+  'shell metacharacters': '$(rm -rf ~) && `id` | tee > x; #!*?[]{}~',
+  option: '--help',
+  number: '0x1F',
+  'word of JavaScript': '__proto__',
+  'word of SQL': 'NULL',
+  '1,000 characters': 'n'.repeat(1000),
+  '1,000 characters of four bytes': '𐍈'.repeat(1000),
+  'spreadsheet formula': '=1+1',
+  backslashes: 'a\\tb\\u0000\\x1b',
+}
+
+/** Names that are refused, and why. */
+const refused: [what: string, name: string, why: RegExp][] = [
+  ['nothing', '', /is empty/],
+  ['blanks', '   ', /is empty/],
+  ['1,001 characters', 'n'.repeat(1001), /longer than 1000 characters/],
+  ['an ESC sequence', '\u001b[31mred', /control, invisible/],
+  ['a C1 control character', 'a\u009b31m', /control, invisible/],
+  ['an OSC 52 sequence', '\u001b]52;c;aGk=\u0007', /control, invisible/],
+  ['a newline', 'a\nb', /control, invisible/],
+  ['a carriage return', 'a\rb', /control, invisible/],
+  ['a tab', 'a\tb', /control, invisible/],
+  ['a right-to-left override', 'a\u202eb', /control, invisible/],
+  ['a zero-width space', 'a\u200bb', /control, invisible/],
+  ['a zero-width joiner', '👩\u200d💻', /control, invisible/],
+  ['a byte order mark', '\ufeffa', /control, invisible/],
+  ['a soft hyphen', 'a\u00adb', /control, invisible/],
+  ['a tag character', 'a\u{e0041}', /control, invisible/],
+  ['a private use character', 'a\ue000', /control, invisible/],
+  ['a line separator', 'a\u2028b', /control, invisible/],
+  ['a replacement character', 'a\ufffdb', /not valid Unicode/],
+  ['a space in front', ' a', /begins or ends with a space/],
+  ['another normal form', 'e\u0301', /normal form C/],
+  ['a slash', 'a/b', /slash/],
+]
+
+describe.each(kinds)('names on %s', (kind) => {
+  test('come back byte for byte, or are refused', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url }
+    const workspace = Object.values(taken).join('').slice(0, 1000)
+    expect(
+      await integrations(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
+    ).toMatchObject({ code: 0 })
+    const [row] = await db.query('SELECT id FROM workspaces')
+    const id = String(row?.id)
+
+    for (const [what, name] of Object.entries(taken)) {
+      const added = await integrations(
+        ['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`, '-o', 'json', '--fields', 'name'],
+        { env },
+      )
+      expect([what, added.code, JSON.parse(added.stdout)]).toEqual([what, 0, { name }])
+    }
+    for (const [what, name, why] of refused) {
+      const outcome = await integrations(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
+      expect([what, outcome]).toEqual([what, { code: 2, stdout: '', stderr: expect.stringMatching(why) }])
+      // What was refused is not handed on to the terminal either.
+      expect(outcome.stderr).not.toMatch(/[\p{C}--\n]/v)
+    }
+
+    const byBytes = Object.values(taken).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const listed = await integrations(['list', '-o', 'json', '--fields', 'name'], { env })
+    expect(JSON.parse(listed.stdout).map((one: { name: string }) => one.name)).toEqual(byBytes)
+    expect((await db.query('SELECT name FROM integrations')).map((one) => one.name).sort()).toEqual(
+      Object.values(taken).sort(),
+    )
+
+    // A name stands for its integration, whatever is in it.
+    for (const name of Object.values(taken)) {
+      const shown = await integrations(['show', '-o', 'json', '--fields', 'name', '--', name], { env })
+      expect(JSON.parse(shown.stdout)).toEqual({ name })
+    }
+  })
+
+  test('bytes that are not UTF-8 are refused', async () => {
+    const db = await freshDatabase(kind)
+    // A lone surrogate as UTF-8 would write it, and a byte that begins no character.
+    for (const bytes of ['\\355\\240\\200', '\\377'])
+      expect(
+        await execute(
+          'sh',
+          ['-c', `exec ${quote(process.execPath)} ${quote(bin)} workspaces add "$(printf '${bytes}')"`],
+          { env: { DATABASE_URL: db.url } },
+        ),
+      ).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: 'error: the workspace name is not valid Unicode\nhint: type it in UTF-8\n',
+      })
+    expect(await db.query('SELECT id FROM workspaces')).toEqual([])
+  })
+
+  test('of the application never reach a terminal raw', async () => {
+    const db = await freshDatabase(kind)
+    const wild = 'red \u001b[31m \u009b \u202e \u200b \r\n\t end'
+    await db.query(
+      "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', ?, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+      wild,
+    )
+    await db.query(
+      "INSERT INTO integrations (id, workspace_id, platform, name, config, slack_team_name) VALUES ('i', 'w', 'slack', ?, ?, ?)",
+      wild,
+      JSON.stringify({ note: wild }),
+      wild,
+    )
+    const env = { DATABASE_URL: db.url }
+    const raw = /[\p{C}--\n]/v
+    for (const args of [
+      ['list'],
+      ['list', '-o', 'csv'],
+      ['list', '-o', 'json'],
+      ['list', '-o', 'jsonl'],
+      ['show', 'i'],
+      ['workspaces', 'list'],
+      ['show', 'no such'],
+      ['toggle', 'i'],
+      ['toggle', 'i', '-o', 'json'],
+    ]) {
+      const { stdout } = await execute(
+        'script',
+        ['-qefc', [process.execPath, bin, ...args].map(quote).join(' '), '/dev/null'],
+        { env: { ...env, NO_COLOR: '1', TERM: 'xterm', SHELL: '/bin/sh' } },
+      )
+      expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(raw)
+    }
+    // Machines get the text as it is: escaped in JSON, whole in CSV.
+    const json = await integrations(['list', '-o', 'json'], { env })
+    expect(JSON.parse(json.stdout)[0]).toMatchObject({
+      name: wild,
+      workspace: wild,
+      slackTeamName: wild,
+      config: { note: wild },
+    })
+    expect((await integrations(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(`name\n"${wild}"\n`)
+    const text = await integrations(['list', '--fields', 'name,id'], { env })
+    expect(text.stdout).toBe('red \\u{1b}[31m \\u{9b} \\u{202e} \\u{200b} \\r\\n\\t end\ti\n')
+  })
+})

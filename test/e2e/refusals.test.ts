@@ -1,0 +1,484 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { bin, converse, execute, integrations, type RunOptions } from '../support/cli.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { botToken, signingSecret, stable } from '../support/samples.ts'
+
+interface Refusal {
+  what: string
+  args: string[]
+  options?: RunOptions
+  code: number
+  stderr: string | RegExp
+}
+
+const add = (...more: string[]) => ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'new', ...more]
+const piped = (input: string): RunOptions => ({ input })
+const rotate = (...more: string[]) => ['rotate', 'Acme/support', ...more]
+
+const refusals: Refusal[] = [
+  {
+    what: 'an unknown platform',
+    args: ['add', '--platform', 'salck', '--workspace', 'Acme', '--name', 'new'],
+    code: 2,
+    stderr: 'error: there is no platform "salck"\nhint: the platforms are slack and pylon\n',
+  },
+  {
+    what: 'an empty piped secret',
+    args: add('--webhook-secret-stdin'),
+    options: piped(''),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+  },
+  {
+    what: 'a blank piped secret',
+    args: add('--webhook-secret-stdin'),
+    options: piped('  \n'),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) is blank\nhint: see that the command or variable before the pipe yields the secret\n',
+  },
+  {
+    what: 'a lone newline',
+    args: add('--webhook-secret-stdin'),
+    options: piped('\n'),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+  },
+  {
+    what: 'an unset variable',
+    args: add('--access-token-env', 'NOT_SET'),
+    code: 2,
+    stderr:
+      'error: the environment variable that --access-token-env names is not set\nhint: export it, or correct the name; the flag takes a name, not the secret\n',
+  },
+  {
+    what: 'a variable that is empty',
+    args: add('--access-token-env', 'EMPTY'),
+    options: { env: { EMPTY: '' } },
+    code: 2,
+    stderr:
+      'error: the variable that --access-token-env names is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+  },
+  {
+    what: 'a secret of two lines',
+    args: rotate('--webhook-secret-stdin', '--grace', '0'),
+    options: piped(`${signingSecret(8)}\n${signingSecret(9)}\n`),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) has more than one line\nhint: give the secret alone, on one line\n',
+  },
+  {
+    what: 'two newlines after a secret',
+    args: rotate('--webhook-secret-stdin', '--grace', '0'),
+    options: piped(`${signingSecret(8)}\n\n`),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) has more than one line\nhint: give the secret alone, on one line\n',
+  },
+  {
+    what: 'a placeholder',
+    args: rotate('--webhook-secret-stdin', '--grace', '0'),
+    options: piped('<signing secret>'),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-stdin) is a placeholder, not a secret\nhint: give the value that the platform shows\n',
+  },
+  {
+    what: 'a secret that is not UTF-8',
+    args: rotate('--webhook-secret-stdin', '--grace', '0'),
+    options: { input: Buffer.from([0x61, 0xff, 0x62]) },
+    code: 2,
+    stderr: 'error: standard input is not UTF-8 text\nhint: give the value as UTF-8\n',
+  },
+  {
+    what: 'two secrets on standard input',
+    args: rotate('--webhook-secret-stdin', '--access-token-stdin', '--grace', '0'),
+    options: piped('x'),
+    code: 2,
+    stderr:
+      'error: standard input can hold one secret only\nhint: give the others by --access-token-file or --access-token-env\n',
+  },
+  {
+    what: 'a secret file that is not there',
+    args: rotate('--webhook-secret-file', '/nowhere/secret', '--grace', '0'),
+    code: 2,
+    stderr:
+      'error: the file of --webhook-secret-file cannot be read (ENOENT)\nhint: see that the path is right and the file readable\n',
+  },
+  {
+    what: 'a browser session token',
+    args: add('--access-token-env', 'TOKEN'),
+    options: { env: { TOKEN: ['xox', 'c-1-2-3'].join('') } },
+    code: 2,
+    stderr:
+      'error: a Slack bot or user token should not be a browser session token (xoxc-, xoxd-)\nhint: see that this is the right value, or pass --force if you know better\n',
+  },
+  {
+    what: 'a generated Slack signing secret',
+    args: rotate('--field', 'webhook-secret', '--generate', '--grace', '0'),
+    code: 2,
+    stderr:
+      'error: only Slack can make a new signing secret\nhint: make it at https://api.slack.com/apps, and pass it with --webhook-secret-stdin\n',
+  },
+  {
+    what: 'a rotation without --grace and without a terminal',
+    args: rotate('--webhook-secret-stdin'),
+    options: piped(signingSecret(8)),
+    code: 2,
+    stderr:
+      'error: --grace is missing: how long does the old value stay valid?\nhint: pass --grace 0 to end it at once\n',
+  },
+  {
+    what: 'a grace without a unit',
+    args: rotate('--webhook-secret-stdin', '--grace', '24'),
+    options: piped(signingSecret(8)),
+    code: 2,
+    stderr:
+      "error: option '--grace <duration>' argument '24' is invalid\nhint: write a number with its unit, as in 90m, 24h or 7d\n",
+  },
+  {
+    what: 'the secret that is stored already',
+    args: rotate('--webhook-secret-stdin', '--grace', '0'),
+    options: piped(signingSecret()),
+    code: 2,
+    stderr:
+      'error: the new signing secret is the one already stored\nhint: give the new value, or leave the integration as it is\n',
+  },
+  {
+    what: 'an expiry without a token',
+    args: rotate('--webhook-secret-stdin', '--grace', '0', '--no-expiry'),
+    options: piped(signingSecret(8)),
+    code: 2,
+    stderr:
+      'error: an expiry was given without an access token\nhint: give the new token too, as in --access-token-stdin\n',
+  },
+  {
+    what: 'a secret of another platform',
+    args: ['rotate', 'Acme/desk', '--refresh-token-stdin', '--grace', '0'],
+    options: piped('pylon-1'),
+    code: 2,
+    stderr: 'error: Pylon has no refresh token\nhint: its secrets are webhook-secret, access-token\n',
+  },
+  {
+    what: 'a missing ref',
+    args: ['show', 'Acme/nothing'],
+    code: 3,
+    stderr: 'error: there is no integration "Acme/nothing"\nhint: integrations list\n',
+  },
+  {
+    what: 'a near-miss ref',
+    args: ['show', 'Acme/suport'],
+    code: 3,
+    stderr: 'error: there is no integration "Acme/suport"\nhint: did you mean "Acme/support"? See integrations list\n',
+  },
+  {
+    what: 'an ambiguous ref',
+    args: ['toggle', 'desk'],
+    code: 2,
+    stderr:
+      'error: more than one integration is named "desk"\nhint: give the id of one of them: <id> (Acme/desk, pylon), <id> (Beta/desk, pylon)\n',
+  },
+  {
+    what: 'a duplicate name',
+    args: ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support'],
+    code: 5,
+    stderr:
+      'error: Acme has a Slack integration named "support" already\nhint: choose another --name, or change that one with integrations update\n',
+  },
+  {
+    what: 'a name taken by another',
+    args: ['update', 'Acme/other', '--name', 'support'],
+    code: 5,
+    stderr: 'error: Acme has another Slack integration named "support"\nhint: choose another --name\n',
+  },
+  {
+    what: 'a workspace that is there',
+    args: ['workspaces', 'add', 'Acme'],
+    code: 5,
+    stderr: 'error: there is a workspace named "Acme" already\nhint: integrations workspaces show <id>\n',
+  },
+  {
+    what: 'config that is not JSON',
+    args: add('--config', '{"slackEvents": [,]}'),
+    code: 2,
+    stderr:
+      'error: --config, line 1, column 18: value expected\nhint: JSON has double quotes around keys and strings, and no comma after the last item\n',
+  },
+  {
+    what: 'config that breaks the schema',
+    args: add('--config', '{"slackEvents": "message"}'),
+    code: 2,
+    stderr: 'error: the config does not fit Slack: slackEvents must be array\nhint: integrations config schema slack\n',
+  },
+  {
+    what: 'an unknown field',
+    args: ['list', '--fields', 'id,nmae'],
+    code: 2,
+    stderr: /^error: there is no field "nmae"\nhint: the fields are id, name, platform, .*version\n$/,
+  },
+  {
+    what: 'an unknown field of a change',
+    args: ['toggle', 'Acme/support', '--fields', 'nmae'],
+    code: 2,
+    stderr: /^error: there is no field "nmae"\n/,
+  },
+  {
+    what: 'an unknown flag',
+    args: ['list', '--activ'],
+    code: 2,
+    stderr: "error: unknown option '--activ'\nhint: did you mean --active?\n",
+  },
+  {
+    what: 'an unknown command',
+    args: ['lst'],
+    code: 2,
+    stderr: "error: unknown command 'lst'\nhint: did you mean list?\n",
+  },
+  {
+    what: 'a secret as an argument',
+    args: ['rotate', 'Acme/support', '--webhook-secret', signingSecret(8)],
+    code: 2,
+    stderr: /^error: unknown option '--webhook-secret'\nhint: /,
+  },
+  {
+    what: 'an unknown sort',
+    args: ['list', '--sort', 'age'],
+    code: 2,
+    stderr: /^error: option '--sort <field>' argument 'age' is invalid\nhint: sort by name, /,
+  },
+  {
+    what: 'a removal that nobody confirms',
+    args: ['remove', 'Acme/support'],
+    code: 2,
+    stderr: 'error: --confirm is missing, and nobody can be asked\nhint: pass --confirm "support"\n',
+  },
+  {
+    what: 'a removal confirmed by another name',
+    args: ['remove', 'Acme/support', '--confirm', 'other'],
+    code: 2,
+    stderr: 'error: --confirm gives another name\nhint: to go on: --confirm "support"\n',
+  },
+  {
+    what: 'a version that has moved on',
+    args: ['toggle', 'Acme/support', '--if-version', '7'],
+    code: 5,
+    stderr:
+      'error: Acme/support is at version 1, not 7\nhint: look at what changed with integrations show <id>, and try again\n',
+  },
+  {
+    what: 'an id of another shape',
+    args: ['update', 'Acme/support', '--slack-team-id', 'x'],
+    code: 2,
+    stderr:
+      'error: a Slack team or enterprise id should start with T or E, as in T012AB3CD\nhint: correct it, or pass --force if you know better\n',
+  },
+  {
+    what: "another platform's id",
+    args: ['update', 'Acme/support', '--pylon-account-id', 'x'],
+    code: 2,
+    stderr:
+      'error: Slack has no pylon account id\nhint: it has --slack-team-id, --slack-team-name, --slack-bot-user-id\n',
+  },
+  {
+    what: 'nothing to change',
+    args: ['update', 'Acme/support'],
+    code: 2,
+    stderr:
+      'error: there is nothing to change\nhint: pass --name, --created-by, --unset or an id; see integrations update --help\n',
+  },
+  {
+    what: 'a missing workspace',
+    args: ['add', '--platform', 'slack', '--workspace', 'Nowhere', '--name', 'new'],
+    code: 3,
+    stderr: 'error: there is no workspace "Nowhere"\nhint: integrations workspaces list\n',
+  },
+  {
+    what: 'no workspace and no terminal',
+    args: ['add', '--platform', 'slack', '--name', 'new'],
+    code: 2,
+    stderr: 'error: --workspace is missing, and nobody can be asked\nhint: pass --workspace <workspace>\n',
+  },
+  {
+    what: 'a missing creator',
+    args: add('--created-by', 'nobody@example.com'),
+    code: 3,
+    stderr: 'error: there is no user "nobody@example.com"\nhint: integrations users list\n',
+  },
+  {
+    what: 'a cursor that is gone',
+    args: ['list', '--cursor', 'gone', '--limit', '5'],
+    code: 3,
+    stderr: 'error: the row that --cursor names is not there any more\nhint: start again without --cursor\n',
+  },
+  {
+    what: 'a database URL with a password in the arguments',
+    args: ['list', '--database', `postgresql://user:${signingSecret(5)}@127.0.0.1/db`],
+    code: 2,
+    stderr:
+      'error: the --database URL holds a password, which other users of this machine can read\nhint: put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)\n',
+  },
+  {
+    what: 'a database that is no URL',
+    args: ['list', '--database', './x.db'],
+    code: 2,
+    stderr:
+      'error: the database URL is neither file: nor postgresql:\nhint: give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full\n',
+  },
+  {
+    what: 'a mistyped file',
+    args: ['list', '--database', 'file:/nowhere/x.db'],
+    code: 6,
+    stderr: 'error: there is no file /nowhere/x.db\nhint: integrations init --database file:/nowhere/x.db\n',
+  },
+  {
+    what: 'a database that is down',
+    args: ['list', '--database', 'postgresql://user@127.0.0.1:1/db'],
+    code: 6,
+    stderr:
+      'error: postgresql://user@127.0.0.1:1/db cannot be reached\nhint: see that the server runs and that DATABASE_URL or --database names it\n',
+  },
+]
+
+describe.each(kinds)('refused on %s', (kind) => {
+  let db: TestDatabase
+  let env: Record<string, string>
+
+  beforeAll(async () => {
+    db = await freshDatabase(kind)
+    env = { DATABASE_URL: db.url }
+    const prepare = async (args: string[], input = '') =>
+      expect(await integrations(args, { env: { ...env, TOKEN: botToken() }, input })).toMatchObject({ code: 0 })
+    await prepare(['workspaces', 'add', 'Acme'])
+    await prepare(['workspaces', 'add', 'Beta'])
+    await prepare(
+      [
+        'add',
+        '--platform',
+        'slack',
+        '--workspace',
+        'Acme',
+        '--name',
+        'support',
+        '--webhook-secret-stdin',
+        '--access-token-env',
+        'TOKEN',
+      ],
+      signingSecret(),
+    )
+    await prepare(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other'])
+    await prepare(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk'])
+    await prepare(['add', '--platform', 'pylon', '--workspace', 'Beta', '--name', 'desk'])
+  })
+
+  /** All there is, the head row included: a change that was rolled back has not moved it either. */
+  const everything = async () =>
+    JSON.stringify(
+      await Promise.all(
+        [
+          'workspaces',
+          'users',
+          'integrations',
+          'integration_versions',
+          'integration_secrets',
+          'integration_settings',
+        ].map((table) => db.query(`SELECT * FROM ${table} ORDER BY 1, 2, 3`)),
+      ),
+      (_, value) => (typeof value === 'bigint' ? Number(value) : value),
+    )
+
+  test.each(refusals)('$what', async ({ args, options = {}, code, stderr }) => {
+    const before = await everything()
+    const outcome = await integrations(args, { ...options, env: { ...env, ...options.env } })
+    expect({ ...outcome, stderr: stable(outcome.stderr) }).toEqual({
+      code,
+      stdout: '',
+      stderr: typeof stderr === 'string' ? stderr : expect.stringMatching(stderr),
+    })
+    expect(await everything()).toBe(before)
+    // What was piped in or named is told nowhere.
+    for (const n of [5, 8, 9]) expect(outcome.stderr).not.toContain(signingSecret(n))
+  })
+
+  test('as JSON for scripts', async () => {
+    const { code, stdout, stderr } = await integrations(['show', 'Acme/nothing', '-o', 'json'], { env })
+    expect({ code, stdout, stderr: JSON.parse(stderr) }).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: {
+        error: {
+          code: 'NOT_FOUND',
+          message: 'there is no integration "Acme/nothing"',
+          hint: 'integrations list',
+          exit: 3,
+          retryable: false,
+          committed: false,
+        },
+      },
+    })
+  })
+
+  test('a usage error as JSON', async () => {
+    const { code, stdout, stderr } = await integrations(['list', '--limit', '0', '-o', 'json'], { env })
+    expect({ code, stdout, stderr: JSON.parse(stderr) }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: {
+        error: {
+          code: 'BAD_INPUT',
+          message: "option '--limit <number>' argument '0' is invalid",
+          hint: 'write a whole number from 1 up',
+          exit: 2,
+          retryable: false,
+          committed: false,
+        },
+      },
+    })
+  })
+
+  test('Ctrl-C at a prompt', async () => {
+    const before = await everything()
+    const { code, screen } = await converse(
+      ['rotate', 'Acme/support', '--field', 'webhook-secret'],
+      [['signing secret', '\u0003']],
+      { env },
+    )
+    expect(code).toBe(130)
+    expect(screen).toContain('error: cancelled; nothing was changed')
+    expect(await everything()).toBe(before)
+  })
+
+  test('an output that cannot be written', async () => {
+    expect(await execute('sh', ['-c', `exec ${process.execPath} ${bin} list > /dev/full`], { env })).toEqual({
+      code: 6,
+      stdout: '',
+      stderr: 'error: the output could not be written\nhint: see that the disk has room, and run it again\n',
+    })
+  })
+
+  test('a change whose answer cannot be written says that it was made', async () => {
+    const { version } = JSON.parse((await integrations(['show', 'Acme/other', '-o', 'json'], { env })).stdout)
+    const { code, stderr } = await execute(
+      'sh',
+      ['-c', `exec ${process.execPath} ${bin} toggle Acme/other -o json > /dev/full`],
+      { env },
+    )
+    expect({ code, error: JSON.parse(stderr.split('\n')[1] ?? '') }).toEqual({
+      code: 6,
+      error: {
+        error: {
+          code: 'OUTPUT_FAILED',
+          message: 'the change was made, but the answer could not be written',
+          hint: 'see what it is now with integrations list or show',
+          exit: 6,
+          retryable: false,
+          committed: true,
+        },
+      },
+    })
+    expect(JSON.parse((await integrations(['show', 'Acme/other', '-o', 'json'], { env })).stdout).version).toBe(
+      version + 1,
+    )
+  })
+})

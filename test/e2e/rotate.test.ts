@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest'
+import { integrations } from '../support/cli.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
+
+const columns = 'SELECT webhook_secret, access_token, refresh_token, name, slack_team_id FROM integrations'
+const history =
+  'SELECT field, number, origin, set_by IS NOT NULL AS attributed, valid_until IS NULL AS is_current, never_expires FROM integration_secrets ORDER BY field, number'
+
+describe.each(kinds)('rotate on %s', (kind) => {
+  const yes = kind === 'sqlite' ? 1 : true
+  const no = kind === 'sqlite' ? 0 : false
+
+  async function start(): Promise<{ db: TestDatabase; env: Record<string, string> }> {
+    const db = await freshDatabase(kind)
+    const env = {
+      DATABASE_URL: db.url,
+      TOKEN: botToken(1),
+      REFRESH: refreshToken(1),
+      NEW_TOKEN: botToken(2),
+      NEW_REFRESH: refreshToken(2),
+    }
+    const add = [
+      'add',
+      '--platform',
+      'slack',
+      '--new-workspace',
+      'Acme',
+      '--name',
+      'support',
+      '--slack-team-id',
+      'T012AB3CD',
+    ]
+    expect(
+      await integrations([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '--no-expiry'], {
+        env,
+        input: signingSecret(1),
+      }),
+    ).toMatchObject({ code: 0 })
+    return { db, env }
+  }
+
+  const pair = [
+    'rotate',
+    'support',
+    '--access-token-env',
+    'NEW_TOKEN',
+    '--refresh-token-env',
+    'NEW_REFRESH',
+    '--grace',
+    '0',
+  ]
+
+  test('a token pair is replaced together, and nothing else is touched', async () => {
+    const { db, env } = await start()
+    const { code, stdout } = await integrations([...pair, '--expires-in', '12h', '-o', 'json'], { env })
+    expect(code).toBe(0)
+    const shown = JSON.parse(stdout)
+    expect(shown).toMatchObject({
+      version: 2,
+      tokenExpiry: 'at',
+      accessToken: { set: true },
+      refreshToken: { set: true },
+    })
+    const hours = (Date.parse(shown.tokenExpiresAt) - Date.now()) / 3_600_000
+    expect(hours).toBeGreaterThan(11.9)
+    expect(hours).toBeLessThanOrEqual(12)
+    expect(await db.query(columns)).toEqual([
+      {
+        webhook_secret: signingSecret(1),
+        access_token: botToken(2),
+        refresh_token: refreshToken(2),
+        name: 'support',
+        slack_team_id: 'T012AB3CD',
+      },
+    ])
+    expect(await db.query(history)).toEqual([
+      { field: 'access_token', number: 1, origin: 'provided', attributed: yes, is_current: no, never_expires: yes },
+      { field: 'access_token', number: 2, origin: 'provided', attributed: yes, is_current: yes, never_expires: no },
+      { field: 'refresh_token', number: 1, origin: 'provided', attributed: yes, is_current: yes, never_expires: no },
+      { field: 'webhook_secret', number: 1, origin: 'provided', attributed: yes, is_current: yes, never_expires: no },
+    ])
+  })
+
+  test('when one of two is refused, neither is replaced', async () => {
+    const { db, env } = await start()
+    const before = [await db.query(columns), await db.query(history)]
+    const outcome = await integrations(pair, { env: { ...env, NEW_REFRESH: 'not-a-refresh-token' } })
+    expect(outcome).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'error: a Slack refresh token should start with xoxe-1-\nhint: see that this is the right value, or pass --force if you know better\n',
+    })
+    expect([await db.query(columns), await db.query(history)]).toEqual(before)
+  })
+
+  test('a new token without an expiry has one that nobody knows', async () => {
+    const { db, env } = await start()
+    await db.query("UPDATE integrations SET token_expires_at = '2026-12-31 00:00:00'")
+    const { stdout } = await integrations(
+      [
+        'rotate',
+        'support',
+        '--access-token-env',
+        'NEW_TOKEN',
+        '--grace',
+        '0',
+        '-o',
+        'json',
+        '--fields',
+        'tokenExpiresAt,tokenExpiry',
+      ],
+      { env },
+    )
+    expect(JSON.parse(stdout)).toEqual({ tokenExpiresAt: null, tokenExpiry: 'unknown' })
+  })
+
+  test('--dry-run says what would change, and changes nothing', async () => {
+    const { db, env } = await start()
+    const all = async () =>
+      JSON.stringify([
+        await db.query('SELECT * FROM integrations'),
+        await db.query(history),
+        await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'"),
+      ])
+    const before = await all()
+    const outcome = await integrations([...pair, '--dry-run', '-o', 'id'], { env })
+    expect(outcome).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/),
+      stderr: 'would replace the access-token and refresh-token of Acme/support\n',
+    })
+    expect(await all()).toBe(before)
+  })
+
+  test('a value of a customary shape only is warned about; --force takes what is refused', async () => {
+    const { db, env } = await start()
+    const warned = await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], {
+      env,
+      input: 'S'.repeat(40),
+    })
+    expect(warned).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('warning: a Slack signing secret should be 32 lower-case hex digits\n'),
+    })
+    const forced = await integrations(
+      ['rotate', 'support', '--access-token-env', 'NEW_REFRESH', '--grace', '0', '--force', '-o', 'id'],
+      { env },
+    )
+    expect(forced).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('warning: a Slack bot or user token should not be a refresh token (xoxe-1-…)\n'),
+    })
+    expect(await db.query('SELECT webhook_secret, access_token FROM integrations')).toEqual([
+      { webhook_secret: 'S'.repeat(40), access_token: refreshToken(2) },
+    ])
+  })
+
+  test('a value is generated where the platform may take one', async () => {
+    const { db, env } = await start()
+    expect(
+      await integrations(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk'], { env }),
+    ).toMatchObject({ code: 0 })
+    const outcome = await integrations(
+      ['rotate', 'desk', '--field', 'webhook-secret', '--generate', '--grace', '0', '-o', 'id'],
+      { env },
+    )
+    expect(outcome).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^warning: enter the generated webhook secret at Pylon \(https:/),
+    })
+    const [row] = await db.query(
+      "SELECT i.webhook_secret, s.origin FROM integrations i JOIN integration_secrets s ON s.integration_id = i.id WHERE i.name = 'desk'",
+    )
+    expect(row).toEqual({ webhook_secret: expect.stringMatching(/^[0-9a-f]{64}$/), origin: 'generated' })
+    expect(outcome.stdout + outcome.stderr).not.toContain(row?.webhook_secret)
+  })
+
+  test('ten versions of a secret are remembered', async () => {
+    const { db, env } = await start()
+    for (let n = 2; n <= 13; n++)
+      expect(
+        await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+          env,
+          input: signingSecret(n),
+        }),
+      ).toMatchObject({ code: 0 })
+    expect(
+      await db.query("SELECT number FROM integration_secrets WHERE field = 'webhook_secret' ORDER BY number"),
+    ).toEqual(Array.from({ length: 10 }, (_, i) => ({ number: i + 4 })))
+    expect(
+      await db.query("SELECT number FROM integration_secrets WHERE field = 'webhook_secret' AND valid_until IS NULL"),
+    ).toEqual([{ number: 13 }])
+  })
+
+  test('a secret that came with a newline is stored without it', async () => {
+    const { db, env } = await start()
+    for (const [n, end] of [
+      [2, '\n'],
+      [3, '\r\n'],
+      [4, ''],
+    ] as const) {
+      expect(
+        await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+          env,
+          input: `${signingSecret(n)}${end}`,
+        }),
+      ).toMatchObject({ code: 0 })
+      expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(n) }])
+    }
+  })
+})

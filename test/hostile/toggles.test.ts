@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest'
+import { integrations } from '../support/cli.ts'
+import { freshDatabase, kinds } from '../support/database.ts'
+
+describe.each(kinds)('on %s', (kind) => {
+  test('20 processes that each toggle the same integration 10 times lose nothing', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url }
+    expect(
+      await integrations(['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk'], { env }),
+    ).toMatchObject({ code: 0 })
+
+    const toggling = async () => {
+      const answers: { version: number; isActive: boolean }[] = []
+      for (let i = 0; i < 10; i++) {
+        const { code, stdout, stderr } = await integrations(
+          ['toggle', 'Acme/desk', '-o', 'json', '--fields', 'version,isActive', '--wait', '2m'],
+          { env },
+        )
+        expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^changed Acme\/desk: isActive/) })
+        answers.push(JSON.parse(stdout))
+      }
+      return answers
+    }
+    const answers = (await Promise.all(Array.from({ length: 20 }, toggling)))
+      .flat()
+      .sort((a, b) => a.version - b.version)
+
+    // Each acknowledged a version of its own, and each saw the one before it.
+    expect(answers).toEqual(Array.from({ length: 200 }, (_, i) => ({ version: i + 2, isActive: i % 2 === 1 })))
+    expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 201 }])
+    expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
+      { seq: 201 },
+    ])
+  })
+})
