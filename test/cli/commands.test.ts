@@ -61,6 +61,16 @@ describe.each(commands)('%s', (name, command) => {
   })
 })
 
+/** What stands in the parenthesis that a text begins with. */
+function parenthesis(text: string): string {
+  let depth = 0
+  const end = [...text].findIndex((character) => {
+    depth += character === '(' ? 1 : character === ')' ? -1 : 0
+    return depth === 0
+  })
+  return text.slice(1, end)
+}
+
 describe('every question has a flag that answers it', () => {
   const files = readdirSync('src/cli', { recursive: true, encoding: 'utf8' }).filter(
     (file) => file.endsWith('.ts') && file !== 'prompts.ts',
@@ -71,16 +81,16 @@ describe('every question has a flag that answers it', () => {
     // What is nothing but a conversation refuses to begin where nobody can be asked.
     if (source.includes('if (!ctx.prompts.possible())')) return []
     const asking = commands.map(([, command]) => command).filter((command) => names.includes(command.name()))
-    return [...source.matchAll(/prompts\.(?:text|secret|choose|confirm)\((.*)/g)].map(([, call = '']) => ({
+    return [...source.matchAll(/prompts\.(?:text|secret|choose|search|confirm)(?=\()/g)].map(({ index }) => ({
       file,
-      call,
+      call: parenthesis(source.slice(source.indexOf('(', index))),
       asking: asking.length > 0 ? asking : commands.map(([, command]) => command),
     }))
   })
 
   test('the questions are found', () => expect(questions.length).toBeGreaterThan(5))
 
-  test.each(questions)('$file: $call', ({ call, asking }) => {
+  test.each(questions)('$file: question %#', ({ call, asking }) => {
     // Where a field is put in, one stands for all.
     const flags = call.replaceAll(/\$\{flagOf\([^}]*\)\}/g, 'webhook-secret').match(/--[a-z][\w-]*/g) ?? []
     expect(flags).not.toEqual([])

@@ -44,7 +44,7 @@ describe.each(kinds)('leaving %s', (kind) => {
     )
     expect(added).toMatchObject({ code: 0 })
     await db.query(
-      "INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('1', 'x', '20200101000000_init', CURRENT_TIMESTAMP)",
+      "INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', 'x', '20200101000000_init', CURRENT_TIMESTAMP)",
     )
     const before = await db.query('SELECT * FROM integrations')
     expect(await tables(db)).toContain('integration_secrets')
@@ -59,5 +59,8 @@ describe.each(kinds)('leaving %s', (kind) => {
       { migration_name: '20200101000000_init' },
     ])
     expect(JSON.stringify(await db.query('SELECT * FROM integrations')) === JSON.stringify(before)).toBe(true)
+
+    // What is left is a database like any other application's.
+    expect(await integrations(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
   })
 })

@@ -50,6 +50,7 @@ const lookup =
       database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
       wait: patience,
       notice: () => {},
+      onCommit: () => {},
     })
     try {
       return await store.read(work)
