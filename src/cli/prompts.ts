@@ -26,9 +26,10 @@ export interface Prompts {
 const choosable = (choices: readonly Choice[]) => choices.map(({ value, name }) => ({ value, name: printable(name) }))
 
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
-export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): Prompts {
-  const possible = () => Boolean(stdin.isTTY && stderr.isTTY && allowed() && !env.CI)
-  const context = { input: stdin, output: stderr }
+export function prompts(host: Host, allowed: () => boolean): Prompts {
+  const possible = () => Boolean(host.stdin.isTTY && host.stderr.isTTY && allowed() && !host.env.CI)
+  // Node opens stdin when it is first touched, which takes a millisecond of every start.
+  const streams = () => ({ input: host.stdin, output: host.stderr })
 
   async function ask<T>(
     flag: string,
@@ -63,16 +64,16 @@ export function prompts({ env, stdin, stderr }: Host, allowed: () => boolean): P
   return {
     possible,
     text: (message, flag, check = () => {}) =>
-      ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, context)),
+      ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, streams())),
     secret: (message, flag, check) =>
-      ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, context)),
+      ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, streams())),
     choose: (message, flag, choices) =>
-      ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, context)),
+      ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, streams())),
     search: (message, flag, find) =>
       ask(flag, ({ search }) =>
-        search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, context),
+        search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, streams()),
       ),
     confirm: (message, flag, otherwise = false) =>
-      ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, context)),
+      ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, streams())),
   }
 }

@@ -62,7 +62,7 @@ test.each([
   const scripts = await loaded(args)
   expect(scripts.filter((script) => script.includes('node_modules'))).toEqual([])
   const chunks = scripts.filter((script) => script.includes('/dist/')).map((script) => basename(script))
-  expect(chunks).toContain('main.js')
+  expect(chunks).toContain('main.cjs')
   expect(
     chunks.filter((chunk) => !packagesOf.has(chunk)),
     'a stale build: npm run build',

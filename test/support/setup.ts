@@ -18,7 +18,7 @@ declare module 'vitest' {
 
 /** Starts PostgreSQL, or takes the server of TEST_DATABASE_URL, and makes one template database of each kind. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (!existsSync('dist/main.js')) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
+  if (!existsSync('dist/main.cjs')) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
   const folder = mkdtempSync(join(tmpdir(), 'integrations-test-'))
   // Tests that run the program as another user have to reach their files.
   chmodSync(folder, 0o755)

@@ -1,0 +1,134 @@
+/**
+ * npm run bench -- [--quick | --long]
+ *
+ * Measures the built program beside others, in turn and in one run, and prints medians, the median of the ratios pair
+ * by pair, and the ratio that is the target. A ratio over its target does not fail: other work on the machine moves it.
+ * `--quick` runs everything once or twice; `--long` adds the memory at a million rows, which takes minutes.
+ * PostgreSQL is a server of its own, or that of TEST_DATABASE_URL.
+ */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import Table from 'cli-table3'
+import { build, type RolldownOptions } from 'rolldown'
+import { loadConfig } from 'rolldown/config'
+import { startPostgresql } from '../test/support/postgresql.ts'
+import { type Data, postgresqlData, sqliteData, statement } from './data.ts'
+import { inTurn, median, type Program, type Run, run } from './measure.ts'
+
+const { quick, long } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, long: { type: 'boolean', default: false } },
+}).values
+if (quick && long) throw new Error('--quick and --long exclude each other')
+const starts = quick ? 2 : 21
+const streams = quick ? 1 : 7
+const many = quick ? 10_000 : 100_000
+
+const bin = resolve('bin/integrations.js')
+const nothing: Program = { name: 'node -e 0', args: ['-e', '0'] }
+const kinds = ['sqlite', 'postgresql'] as const
+const lines = new Table({
+  head: ['measured', 'median', 'beside', 'median', 'ratio', 'at most', ''],
+  style: { head: [], border: [] },
+})
+
+/** Our program on a database. */
+const ours = (words: string, data?: Data): Program => ({
+  name: data ? `${words} (${data.kind})` : words,
+  args: [bin, ...words.split(' ')],
+  ...(data ? { env: data.env } : {}),
+})
+
+function line(what: string, value: string, beside: string, other: string, ratio: number, target: number): void {
+  lines.push([what, value, beside, other, ratio.toFixed(2), String(target), ratio <= target ? 'ok' : 'over'])
+}
+
+function compare(
+  program: Program,
+  runs: readonly Run[],
+  beside: Program,
+  others: readonly Run[],
+  target: number,
+): void {
+  const times = (of: readonly Run[]) => of.map(({ milliseconds }) => milliseconds)
+  const ratios = runs.map(({ milliseconds }, i) => milliseconds / (others[i]?.milliseconds ?? Number.NaN))
+  const shown = (of: readonly Run[]) => `${Math.round(median(times(of)))} ms`
+  line(program.name, shown(runs), beside.name, shown(others), median(ratios), target)
+}
+
+/** Bundles a program of bench/programs as ours is bundled. */
+async function bundled(folder: string, name: string, data: Data): Promise<Program> {
+  const config = (await loadConfig(resolve('rolldown.config.js'))) as RolldownOptions
+  await build({
+    ...config,
+    input: { [name]: `bench/programs/${name}.ts` },
+    output: { ...config.output, dir: join(folder, name) },
+  })
+  return { name, args: [join(folder, name, `${name}.cjs`)], env: data.env }
+}
+
+async function start(): Promise<void> {
+  const programs = [nothing, ours('--help'), ours('--version')]
+  const [base = [], ...runs] = await inTurn(programs, starts)
+  for (const [i, one] of runs.entries()) compare(programs[i + 1] as Program, one, nothing, base, 1.35)
+}
+
+async function list(folder: string, data: Data): Promise<void> {
+  const listing = ours('list', data)
+  const smallest = await bundled(folder, `smallest-${data.kind}`, data)
+  const [base = [], runs = [], smallests = []] = await inTurn([nothing, listing, smallest], starts)
+  compare(listing, runs, nothing, base, data.kind === 'sqlite' ? 2.5 : 3)
+  compare(listing, runs, smallest, smallests, 1.2)
+}
+
+async function stream(folder: string, data: Data): Promise<void> {
+  const listing = ours('list --all -o jsonl', data)
+  const bare = await bundled(folder, `rows-${data.kind}`, data)
+  const [bares = [], runs = []] = await inTurn([bare, listing], streams)
+  if (new Set([...bares, ...runs].map(({ printed }) => printed)).size !== 1)
+    throw new Error(`${bare.name} and ${listing.name} do not print the same`)
+  compare(listing, runs, bare, bares, 1.5)
+}
+
+async function memory(few: Data, lots: Data): Promise<void> {
+  const listing = (data: Data) => run(ours('list --all -o jsonl', data), true)
+  const [{ peak: small = Number.NaN }, { peak: large = Number.NaN }] = [await listing(few), await listing(lots)]
+  const shown = (mebibytes: number) => `${Math.round(mebibytes)} MiB`
+  line(
+    `memory at 1,000,000 rows (${few.kind})`,
+    shown(large),
+    'memory at 100,000 rows',
+    shown(small),
+    large / small,
+    1.2,
+  )
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
+symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
+const server = await startPostgresql()
+const databases: string[] = []
+
+function data(kind: (typeof kinds)[number], rows: number): Promise<Data> {
+  const program = { name: 'integrations', args: [bin] }
+  if (kind === 'sqlite') return sqliteData(program, join(folder, `${rows}.db`), rows, folder)
+  const name = `bench_${process.pid}_${rows}`
+  databases.push(name)
+  return postgresqlData(program, server.url, name, rows, folder)
+}
+
+try {
+  await start()
+  for (const kind of kinds) await list(folder, await data(kind, 10))
+  for (const kind of kinds) {
+    const few = await data(kind, many)
+    await stream(folder, few)
+    if (long) await memory(few, await data(kind, 1_000_000))
+  }
+  process.stdout.write(`node ${process.versions.node}, ${many} rows in the streams\n${lines.toString()}\n`)
+} finally {
+  for (const name of databases) await statement(server.url, `DROP DATABASE ${name}`)
+  await server.stop()
+  rmSync(folder, { recursive: true, force: true })
+}

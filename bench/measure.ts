@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+
+/** A Node program to run: its arguments, and what its environment has besides that of the bench. */
+export interface Program {
+  readonly name: string
+  readonly args: readonly string[]
+  readonly env?: { readonly [name: string]: string }
+}
+
+/** A finished run. */
+export interface Run {
+  readonly milliseconds: number
+  /** The most memory it held, in MiB; undefined unless it was asked for. */
+  readonly peak: number | undefined
+  /** What it printed, as a hash. */
+  readonly printed: string
+}
+
+// The process measures itself as it ends, and says so on a channel of its own.
+const reporter = `data:text/javascript,${encodeURIComponent(`import { writeSync } from 'node:fs'
+process.on('exit', () => writeSync(3, String(process.resourceUsage().maxRSS)))`)}`
+
+/** Runs a program to its end and reads what it prints. @throws Error when it fails */
+export function run({ name, args, env }: Program, withPeak = false): Promise<Run> {
+  return new Promise((done, failed) => {
+    const started = performance.now()
+    const child = spawn(process.execPath, [...(withPeak ? ['--import', reporter] : []), ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', withPeak ? 'pipe' : 'ignore'],
+    })
+    const hash = createHash('sha256')
+    let complaint = ''
+    let kibibytes = ''
+    child.stdout?.on('data', (chunk: Buffer) => hash.update(chunk))
+    child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk))
+    child.stdio[3]?.on('data', (chunk: Buffer) => (kibibytes += chunk))
+    child.on('error', failed)
+    child.on('close', (code) => {
+      const milliseconds = performance.now() - started
+      if (code !== 0) failed(new Error(`${name} ended with ${code}: ${complaint}`))
+      else done({ milliseconds, peak: withPeak ? Number(kibibytes) / 1024 : undefined, printed: hash.digest('hex') })
+    })
+  })
+}
+
+/**
+ * Runs programs in turn, after one round that does not count: what disturbs the machine meets all of them alike.
+ *
+ * @returns the runs of each, in the order of the programs
+ */
+export async function inTurn(programs: readonly Program[], rounds: number): Promise<Run[][]> {
+  const runs: Run[][] = programs.map(() => [])
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, program] of programs.entries()) {
+      const one = await run(program)
+      if (round > 0) runs[i]?.push(one)
+    }
+  }
+  return runs
+}
+
+/** The middle value. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]]
+  return (low + high) / 2
+}
