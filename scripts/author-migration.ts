@@ -53,7 +53,7 @@ async function author(name: string): Promise<void> {
     const script = await difference(provider, from, to)
     if (/^-- This is an empty migration/m.test(script))
       throw new Error(`${current} has not changed since the last migration`)
-    const folder = `prisma/migrations/${provider}/${stamp}_integrations_${name}`
+    const folder = `prisma/migrations/${provider}/${stamp}_integrations__${name}`
     await mkdir(folder, { recursive: true })
     await writeFile(`${folder}/migration.sql`, script)
     process.stdout.write(`${folder}/migration.sql\n`)

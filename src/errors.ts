@@ -71,6 +71,14 @@ export class IntegrationsError extends Error {
   }
 }
 
+/** Somebody ended a question, or said no: exit 130. */
+export const cancelled = (what = 'cancelled'): IntegrationsError =>
+  new IntegrationsError(
+    'CANCELLED',
+    `${what}; nothing was changed`,
+    'run it again; for every question there is a flag, see --help',
+  )
+
 /** Bad input: exit 2. */
 export const badInput = (message: string, hint: string): IntegrationsError =>
   new IntegrationsError('BAD_INPUT', message, hint)

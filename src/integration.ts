@@ -1,4 +1,10 @@
-import type { SecretField } from './platforms/platform.ts'
+/** The secret columns of an integration, as its JSON names them. */
+export const secretFields = ['webhookSecret', 'accessToken', 'refreshToken'] as const
+/** One of the three secrets an integration can hold. */
+export type SecretField = (typeof secretFields)[number]
+
+/** The columns that hold a platform's own identifiers. A platform without one of its own uses none of them. */
+export type PlatformColumn = 'slackTeamId' | 'slackTeamName' | 'slackBotUserId' | 'pylonAccountId'
 
 /** An instant as RFC 3339 text in UTC with milliseconds, as in `2026-11-22T17:02:18.000Z`. */
 export type Instant = string
@@ -68,9 +74,6 @@ export interface NewIntegration {
   readonly createdBy: string | null
 }
 
-/** The secret facts that an integration shows, by field. */
-export type SecretFactsByField = { readonly [F in SecretField]: SecretFacts }
-
 /** A workspace of the application. */
 export interface Workspace {
   readonly id: string
@@ -85,4 +88,13 @@ export interface User {
   readonly email: string
   readonly name: string | null
   readonly createdAt: Instant
+}
+
+/** The same value with the keys of every object in order. */
+export function sortKeys(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sortKeys)
+  if (typeof value !== 'object' || value === null) return value
+  const sorted: { [key: string]: Json } = {}
+  for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null)
+  return sorted
 }

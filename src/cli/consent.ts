@@ -1,5 +1,5 @@
 import { Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, cancelled } from '../errors.ts'
 import type { Context } from './context.ts'
 
 /** Consent to destroy something, given by naming it. */
@@ -19,6 +19,6 @@ export async function confirmRemoval(
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
   const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to go on`, `--confirm ${JSON.stringify(name)}`))
   if (typed === name) return
-  if (confirm === undefined) throw new IntegrationsError('CANCELLED', 'that is not the name; nothing was changed', '')
+  if (confirm === undefined) throw cancelled('that is not the name')
   throw badInput('--confirm gives another name', `to go on: --confirm ${JSON.stringify(name)}`)
 }

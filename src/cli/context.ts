@@ -40,6 +40,8 @@ export interface Context {
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
   let changed = false
+  // Prisma reads DEBUG too, and would print the values of statements.
+  Object.assign(globalThis, { DEBUG: '' })
   const context: Context = {
     host,
     options: { input: true, wait: 30_000 },
@@ -54,8 +56,6 @@ export function startContext(host: Host): Context {
     }),
     changed: () => changed,
     store: ({ create } = { create: false }) => {
-      // Prisma reads DEBUG too, and would print the values of statements.
-      Object.assign(globalThis, { DEBUG: '' })
       const onCommit = () => {
         changed = true
       }

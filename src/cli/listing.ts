@@ -1,3 +1,4 @@
+import { IntegrationsError } from '../errors.ts'
 import type { Page } from '../store/page.ts'
 import type { Rows } from '../store/store.ts'
 import type { Context } from './context.ts'
@@ -6,7 +7,8 @@ import type { View } from './output.ts'
 /** What a list command reads. */
 interface Listing<Row> {
   list(rows: Rows, page: Page, emit: (rows: readonly Row[]) => Promise<void>): Promise<void>
-  count(rows: Rows): Promise<number>
+  /** How many there are from where the page begins. */
+  count(rows: Rows, page: Page): Promise<number>
 }
 
 /** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
@@ -17,21 +19,32 @@ export async function printRows<Row>(
   { list, count }: Listing<Row>,
 ): Promise<void> {
   const store = await ctx.store()
-  const read = page.limit === undefined ? store.snapshot : store.read
+  // A screenful comes from one statement, which shows one moment by itself.
+  const screenful = page.limit !== undefined && page.limit <= 100 && page.cursor === undefined
+  const read = screenful ? store.read : store.snapshot
   let shown = 0
   let last: Row | undefined
   await ctx.output.rows(view, (emit) =>
-    read((rows) =>
-      list(rows, page, async (batch) => {
+    read((rows) => {
+      // The store tries again when it is interrupted; what was printed would be printed twice.
+      if (shown > 0) throw interrupted(shown)
+      return list(rows, page, async (batch) => {
         shown += batch.length
         last = batch.at(-1)
         await emit(batch)
-      }),
-    ),
+      })
+    }),
   )
   if (!ctx.output.table()) return
   if (shown === 0) ctx.output.note('nothing to show')
-  if (page.limit === undefined || shown < page.limit || last === undefined || page.cursor !== undefined) return
-  const more = (await store.read(count)) - shown
+  if (page.limit === undefined || shown < page.limit || last === undefined) return
+  const more = (await store.read((rows) => count(rows, page))) - shown
   if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }
+
+const interrupted = (rows: number) =>
+  new IntegrationsError(
+    'DATABASE_FAILED',
+    `the database broke the reading off; the ${rows} rows before this are not all`,
+    'run it again',
+  )

@@ -134,7 +134,9 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       }
       case 'table': {
         const collected: Row[] = []
-        await source(async (batch) => void collected.push(...batch))
+        await source(async (batch) => {
+          for (const row of batch) collected.push(row)
+        })
         if (collected.length === 0) return
         const { table } = await import('./table.ts')
         return write(

@@ -120,9 +120,10 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
     if (error.exitCode === 0 || error.code === 'commander.help') throw error
     ctx.options = root.opts() as unknown as Context['options']
     // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
-    const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/.exec(error.message) ?? []
+    const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/s.exec(error.message) ?? []
     throw badInput(
-      message.replace(/\.$/, ''),
+      // What follows an option that is not known may be a secret.
+      message.replace(/\.$/, '').replace(/^(unknown option '[^=]*)=.*$/s, "$1'"),
       advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`,
     )
   })

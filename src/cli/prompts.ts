@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { cancelled, IntegrationsError } from '../errors.ts'
 import type { Host } from './context.ts'
 import { printable } from './text.ts'
 
@@ -38,14 +38,13 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     if (!possible())
       throw new IntegrationsError(
         'INPUT_REQUIRED',
-        `${flag.split(' ')[0]} is missing, and nobody can be asked`,
+        `${flag.split(/[, ]/)[0]} is missing, and nobody can be asked`,
         `pass ${flag}`,
       )
     try {
       return await question(await import('@inquirer/prompts'))
     } catch (error) {
-      if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name))
-        throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
+      if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name)) throw cancelled()
       throw error
     }
   }

@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../errors.ts'
+import { type SecretField, secretFields } from '../integration.ts'
 import { flagOf, generateSecret, type NewSecret, type NewSecrets, readSecret } from '../operations/secret-values.ts'
-import { type SecretField, secretFields } from '../platforms/platform.ts'
+import type { Secret } from '../secret.ts'
 import type { Context, Host } from './context.ts'
 
 /** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for every secret. No flag takes a value. */
@@ -53,12 +54,17 @@ export async function givenSecrets({ host }: Context, options: object): Promise<
 /** Asks for secrets, in order; what is left empty is left out. */
 export async function askSecrets(
   { prompts }: Context,
-  questions: readonly { field: SecretField; question: string; required: boolean }[],
+  questions: readonly {
+    field: SecretField
+    question: string
+    required: boolean
+    check: (value: Secret) => void
+  }[],
 ): Promise<NewSecrets> {
   const secrets: { [F in SecretField]?: NewSecret } = {}
-  for (const { field, question, required } of questions) {
+  for (const { field, question, required, check } of questions) {
     const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
-      if (text !== '' || required) readSecret(text, 'the answer')
+      if (text !== '' || required) check(readSecret(text, 'the answer'))
     })
     if (answer !== '') secrets[field] = provided(answer, 'the answer')
   }

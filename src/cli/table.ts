@@ -44,7 +44,8 @@ export function table(
   width: number | undefined,
 ): string {
   const wanted = heads.map(
-    (head, i) => Math.max(...[head, ...rows.map((row) => row[i]?.[0] ?? '')].map((text) => stringWidth(text))) + gap,
+    (head, i) =>
+      rows.reduce((widest, row) => Math.max(widest, stringWidth(row[i]?.[0] ?? '')), stringWidth(head)) + gap,
   )
   const widths = width === undefined ? wanted : fit(wanted, width)
   if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')

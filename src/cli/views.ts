@@ -1,6 +1,5 @@
-import type { Instant, Integration, Json, SecretFacts, User, Workspace } from '../integration.ts'
+import type { Instant, Integration, Json, SecretFacts, SecretField, User, Workspace } from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
-import type { SecretField } from '../platforms/platform.ts'
 import type { Counts, DatabaseStatus } from '../store/status.ts'
 import type { Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'

@@ -1,6 +1,5 @@
 import { badInput, IntegrationsError } from '../errors.ts'
-import type { Integration, IntegrationConfig } from '../integration.ts'
-import type { PlatformColumn, SecretField } from '../platforms/platform.ts'
+import type { Integration, IntegrationConfig, PlatformColumn, SecretField } from '../integration.ts'
 import { findPlatform, platforms } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
 import { checkConfig } from './config-document.ts'

@@ -1,8 +1,8 @@
 import { stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError } from '../errors.ts'
-import type { IntegrationConfig, Json } from '../integration.ts'
+import { type IntegrationConfig, type Json, sortKeys } from '../integration.ts'
 import type { JsonSchema, Platform } from '../platforms/platform.ts'
-import { parseJson, sortKeys } from './json.ts'
+import { parseJson } from './json.ts'
 
 /** Reads a config: a JSON object, whose keys come back in order. @throws BAD_INPUT with the place in the document */
 export async function parseConfig(text: string, source: string): Promise<IntegrationConfig> {

@@ -20,7 +20,7 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
   const limit = candidatesShown + 1
   const tries = [
     () => match({ id: ref }, 1),
-    async () => (await Promise.all(splits(ref).map(([workspace, name]) => match({ workspace, name }, limit)))).flat(),
+    () => match({ path: ref }, limit),
     () => match({ name: ref }, limit),
     async () => ([...ref].length >= shortestIdPrefix ? match({ idPrefix: ref }, limit) : []),
   ]
@@ -60,12 +60,6 @@ export async function findUser(rows: Rows, ref: string): Promise<User> {
   if (user === undefined)
     throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
   return user
-}
-
-/** Every way to read a text as workspace and name: names from an application may contain slashes. */
-function splits(ref: string): [workspace: string, name: string][] {
-  const parts = ref.split('/')
-  return parts.slice(1).map((_, i) => [parts.slice(0, i + 1).join('/'), parts.slice(i + 1).join('/')])
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {

@@ -115,12 +115,3 @@ function decimal(text: string): string {
 
 // InvalidSymbol -> "invalid symbol"
 const words = (code: string) => code.replace(/(?!^)[A-Z]/g, ' $&').toLowerCase()
-
-/** The same value with the keys of every object in order. */
-export function sortKeys(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sortKeys)
-  if (typeof value !== 'object' || value === null) return value
-  const sorted: { [key: string]: Json } = {}
-  for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null)
-  return sorted
-}

@@ -1,5 +1,5 @@
 import { badInput, IntegrationsError } from '../errors.ts'
-import type { SecretField } from '../platforms/platform.ts'
+import type { SecretField } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'

@@ -1,6 +1,6 @@
 import { badInput } from '../errors.ts'
-import type { Instant } from '../integration.ts'
-import type { Platform, SecretDefinition, SecretField } from '../platforms/platform.ts'
+import type { Instant, SecretField } from '../integration.ts'
+import type { Platform, SecretDefinition } from '../platforms/platform.ts'
 import { Secret } from '../secret.ts'
 import type { SecretOrigin } from '../store/secrets.ts'
 

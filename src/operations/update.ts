@@ -1,5 +1,5 @@
 import { IntegrationsError } from '../errors.ts'
-import type { PlatformColumn } from '../platforms/platform.ts'
+import type { PlatformColumn } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { IntegrationChange } from '../store/integrations.ts'
 import type { Store } from '../store/store.ts'
@@ -23,7 +23,7 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
   return changeIntegration(store, ref, update, async (rows, integration) => {
     const platform = findPlatform(integration.platform)
     for (const [column, id] of Object.entries(update.ids)) {
-      if (platform && id !== null) checkId(platform, column as PlatformColumn, id, update.force)
+      if (id !== null) checkId(platform, column as PlatformColumn, id, update.force)
     }
     if (
       update.name !== undefined &&

@@ -1,10 +1,4 @@
-/** The secret columns of an integration, as its JSON names them. */
-export const secretFields = ['webhookSecret', 'accessToken', 'refreshToken'] as const
-/** One of the three secrets an integration can hold. */
-export type SecretField = (typeof secretFields)[number]
-
-/** The columns that hold a platform's own identifiers. A platform without one of its own uses none of them. */
-export type PlatformColumn = 'slackTeamId' | 'slackTeamName' | 'slackBotUserId' | 'pylonAccountId'
+import type { PlatformColumn, SecretField } from '../integration.ts'
 
 /**
  * What a value should look like. `refuse` is for what the platform documents (`--force` accepts it all the same),

@@ -17,6 +17,8 @@ export interface Listing {
   readonly from: Sql
   readonly where: Sql
   readonly order: Sql
+  /** Empty, or how many rows at most. */
+  readonly limit: Sql
   /** The listed table's primary key. */
   readonly id: Sql
 }
@@ -33,8 +35,6 @@ export interface Dialect {
   bytes(column: Sql): Sql
   /** A JSON column as its text. */
   text(column: Sql): Sql
-  /** Whether a text is one of the members. */
-  among(column: Sql, members: readonly string[]): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
   /** The rows of a query as the text of a JSON array of arrays; null or an empty array when there are none. */

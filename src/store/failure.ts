@@ -25,7 +25,7 @@ export function isBusy(error: unknown): boolean {
 export function isConnectionLost(error: unknown): boolean {
   const { codes, message } = facts(error)
   return (
-    codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3}|P2028)$/.test(code)) ||
+    codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3})$/.test(code)) ||
     /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
       message,
     )

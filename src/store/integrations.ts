@@ -1,14 +1,16 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import type {
-  Instant,
-  Integration,
-  IntegrationConfig,
-  Json,
-  NewIntegration,
-  SecretFacts,
-  TokenExpiry,
+import {
+  type Instant,
+  type Integration,
+  type IntegrationConfig,
+  type Json,
+  type NewIntegration,
+  type PlatformColumn,
+  type SecretFacts,
+  type SecretField,
+  sortKeys,
+  type TokenExpiry,
 } from '../integration.ts'
-import { type PlatformColumn, type SecretField, secretFields } from '../platforms/platform.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secrets.ts'
@@ -17,7 +19,6 @@ import type { Statements, Transaction } from './statements.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
 export interface IntegrationFilter {
-  readonly ids?: readonly string[]
   readonly workspaceId?: string
   readonly platform?: string
   readonly active?: boolean
@@ -41,7 +42,9 @@ export interface IntegrationFilter {
 /** An exact way to name integrations. */
 export type IntegrationMatch =
   | { readonly id: string }
-  | { readonly name: string; readonly workspace?: string }
+  | { readonly name: string }
+  /** Workspace and name with a slash between them, wherever in the two other slashes are. */
+  | { readonly path: string }
   | { readonly idPrefix: string }
 
 /** What can be changed of an integration besides its secrets; a null clears. */
@@ -52,6 +55,9 @@ export type IntegrationChange = {
   readonly config?: IntegrationConfig | null
   readonly tokenExpiresAt?: Instant | null
 } & { readonly [C in PlatformColumn]?: string | null }
+
+/** A page that is everything. */
+const whole: Page = { sort: 'id', descending: false }
 
 interface Row {
   id: string
@@ -94,8 +100,9 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
     list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
       readPage<Row>(db, dialect, source, condition(filter, dialect, adopted), page, (rows) => onRows(complete(rows))),
 
-    /** How many integrations a filter leaves. */
-    count: (filter: IntegrationFilter): Promise<number> => countRows(db, source, condition(filter, dialect, adopted)),
+    /** How many integrations a filter leaves, from where the page begins. */
+    count: (filter: IntegrationFilter, page: Page = whole): Promise<number> =>
+      countRows(db, dialect, source, condition(filter, dialect, adopted), page),
 
     /** The integrations that a name or id stands for, at most `limit`. */
     match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
@@ -200,9 +207,8 @@ function integrationSource(dialect: Dialect): Source {
 }
 
 function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean): Sql {
-  const { time, timeOf, contains, among } = dialect
+  const { time, timeOf, contains } = dialect
   const conditions: Sql[] = []
-  if (filter.ids) conditions.push(among(sql`i.id`, filter.ids))
   if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
   if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
   if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
@@ -241,9 +247,8 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
   if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
-  return match.workspace === undefined
-    ? sql`i.name = ${match.name}`
-    : sql`i.name = ${match.name} AND w.name = ${match.workspace}`
+  if ('path' in match) return sql`w.name || '/' || i.name = ${match.path}`
+  return sql`i.name = ${match.name}`
 }
 
 function toIntegration(row: Row, adopted: boolean): Integration {
@@ -286,10 +291,8 @@ function toIntegration(row: Row, adopted: boolean): Integration {
 function parsed(text: string | null): Json {
   try {
     if (text === null) return null
-    const value = JSON.parse(text)
-    // JavaScript reads deeper nesting than it can print; it takes a long text to get there.
-    if (text.length > 10_000) JSON.stringify(value)
-    return value
+    // Fails on nesting that is too deep to be printed.
+    return sortKeys(JSON.parse(text))
   } catch {
     return text
   }
@@ -300,7 +303,3 @@ function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'],
   if (token) return token.neverExpires ? 'never' : 'unknown'
   return adopted ? 'unknown' : null
 }
-
-/** The fields of an integration that hold facts about a secret. */
-export const isSecretField = (field: string): field is SecretField =>
-  (secretFields as readonly string[]).includes(field)

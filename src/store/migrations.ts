@@ -5,8 +5,11 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Provider } from './database.ts'
 import type { SchemaEngine } from './schema-engine.ts'
 
-/** Ours among the names in `_prisma_migrations`, which an application that uses Prisma shares with us. */
-const ownName = /^\d{14}_integrations_/
+/**
+ * Ours among the names in `_prisma_migrations`, which an application that uses Prisma shares with us: `prisma migrate
+ * dev` writes no two underscores side by side.
+ */
+const ownName = /^\d{14}_integrations__/
 
 /** The table that Prisma keeps its history in, as its engine creates it. */
 const historyTable: Record<Provider, string> = {

@@ -1,6 +1,6 @@
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
-import type { Dialect, Listing } from './driver.ts'
+import type { Dialect } from './driver.ts'
 import type { Statements } from './statements.ts'
 
 /** Which part of a listing to read, in which order. */
@@ -39,29 +39,39 @@ export async function readPage<Row>(
   page: Page,
   onRows: (rows: Row[]) => Promise<void>,
 ): Promise<void> {
+  const { order, from, where } = await bounded(db, dialect, source, filter, page)
+  const { columns, id } = source
+  if (page.limit === undefined || page.limit > rowsAtOnce) {
+    const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
+    await ahead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce), onRows)
+  } else {
+    await onRows(
+      await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`),
+    )
+  }
+}
+
+/** The part of a listing that begins after the page's cursor, and its order. */
+async function bounded(
+  db: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+): Promise<{ order: Sql; from: Sql; where: Sql }> {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
   const id = dialect.bytes(source.id)
   const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
-  let { from } = source
-  let where = filter
-  if (page.cursor !== undefined) {
-    await requireRow(db, source, page.cursor)
-    const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
-    from = sql`${source.from} CROSS JOIN ${boundary} AS boundary`
-    where = sql`${filter} AND (
+  if (page.cursor === undefined) return { order, from: source.from, where: filter }
+  await requireRow(db, source, page.cursor)
+  const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
+  return {
+    order,
+    from: sql`${source.from} CROSS JOIN ${boundary} AS boundary`,
+    where: sql`${filter} AND (
       (boundary.last_key IS NOT NULL AND (${key} ${page.descending ? sql`<` : sql`>`} boundary.last_key OR ${key} IS NULL))
-      OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`
-  }
-  const listing: Listing = { columns: source.columns, from, where, order, id: source.id }
-  if (page.limit === undefined) {
-    await ahead(dialect.pages<Row>(db, listing, rowsAtOnce), onRows)
-  } else {
-    await onRows(
-      await db.query<Row>(
-        sql`SELECT ${source.columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`,
-      ),
-    )
+      OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`,
   }
 }
 
@@ -85,9 +95,16 @@ async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) 
   }
 }
 
-/** How many rows a filter leaves. */
-export async function countRows(db: Statements, source: Source, filter: Sql): Promise<number> {
-  const [row] = await db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${source.from} WHERE ${filter}`)
+/** How many rows a filter leaves, from where the page begins. */
+export async function countRows(
+  db: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+): Promise<number> {
+  const { from, where } = await bounded(db, dialect, source, filter, page)
+  const [row] = await db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
   return Number(row?.n ?? 0)
 }
 

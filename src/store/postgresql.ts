@@ -98,7 +98,6 @@ const dialect: Dialect = {
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   bytes: (column) => sql`${column} COLLATE "C"`,
   text: (column) => sql`${column}::text`,
-  among: (column, members) => sql`${column} = ANY(${members})`,
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
   nested: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
@@ -107,11 +106,11 @@ const dialect: Dialect = {
 
 async function* pages<Row>(
   db: Statements,
-  { columns, from, where, order }: Listing,
+  { columns, from, where, order, limit }: Listing,
   size: number,
 ): AsyncGenerator<Row[]> {
   await db.execute(
-    sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order}`,
+    sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
   )
   for (;;) {
     const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)

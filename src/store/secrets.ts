@@ -1,6 +1,5 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Instant } from '../integration.ts'
-import { type SecretField, secretFields } from '../platforms/platform.ts'
+import { type Instant, type SecretField, secretFields } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import type { Dialect } from './driver.ts'
 import type { Transaction } from './statements.ts'
@@ -88,7 +87,7 @@ export function secretChanges(tx: Transaction) {
         where: { id },
         select: { webhookSecret: true, accessToken: true, refreshToken: true },
       })
-      const secret = (value: string | null | undefined) => (value ? new Secret(value) : null)
+      const secret = (value: string | null | undefined) => (value == null ? null : new Secret(value))
       return {
         webhookSecret: secret(row?.webhookSecret),
         accessToken: secret(row?.accessToken),

@@ -7,6 +7,9 @@ import type { Client, Driver } from './driver.ts'
 import { databaseError, isBusy, isConnectionLost } from './failure.ts'
 import { onAdapter, onPrisma, type Statements, type Transaction } from './statements.ts'
 
+/** The longest time that a timer takes, in milliseconds. */
+const unlimited = 2 ** 31 - 1
+
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export type Session = ReturnType<typeof startSession>
 
@@ -34,6 +37,7 @@ export function startSession(driver: Driver, database: Database, wait: number) {
         return await work()
       } catch (error) {
         await discard()
+        if (error instanceof IntegrationsError) throw error
         const pause = Math.random() * Math.min(1000, 20 * 2 ** attempt)
         if (!isBusy(error) || performance.now() + pause > deadline) throw databaseError(error, database)
         await sleep(pause)
@@ -50,7 +54,10 @@ export function startSession(driver: Driver, database: Database, wait: number) {
   const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
     retrying(async () => {
       reading ??= driver.connect()
-      const transaction = await (await reading).startTransaction()
+      // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+      const transaction = await (await reading).startTransaction(
+        driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE',
+      )
       try {
         return await work(onAdapter(transaction, driver.provider))
       } finally {
@@ -74,7 +81,8 @@ export function startSession(driver: Driver, database: Database, wait: number) {
             done = true
             return result
           },
-          { maxWait: wait, timeout: wait },
+          // Locks are waited for no longer than the drivers allow; what holds them may take its time.
+          { maxWait: unlimited, timeout: unlimited },
         )
       } catch (error) {
         if (done && isConnectionLost(error))

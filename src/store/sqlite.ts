@@ -96,10 +96,10 @@ const dialect: Dialect = {
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
   time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
   timeOf: (instant) => sql`${Date.parse(instant)}`,
-  bytes: (column) => column,
+  // An application may have given its column another collation.
+  bytes: (column) => sql`${column} COLLATE BINARY`,
   // Left as a column, a client parses it on the way.
   text: (column) => sql`CAST(${column} AS TEXT)`,
-  among: (column, members) => sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(members)}))`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
   nested: (columns, from) => sql`(SELECT json_group_array(json_array(${join(columns)})) FROM ${from})`,
   pages,
@@ -109,7 +109,7 @@ const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subse
 
 async function* pages<Row>(
   db: Statements,
-  { columns, from, where, order, id }: Listing,
+  { columns, from, where, order, limit, id }: Listing,
   size: number,
 ): AsyncGenerator<Row[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
@@ -117,7 +117,7 @@ async function* pages<Row>(
   await db.execute(sql`PRAGMA temp_store = FILE`)
   await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
-  await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order}`)
+  await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
   for (let after = 0; ; after += size) {
     const rows = await db.query<Row>(sql`SELECT ${columns} FROM temp.listing CROSS JOIN ${from}
       WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`)

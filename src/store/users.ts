@@ -22,8 +22,8 @@ export function userRows(db: Statements, dialect: Dialect) {
     list: (filter: UserFilter, page: Page, onRows: (rows: User[]) => Promise<void>): Promise<void> =>
       readPage<User>(db, dialect, source, condition(filter), page, onRows),
 
-    /** How many users a filter leaves. */
-    count: (filter: UserFilter): Promise<number> => countRows(db, source, condition(filter)),
+    /** How many users a filter leaves, from where the page begins. */
+    count: (filter: UserFilter, page: Page): Promise<number> => countRows(db, dialect, source, condition(filter), page),
 
     /** The users with this id or e-mail address; the id goes first. */
     match: (ref: string): Promise<User[]> =>

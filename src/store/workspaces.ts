@@ -24,8 +24,9 @@ export function workspaceRows(db: Statements, dialect: Dialect) {
     list: (filter: WorkspaceFilter, page: Page, onRows: (rows: Workspace[]) => Promise<void>): Promise<void> =>
       readPage<Row>(db, dialect, source, condition(filter), page, (rows) => onRows(rows.map(toWorkspace))),
 
-    /** How many workspaces a filter leaves. */
-    count: (filter: WorkspaceFilter): Promise<number> => countRows(db, source, condition(filter)),
+    /** How many workspaces a filter leaves, from where the page begins. */
+    count: (filter: WorkspaceFilter, page: Page): Promise<number> =>
+      countRows(db, dialect, source, condition(filter), page),
 
     /** The workspaces with an id, or with a name; at most `limit`. */
     async match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]> {

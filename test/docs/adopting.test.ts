@@ -19,7 +19,7 @@ const tables = async (db: TestDatabase) =>
 
 test('the script for leaving names every migration', () => {
   for (const kind of kinds) {
-    const names = readdirSync(`prisma/migrations/${kind}`).filter((name) => name.includes('_integrations_'))
+    const names = readdirSync(`prisma/migrations/${kind}`).filter((name) => name.includes('_integrations__'))
     expect(leaving.match(/'\d{14}_\w+'/g)).toEqual(names.map((name) => `'${name}'`))
   }
 })

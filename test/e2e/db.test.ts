@@ -12,7 +12,7 @@ import {
   type TestDatabase,
 } from '../support/database.ts'
 
-const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations_/.test(name))
+const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 const [first = '', ...rest] = migrations
 
 /** A database's URL as the program shows it. */
@@ -57,7 +57,7 @@ const status = async (db: TestDatabase) => {
   return { code, stderr, status: JSON.parse(stdout) }
 }
 
-const newer = '29990101000000_integrations_future'
+const newer = '29990101000000_integrations__future'
 
 describe.each(kinds)('db on %s', (kind) => {
   test('status tells where, what, and how many', async () => {

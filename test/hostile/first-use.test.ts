@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { bin, freshFolder, integrations } from '../support/cli.ts'
 import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
 
-const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations_/.test(name))
+const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 
 const newDatabase = async (kind: Kind): Promise<TestDatabase> =>
   kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'new.db')) : emptyPostgresql()

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { deepest, largestDocument, parseJson, sortKeys } from '../../src/operations/json.ts'
+import { sortKeys } from '../../src/integration.ts'
+import { deepest, largestDocument, parseJson } from '../../src/operations/json.ts'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 const sized = (bytes: number) => `"${'a'.repeat(bytes - 2)}"`

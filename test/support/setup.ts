@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -18,7 +18,8 @@ declare module 'vitest' {
 
 /** Starts PostgreSQL, or takes the server of TEST_DATABASE_URL, and makes one template database of each kind. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (!existsSync('dist/main.cjs')) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
+  // What is tested is the program as it is built, from the sources as they are.
+  execFileSync('npm', ['run', 'build'])
   const folder = mkdtempSync(join(tmpdir(), 'integrations-test-'))
   // Tests that run the program as another user have to reach their files.
   chmodSync(folder, 0o755)

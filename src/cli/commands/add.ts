@@ -1,10 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import type { IntegrationConfig } from '../../integration.ts'
+import type { IntegrationConfig, SecretField } from '../../integration.ts'
 import { type Addition, addIntegration } from '../../operations/add.ts'
 import { parseConfig } from '../../operations/config-document.ts'
 import { checkName } from '../../operations/names.ts'
-import type { Platform, SecretField } from '../../platforms/platform.ts'
+import { checkShape } from '../../operations/secret-values.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
+import type { Secret } from '../../secret.ts'
 import {
   addIdFlags,
   answers,
@@ -62,7 +64,7 @@ export const addCommand = (ctx: Context) => {
         '--name <name>',
         (answer) => void checkName('integration', answer),
       ))
-    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets)) : {}
+    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, options.force)) : {}
     const { integration, warnings } = await addIntegration(await ctx.store(), {
       platform: platform.id,
       workspace,
@@ -134,13 +136,14 @@ async function chooseWorkspace(
   }
 }
 
-const missingSecrets = (platform: Platform, given: object) =>
+const missingSecrets = (platform: Platform, given: object, force: boolean) =>
   Object.entries(platform.secrets)
     .filter(([field]) => !(field in given))
     .map(([field, { label }]) => ({
       field: field as SecretField,
       question: `${platform.title} ${label} (leave empty to set it later)`,
       required: false,
+      check: (value: Secret) => void checkShape(platform, field as SecretField, value, force),
     }))
 
 const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>

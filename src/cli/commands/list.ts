@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import type { SecretField } from '../../integration.ts'
 import { findUser, findWorkspace } from '../../operations/find.ts'
-import type { SecretField } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { IntegrationFilter } from '../../store/integrations.ts'
 import { integrationSorts } from '../../store/sorts.ts'
@@ -75,7 +75,7 @@ export const listCommand = (ctx: Context) => {
     }
     await printRows(ctx, integrationView, page(options, ctx.output), {
       list: (rows, wanted, emit) => rows.integrations.list(filter, wanted, emit),
-      count: (rows) => rows.integrations.count(filter),
+      count: (rows, wanted) => rows.integrations.count(filter, wanted),
     })
     if (options.expired) {
       const { expiredBefore: _, ...others } = filter

@@ -1,11 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../errors.ts'
-import type { Integration } from '../../integration.ts'
+import { badInput, cancelled, IntegrationsError } from '../../errors.ts'
+import { type Integration, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { rotateSecrets } from '../../operations/rotate.ts'
-import { flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
-import { type Platform, type SecretField, secretFields } from '../../platforms/platform.ts'
+import { checkShape, flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
+import type { Secret } from '../../secret.ts'
 import {
   answers,
   dryRunOption,
@@ -70,8 +71,9 @@ export const rotateCommand = (ctx: Context) => {
       throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
-    const secrets = { ...given, ...(await missing(ctx, shown, fields, given, generate)) }
+    const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
     await agree(ctx, shown, Object.keys(secrets), grace)
+    const asked = grace === undefined || (!generate && Object.keys(secrets).length > Object.keys(given).length)
     const { after, warnings } = await rotateSecrets(store, shown.id, {
       secrets,
       expiry: expiry(options),
@@ -80,7 +82,7 @@ export const rotateCommand = (ctx: Context) => {
       dryRun,
       // What a person was shown must still be so.
       ...(options.ifVersion === undefined
-        ? ctx.prompts.possible()
+        ? asked
           ? { ifVersion: shown.version }
           : {}
         : { ifVersion: options.ifVersion }),
@@ -104,7 +106,7 @@ async function missing(
   integration: Integration,
   named: readonly SecretField[],
   given: NewSecrets,
-  generate: boolean,
+  { generate, force }: { generate: boolean; force: boolean },
 ): Promise<NewSecrets> {
   const platform = findPlatform(integration.platform)
   if (!platform)
@@ -121,22 +123,23 @@ async function missing(
   if (wanted.length > 0)
     return askSecrets(
       ctx,
-      wanted.map((field) => question(platform, field)),
+      wanted.map((field) => question(platform, field, force)),
     )
   if (Object.keys(given).length > 0) return {}
   const choices = Object.entries(platform.secrets).map(([field, { label }]) => ({ value: field, name: label }))
   const field = (await ctx.prompts.choose(
     'Which secret?',
-    '--webhook-secret-stdin, --access-token-stdin or another secret',
+    '--webhook-secret-stdin or another secret',
     choices,
   )) as SecretField
-  return askSecrets(ctx, [question(platform, field)])
+  return askSecrets(ctx, [question(platform, field, force)])
 }
 
-const question = (platform: Platform, field: SecretField) => ({
+const question = (platform: Platform, field: SecretField, force: boolean) => ({
   field,
   question: `New ${platform.title} ${secretDefinition(platform, field).label}`,
   required: true,
+  check: (value: Secret) => void checkShape(platform, field, value, force),
 })
 
 function refuseGenerating(platform: Platform, field: SecretField): void {
@@ -168,5 +171,5 @@ async function agree(
       '--grace 0',
     ))
   )
-    throw new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
+    throw cancelled()
 }

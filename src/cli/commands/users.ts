@@ -51,7 +51,7 @@ const listCommand = (ctx: Context) => {
     const filter = options.email === undefined ? {} : { emailContains: options.email }
     await printRows(ctx, userView, page(options, ctx.output), {
       list: (rows, wanted, emit) => rows.users.list(filter, wanted, emit),
-      count: (rows) => rows.users.count(filter),
+      count: (rows, wanted) => rows.users.count(filter, wanted),
     })
   })
 }

@@ -56,7 +56,7 @@ const listCommand = (ctx: Context) => {
     const filter = options.name === undefined ? {} : { nameContains: options.name }
     await printRows(ctx, workspaceView, page(options, ctx.output), {
       list: (rows, wanted, emit) => rows.workspaces.list(filter, wanted, emit),
-      count: (rows) => rows.workspaces.count(filter),
+      count: (rows, wanted) => rows.workspaces.count(filter, wanted),
     })
   })
 }

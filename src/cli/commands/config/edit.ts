@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { IntegrationsError } from '../../../errors.ts'
+import { cancelled, IntegrationsError } from '../../../errors.ts'
 import type { Integration, IntegrationConfig } from '../../../integration.ts'
 import { movedOn } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config.ts'
@@ -85,5 +85,3 @@ async function agree(
   warnAll(ctx, warnings)
   if (!(await ctx.prompts.confirm(`Change the config of ${workspace}/${name}?`, ''))) throw cancelled()
 }
-
-const cancelled = () => new IntegrationsError('CANCELLED', 'cancelled; nothing was changed', '')
