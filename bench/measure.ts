@@ -21,11 +21,16 @@ export interface Run {
 const reporter = `data:text/javascript,${encodeURIComponent(`import { writeSync } from 'node:fs'
 process.on('exit', () => writeSync(3, String(process.resourceUsage().maxRSS)))`)}`
 
+// Linux counts the memory of whoever starts a process as the process's own, and this one may hold more than what it
+// measures: so a small one starts it.
+const launcher = `const { status } = require('node:child_process').spawnSync(process.execPath, process.argv.slice(1), { stdio: [0, 1, 2, 3] })
+process.exitCode = status ?? 1`
+
 /** Runs a program to its end and reads what it prints. @throws Error when it fails */
 export function run({ name, args, env }: Program, withPeak = false): Promise<Run> {
   return new Promise((done, failed) => {
     const started = performance.now()
-    const child = spawn(process.execPath, [...(withPeak ? ['--import', reporter] : []), ...args], {
+    const child = spawn(process.execPath, withPeak ? ['-e', launcher, '--', '--import', reporter, ...args] : args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe', withPeak ? 'pipe' : 'ignore'],
     })

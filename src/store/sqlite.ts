@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
@@ -38,7 +39,12 @@ export function sqlite(file: string): Driver {
     connect: () => new PrismaLibSql({ url, timeout: busyTimeout }).connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('./generated/sqlite/client.ts')
-      return new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
+      const client = new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
+      await client.$connect()
+      // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
+      // get their turn, which they would not before an immediate.
+      await sleep(1)
+      return client
     },
     // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
     keepsWrites: async (db) => {
