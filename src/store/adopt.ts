@@ -131,8 +131,10 @@ function* tableDifferences(
     const actual = found.columns.get(name)
     if (actual) yield* columnDifferences(`${table}.${name}`, column, actual, provider)
     else yield `there is no column ${table}.${name}`
-    if (actual && table === insertedInto)
+    if (actual && table === insertedInto) {
+      yield* defaultDifferences(`${table}.${name}`, column, actual)
       yield* referenceDifferences(`${table}.${name}`, column, found.references.get(name))
+    }
   }
   if (table === 'users' && found.columns.has('email') && !found.unique.has('email')) yield 'users.email is not unique'
   if (table !== insertedInto) return
@@ -152,6 +154,9 @@ function* columnDifferences(
   if (bare !== type) yield `the type of ${where} is ${actual.type || 'none'}, not ${type}`
   if (actual.nullable && !column.nullable) yield `${where} may be null`
   if (!actual.nullable && column.nullable) yield `${where} may not be null`
+}
+
+function* defaultDifferences(where: string, column: ExpectedColumn, actual: CatalogueColumn): Generator<string> {
   const accepted: readonly (string | null)[] = column.default === undefined ? [null] : defaults[column.default]
   if (!accepted.some((one) => one?.toLowerCase() === actual.default?.toLowerCase()))
     yield `the default of ${where} is ${actual.default ?? 'none'}, not ${accepted[0] ?? 'none'}`
