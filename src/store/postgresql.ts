@@ -28,6 +28,7 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
       return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
     },
     keepsWrites: async () => true,
+    keepWrites: async () => {},
     exclusively: async (work) => {
       const pool = new pg.Pool({ ...config, max: 1 })
       pool.on('error', () => {})

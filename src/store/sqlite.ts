@@ -45,7 +45,7 @@ export function sqlite(file: string): Driver {
       const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
       return row?.journal_mode === 'wal'
     },
-    exclusively: async (work) => {
+    keepWrites: async () => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
@@ -56,6 +56,13 @@ export function sqlite(file: string): Driver {
             'SQLite cannot keep a write-ahead log beside the database file',
             'put the file on a local disk',
           )
+      } finally {
+        client.close()
+      }
+    },
+    exclusively: async (work) => {
+      const client = createClient({ url, timeout: busyTimeout })
+      try {
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import { emptyPostgresql, journal, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
 
 /** An application's tables, as its own tool may have written them. */
 const application: Record<Kind, string> = {
@@ -234,7 +234,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
          config jsonb, last_used_at ${time}, created_at ${time} NOT NULL, created_by text REFERENCES users (id) ON UPDATE CASCADE, region text NOT NULL);
        CREATE TABLE integration_settings (id text);`,
     )
-    const before = await tables(db)
+    const before = [await tables(db), await journal(db)]
     const places = [
       'the primary key of workspaces is none, not id',
       `the type of workspaces.name is ${varchar}, not ${names.text}`,
@@ -257,7 +257,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       stderr: `error: ${shown(db)} differs in ${places.length} places from what this program can share: ${places.map((place, i) => `(${i + 1}) ${place}`).join('; ')}
 hint: change the application's tables, then integrations db adopt${flag(db)}; or give this program a database of its own\n`,
     })
-    expect(await tables(db)).toEqual(before)
+    expect([await tables(db), await journal(db)]).toEqual(before)
   })
 
   test("lives beside an application's own Prisma migrations", async () => {
