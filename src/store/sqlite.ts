@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, chmod, mkdir, open } from 'node:fs/promises'
+import { access, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
@@ -25,7 +25,6 @@ export async function createFile(file: string): Promise<void> {
   // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
   const handle = await open(file, 'a', 0o600)
   await handle.close()
-  await chmod(file, 0o600)
 }
 
 /** The embedded database in a file that exists. */
