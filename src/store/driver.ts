@@ -57,8 +57,17 @@ export interface Driver {
   /** Whether the database, as it is set up, loses no change that was acknowledged. */
   keepsWrites(db: Statements): Promise<boolean>
   /**
+   * Sets the database up so that `keepsWrites` holds. SQLite writes that into the file, so it is for those who know
+   * that the database is theirs to change.
+   *
+   * @throws DATABASE_INVALID when that is not possible where the database is
+   */
+  keepWrites(): Promise<void>
+  /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.
+   *
+   * @throws COMMIT_UNKNOWN when the connection was lost at COMMIT, and whatever `work` throws
    */
   exclusively<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
 }

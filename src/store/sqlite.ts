@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, chmod, mkdir, open } from 'node:fs/promises'
+import { access, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
@@ -25,7 +25,6 @@ export async function createFile(file: string): Promise<void> {
   // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
   const handle = await open(file, 'a', 0o600)
   await handle.close()
-  await chmod(file, 0o600)
 }
 
 /** The embedded database in a file that exists. */
@@ -45,7 +44,7 @@ export function sqlite(file: string): Driver {
       const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
       return row?.journal_mode === 'wal'
     },
-    exclusively: async (work) => {
+    keepWrites: async () => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
@@ -56,6 +55,13 @@ export function sqlite(file: string): Driver {
             'SQLite cannot keep a write-ahead log beside the database file',
             'put the file on a local disk',
           )
+      } finally {
+        client.close()
+      }
+    },
+    exclusively: async (work) => {
+      const client = createClient({ url, timeout: busyTimeout })
+      try {
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))
