@@ -33,6 +33,8 @@ export interface Dialect {
   timeOf(instant: string): Sql
   /** A text column as a value that orders by its bytes. */
   bytes(column: Sql): Sql
+  /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
+  readonly lock: Sql
   /** A JSON column as its text. */
   text(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */

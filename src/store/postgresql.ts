@@ -13,13 +13,17 @@ const migrationLock = 7_251_104_816
 /** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
 const lockTimeout = 2000
 
+/** How long connecting may take at most, and at least even when nobody wants to wait, in milliseconds. */
+const longestConnect = 10_000
+
 /**
  * A PostgreSQL database.
  *
+ * @param wait how long to go on when the database is busy, in milliseconds
  * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
  */
-export function postgresql(url: URL, schema: string, connectTimeout: number): Driver {
-  const config = poolConfig(url, schema, connectTimeout)
+export function postgresql(url: URL, schema: string, wait: number): Driver {
+  const config = poolConfig(url, schema, wait)
   return {
     provider: 'postgresql',
     dialect,
@@ -53,7 +57,7 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
   }
 }
 
-function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolConfig {
+function poolConfig(url: URL, schema: string, wait: number): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
   if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
@@ -69,12 +73,13 @@ function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolCo
   }
   return {
     connectionString: target.href,
-    connectionTimeoutMillis: connectTimeout,
+    connectionTimeoutMillis: Math.min(Math.max(wait, 1000), longestConnect),
+    keepAlive: true,
     application_name: 'integrations',
     // As statements, not as start-up options, which connection poolers refuse.
     onConnect: async (client) => {
       await client.query(
-        `SET TIME ZONE 'UTC'; SET lock_timeout = ${lockTimeout}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
       )
     },
   }
@@ -112,6 +117,7 @@ async function adapterOn(connection: pg.PoolClient, schema: string): Promise<Sql
 }
 
 const dialect: Dialect = {
+  lock: sql`FOR UPDATE`,
   instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   time: (column) => column,
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,

@@ -49,7 +49,7 @@ export async function withDatabase<T>(
 export async function openDriver({ database, create, wait, notice }: StoreOptions): Promise<Driver> {
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('./postgresql.ts')
-    return postgresql(database.url, database.schema, Math.min(wait, 10_000))
+    return postgresql(database.url, database.schema, wait)
   }
   const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
   if (!(await fileExists(database.file))) {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
@@ -97,6 +97,8 @@ async function adapterOn(transaction: Transaction): Promise<SqlDriverAdapter> {
 }
 
 const dialect: Dialect = {
+  // The transaction has the lock on the whole database already.
+  lock: empty,
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
   instant: (column) =>
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
