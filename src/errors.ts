@@ -71,13 +71,13 @@ export class IntegrationsError extends Error {
   }
 }
 
+/** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */
+export const shellWord = (word: string): string =>
+  /^[\w:/.,+@%=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
 /** Somebody ended a question, or said no: exit 130. */
 export const cancelled = (what = 'cancelled'): IntegrationsError =>
-  new IntegrationsError(
-    'CANCELLED',
-    `${what}; nothing was changed`,
-    'run it again; for every question there is a flag, see --help',
-  )
+  new IntegrationsError('CANCELLED', `${what}; nothing was changed`, 'run it again to start over')
 
 /** Bad input: exit 2. */
 export const badInput = (message: string, hint: string): IntegrationsError =>

@@ -27,10 +27,10 @@ export interface SecretFacts {
 }
 
 /**
- * What is known of when the access token ends: `at` its `tokenExpiresAt`, `never` (declared so), or `unknown`.
+ * What is known of when the access token ends: `dated`, at its `tokenExpiresAt`, `never` (declared so), or `unknown`.
  * null: there is no access token.
  */
-export type TokenExpiry = 'at' | 'never' | 'unknown' | null
+export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 
 /** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
 export interface Integration {
@@ -90,11 +90,15 @@ export interface User {
   readonly createdAt: Instant
 }
 
-/** The same value with the keys of every object in order. */
-export function sortKeys(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sortKeys)
+/** JavaScript reads deeper nesting than it can print. */
+const deepestShown = 1000
+
+/** The same value with the keys of every object in order. @throws RangeError when it is nested too deeply to be printed */
+export function sortKeys(value: Json, depth = 0): Json {
+  if (depth > deepestShown) throw new RangeError('nested too deeply')
+  if (Array.isArray(value)) return value.map((item) => sortKeys(item, depth + 1))
   if (typeof value !== 'object' || value === null) return value
   const sorted: { [key: string]: Json } = {}
-  for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null)
+  for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null, depth + 1)
   return sorted
 }

@@ -17,7 +17,7 @@ export function differences({ before, after }: Changed, dryRun: boolean): string
   const parts = told
     .filter((field) => before[field] !== after[field])
     .map((field) => `${field} ${JSON.stringify(before[field])} -> ${JSON.stringify(after[field])}`)
-  const ref = `${after.workspace}/${after.name}`
+  const ref = `${before.workspace}/${before.name}`
   if (parts.length === 0) return `${ref} is so already; nothing was changed`
   return `${dryRun ? 'would change' : 'changed'} ${ref}: ${parts.join(', ')}`
 }

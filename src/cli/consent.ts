@@ -1,5 +1,5 @@
 import { Option } from '@commander-js/extra-typings'
-import { badInput, cancelled } from '../errors.ts'
+import { badInput, cancelled, shellWord } from '../errors.ts'
 import type { Context } from './context.ts'
 
 /** Consent to destroy something, given by naming it. */
@@ -17,8 +17,8 @@ export async function confirmRemoval(
   warning: string,
 ): Promise<void> {
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
-  const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to go on`, `--confirm ${JSON.stringify(name)}`))
+  const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to go on`, `--confirm ${shellWord(name)}`))
   if (typed === name) return
   if (confirm === undefined) throw cancelled('that is not the name')
-  throw badInput('--confirm gives another name', `to go on: --confirm ${JSON.stringify(name)}`)
+  throw badInput('--confirm gives another name', `to go on: --confirm ${shellWord(name)}`)
 }

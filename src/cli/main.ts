@@ -12,7 +12,8 @@ export async function main(host: Host): Promise<number> {
   const ctx = startContext(host)
   try {
     const root = await program(ctx)
-    await root.parseAsync(host.argv)
+    await root.parseAsync(host.argv).catch(unlessHelp)
+    await ctx.output.flush()
     return 0
   } catch (error) {
     return report(ctx, error)
@@ -21,8 +22,13 @@ export async function main(host: Host): Promise<number> {
   }
 }
 
+/** commander throws also when it has printed what was asked for: help, or the version. */
+function unlessHelp(error: unknown): void {
+  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
+}
+
 function report(ctx: Context, error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof CommanderError) return 2
   let known = error instanceof IntegrationsError ? error : bug(error)
   if (known.code === 'OUTPUT_FAILED') {
     if (ctx.changed()) known = answerLost(known)

@@ -42,6 +42,10 @@ export interface Output {
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
   /** Prints text as it is, such as a script or a JSON document. */
   raw(text: string): Promise<void>
+  /** Prints help, for somebody who cannot wait; `flush` does. */
+  later(text: string): void
+  /** Waits for what was printed later. @throws OUTPUT_FAILED */
+  flush(): Promise<void>
   /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
   json(value: Json): Promise<void>
   /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
@@ -64,6 +68,7 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     new Promise((resolve, reject) => {
       stdout.write(text, (error) => (error ? reject(outputFailed(error)) : resolve()))
     })
+  let late = ''
   const say = (text: string) => void stderr.write(`${text}\n`)
   const paint = async () => painter(await colourLevel(host.env, stdout.isTTY))
   const format = (): Format | 'text' => options().output ?? (stdout.isTTY ? 'table' : 'text')
@@ -194,6 +199,12 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
       if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
     },
     raw: (text) => write(text),
+    later: (text) => {
+      late += text
+    },
+    flush: async () => {
+      if (late !== '') await write(late)
+    },
     json: async (value) => {
       const kind = format()
       if (kind === 'csv' || kind === 'id' || options().fields)

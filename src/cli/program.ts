@@ -87,7 +87,7 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(
       new Option('--wait <duration>', 'how long to go on when the database is busy')
-        .argParser(duration)
+        .argParser(patience)
         .default(30_000, '30s'),
     )
     .helpOption('-h, --help', 'print help')
@@ -116,21 +116,37 @@ function mentionedIn(argv: readonly string[]): (name: string) => boolean {
 
 /** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing by itself. */
 function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, path = root.name()): void {
-  command.configureOutput({ outputError: () => {} }).exitOverride((error) => {
-    if (error.exitCode === 0 || error.code === 'commander.help') throw error
-    ctx.options = root.opts() as unknown as Context['options']
-    // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
-    const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/s.exec(error.message) ?? []
-    throw badInput(
-      // What follows an option that is not known may be a secret.
-      message.replace(/\.$/, '').replace(/^(unknown option '[^=]*)=.*$/s, "$1'"),
-      advice ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : `${path} --help`,
-    )
-  })
+  command
+    .configureOutput({ outputError: () => {}, writeOut: (text) => ctx.output.later(text) })
+    .exitOverride((error) => {
+      if (error.exitCode === 0 || error.code === 'commander.help') throw error
+      ctx.options = root.opts() as unknown as Context['options']
+      // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
+      const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/s.exec(error.message) ?? []
+      throw badInput(
+        // A value that was not understood may be a secret.
+        message
+          .replace(/\.$/, '')
+          .replace(/^(unknown option '(?:--[^=']*(?==)|-\w)).+$/s, "$1'")
+          .replace(/ argument '.*' is invalid$/s, ' does not take that value'),
+        /^unknown option '--(webhook-secret|access-token|refresh-token)['=]/.test(message)
+          ? 'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env'
+          : advice
+            ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}`
+            : `${path} --help`,
+      )
+    })
   for (const child of command.commands) {
     child.copyInheritedSettings(command)
     reportUsage(ctx, root, child, `${path} ${child.name()}`)
   }
+}
+
+/** How long to go on when the database is busy; timers take no more than 24 days. */
+function patience(text: string): number {
+  const milliseconds = duration(text)
+  if (milliseconds > 86_400_000) throw new InvalidArgumentError('Wait a day at most.')
+  return milliseconds
 }
 
 function fieldList(text: string): string[] {

@@ -65,7 +65,9 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     text: (message, flag, check = () => {}) =>
       ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, streams())),
     secret: (message, flag, check) =>
-      ask(flag, ({ password }) => password({ message: printable(message), validate: validate(check) }, streams())),
+      ask(flag, ({ password }) =>
+        password({ message: printable(message), validate: validate(check), toggleMask: false }, streams()),
+      ),
     choose: (message, flag, choices) =>
       ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, streams())),
     search: (message, flag, find) =>

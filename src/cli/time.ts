@@ -19,7 +19,8 @@ export function relative(instant: Instant, now: number): string {
   const [unit, size] = units.find(([, milliseconds]) => Math.abs(distance) >= milliseconds) ?? ['second', 1000]
   // Made at first use: reading the words of a language takes 10 ms.
   words ??= new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'long' })
-  return words.format(Math.trunc(distance / size), unit)
+  if (distance <= 0 && distance > -10_000) return 'just now'
+  return words.format(Math.round(distance / size), unit)
 }
 
 /** Reads a duration with its unit, as in `24h`, `7d`, `90m` or `0`; in milliseconds. @throws InvalidArgumentError */
@@ -38,7 +39,7 @@ export function instant(text: string): Instant {
   const time = Date.parse(text.replace(' ', 'T'))
   // Date.parse takes February 30 for March 2.
   const exists = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
-  if (year === undefined || Number.isNaN(time) || !exists)
+  if (year === undefined || Number(year) === 0 || Number.isNaN(time) || !exists)
     throw new InvalidArgumentError('Write an RFC 3339 instant, as in 2027-01-31T12:00:00Z.')
   return new Date(time).toISOString()
 }

@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { findIntegration } from './find.ts'
@@ -32,7 +32,11 @@ export function changeIntegration(
   return store.mutate(
     async (rows) => {
       const now = new Date()
-      const before = await findIntegration(rows, ref)
+      const { id } = await findIntegration(rows, ref)
+      // The head row keeps this program's own changes apart; the application's are kept out from here on.
+      await rows.integrations.lock(id)
+      const [before] = await rows.integrations.match({ id }, 1)
+      if (!before) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
       if (ifVersion !== undefined && before.version !== ifVersion) throw movedOn(before, ifVersion)
       if (!(await work(rows, before, now))) return { before, after: before }
       if (!(await rows.integrations.raiseVersion(before.id, before.version, now))) throw movedOn(before, before.version)
@@ -48,5 +52,5 @@ export const movedOn = (integration: Integration, expected: number): Integration
   new IntegrationsError(
     'CONFLICT',
     `${integration.workspace}/${integration.name} is at version ${integration.version}, not ${expected}`,
-    `look at what changed with integrations show ${integration.id}, and try again`,
+    `look at what changed with integrations show ${shellWord(integration.id)}, and try again`,
   )

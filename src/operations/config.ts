@@ -1,12 +1,12 @@
 import { parsePath, stringifyPath } from 'dot-prop'
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration, IntegrationConfig, Json } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 import { checkConfig, isObject, parseConfig } from './config-document.ts'
 import { findIntegration } from './find.ts'
-import { parseJson } from './json.ts'
+import { deepest, parseJson } from './json.ts'
 
 /** An integration with the text of its config as it is stored. */
 export interface StoredConfig {
@@ -86,7 +86,7 @@ export function replaceConfig(
       throw new IntegrationsError(
         'CONFLICT',
         `the config of ${integration.workspace}/${integration.name} was changed meanwhile`,
-        `look at it with integrations config get ${integration.id}, and try again`,
+        `look at it with integrations config get ${shellWord(integration.id)}, and try again`,
       )
     return to
   })
@@ -187,7 +187,7 @@ type Keys = readonly (string | number)[]
 function readPath(path: string): Keys {
   const refuse = () =>
     badInput(
-      `${JSON.stringify(path)} is not a path`,
+      `${JSON.stringify(path.length > 100 ? `${path.slice(0, 100)}…` : path)} is not a path`,
       'write it as in slackChannels[0].name, with \\. for a dot in a key',
     )
   // To the library, [] is a part of a name; here somebody left out the index.
@@ -199,7 +199,7 @@ function readPath(path: string): Keys {
     throw refuse()
   }
   // It gives no parts for one that leads to a prototype.
-  if (keys.length === 0 || keys.includes('')) throw refuse()
+  if (keys.length === 0 || keys.length > deepest || keys.includes('')) throw refuse()
   return keys
 }
 

@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein'
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration, User, Workspace } from '../integration.ts'
 import type { Rows } from '../store/store.ts'
 
@@ -31,7 +31,7 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
       throw ambiguous(
         'integration',
         ref,
-        [found, ...others].map((one) => `${one.id} (${one.workspace}/${one.name}, ${one.platform})`),
+        [found, ...others].map((one) => `${shellWord(one.id)} (${one.workspace}/${one.name}, ${one.platform})`),
       )
   }
   throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
@@ -49,7 +49,7 @@ export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace>
     throw ambiguous(
       'workspace',
       ref,
-      [found, ...others].map((one) => `${one.id} (${one.integrations} integrations)`),
+      [found, ...others].map((one) => `${shellWord(one.id)} (${one.integrations} integrations)`),
     )
   return found
 }
@@ -89,7 +89,7 @@ const notFound = (what: string, ref: string, candidates: readonly string[]) =>
     'NOT_FOUND',
     `there is no ${what} ${quoted(ref)}`,
     candidates.length > 0
-      ? `did you mean ${candidates.map(quoted).join(' or ')}? See integrations list`
+      ? `did you mean ${candidates.map(shellWord).join(' or ')}? See integrations list`
       : 'integrations list',
   )
 

@@ -1,4 +1,4 @@
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Store } from '../store/store.ts'
@@ -46,7 +46,9 @@ export async function rotateSecrets(
           `make it at ${page}, and pass it with --${flagOf(field)}-stdin`,
         )
       if (origin === 'generated')
-        warnings.push(`enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused`)
+        warnings.push(
+          `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; this version has no command that shows it, the application's column does`,
+        )
       const old = current[field]
       if (old?.reveal() === value.reveal())
         throw badInput(
@@ -64,7 +66,7 @@ export async function rotateSecrets(
         throw new IntegrationsError(
           'CONFLICT',
           `somebody else wrote the ${label} while it was being replaced`,
-          `look with integrations show ${integration.id}, and try again`,
+          `look with integrations show ${shellWord(integration.id)}, and try again`,
         )
     }
     if (rotation.secrets.accessToken)

@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { IntegrationsError, shellWord } from '../errors.ts'
 import type { Workspace } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { findWorkspace } from './find.ts'
@@ -37,7 +37,7 @@ export const removeWorkspace = (
       throw new IntegrationsError(
         'CONFLICT',
         `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`,
-        `look with integrations list --workspace ${workspace.id}, and try again`,
+        `look with integrations list --workspace ${shellWord(workspace.id)}, and try again`,
       )
     await rows.workspaces.remove(workspace.id)
     return workspace
@@ -69,6 +69,6 @@ async function refuseTaken(rows: Changes, name: string): Promise<void> {
     throw new IntegrationsError(
       'ALREADY_EXISTS',
       `there is a workspace named ${JSON.stringify(name)} already`,
-      `integrations workspaces show ${taken.id}`,
+      `integrations workspaces show ${shellWord(taken.id)}`,
     )
 }

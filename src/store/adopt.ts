@@ -4,7 +4,7 @@ import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './cata
 import { type Database, databaseFlag, displayUrl, type Provider } from './database.ts'
 import { baseline, ownTables } from './migrations.ts'
 import { obstacle, readState, type StoreOptions, withDatabase } from './ready.ts'
-import { onAdapter } from './statements.ts'
+import { onAdapter, type Statements } from './statements.ts'
 
 /** What came of taking over a database. */
 export interface Adoption {
@@ -20,30 +20,41 @@ export interface Adoption {
  * Takes over a database whose workspaces, users and integrations are an application's: compares them, and adds this
  * program's own tables, in one transaction. Nothing of the application's is altered.
  *
- * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD
+ * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD, COMMIT_UNKNOWN
  */
 export const adoptDatabase = (options: StoreOptions): Promise<Adoption> =>
-  withDatabase(options, (driver, session) =>
-    session.retrying(() =>
-      driver.exclusively(async (adapter) => {
-        const { provider } = driver
-        const { database } = options
+  withDatabase(options, async (driver, session) => {
+    const { provider } = driver
+    const plan = (db: Statements) => planAdoption(db, provider, options.database)
+    const planned = await session.read(plan)
+    if (!planned.done) return planned
+    return session.retrying(async () => {
+      await driver.keepWrites()
+      return driver.exclusively(async (adapter) => {
         const db = onAdapter(adapter, provider)
-        const state = await readState(provider)(db)
-        const tables = await ownTables(provider)
-        const adoption = { tables, applicationMigrations: state.migrations.unknown }
-        if (state.standing === 'ready' || state.standing === 'behind') return { done: false, ...adoption }
-        if (state.standing !== 'foreign') throw obstacle(database, state)
-        const found = differences(await readCatalogue(db, provider), tables, provider)
-        if (found.length > 0) throw different(database, found)
+        // Read again under the lock: another process may have done it since.
+        const adoption = await plan(db)
+        if (!adoption.done) return adoption
         await baseline(provider, adapter)
         await db.execute(
           sql`UPDATE integration_settings SET value = 'adopted', updated_at = ${new Date()} WHERE key = 'database'`,
         )
-        return { done: true, ...adoption }
-      }),
-    ),
-  )
+        return adoption
+      })
+    })
+  })
+
+/** What is to come of it, without doing any of it. */
+async function planAdoption(db: Statements, provider: Provider, database: Database): Promise<Adoption> {
+  const state = await readState(provider)(db)
+  const tables = await ownTables(provider)
+  const adoption = { tables, applicationMigrations: state.migrations.unknown }
+  if (state.standing === 'ready' || state.standing === 'behind') return { done: false, ...adoption }
+  if (state.standing !== 'foreign') throw obstacle(database, state)
+  const found = differences(await readCatalogue(db, provider), tables, provider)
+  if (found.length > 0) throw different(database, found)
+  return { done: true, ...adoption }
+}
 
 function different(database: Database, found: readonly string[]): IntegrationsError {
   const list = found.map((one, i) => `(${i + 1}) ${one}`).join('; ')
@@ -131,8 +142,10 @@ function* tableDifferences(
     const actual = found.columns.get(name)
     if (actual) yield* columnDifferences(`${table}.${name}`, column, actual, provider)
     else yield `there is no column ${table}.${name}`
-    if (actual && table === insertedInto)
+    if (actual && table === insertedInto) {
+      yield* defaultDifferences(`${table}.${name}`, column, actual)
       yield* referenceDifferences(`${table}.${name}`, column, found.references.get(name))
+    }
   }
   if (table === 'users' && found.columns.has('email') && !found.unique.has('email')) yield 'users.email is not unique'
   if (table !== insertedInto) return
@@ -152,6 +165,9 @@ function* columnDifferences(
   if (bare !== type) yield `the type of ${where} is ${actual.type || 'none'}, not ${type}`
   if (actual.nullable && !column.nullable) yield `${where} may be null`
   if (!actual.nullable && column.nullable) yield `${where} may not be null`
+}
+
+function* defaultDifferences(where: string, column: ExpectedColumn, actual: CatalogueColumn): Generator<string> {
   const accepted: readonly (string | null)[] = column.default === undefined ? [null] : defaults[column.default]
   if (!accepted.some((one) => one?.toLowerCase() === actual.default?.toLowerCase()))
     yield `the default of ${where} is ${actual.default ?? 'none'}, not ${accepted[0] ?? 'none'}`

@@ -1,6 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { badInput } from '../errors.ts'
+import { badInput, shellWord } from '../errors.ts'
 
 /** Where the rows are. */
 export type Database =
@@ -33,6 +33,11 @@ export function parseDatabaseUrl(text: string, cwd: string): Database {
   const schema = url.searchParams.get('schema') ?? 'public'
   url.searchParams.delete('schema')
   if (!url.pathname.slice(1)) throw badInput('the database URL names no database', examples)
+  if (schema === '' || schema.includes('\0'))
+    throw badInput('the database URL names no schema', 'leave schema= out, or name one')
+  // What an unescaped character in a password leads to; the rest of it would be taken for something to show.
+  if (/[@#]/.test(url.pathname + url.hash))
+    throw badInput('the database URL has @ or # after the host', 'write %40, %23 and %2F for @, # and / in a password')
   return { provider: 'postgresql', url, schema }
 }
 
@@ -47,24 +52,24 @@ export const defaultDatabase = (dataHome: string): Database => ({
 export function hasPassword(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
-  return url.password !== '' || url.searchParams.has('password')
+  return url.password !== '' || [...url.searchParams.keys()].some((name) => /password/i.test(name))
 }
 
-/** The URL of a database as it may be shown and typed again: without its password. */
+/** The URL of a database as it may be shown: of its parts, those that never hold a password. */
 export function displayUrl(database: Database): string {
   if (database.provider === 'sqlite') return `file:${database.file}`
-  const url = new URL(database.url)
-  url.password = ''
-  url.searchParams.delete('password')
-  if (database.schema !== 'public') url.searchParams.set('schema', database.schema)
-  return url.href
+  const { protocol, username, host, pathname, searchParams } = database.url
+  const shown = new URLSearchParams()
+  for (const name of ['host', 'port', 'sslmode'])
+    for (const value of searchParams.getAll(name)) shown.append(name, value)
+  if (database.schema !== 'public') shown.set('schema', database.schema)
+  return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}${shown.size > 0 ? `?${shown}` : ''}`
 }
 
 /** The flag that names a database in a command to type; empty where DATABASE_URL or nothing at all does. */
 export function databaseFlag(database: Database): string {
   if (database.provider === 'postgresql' || database.isDefault) return ''
-  const url = displayUrl(database)
-  return ` --database ${/^[\w:/.,+@-]+$/.test(url) ? url : `'${url.replaceAll("'", `'\\''`)}'`}`
+  return ` --database ${shellWord(displayUrl(database))}`
 }
 
 function filePath(text: string, cwd: string): string {

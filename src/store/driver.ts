@@ -33,6 +33,8 @@ export interface Dialect {
   timeOf(instant: string): Sql
   /** A text column as a value that orders by its bytes. */
   bytes(column: Sql): Sql
+  /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
+  readonly lock: Sql
   /** A JSON column as its text. */
   text(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
@@ -57,8 +59,17 @@ export interface Driver {
   /** Whether the database, as it is set up, loses no change that was acknowledged. */
   keepsWrites(db: Statements): Promise<boolean>
   /**
+   * Sets the database up so that `keepsWrites` holds. SQLite writes that into the file, so it is for those who know
+   * that the database is theirs to change.
+   *
+   * @throws DATABASE_INVALID when that is not possible where the database is
+   */
+  keepWrites(): Promise<void>
+  /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.
+   *
+   * @throws COMMIT_UNKNOWN when the connection was lost at COMMIT, and whatever `work` throws
    */
   exclusively<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
 }

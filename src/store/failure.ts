@@ -75,7 +75,7 @@ export function databaseError(error: unknown, database: Database): unknown {
       `${where} is not a usable SQLite database`,
       'name another file with --database, or restore this one from a backup',
     )
-  if (has(/^(SQLITE_READONLY.*|25006|P2039|EROFS)$/) || /readonly database|read-only transaction/.test(message))
+  if (has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message))
     return embedded
       ? fail(
           'DATABASE_READ_ONLY',
@@ -125,6 +125,18 @@ export function databaseError(error: unknown, database: Database): unknown {
       'DATABASE_UNREACHABLE',
       `${where} cannot be reached`,
       'see that the server runs and that DATABASE_URL or --database names it',
+    )
+  if (has(/^(P2003|23503|ForeignKeyConstraintViolation)$/))
+    return fail(
+      'CONFLICT',
+      'another row of the application still refers to this one',
+      'remove that row in the application first',
+    )
+  if (has(/^(23514|23502|P0001|P2004|P2011|NullConstraintViolation|SQLITE_CONSTRAINT.*)$/))
+    return fail(
+      'CONFLICT',
+      "a rule of the application's own tables forbids this change",
+      'see what the tables demand, or make the change in the application',
     )
   if (isDuplicate(error))
     return fail(

@@ -133,8 +133,13 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
 }
 
 /** What changes integrations, within a transaction. */
-export function integrationChanges(tx: Transaction) {
+export function integrationChanges(tx: Transaction, dialect: Dialect) {
   return {
+    /** Keeps the application from changing an integration until the transaction ends. */
+    async lock(id: string): Promise<void> {
+      await tx.query(sql`SELECT 1 FROM integrations WHERE id = ${id} ${dialect.lock}`)
+    },
+
     /** Inserts an integration without its secrets. */
     async insert(id: string, { config, tokenExpiresAt, ...columns }: NewIntegration, now: Date): Promise<void> {
       await tx.models.integration.create({
@@ -234,7 +239,7 @@ const currentSecret = (field: SecretField) =>
 const unknownExpiry = (adopted: boolean): Sql =>
   adopted
     ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
-    : sql`(i.token_expires_at IS NULL AND EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires))`
+    : sql`(i.token_expires_at IS NULL AND (v.version IS NULL OR EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires)))`
 
 function missing(required: { readonly [platform: string]: readonly SecretField[] }): Sql {
   const cases = Object.entries(required).map(([platform, fields]) => {
@@ -253,10 +258,12 @@ function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
 
 function toIntegration(row: Row, adopted: boolean): Integration {
   const secrets = secretFacts(row.secrets)
+  // The application wrote the row, or may have written to it, and nobody has read its secrets yet.
+  const unread = adopted || Number(row.version) === 0
   const facts = (field: SecretField): SecretFacts => {
     const secret = secrets.get(field)
     return {
-      set: secret?.current ? true : adopted ? null : false,
+      set: secret?.current ? true : unread ? null : false,
       fingerprint: secret?.current?.fingerprint ?? null,
       setAt: secret?.current?.setAt ?? null,
       previousValidUntil: secret?.previousValidUntil ?? null,
@@ -273,7 +280,7 @@ function toIntegration(row: Row, adopted: boolean): Integration {
     accessToken: facts('accessToken'),
     refreshToken: facts('refreshToken'),
     tokenExpiresAt: row.tokenExpiresAt,
-    tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, adopted),
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, unread),
     slackTeamId: row.slackTeamId,
     slackTeamName: row.slackTeamName,
     slackBotUserId: row.slackBotUserId,
@@ -298,8 +305,8 @@ function parsed(text: string | null): Json {
   }
 }
 
-function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'], adopted: boolean): TokenExpiry {
-  if (expiresAt !== null) return 'at'
+function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'], unread: boolean): TokenExpiry {
+  if (expiresAt !== null) return 'dated'
   if (token) return token.neverExpires ? 'never' : 'unknown'
-  return adopted ? 'unknown' : null
+  return unread ? 'unknown' : null
 }

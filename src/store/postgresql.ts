@@ -2,8 +2,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
 import sql, { join, raw } from 'sql-template-tag'
-import { badInput } from '../errors.ts'
+import { badInput, IntegrationsError } from '../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
+import { isConnectionLost } from './failure.ts'
 import type { Statements } from './statements.ts'
 
 /** Locks out every other process that migrates; the number is ours alone. */
@@ -12,13 +13,17 @@ const migrationLock = 7_251_104_816
 /** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
 const lockTimeout = 2000
 
+/** How long connecting may take at most, and at least even when nobody wants to wait, in milliseconds. */
+const longestConnect = 10_000
+
 /**
  * A PostgreSQL database.
  *
+ * @param wait how long to go on when the database is busy, in milliseconds
  * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
  */
-export function postgresql(url: URL, schema: string, connectTimeout: number): Driver {
-  const config = poolConfig(url, schema, connectTimeout)
+export function postgresql(url: URL, schema: string, wait: number): Driver {
+  const config = poolConfig(url, schema, wait)
   return {
     provider: 'postgresql',
     dialect,
@@ -28,29 +33,31 @@ export function postgresql(url: URL, schema: string, connectTimeout: number): Dr
       return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
     },
     keepsWrites: async () => true,
+    keepWrites: async () => {},
     exclusively: async (work) => {
-      const pool = new pg.Pool({ ...config, max: 1 })
-      pool.on('error', () => {})
+      const pool = new pg.Pool(config)
       try {
-        await pool.query('BEGIN')
-        await pool.query('SELECT pg_advisory_xact_lock($1)', [migrationLock])
+        const connection = await pool.connect()
+        // Its loss is told by the next statement.
+        connection.on('error', () => {})
         try {
-          const result = await work(await adapterOn(pool, schema))
-          await pool.query('COMMIT')
+          await connection.query('BEGIN')
+          await connection.query('SELECT pg_advisory_xact_lock($1)', [migrationLock])
+          const result = await work(await adapterOn(connection, schema))
+          await commit(connection)
           return result
-        } catch (error) {
-          // The first error tells the cause; those that follow say only that the transaction is aborted.
-          await pool.query('ROLLBACK').catch(() => {})
-          throw error
+        } finally {
+          // Closed, not kept: that ends a transaction which is still open.
+          connection.release(true)
         }
       } finally {
-        await pool.end().catch(() => {})
+        await pool.end()
       }
     },
   }
 }
 
-function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolConfig {
+function poolConfig(url: URL, schema: string, wait: number): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
   if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
@@ -66,26 +73,43 @@ function poolConfig(url: URL, schema: string, connectTimeout: number): pg.PoolCo
   }
   return {
     connectionString: target.href,
-    connectionTimeoutMillis: connectTimeout,
+    connectionTimeoutMillis: Math.min(Math.max(wait, 1000), longestConnect),
+    keepAlive: true,
     application_name: 'integrations',
     // As statements, not as start-up options, which connection poolers refuse.
     onConnect: async (client) => {
       await client.query(
-        `SET TIME ZONE 'UTC'; SET lock_timeout = ${lockTimeout}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
       )
     },
   }
 }
 
-/** Prisma's adapter on a pool of one connection, whose scripts go to the server as one simple query. */
-async function adapterOn(pool: pg.Pool, schema: string): Promise<SqlDriverAdapter> {
+async function commit(connection: pg.PoolClient): Promise<void> {
+  try {
+    await connection.query('COMMIT')
+  } catch (cause) {
+    if (!isConnectionLost(cause)) throw cause
+    throw new IntegrationsError(
+      'COMMIT_UNKNOWN',
+      'the connection was lost while the migrations were being committed',
+      'see with integrations db status whether they were applied',
+      { cause, committed: null },
+    )
+  }
+}
+
+/** Prisma's adapter on one connection, whose scripts go to the server as one simple query. */
+async function adapterOn(connection: pg.PoolClient, schema: string): Promise<SqlDriverAdapter> {
+  // The adapter takes nothing but a pool, and a pool replaces a connection that was lost, outside the transaction.
+  const pool = Object.assign(new pg.Pool(), { query: connection.query.bind(connection) })
   const adapter = await new PrismaPg(pool, { schema }).connect()
   return {
     provider: 'postgres',
     adapterName: adapter.adapterName,
     queryRaw: (query) => adapter.queryRaw(query),
     executeRaw: (query) => adapter.executeRaw(query),
-    executeScript: async (script) => void (await pool.query(script)),
+    executeScript: async (script) => void (await connection.query(script)),
     startTransaction: () => Promise.reject(new Error('a transaction is open')),
     getConnectionInfo: () => adapter.getConnectionInfo(),
     dispose: async () => {},
@@ -93,6 +117,7 @@ async function adapterOn(pool: pg.Pool, schema: string): Promise<SqlDriverAdapte
 }
 
 const dialect: Dialect = {
+  lock: sql`FOR UPDATE`,
   instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   time: (column) => column,
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,

@@ -49,7 +49,7 @@ export async function withDatabase<T>(
 export async function openDriver({ database, create, wait, notice }: StoreOptions): Promise<Driver> {
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('./postgresql.ts')
-    return postgresql(database.url, database.schema, Math.min(wait, 10_000))
+    return postgresql(database.url, database.schema, wait)
   }
   const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
   if (!(await fileExists(database.file))) {
@@ -110,23 +110,32 @@ export function obstacle(
 }
 
 /**
- * Brings a database up to date, in one transaction that no other process can begin meanwhile.
+ * Brings a database up to date that was seen to be this program's, in one transaction that no other process can begin
+ * meanwhile.
  *
  * @returns the names of the migrations applied
- * @throws DATABASE_AHEAD, DATABASE_BEHIND when its tables are somebody else's
+ * @throws DATABASE_AHEAD, DATABASE_BEHIND when its tables are somebody else's, COMMIT_UNKNOWN
  */
-export const migrate = (driver: Driver, database: Database): Promise<readonly string[]> =>
-  driver.exclusively(async (adapter) => {
+export async function migrate(driver: Driver, database: Database): Promise<readonly string[]> {
+  await driver.keepWrites()
+  return driver.exclusively(async (adapter) => {
     // Read again under the lock: another process may have done it since.
     const state = await readState(driver.provider)(onAdapter(adapter, driver.provider))
-    if (state.standing === 'ready') return []
-    if (state.standing !== 'empty' && state.standing !== 'behind') throw obstacle(database, state)
-    return applyMigrations(driver.provider, adapter)
+    refuseOthers(database, state)
+    return state.standing === 'ready' ? [] : applyMigrations(driver.provider, adapter)
   })
+}
 
 /** Brings a database up to date, as `db migrate`. @returns the names of the migrations applied; none when it was ready */
 export const migrateDatabase = (options: StoreOptions): Promise<readonly string[]> =>
-  withDatabase(options, (driver, session) => session.retrying(() => migrate(driver, options.database)))
+  withDatabase(options, async (driver, session) => {
+    refuseOthers(options.database, await session.read(readState(driver.provider)))
+    return session.retrying(() => migrate(driver, options.database))
+  })
+
+function refuseOthers(database: Database, state: DatabaseState): void {
+  if (state.standing === 'ahead' || state.standing === 'foreign') throw obstacle(database, state)
+}
 
 function standing({ ahead, applied, pending }: MigrationState, others: boolean): DatabaseState['standing'] {
   if (ahead) return 'ahead'

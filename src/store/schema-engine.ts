@@ -13,8 +13,6 @@ declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: Record<string, unknown> } }>
 }
 
-let panic = ''
-
 /**
  * Starts Prisma's schema engine from its WebAssembly build, on one connection that the caller holds a transaction on.
  *
@@ -43,9 +41,6 @@ export async function startSchemaEngine(
 /** Tables of no interest to a comparison of schemas: none. */
 export const noFilters = { externalTables: [], externalEnums: [] }
 
-/** What the engine reported when it panicked, for a bug report; it is the only place where the cause is told. */
-export const lastPanic = (): string => panic
-
 // The engine waits for a lock with a timer of 10 s that it never clears, for which the program would stay.
 const idleTimers = Object.fromEntries(
   Object.keys(bindings)
@@ -59,7 +54,8 @@ function load(): Promise<void> {
   loading ??= (async () => {
     const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm')
     const bytes = await readFile(join(entry, '..', 'schema_engine_bg.wasm'))
-    Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => (panic = message) } })
+    // Without it a panic would end as a failure to report one.
+    Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: () => {} } })
     const { instance } = await WebAssembly.instantiate(bytes, {
       './schema_engine_bg.js': { ...bindings, ...idleTimers },
     })

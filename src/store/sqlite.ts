@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
-import { access, chmod, mkdir, open } from 'node:fs/promises'
+import { access, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
@@ -26,7 +26,6 @@ export async function createFile(file: string): Promise<void> {
   // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
   const handle = await open(file, 'a', 0o600)
   await handle.close()
-  await chmod(file, 0o600)
 }
 
 /** The embedded database in a file that exists. */
@@ -51,7 +50,7 @@ export function sqlite(file: string): Driver {
       const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
       return row?.journal_mode === 'wal'
     },
-    exclusively: async (work) => {
+    keepWrites: async () => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
@@ -62,6 +61,13 @@ export function sqlite(file: string): Driver {
             'SQLite cannot keep a write-ahead log beside the database file',
             'put the file on a local disk',
           )
+      } finally {
+        client.close()
+      }
+    },
+    exclusively: async (work) => {
+      const client = createClient({ url, timeout: busyTimeout })
+      try {
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))
@@ -97,6 +103,8 @@ async function adapterOn(transaction: Transaction): Promise<SqlDriverAdapter> {
 }
 
 const dialect: Dialect = {
+  // The transaction has the lock on the whole database already.
+  lock: empty,
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
   instant: (column) =>
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,

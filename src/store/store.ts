@@ -84,7 +84,7 @@ function storeOn(driver: Driver, session: Session, database: Database, adopted: 
     const { integrations, workspaces, users } = rows(tx)
     return {
       adopted,
-      integrations: { ...integrations, ...integrationChanges(tx) },
+      integrations: { ...integrations, ...integrationChanges(tx, driver.dialect) },
       secrets: secretChanges(tx),
       workspaces: { ...workspaces, ...workspaceChanges(tx) },
       users: { ...users, ...userChanges(tx) },

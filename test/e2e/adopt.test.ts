@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import { emptyPostgresql, journal, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
 
 /** An application's tables, as its own tool may have written them. */
 const application: Record<Kind, string> = {
   postgresql: `
-    CREATE TABLE "workspaces" ("id" text PRIMARY KEY NOT NULL, "name" text NOT NULL, "plan" varchar(20) NOT NULL, "created_at" timestamp NOT NULL, "updated_at" timestamp(6) NOT NULL);
-    CREATE TABLE "users" ("id" text PRIMARY KEY NOT NULL, "email" text NOT NULL, "name" text, "image" text, "created_at" timestamp NOT NULL, "updated_at" timestamp NOT NULL,
+    CREATE TABLE "workspaces" ("id" text PRIMARY KEY NOT NULL, "name" text NOT NULL, "plan" varchar(20) NOT NULL, "created_at" timestamp DEFAULT now() NOT NULL, "updated_at" timestamp(6) NOT NULL);
+    CREATE TABLE "users" ("id" text PRIMARY KEY NOT NULL, "email" text NOT NULL, "name" text, "image" text, "created_at" timestamp DEFAULT now() NOT NULL, "updated_at" timestamp NOT NULL,
       CONSTRAINT "users_email_unique" UNIQUE("email"));
     CREATE TABLE "integrations" ("id" text PRIMARY KEY NOT NULL, "workspace_id" text NOT NULL, "platform" text NOT NULL, "name" text NOT NULL, "notes" text,
       "webhook_secret" text, "access_token" text, "refresh_token" text, "token_expires_at" timestamp, "slack_team_id" text, "slack_team_name" text, "slack_bot_user_id" text,
@@ -18,8 +18,8 @@ const application: Record<Kind, string> = {
     ALTER TABLE "integrations" ADD CONSTRAINT "a_fk" FOREIGN KEY ("workspace_id") REFERENCES "public"."workspaces"("id") ON DELETE cascade ON UPDATE no action;
     ALTER TABLE "integrations" ADD CONSTRAINT "b_fk" FOREIGN KEY ("created_by") REFERENCES "public"."users"("id") ON DELETE set null ON UPDATE no action;`,
   sqlite: `
-    CREATE TABLE workspaces (id text PRIMARY KEY NOT NULL, name text NOT NULL, plan varchar(20) NOT NULL, created_at datetime NOT NULL, updated_at datetime NOT NULL);
-    CREATE TABLE users (id text PRIMARY KEY NOT NULL, email text NOT NULL UNIQUE, name text, image text, created_at datetime NOT NULL, updated_at datetime NOT NULL);
+    CREATE TABLE workspaces (id text PRIMARY KEY NOT NULL, name text NOT NULL, plan varchar(20) NOT NULL, created_at datetime DEFAULT current_timestamp NOT NULL, updated_at datetime NOT NULL);
+    CREATE TABLE users (id text PRIMARY KEY NOT NULL, email text NOT NULL UNIQUE, name text, image text, created_at datetime DEFAULT current_timestamp NOT NULL, updated_at datetime NOT NULL);
     CREATE TABLE integrations (id text PRIMARY KEY NOT NULL, workspace_id text NOT NULL REFERENCES workspaces ON DELETE CASCADE, platform text NOT NULL, name text NOT NULL, notes text,
       webhook_secret text, access_token text, refresh_token text, token_expires_at datetime, slack_team_id text, slack_team_name text, slack_bot_user_id text,
       pylon_account_id text, is_active boolean DEFAULT 1, config jsonb, last_used_at datetime, created_at datetime DEFAULT current_timestamp NOT NULL,
@@ -234,7 +234,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
          config jsonb, last_used_at ${time}, created_at ${time} NOT NULL, created_by text REFERENCES users (id) ON UPDATE CASCADE, region text NOT NULL);
        CREATE TABLE integration_settings (id text);`,
     )
-    const before = await tables(db)
+    const before = [await tables(db), await journal(db)]
     const places = [
       'the primary key of workspaces is none, not id',
       `the type of workspaces.name is ${varchar}, not ${names.text}`,
@@ -257,7 +257,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       stderr: `error: ${shown(db)} differs in ${places.length} places from what this program can share: ${places.map((place, i) => `(${i + 1}) ${place}`).join('; ')}
 hint: change the application's tables, then integrations db adopt${flag(db)}; or give this program a database of its own\n`,
     })
-    expect(await tables(db)).toEqual(before)
+    expect([await tables(db), await journal(db)]).toEqual(before)
   })
 
   test("lives beside an application's own Prisma migrations", async () => {

@@ -234,7 +234,7 @@ describe.each(kinds)('config on %s', (kind) => {
         ['edit', 'Acme/support'],
         '',
         2,
-        'error: there is no terminal for an editor\nhint: integrations config patch "Acme/support" <file>\n',
+        'error: there is no terminal for an editor\nhint: integrations config patch Acme/support <file>\n',
       ],
       [['get', 'Acme/nothing'], '', 3, /^error: there is no integration "Acme\/nothing"\n/],
     ]
@@ -457,7 +457,9 @@ describe.each(kinds)('config on %s', (kind) => {
         expect({ code, ...(await state()) }).toEqual({ code: 130, config: start, version: 0 })
         expect(draft).toBe(script === rename ? `${JSON.stringify(renamed, null, 2)}\n` : '{,}')
         expect(screen).toMatch(
-          new RegExp(`what you wrote is kept in ${kept}\nerror: cancelled; nothing was changed\n$`),
+          new RegExp(
+            `what you wrote is kept in ${kept}\nerror: cancelled; nothing was changed\nhint: run it again to start over\n$`,
+          ),
         )
       }
     })

@@ -6,6 +6,7 @@ import { freshFolder, integrations, type Outcome, type RunOptions } from '../sup
 import {
   emptyPostgresql,
   freshDatabase,
+  journal,
   type Kind,
   kinds,
   sqliteDatabase,
@@ -135,10 +136,11 @@ describe.each(kinds)('db on %s', (kind) => {
 
   test('one that a newer version has changed is refused, and not touched', async () => {
     const db = await freshDatabase(kind)
+    if (kind === 'sqlite') await db.query('PRAGMA journal_mode = DELETE')
     await db.query(
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count) VALUES ('x', 'x', '${newer}', '2999-01-01 00:00:00', '2999-01-01 00:00:00', 1)`,
     )
-    const before = await history(db)
+    const before = [await history(db), await journal(db)]
     for (const args of [['list'], ['workspaces', 'add', 'Acme'], ['init'], ['db', 'migrate'], ['db', 'adopt']])
       expect(await integrations(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(
@@ -151,13 +153,14 @@ describe.each(kinds)('db on %s', (kind) => {
       code: 0,
       status: { state: 'ahead', migrationsUnknown: [newer], workspaces: 0 },
     })
-    expect(await history(db)).toEqual(before)
+    expect([await history(db), await journal(db)]).toEqual(before)
     expect(await db.query('SELECT * FROM workspaces')).toEqual([])
   })
 
   test("one with somebody else's tables is refused by all but adopt", async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'other.db')) : await emptyPostgresql()
     await db.query('CREATE TABLE invoices (id INTEGER PRIMARY KEY)')
+    const before = await journal(db)
     const message = `${shown(db)} has tables that this program did not make`
     for (const args of [['list'], ['init'], ['db', 'migrate']])
       expect(await integrations(args, { env: { DATABASE_URL: db.url } })).toEqual(
@@ -169,6 +172,7 @@ describe.each(kinds)('db on %s', (kind) => {
       status: { state: 'foreign', workspaces: null, integrationsByPlatform: null },
     })
     await expect(history(db)).rejects.toThrow(/_prisma_migrations/)
+    expect(await journal(db)).toEqual(before)
   })
 
   test('one that is empty is refused by all but init and migrate', async () => {

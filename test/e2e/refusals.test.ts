@@ -136,7 +136,7 @@ const refusals: Refusal[] = [
     options: piped(signingSecret(8)),
     code: 2,
     stderr:
-      "error: option '--grace <duration>' argument '24' is invalid\nhint: write a number with its unit, as in 90m, 24h or 7d\n",
+      "error: option '--grace <duration>' does not take that value\nhint: write a number with its unit, as in 90m, 24h or 7d\n",
   },
   {
     what: 'the secret that is stored already',
@@ -171,7 +171,7 @@ const refusals: Refusal[] = [
     what: 'a near-miss ref',
     args: ['show', 'Acme/suport'],
     code: 3,
-    stderr: 'error: there is no integration "Acme/suport"\nhint: did you mean "Acme/support"? See integrations list\n',
+    stderr: 'error: there is no integration "Acme/suport"\nhint: did you mean Acme/support? See integrations list\n',
   },
   {
     what: 'an ambiguous ref',
@@ -240,25 +240,45 @@ const refusals: Refusal[] = [
     what: 'a secret as an argument',
     args: ['rotate', 'Acme/support', '--webhook-secret', signingSecret(8)],
     code: 2,
-    stderr: /^error: unknown option '--webhook-secret'\nhint: /,
+    stderr:
+      "error: unknown option '--webhook-secret'\nhint: no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env\n",
+  },
+  {
+    what: 'a secret joined to a flag',
+    args: ['rotate', 'Acme/support', `--webhook-secret=${signingSecret(8)}`],
+    code: 2,
+    stderr:
+      "error: unknown option '--webhook-secret'\nhint: no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env\n",
+  },
+  {
+    what: 'a value that an option does not take',
+    args: ['rotate', 'Acme/support', '--field', signingSecret(8)],
+    code: 2,
+    stderr: /^error: option '--field <secret...>' does not take that value\nhint: /,
+  },
+  {
+    what: 'an unknown platform as a filter',
+    args: ['list', '--platform', 'slak'],
+    code: 2,
+    stderr: 'error: there is no platform "slak"\nhint: the platforms are slack and pylon\n',
   },
   {
     what: 'an unknown sort',
     args: ['list', '--sort', 'age'],
     code: 2,
-    stderr: /^error: option '--sort <field>' argument 'age' is invalid\nhint: sort by name, /,
+    stderr: /^error: option '--sort <field>' does not take that value\nhint: sort by name, /,
   },
   {
     what: 'a removal that nobody confirms',
     args: ['remove', 'Acme/support'],
     code: 2,
-    stderr: 'error: --confirm is missing, and nobody can be asked\nhint: pass --confirm "support"\n',
+    stderr: 'error: --confirm is missing, and nobody can be asked\nhint: pass --confirm support\n',
   },
   {
     what: 'a removal confirmed by another name',
     args: ['remove', 'Acme/support', '--confirm', 'other'],
     code: 2,
-    stderr: 'error: --confirm gives another name\nhint: to go on: --confirm "support"\n',
+    stderr: 'error: --confirm gives another name\nhint: to go on: --confirm support\n',
   },
   {
     what: 'a version that has moved on',
@@ -427,7 +447,7 @@ describe.each(kinds)('refused on %s', (kind) => {
       stderr: {
         error: {
           code: 'BAD_INPUT',
-          message: "option '--limit <number>' argument '0' is invalid",
+          message: "option '--limit <number>' does not take that value",
           hint: 'write a whole number from 1 up',
           exit: 2,
           retryable: false,

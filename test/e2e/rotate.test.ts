@@ -58,7 +58,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const shown = JSON.parse(stdout)
     expect(shown).toMatchObject({
       version: 2,
-      tokenExpiry: 'at',
+      tokenExpiry: 'dated',
       accessToken: { set: true },
       refreshToken: { set: true },
     })

@@ -51,6 +51,10 @@ export function sqliteDatabase(file: string): TestDatabase {
   }
 }
 
+/** How an SQLite file keeps its journal, which a switch to another writes into it; nothing on PostgreSQL. */
+export const journal = async (db: TestDatabase): Promise<Record<string, unknown>[]> =>
+  db.kind === 'sqlite' ? db.query('PRAGMA journal_mode') : []
+
 /** A PostgreSQL database by its URL. */
 export const postgresqlDatabase = (url: string): TestDatabase => ({
   kind: 'postgresql',

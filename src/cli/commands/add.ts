@@ -1,9 +1,10 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import { shellWord } from '../../errors.ts'
 import type { IntegrationConfig, SecretField } from '../../integration.ts'
 import { type Addition, addIntegration } from '../../operations/add.ts'
 import { parseConfig } from '../../operations/config-document.ts'
 import { checkName } from '../../operations/names.ts'
-import { checkShape } from '../../operations/secret-values.ts'
+import { checkShape, flagOf } from '../../operations/secret-values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
@@ -87,9 +88,10 @@ export const addCommand = (ctx: Context) => {
       options.dryRun
         ? []
         : [
-            `integrations show ${integration.id}`,
+            `integrations show ${shellWord(integration.id)}`,
             ...lacking(platform, integration).map(
-              (label) => `integrations rotate ${integration.id}   # it has no ${label} yet`,
+              ({ field, label }) =>
+                `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}   # it has no ${label} yet`,
             ),
           ],
     )
@@ -149,7 +151,7 @@ const missingSecrets = (platform: Platform, given: object, force: boolean) =>
 const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>
   Object.entries(platform.secrets)
     .filter(([field, { required }]) => required && !integration[field as SecretField].set)
-    .map(([, { label }]) => label)
+    .map(([field, { label }]) => ({ field, label }))
 
 async function readConfigFlag(
   ctx: Context,

@@ -4,7 +4,7 @@ import { findUser, findWorkspace } from '../../operations/find.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { IntegrationFilter } from '../../store/integrations.ts'
 import { integrationSorts } from '../../store/sorts.ts'
-import { answers, examples, page, pageOptions } from '../arguments.ts'
+import { answers, examples, page, pageOptions, platformOf } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printRows } from '../listing.ts'
 import { duration } from '../time.ts'
@@ -58,6 +58,9 @@ export const listCommand = (ctx: Context) => {
     const now = Date.now()
     const at = (milliseconds: number) => new Date(now + milliseconds).toISOString()
     const { workspace, createdBy, name, platform } = options
+    // The application may have platforms that this version does not know.
+    if (platform !== undefined && !(await store.read((rows) => rows.integrations.count({ platform }))))
+      platformOf(platform)
     const filter: IntegrationFilter = {
       ...(workspace === undefined
         ? {}

@@ -1,4 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import { shellWord } from '../../errors.ts'
 import { findWorkspace } from '../../operations/find.ts'
 import { addWorkspace, removeWorkspace, renameWorkspace } from '../../operations/workspaces.ts'
 import { workspaceSorts } from '../../store/sorts.ts'
@@ -38,7 +39,7 @@ const addCommand = (ctx: Context) =>
       workspaceView,
       workspace,
       dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`,
-      dryRun ? [] : [`integrations add --workspace ${workspace.id}`],
+      dryRun ? [] : [`integrations add --workspace ${shellWord(workspace.id)}`],
     )
   })
 

@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { cancelled, IntegrationsError } from '../../../errors.ts'
+import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
 import type { Integration, IntegrationConfig } from '../../../integration.ts'
 import { movedOn } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config.ts'
@@ -30,7 +30,7 @@ export const editCommand = (ctx: Context) =>
       throw new IntegrationsError(
         'INPUT_REQUIRED',
         'there is no terminal for an editor',
-        `integrations config patch ${JSON.stringify(ref)} <file>`,
+        `integrations config patch ${shellWord(ref)} <file>`,
       )
     const store = await ctx.store()
     const { integration, text } = await readConfig(store, ref)
