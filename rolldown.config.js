@@ -1,14 +1,5 @@
 import { defineConfig } from 'rolldown'
 
-// commander can run subcommands as processes of their own. None here does, and loading what that takes costs 2 ms a start.
-const withoutProcesses = {
-  name: 'without-processes',
-  transform: {
-    filter: { id: /commander.lib.command\.js$/ },
-    handler: (code) => code.replace("require('node:child_process')", '{}'),
-  },
-}
-
 export default defineConfig({
   input: { main: 'src/cli/main.ts' },
   platform: 'node',
@@ -17,7 +8,6 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [withoutProcesses],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
