@@ -150,7 +150,7 @@ export function expiry(
   return expiresAt ?? 'unknown'
 }
 
-/** Whether a change has something to say besides the change. */
+/** Prints what looks odd about what was given. */
 export const warnAll = ({ output }: Context, warnings: readonly string[]): void => {
   for (const warning of warnings) output.warn(warning)
 }

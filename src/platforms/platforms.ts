@@ -9,4 +9,5 @@ export const platforms = [slack, pylon] as const satisfies readonly Platform[]
 export type IntegrationPlatform = (typeof platforms)[number]['id']
 
 /** The platform with this id; undefined for one that only the application knows. */
-export const findPlatform = (id: string): Platform | undefined => platforms.find((platform) => platform.id === id)
+export const findPlatform = (id: string): (Platform & { readonly id: IntegrationPlatform }) | undefined =>
+  platforms.find((platform) => platform.id === id)
