@@ -22,7 +22,7 @@ export interface Source {
   readonly keys: { readonly [field: string]: Sql }
 }
 
-const rowsAtOnce = 1000
+const rowsAtOnce = 500
 
 /**
  * Reads a page, and hands its rows on in order: a limited one from one statement, everything from one snapshot. Nulls
