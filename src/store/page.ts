@@ -22,7 +22,11 @@ export interface Source {
   readonly keys: { readonly [field: string]: Sql }
 }
 
+/** How many rows of a long listing are held at a time. */
 const rowsAtOnce = 500
+
+/** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
+const oneStatement = 1000
 
 /**
  * Reads a page, and hands its rows on in order: a limited one from one statement, everything from one snapshot. Nulls
@@ -41,7 +45,7 @@ export async function readPage<Row>(
 ): Promise<void> {
   const { order, from, where } = await bounded(db, dialect, source, filter, page)
   const { columns, id } = source
-  if (page.limit === undefined || page.limit > rowsAtOnce) {
+  if (page.limit === undefined || page.limit > oneStatement) {
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     await ahead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce), onRows)
   } else {
