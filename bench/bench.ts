@@ -3,7 +3,7 @@
  *
  * Measures the built program beside others, in turn and in one run, and prints medians, the median of the ratios pair
  * by pair, and the ratio that is the target. A ratio over its target does not fail: other work on the machine moves it.
- * `--quick` runs everything once or twice; `--long` adds the memory at a million rows, which takes minutes.
+ * What Node compiled is kept from the round before those that count, as it is for a user. `--quick` runs everything once or twice; `--long` adds the memory at a million rows, which takes minutes.
  * PostgreSQL is a server of its own, or that of TEST_DATABASE_URL.
  */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'

@@ -41,7 +41,7 @@ const imports = files.flatMap(({ file, room, code }) =>
 
 test('the sources are read', () => {
   expect(new Set(files.map(({ room }) => room))).toEqual(new Set(Object.keys(rooms)))
-  expect(imports).toContainEqual({ file: 'cli/main.ts', room: 'cli', from: '../errors.ts' })
+  expect(imports).toContainEqual({ file: 'cli/run.ts', room: 'cli', from: '../errors.ts' })
   expect(imports).toContainEqual({ file: 'cli/prompts.ts', room: 'cli', from: '@inquirer/prompts' })
 })
 

@@ -11,6 +11,9 @@ interface Listing<Row> {
   count(rows: Rows, page: Page): Promise<number>
 }
 
+/** A listing of no more rows than these needs no transaction to show one moment: one statement does, which is faster. */
+const few = 500
+
 /** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
 export async function printRows<Row>(
   ctx: Context,
@@ -19,22 +22,28 @@ export async function printRows<Row>(
   { list, count }: Listing<Row>,
 ): Promise<void> {
   const store = await ctx.store()
-  // A screenful comes from one statement, which shows one moment by itself.
-  const screenful = page.limit !== undefined && page.limit <= 100 && page.cursor === undefined
-  const read = screenful ? store.read : store.snapshot
   let shown = 0
   let last: Row | undefined
-  await ctx.output.rows(view, (emit) =>
-    read((rows) => {
+  await ctx.output.rows(view, async (emit) => {
+    const show = async (batch: readonly Row[]) => {
+      shown += batch.length
+      last = batch.at(-1)
+      await emit(batch)
+    }
+    if (page.cursor === undefined && (page.limit ?? 0) <= few) {
+      const first = await store.read(async (rows) => {
+        const read: Row[] = []
+        await list(rows, { ...page, limit: page.limit ?? few + 1 }, async (batch) => void read.push(...batch))
+        return read
+      })
+      if (page.limit !== undefined || first.length <= few) return show(first)
+    }
+    await store.snapshot((rows) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      return list(rows, page, async (batch) => {
-        shown += batch.length
-        last = batch.at(-1)
-        await emit(batch)
-      })
-    }),
-  )
+      return list(rows, page, show)
+    })
+  })
   if (!ctx.output.table()) return
   if (shown === 0) ctx.output.note('nothing to show')
   if (page.limit === undefined || shown < page.limit || last === undefined) return

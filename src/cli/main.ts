@@ -1,7 +1,8 @@
-import { CommanderError } from 'commander'
-import { errorCodes, IntegrationsError } from '../errors.ts'
-import { type Context, type Host, startContext } from './context.ts'
-import { program } from './program.ts'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
+import { cacheCompiled } from './compile-cache.ts'
+import type { Host } from './context.ts'
 
 /**
  * Runs the program on a host's arguments, streams and environment.
@@ -9,55 +10,29 @@ import { program } from './program.ts'
  * @returns the exit code; the caller leaves it to the event loop to end, so that output is not cut short
  */
 export async function main(host: Host): Promise<number> {
-  const ctx = startContext(host)
+  const answer = readyAnswer(host)
+  if (answer && (await written(host.stdout, answer))) return 0
+  cacheCompiled(host.env)
+  const { run } = await import('./run.ts')
+  return run(host)
+}
+
+/** What is answered without a command line being read: a third of the time of `--help` goes there. */
+function readyAnswer({ argv, stdout }: Host): string | undefined {
+  if (argv.length !== 3) return undefined
+  if (argv[2] === '--version' || argv[2] === '-V') return `${packageJson.version}\n`
+  // The build keeps the help as it is at 80 columns, which is also what stands in a file.
+  if ((argv[2] !== '--help' && argv[2] !== '-h') || (stdout.columns ?? 80) !== 80) return undefined
   try {
-    const root = await program(ctx)
-    await root.parseAsync(host.argv).catch(unlessHelp)
-    await ctx.output.flush()
-    return 0
-  } catch (error) {
-    return report(ctx, error)
-  } finally {
-    await ctx.close()
+    return readFileSync(join(import.meta.dirname, 'help.txt'), 'utf8')
+  } catch {
+    return undefined
   }
 }
 
-/** commander throws also when it has printed what was asked for: help, or the version. */
-function unlessHelp(error: unknown): void {
-  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
-}
-
-function report(ctx: Context, error: unknown): number {
-  if (error instanceof CommanderError) return 2
-  let known = error instanceof IntegrationsError ? error : bug(error)
-  if (known.code === 'OUTPUT_FAILED') {
-    if (ctx.changed()) known = answerLost(known)
-    // Who closed the pipe has read enough.
-    else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
-  }
-  const { exit, retryable } = errorCodes[known.code]
-  ctx.output.error(known, exit, retryable && known.committed === false)
-  if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)
-  return exit
-}
-
-const answerLost = (cause: IntegrationsError) =>
-  new IntegrationsError(
-    'OUTPUT_FAILED',
-    'the change was made, but the answer could not be written',
-    'see what it is now with integrations list or show',
-    { cause, committed: true },
-  )
-
-const bug = (error: unknown) =>
-  new IntegrationsError(
-    'BUG',
-    `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
-    'run it again with DEBUG=integrations, and report what it prints',
-  )
-
-/** Where an error came from, without its message: that may hold a value. */
-function frames(error: unknown): string {
-  if (!(error instanceof Error) || !error.stack) return ''
-  return error.stack.slice(error.stack.indexOf(error.message) + error.message.length).trim()
-}
+/** Whether a text could be written; when it could not, the program tries again, and says why. */
+const written = (stdout: Host['stdout'], text: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    stdout.once('error', () => {})
+    stdout.write(text, (error) => resolve(!error))
+  })

@@ -31,6 +31,10 @@ Database:
   XDG_DATA_HOME        where the embedded database is kept, in integrations/integrations.db
   HOME, LOCALAPPDATA   the same, where XDG_DATA_HOME is not set: ~/.local/share, or the folder itself
 
+What Node compiled of this program, for a faster start:
+  XDG_CACHE_HOME, HOME where it is kept, in integrations/ (default: ~/.cache); nothing of yours is in there
+  NODE_DISABLE_COMPILE_CACHE  set to anything: nothing is kept
+
 Terminal:
   CI                   set to anything: nothing is ever asked, as with --no-input
   NO_COLOR             set to anything: no colours

@@ -47,7 +47,7 @@ export const adoptDatabase = (options: StoreOptions): Promise<Adoption> =>
 /** What is to come of it, without doing any of it. */
 async function planAdoption(db: Statements, provider: Provider, database: Database): Promise<Adoption> {
   const state = await readState(provider)(db)
-  const tables = await ownTables(provider)
+  const tables = ownTables(provider)
   const adoption = { tables, applicationMigrations: state.migrations.unknown }
   if (state.standing === 'ready' || state.standing === 'behind') return { done: false, ...adoption }
   if (state.standing !== 'foreign') throw obstacle(database, state)

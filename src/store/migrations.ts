@@ -1,6 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Provider } from './database.ts'
 import type { SchemaEngine } from './schema-engine.ts'
@@ -53,8 +52,8 @@ export interface MigrationState {
 }
 
 /** Compares a database's history with the migrations that came with this program. */
-export async function migrationState(provider: Provider, history: readonly HistoryRow[]): Promise<MigrationState> {
-  const known = await migrationNames(provider)
+export function migrationState(provider: Provider, history: readonly HistoryRow[]): MigrationState {
+  const known = migrationNames(provider)
   const done = history.filter((row) => row.finished && !row.rolledBack).map((row) => row.name)
   const unknown = done.filter((name) => !known.includes(name))
   return {
@@ -73,7 +72,7 @@ export async function migrationState(provider: Provider, history: readonly Histo
 export async function applyMigrations(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   const { appliedMigrationNames } = await withEngine(provider, adapter, async (engine) =>
     engine.applyMigrations({
-      migrationsList: await migrationsList(provider),
+      migrationsList: migrationsList(provider),
       filters: { externalTables: [], externalEnums: [] },
     }),
   )
@@ -87,9 +86,9 @@ export async function applyMigrations(provider: Provider, adapter: SqlDriverAdap
 export async function baseline(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   // Without the table the engine throws on SQLite, and takes the database for one that it must not touch.
   await adapter.executeScript(historyTable[provider])
-  const migrationsListed = await migrationsList(provider)
+  const migrationsListed = migrationsList(provider)
   return withEngine(provider, adapter, async (engine) => {
-    const [migrationName] = await migrationNames(provider)
+    const [migrationName] = migrationNames(provider)
     if (migrationName === undefined) throw new Error('this build has no migrations')
     await engine.markMigrationApplied({ migrationName, migrationsList: migrationsListed })
     const { appliedMigrationNames } = await engine.applyMigrations({
@@ -101,8 +100,8 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
 }
 
 /** The tables that this program keeps beside the application's: those that every migration but the first makes. */
-export async function ownTables(provider: Provider): Promise<string[]> {
-  const [, ...own] = (await migrationsList(provider)).migrationDirectories
+export function ownTables(provider: Provider): string[] {
+  const [, ...own] = migrationsList(provider).migrationDirectories
   return own.flatMap(({ migrationFile }) =>
     [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
   )
@@ -132,29 +131,28 @@ async function withEngine<T>(
   }
 }
 
-// Resolved through the package's own "imports", so that it holds for the sources and for the bundle.
-const folder = (provider: Provider) =>
-  dirname(createRequire(import.meta.url).resolve(`#migrations/${provider}/migration_lock.toml`))
+// As far from the sources as from the chunks of the bundle.
+const folder = (provider: Provider) => join(import.meta.dirname, '../../prisma/migrations', provider)
 
-async function migrationNames(provider: Provider): Promise<string[]> {
-  return (await readdir(folder(provider))).filter((name) => ownName.test(name)).sort()
+function migrationNames(provider: Provider): string[] {
+  return readdirSync(folder(provider))
+    .filter((name) => ownName.test(name))
+    .sort()
 }
 
-async function migrationsList(provider: Provider) {
+function migrationsList(provider: Provider) {
   const baseDir = folder(provider)
-  const names = await migrationNames(provider)
+  const content = (...path: string[]) => readFileSync(join(baseDir, ...path), 'utf8')
   return {
     baseDir,
-    lockfile: { path: 'migration_lock.toml', content: await readFile(join(baseDir, 'migration_lock.toml'), 'utf8') },
+    lockfile: { path: 'migration_lock.toml', content: content('migration_lock.toml') },
     shadowDbInitScript: '',
-    migrationDirectories: await Promise.all(
-      names.map(async (name) => ({
-        path: name,
-        migrationFile: {
-          path: 'migration.sql',
-          content: { tag: 'ok' as const, value: await readFile(join(baseDir, name, 'migration.sql'), 'utf8') },
-        },
-      })),
-    ),
+    migrationDirectories: migrationNames(provider).map((name) => ({
+      path: name,
+      migrationFile: {
+        path: 'migration.sql',
+        content: { tag: 'ok' as const, value: content(name, 'migration.sql') },
+      },
+    })),
   }
 }

@@ -52,16 +52,18 @@ export async function openDriver({ database, create, wait, notice }: StoreOption
     return postgresql(database.url, database.schema, wait)
   }
   const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
-  if (!(await fileExists(database.file))) {
+  if (!fileExists(database.file)) {
     if (!create)
       throw new IntegrationsError(
         'DATABASE_MISSING',
         `there is no file ${database.file}`,
         `integrations init${databaseFlag(database)}`,
       )
-    await createFile(database.file).catch((error: unknown) => {
+    try {
+      createFile(database.file)
+    } catch (error) {
       throw databaseError(error, database)
-    })
+    }
     notice(`created ${database.file}`)
   }
   return sqlite(database.file)
@@ -72,8 +74,32 @@ export const readState =
   (provider: Provider) =>
   async (db: Statements): Promise<DatabaseState> => {
     const there = await look(db, provider)
-    const migrations = await migrationState(provider, there.history ? await history(db) : [])
+    const migrations = migrationState(provider, there.history ? await history(db) : [])
     return { standing: standing(migrations, there.others), migrations, adopted: await isAdopted(db, migrations) }
+  }
+
+/**
+ * Reads how a database stands by one statement, which only one that was made or adopted can run.
+ *
+ * @returns undefined when it has to be looked at more closely
+ */
+export const glance =
+  ({ provider, dialect }: Driver) =>
+  async (db: Statements): Promise<DatabaseState | undefined> => {
+    const finished = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+    const [row] = await db
+      .query<{ names: string | null; kind: string | null }>(
+        sql`SELECT ${dialect.nested([sql`migration_name`], finished)} AS names,
+          (SELECT value FROM integration_settings WHERE key = 'database') AS kind`,
+      )
+      .catch(() => [])
+    if (!row) return undefined
+    const names = (JSON.parse(row.names ?? '[]') as [string][]).flat()
+    const migrations = migrationState(
+      provider,
+      names.map((name) => ({ name, finished: true, rolledBack: false })),
+    )
+    return { standing: standing(migrations, true), migrations, adopted: row.kind === 'adopted' }
   }
 
 /** What keeps a database from being used as it is; undefined when it is ready. */

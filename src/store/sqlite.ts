@@ -1,5 +1,4 @@
-import { constants } from 'node:fs'
-import { access, mkdir, open } from 'node:fs/promises'
+import { accessSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Transaction } from '@libsql/client/sqlite3'
@@ -14,18 +13,21 @@ import type { Statements } from './statements.ts'
 const busyTimeout = 100
 
 /** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
-export const fileExists = (file: string): Promise<boolean> =>
-  access(file, constants.F_OK).then(
-    () => true,
-    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
-  )
+export function fileExists(file: string): boolean {
+  try {
+    accessSync(file)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code !== 'ENOENT' && code !== 'ENOTDIR'
+  }
+}
 
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
-export async function createFile(file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+export function createFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
-  const handle = await open(file, 'a', 0o600)
-  await handle.close()
+  closeSync(openSync(file, 'a', 0o600))
 }
 
 /** The embedded database in a file that exists. */

@@ -2,7 +2,7 @@ import { IntegrationsError } from '../errors.ts'
 import { type Database, databaseFlag, displayUrl } from './database.ts'
 import type { Driver } from './driver.ts'
 import { integrationChanges, integrationRows } from './integrations.ts'
-import { migrate, obstacle, openDriver, readState, type StoreOptions } from './ready.ts'
+import { glance, migrate, obstacle, openDriver, readState, type StoreOptions } from './ready.ts'
 import { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
 import type { Statements, Transaction } from './statements.ts'
@@ -58,7 +58,7 @@ export async function openStore(options: StoreOptions & { readonly onCommit?: ()
   const driver = await openDriver({ ...options, create })
   const session = startSession(driver, database, wait)
   try {
-    let state = await session.read(readState(driver.provider))
+    let state = (await session.read(glance(driver))) ?? (await session.read(readState(driver.provider)))
     if (create && (state.standing === 'empty' || state.standing === 'behind')) {
       await session.retrying(() => migrate(driver, database))
       notice(`made ready ${displayUrl(database)}`)

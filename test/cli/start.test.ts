@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
 
 /** The packages that a chunk is made of, by its file name. */
@@ -16,6 +16,8 @@ beforeAll(async () => {
   // The same sources and settings give the same names as `npm run build` did.
   const build = await rolldown({ ...config, logLevel: 'silent' })
   const { output } = await build.generate(config.output)
+  // Node 20 cannot import() from what it compiled before.
+  expect(output.filter((chunk) => chunk.type === 'chunk' && /\bimport\(/.test(chunk.code))).toEqual([])
   for (const chunk of output)
     if (chunk.type === 'chunk')
       packagesOf.set(
@@ -43,8 +45,8 @@ async function loaded(args: readonly string[]): Promise<string[]> {
   )
   return reports
     .flatMap(({ result }) => result.map(({ url }) => url))
-    .filter((url) => url.startsWith('file:'))
-    .map((url) => fileURLToPath(url))
+    .filter((url) => /^(file:|\/)/.test(url))
+    .map((url) => (url.startsWith('/') ? url : fileURLToPath(url)))
 }
 
 const packages = (scripts: readonly string[]) =>
@@ -69,6 +71,44 @@ test.each([
   ).toEqual([])
   expect([...packages(scripts)].filter((one) => !light.includes(one))).toEqual([])
   expect(chunks.length).toBeLessThanOrEqual(14)
+})
+
+test('the help that the build wrote down is the help', async () => {
+  expect(await integrations(['--help'])).toEqual(await integrations(['help']))
+})
+
+describe('what Node compiled', () => {
+  const node = `${process.version}-${process.arch}`
+  const files = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
+
+  test('is kept for the user alone, and what is damaged is made again', async () => {
+    const cache = freshFolder()
+    const run = () => integrations(['help', 'output'], { env: { XDG_CACHE_HOME: cache } })
+    const first = await run()
+    expect(first).toMatchObject({ code: 0, stderr: '' })
+    const kept = files(cache)
+    expect(kept.length).toBeGreaterThan(1)
+    expect(statSync(join(cache, 'integrations', node)).mode & 0o777).toBe(0o700)
+    for (const { parentPath, name } of kept) writeFileSync(join(parentPath, name), 'damaged')
+    expect(await run()).toEqual(first)
+    for (const { parentPath, name } of kept) expect(readFileSync(join(parentPath, name), 'latin1')).not.toBe('damaged')
+    expect(files(cache)).toHaveLength(kept.length)
+  })
+
+  test('is neither kept nor read where others can write, or when that is not wanted', async () => {
+    const open = freshFolder()
+    const folder = join(open, 'integrations', node)
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o777)
+    const unwanted = freshFolder()
+    expect([
+      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: open } }),
+      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: unwanted, NODE_DISABLE_COMPILE_CACHE: '1' } }),
+      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: '/proc/nowhere' } }),
+    ]).toEqual(Array(3).fill(await integrations(['help', 'output'])))
+    expect([files(open), files(unwanted)]).toEqual([[], []])
+  })
 })
 
 test('a command that needs them does load them', async () => {

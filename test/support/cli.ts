@@ -28,6 +28,8 @@ export const freshFolder = (): string => mkdtempSync(join(process.env.INTEGRATIO
 const environment = (env: Record<string, string> = {}) => ({
   PATH: process.env.PATH ?? '',
   HOME: freshFolder(),
+  // What Node compiled stays for the next run: tests start the program a thousand times.
+  XDG_CACHE_HOME: process.env.INTEGRATIONS_TEST_CACHE ?? freshFolder(),
   ...env,
 })
 

@@ -1,0 +1,83 @@
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire, Module } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { Script } from 'node:vm'
+
+/** What Node's types do not tell of its modules: how each is compiled, and what Node 22.1 brought. */
+const node = Module as unknown as {
+  prototype: { exports: unknown; _compile(source: string, file: string): unknown }
+  enableCompileCache?(folder: string): void
+}
+
+/**
+ * Has Node keep what it compiles of this program in the user's cache folder: half of the time that a command takes to
+ * start goes into compiling. Nothing of the user's is in there. It is off with NODE_DISABLE_COMPILE_CACHE=1, Node's own
+ * variable, and where the folder could have been written to by somebody else.
+ */
+export function cacheCompiled({ XDG_CACHE_HOME, HOME, NODE_DISABLE_COMPILE_CACHE }: NodeJS.ProcessEnv): void {
+  const home = XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : HOME && join(HOME, '.cache')
+  if (NODE_DISABLE_COMPILE_CACHE || !home) return
+  const folder = join(home, 'integrations', `${process.version}-${process.arch}`)
+  // Not mkdir's "recursive", which never returns where a folder cannot be made, as in /proc.
+  for (const one of [home, dirname(folder), folder]) make(one)
+  if (!isOurs(folder)) return
+  if (node.enableCompileCache) node.enableCompileCache(folder)
+  else cacheChunks(join(import.meta.dirname, 'chunks'), folder)
+}
+
+/** Who may write to the folder decides what this process runs: with sudo and the HOME of another user, not that user. */
+function isOurs(folder: string): boolean {
+  try {
+    const { uid, mode } = statSync(folder)
+    return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
+  } catch {
+    return false
+  }
+}
+
+function make(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch {
+    // It is there, or cannot be made: the check tells.
+  }
+}
+
+/** What Node 20 has no function for. The chunks' names hold a hash of what is in them. */
+function cacheChunks(chunks: string, folder: string): void {
+  const compile = node.prototype._compile
+  const fresh = new Map<string, Script>()
+  node.prototype._compile = function (source, file) {
+    if (dirname(file) !== chunks) return compile.call(this, source, file)
+    const kept = join(folder, basename(file))
+    const cachedData = read(kept)
+    const script = new Script(Module.wrap(source), {
+      filename: file,
+      ...(cachedData ? { cachedData } : {}),
+    })
+    if (!cachedData || script.cachedDataRejected) fresh.set(kept, script)
+    return script.runInThisContext().call(this.exports, this.exports, createRequire(file), this, file, chunks)
+  }
+  process.once('exit', () => {
+    for (const [kept, script] of fresh) write(kept, script)
+  })
+}
+
+function read(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file)
+  } catch {
+    return undefined
+  }
+}
+
+function write(file: string, script: Script): void {
+  const whole = `${file}.${process.pid}`
+  try {
+    // By now it holds the functions that were used, too. Another process must not read half of it.
+    writeFileSync(whole, script.createCachedData(), { mode: 0o600, flag: 'wx' })
+    renameSync(whole, file)
+  } catch {
+    // A full or read-only disk: the next start takes its time again.
+  }
+}

@@ -1,0 +1,63 @@
+import { CommanderError } from 'commander'
+import { errorCodes, IntegrationsError } from '../errors.ts'
+import { type Context, type Host, startContext } from './context.ts'
+import { program } from './program.ts'
+
+/**
+ * Reads the command line and does what it says.
+ *
+ * @returns the exit code; the caller leaves it to the event loop to end, so that output is not cut short
+ */
+export async function run(host: Host): Promise<number> {
+  const ctx = startContext(host)
+  try {
+    const root = await program(ctx)
+    await root.parseAsync(host.argv).catch(unlessHelp)
+    await ctx.output.flush()
+    return 0
+  } catch (error) {
+    return report(ctx, error)
+  } finally {
+    await ctx.close()
+  }
+}
+
+/** commander throws also when it has printed what was asked for: help, or the version. */
+function unlessHelp(error: unknown): void {
+  if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
+}
+
+function report(ctx: Context, error: unknown): number {
+  if (error instanceof CommanderError) return 2
+  let known = error instanceof IntegrationsError ? error : bug(error)
+  if (known.code === 'OUTPUT_FAILED') {
+    if (ctx.changed()) known = answerLost(known)
+    // Who closed the pipe has read enough.
+    else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
+  }
+  const { exit, retryable } = errorCodes[known.code]
+  ctx.output.error(known, exit, retryable && known.committed === false)
+  if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)
+  return exit
+}
+
+const answerLost = (cause: IntegrationsError) =>
+  new IntegrationsError(
+    'OUTPUT_FAILED',
+    'the change was made, but the answer could not be written',
+    'see what it is now with integrations list or show',
+    { cause, committed: true },
+  )
+
+const bug = (error: unknown) =>
+  new IntegrationsError(
+    'BUG',
+    `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
+    'run it again with DEBUG=integrations, and report what it prints',
+  )
+
+/** Where an error came from, without its message: that may hold a value. */
+function frames(error: unknown): string {
+  if (!(error instanceof Error) || !error.stack) return ''
+  return error.stack.slice(error.stack.indexOf(error.message) + error.message.length).trim()
+}
