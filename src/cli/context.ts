@@ -1,14 +1,16 @@
 import { hostname, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
 import { badInput, IntegrationsError } from '../errors.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database.ts'
-import type { StoreOptions } from '../store/ready.ts'
+import type { Attribution } from '../store/events.ts'
+import type { KeySource, StoreOptions } from '../store/ready.ts'
 import type { Store } from '../store/store.ts'
 import { type Format, type Output, startOutput } from './output.ts'
 import { type Prompts, prompts } from './prompts.ts'
 
 /** What the program is given to run on: a part of `process`. */
-export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd'>
+export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd' | 'pid'>
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -17,6 +19,9 @@ export interface GlobalOptions {
   fields?: string[]
   input: boolean
   wait: number
+  readOnly: boolean
+  as?: string
+  reason?: string
 }
 
 /** What commands work with. Nothing is opened until it is asked for. */
@@ -31,7 +36,9 @@ export interface Context {
   storeOptions(create: boolean): StoreOptions
   /** Whether a change was committed. */
   changed(): boolean
-  /** Who makes a change, as far as can be told; self-declared. */
+  /** Where the keys of the database come from. */
+  keys(): KeySource
+  /** Who makes a change, in a word, as the versions of a secret keep it. */
   actor(): string
   close(): Promise<void>
 }
@@ -40,11 +47,12 @@ export interface Context {
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
   let changed = false
+  let keys: KeySource | undefined
   // Prisma reads DEBUG too, and would print the values of statements.
   Object.assign(globalThis, { DEBUG: '' })
   const context: Context = {
     host,
-    options: { input: true, wait: 30_000 },
+    options: { input: true, wait: 30_000, readOnly: false },
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
@@ -52,6 +60,9 @@ export function startContext(host: Host): Context {
       database: context.database(),
       wait: context.options.wait,
       create,
+      readOnly: context.options.readOnly || Boolean(host.env.INTEGRATIONS_READ_ONLY),
+      keys: context.keys(),
+      attribution: attribution(host, context.options),
       notice: (text) => context.output.note(text),
     }),
     changed: () => changed,
@@ -64,7 +75,14 @@ export function startContext(host: Host): Context {
       )
       return store
     },
-    actor: () => actor(host.env),
+    keys: () => {
+      keys ??= keySource(host)
+      return keys
+    },
+    actor: () => {
+      const { declaredAs, ciIdentity, osUser, host: name } = attribution(host, context.options)
+      return declaredAs ? `as:${declaredAs}` : (ciIdentity ?? `os:${osUser}@${name}`)
+    },
     close: async () => {
       await (await store?.catch(() => undefined))?.close()
     },
@@ -97,13 +115,26 @@ function dataHome(env: NodeJS.ProcessEnv): string {
   )
 }
 
-function actor(env: NodeJS.ProcessEnv): string {
-  const ci =
+function attribution({ env, pid }: Host, { as, reason }: GlobalOptions): Attribution {
+  return {
+    ciIdentity: ciIdentity(env),
+    osUser: userName(),
+    host: hostname(),
+    pid,
+    declaredAs: as ?? null,
+    reason: reason ?? null,
+    programVersion: packageJson.version,
+  }
+}
+
+function ciIdentity(env: NodeJS.ProcessEnv): string | null {
+  return (
     (env.GITHUB_ACTIONS && `github:${env.GITHUB_ACTOR ?? ''}:${env.GITHUB_RUN_ID ?? ''}`) ||
     (env.GITLAB_CI && `gitlab:${env.GITLAB_USER_LOGIN ?? ''}:${env.CI_JOB_ID ?? ''}`) ||
     (env.BUILDKITE && `buildkite:${env.BUILDKITE_BUILD_CREATOR ?? ''}:${env.BUILDKITE_JOB_ID ?? ''}`) ||
-    (env.CIRCLECI && `circleci:${env.CIRCLE_USERNAME ?? ''}:${env.CIRCLE_BUILD_NUM ?? ''}`)
-  return ci || `os:${userName()}@${hostname()}`
+    (env.CIRCLECI && `circleci:${env.CIRCLE_USERNAME ?? ''}:${env.CIRCLE_BUILD_NUM ?? ''}`) ||
+    null
+  )
 }
 
 function userName(): string {
@@ -113,4 +144,42 @@ function userName(): string {
     // A container may run as a user id that has no name.
     return String(process.getuid?.() ?? '')
   }
+}
+
+/** The key set that the environment names. Nothing is looked at until it is needed. */
+function keySource({ env, cwd }: Host): KeySource {
+  const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
+  let source: Promise<KeySource> | undefined
+  async function open(): Promise<KeySource> {
+    if (file && command)
+      throw badInput(
+        'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
+        'unset the one that does not hold the keys of this database',
+      )
+    const { keyCommand, keyFile, once } = await import('../operations/key-source.ts')
+    return once(command ? keyCommand(command) : keyFile(path()))
+  }
+  const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
+  const opened = () => {
+    source ??= open()
+    return source
+  }
+  return {
+    get name() {
+      return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
+    },
+    load: async () => (await opened()).load(),
+    add: async (keys) => (await opened()).add(keys),
+  }
+}
+
+function configHome({ XDG_CONFIG_HOME, HOME, APPDATA }: NodeJS.ProcessEnv): string {
+  if (XDG_CONFIG_HOME?.startsWith('/')) return XDG_CONFIG_HOME
+  if (HOME) return join(HOME, '.config')
+  if (APPDATA) return APPDATA
+  throw new IntegrationsError(
+    'KEYS_MISSING',
+    'there is no home directory to keep keys in',
+    'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
+  )
 }

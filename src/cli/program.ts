@@ -1,6 +1,7 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import packageJson from '../../package.json' with { type: 'json' }
 import { badInput } from '../errors.ts'
+import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
 import { formats } from './output.ts'
 import { duration } from './time.ts'
@@ -90,6 +91,9 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
         .argParser(patience)
         .default(30_000, '30s'),
     )
+    .addOption(new Option('--read-only', 'change nothing: what would is refused').default(false))
+    .addOption(new Option('--as <name>', 'who makes the change, for the audit log').argParser(declared))
+    .addOption(new Option('--reason <text>', 'why, for the audit log').argParser(declared))
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
@@ -147,6 +151,13 @@ function patience(text: string): number {
   const milliseconds = duration(text)
   if (milliseconds > 86_400_000) throw new InvalidArgumentError('Wait a day at most.')
   return milliseconds
+}
+
+/** What somebody says of themselves: kept in the audit log as it is, so it has to be printable. */
+function declared(text: string): string {
+  if (text.trim() === '' || unprintable.test(text) || text.length > 500)
+    throw new InvalidArgumentError('Write printable text, 500 characters at most.')
+  return text
 }
 
 function fieldList(text: string): string[] {

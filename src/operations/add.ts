@@ -1,7 +1,10 @@
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { Integration, IntegrationConfig, PlatformColumn, SecretField } from '../integration.ts'
 import { findPlatform, platforms } from '../platforms/platforms.ts'
+import type { FingerprintChanges } from '../store/events.ts'
+import { secretColumns } from '../store/secret-facts.ts'
 import type { Store } from '../store/store.ts'
+import { targetOf } from './change.ts'
 import { checkConfig } from './config-document.ts'
 import { findUser, findWorkspace, unknownPlatform } from './find.ts'
 import { checkId } from './ids.ts'
@@ -59,11 +62,11 @@ export async function addIntegration(
 
   const integration = await store.mutate(
     async (rows) => {
-      const now = new Date()
+      const { now } = rows
       const workspace =
         'ref' in addition.workspace
           ? await findWorkspace(rows, addition.workspace.ref)
-          : await insertWorkspace(rows, addition.workspace.create, now)
+          : await insertWorkspace(rows, addition.workspace.create)
       if (await rows.integrations.exists(workspace.id, platform.id, name))
         throw new IntegrationsError(
           'ALREADY_EXISTS',
@@ -87,16 +90,34 @@ export async function addIntegration(
         },
         now,
       )
+      const fingerprints: FingerprintChanges[number][] = []
       for (const [field, { value, origin }] of Object.entries(secrets) as [
         SecretField,
         NonNullable<NewSecrets[SecretField]>,
       ][]) {
         const neverExpires = field === 'accessToken' && expiry === 'never'
-        await rows.secrets.replace(id, { field, old: null, value, origin, setBy: addition.setBy, neverExpires }, now)
+        const print = await rows.secrets.replace(id, {
+          field,
+          old: null,
+          value,
+          origin,
+          setBy: addition.setBy,
+          neverExpires,
+          oldValidUntil: now,
+        })
+        fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
       }
       await rows.integrations.raiseVersion(id, 0, now)
       const [added] = await rows.integrations.match({ id }, 1)
       if (!added) throw new Error('the integration just added is not there')
+      await rows.record({
+        action: 'integration.add',
+        target: targetOf(added),
+        fields: fingerprints.map(({ field }) => field),
+        fingerprints,
+        versionBefore: 0,
+        versionAfter: 1,
+      })
       return added
     },
     { dryRun: addition.dryRun },

@@ -1,5 +1,6 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration } from '../integration.ts'
+import type { FingerprintChanges, NewEvent, Target } from '../store/events.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { findIntegration } from './find.ts'
 
@@ -17,35 +18,65 @@ export interface Changed {
   readonly after: Integration
 }
 
+/** What the audit log is to say of a change. */
+export interface Facts extends Pick<NewEvent, 'action' | 'keyId'> {
+  readonly fields?: readonly string[]
+  readonly fingerprints?: FingerprintChanges
+}
+
 /**
- * Changes one integration: reads it inside the transaction, lets `work` change it, and raises its version if it did.
+ * Changes one integration in a transaction of its own, as `changeWithin`.
  *
- * @param work returns whether it changed anything
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when the version is another, and whatever `work` throws
  */
-export function changeIntegration(
+export const changeIntegration = (
   store: Store,
   ref: string,
   { ifVersion, dryRun }: ChangeOptions,
-  work: (rows: Changes, integration: Integration, now: Date) => Promise<boolean>,
-): Promise<Changed> {
-  return store.mutate(
-    async (rows) => {
-      const now = new Date()
-      const { id } = await findIntegration(rows, ref)
-      // The head row keeps this program's own changes apart; the application's are kept out from here on.
-      await rows.integrations.lock(id)
-      const [before] = await rows.integrations.match({ id }, 1)
-      if (!before) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
-      if (ifVersion !== undefined && before.version !== ifVersion) throw movedOn(before, ifVersion)
-      if (!(await work(rows, before, now))) return { before, after: before }
-      if (!(await rows.integrations.raiseVersion(before.id, before.version, now))) throw movedOn(before, before.version)
-      const [after] = await rows.integrations.match({ id: before.id }, 1)
-      return { before, after: after ?? before }
-    },
+  work: (rows: Changes, integration: Integration) => Promise<Facts | undefined>,
+): Promise<Changed> =>
+  store.mutate(
+    async (rows) =>
+      changeWithin(rows, (await findIntegration(rows, ref)).id, ifVersion, (integration) => work(rows, integration)),
     { dryRun: dryRun ?? false },
   )
+
+/**
+ * Changes one integration: reads it under a lock, lets `work` change it, raises its version if it did, and records it.
+ *
+ * @param work returns what to record; undefined when it changed nothing
+ * @throws NOT_FOUND, CONFLICT when the version is another, and whatever `work` throws
+ */
+export async function changeWithin(
+  rows: Changes,
+  id: string,
+  ifVersion: number | undefined,
+  work: (integration: Integration) => Promise<Facts | undefined>,
+): Promise<Changed> {
+  // The head row keeps this program's own changes apart; the application's are kept out from here on.
+  await rows.integrations.lock(id)
+  const [before] = await rows.integrations.match({ id }, 1)
+  if (!before) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
+  if (ifVersion !== undefined && before.version !== ifVersion) throw movedOn(before, ifVersion)
+  const facts = await work(before)
+  if (!facts) return { before, after: before }
+  if (!(await rows.integrations.raiseVersion(id, before.version, rows.now))) throw movedOn(before, before.version)
+  await rows.record({
+    ...facts,
+    target: targetOf(before),
+    versionBefore: before.version,
+    versionAfter: before.version + 1,
+  })
+  const [after] = await rows.integrations.match({ id }, 1)
+  return { before, after: after ?? before }
 }
+
+/** An integration as the audit log names it. */
+export const targetOf = ({ id, workspace, name }: Pick<Integration, 'id' | 'workspace' | 'name'>): Target => ({
+  type: 'integration',
+  id,
+  name: `${workspace}/${name}`,
+})
 
 /** The integration changed since it was read: somebody has to look again. */
 export const movedOn = (integration: Integration, expected: number): IntegrationsError =>

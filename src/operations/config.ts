@@ -62,9 +62,9 @@ export async function changeConfig(
     to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
     const platform = findPlatform(integration.platform)
     warnings = to && platform ? await checkConfig(platform, to) : []
-    if (same(from, to)) return false
+    if (same(from, to)) return undefined
     await rows.integrations.update(integration.id, { config: to })
-    return true
+    return { action: 'config.change', fields: ['config'] }
   })
   return { ...changed, from, to, warnings }
 }

@@ -9,7 +9,7 @@ import { type Changed, type ChangeOptions, changeIntegration } from './change.ts
 export const setActive = (store: Store, ref: string, to: boolean | 'other', options: ChangeOptions): Promise<Changed> =>
   changeIntegration(store, ref, options, async (rows, integration) => {
     const isActive = to === 'other' ? !integration.isActive : to
-    if (isActive === integration.isActive) return false
+    if (isActive === integration.isActive) return undefined
     await rows.integrations.update(integration.id, { isActive })
-    return true
+    return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }
   })

@@ -44,8 +44,8 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
     const different = Object.entries(wanted).filter(
       ([field, value]) => integration[field as keyof typeof integration] !== value,
     )
-    if (different.length === 0) return false
+    if (different.length === 0) return undefined
     await rows.integrations.update(integration.id, Object.fromEntries(different))
-    return true
+    return { action: 'integration.update', fields: different.map(([field]) => field) }
   })
 }

@@ -25,9 +25,9 @@ export const addUser = (store: Store, email: string, name: string | null, option
         'integrations users list',
       )
     const id = crypto.randomUUID()
-    const now = new Date()
-    await rows.users.insert(id, email, name, now)
-    return { id, email, name, createdAt: now.toISOString() }
+    await rows.users.insert(id, email, name, rows.now)
+    await rows.record({ action: 'user.add', target: { type: 'user', id, name: email } })
+    return { id, email, name, createdAt: rows.now.toISOString() }
   }, options)
 
 /** Removes a user; integrations they created stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
@@ -36,5 +36,6 @@ export const removeUser = (store: Store, ref: string, options: Options): Promise
     refuseAdopted(rows, 'users')
     const user = await findUser(rows, ref)
     await rows.users.remove(user.id)
+    await rows.record({ action: 'user.remove', target: { type: 'user', id: user.id, name: user.email } })
     return user
   }, options)

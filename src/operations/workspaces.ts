@@ -1,6 +1,7 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
-import type { Workspace } from '../integration.ts'
+import type { Integration, Workspace } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
+import { targetOf } from './change.ts'
 import { findWorkspace } from './find.ts'
 import { checkName } from './names.ts'
 
@@ -10,7 +11,7 @@ interface Options {
 
 /** Adds a workspace. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const addWorkspace = (store: Store, name: string, options: Options): Promise<Workspace> =>
-  store.mutate((rows) => insertWorkspace(rows, name, new Date()), options)
+  store.mutate((rows) => insertWorkspace(rows, name), options)
 
 /** Gives a workspace another name. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const renameWorkspace = (store: Store, ref: string, name: string, options: Options): Promise<Workspace> =>
@@ -20,7 +21,11 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
     const workspace = await findWorkspace(rows, ref)
     if (workspace.name === name) return workspace
     await refuseTaken(rows, name)
-    await rows.workspaces.rename(workspace.id, name, new Date())
+    await rows.workspaces.rename(workspace.id, name, rows.now)
+    await rows.record({
+      action: 'workspace.rename',
+      target: { type: 'workspace', id: workspace.id, name: workspace.name },
+    })
     return { ...workspace, name }
   }, options)
 
@@ -39,18 +44,29 @@ export const removeWorkspace = (
         `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`,
         `look with integrations list --workspace ${shellWord(workspace.id)}, and try again`,
       )
+    const within: Integration[] = []
+    await rows.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }, async (batch) => {
+      within.push(...batch)
+    })
     await rows.workspaces.remove(workspace.id)
+    for (const one of within)
+      await rows.record({ action: 'integration.remove', target: targetOf(one), versionBefore: one.version })
+    await rows.record({
+      action: 'workspace.remove',
+      target: { type: 'workspace', id: workspace.id, name: workspace.name },
+    })
     return workspace
   }, options)
 
 /** Inserts a workspace, within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export async function insertWorkspace(rows: Changes, name: string, now: Date): Promise<Workspace> {
+export async function insertWorkspace(rows: Changes, name: string): Promise<Workspace> {
   refuseAdopted(rows, 'workspaces')
   checkName('workspace', name)
   await refuseTaken(rows, name)
   const id = crypto.randomUUID()
-  await rows.workspaces.insert(id, name, now)
-  return { id, name, integrations: 0, createdAt: now.toISOString() }
+  await rows.workspaces.insert(id, name, rows.now)
+  await rows.record({ action: 'workspace.add', target: { type: 'workspace', id, name } })
+  return { id, name, integrations: 0, createdAt: rows.now.toISOString() }
 }
 
 /** Refuses to change a table of an application that lets this tool share it. @throws NOT_PERMITTED */

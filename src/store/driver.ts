@@ -31,11 +31,15 @@ export interface Dialect {
   time(column: Sql): Sql
   /** An instant given as RFC 3339 text, comparable with `time`. */
   timeOf(instant: string): Sql
+  /** The database's clock, as a timestamp column would hold it. */
+  readonly now: Sql
+  /** Who the database says this is; null where it knows nobody. */
+  readonly role: Sql
   /** A text column as a value that orders by its bytes. */
   bytes(column: Sql): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
-  /** A JSON column as its text. */
+  /** A column as its text. */
   text(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql

@@ -13,7 +13,7 @@ import {
 } from '../integration.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
-import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secrets.ts'
+import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secret-facts.ts'
 import type { integrationSorts } from './sorts.ts'
 import type { Statements, Transaction } from './statements.ts'
 

@@ -120,6 +120,8 @@ const dialect: Dialect = {
   lock: sql`FOR UPDATE`,
   instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   time: (column) => column,
+  now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
+  role: sql`current_user::text`,
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   bytes: (column) => sql`${column} COLLATE "C"`,
   text: (column) => sql`${column}::text`,

@@ -1,7 +1,9 @@
 import sql from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
+import type { KeySet, RootKey } from '../vault/key-set.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from './database.ts'
 import type { Driver } from './driver.ts'
+import type { Attribution } from './events.ts'
 import { databaseError } from './failure.ts'
 import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from './migrations.ts'
 import { type Session, startSession } from './session.ts'
@@ -16,6 +18,20 @@ export interface StoreOptions {
   readonly create: boolean
   /** Told what was made, for people. */
   readonly notice: (text: string) => void
+  /** Nothing may be changed. */
+  readonly readOnly: boolean
+  readonly keys: KeySource
+  readonly attribution: Attribution
+}
+
+/** Where the keys of a database come from. */
+export interface KeySource {
+  /** Where that is, for messages. */
+  readonly name: string
+  /** The keys that are there; none when there is no set yet. @throws KEYS_INVALID, KEYS_MISSING */
+  load(): Promise<KeySet>
+  /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */
+  add(keys: readonly RootKey[]): Promise<KeySet>
 }
 
 /** How a database stands to this program; it need not have any table. */

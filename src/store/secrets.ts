@@ -1,142 +1,254 @@
-import sql, { type Sql } from 'sql-template-tag'
-import { type Instant, type SecretField, secretFields } from '../integration.ts'
+import { IntegrationsError } from '../errors.ts'
+import type { SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
-import type { Dialect } from './driver.ts'
+import { fingerprint } from '../vault/keyed-hash.ts'
+import { isSealed, keyIdOf, open, seal } from '../vault/sealing.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { FingerprintChanges } from './events.ts'
+import type { SealingMode } from './keys.ts'
+import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
 
-/** The column of a secret, which is also how its history names the field. */
-export const secretColumns = {
-  webhookSecret: 'webhook_secret',
-  accessToken: 'access_token',
-  refreshToken: 'refresh_token',
-} as const satisfies Record<SecretField, string>
-
-const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
-
 /** How a value came to be stored. */
-export type SecretOrigin = 'generated' | 'provided'
+export type SecretOrigin = 'generated' | 'provided' | 'application'
 
 /** How many versions of a secret are remembered; older facts are in the audit log alone. */
 const versionsKept = 10
 
-/** What is known of a field's current value, and of the one before it that is still accepted. */
-export interface CurrentSecret {
-  readonly current?: { readonly fingerprint: string | null; readonly setAt: Instant; readonly neverExpires: boolean }
-  readonly previousValidUntil: Instant | null
+/** A secret's current value, with what the database holds for it. */
+export interface HeldSecret {
+  readonly value: Secret
+  readonly fingerprint: string
+  /** What the column holds: the value, or the sealed value. */
+  readonly stored: string
+  /** The key that seals what the column holds; null when nothing does. */
+  readonly keyId: string | null
+  readonly number: number
 }
 
-/** The facts to record of a value that replaces another. */
+/** A value that replaces another. */
 export interface SecretChange {
   readonly field: SecretField
   /** The value read before; the column must still hold it. */
-  readonly old: Secret | null
-  readonly value: Secret | null
+  readonly old: HeldSecret | null
+  readonly value: Secret
   readonly origin: SecretOrigin
   readonly setBy: string
   readonly neverExpires: boolean
+  /** Until when the old value stays valid; now, or before: it ends at once, and is not kept. */
+  readonly oldValidUntil: Date
 }
 
-/** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: Sql): Sql {
-  const columns = [
-    sql`s.field`,
-    sql`s.fingerprint`,
-    instant(sql`s.set_at`),
-    sql`s.never_expires`,
-    instant(sql`s.valid_until`),
-  ]
-  return nested(
-    columns,
-    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`,
-  )
-}
+/** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
+export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, now: Date) {
+  const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
+  const current = (id: string, field: SecretField) => ({
+    integrationId: id,
+    field: secretColumns[field],
+    validUntil: null,
+  })
 
-type Facts = [
-  field: string,
-  fingerprint: string | null,
-  setAt: Instant,
-  neverExpires: boolean | number,
-  validUntil: Instant | null,
-]
+  /** What the column is to hold for a value, and the key that seals it. */
+  async function stored(id: string, field: SecretField, value: Secret) {
+    if (mode === 'off') return { text: value.reveal(), keyId: null }
+    return { text: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
+  }
 
-/** What is known of an integration's secrets, by field. */
-export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
-  const known = new Map<SecretField, CurrentSecret>()
-  for (const [column, fingerprint, setAt, neverExpires, validUntil] of text === null
-    ? []
-    : (JSON.parse(text) as Facts[])) {
-    const field = fieldOfColumn.get(column)
-    if (field === undefined) continue
-    const before = known.get(field) ?? { previousValidUntil: null }
-    known.set(
-      field,
-      validUntil === null
-        ? { ...before, current: { fingerprint, setAt, neverExpires: Boolean(neverExpires) } }
-        : { ...before, previousValidUntil: later(before.previousValidUntil, validUntil) },
+  /** A value that is no longer to be current, as the table of versions keeps it: sealed, whatever the mode. */
+  async function keepable(id: string, field: SecretField, { value, stored: text, keyId }: HeldSecret) {
+    if (keyId !== null) return { sealed: text, keyId }
+    return { sealed: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
+  }
+
+  async function opened(id: string, field: SecretField, text: string, keyId: string | null): Promise<Secret> {
+    // Never "looks sealed": the application may store what it likes while it may store at all.
+    if (keyId !== null) return open(vault.keys, cell(id, field), text)
+    if (mode !== 'required') return new Secret(text)
+    throw new IntegrationsError(
+      'SEAL_BROKEN',
+      `the stored ${secretColumns[field].replaceAll('_', ' ')} is not sealed, which this database demands: this program did not write it`,
+      'find out who did; then put the right value in with integrations rotate',
     )
   }
-  return known
-}
 
-/** What reads and changes secrets, within a transaction. */
-export function secretChanges(tx: Transaction) {
+  async function insert(
+    id: string,
+    field: SecretField,
+    facts: {
+      fingerprint: string
+      keyId: string | null
+      origin: SecretOrigin
+      setBy: string | null
+      neverExpires: boolean
+    },
+  ): Promise<number> {
+    const where = { integrationId: id, field: secretColumns[field] }
+    const latest = await tx.models.integrationSecret.findFirst({
+      where,
+      orderBy: { number: 'desc' },
+      select: { number: true },
+    })
+    const number = (latest?.number ?? 0) + 1
+    await tx.models.integrationSecret.create({
+      data: { ...where, number, ...facts, setAt: now },
+      select: { number: true },
+    })
+    await tx.models.integrationSecret.deleteMany({ where: { ...where, number: { lte: number - versionsKept } } })
+    return number
+  }
+
+  /** Ends versions at once: their values are gone, their facts stay. */
+  const end = async (where: object): Promise<number> =>
+    (await tx.models.integrationSecret.updateMany({ where, data: { validUntil: now, sealed: null, keyId: null } }))
+      .count
+
   return {
-    /** The values that an integration's secret columns hold. */
-    async values(id: string): Promise<Record<SecretField, Secret | null>> {
+    /**
+     * Reads and opens the current values of an integration. A value that the application wrote is recorded.
+     *
+     * @param noticed is told the fingerprints of what was not known
+     * @throws SEAL_BROKEN, KEY_UNKNOWN
+     */
+    async read(
+      id: string,
+      fields: readonly SecretField[],
+      noticed: (changes: FingerprintChanges) => void,
+    ): Promise<{ [F in SecretField]?: HeldSecret }> {
       const row = await tx.models.integration.findUnique({
         where: { id },
-        select: { webhookSecret: true, accessToken: true, refreshToken: true },
+        select: Object.fromEntries(fields.map((field) => [field, true])) as { webhookSecret: true },
       })
-      const secret = (value: string | null | undefined) => (value == null ? null : new Secret(value))
-      return {
-        webhookSecret: secret(row?.webhookSecret),
-        accessToken: secret(row?.accessToken),
-        refreshToken: secret(row?.refreshToken),
+      const held: { [F in SecretField]?: HeldSecret } = {}
+      for (const field of fields) {
+        const text = (row as { [F in SecretField]?: string | null } | null)?.[field] ?? null
+        const known = await tx.models.integrationSecret.findFirst({
+          where: current(id, field),
+          select: { number: true, fingerprint: true, keyId: true },
+        })
+        const column = secretColumns[field]
+        if (text === null) {
+          if (!known) continue
+          await end(current(id, field))
+          noticed([{ field: column, from: known.fingerprint, to: null }])
+          continue
+        }
+        const keyId = known?.keyId != null && isSealed(text) ? (keyIdOf(text) ?? null) : null
+        const value = await opened(id, field, text, keyId)
+        const print = fingerprint(vault.fingerprinting, value)
+        let number = known?.number
+        if (number === undefined || known?.fingerprint !== print) {
+          noticed([{ field: column, from: known?.fingerprint ?? null, to: print }])
+          if (number !== undefined && known?.fingerprint === null)
+            await tx.models.integrationSecret.updateMany({
+              where: { ...current(id, field), number },
+              data: { fingerprint: print },
+            })
+          else {
+            await end(current(id, field))
+            number = await insert(id, field, {
+              fingerprint: print,
+              keyId,
+              origin: 'application',
+              setBy: null,
+              neverExpires: false,
+            })
+          }
+        }
+        held[field] = { value, fingerprint: print, stored: text, keyId, number }
       }
+      return held
     },
 
     /**
-     * Replaces the value of a column and records the change; the old value is not kept.
+     * Puts a value in the place of another and records the change.
      *
-     * @returns false, with nothing changed, when the column no longer holds the old value
+     * @returns the fingerprint of the new value; undefined, with nothing changed, when the column no longer holds the old one
      */
-    async replace(id: string, change: SecretChange, now: Date): Promise<boolean> {
-      const { field, old, value } = change
+    async replace(id: string, change: SecretChange): Promise<string | undefined> {
+      const { field, old, value, oldValidUntil } = change
+      const { text, keyId } = await stored(id, field, value)
       const { count } = await tx.models.integration.updateMany({
-        where: { id, [field]: old?.reveal() ?? null },
-        data: { [field]: value?.reveal() ?? null },
+        where: { id, [field]: old?.stored ?? null },
+        data: { [field]: text },
       })
-      if (count !== 1) return false
-      const column = secretColumns[field]
-      await tx.models.integrationSecret.updateMany({
-        where: { integrationId: id, field: column, validUntil: null },
-        data: { validUntil: now },
+      if (count !== 1) return undefined
+      if (old && oldValidUntil > now) {
+        await tx.models.integrationSecret.updateMany({
+          where: current(id, field),
+          data: { validUntil: oldValidUntil, ...(await keepable(id, field, old)) },
+        })
+      } else await end(current(id, field))
+      const print = fingerprint(vault.fingerprinting, value)
+      await insert(id, field, {
+        fingerprint: print,
+        keyId,
+        origin: change.origin,
+        setBy: change.setBy,
+        neverExpires: change.neverExpires,
       })
-      if (value === null) return true
-      const latest = await tx.models.integrationSecret.findFirst({
-        where: { integrationId: id, field: column },
+      return print
+    },
+
+    /** The newest version of a field that is not current and still valid. */
+    previous: (id: string, field: SecretField) =>
+      tx.models.integrationSecret.findFirst({
+        where: { integrationId: id, field: secretColumns[field], validUntil: { gt: now } },
         orderBy: { number: 'desc' },
-        select: { number: true },
+        select: { number: true, fingerprint: true, validUntil: true, lastMatchedAt: true },
+      }),
+
+    /** When the current version of a field last matched a request. */
+    async currentMatchedAt(id: string, field: SecretField): Promise<Date | null> {
+      const row = await tx.models.integrationSecret.findFirst({
+        where: current(id, field),
+        select: { lastMatchedAt: true },
       })
-      const number = (latest?.number ?? 0) + 1
-      await tx.models.integrationSecret.create({
-        data: {
-          integrationId: id,
-          field: column,
-          number,
-          origin: change.origin,
-          setAt: now,
-          setBy: change.setBy,
-          neverExpires: change.neverExpires,
-        },
-        select: { number: true },
+      return row?.lastMatchedAt ?? null
+    },
+
+    /** Ends at once every version of a field that is not current. @returns how many were still valid */
+    finish: (id: string, field: SecretField): Promise<number> =>
+      end({ integrationId: id, field: secretColumns[field], validUntil: { gt: now } }),
+
+    /**
+     * Makes the previous version of a field current again; the one taken back stays valid for what is left of the window.
+     *
+     * @returns the fingerprint of the value that is current now; undefined when there is none to take back, or the
+     *   column no longer holds what was read
+     */
+    async revert(id: string, field: SecretField, held: HeldSecret): Promise<string | undefined> {
+      const where = { integrationId: id, field: secretColumns[field] }
+      const previous = await tx.models.integrationSecret.findFirst({
+        where: { ...where, validUntil: { gt: now }, sealed: { not: null } },
+        orderBy: { number: 'desc' },
+        select: { number: true, sealed: true, keyId: true, validUntil: true },
       })
-      await tx.models.integrationSecret.deleteMany({
-        where: { integrationId: id, field: column, number: { lte: number - versionsKept } },
+      if (!previous?.sealed) return undefined
+      const value = await open(vault.keys, cell(id, field), previous.sealed)
+      const { text, keyId } = await stored(id, field, value)
+      const { count } = await tx.models.integration.updateMany({
+        where: { id, [field]: held.stored },
+        data: { [field]: text },
       })
-      return true
+      if (count !== 1) return undefined
+      await tx.models.integrationSecret.updateMany({
+        where: { ...where, number: held.number },
+        data: { validUntil: previous.validUntil, ...(await keepable(id, field, held)) },
+      })
+      await tx.models.integrationSecret.updateMany({
+        where: { ...where, number: previous.number },
+        data: { validUntil: null, sealed: null, keyId },
+      })
+      return fingerprint(vault.fingerprinting, value)
+    },
+
+    /** Forgets the values whose time is over. @returns how many */
+    async purge(): Promise<number> {
+      const { count } = await tx.models.integrationSecret.updateMany({
+        where: { validUntil: { lte: now }, sealed: { not: null } },
+        data: { sealed: null, keyId: null },
+      })
+      return count
     },
   }
 }
-
-const later = (a: Instant | null, b: Instant): Instant => (a !== null && a > b ? a : b)

@@ -68,52 +68,38 @@ export function startSession(driver: Driver, database: Database, wait: number) {
       }
     })
 
-  const mutate = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  /** `work` tells whether what it did is to be kept. */
+  const mutate = <T>(work: (tx: Transaction) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T> =>
     retrying(async () => {
-      let done = false
+      const rollBack = new Error('not to be kept')
+      let done: { result: T; keep: boolean } | undefined
       try {
         changing ??= driver.client()
-        return await (await changing).$transaction(
+        await (await changing).$transaction(
           async (models) => {
             const tx = onPrisma(models)
             await lockHead(tx)
-            const result = await work(tx)
-            done = true
-            return result
+            done = await work(tx)
+            if (!done.keep) throw rollBack
           },
           // Locks are waited for no longer than the drivers allow; what holds them may take its time.
           { maxWait: unlimited, timeout: unlimited },
         )
       } catch (error) {
-        if (done && isConnectionLost(error))
+        if (error === rollBack) await discard()
+        else if (done?.keep && isConnectionLost(error))
           throw new IntegrationsError(
             'COMMIT_UNKNOWN',
             'the connection was lost while the change was being committed',
-            'see with integrations list or show whether it was made',
-            {
-              cause: error,
-              committed: null,
-            },
+            'see with integrations audit list whether it was made',
+            { cause: error, committed: null },
           )
-        throw error
+        else throw error
       }
+      return (done as { result: T }).result
     })
 
-  async function rehearse<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const rollBack = new Error('rehearsed')
-    let outcome: { result: T } | undefined
-    try {
-      await mutate(async (tx) => {
-        outcome = { result: await work(tx) }
-        throw rollBack
-      })
-    } catch (error) {
-      if (error !== rollBack || outcome === undefined) throw error
-    }
-    return (outcome as { result: T }).result
-  }
-
-  return { retrying, read, snapshot, mutate, rehearse, close: discard }
+  return { retrying, read, snapshot, mutate, close: discard }
 }
 
 /**
@@ -121,9 +107,7 @@ export function startSession(driver: Driver, database: Database, wait: number) {
  * the write lock from here on and cannot fail at its first write after reading.
  */
 async function lockHead(tx: Transaction): Promise<void> {
-  const changed = await tx.execute(
-    sql`UPDATE integration_settings SET seq = seq + 1, updated_at = ${new Date()} WHERE key = 'head'`,
-  )
+  const changed = await tx.execute(sql`UPDATE integration_settings SET updated_at = ${new Date()} WHERE key = 'head'`)
   if (changed !== 1)
     throw new IntegrationsError(
       'DATABASE_INVALID',

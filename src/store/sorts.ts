@@ -14,5 +14,8 @@ export const integrationSorts = [
 /** Fields that a list of workspaces can be sorted by, the default first. */
 export const workspaceSorts = ['name', 'integrations', 'createdAt', 'id'] as const
 
+/** Fields that the audit log can be sorted by. */
+export const eventSorts = ['seq'] as const
+
 /** Fields that a list of users can be sorted by, the default first. */
 export const userSorts = ['email', 'name', 'createdAt', 'id'] as const

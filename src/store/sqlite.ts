@@ -111,6 +111,8 @@ const dialect: Dialect = {
   instant: (column) =>
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
   time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
+  now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
+  role: sql`NULL`,
   timeOf: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
   bytes: (column) => sql`${column} COLLATE BINARY`,

@@ -1,13 +1,18 @@
 import { IntegrationsError } from '../errors.ts'
+import { type KeyPurpose, type KeySet, keyFor, newKey } from '../vault/key-set.ts'
+import type { Vault } from '../vault/vault.ts'
 import { type Database, databaseFlag, displayUrl } from './database.ts'
 import type { Driver } from './driver.ts'
-import { integrationChanges, integrationRows } from './integrations.ts'
+import { auditRows, type NewEvent } from './events.ts'
+import { type integrationChanges, integrationRows } from './integrations.ts'
+import { type keyChanges, keyRows, type Settings } from './keys.ts'
 import { glance, migrate, obstacle, openDriver, readState, type StoreOptions } from './ready.ts'
-import { secretChanges } from './secrets.ts'
+import { secretRows } from './secret-facts.ts'
+import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
-import type { Statements, Transaction } from './statements.ts'
-import { userChanges, userRows } from './users.ts'
-import { workspaceChanges, workspaceRows } from './workspaces.ts'
+import type { Statements } from './statements.ts'
+import { type userChanges, userRows } from './users.ts'
+import { type workspaceChanges, workspaceRows } from './workspaces.ts'
 
 /** What can be read. */
 export interface Rows {
@@ -16,14 +21,26 @@ export interface Rows {
   readonly integrations: ReturnType<typeof integrationRows>
   readonly workspaces: ReturnType<typeof workspaceRows>
   readonly users: ReturnType<typeof userRows>
+  readonly secrets: ReturnType<typeof secretRows>
+  readonly keys: ReturnType<typeof keyRows>
+  readonly audit: ReturnType<typeof auditRows>
 }
 
 /** What can be read and changed, within a transaction. */
 export interface Changes extends Rows {
   readonly integrations: Rows['integrations'] & ReturnType<typeof integrationChanges>
-  readonly secrets: ReturnType<typeof secretChanges>
+  readonly secrets: Rows['secrets'] & ReturnType<typeof secretChanges>
+  readonly keys: Rows['keys'] & ReturnType<typeof keyChanges>
   readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
+  readonly settings: Settings
+  readonly vault: Vault
+  /** How many old values, whose time was over, were forgotten at the beginning. */
+  readonly purged: number
+  /** The database's clock at the beginning. */
+  readonly now: Date
+  /** Appends to the audit log. A change of which nothing is recorded is not kept. */
+  record(event: NewEvent): Promise<void>
 }
 
 /** An open database. */
@@ -36,22 +53,29 @@ export interface Store {
   snapshot<T>(work: (rows: Rows) => Promise<T>): Promise<T>
   /**
    * Changes something, in one transaction that holds the head row's lock from its first statement on. `work` may run
-   * again when the database is busy, so it changes nothing but the database.
+   * again when the database is busy, so it changes nothing but the database. What it did is kept when it has recorded
+   * an event, and undone when it has not.
    *
-   * @param options `dryRun`: roll back in the end, all the same as if `work` had failed
-   * @throws DATABASE_BUSY when others held it until the time was up, COMMIT_UNKNOWN when the connection was lost at COMMIT
+   * @param options `dryRun`: undo it all the same
+   * @throws DATABASE_BUSY when others held it until the time was up, COMMIT_UNKNOWN when the connection was lost at
+   *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */
   mutate<T>(work: (rows: Changes) => Promise<T>, options?: { readonly dryRun: boolean }): Promise<T>
   close(): Promise<void>
 }
 
+/** How to open a database whose tables are there. */
+interface OpenOptions extends StoreOptions {
+  /** Told of every change that was committed. */
+  readonly onCommit?: () => void
+}
+
 /**
  * Opens a database whose tables are those of this program.
  *
- * @param options `onCommit` is told of every change that was committed
  * @throws DATABASE_MISSING, DATABASE_BEHIND, DATABASE_AHEAD, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
  */
-export async function openStore(options: StoreOptions & { readonly onCommit?: () => void }): Promise<Store> {
+export async function openStore(options: OpenOptions): Promise<Store> {
   const { database, wait, notice } = options
   // The default database makes and updates itself.
   const create = options.create || (database.provider === 'sqlite' && database.isDefault)
@@ -66,47 +90,72 @@ export async function openStore(options: StoreOptions & { readonly onCommit?: ()
     }
     const refusal = obstacle(database, state)
     if (refusal) throw refusal
-    return storeOn(driver, session, database, state.adopted, options.onCommit ?? (() => {}))
+    return storeOn(driver, session, state.adopted, options)
   } catch (error) {
     await session.close()
     throw error
   }
 }
 
-function storeOn(driver: Driver, session: Session, database: Database, adopted: boolean, onCommit: () => void): Store {
+function storeOn(driver: Driver, session: Session, adopted: boolean, options: OpenOptions): Store {
+  const { database, keys: source, attribution, notice } = options
+  const { dialect } = driver
   const rows = (db: Statements): Rows => ({
     adopted,
-    integrations: integrationRows(db, driver.dialect, adopted),
-    workspaces: workspaceRows(db, driver.dialect),
-    users: userRows(db, driver.dialect),
+    integrations: integrationRows(db, dialect, adopted),
+    workspaces: workspaceRows(db, dialect),
+    users: userRows(db, dialect),
+    secrets: secretRows(db, dialect),
+    keys: keyRows(db, dialect),
+    audit: auditRows(db, dialect),
   })
-  const changes = (tx: Transaction): Changes => {
-    const { integrations, workspaces, users } = rows(tx)
-    return {
-      adopted,
-      integrations: { ...integrations, ...integrationChanges(tx, driver.dialect) },
-      secrets: secretChanges(tx),
-      workspaces: { ...workspaces, ...workspaceChanges(tx) },
-      users: { ...users, ...userChanges(tx) },
-    }
+  /** The key set, made for a database that knows no keys. What a dry run makes is not written down. */
+  async function keySet(dryRun: boolean): Promise<KeySet> {
+    const [set, known] = [await source.load(), await session.read((db) => keyRows(db, dialect).list())]
+    const lacking = known.length > 0 ? [] : purposes.filter((purpose) => !keyFor(set, purpose))
+    if (lacking.length === 0) return set
+    const made = lacking.map(newKey)
+    if (dryRun) return new Map([...set, ...made.map((key) => [key.id, key] as const)])
+    const whole = await source.add(made)
+    notice(
+      `made keys in ${source.name}; keep a copy of it elsewhere: without it, the secrets of this database are lost`,
+    )
+    return whole
   }
+
   return {
     database,
     adopted,
     read: (work) => session.read((db) => work(rows(db))),
     snapshot: (work) => session.snapshot((db) => work(rows(db))),
     mutate: async (work, { dryRun } = { dryRun: false }) => {
+      if (options.readOnly)
+        throw new IntegrationsError(
+          'NOT_PERMITTED',
+          'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set',
+          'leave it out to make this change',
+        )
       if (!(await session.read(driver.keepsWrites)))
         throw new IntegrationsError(
           'DATABASE_INVALID',
           `${displayUrl(database)} keeps no write-ahead log, without which a change can be lost`,
           `integrations db migrate${databaseFlag(database)}`,
         )
-      if (dryRun) return session.rehearse((tx) => work(changes(tx)))
-      const result = await session.mutate((tx) => work(changes(tx)))
-      onCommit()
+      // With the encryption that only a change needs.
+      const { beginChange } = await import('./change.ts')
+      const keys = await keySet(dryRun)
+      let kept = false
+      const result = await session.mutate(async (tx) => {
+        const { changes, recorded } = await beginChange(tx, dialect, rows(tx), keys, attribution)
+        const result = await work(changes)
+        kept = !dryRun && recorded() > 0
+        return { result, keep: kept }
+      })
+      if (kept) options.onCommit?.()
       return result
     },
     close: session.close,
   }
 }
+
+const purposes: readonly KeyPurpose[] = ['seal', 'fingerprint', 'audit']

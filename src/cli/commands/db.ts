@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
+import { prepareKeys } from '../../operations/keys.ts'
 import type { Database } from '../../store/database.ts'
 import { answers, examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
@@ -59,6 +60,7 @@ const migrateCommand = (ctx: Context) =>
       import('../../store/ready.ts'),
     ])
     const applied = await migrateDatabase(ctx.storeOptions(false))
+    await prepareKeys(await ctx.store())
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.change(
       databaseView,
@@ -84,6 +86,7 @@ const adoptCommand = (ctx: Context) =>
     ])
     const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false))
     const status = await readStatus(ctx.storeOptions(false))
+    await prepareKeys(await ctx.store())
     if (!done)
       return ctx.output.change(
         databaseView,

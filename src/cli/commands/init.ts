@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
+import { prepareKeys } from '../../operations/keys.ts'
 import { displayUrl } from '../../store/database.ts'
 import { examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
@@ -18,8 +19,9 @@ export const initCommand = (ctx: Context) =>
       ),
     )
     .action(async () => {
-      const { database } = await ctx.store({ create: true })
-      await ctx.output.raw(`${displayUrl(database)} is ready\n`)
+      const store = await ctx.store({ create: true })
+      await prepareKeys(store)
+      await ctx.output.raw(`${displayUrl(store.database)} is ready\n`)
       ctx.output.note('next: integrations workspaces add <name>')
       ctx.output.note('      integrations add')
     })

@@ -1,11 +1,11 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, cancelled, IntegrationsError } from '../../errors.ts'
-import { type Integration, type SecretField, secretFields } from '../../integration.ts'
+import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { type Instant, type Integration, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
-import { rotateSecrets } from '../../operations/rotate.ts'
+import { platformOf, rotateSecrets } from '../../operations/rotate.ts'
 import { checkShape, flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
+import { acceptedUntil } from '../../operations/secrets.ts'
 import type { Platform } from '../../platforms/platform.ts'
-import { findPlatform } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import {
   answers,
@@ -20,7 +20,7 @@ import {
 } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { addSecretFlags, askSecrets, generated, givenSecrets } from '../secret-input.ts'
-import { duration } from '../time.ts'
+import { duration, instant } from '../time.ts'
 import { integrationView } from '../views.ts'
 
 const fieldOf = new Map<string, SecretField>(secretFields.map((field) => [flagOf(field), field]))
@@ -30,7 +30,7 @@ export const rotateCommand = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('rotate')
     .description(
-      'Replace one secret, or several together, in one transaction. The old value stops being accepted at once.',
+      `Replace one secret, or several together, in one transaction. The old value stays valid for --grace, in endpoints that use the receiver library: put the new one in at the platform meanwhile. A second rotation in that time is refused, unless --force ends the older value.`,
     )
     .addArgument(refArgument())
     .addOption(
@@ -40,8 +40,14 @@ export const rotateCommand = (ctx: Context) => {
     .addOption(
       new Option(
         '--grace <duration>',
-        'how long the old value stays valid: 0; must be given where nobody can be asked',
-      ).argParser(duration),
+        'how long the old value stays valid, 7d at most; 0 for a leak (default: 24h at a terminal; must be given elsewhere)',
+      )
+        .argParser(duration)
+        .conflicts('until'),
+    )
+    .addOption(new Option('--until <instant>', 'until when it does, as in 2027-01-31T12:00:00Z').argParser(instant))
+    .addOption(
+      new Option('--shared', 'replace it in every integration that is known to hold the same value').default(false),
     )
     .addOption(expiresAt)
     .addOption(expiresIn)
@@ -54,17 +60,12 @@ export const rotateCommand = (ctx: Context) => {
     'after',
     examples(
       'integrations rotate Acme/support --field webhook-secret',
-      'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 0',
-      'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 0',
+      'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 24h',
+      'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',
     ),
   )
   return answers(command, ctx.output, integrationView).action(async (ref, options) => {
-    const { grace, generate, force, dryRun } = options
-    if (grace !== undefined && grace !== 0)
-      throw badInput(
-        'this version cannot keep the old value valid',
-        'pass --grace 0, and change the secret at the platform at the same time',
-      )
+    const { generate, force, dryRun, shared } = options
     const given = await givenSecrets(ctx, options)
     const fields = (options.field ?? []).flatMap((flag) => fieldOf.get(flag) ?? [])
     if (generate && fields.length === 0)
@@ -72,12 +73,14 @@ export const rotateCommand = (ctx: Context) => {
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
-    await agree(ctx, shown, Object.keys(secrets), grace)
-    const asked = grace === undefined || (!generate && Object.keys(secrets).length > Object.keys(given).length)
-    const { after, warnings } = await rotateSecrets(store, shown.id, {
+    const overlap = options.grace ?? options.until ?? agreedOverlap(ctx, Object.keys(secrets))
+    const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
+    const rotated = await rotateSecrets(store, shown.id, {
       secrets,
       expiry: expiry(options),
       setBy: ctx.actor(),
+      overlap,
+      shared,
       force,
       dryRun,
       // What a person was shown must still be so.
@@ -87,18 +90,43 @@ export const rotateCommand = (ctx: Context) => {
           : {}
         : { ifVersion: options.ifVersion }),
     })
-    warnAll(ctx, warnings)
-    const what = Object.keys(secrets).map(flagOf).join(' and ')
-    const name = `${after.workspace}/${after.name}`
+    warnAll(ctx, rotated.warnings)
+    const [{ after }, ...others] = rotated.changed
+    const fieldsChanged = Object.keys(secrets) as SecretField[]
+    const until = acceptedUntil(after, fieldsChanged)
+    if (until !== null && rotated.receiverSeenAt === null)
+      ctx.output.warn(
+        'no endpoint that uses the receiver library has reported in: whatever else reads this secret accepts the new value alone',
+      )
     await ctx.output.change(
       integrationView,
       after,
-      dryRun
-        ? `would replace the ${what} of ${name}`
-        : `replaced the ${what} of ${name}; the old value is not accepted any more`,
+      sentence(after, others.length, fieldsChanged, until, dryRun),
+      dryRun || until === null ? [] : followUps(after, fieldsChanged),
     )
   })
 }
+
+function sentence(
+  integration: Integration,
+  others: number,
+  fields: readonly SecretField[],
+  until: Instant | null,
+  dryRun: boolean,
+): string {
+  const what = fields.map(flagOf).join(' and ')
+  const where = `${integration.workspace}/${integration.name}${others === 0 ? '' : ` and ${others} more that shared it`}`
+  const old = until === null ? 'the old value is not accepted any more' : `the old value stays valid until ${until}`
+  return dryRun ? `would replace the ${what} of ${where}` : `replaced the ${what} of ${where}; ${old}`
+}
+
+const followUps = ({ id }: Integration, fields: readonly SecretField[]): string[] => [
+  `integrations secrets list ${shellWord(id)}   # which value requests still match`,
+  ...fields.flatMap((field) => [
+    `integrations secrets finish ${shellWord(id)} ${flagOf(field)}   # end the old value before its time`,
+    `integrations secrets revert ${shellWord(id)} ${flagOf(field)}   # take the rotation back`,
+  ]),
+]
 
 /** The secrets that were named without a value, and at a terminal, those nobody named. */
 async function missing(
@@ -108,12 +136,7 @@ async function missing(
   given: NewSecrets,
   { generate, force }: { generate: boolean; force: boolean },
 ): Promise<NewSecrets> {
-  const platform = findPlatform(integration.platform)
-  if (!platform)
-    throw badInput(
-      `this version does not know the platform ${JSON.stringify(integration.platform)}`,
-      'upgrade integrations',
-    )
+  const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
   for (const field of [...wanted, ...(Object.keys(given) as SecretField[])]) secretDefinition(platform, field)
   if (generate) {
@@ -151,25 +174,14 @@ function refuseGenerating(platform: Platform, field: SecretField): void {
     )
 }
 
-async function agree(
-  { prompts }: Context,
-  integration: Integration,
-  fields: readonly string[],
-  grace: number | undefined,
-): Promise<void> {
-  if (grace !== undefined) return
-  const what = fields.map(flagOf).join(' and ')
+/** A day, where a person can see that; a script has to say how long. */
+function agreedOverlap({ prompts, output }: Context, fields: readonly string[]): number {
   if (!prompts.possible())
     throw new IntegrationsError(
       'INPUT_REQUIRED',
       '--grace is missing: how long does the old value stay valid?',
-      'pass --grace 0 to end it at once',
+      'pass --grace 24h, or --grace 0 to end it at once',
     )
-  if (
-    !(await prompts.confirm(
-      `The old ${what} of ${integration.workspace}/${integration.name} stops being accepted at once. Go on?`,
-      '--grace 0',
-    ))
-  )
-    throw cancelled()
+  output.note(`the old ${fields.map(flagOf).join(' and ')} stays valid for 24 hours; --grace says otherwise`)
+  return 86_400_000
 }

@@ -1,0 +1,162 @@
+import { IntegrationsError, shellWord } from '../errors.ts'
+import type { Instant, Integration, SecretField } from '../integration.ts'
+import type { Secret } from '../secret.ts'
+import type { FingerprintChanges } from '../store/events.ts'
+import { type SecretVersion, secretColumns } from '../store/secret-facts.ts'
+import type { Changes, Store } from '../store/store.ts'
+import { type Changed, type ChangeOptions, changeIntegration, targetOf } from './change.ts'
+import { findIntegration } from './find.ts'
+import { platformOf } from './rotate.ts'
+import { flagOf, secretDefinition } from './secret-values.ts'
+
+/** The versions of an integration's secrets that are remembered. @throws NOT_FOUND, AMBIGUOUS */
+export const listSecrets = (
+  store: Store,
+  ref: string,
+): Promise<{ integration: Integration; versions: readonly SecretVersion[] }> =>
+  store.read(async (rows) => {
+    const integration = await findIntegration(rows, ref)
+    return { integration, versions: await rows.secrets.versions(integration.id) }
+  })
+
+/** How the window of a rotation is to be ended. */
+export interface Finishing extends ChangeOptions {
+  /** How long the old value must not have been used, in milliseconds. */
+  readonly whenUnused: number
+  /** End it, whatever is known of its use. */
+  readonly force: boolean
+}
+
+/**
+ * Ends the window of a rotation: the old value is not accepted any more.
+ *
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, WINDOW_OPEN while the old value may be in use: it was, of late, or the new
+ *   one never has been
+ */
+export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
+  changeIntegration(store, ref, options, async (rows, integration) => {
+    const { label } = secretDefinition(platformOf(integration), field)
+    const previous = await rows.secrets.previous(integration.id, field)
+    if (!previous) return undefined
+    if (!options.force) await refuseInUse(rows, integration, field, label, previous, options.whenUnused)
+    await rows.secrets.finish(integration.id, field)
+    const column = secretColumns[field]
+    return {
+      action: 'secret.finish',
+      fields: [column],
+      fingerprints: [{ field: `previous_${column}`, from: previous.fingerprint, to: null }],
+    }
+  })
+
+async function refuseInUse(
+  rows: Changes,
+  integration: Integration,
+  field: SecretField,
+  label: string,
+  previous: { readonly lastMatchedAt: Date | null },
+  whenUnused: number,
+): Promise<void> {
+  const hint = `see integrations secrets list ${shellWord(integration.id)}; pass --force if you know better`
+  if (previous.lastMatchedAt && rows.now.getTime() - previous.lastMatchedAt.getTime() < whenUnused)
+    throw new IntegrationsError(
+      'WINDOW_OPEN',
+      `the old ${label} still matched a request at ${previous.lastMatchedAt.toISOString()}`,
+      hint,
+    )
+  if ((await rows.secrets.currentMatchedAt(integration.id, field)) === null)
+    throw new IntegrationsError(
+      'WINDOW_OPEN',
+      `no request is known to have matched the new ${label} yet: the old one may still be in use`,
+      hint,
+    )
+}
+
+/**
+ * Takes a rotation back: the value before it is current again, and the one taken back stays valid for what is left of
+ * the window.
+ *
+ * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
+ */
+export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
+  changeIntegration(store, ref, options, async (rows, integration) => {
+    const { label } = secretDefinition(platformOf(integration), field)
+    const previous = await rows.secrets.previous(integration.id, field)
+    if (!previous)
+      throw new IntegrationsError(
+        'NOT_FOUND',
+        `${integration.workspace}/${integration.name} has no old ${label} that is still valid`,
+        `put the value in with integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
+      )
+    const fingerprints: FingerprintChanges[number][] = []
+    const held = (await rows.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes)))[field]
+    const print = held && (await rows.secrets.revert(integration.id, field, held))
+    if (print === undefined)
+      throw new IntegrationsError(
+        'CONFLICT',
+        `the application wrote or cleared the ${label} meanwhile`,
+        `look with integrations secrets list ${shellWord(integration.id)}`,
+      )
+    const column = secretColumns[field]
+    fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
+    return { action: 'secret.revert', fields: [column], fingerprints }
+  })
+
+/** Secrets that were read, by field. */
+export type ReadSecrets = ReadonlyMap<SecretField, Secret>
+
+/**
+ * Reads current secrets; that it was done is committed to the audit log before anybody gets them.
+ *
+ * @param fields those wanted; none: all that are set
+ * @param action what the log calls it
+ * @throws NOT_FOUND when a wanted one is not set, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ */
+export const readSecrets = (
+  store: Store,
+  ref: string,
+  fields: readonly SecretField[],
+  action: 'secret.reveal' | 'secret.exec',
+): Promise<{ integration: Integration; secrets: ReadSecrets }> =>
+  store.mutate(async (rows) => {
+    const integration = await findIntegration(rows, ref)
+    const platform = platformOf(integration)
+    const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
+    for (const field of wanted) secretDefinition(platform, field)
+    const noticed: FingerprintChanges[number][] = []
+    const held = await rows.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
+    const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
+    const lacking = fields.find((field) => !secrets.has(field))
+    if (lacking)
+      throw new IntegrationsError(
+        'NOT_FOUND',
+        `${integration.workspace}/${integration.name} has no ${secretDefinition(platform, lacking).label}`,
+        `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
+      )
+    await rows.record({
+      action,
+      outcome: action === 'secret.exec' ? 'started' : 'done',
+      target: targetOf(integration),
+      fields: [...secrets.keys()].map((field) => secretColumns[field]),
+      fingerprints: noticed,
+    })
+    return { integration, secrets }
+  })
+
+/** Forgets every old value whose time is over. @returns how many */
+export const purgeSecrets = (store: Store): Promise<number> =>
+  store.mutate(async (rows) => {
+    const count = rows.purged
+    if (count > 0)
+      await rows.record({
+        action: 'secrets.purge',
+        target: { type: 'database', id: rows.settings.id, name: null },
+        count,
+      })
+    return count
+  })
+
+/** Until when old values of an integration are accepted: the last of the instants; null when none is. */
+export const acceptedUntil = (integration: Integration, fields: readonly SecretField[]): Instant | null =>
+  fields
+    .map((field) => integration[field].previousValidUntil)
+    .reduce((last, one) => (last !== null && one !== null && last > one ? last : (one ?? last)), null)

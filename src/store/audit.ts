@@ -1,0 +1,82 @@
+import sql from 'sql-template-tag'
+import { chained } from '../vault/keyed-hash.ts'
+import type { Vault } from '../vault/vault.ts'
+import {
+  type Attribution,
+  type AuditEvent,
+  eventColumns,
+  type FingerprintChanges,
+  type Head,
+  type NewEvent,
+} from './events.ts'
+import type { Transaction } from './statements.ts'
+
+/** The hash that an event must have after another. */
+export function eventHash(vault: Vault, previousHash: string, event: AuditEvent): string {
+  const columns = Object.keys(eventColumns).filter((column) => column !== 'previousHash' && column !== 'hash')
+  return chained(
+    vault.auditing,
+    previousHash,
+    columns.map((column) => event[column as keyof AuditEvent]),
+  )
+}
+
+/** What a change is recorded with. */
+export interface Recording {
+  readonly vault: Vault
+  readonly head: Head
+  /** The database's clock at the beginning of the transaction. */
+  readonly now: Date
+  readonly databaseRole: string | null
+  readonly attribution: Attribution
+}
+
+/** Appends to the audit log, within a transaction that holds the head row. */
+export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, attribution }: Recording) {
+  let { seq, hash } = head
+  let recorded = 0
+  const requestId = crypto.randomUUID()
+  return {
+    /** How many events were recorded. */
+    recorded: () => recorded,
+
+    /** Appends an event. */
+    async record({ target, fields, fingerprints, ...event }: NewEvent): Promise<void> {
+      const previousHash = hash
+      seq += 1n
+      const columns = {
+        requestId,
+        action: event.action,
+        outcome: event.outcome ?? 'done',
+        targetType: target.type,
+        targetId: target.id,
+        targetName: target.name,
+        fields: fields && fields.length > 0 ? fields.join(',') : null,
+        fingerprints: fingerprints && fingerprints.length > 0 ? fingerprintsText(fingerprints) : null,
+        keyId: event.keyId ?? null,
+        versionBefore: event.versionBefore ?? null,
+        versionAfter: event.versionAfter ?? null,
+        count: event.count ?? null,
+        databaseRole,
+        ...attribution,
+      }
+      const text = Object.fromEntries(
+        Object.entries(columns).map(([column, value]) => [column, value === null ? null : String(value)]),
+      )
+      hash = eventHash(vault, previousHash, {
+        ...text,
+        seq: String(seq),
+        at: now.toISOString(),
+      } as unknown as AuditEvent)
+      await tx.models.integrationEvent.create({
+        data: { ...columns, seq, at: now, previousHash, hash },
+        select: { seq: true },
+      })
+      await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)
+      recorded++
+    },
+  }
+}
+
+const fingerprintsText = (changes: FingerprintChanges) =>
+  changes.map(({ field, from, to }) => `${field}=${from ?? '-'}>${to ?? '-'}`).join(',')

@@ -1,0 +1,84 @@
+import sql from 'sql-template-tag'
+import type { Instant } from '../integration.ts'
+import { type KeySet, keyFor } from '../vault/key-set.ts'
+import { checkValue, openVault } from '../vault/vault.ts'
+import { auditChanges } from './audit.ts'
+import type { Dialect } from './driver.ts'
+import type { Attribution } from './events.ts'
+import { integrationChanges } from './integrations.ts'
+import { keyChanges, type SealingMode, type Settings } from './keys.ts'
+import { secretChanges } from './secrets.ts'
+import type { Transaction } from './statements.ts'
+import type { Changes, Rows } from './store.ts'
+import { userChanges } from './users.ts'
+import { workspaceChanges } from './workspaces.ts'
+
+/**
+ * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
+ * end of the audit log. A database that knows no keys is told of those of the set.
+ *
+ * @returns what can be read and changed, and how many events were recorded so far
+ * @throws KEYS_MISSING, KEY_WRONG
+ */
+export async function beginChange(
+  tx: Transaction,
+  dialect: Dialect,
+  rows: Rows,
+  keys: KeySet,
+  attribution: Attribution,
+): Promise<{ changes: Changes; recorded: () => number }> {
+  const [clock] = await tx.query<{ now: Instant; role: string | null }>(
+    sql`SELECT ${dialect.instant(dialect.now)} AS now, ${dialect.role} AS role`,
+  )
+  const now = new Date(clock?.now ?? Number.NaN)
+  const known = await rows.keys.list()
+  const fresh = known.length === 0
+  if (fresh) await register(tx, keys, now)
+  const vault = await openVault(keys, fresh ? await rows.keys.list() : known)
+  const stored = await rows.keys.settings()
+  const settings = fresh ? await decideMode(tx, stored, now) : stored
+  const { record, recorded } = auditChanges(tx, {
+    vault,
+    head: await rows.audit.head(),
+    now,
+    databaseRole: clock?.role ?? null,
+    attribution,
+  })
+  if (fresh)
+    await record({
+      action: 'keys.init',
+      target: { type: 'database', id: settings.id, name: null },
+      keyId: vault.sealing.id,
+    })
+  const secrets = secretChanges(tx, vault, settings.mode, now)
+  const changes = {
+    ...rows,
+    integrations: { ...rows.integrations, ...integrationChanges(tx, dialect) },
+    secrets: { ...rows.secrets, ...secrets },
+    workspaces: { ...rows.workspaces, ...workspaceChanges(tx) },
+    users: { ...rows.users, ...userChanges(tx) },
+    keys: { ...rows.keys, ...keyChanges(tx) },
+    settings,
+    vault,
+    purged: await secrets.purge(),
+    now,
+    record,
+  }
+  return { changes, recorded }
+}
+
+async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void> {
+  for (const purpose of ['seal', 'fingerprint', 'audit'] as const) {
+    const key = keyFor(keys, purpose)
+    if (key) await keyChanges(tx).insert(key.id, purpose, 'active', await checkValue(key), now)
+  }
+}
+
+/** A new database seals everything; one that an application reads, or that holds plain values, goes on as it is. */
+async function decideMode(tx: Transaction, settings: Settings, now: Date): Promise<Settings> {
+  const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
+    WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
+  const mode: SealingMode = settings.adopted || plain ? 'off' : 'required'
+  await keyChanges(tx).setMode(mode, now)
+  return { ...settings, mode }
+}

@@ -1,0 +1,94 @@
+import sql from 'sql-template-tag'
+import type { Instant } from '../integration.ts'
+import type { KeyPurpose } from '../vault/key-set.ts'
+import type { KeyState, KnownKey } from '../vault/vault.ts'
+import type { Dialect } from './driver.ts'
+import type { Statements, Transaction } from './statements.ts'
+
+/** How secrets are stored: as the application reads them, in part, or sealed without exception. */
+export type SealingMode = 'off' | 'migrating' | 'required'
+
+/** What a database says of itself, as every change reads it. */
+export interface Settings {
+  /** A name that no other database has. */
+  readonly id: string
+  readonly mode: SealingMode
+  readonly adopted: boolean
+  /** When an endpoint that accepts old and new values last reported in. */
+  readonly receiverSeenAt: Instant | null
+}
+
+/** How many values each key seals, and how many nothing does. */
+export interface KeyUse {
+  readonly keyId: string | null
+  readonly current: number
+  readonly previous: number
+}
+
+/** The queries about keys and how they are used. */
+export function keyRows(db: Statements, dialect: Dialect) {
+  return {
+    /** The keys that this database knows, oldest first. */
+    async list(): Promise<(KnownKey & { createdAt: string })[]> {
+      return db.query(
+        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${dialect.instant(sql`k.created_at`)} AS "createdAt"
+          FROM integration_keys k ORDER BY k.created_at, k.id`,
+      )
+    },
+
+    /** The settings that decide how a change is made. */
+    async settings(): Promise<Settings> {
+      const rows = await db.query<{ key: string; value: string; at: Instant }>(
+        sql`SELECT s.key, s.value, ${dialect.instant(sql`s.updated_at`)} AS at FROM integration_settings s
+          WHERE s.key IN ('id', 'sealing', 'database', 'receiver')`,
+      )
+      const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
+      return {
+        id: value('id'),
+        mode: (value('sealing') || 'off') as SealingMode,
+        adopted: value('database') === 'adopted',
+        receiverSeenAt: rows.find(({ key }) => key === 'receiver')?.at ?? null,
+      }
+    },
+
+    /** How many values each key seals, as far as is recorded. */
+    async use(): Promise<KeyUse[]> {
+      const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
+        sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
+          count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
+          WHERE s.valid_until IS NULL OR s.sealed IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
+      )
+      return rows.map(({ keyId, current, previous }) => ({
+        keyId,
+        current: Number(current),
+        previous: Number(previous),
+      }))
+    },
+  }
+}
+
+/** What changes keys and the sealing mode, within a transaction. */
+export function keyChanges(tx: Transaction) {
+  return {
+    /** Makes a key known to this database. */
+    async insert(id: string, purpose: KeyPurpose, state: KeyState, checkValue: string, now: Date): Promise<void> {
+      await tx.models.integrationKey.create({
+        data: { id, purpose, state, checkValue, createdAt: now },
+        select: { id: true },
+      })
+    },
+
+    /** Changes how a key may be used. */
+    async setState(id: string, state: KeyState): Promise<void> {
+      await tx.models.integrationKey.updateMany({ where: { id }, data: { state } })
+    },
+
+    /** Changes how secrets are stored from now on. */
+    async setMode(mode: SealingMode, now: Date): Promise<void> {
+      await tx.models.integrationSetting.updateMany({
+        where: { key: 'sealing' },
+        data: { value: mode, updatedAt: now },
+      })
+    },
+  }
+}

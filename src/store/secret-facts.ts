@@ -1,0 +1,105 @@
+import sql, { type Sql } from 'sql-template-tag'
+import { type Instant, type SecretField, secretFields } from '../integration.ts'
+import type { Dialect } from './driver.ts'
+import type { Statements } from './statements.ts'
+
+/** The column of a secret, which is also how its history names the field. */
+export const secretColumns = {
+  webhookSecret: 'webhook_secret',
+  accessToken: 'access_token',
+  refreshToken: 'refresh_token',
+} as const satisfies Record<SecretField, string>
+
+const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
+
+/** What is known of a field's current value, and of the one before it that is still accepted. */
+export interface CurrentSecret {
+  readonly current?: { readonly fingerprint: string | null; readonly setAt: Instant; readonly neverExpires: boolean }
+  readonly previousValidUntil: Instant | null
+}
+
+/** One version of a secret, without its value. */
+export interface SecretVersion {
+  readonly field: SecretField
+  readonly number: number
+  readonly fingerprint: string | null
+  readonly keyId: string | null
+  readonly origin: string
+  readonly setAt: Instant
+  readonly setBy: string | null
+  /** null: it is the current one. */
+  readonly validUntil: Instant | null
+  readonly lastMatchedAt: Instant | null
+  readonly matchCount: number
+}
+
+/** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
+export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: Sql): Sql {
+  const columns = [
+    sql`s.field`,
+    sql`s.fingerprint`,
+    instant(sql`s.set_at`),
+    sql`s.never_expires`,
+    instant(sql`s.valid_until`),
+  ]
+  return nested(
+    columns,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`,
+  )
+}
+
+type Facts = [
+  field: string,
+  fingerprint: string | null,
+  setAt: Instant,
+  neverExpires: boolean | number,
+  validUntil: Instant | null,
+]
+
+/** What is known of an integration's secrets, by field. */
+export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
+  const known = new Map<SecretField, CurrentSecret>()
+  for (const [column, print, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
+    const field = fieldOfColumn.get(column)
+    if (field === undefined) continue
+    const before = known.get(field) ?? { previousValidUntil: null }
+    known.set(
+      field,
+      validUntil === null
+        ? { ...before, current: { fingerprint: print, setAt, neverExpires: Boolean(neverExpires) } }
+        : { ...before, previousValidUntil: later(before.previousValidUntil, validUntil) },
+    )
+  }
+  return known
+}
+
+/** The queries about the versions of secrets; none reads a value. */
+export function secretRows(db: Statements, { instant }: Dialect) {
+  return {
+    /** The versions of an integration's secrets that are remembered, newest first. */
+    async versions(id: string): Promise<SecretVersion[]> {
+      const rows = await db.query<
+        Omit<SecretVersion, 'field' | 'number' | 'matchCount'> & Record<'field' | 'number' | 'matchCount', never>
+      >(
+        sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${instant(sql`s.set_at`)} AS "setAt",
+          s.set_by AS "setBy", ${instant(sql`s.valid_until`)} AS "validUntil", ${instant(sql`s.last_matched_at`)} AS "lastMatchedAt",
+          s.match_count AS "matchCount" FROM integration_secrets s WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
+      )
+      return rows.flatMap(({ field, number, matchCount, ...row }) => {
+        const known = fieldOfColumn.get(field)
+        return known ? [{ ...row, field: known, number: Number(number), matchCount: Number(matchCount) }] : []
+      })
+    },
+
+    /** The integrations whose current value of a field has a fingerprint. */
+    async sharing(field: SecretField, print: string): Promise<string[]> {
+      const rows = await db.query<{ id: string }>(
+        sql`SELECT s.integration_id AS id FROM integration_secrets s
+          WHERE s.field = ${secretColumns[field]} AND s.fingerprint = ${print} AND s.valid_until IS NULL ORDER BY s.integration_id`,
+      )
+      return rows.map(({ id }) => id)
+    },
+  }
+}
+
+const later = (a: Instant | null, b: Instant): Instant => (a !== null && a > b ? a : b)

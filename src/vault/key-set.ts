@@ -1,0 +1,77 @@
+import { IntegrationsError } from '../errors.ts'
+
+/** What a key is for. Keys that seal are replaced; the other two never are. */
+export type KeyPurpose = 'seal' | 'fingerprint' | 'audit'
+
+/** A root key. */
+export interface RootKey {
+  readonly id: string
+  readonly use: 'enc' | 'sig'
+  /** 32 bytes. */
+  readonly bytes: Uint8Array
+}
+
+/** Root keys by id. */
+export type KeySet = ReadonlyMap<string, RootKey>
+
+/** How many bytes a root key has. */
+const keyLength = 32
+
+/**
+ * Reads a JWK Set (RFC 7517) of symmetric keys. Keys of another kind are left out: a set may serve others too.
+ *
+ * @param source names where it came from, for the message; nothing of the set is ever quoted
+ * @throws KEYS_INVALID
+ */
+export function parseKeySet(text: string, source: string): KeySet {
+  const invalid = (why: string) =>
+    new IntegrationsError('KEYS_INVALID', `${source} ${why}`, 'restore it from a backup, or name another')
+  let set: unknown
+  try {
+    set = JSON.parse(text)
+  } catch {
+    throw invalid('is not JSON')
+  }
+  const list = (set as { keys?: unknown } | null)?.keys
+  if (!Array.isArray(list)) throw invalid('is no JWK Set: it has no array "keys"')
+  const keys = new Map<string, RootKey>()
+  for (const [i, jwk] of (list as unknown[]).entries()) {
+    const { kty, kid, use, k } = (jwk ?? {}) as { [member: string]: unknown }
+    if (kty !== 'oct') continue
+    const where = `has a key (the ${i + 1}th)`
+    if (typeof kid !== 'string' || !/^[\w.:-]{1,64}$/.test(kid))
+      throw invalid(`${where} whose "kid" is not 1 to 64 letters, digits and . _ : -`)
+    if (use !== 'enc' && use !== 'sig') throw invalid(`${where} whose "use" is neither enc nor sig`)
+    if (typeof k !== 'string' || !/^[\w-]{43}$/.test(k)) throw invalid(`${where} whose "k" is not 256 bits`)
+    if (keys.has(kid)) throw invalid(`has two keys ${kid}`)
+    keys.set(kid, { id: kid, use, bytes: Buffer.from(k, 'base64url') })
+  }
+  return keys
+}
+
+/** A JWK Set of symmetric keys as text, for a file. */
+export const keySetText = (keys: Iterable<RootKey>): string =>
+  `${JSON.stringify({ keys: Array.from(keys, jwk) }, null, 2)}\n`
+
+/** A root key as a JWK. */
+export const jwk = ({ id, use, bytes }: RootKey) => ({
+  kty: 'oct',
+  kid: id,
+  use,
+  k: Buffer.from(bytes).toString('base64url'),
+})
+
+/** A new root key; what it is for stands in its id. */
+export const newKey = (purpose: KeyPurpose): RootKey => ({
+  id: `${purpose}-${Buffer.from(random(6)).toString('hex')}`,
+  use: purpose === 'seal' ? 'enc' : 'sig',
+  bytes: random(keyLength),
+})
+
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length))
+
+/** The key of a set that was made for a purpose and no database has been told of yet: the first of its kind. */
+export const keyFor = (set: KeySet, purpose: KeyPurpose): RootKey | undefined =>
+  [...set.values()].find(({ id, use }) =>
+    purpose === 'seal' ? use === 'enc' : use === 'sig' && id.startsWith(`${purpose}-`),
+  )

@@ -1,0 +1,29 @@
+import { createHmac, hkdfSync } from 'node:crypto'
+import type { Secret } from '../secret.ts'
+import type { RootKey } from './key-set.ts'
+
+/** What is hashed, each with a key derived for it alone. */
+type Use = 'fingerprint/v1' | 'audit/v1' | 'check/v1'
+
+/** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
+export function keyedHash({ bytes }: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
+  const hmac = createHmac('sha256', new Uint8Array(hkdfSync('sha256', bytes, '', use, 32)))
+  for (const part of parts) hmac.update(part)
+  return hmac.digest('hex')
+}
+
+/** 8 bytes of hex by which two values can be compared unseen. */
+export const fingerprint = (key: RootKey, value: Secret): string =>
+  keyedHash(key, 'fingerprint/v1', value.reveal()).slice(0, 16)
+
+/**
+ * The hash of an audit event, which covers the event before it and every column: text with its length before it, so
+ * that no two events have the same bytes.
+ *
+ * @param previous the hash of the event before, or the id of the database for the first
+ * @param columns every column in the order of the table, null for none
+ */
+export const chained = (key: RootKey, previous: string, columns: readonly (string | null)[]): string =>
+  keyedHash(key, 'audit/v1', ...['integrations/audit/v1', previous, ...columns].map(counted))
+
+const counted = (text: string | null) => (text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`)
