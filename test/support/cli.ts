@@ -30,6 +30,10 @@ const environment = (env: Record<string, string> = {}) => ({
   HOME: freshFolder(),
   // What Node compiled stays for the next run: tests start the program a thousand times.
   XDG_CACHE_HOME: process.env.INTEGRATIONS_TEST_CACHE ?? freshFolder(),
+  // The keys of the template databases.
+  ...(process.env.INTEGRATIONS_TEST_KEYS && !env.INTEGRATIONS_KEYS_COMMAND
+    ? { INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS }
+    : {}),
   ...env,
 })
 

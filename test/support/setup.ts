@@ -24,6 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Tests that run the program as another user have to reach their files.
   chmodSync(folder, 0o755)
   process.env.INTEGRATIONS_TEST_FOLDER = folder
+  process.env.INTEGRATIONS_TEST_KEYS = join(folder, 'keys.json')
   process.env.INTEGRATIONS_TEST_CACHE = join(folder, 'cache')
   const server = await startPostgresql()
   const postgresql = server.url
