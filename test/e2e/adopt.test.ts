@@ -2,7 +2,16 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { emptyPostgresql, journal, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import {
+  dropOwnTables,
+  emptyPostgresql,
+  journal,
+  type Kind,
+  kinds,
+  ownTables,
+  sqliteDatabase,
+  type TestDatabase,
+} from '../support/database.ts'
 
 /** An application's tables, as its own tool may have written them. */
 const application: Record<Kind, string> = {
@@ -75,7 +84,7 @@ const sqliteNote = `on SQLite, columns are of the types that this program makes 
 const exclusion = (
   schema: string,
 ) => `so that the application's migration tool does not drop the tables of this program:
-  prisma.config.ts   experimental: { externalTables: true }, tables: { external: ['${schema}integration_versions', '${schema}integration_secrets', '${schema}integration_settings'] }
+  prisma.config.ts   experimental: { externalTables: true }, tables: { external: [${ownTables.map((table) => `'${schema}${table}'`).join(', ')}] }
   drizzle.config.ts  tablesFilter: ['!integration_*', '!_prisma_migrations']
 `
 
@@ -93,7 +102,9 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(await own(db)).toEqual(before)
     expect(await db.query(`SELECT key, value FROM integration_settings ORDER BY key`)).toEqual([
       { key: 'database', value: 'adopted' },
-      { key: 'head', value: '' },
+      { key: 'head', value: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      { key: 'id', value: expect.any(String) },
+      { key: 'sealing', value: 'off' },
     ])
     expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
@@ -304,8 +315,8 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'first.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
     await integrations(['init'], { env })
-    for (const table of ['integration_versions', 'integration_secrets', 'integration_settings', '_prisma_migrations'])
-      await db.query(`DROP TABLE ${table}`)
+    await dropOwnTables(db)
+    await db.query('DROP TABLE _prisma_migrations')
     expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stdout: `${shown(db)}\n`,

@@ -4,6 +4,7 @@ import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { freshFolder, integrations, type Outcome, type RunOptions } from '../support/cli.ts'
 import {
+  dropOwnTables,
   emptyPostgresql,
   freshDatabase,
   journal,
@@ -45,8 +46,7 @@ async function script(db: TestDatabase, statements: string): Promise<void> {
 /** A database as the first migration alone left it. */
 async function behind(kind: Kind): Promise<TestDatabase> {
   const db = await freshDatabase(kind)
-  for (const table of ['integration_versions', 'integration_secrets', 'integration_settings'])
-    await db.query(`DROP TABLE ${table}`)
+  await dropOwnTables(db)
   await db.query('DELETE FROM _prisma_migrations WHERE migration_name <> ?', first)
   return db
 }
@@ -204,11 +204,20 @@ const readingAndChanging = [['list'], ['workspaces', 'add', 'Acme']]
 describe('an SQLite file that', () => {
   const refuses = async (file: string, outcome: Outcome, commands: string[][], options: RunOptions = {}) => {
     for (const args of commands)
-      expect(await integrations(args, { ...options, env: { DATABASE_URL: `file:${file}` } })).toEqual(outcome)
+      expect(await integrations(args, { ...options, env: { DATABASE_URL: `file:${file}`, ...options.env } })).toEqual(
+        outcome,
+      )
   }
   const copy = async () => (await freshDatabase('sqlite')).url.slice('file:'.length)
   const root = process.getuid?.() === 0
   const nobody = 65534
+  const nobodysKeys = () => {
+    const file = join(freshFolder(), 'keys.json')
+    copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', file)
+    chmodSync(join(file, '..'), 0o755)
+    chownSync(file, nobody, nobody)
+    return file
+  }
 
   test('is not there is not made by mistake', async () => {
     const folder = freshFolder()
@@ -318,7 +327,7 @@ describe('an SQLite file that', () => {
         'give yourself write permission on the file and on its folder, which SQLite needs for reading too',
       ),
       [['workspaces', 'add', 'Acme']],
-      { uid: nobody },
+      { uid: nobody, env: { INTEGRATIONS_KEYS_FILE: nobodysKeys() } },
     )
     expect(readFileSync(file).equals(before)).toBe(true)
   })
@@ -492,9 +501,7 @@ describe('a PostgreSQL database that', () => {
       stdout: 'Acme\tsupport\n',
       stderr: '',
     })
-    expect(await db.query('SELECT name, webhook_secret FROM "Other".integrations')).toEqual([
-      { name: 'support', webhook_secret: 's3cret-of-a-test' },
-    ])
+    expect(await db.query('SELECT name FROM "Other".integrations')).toEqual([{ name: 'support' }])
     expect(
       await db.query(
         `SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,

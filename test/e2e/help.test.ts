@@ -22,7 +22,7 @@ test('help environment names every variable that the program reads', async () =>
   const read = sources.flatMap((file) => {
     const source = readFileSync(join('src', file), 'utf8')
     const destructured = [...source.matchAll(/const \{([^}]+)\} = (?:\w+\.)?env\b/g)].flatMap(([, names = '']) =>
-      names.split(',').map((name) => name.trim()),
+      names.split(',').map((name) => name.split(':')[0]?.trim() ?? ''),
     )
     return [...[...source.matchAll(/\benv\.([A-Z_]+)/g)].flatMap(([, name]) => name ?? []), ...destructured]
   })

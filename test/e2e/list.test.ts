@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { parseDatabaseUrl } from '../../src/store/database.ts'
 import type { Page } from '../../src/store/page.ts'
 import { integrationSorts } from '../../src/store/sorts.ts'
 import { openStore } from '../../src/store/store.ts'
 import { bin, converse, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
+import { storeOptions } from '../support/vault.ts'
 
 const day = 86_400_000
 /** A timestamp as either database stores it. */
@@ -55,12 +55,7 @@ describe.each(kinds)('list on %s', (kind) => {
       })),
     )
     // Within one process: a page of the program's own would cost a start of it.
-    const store = await openStore({
-      database: parseDatabaseUrl(db.url, '/'),
-      wait: 30_000,
-      create: false,
-      notice: () => {},
-    })
+    const store = await openStore(storeOptions(db))
     const read = async (page: Page) => {
       const ids: string[] = []
       await store.snapshot((rows) =>

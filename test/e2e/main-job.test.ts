@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { execute, pathWithProgram, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
+import { opened } from '../support/vault.ts'
 
 const job = `
 integrations workspaces add Acme
@@ -23,7 +24,7 @@ const listed = `[
     "lastUsedAt": null,
     "webhookSecret": {
       "set": true,
-      "fingerprint": null,
+      "fingerprint": "<fingerprint>",
       "setAt": "<instant>",
       "previousValidUntil": null
     }
@@ -56,13 +57,19 @@ describe.each(kinds)('the main job on %s', (kind) => {
     version: 4,
   }
 
+  const version = { origin: 'provided', current: truth(kind), print: 16, plain: falsehood(kind), sealed: null }
+
   const read = `SELECT i.name, i.platform, w.name AS workspace, i.webhook_secret, i.access_token, i.refresh_token, i.token_expires_at, i.slack_team_id, v.version
     FROM integrations i JOIN workspaces w ON w.id = i.workspace_id JOIN integration_versions v ON v.integration_id = i.id`
 
   test('without a terminal', async () => {
     const { db, env } = await start()
     const outcome = await execute('sh', ['-ec', job], { env })
-    expect({ ...outcome, stdout: stable(outcome.stdout), stderr: stable(outcome.stderr) }).toEqual({
+    expect({
+      ...outcome,
+      stdout: stable(outcome.stdout).replace(/"[0-9a-f]{16}"/g, '"<fingerprint>"'),
+      stderr: stable(outcome.stderr),
+    }).toEqual({
       code: 0,
       stdout: `Acme\t0\t<instant>\t<id>
 support\tAcme\tslack\ttrue\t\t\t<id>
@@ -75,8 +82,8 @@ platform\tslack
 workspace\tAcme
 workspaceId\t<id>
 isActive\tfalse
-webhookSecret\t{"set":true,"fingerprint":null,"setAt":"<instant>","previousValidUntil":null}
-accessToken\t{"set":true,"fingerprint":null,"setAt":"<instant>","previousValidUntil":null}
+webhookSecret\t{"set":true,"fingerprint":"<fingerprint>","setAt":"<instant>","previousValidUntil":null}
+accessToken\t{"set":true,"fingerprint":"<fingerprint>","setAt":"<instant>","previousValidUntil":null}
 refreshToken\t{"set":false,"fingerprint":null,"setAt":null,"previousValidUntil":null}
 tokenExpiresAt\t
 tokenExpiry\tnever
@@ -92,26 +99,25 @@ version\t4
 `,
       stderr: expect.stringContaining('the old value is not accepted any more'),
     })
-    expect(await db.query(read)).toEqual([stored])
+    expect(await opened(db)(read)).toEqual([stored])
     expect(
       await db.query(
-        'SELECT field, number, origin, valid_until IS NULL AS current, fingerprint, sealed FROM integration_secrets ORDER BY field, number',
+        'SELECT field, number, origin, valid_until IS NULL AS current, length(fingerprint) AS print, key_id IS NULL AS plain, sealed FROM integration_secrets ORDER BY field, number',
       ),
     ).toEqual([
-      { field: 'access_token', number: 1, origin: 'provided', current: truth(kind), fingerprint: null, sealed: null },
-      {
-        field: 'webhook_secret',
-        number: 1,
-        origin: 'provided',
-        current: falsehood(kind),
-        fingerprint: null,
-        sealed: null,
-      },
-      { field: 'webhook_secret', number: 2, origin: 'provided', current: truth(kind), fingerprint: null, sealed: null },
+      { ...version, field: 'access_token', number: 1 },
+      // The old value is not kept: it ended at once.
+      { ...version, field: 'webhook_secret', number: 1, current: falsehood(kind), plain: truth(kind) },
+      { ...version, field: 'webhook_secret', number: 2 },
     ])
-    // Every change has updated the head row.
+    // Every change is in the log, after the event that made the keys known.
+    expect(await db.query('SELECT action FROM integration_events ORDER BY seq')).toEqual(
+      ['keys.init', 'workspace.add', 'integration.add', 'secret.rotate', 'integration.disable', 'config.change'].map(
+        (action) => ({ action }),
+      ),
+    )
     expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
-      { seq: 5 },
+      { seq: 6 },
     ])
   })
 
@@ -128,7 +134,7 @@ version\t4
       ),
     })
     for (const secret of [env.SECRET, env.NEW, env.SLACK_TOKEN]) expect(screen).not.toContain(secret)
-    expect(await db.query(read)).toEqual([stored])
+    expect(await opened(db)(read)).toEqual([stored])
   })
 })
 

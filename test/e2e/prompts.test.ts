@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { converse, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
+import { opened } from '../support/vault.ts'
 
 const enter = '\r'
 const down = '\u001b[B'
@@ -32,7 +33,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     // Not even the length is shown.
     expect(screen).not.toContain('****')
     expect(
-      await db.query(
+      await opened(db)(
         'SELECT i.name, i.platform, i.webhook_secret, i.access_token, i.refresh_token, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id',
       ),
     ).toEqual([
@@ -65,13 +66,13 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect(screen).not.toContain('Platform')
     expect(screen).toContain('# it has no webhook secret yet')
     expect(
-      await db.query(
+      await opened(db)(
         'SELECT i.name, i.access_token, i.webhook_secret, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id',
       ),
     ).toEqual([{ name: 'desk', access_token: 'pylon-token-1', webhook_secret: null, workspace: 'Beta' }])
   })
 
-  test('rotate asks which secret, for its value, and before the old one ends', async () => {
+  test('rotate asks which secret and for its value, and keeps the old one for a day', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     const added = await integrations(
@@ -79,32 +80,37 @@ describe.each(kinds)('questions on %s', (kind) => {
       { env, input: `${signingSecret(1)}\n` },
     )
     expect(added.code).toBe(0)
+    const stored = () => opened(db)('SELECT webhook_secret FROM integrations')
 
-    const refused = await converse(
+    const left = await converse(
+      ['rotate', 'support'],
+      [
+        ['Which secret', enter],
+        ['New Slack signing secret', '\u0003'],
+      ],
+      { env },
+    )
+    expect(left.code).toBe(130)
+    expect(left.screen).toContain('cancelled; nothing was changed')
+    expect(await stored()).toEqual([{ webhook_secret: signingSecret(1) }])
+
+    const done = await converse(
       ['rotate', 'support'],
       [
         ['Which secret', enter],
         ['New Slack signing secret', `${signingSecret(2)}${enter}`],
-        ['stops being accepted at once', `n${enter}`],
       ],
       { env },
     )
-    expect(refused.code).toBe(130)
-    expect(refused.screen).toContain('cancelled; nothing was changed')
-    expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(1) }])
-
-    const agreed = await converse(
-      ['rotate', 'support'],
-      [
-        ['Which secret', enter],
-        ['New Slack signing secret', `${signingSecret(2)}${enter}`],
-        ['stops being accepted at once', `y${enter}`],
-      ],
-      { env },
-    )
-    expect(agreed.code).toBe(0)
-    for (const { screen } of [refused, agreed]) expect(screen).not.toContain(signingSecret(2))
-    expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(2) }])
+    expect(done.code).toBe(0)
+    expect(done.screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
+    expect(done.screen).not.toContain(signingSecret(2))
+    expect(await stored()).toEqual([{ webhook_secret: signingSecret(2) }])
+    const [old] = await opened(db)('SELECT sealed, valid_until FROM integration_secrets WHERE valid_until IS NOT NULL')
+    expect(old?.sealed).toBe(signingSecret(1))
+    const hours = (new Date(old?.valid_until as string).getTime() - Date.now()) / 3_600_000
+    expect(hours).toBeGreaterThan(23.9)
+    expect(hours).toBeLessThanOrEqual(24)
   })
 
   test('somebody else changes it between the question and the answer: nothing is lost', async () => {
@@ -116,14 +122,13 @@ describe.each(kinds)('questions on %s', (kind) => {
     const { code } = await converse(
       ['rotate', 'support', '--field', 'webhook-secret'],
       [
-        ['New Slack signing secret', `${signingSecret(2)}${enter}`],
         [
-          'stops being accepted',
+          'New Slack signing secret',
           async () => {
             expect(await integrations(['update', 'support', '--slack-team-id', 'T012AB3CD'], { env })).toMatchObject({
               code: 0,
             })
-            return `y${enter}`
+            return `${signingSecret(2)}${enter}`
           },
         ],
       ],

@@ -128,7 +128,7 @@ const refusals: Refusal[] = [
     options: piped(signingSecret(8)),
     code: 2,
     stderr:
-      'error: --grace is missing: how long does the old value stay valid?\nhint: pass --grace 0 to end it at once\n',
+      'error: --grace is missing: how long does the old value stay valid?\nhint: pass --grace 24h, or --grace 0 to end it at once\n',
   },
   {
     what: 'a grace without a unit',

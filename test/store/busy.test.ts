@@ -57,6 +57,8 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
 
   test('a change is given up when its time is up, with nothing changed', async () => {
     const db = await freshDatabase(kind)
+    const head = () => db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
+    const before = await head()
     const release = await hold(db)
     const started = performance.now()
     expect(
@@ -80,8 +82,6 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     expect(performance.now() - started).toBeLessThan(10_000)
     await release()
     expect(await names(db)).toEqual([])
-    expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
-      { seq: 0 },
-    ])
+    expect(await head()).toEqual(before)
   })
 })

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { integrations } from '../support/cli.ts'
-import { freshDatabase, type TestDatabase } from '../support/database.ts'
+import { dropOwnTables, freshDatabase, type TestDatabase } from '../support/database.ts'
 
 /** Where the connection is cut: before the server sees COMMIT, or after it has answered, before the client sees that. */
 const cuts = ['before', 'after'] as const
@@ -71,8 +71,7 @@ test.each(cuts)('a connection lost %s COMMIT leaves it open whether migrations w
   const names = async () =>
     (await db.query('SELECT migration_name FROM _prisma_migrations ORDER BY 1')).map((row) => row.migration_name)
   const [first = '', ...rest] = await names()
-  for (const table of ['integration_versions', 'integration_secrets', 'integration_settings'])
-    await db.query(`DROP TABLE ${table}`)
+  await dropOwnTables(db)
   await db.query('DELETE FROM _prisma_migrations WHERE migration_name <> ?', String(first))
   const proxy = await cutting(db, cut)
 

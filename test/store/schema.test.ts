@@ -23,11 +23,13 @@ const constraints = `SELECT conrelid::regclass::text AS "table", pg_get_constrai
 
 const indexes = `SELECT tablename AS "table", indexdef AS definition FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2`
 
-/** Everything that a database says of its tables, but for Prisma's own. */
+/** Everything that a database says of its tables, but for Prisma's own and for triggers, of which models cannot speak. */
 async function catalogue(db: TestDatabase): Promise<Record<string, unknown>[][]> {
   const queries =
     db.kind === 'sqlite'
-      ? [`SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type, name`]
+      ? [
+          `SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' AND type <> 'trigger' ORDER BY type, name`,
+        ]
       : [columns, constraints, indexes]
   const answers = await Promise.all(queries.map((query) => db.query(query)))
   return answers.map((rows) => rows.filter((row) => (row.table ?? row.name) !== '_prisma_migrations'))

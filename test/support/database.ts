@@ -19,6 +19,21 @@ export interface TestDatabase {
   query(statement: string, ...values: (string | number | boolean | null)[]): Promise<Record<string, unknown>[]>
 }
 
+/** The tables that this program keeps beside the application's. */
+export const ownTables = [
+  'integration_versions',
+  'integration_secrets',
+  'integration_settings',
+  'integration_keys',
+  'integration_events',
+] as const
+
+/** Takes a database back to what the first migration made, apart from Prisma's history. */
+export async function dropOwnTables(db: TestDatabase): Promise<void> {
+  for (const table of ownTables) await db.query(`DROP TABLE ${table}`)
+  if (db.kind === 'postgresql') await db.query('DROP FUNCTION integration_events_append_only')
+}
+
 let databases = 0
 
 /** A database that has the tables and nothing in them. */

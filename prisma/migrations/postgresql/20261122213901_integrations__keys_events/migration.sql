@@ -49,7 +49,7 @@ CREATE INDEX "integration_secrets_field_fingerprint_idx" ON "integration_secrets
 CREATE INDEX "integration_secrets_key_id_idx" ON "integration_secrets"("key_id");
 
 -- The log takes new rows only.
-CREATE FUNCTION "integration_events_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION "integration_events_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'integration_events is append-only' USING ERRCODE = 'restrict_violation';
 END

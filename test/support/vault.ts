@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import { keyFile } from '../../src/operations/key-source.ts'
+import { parseDatabaseUrl } from '../../src/store/database.ts'
+import type { StoreOptions } from '../../src/store/ready.ts'
+import { parseKeySet } from '../../src/vault/key-set.ts'
+import { isSealed, open } from '../../src/vault/sealing.ts'
+import type { TestDatabase } from './database.ts'
+
+/** The keys of the template databases. */
+export const testKeys = () =>
+  parseKeySet(readFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', 'utf8'), 'the test keys')
+
+/** How to open a test's database within this process. */
+export const storeOptions = (db: TestDatabase): StoreOptions => ({
+  database: parseDatabaseUrl(db.url, '/'),
+  wait: 30_000,
+  create: false,
+  readOnly: false,
+  notice: () => {},
+  keys: keyFile(process.env.INTEGRATIONS_TEST_KEYS ?? ''),
+  attribution: {
+    ciIdentity: null,
+    osUser: 'test',
+    host: 'test',
+    pid: process.pid,
+    declaredAs: null,
+    reason: null,
+    programVersion: '0.0.0',
+  },
+})
+
+/** Runs a query as `db.query` does, and opens what is sealed in its answer, in whichever cell it opens. */
+export const opened =
+  (db: TestDatabase): TestDatabase['query'] =>
+  async (statement, ...values) => {
+    const rows = await db.query(statement, ...values)
+    const ids = (await db.query('SELECT id FROM integrations')).map(({ id }) => String(id))
+    const cells = ids.flatMap((id) =>
+      ['webhook_secret', 'access_token', 'refresh_token'].map((field) => ({ id, field })),
+    )
+    const keys = testKeys()
+    const plain = async (value: unknown) => {
+      if (typeof value !== 'string' || !isSealed(value)) return value
+      const found = await Promise.all(
+        cells.map((cell) =>
+          open(keys, cell, value).then(
+            (secret) => secret.reveal(),
+            () => undefined,
+          ),
+        ),
+      )
+      return found.find((one) => one !== undefined) ?? value
+    }
+    return Promise.all(
+      rows.map(async (row) =>
+        Object.fromEntries(
+          await Promise.all(Object.entries(row).map(async ([column, value]) => [column, await plain(value)] as const)),
+        ),
+      ),
+    )
+  }
