@@ -1,4 +1,5 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import type { Integration } from '../integration.ts'
 import type { FingerprintChanges, NewEvent, Target } from '../store/events.ts'
 import type { Changes, Store } from '../store/store.ts'
@@ -61,6 +62,7 @@ export async function changeWithin(
   const facts = await work(before)
   if (!facts) return { before, after: before }
   if (!(await rows.integrations.raiseVersion(id, before.version, rows.now))) throw movedOn(before, before.version)
+  failpoint('version raised')
   await rows.record({
     ...facts,
     target: targetOf(before),

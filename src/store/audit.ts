@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import { failpoint } from '../failpoint.ts'
 import { chained } from '../vault/keyed-hash.ts'
 import type { Vault } from '../vault/vault.ts'
 import {
@@ -72,7 +73,9 @@ export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, 
         data: { ...columns, seq, at: now, previousHash, hash },
         select: { seq: true },
       })
+      failpoint('event inserted')
       await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)
+      failpoint('head moved')
       recorded++
     },
   }

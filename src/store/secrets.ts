@@ -1,4 +1,5 @@
 import { IntegrationsError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import type { SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
@@ -172,12 +173,14 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
         data: { [field]: text },
       })
       if (count !== 1) return undefined
+      failpoint('column written')
       if (old && oldValidUntil > now) {
         await tx.models.integrationSecret.updateMany({
           where: current(id, field),
           data: { validUntil: oldValidUntil, ...(await keepable(id, field, old)) },
         })
       } else await end(current(id, field))
+      failpoint('old value kept')
       const print = fingerprint(vault.fingerprinting, value)
       await insert(id, field, {
         fingerprint: print,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import type { Database } from './database.ts'
 import type { Client, Driver } from './driver.ts'
 import { databaseError, isBusy, isConnectionLost } from './failure.ts'
@@ -79,6 +80,7 @@ export function startSession(driver: Driver, database: Database, wait: number) {
           async (models) => {
             const tx = onPrisma(models)
             await lockHead(tx)
+            failpoint('head locked')
             done = await work(tx)
             if (!done.keep) throw rollBack
           },

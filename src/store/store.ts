@@ -1,4 +1,5 @@
 import { IntegrationsError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { type KeyPurpose, type KeySet, keyFor, newKey } from '../vault/key-set.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type Database, databaseFlag, displayUrl } from './database.ts'
@@ -151,6 +152,7 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
         kept = !dryRun && recorded() > 0
         return { result, keep: kept }
       })
+      failpoint('committed')
       if (kept) options.onCommit?.()
       return result
     },

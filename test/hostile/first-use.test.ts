@@ -25,7 +25,7 @@ async function expectUsable(db: TestDatabase, env: Record<string, string>): Prom
 describe.each(kinds)('first use on %s', (kind) => {
   test('eight processes at once make one database', async () => {
     const db = await newDatabase(kind)
-    const env = { DATABASE_URL: db.url }
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'keys.json') }
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => integrations(['init'], { env })))
     const shown = kind === 'sqlite' ? db.url : db.url.replace(':postgres@', '@')
     expect(outcomes.map(({ code, stdout }) => ({ code, stdout }))).toEqual(
@@ -52,7 +52,7 @@ describe.each(kinds)('first use on %s', (kind) => {
     let killed = 0
     for (let i = 1; i <= kills; i++) {
       const db = await newDatabase(kind)
-      const env = { DATABASE_URL: db.url }
+      const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'keys.json') }
       const child = init(env)
       const end = ended(child)
       await sleep((whole * i) / kills)
@@ -67,7 +67,7 @@ describe.each(kinds)('first use on %s', (kind) => {
 
 test('eight commands at once on the default database make it, private', async () => {
   const home = freshFolder()
-  const env = { HOME: home }
+  const env = { HOME: home, INTEGRATIONS_KEYS_FILE: join(home, 'keys.json') }
   const outcomes = await Promise.all(
     Array.from({ length: 8 }, (_, i) => integrations(i % 2 === 0 ? ['init'] : ['list'], { env })),
   )

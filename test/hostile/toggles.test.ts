@@ -30,7 +30,8 @@ describe.each(kinds)('on %s', (kind) => {
     expect(answers).toEqual(Array.from({ length: 200 }, (_, i) => ({ version: i + 2, isActive: i % 2 === 1 })))
     expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 201 }])
     expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
-      { seq: 201 },
+      // keys.init, workspace.add, integration.add, and a toggle each.
+      { seq: 203 },
     ])
   })
 })

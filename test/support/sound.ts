@@ -1,0 +1,64 @@
+import { expect } from 'vitest'
+import { eventHash } from '../../src/store/audit.ts'
+import { type AuditEvent, fingerprintsOf } from '../../src/store/events.ts'
+import { openStore } from '../../src/store/store.ts'
+import { fingerprint } from '../../src/vault/keyed-hash.ts'
+import { open } from '../../src/vault/sealing.ts'
+import { openVault } from '../../src/vault/vault.ts'
+import type { TestDatabase } from './database.ts'
+import { storeOptions, testKeys } from './vault.ts'
+
+/**
+ * Expects of a database, whatever was done to it, that every secret opens where it stands, each version is that of the
+ * last event, the log has no gap and no broken link, and the current values are those it tells of.
+ *
+ * @returns how many rotations the log tells of
+ */
+export async function expectSound(db: TestDatabase): Promise<number> {
+  const store = await openStore(storeOptions(db))
+  const keys = testKeys()
+  const { vault, events, head } = await store.snapshot(async (rows) => {
+    const events: AuditEvent[] = []
+    await rows.audit.list({}, { sort: 'seq', descending: false }, async (batch) => void events.push(...batch))
+    return { vault: await openVault(keys, await rows.keys.list()), events, head: await rows.audit.head() }
+  })
+  await store.close()
+
+  const [id] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
+  let previous = String(id?.value)
+  const fingerprints = new Map<string, string | null>()
+  const versions = new Map<string, number>()
+  for (const [i, event] of events.entries()) {
+    expect([event.seq, event.previousHash]).toEqual([String(i + 1), previous])
+    expect(event.hash).toBe(eventHash(vault, previous, event))
+    previous = event.hash
+    for (const { field, to } of fingerprintsOf(event.fingerprints)) fingerprints.set(`${event.targetId} ${field}`, to)
+    if (event.versionAfter !== null) {
+      const before = versions.get(event.targetId ?? '') ?? 0
+      expect([event.versionBefore, event.versionAfter]).toEqual([String(before), String(before + 1)])
+      versions.set(event.targetId ?? '', before + 1)
+    }
+  }
+  expect([head.seq, head.hash]).toEqual([BigInt(events.length), previous])
+
+  for (const row of await db.query('SELECT integration_id, version FROM integration_versions'))
+    expect(versions.get(String(row.integration_id))).toBe(Number(row.version))
+  for (const { id: integration, webhook_secret: stored } of await db.query(
+    'SELECT id, webhook_secret FROM integrations',
+  )) {
+    const cell = { id: String(integration), field: 'webhook_secret' }
+    const value = await open(keys, cell, String(stored))
+    expect(fingerprint(vault.fingerprinting, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
+    const versions = await db.query(
+      'SELECT fingerprint, sealed, valid_until FROM integration_secrets WHERE integration_id = ? ORDER BY number DESC',
+      cell.id,
+    )
+    expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
+    for (const version of versions)
+      if (version.sealed !== null)
+        expect(fingerprint(vault.fingerprinting, await open(keys, cell, String(version.sealed)))).toBe(
+          version.fingerprint,
+        )
+  }
+  return events.filter(({ action }) => action === 'secret.rotate').length
+}
