@@ -159,7 +159,8 @@ function wrong(vault: Vault, last: Head, event: AuditEvent): Problem | undefined
 }
 
 function wrongEnd(last: Head, head: Head): Problem | undefined {
-  if (last.seq < head.seq) return { seq: last.seq + 1n, problem: `the event is missing: the log had ${head.seq}` }
+  if (last.seq < head.seq)
+    return { seq: last.seq + 1n, problem: `the event is missing: the log had ${head.seq} events` }
   if (last.seq > head.seq) return { seq: head.seq + 1n, problem: `the head row says that the log ends at ${head.seq}` }
   if (last.hash !== head.hash) return { seq: last.seq, problem: 'the head row has another hash for the last event' }
   return undefined
