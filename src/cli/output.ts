@@ -14,6 +14,8 @@ export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'plain'
 /** One field of a kind of rows. */
 export interface Column<Row> {
   readonly field: string
+  /** What heads it in a table; the field's words when absent. */
+  readonly head?: string
   /** The value in machine formats. */
   readonly value: (row: Row) => Json
   /** The value in a table, for people; the machine's value when absent. */
@@ -144,14 +146,7 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
         })
         if (collected.length === 0) return
         const { table } = await import('./table.ts')
-        return write(
-          table(
-            columns.map(({ field }) => heading(field)),
-            cells(columns, collected),
-            await paint(),
-            width(),
-          ),
-        )
+        return write(table(columns.map(heading), cells(columns, collected), await paint(), width()))
       }
     }
   }
@@ -176,13 +171,7 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     if (kind === 'text')
       return write(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
     const { record } = await import('./table.ts')
-    return write(
-      record(
-        columns.map(({ field }) => heading(field)),
-        cells(columns, [row])[0] ?? [],
-        await paint(),
-      ),
-    )
+    return write(record(columns.map(heading), cells(columns, [row])[0] ?? [], await paint()))
   }
 
   return {
@@ -263,7 +252,8 @@ function plain(value: Json): string {
 const indented = (text: string) => text.replace(/^/gm, '  ')
 
 // lastUsedAt -> LAST USED AT
-const heading = (field: string) => field.replace(/[A-Z]/g, (letter) => ` ${letter}`).toUpperCase()
+const heading = ({ field, head }: { readonly field: string; readonly head?: string }) =>
+  (head ?? field.replace(/[A-Z]/g, (letter) => ` ${letter}`)).toUpperCase()
 
 const outputFailed = (cause: NodeJS.ErrnoException) =>
   new IntegrationsError(

@@ -45,6 +45,10 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
   ],
   [
+    'Trust',
+    ['audit', 'see and verify who changed what', async () => (await import('./commands/audit.ts')).auditCommand],
+  ],
+  [
     'Database and set-up',
     ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand],
     [

@@ -32,6 +32,15 @@ export function duration(text: string): number {
   return value
 }
 
+/** Reads an instant, or how long ago it was, as in `7d`. @throws InvalidArgumentError */
+export function past(text: string): Instant {
+  try {
+    return /^\d{4}-/.test(text) ? instant(text) : new Date(Date.now() - duration(text)).toISOString()
+  } catch {
+    throw new InvalidArgumentError('Write how long ago, as in 7d, or an instant, as in 2027-01-31T12:00:00Z.')
+  }
+}
+
 /** Reads an RFC 3339 instant; the same in UTC with milliseconds. @throws InvalidArgumentError */
 export function instant(text: string): Instant {
   const pattern = /^(\d{4})-(\d\d)-(\d\d)[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/

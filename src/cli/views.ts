@@ -1,5 +1,8 @@
 import type { Instant, Integration, Json, SecretFacts, SecretField, User, Workspace } from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
+import type { Verification } from '../operations/verify-audit.ts'
+import type { AuditEvent } from '../store/events.ts'
+import { fingerprintsOf } from '../store/fingerprints.ts'
 import type { Counts, DatabaseStatus } from '../store/status.ts'
 import type { Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
@@ -157,4 +160,74 @@ export const databaseView: View<DatabaseStatus> = {
   ],
   short: ['database', 'provider', 'version', 'state', 'adopted', 'workspaces', 'users', 'integrations'],
   id: (row) => row.url,
+}
+
+/** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */
+const who = ({ ciIdentity, osUser, host, declaredAs }: AuditEvent): string =>
+  `${ciIdentity ?? `os:${osUser}@${host}`}${declaredAs === null ? '' : ` as ${declaredAs}`}`
+
+const whole = (field: keyof AuditEvent): Column<AuditEvent> => ({
+  field,
+  value: (row) => (row[field] === null ? null : Number(row[field])),
+})
+
+/** How events of the audit log are shown. */
+export const eventView: View<AuditEvent> = {
+  columns: [
+    whole('seq'),
+    { field: 'at', value: (row) => row.at, cell: (row, now) => ago(row.at, now, '') },
+    {
+      field: 'action',
+      value: (row) => row.action,
+      cell: (row) => (row.outcome === 'done' ? [row.action, 'plain'] : [`${row.action} (${row.outcome})`, 'warn']),
+    },
+    value('outcome'),
+    {
+      field: 'target',
+      value: (row) => row.targetName ?? row.targetId,
+      cell: (row) =>
+        row.targetType === 'database' ? ['the database', 'dim'] : [row.targetName ?? row.targetId ?? '', 'plain'],
+    },
+    value('targetType'),
+    value('targetId'),
+    value('targetName'),
+    { field: 'fields', value: (row) => row.fields?.split(',') ?? [] },
+    { field: 'fingerprints', value: (row) => fingerprintsOf(row.fingerprints).map((change) => ({ ...change })) },
+    value('keyId'),
+    whole('versionBefore'),
+    whole('versionAfter'),
+    whole('count'),
+    { field: 'who', head: 'who (self-declared)', value: who },
+    value('ciIdentity'),
+    value('osUser'),
+    value('host'),
+    whole('pid'),
+    value('declaredAs'),
+    value('databaseRole'),
+    value('reason'),
+    value('requestId'),
+    value('programVersion'),
+    value('previousHash'),
+    value('hash'),
+  ],
+  short: ['seq', 'at', 'action', 'target', 'who', 'databaseRole', 'reason'],
+  id: (row) => row.seq,
+}
+
+/** How the outcome of `audit verify` is shown. */
+export const verificationView: View<Verification> = {
+  columns: [
+    { field: 'ok', value: ({ problems }) => problems.length === 0 },
+    value('events'),
+    { field: 'seq', value: ({ head }) => Number(head.seq) },
+    { field: 'hash', value: ({ head }) => head.hash },
+    value('values'),
+    {
+      field: 'problems',
+      value: ({ problems }) => problems.map((one) => ('seq' in one ? { ...one, seq: Number(one.seq) } : { ...one })),
+    },
+    { field: 'changedByApplication', value: ({ byApplication }) => byApplication.map((place) => ({ ...place })) },
+  ],
+  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'changedByApplication'],
+  id: ({ head }) => head.hash,
 }

@@ -1,7 +1,7 @@
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { Integration, IntegrationConfig, PlatformColumn, SecretField } from '../integration.ts'
 import { findPlatform, platforms } from '../platforms/platforms.ts'
-import type { FingerprintChanges } from '../store/events.ts'
+import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { Store } from '../store/store.ts'
 import { targetOf } from './change.ts'

@@ -1,7 +1,9 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import type { Integration } from '../integration.ts'
-import type { FingerprintChanges, NewEvent, Target } from '../store/events.ts'
+import { type Integration, secretFields } from '../integration.ts'
+import type { NewEvent, Target } from '../store/events.ts'
+import type { FingerprintChanges } from '../store/fingerprints.ts'
+import { secretColumns } from '../store/secret-facts.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { findIntegration } from './find.ts'
 
@@ -79,6 +81,21 @@ export const targetOf = ({ id, workspace, name }: Pick<Integration, 'id' | 'work
   id,
   name: `${workspace}/${name}`,
 })
+
+/** What the audit log is to say of an integration that is removed: with it, its secrets go. */
+export function removalOf(integration: Integration): NewEvent {
+  const fingerprints = secretFields.flatMap((field) => {
+    const from = integration[field].fingerprint
+    return from === null ? [] : [{ field: secretColumns[field], from, to: null }]
+  })
+  return {
+    action: 'integration.remove',
+    target: targetOf(integration),
+    fields: fingerprints.map(({ field }) => field),
+    fingerprints,
+    versionBefore: integration.version,
+  }
+}
 
 /** The integration changed since it was read: somebody has to look again. */
 export const movedOn = (integration: Integration, expected: number): IntegrationsError =>

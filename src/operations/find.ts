@@ -6,6 +6,7 @@ import type { Rows } from '../store/store.ts'
 const shortestIdPrefix = 6
 const candidatesShown = 10
 const namesCompared = 1000
+const many = 1000
 
 /**
  * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
@@ -60,6 +61,45 @@ export async function findUser(rows: Rows, ref: string): Promise<User> {
   if (user === undefined)
     throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
   return user
+}
+
+/**
+ * The ids of everything that a reference stands for, or stood for when the audit log recorded it: integrations,
+ * workspaces, users, keys. An exact id goes first, then names, then the first 6 or more characters of an id.
+ *
+ * @throws NOT_FOUND
+ */
+export async function findAudited(rows: Rows, ref: string): Promise<string[]> {
+  const { integrations, workspaces, users, audit } = rows
+  const ids = async (...found: Promise<readonly (string | { readonly id: string })[]>[]) => [
+    ...new Set((await Promise.all(found)).flat().map((one) => (typeof one === 'string' ? one : one.id))),
+  ]
+  const tries = [
+    () => ids(audit.targets({ id: ref }), integrations.match({ id: ref }, 1), workspaces.match({ id: ref }, 1)),
+    () =>
+      ids(
+        audit.targets({ name: ref }),
+        integrations.match({ path: ref }, many),
+        integrations.match({ name: ref }, many),
+        workspaces.match({ name: ref }, many),
+        users.match(ref),
+      ),
+    async () =>
+      [...ref].length >= shortestIdPrefix
+        ? ids(audit.targets({ idPrefix: ref }), integrations.match({ idPrefix: ref }, many))
+        : [],
+  ]
+  // PostgreSQL takes neither, so nothing stored can be meant.
+  if (ref.isWellFormed() && !ref.includes('\0'))
+    for (const attempt of tries) {
+      const found = await attempt()
+      if (found.length > 0) return found
+    }
+  throw new IntegrationsError(
+    'NOT_FOUND',
+    `nothing is, or was, called ${quoted(ref)}, as far as the audit log tells`,
+    'integrations audit list',
+  )
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {

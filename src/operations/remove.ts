@@ -1,6 +1,6 @@
 import type { Integration } from '../integration.ts'
 import type { Store } from '../store/store.ts'
-import { type ChangeOptions, movedOn, targetOf } from './change.ts'
+import { type ChangeOptions, movedOn, removalOf } from './change.ts'
 import { findIntegration } from './find.ts'
 
 /**
@@ -19,11 +19,7 @@ export const removeIntegration = (
       const integration = await findIntegration(rows, ref)
       if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
       await rows.integrations.remove(integration.id)
-      await rows.record({
-        action: 'integration.remove',
-        target: targetOf(integration),
-        versionBefore: integration.version,
-      })
+      await rows.record(removalOf(integration))
       return integration
     },
     { dryRun },

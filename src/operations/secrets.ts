@@ -1,7 +1,7 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import type { Instant, Integration, SecretField } from '../integration.ts'
 import type { Secret } from '../secret.ts'
-import type { FingerprintChanges } from '../store/events.ts'
+import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { type SecretVersion, secretColumns } from '../store/secret-facts.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration, targetOf } from './change.ts'
@@ -148,7 +148,7 @@ export const purgeSecrets = (store: Store): Promise<number> =>
     const count = rows.purged
     if (count > 0)
       await rows.record({
-        action: 'secrets.purge',
+        action: 'secret.purge',
         target: { type: 'database', id: rows.settings.id, name: null },
         count,
       })

@@ -17,6 +17,9 @@ export interface Update extends ChangeOptions {
   readonly force: boolean
 }
 
+/** The column of a field, which is how the audit log names it. */
+const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
 /** Changes an integration's name, platform ids or creator. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
@@ -46,6 +49,6 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
     )
     if (different.length === 0) return undefined
     await rows.integrations.update(integration.id, Object.fromEntries(different))
-    return { action: 'integration.update', fields: different.map(([field]) => field) }
+    return { action: 'integration.update', fields: different.map(([field]) => columnOf(field)) }
   })
 }

@@ -1,7 +1,7 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration, Workspace } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
-import { targetOf } from './change.ts'
+import { removalOf } from './change.ts'
 import { findWorkspace } from './find.ts'
 import { checkName } from './names.ts'
 
@@ -25,6 +25,7 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
     await rows.record({
       action: 'workspace.rename',
       target: { type: 'workspace', id: workspace.id, name: workspace.name },
+      fields: ['name'],
     })
     return { ...workspace, name }
   }, options)
@@ -49,8 +50,7 @@ export const removeWorkspace = (
       within.push(...batch)
     })
     await rows.workspaces.remove(workspace.id)
-    for (const one of within)
-      await rows.record({ action: 'integration.remove', target: targetOf(one), versionBefore: one.version })
+    for (const one of within) await rows.record(removalOf(one))
     await rows.record({
       action: 'workspace.remove',
       target: { type: 'workspace', id: workspace.id, name: workspace.name },

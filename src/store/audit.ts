@@ -2,25 +2,21 @@ import sql from 'sql-template-tag'
 import { failpoint } from '../failpoint.ts'
 import { chained } from '../vault/keyed-hash.ts'
 import type { Vault } from '../vault/vault.ts'
-import {
-  type Attribution,
-  type AuditEvent,
-  eventColumns,
-  type FingerprintChanges,
-  type Head,
-  type NewEvent,
-} from './events.ts'
+import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './events.ts'
+import { fingerprintsText } from './fingerprints.ts'
 import type { Transaction } from './statements.ts'
 
+const covered = (Object.keys(eventColumns) as (keyof AuditEvent)[]).filter(
+  (column) => column !== 'previousHash' && column !== 'hash',
+)
+
 /** The hash that an event must have after another. */
-export function eventHash(vault: Vault, previousHash: string, event: AuditEvent): string {
-  const columns = Object.keys(eventColumns).filter((column) => column !== 'previousHash' && column !== 'hash')
-  return chained(
-    vault.auditing,
+export const eventHash = ({ auditing }: Pick<Vault, 'auditing'>, previousHash: string, event: AuditEvent): string =>
+  chained(
+    auditing,
     previousHash,
-    columns.map((column) => event[column as keyof AuditEvent]),
+    covered.map((column) => event[column]),
   )
-}
 
 /** What a change is recorded with. */
 export interface Recording {
@@ -80,6 +76,3 @@ export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, 
     },
   }
 }
-
-const fingerprintsText = (changes: FingerprintChanges) =>
-  changes.map(({ field, from, to }) => `${field}=${from ?? '-'}>${to ?? '-'}`).join(',')

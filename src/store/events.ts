@@ -1,6 +1,7 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../integration.ts'
 import type { Dialect } from './driver.ts'
+import type { FingerprintChanges } from './fingerprints.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { eventSorts } from './sorts.ts'
 import type { Statements } from './statements.ts'
@@ -25,13 +26,6 @@ export interface Target {
   readonly id: string
   readonly name: string | null
 }
-
-/** A fingerprint before and after, by field; null for no value. */
-export type FingerprintChanges = readonly {
-  readonly field: string
-  readonly from: string | null
-  readonly to: string | null
-}[]
 
 /** An event to record. It never holds a value, nor the text of an error. */
 export interface NewEvent {
@@ -100,12 +94,25 @@ export interface Head {
 
 /** Which events to list. Conditions combine. */
 export interface EventFilter {
-  readonly targetId?: string
+  readonly targetIds?: readonly string[]
+  /** An action, or its noun alone for all that was done to such things. */
   readonly action?: string
-  /** A literal part of who is said to have done it. */
+  /** A literal part of who is said to have done it, ASCII case ignored. */
   readonly actor?: string
   readonly since?: Instant
+  /** Before this instant. */
   readonly until?: Instant
+}
+
+/** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
+export type TargetMatch = { readonly id: string } | { readonly name: string } | { readonly idPrefix: string }
+
+function targeting(match: TargetMatch): Sql {
+  if ('id' in match) return sql`e.target_id = ${match.id}`
+  if ('idPrefix' in match) return sql`substr(e.target_id, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  const end = `/${match.name}`
+  return sql`(e.target_name = ${match.name} OR (e.target_type = 'integration'
+    AND substr(e.target_name, length(e.target_name) - ${[...end].length - 1}) = ${end}))`
 }
 
 /** The queries about the audit log. */
@@ -120,19 +127,27 @@ export function auditRows(db: Statements, dialect: Dialect) {
     columns: join(columns),
     from: sql`integration_events e`,
     id: sql`e.seq`,
+    idKey: sql`e.seq`,
     keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
   }
-  const condition = ({ targetId, action, actor, since, until }: EventFilter) =>
+  const condition = ({ targetIds, action, actor, since, until }: EventFilter) =>
     all([
-      ...(targetId === undefined ? [] : [sql`e.target_id = ${targetId}`]),
-      ...(action === undefined ? [] : [sql`(e.action = ${action} OR ${contains(sql`e.action`, `${action}.`)})`]),
+      ...(targetIds === undefined
+        ? []
+        : [targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`]),
+      ...(action === undefined
+        ? []
+        : [sql`(e.action = ${action} OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`]),
       ...(actor === undefined
         ? []
         : [
             sql`(${join(
-              ['ci_identity', 'os_user', 'declared_as', 'database_role'].map((column) =>
-                contains(sql`COALESCE(${sql([`e.${column}`])}, '')`, actor),
-              ),
+              [
+                sql`e.ci_identity`,
+                sql`'os:' || e.os_user || '@' || e.host`,
+                sql`e.declared_as`,
+                sql`e.database_role`,
+              ].map((text) => contains(sql`COALESCE(${text}, '')`, actor)),
               ' OR ',
             )})`,
           ]),
@@ -158,20 +173,22 @@ export function auditRows(db: Statements, dialect: Dialect) {
       return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
     },
 
-    /** The ids that a past or present name of something stands for in the log. */
-    async targets(name: string, limit: number): Promise<string[]> {
+    /** The ids of what had a name when it was recorded, or has an id. */
+    async targets(match: TargetMatch): Promise<string[]> {
       const rows = await db.query<{ id: string }>(
-        sql`SELECT DISTINCT e.target_id AS id FROM integration_events e WHERE e.target_id = ${name} OR e.target_name = ${name} LIMIT ${limit}`,
+        sql`SELECT DISTINCT e.target_id AS id FROM integration_events e WHERE ${targeting(match)} ORDER BY id`,
       )
       return rows.map(({ id }) => id)
     },
   }
 }
 
-/** Reads the fingerprints of an event. */
-export const fingerprintsOf = (text: string | null): FingerprintChanges =>
-  (text ?? '').split(',').flatMap((part) => {
-    const [, field, from, to] = /^(\w+)=([\w-]+)>([\w-]+)$/.exec(part) ?? []
-    if (field === undefined || from === undefined || to === undefined) return []
-    return [{ field, from: from === '-' ? null : from, to: to === '-' ? null : to }]
-  })
+/**
+ * The fingerprints of the last event that tells what the column of a secret holds, as `fingerprintsOf` takes them.
+ *
+ * @param id the integration's
+ */
+export const lastFingerprints = ({ contains }: Dialect, id: Sql, column: string): Sql =>
+  // Not by seq itself, for which PostgreSQL may read the whole log backwards.
+  sql`(SELECT e.fingerprints FROM integration_events e
+    WHERE e.target_id = ${id} AND ${contains(sql`(',' || e.fingerprints)`, `,${column}=`)} ORDER BY e.seq + 0 DESC LIMIT 1)`

@@ -55,6 +55,13 @@ export function databaseError(error: unknown, database: Database): unknown {
   const fail = (...[code, text, hint]: ConstructorParameters<typeof IntegrationsError>) =>
     new IntegrationsError(code, text, hint, { cause: error })
 
+  // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
+  if (/integration_events is append-only/.test(message))
+    return fail(
+      'NOT_PERMITTED',
+      'the audit log takes new events only: none can be changed or deleted',
+      'integrations audit list',
+    )
   if (has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/))
     return fail(
       'NOT_PERMITTED',

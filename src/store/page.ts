@@ -18,6 +18,8 @@ export interface Source {
   readonly columns: Sql
   readonly from: Sql
   readonly id: Sql
+  /** What orders by the id, where that is not the bytes of its text. */
+  readonly idKey?: Sql
   /** One value per sortable field, that orders as the field should. */
   readonly keys: { readonly [field: string]: Sql }
 }
@@ -65,7 +67,7 @@ async function bounded(
 ): Promise<{ order: Sql; from: Sql; where: Sql }> {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
-  const id = dialect.bytes(source.id)
+  const id = source.idKey ?? dialect.bytes(source.id)
   const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
   if (page.cursor === undefined) return { order, from: source.from, where: filter }
   await requireRow(db, source, page.cursor)

@@ -142,6 +142,8 @@ async function* pages<Row>(
   for (;;) {
     const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
-    if (rows.length < size) return
+    if (rows.length < size) break
   }
+  // The same transaction may read another listing.
+  await db.execute(sql`CLOSE listing`)
 }

@@ -2,10 +2,11 @@ import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
+import type { KeySet } from '../vault/key-set.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
-import { isSealed, keyIdOf, open, seal } from '../vault/sealing.ts'
+import { type Cell, keyIdOf, open, seal } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
-import type { FingerprintChanges } from './events.ts'
+import type { FingerprintChanges } from './fingerprints.ts'
 import type { SealingMode } from './keys.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
@@ -40,6 +41,31 @@ export interface SecretChange {
   readonly oldValidUntil: Date
 }
 
+/**
+ * Opens what the column of a secret holds.
+ *
+ * @param recordedKeyId the key that seals it, as its version is recorded; null for none
+ * @returns the value, and the key that does seal it; null when nothing does
+ * @throws SEAL_BROKEN, KEY_UNKNOWN
+ */
+export async function openStored(
+  keys: KeySet,
+  mode: SealingMode,
+  cell: Cell,
+  text: string,
+  recordedKeyId: string | null,
+): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
+  // Never "looks sealed": the application may store what it likes while it may store at all.
+  const keyId = recordedKeyId === null ? null : (keyIdOf(text) ?? null)
+  if (keyId !== null) return { value: await open(keys, cell, text), keyId }
+  if (mode !== 'required') return { value: new Secret(text), keyId }
+  throw new IntegrationsError(
+    'SEAL_BROKEN',
+    `the stored ${cell.field.replaceAll('_', ' ')} is not sealed, which this database demands: this program did not write it`,
+    'find out who did; then put the right value in with integrations rotate',
+  )
+}
+
 /** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
 export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, now: Date) {
   const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
@@ -59,17 +85,6 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
   async function keepable(id: string, field: SecretField, { value, stored: text, keyId }: HeldSecret) {
     if (keyId !== null) return { sealed: text, keyId }
     return { sealed: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
-  }
-
-  async function opened(id: string, field: SecretField, text: string, keyId: string | null): Promise<Secret> {
-    // Never "looks sealed": the application may store what it likes while it may store at all.
-    if (keyId !== null) return open(vault.keys, cell(id, field), text)
-    if (mode !== 'required') return new Secret(text)
-    throw new IntegrationsError(
-      'SEAL_BROKEN',
-      `the stored ${secretColumns[field].replaceAll('_', ' ')} is not sealed, which this database demands: this program did not write it`,
-      'find out who did; then put the right value in with integrations rotate',
-    )
   }
 
   async function insert(
@@ -133,8 +148,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
           noticed([{ field: column, from: known.fingerprint, to: null }])
           continue
         }
-        const keyId = known?.keyId != null && isSealed(text) ? (keyIdOf(text) ?? null) : null
-        const value = await opened(id, field, text, keyId)
+        const { value, keyId } = await openStored(vault.keys, mode, cell(id, field), text, known?.keyId ?? null)
         const print = fingerprint(vault.fingerprinting, value)
         let number = known?.number
         if (number === undefined || known?.fingerprint !== print) {

@@ -53,6 +53,12 @@ CREATE TRIGGER "integration_events_no_delete" BEFORE DELETE ON "integration_even
 BEGIN
     SELECT RAISE(ABORT, 'integration_events is append-only');
 END;
+-- INSERT OR REPLACE would delete the event before without asking the trigger above.
+CREATE TRIGGER "integration_events_no_replace" BEFORE INSERT ON "integration_events"
+WHEN EXISTS (SELECT 1 FROM "integration_events" WHERE "seq" = NEW."seq")
+BEGIN
+    SELECT RAISE(ABORT, 'integration_events is append-only');
+END;
 
 -- How secrets are stored, which the first change decides: off, migrating or required. And a name for this database that no other has.
 INSERT INTO "integration_settings" ("key", "value", "updated_at") VALUES

@@ -1,0 +1,26 @@
+import { Command } from '@commander-js/extra-typings'
+import { examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+
+/** `integrations audit checkpoint` */
+export const checkpointCommand = (ctx: Context) =>
+  new Command('checkpoint')
+    .summary('print where the log ends, to keep elsewhere')
+    .description(
+      'Print where the audit log ends, as one line to keep where those who can write to the database cannot. With it, audit verify finds a log that was cut off or written anew. Needs no keys.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'integrations audit checkpoint >> checkpoints.txt',
+        'integrations audit verify --checkpoint "$(tail -n 1 checkpoints.txt)"',
+      ),
+    )
+    .action(async () => {
+      const { checkpointText, takeCheckpoint } = await import('../../../operations/verify-audit.ts')
+      const taken = await takeCheckpoint(await ctx.store())
+      const checkpoint = checkpointText(taken)
+      if (ctx.options.output === 'json' || ctx.options.output === 'jsonl')
+        return ctx.output.json({ checkpoint, ...taken, seq: Number(taken.seq) })
+      return ctx.output.raw(`${checkpoint}\n`)
+    })

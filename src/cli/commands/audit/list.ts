@@ -1,0 +1,60 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { findAudited } from '../../../operations/find.ts'
+import type { EventFilter } from '../../../store/events.ts'
+import { eventSorts } from '../../../store/sorts.ts'
+import { answers, examples, page, pageOptions, wholeNumber } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { printRows } from '../../listing.ts'
+import { past } from '../../time.ts'
+import { eventView } from '../../views.ts'
+
+/** `integrations audit list` */
+export const listCommand = (ctx: Context) => {
+  const [sort, limit, cursor, all] = pageOptions(eventSorts)
+  const command = new Command('list')
+    .summary('list what was done')
+    .description(
+      "List events, the newest first. Filters combine. Who did it is what the process said of itself, no proof: a CI system's identity, else os:user@host, and the name of --as. The database role is what PostgreSQL knows. Needs no keys.",
+    )
+    .addOption(
+      new Option(
+        '--ref <ref>',
+        'about what has this id or name, or had it when it was recorded: it may be gone since; the first 6 characters of an id will do',
+      ),
+    )
+    .addOption(new Option('--action <action>', 'of this action, as in secret.rotate; secret alone: all about secrets'))
+    .addOption(
+      new Option('--actor <text>', 'with this text in who did it or in the role, taken literally, ASCII case ignored'),
+    )
+    .addOption(new Option('--since <when>', 'since an instant, or so long ago, as in 7d').argParser(past))
+    .addOption(new Option('--until <when>', 'before an instant, or so long ago').argParser(past))
+    .addOption(sort.default({ sort: 'seq', descending: true }, '-seq'))
+    .addOption(limit)
+    .addOption(cursor.argParser((text) => String(wholeNumber(1)(text))))
+    .addOption(all)
+    .addHelpText(
+      'after',
+      examples(
+        'integrations audit list --ref Acme/support',
+        'integrations audit list --action secret --since 7d -o json',
+        'integrations audit list --actor github:ana --sort seq --all -o jsonl',
+      ),
+    )
+  return answers(command, ctx.output, eventView).action(async ({ ref, action, actor, since, until, ...options }) => {
+    const store = await ctx.store()
+    const targetIds = ref === undefined ? undefined : await store.read((rows) => findAudited(rows, ref))
+    if (targetIds && targetIds.length > 1)
+      ctx.output.note(`${JSON.stringify(ref)} stands for ${targetIds.length} things here: ${targetIds.join(', ')}`)
+    const filter: EventFilter = {
+      ...(targetIds === undefined ? {} : { targetIds }),
+      ...(action === undefined ? {} : { action }),
+      ...(actor === undefined ? {} : { actor }),
+      ...(since === undefined ? {} : { since }),
+      ...(until === undefined ? {} : { until }),
+    }
+    await printRows(ctx, eventView, page(options, ctx.output), {
+      list: (rows, wanted, emit) => rows.audit.list(filter, wanted, emit),
+      count: (rows, wanted) => rows.audit.count(filter, wanted),
+    })
+  })
+}

@@ -1,0 +1,68 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { IntegrationsError } from '../../../errors.ts'
+import { flagOf } from '../../../operations/secret-values.ts'
+import type { Place, Problem, Verification } from '../../../operations/verify-audit.ts'
+import { answers, examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import type { Tone } from '../../output.ts'
+import { readDocument } from '../../secret-input.ts'
+import { verificationView } from '../../views.ts'
+
+/** `integrations audit verify` */
+export const verifyCommand = (ctx: Context) =>
+  answers(
+    new Command('verify')
+      .summary('check that nobody changed the log, or a secret behind it')
+      .description(
+        'Check the audit log with the audit key: that every event is as it was written and none is missing, up to the first that is wrong; that it ends where the database says; and that it explains every current secret. Where the application may write secrets too, those it wrote are named and are no problem. Changes nothing. Ends with 8 when there are problems.',
+      )
+      .addOption(
+        new Option(
+          '--checkpoint <text>',
+          'an earlier line of audit checkpoint, which must still be true; @FILE or - to read it',
+        ),
+      )
+      .addHelpText(
+        'after',
+        examples(
+          'integrations audit verify',
+          'integrations audit verify --checkpoint @checkpoint.txt -o json',
+          'ssh safe cat checkpoint.txt | integrations audit verify --checkpoint -',
+        ),
+      ),
+    ctx.output,
+    verificationView,
+  ).action(async ({ checkpoint }) => {
+    const { parseCheckpoint, verifyAudit } = await import('../../../operations/verify-audit.ts')
+    const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
+    const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
+    if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
+    else await ctx.output.one(verificationView, found)
+    const { length } = found.problems
+    if (length > 0)
+      throw new IntegrationsError(
+        'CHECK_FAILED',
+        `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
+        'find out who could write to the database; replace the secrets concerned with integrations rotate',
+      )
+  })
+
+const textOf = (ctx: Context, given: string): Promise<string> | string => {
+  if (given === '-') return readDocument(ctx, undefined, '--checkpoint')
+  return given.startsWith('@') ? readDocument(ctx, given.slice(1), '--checkpoint') : given
+}
+
+/** What people read. */
+function report({ events, head, values, problems, byApplication }: Verification): [string, Tone][] {
+  const counted = `${events} event${events === 1 ? '' : 's'} and ${values} current secret${values === 1 ? '' : 's'}`
+  return [
+    problems.length === 0
+      ? [`the audit log is whole: ${counted}, up to ${head.seq} ${head.hash}`, 'good']
+      : [`the audit log is not as it was written: ${counted} were read`, 'bad'],
+    ...problems.map((one): [string, Tone] => [`${subject(one)}: ${one.problem}`, 'bad']),
+    ...byApplication.map((place): [string, Tone] => [`${column(place)}: changed by the application`, 'warn']),
+  ]
+}
+
+const subject = (one: Problem) => ('seq' in one ? `event ${one.seq}` : column(one))
+const column = ({ id, name, field }: Place) => `${name} (${id}), ${flagOf(field).replaceAll('-', ' ')}`

@@ -1,0 +1,18 @@
+/** A fingerprint before and after, by field; null for no value. */
+export type FingerprintChanges = readonly {
+  readonly field: string
+  readonly from: string | null
+  readonly to: string | null
+}[]
+
+/** Writes fingerprints as an event keeps them: `field=before>after` with commas between them, - for none. */
+export const fingerprintsText = (changes: FingerprintChanges): string =>
+  changes.map(({ field, from, to }) => `${field}=${from ?? '-'}>${to ?? '-'}`).join(',')
+
+/** Reads the fingerprints of an event. */
+export const fingerprintsOf = (text: string | null): FingerprintChanges =>
+  (text ?? '').split(',').flatMap((part) => {
+    const [, field, from, to] = /^(\w+)=([\w-]+)>([\w-]+)$/.exec(part) ?? []
+    if (field === undefined || from === undefined || to === undefined) return []
+    return [{ field, from: from === '-' ? null : from, to: to === '-' ? null : to }]
+  })

@@ -1,0 +1,597 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { Sql } from 'sql-template-tag'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
+import { keyFile } from '../../src/operations/key-source.ts'
+import { finishSecret, purgeSecrets, readSecrets, revertSecret } from '../../src/operations/secrets.ts'
+import { eventHash } from '../../src/store/audit.ts'
+import { parseDatabaseUrl } from '../../src/store/database.ts'
+import { type AuditEvent, eventColumns } from '../../src/store/events.ts'
+import { type StoreOptions, withDatabase } from '../../src/store/ready.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
+import { keyFor, parseKeySet, type RootKey } from '../../src/vault/key-set.ts'
+import { converse, freshFolder, integrations, type Outcome } from '../support/cli.ts'
+import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { botToken, signingSecret, stable } from '../support/samples.ts'
+
+const keys = process.env.INTEGRATIONS_TEST_KEYS ?? ''
+const auditKey = () => keyFor(parseKeySet(readFileSync(keys, 'utf8'), keys), 'audit') as RootKey
+
+/** A database with one integration in it, whose events are keys.init, workspace.add and integration.add. */
+async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
+  const db = await freshDatabase(kind)
+  if (mode === 'off') await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+  const env = { DATABASE_URL: db.url, TOKEN: botToken(1) }
+  const run = async (command: string, input = ''): Promise<Outcome> => {
+    const outcome = await integrations(command.split(' '), { env, input })
+    expect(outcome, command).toMatchObject({ code: 0 })
+    return outcome
+  }
+  await run(
+    'add --platform slack --new-workspace Acme --name support --slack-team-id T012AB3CD --webhook-secret-stdin --access-token-env TOKEN --no-expiry',
+    signingSecret(1),
+  )
+  return { db, env, run, verify: (...args: string[]) => verify(db, ...args) }
+}
+
+/** What `audit verify` says, as JSON, with the exit code. */
+async function verify(db: TestDatabase, ...args: string[]) {
+  const { code, stdout, stderr } = await integrations(['audit', 'verify', '-o', 'json', ...args], {
+    env: { DATABASE_URL: db.url },
+  })
+  if (stdout === '') return { code, stderr }
+  const { ok, problems, changedByApplication } = JSON.parse(stdout)
+  return { code, ok, problems, changedByApplication }
+}
+
+const whole = { code: 0, ok: true, problems: [], changedByApplication: [] }
+const broken = (...problems: object[]) => ({ code: 8, ok: false, problems, changedByApplication: [] })
+
+/** Lets the owner of the database change the log. */
+async function disarm(db: TestDatabase): Promise<void> {
+  if (db.kind === 'postgresql') await db.query('ALTER TABLE integration_events DISABLE TRIGGER USER')
+  else for (const rule of ['update', 'delete', 'replace']) await db.query(`DROP TRIGGER integration_events_no_${rule}`)
+}
+
+const storeOptions = (db: TestDatabase): StoreOptions => ({
+  database: parseDatabaseUrl(db.url, '/'),
+  wait: 30_000,
+  create: false,
+  notice: () => {},
+  readOnly: false,
+  keys: keyFile(keys),
+  attribution: {
+    ciIdentity: null,
+    osUser: 'ana',
+    host: 'laptop',
+    pid: 7,
+    declaredAs: null,
+    reason: null,
+    programVersion: '0',
+  },
+})
+
+/** Opens a database in this process, where it is not a command that is tested. */
+async function open(db: TestDatabase): Promise<Store> {
+  const store = await openStore(storeOptions(db))
+  onTestFinished(() => store.close())
+  return store
+}
+
+describe.each(kinds)('the audit log on %s', (kind) => {
+  test('tells of every change, and of nothing else', async () => {
+    const { db, env, run, verify } = await start(kind)
+    const grace = '--webhook-secret-stdin --grace 24h'
+    await run('users add ana@example.com --as Ana')
+    await run('update support --slack-team-name Acme --created-by ana@example.com --reason ticket-7')
+    await run('update support --slack-team-name Acme')
+    await run('disable support')
+    await run('enable support')
+    await run('toggle support --dry-run')
+    await run('toggle support')
+    await run('config set support slackEvents=["message"] --as Bo --reason more')
+    await run('config set support slackEvents=["message"]')
+    await run('config unset support slackEvents')
+    await run('add --platform slack --workspace Acme --name sales --webhook-secret-stdin', signingSecret(1))
+    await run(`rotate support ${grace} --shared`, signingSecret(2))
+    expect(await integrations(`rotate support ${grace}`.split(' '), { env, input: 'short' })).toMatchObject({ code: 5 })
+    const store = await open(db)
+    await finishSecret(store, 'sales', 'webhookSecret', { whenUnused: 0, force: true })
+    await revertSecret(store, 'support', 'webhookSecret', {})
+    await readSecrets(store, 'support', ['accessToken'], 'secret.reveal')
+    await readSecrets(store, 'support', [], 'secret.exec')
+    await db.query("UPDATE integration_secrets SET valid_until = '2026-01-01 00:00:00' WHERE sealed IS NOT NULL")
+    await purgeSecrets(store)
+    await purgeSecrets(store)
+    await run('users remove ana@example.com --confirm ana@example.com')
+    await run('remove support --confirm support')
+    await run('workspaces rename Acme Apex')
+    await run('workspaces add Solo')
+    await run('workspaces remove Apex --confirm Apex')
+
+    const { stdout } = await run('audit list --sort seq --all -o json')
+    const events: (Record<string, unknown> & { fingerprints: Record<string, string | null>[] })[] = JSON.parse(stdout)
+    // Fingerprints by the order in which they come.
+    const prints = new Map<unknown, string>([[null, '-']])
+    const letter = (print: unknown) => {
+      if (!prints.has(print)) prints.set(print, String.fromCharCode(64 + prints.size))
+      return prints.get(print)
+    }
+    const told = events.map((event) =>
+      [
+        event.action,
+        event.targetName ?? event.targetType,
+        (event.fields as string[]).join(),
+        event.fingerprints.map(({ field, from, to }) => `${field} ${letter(from)}>${letter(to)}`).join(),
+        `${event.versionBefore ?? ''}>${event.versionAfter ?? ''}`,
+        [event.outcome, event.count, event.declaredAs, event.reason].join(),
+      ].join(' | '),
+    )
+    expect(told).toEqual([
+      'keys.init | database |  |  | > | done,,,',
+      'workspace.add | Acme |  |  | > | done,,,',
+      'integration.add | Acme/support | webhook_secret,access_token | webhook_secret ->A,access_token ->B | 0>1 | done,,,',
+      'user.add | ana@example.com |  |  | > | done,,Ana,',
+      'integration.update | Acme/support | created_by,slack_team_name |  | 1>2 | done,,,ticket-7',
+      'integration.disable | Acme/support | is_active |  | 2>3 | done,,,',
+      'integration.enable | Acme/support | is_active |  | 3>4 | done,,,',
+      'integration.disable | Acme/support | is_active |  | 4>5 | done,,,',
+      'config.change | Acme/support | config |  | 5>6 | done,,Bo,more',
+      'config.change | Acme/support | config |  | 6>7 | done,,,',
+      'integration.add | Acme/sales | webhook_secret | webhook_secret ->A | 0>1 | done,,,',
+      'secret.rotate | Acme/support | webhook_secret | webhook_secret A>C | 7>8 | done,,,',
+      'secret.rotate | Acme/sales | webhook_secret | webhook_secret A>C | 1>2 | done,,,',
+      'secret.finish | Acme/sales | webhook_secret | previous_webhook_secret A>- | 2>3 | done,,,',
+      'secret.revert | Acme/support | webhook_secret | webhook_secret C>A | 8>9 | done,,,',
+      'secret.reveal | Acme/support | access_token |  | > | done,,,',
+      'secret.exec | Acme/support | webhook_secret,access_token |  | > | started,,,',
+      'secret.purge | database |  |  | > | done,1,,',
+      'user.remove | ana@example.com |  |  | > | done,,,',
+      'integration.remove | Acme/support | webhook_secret,access_token | webhook_secret A>-,access_token B>- | 9> | done,,,',
+      'workspace.rename | Acme | name |  | > | done,,,',
+      'workspace.add | Solo |  |  | > | done,,,',
+      'integration.remove | Apex/sales | webhook_secret | webhook_secret C>- | 3> | done,,,',
+      'workspace.remove | Apex |  |  | > | done,,,',
+    ])
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1))
+    // Events of one change have one request id.
+    const requests = events.map(({ requestId }) => requestId)
+    expect(new Set(requests).size).toBe(events.length - 3)
+    for (const [a, b] of [
+      [1, 2],
+      [11, 12],
+      [22, 23],
+    ] as const)
+      expect(requests[a]).toBe(requests[b])
+    const log = JSON.stringify(
+      await db
+        .query('SELECT * FROM integration_events')
+        .then((rows) => rows.map((row) => Object.values(row).map(String))),
+    )
+    for (const secret of [signingSecret(1), signingSecret(2), botToken(1)]) expect(log + stdout).not.toContain(secret)
+    expect(await verify()).toEqual(whole)
+  })
+
+  test('keeps who it was: what a CI system says, the user and host, the database role, --as and --reason', async () => {
+    const { db, env } = await start(kind)
+    const systems = [
+      [{ GITHUB_ACTIONS: 'true', GITHUB_ACTOR: 'ana', GITHUB_RUN_ID: '12' }, 'github:ana:12'],
+      [{ GITLAB_CI: 'true', GITLAB_USER_LOGIN: 'bo', CI_JOB_ID: '34' }, 'gitlab:bo:34'],
+      [{ BUILDKITE: 'true', BUILDKITE_BUILD_CREATOR: 'cy', BUILDKITE_JOB_ID: '56' }, 'buildkite:cy:56'],
+      [{ CIRCLECI: 'true', CIRCLE_USERNAME: 'di', CIRCLE_BUILD_NUM: '78' }, 'circleci:di:78'],
+      [{}, null],
+    ] as const
+    for (const [variables] of systems)
+      expect(
+        await integrations(['toggle', 'support', '--as', 'Eve', '--reason', 'drill = 1'], {
+          env: { ...env, ...variables },
+        }),
+      ).toMatchObject({ code: 0 })
+    const { stdout } = await integrations(['audit', 'list', '--sort', 'seq', '--actor', 'eve', '-o', 'json'], { env })
+    const me = { osUser: userInfo().username, host: hostname() }
+    expect(
+      JSON.parse(stdout).map(
+        ({
+          who,
+          ciIdentity,
+          osUser,
+          host,
+          databaseRole,
+          declaredAs,
+          reason,
+          programVersion,
+        }: Record<string, unknown>) => ({
+          who,
+          ciIdentity,
+          osUser,
+          host,
+          databaseRole,
+          declaredAs,
+          reason,
+          programVersion,
+        }),
+      ),
+    ).toEqual(
+      systems.map(([, ciIdentity]) => ({
+        who: `${ciIdentity ?? `os:${me.osUser}@${me.host}`} as Eve`,
+        ciIdentity,
+        ...me,
+        databaseRole: kind === 'postgresql' ? new URL(db.url).username : null,
+        declaredAs: 'Eve',
+        reason: 'drill = 1',
+        programVersion: packageJson.version,
+      })),
+    )
+    const named = async (actor: string) =>
+      (await integrations(['audit', 'list', '--actor', actor, '-o', 'id'], { env })).stdout.split('\n').length - 1
+    expect(await named('GITHUB:ana')).toBe(1)
+    expect(await named(`os:${me.osUser}@${me.host}`)).toBe(8)
+    expect(await named('%')).toBe(0)
+  })
+
+  test('is listed by what, when and which, without keys and after what it is about is gone', async () => {
+    const { db, run } = await start(kind)
+    const [row] = await db.query('SELECT id FROM integrations')
+    const id = String(row?.id)
+    await run('update support --name help')
+    await run('add --platform slack --workspace Acme --name support')
+    await run('remove help --confirm help')
+    await disarm(db)
+    await db.query("UPDATE integration_events SET at = '2026-01-02 03:04:05.678' WHERE seq = 1")
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none.json') }
+    const list = (...args: string[]) => integrations(['audit', 'list', '-o', 'id', ...args], { env })
+    const lines = (...seqs: number[]) => ({ code: 0, stdout: seqs.map((seq) => `${seq}\n`).join(''), stderr: '' })
+
+    expect(await list()).toEqual(lines(6, 5, 4, 3, 2, 1))
+    expect(await list('--sort', 'seq', '--limit', '2')).toEqual(lines(1, 2))
+    expect(await list('--sort', 'seq', '--limit', '2', '--cursor', '2')).toEqual(lines(3, 4))
+    expect(await list('--cursor', '3')).toEqual(lines(2, 1))
+    expect(await list('--action', 'integration')).toEqual(lines(6, 5, 4, 3))
+    expect(await list('--action', 'integration.add')).toEqual(lines(5, 3))
+    expect(await list('--action', 'integration.')).toEqual(lines())
+    expect(await list('--action', 'add')).toEqual(lines())
+    expect(await list('--since', '1h')).toEqual(lines(6, 5, 4, 3, 2))
+    expect(await list('--until', '1h')).toEqual(lines(1))
+    expect(await list('--since', '2026-01-02T03:04:05.678Z', '--until', '2026-01-02T03:04:05.679Z')).toEqual(lines(1))
+    expect(await list('--until', '2026-01-02T03:04:05.678Z')).toEqual(lines())
+
+    // By id, by a part of it, and by the name that it had last.
+    for (const ref of [id, id.slice(0, 6), 'help', 'Acme/help'])
+      expect(await list('--ref', ref), ref).toEqual(lines(6, 4, 3))
+    expect(await list('--ref', 'Acme')).toEqual(lines(2))
+    // Two had this name: one has it still.
+    const [other] = await db.query('SELECT id FROM integrations')
+    const both = [id, String(other?.id)].sort().join(', ')
+    for (const ref of ['support', 'Acme/support'])
+      expect(await list('--ref', ref), ref).toEqual({
+        ...lines(6, 5, 4, 3),
+        stderr: expect.stringMatching(`^"${ref}" stands for 2 things here: `),
+      })
+    expect((await list('--ref', 'support')).stderr.split(': ')[1]?.trim().split(', ').sort().join(', ')).toBe(both)
+    expect(await list('--ref', 'port')).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'error: nothing is, or was, called "port", as far as the audit log tells\nhint: integrations audit list\n',
+    })
+
+    for (const args of [
+      ['--cursor', 'x'],
+      ['--since', 'yesterday'],
+      ['--sort', 'at'],
+      ['--fields', 'nothing'],
+    ])
+      expect(await list(...args), args.join(' ')).toMatchObject({ code: 2, stdout: '' })
+    expect(await list('--cursor', '99')).toMatchObject({ code: 3, stdout: '' })
+    expect(
+      await integrations(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),
+    ).toEqual({ code: 0, stdout: 'seq,action,target\n2,workspace.add,Acme\n', stderr: '' })
+    const { screen } = await converse(['audit', 'list', '--limit', '1'], [], {
+      env: { ...env, NO_COLOR: '1' },
+      columns: 200,
+    })
+    const role = kind === 'postgresql' ? new URL(db.url).username : ''
+    expect(screen.replaceAll(/ {2,}/g, '|').trim().split('\r\n')).toEqual([
+      'SEQ|AT|ACTION|TARGET|WHO (SELF-DECLARED)|DATABASE ROLE|REASON',
+      `6|just now|integration.remove|Acme/help|os:${userInfo().username}@${hostname()}${role && `|${role}`}`,
+      '5 more: add --all, or --cursor 6',
+    ])
+  })
+
+  test('takes new events only', async () => {
+    const { db } = await start(kind)
+    const before = await db.query('SELECT * FROM integration_events ORDER BY seq')
+    const attempts = [
+      "UPDATE integration_events SET reason = 'x' WHERE seq = 2",
+      'DELETE FROM integration_events WHERE seq = 3',
+      kind === 'postgresql'
+        ? 'TRUNCATE integration_events'
+        : 'INSERT OR REPLACE INTO integration_events SELECT * FROM integration_events WHERE seq = 2',
+    ]
+    for (const attempt of attempts) await expect(db.query(attempt), attempt).rejects.toThrow('append-only')
+    const refusal = {
+      code: 'NOT_PERMITTED',
+      message: 'the audit log takes new events only: none can be changed or deleted',
+    }
+    await withDatabase(storeOptions(db), async (_, session) => {
+      for (const attempt of attempts)
+        await expect(
+          session.read((statements) => statements.execute(new Sql([attempt], []))),
+          attempt,
+        ).rejects.toMatchObject(refusal)
+      await expect(
+        session.mutate(async ({ models }) => {
+          await models.integrationEvent.deleteMany()
+          return { result: undefined, keep: true }
+        }),
+      ).rejects.toMatchObject(refusal)
+    })
+    expect(await db.query('SELECT * FROM integration_events ORDER BY seq')).toEqual(before)
+  })
+
+  test('tells which event was changed, whatever of it was', async () => {
+    const { db, run, verify } = await start(kind)
+    await run('toggle support')
+    await run('toggle support')
+    await disarm(db)
+    await db.query('CREATE TABLE kept AS SELECT * FROM integration_events')
+    expect(await verify()).toEqual(whole)
+    const [row = {}] = await db.query('SELECT * FROM integration_events LIMIT 1')
+    const columns = Object.keys(row)
+    expect(columns.sort()).toEqual(Object.values(eventColumns).sort())
+
+    const numbers = ['seq', 'version_before', 'version_after', 'count', 'pid']
+    const other = (column: string) =>
+      column === 'at'
+        ? "'2026-01-02 03:04:05.678'"
+        : numbers.includes(column)
+          ? `COALESCE(${column}, 0) + 100`
+          : `COALESCE(${column}, '') || 'x'`
+    const changes = [...columns.map((column) => [column, other(column)] as const), ['reason', "''"] as const]
+    const what: Record<string, string> = {
+      seq: 'the event is missing',
+      previous_hash: 'the event does not follow the one before it',
+    }
+    for (const [column, value] of changes) {
+      await db.query(`UPDATE integration_events SET ${column} = ${value} WHERE seq = 4`)
+      expect(await verify(), column).toEqual(
+        broken({ seq: 4, problem: what[column] ?? 'the event was changed, or made without the audit key' }),
+      )
+      const there = column === 'seq' ? 104 : 4
+      await db.query(
+        `UPDATE integration_events SET ${column} = (SELECT ${column} FROM kept WHERE seq = 4) WHERE seq = ${there}`,
+      )
+    }
+    expect(await verify()).toEqual(whole)
+
+    const outcome = await integrations(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
+    expect(outcome).toMatchObject({ code: 0, stderr: '' })
+    await db.query("UPDATE integration_events SET os_user = 'x' WHERE seq IN (4, 5)")
+    const { screen, code } = await converse(['audit', 'verify'], [], {
+      env: { DATABASE_URL: db.url, NO_COLOR: '1' },
+      columns: 200,
+    })
+    expect([code, screen.trim().split('\r\n')]).toEqual([
+      8,
+      [
+        'the audit log is not as it was written: 5 events and 2 current secrets were read',
+        'event 4: the event was changed, or made without the audit key',
+        'error: the audit log has 1 problem',
+        'hint: find out who could write to the database; replace the secrets concerned with integrations rotate',
+      ],
+    ])
+  })
+
+  test('tells when events are missing, and when all of them were written anew', async () => {
+    const { db, env, run, verify } = await start(kind)
+    const { stdout: early } = await run('audit checkpoint')
+    expect(early).toMatch(/^integrations-audit\/v1 [0-9a-f-]{32,36} 3 [0-9a-f]{64}\n$/)
+    for (let i = 0; i < 3; i++) await run('toggle support')
+    const { stdout: late } = await run('audit checkpoint')
+    const [, id = ''] = late.split(' ')
+    for (const line of [early, late]) expect(await verify('--checkpoint', line)).toEqual(whole)
+    expect(await integrations(['audit', 'verify', '--checkpoint', '-', '-o', 'id'], { env, input: late })).toEqual({
+      code: 0,
+      stdout: `${late.trim().split(' ')[3]}\n`,
+      stderr: '',
+    })
+    const foreign = late.replace(id, `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`)
+    expect(await verify('--checkpoint', foreign)).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('the checkpoint is of another database'),
+    })
+    for (const text of ['', 'x', late.replace('v1', 'v2'), late.replace(' 6 ', ' 0 '), `${late}${late}`])
+      expect(await verify('--checkpoint', text), text).toMatchObject({ code: 2 })
+
+    await disarm(db)
+    const head = (seq: number, hash: string) =>
+      db.query("UPDATE integration_settings SET seq = ?, value = ? WHERE key = 'head'", seq, hash)
+    const events = await db.query('SELECT * FROM integration_events ORDER BY seq')
+    const hashes = events.map(({ hash }) => String(hash))
+
+    // The end is cut off.
+    await db.query('DELETE FROM integration_events WHERE seq > 4')
+    expect(await verify()).toEqual(broken({ seq: 5, problem: 'the event is missing: the log had 6 events' }))
+    expect(await integrations(['audit', 'checkpoint'], { env })).toEqual({
+      code: 8,
+      stdout: '',
+      stderr: 'error: the audit log does not end where its head row says\nhint: integrations audit verify\n',
+    })
+    // And the head row with it: only who kept a checkpoint can tell.
+    await head(4, hashes[3] ?? '')
+    expect(await verify()).toEqual(whole)
+    expect(await verify('--checkpoint', early)).toEqual(whole)
+    expect(await verify('--checkpoint', late)).toEqual(
+      broken({ seq: 6, problem: 'the event of the checkpoint is missing: the log was cut off' }),
+    )
+    await head(4, hashes[2] ?? '')
+    expect(await verify()).toEqual(broken({ seq: 4, problem: 'the head row has another hash for the last event' }))
+    await head(3, hashes[2] ?? '')
+    expect(await verify()).toEqual(broken({ seq: 4, problem: 'the head row says that the log ends at 3' }))
+
+    // Written anew from the third on: with a hash that needs no key, and by who has the key.
+    const rewrite = async (hash: (previous: string, event: AuditEvent) => string) => {
+      const list = await run('audit list --sort seq -o json')
+      let previous = hashes[1] ?? ''
+      for (const event of JSON.parse(list.stdout).slice(2)) {
+        const columns = { ...event, reason: 'forged', fields: event.fields.join() || null }
+        columns.fingerprints =
+          event.fingerprints
+            .map(({ field, from, to }: Record<string, string>) => `${field}=${from ?? '-'}>${to ?? '-'}`)
+            .join() || null
+        const text = Object.fromEntries(
+          Object.keys(eventColumns).map((column) => [
+            column,
+            columns[column] === null ? null : String(columns[column]),
+          ]),
+        )
+        const made = hash(previous, text as unknown as AuditEvent)
+        await db.query(
+          'UPDATE integration_events SET reason = ?, previous_hash = ?, hash = ? WHERE seq = ?',
+          'forged',
+          previous,
+          made,
+          event.seq,
+        )
+        previous = made
+      }
+      await head(4, previous)
+    }
+    await rewrite((previous, event) =>
+      createHash('sha256')
+        .update(previous + JSON.stringify(event))
+        .digest('hex'),
+    )
+    expect(await verify()).toEqual(broken({ seq: 3, problem: 'the event was changed, or made without the audit key' }))
+    await rewrite((previous, event) => eventHash({ auditing: auditKey() }, previous, event))
+    expect(await verify()).toEqual(whole)
+    expect(await verify('--checkpoint', early)).toEqual(
+      broken({ seq: 3, problem: 'the event is not the one of the checkpoint: the log was written anew' }),
+    )
+
+    // One in the middle, then all.
+    await db.query('DELETE FROM integration_events WHERE seq = 2')
+    expect(await verify()).toEqual(broken({ seq: 2, problem: 'the event is missing' }))
+    await db.query('DELETE FROM integration_events')
+    expect(await verify()).toEqual(
+      broken(
+        { seq: 1, problem: 'the event is missing: the log had 4 events' },
+        ...['webhookSecret', 'accessToken'].map((field) => ({
+          id: expect.any(String),
+          name: 'Acme/support',
+          field,
+          problem: 'no event explains the current value',
+        })),
+      ),
+    )
+    await head(0, '')
+    expect(await integrations(['audit', 'checkpoint'], { env })).toEqual({
+      code: 3,
+      stdout: '',
+      stderr:
+        'error: the audit log has no event yet, so there is nothing to keep\nhint: take a checkpoint after the first change\n',
+    })
+  })
+
+  test('tells when a secret was changed behind its back', async () => {
+    const { db, run, verify } = await start(kind)
+    await run('add --platform slack --workspace Acme --name sales --webhook-secret-stdin', signingSecret(3))
+    const columns = () => db.query('SELECT id, name, webhook_secret, access_token FROM integrations ORDER BY name')
+    const [sales = {}, support = {}] = await columns()
+    const put = (row: Record<string, unknown>, column: string, value: unknown) =>
+      db.query(`UPDATE integrations SET ${column} = ? WHERE id = ?`, value as string | null, String(row.id))
+    const place = (row: Record<string, unknown>, field: string, problem: string) => ({
+      id: row.id,
+      name: `Acme/${row.name}`,
+      field,
+      problem,
+    })
+    const elsewhere = 'the stored webhook secret does not open: it was changed, or belongs to another row'
+
+    await run('rotate sales --webhook-secret-stdin --grace 0', signingSecret(4))
+    expect(await verify()).toEqual(whole)
+    const [rotated = {}] = await columns()
+    // An old value of the same row, sealed as it should be.
+    await put(sales, 'webhook_secret', sales.webhook_secret)
+    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'no event explains the current value')))
+    await put(sales, 'webhook_secret', signingSecret(9))
+    expect(await verify()).toEqual(
+      broken(
+        place(
+          sales,
+          'webhookSecret',
+          'the stored webhook secret is not sealed, which this database demands: this program did not write it',
+        ),
+      ),
+    )
+    await put(sales, 'webhook_secret', null)
+    expect(await verify()).toEqual(
+      broken(place(sales, 'webhookSecret', 'the value was taken away, and no event tells of it')),
+    )
+    // Two rows' values, swapped; then two fields'.
+    await put(sales, 'webhook_secret', support.webhook_secret)
+    await put(support, 'webhook_secret', rotated.webhook_secret)
+    const both = [place(sales, 'webhookSecret', elsewhere), place(support, 'webhookSecret', elsewhere)]
+    expect(await verify()).toEqual(broken(...both.sort((a, b) => (String(a.id) < String(b.id) ? -1 : 1))))
+    await put(sales, 'webhook_secret', rotated.webhook_secret)
+    await put(support, 'webhook_secret', support.access_token)
+    await put(support, 'access_token', support.webhook_secret)
+    expect(await verify()).toEqual(
+      broken(
+        place(support, 'webhookSecret', elsewhere),
+        place(support, 'accessToken', elsewhere.replace('webhook secret', 'access token')),
+      ),
+    )
+    await put(support, 'webhook_secret', support.webhook_secret)
+    await put(support, 'access_token', support.access_token)
+    expect(await verify()).toEqual(whole)
+  })
+
+  test('names what the application changed, where it may, and writes nothing', async () => {
+    const { db, env, verify } = await start(kind, 'off')
+    await db.query(`UPDATE integrations SET webhook_secret = '${signingSecret(5)}', access_token = NULL`)
+    const [row] = await db.query('SELECT id FROM integrations')
+    const all = async () =>
+      JSON.stringify(
+        await Promise.all(
+          ['integrations', 'integration_secrets', 'integration_events', 'integration_settings', 'integration_keys'].map(
+            async (table) =>
+              (await db.query(`SELECT * FROM ${table}`)).map((found) => Object.values(found).map(String)),
+          ),
+        ),
+      )
+    const before = await all()
+    const places = ['webhookSecret', 'accessToken'].map((field) => ({ id: row?.id, name: 'Acme/support', field }))
+    expect(await verify()).toEqual({ ...whole, changedByApplication: places })
+    expect(await integrations(['audit', 'verify', '--read-only', '-o', 'json'], { env })).toMatchObject({
+      code: 0,
+      stderr: '',
+    })
+    const { screen, code } = await converse(['audit', 'verify'], [], { env: { ...env, NO_COLOR: '1' }, columns: 200 })
+    expect([
+      code,
+      stable(screen.replace(/[0-9a-f]{64}/, '<hash>'))
+        .trim()
+        .split('\r\n'),
+    ]).toEqual([
+      0,
+      [
+        'the audit log is whole: 3 events and 1 current secret, up to 3 <hash>',
+        'Acme/support (<id>), webhook secret: changed by the application',
+        'Acme/support (<id>), access token: changed by the application',
+      ],
+    ])
+    expect(await all()).toBe(before)
+
+    const none = join(freshFolder(), 'none.json')
+    expect(await integrations(['audit', 'verify'], { env: { ...env, INTEGRATIONS_KEYS_FILE: none } })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: the key seal-\w+ of this database is not in the key set\nhint: /),
+    })
+    expect(await all()).toBe(before)
+  })
+})
