@@ -19,11 +19,13 @@ export function fateOfOld(
   if (before[field].set === false) return ''
   const old = `; ${name}`
   const until = after[field].previousValidUntil
-  if (until === null) return `${old} ${dryRun ? 'would not be' : 'is not'} accepted any more`
-  // Requests are signed with the first; with the others, this side asks and the platform decides.
-  return field === 'webhookSecret'
-    ? `${old} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
-    : `${old} ${dryRun ? 'would be' : 'is'} kept until ${until}, while the platform decides whether to accept it`
+  const is = dryRun ? 'would be' : 'is'
+  // A token is shown to the platform, which alone decides how long it accepts it.
+  if (field !== 'webhookSecret')
+    return `${old} ${until === null ? `${is} forgotten` : `${is} kept until ${until}`} here`
+  return until === null
+    ? `${old} ${is} refused from now on`
+    : `${old} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
 }
 
 /** What to type while a window is open. */

@@ -34,7 +34,7 @@ export interface SecretVersion {
 }
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: Sql): Sql {
+export function secretFactsText({ instant, time, now, nested }: Dialect, id: Sql): Sql {
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
@@ -44,7 +44,7 @@ export function secretFactsText({ instant, time, timeOf, nested }: Dialect, id: 
   ]
   return nested(
     columns,
-    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${timeOf(new Date().toISOString())})`,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})`,
   )
 }
 
