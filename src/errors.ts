@@ -44,6 +44,8 @@ export const errorCodes = {
   },
   OUTPUT_FAILED: { exit: 6, retryable: true, meaning: 'the output could not be written' },
   CHECK_FAILED: { exit: 8, retryable: false, meaning: 'a check found problems' },
+  COMMAND_NOT_STARTED: { exit: 126, retryable: false, meaning: 'the command of exec could not be started' },
+  COMMAND_NOT_FOUND: { exit: 127, retryable: false, meaning: 'the command of exec does not exist' },
   CANCELLED: { exit: 130, retryable: false, meaning: 'a person cancelled it' },
 } as const
 
@@ -57,8 +59,11 @@ export const exitCodes = {
   5: 'conflict: it exists, was changed by somebody else, or a grace window is open',
   6: 'the database or the output failed',
   8: 'a check found problems',
+  125: 'exec did not come to its command; the error says why',
+  126: 'exec could not start its command',
+  127: 'exec found no such command',
   130: 'cancelled, with Ctrl-C or at a question',
-} as const satisfies Record<0 | (typeof errorCodes)[keyof typeof errorCodes]['exit'], string>
+} as const satisfies Record<0 | 125 | (typeof errorCodes)[keyof typeof errorCodes]['exit'], string>
 
 /** A stable name for what went wrong. */
 export type ErrorCode = keyof typeof errorCodes

@@ -1,5 +1,5 @@
 import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import type { Instant, PlatformColumn } from '../integration.ts'
+import { type Instant, type PlatformColumn, type SecretField, secretFields } from '../integration.ts'
 import { unknownPlatform } from '../operations/find.ts'
 import { flagOf } from '../operations/secret-values.ts'
 import type { Platform } from '../platforms/platform.ts'
@@ -12,6 +12,20 @@ import { duration, instant } from './time.ts'
 /** The reference to an integration, as every command about one takes it. */
 export const refArgument = () =>
   new Argument('<ref>', 'id, workspace/name, unique name, or the first 6 or more characters of the id')
+
+/** The secrets as flags and arguments name them. */
+export const secretFlags = secretFields.map(flagOf)
+
+/** The secret that a flag names, as in `webhook-secret`. @throws InvalidArgumentError */
+export function secretField(flag: string): SecretField {
+  const field = secretFields.find((one) => flagOf(one) === flag)
+  if (!field) throw new InvalidArgumentError(`Write ${secretFlags.join(', ')}.`)
+  return field
+}
+
+/** One of an integration's secrets, as commands about a secret take it. */
+export const secretFieldArgument = () =>
+  new Argument('<field>', 'the secret').choices(secretFlags).argParser(secretField)
 
 /** The platform with this id. @throws BAD_INPUT for one that this version does not know */
 export function platformOf(id: string): Platform {

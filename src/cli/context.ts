@@ -34,6 +34,8 @@ export interface Context {
   database(): Database
   store(options?: { create: boolean }): Promise<Store>
   storeOptions(create: boolean): StoreOptions
+  /** What the program ends with when nothing fails: the exit code of a command that it ran. */
+  exitCode: number
   /** Whether a change was committed. */
   changed(): boolean
   /** Where the keys of the database come from. */
@@ -52,6 +54,7 @@ export function startContext(host: Host): Context {
   Object.assign(globalThis, { DEBUG: '' })
   const context: Context = {
     host,
+    exitCode: 0,
     options: { input: true, wait: 30_000, readOnly: false },
     output: startOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),

@@ -29,7 +29,20 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       'switch an integration between active and inactive',
       async () => (await import('./commands/set-active.ts')).toggleCommand,
     ],
+    [
+      'exec',
+      'run a command with the secrets in its environment',
+      async () => (await import('./commands/exec.ts')).execCommand,
+    ],
     ['remove', 'remove an integration', async () => (await import('./commands/remove.ts')).removeCommand],
+  ],
+  [
+    'Secrets',
+    [
+      'secrets',
+      'list the versions of secrets, end or take back a rotation, reveal',
+      async () => (await import('./commands/secrets.ts')).secretsCommand,
+    ],
   ],
   [
     'Config',
@@ -117,6 +130,30 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
   return root
 }
 
+/**
+ * The arguments of a command line that begins with `exec`: what follows its command is that command's, so `--` is put
+ * before it where nobody did.
+ *
+ * @returns undefined for another command line
+ */
+export function execArguments(root: CommandUnknownOpts, words: readonly string[]): string[] | undefined {
+  const exec = root.commands.find((command) => command.name() === 'exec')
+  const taking = [...root.options, ...(exec?.options ?? [])].filter(({ required }) => required)
+  let operands = 0
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? ''
+    if (word === '--') break
+    if (word.startsWith('-') && word !== '-') {
+      if (taking.some(({ long, short }) => word === long || word === short)) i++
+      continue
+    }
+    if (operands === 0 && word !== 'exec') return undefined
+    operands++
+    if (operands === 3) return [...words.slice(0, i), '--', ...words.slice(i)]
+  }
+  return operands > 0 ? [...words] : undefined
+}
+
 function mentionedIn(argv: readonly string[]): (name: string) => boolean {
   const words = new Set(argv.flatMap((argument) => argument.split(/\s/)))
   return (name) => words.has(name)
@@ -136,7 +173,8 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
         message
           .replace(/\.$/, '')
           .replace(/^(unknown option '(?:--[^=']*(?==)|-\w)).+$/s, "$1'")
-          .replace(/ argument '.*' is invalid$/s, ' does not take that value'),
+          .replace(/ argument '.*' is invalid$/s, ' does not take that value')
+          .replace(/^command-argument value '.*' is invalid for (argument '[\w-]+')$/s, '$1 does not take that value'),
         /^unknown option '--(webhook-secret|access-token|refresh-token)['=]/.test(message)
           ? 'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env'
           : advice

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { errorCodes, IntegrationsError } from '../errors.ts'
 import { type Context, type Host, startContext } from './context.ts'
-import { program } from './program.ts'
+import { execArguments, program } from './program.ts'
 
 /**
  * Reads the command line and does what it says.
@@ -10,13 +10,15 @@ import { program } from './program.ts'
  */
 export async function run(host: Host): Promise<number> {
   const ctx = startContext(host)
+  let exec: string[] | undefined
   try {
     const root = await program(ctx)
-    await root.parseAsync(host.argv).catch(unlessHelp)
+    exec = execArguments(root, host.argv.slice(2))
+    await root.parseAsync(exec ?? host.argv.slice(2), { from: 'user' }).catch(unlessHelp)
     await ctx.output.flush()
-    return 0
+    return ctx.exitCode
   } catch (error) {
-    return report(ctx, error)
+    return report(ctx, error, exec !== undefined)
   } finally {
     await ctx.close()
   }
@@ -27,7 +29,8 @@ function unlessHelp(error: unknown): void {
   if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
 }
 
-function report(ctx: Context, error: unknown): number {
+/** @param exec whether a command was to be run, whose exit codes may be any below 125 */
+function report(ctx: Context, error: unknown, exec: boolean): number {
   if (error instanceof CommanderError) return 2
   let known = error instanceof IntegrationsError ? error : bug(error)
   if (known.code === 'OUTPUT_FAILED') {
@@ -35,7 +38,8 @@ function report(ctx: Context, error: unknown): number {
     // Who closed the pipe has read enough.
     else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
   }
-  const { exit, retryable } = errorCodes[known.code]
+  const { exit: usual, retryable } = errorCodes[known.code]
+  const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
   if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)
   return exit

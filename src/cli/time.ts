@@ -23,6 +23,14 @@ export function relative(instant: Instant, now: number): string {
   return words.format(Math.round(distance / size), unit)
 }
 
+/** How long it is until an instant, as in "23 more hours". */
+export function remaining(instant: Instant, now: number): string {
+  const distance = Math.max(Date.parse(instant) - now, 0)
+  const [unit, size] = units.find(([, milliseconds]) => distance >= milliseconds) ?? ['second', 1000]
+  const count = Math.floor(distance / size)
+  return `${count} more ${unit}${count === 1 ? '' : 's'}`
+}
+
 /** Reads a duration with its unit, as in `24h`, `7d`, `90m` or `0`; in milliseconds. @throws InvalidArgumentError */
 export function duration(text: string): number {
   if (text === '0') return 0

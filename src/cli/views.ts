@@ -1,11 +1,13 @@
 import type { Instant, Integration, Json, SecretFacts, SecretField, User, Workspace } from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
+import { flagOf } from '../operations/secret-values.ts'
 import type { Verification } from '../operations/verify-audit.ts'
 import type { AuditEvent } from '../store/events.ts'
 import { fingerprintsOf } from '../store/fingerprints.ts'
+import type { SecretVersion } from '../store/secret-facts.ts'
 import type { Counts, DatabaseStatus } from '../store/status.ts'
 import type { Column, Tone, View } from './output.ts'
-import { relative } from './time.ts'
+import { relative, remaining } from './time.ts'
 
 type Cell = readonly [text: string, tone: Tone]
 
@@ -96,6 +98,51 @@ export const userView: View<User> = {
   ],
   short: ['email', 'name', 'createdAt', 'id'],
   id: (row) => row.id,
+}
+
+const stateOf = ({ validUntil }: SecretVersion, now: number): 'current' | 'valid' | 'over' =>
+  validUntil === null ? 'current' : Date.parse(validUntil) > now ? 'valid' : 'over'
+
+const stateTones = { current: 'good', valid: 'warn', over: 'dim' } as const satisfies Record<string, Tone>
+
+/** How the versions of secrets are shown. */
+export const secretVersionView: View<SecretVersion> = {
+  columns: [
+    { field: 'field', value: (row) => flagOf(row.field) },
+    value('number'),
+    {
+      field: 'state',
+      value: (row) => stateOf(row, Date.now()),
+      cell: (row, now) => {
+        const state = stateOf(row, now)
+        const text = state === 'valid' ? `valid for ${remaining(row.validUntil ?? '', now)}` : state
+        return [text, stateTones[state]]
+      },
+    },
+    value('fingerprint'),
+    value('origin'),
+    { field: 'setAt', value: (row) => row.setAt, cell: (row, now) => ago(row.setAt, now, '') },
+    value('setBy'),
+    value('validUntil'),
+    {
+      field: 'lastMatchedAt',
+      value: (row) => row.lastMatchedAt,
+      cell: ({ lastMatchedAt, matchCount }, now) =>
+        lastMatchedAt === null
+          ? ['never matched: unknown whether it is in use', 'dim']
+          : [`matched ${relative(lastMatchedAt, now)}, ${matchCount} ${matchCount === 1 ? 'time' : 'times'}`, 'plain'],
+    },
+    value('matchCount'),
+  ],
+  short: ['field', 'number', 'state', 'fingerprint', 'setAt', 'setBy', 'lastMatchedAt'],
+  id: (row) => `${flagOf(row.field)}:${row.number}`,
+}
+
+/** How many old values were forgotten. */
+export const purgeView: View<{ readonly purged: number }> = {
+  columns: [value('purged')],
+  short: ['purged'],
+  id: (row) => String(row.purged),
 }
 
 /** How findings about a config are shown. */

@@ -4,6 +4,7 @@ import type { Platform } from '../platforms/platform.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
+import type { HeldSecret } from '../store/secrets.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Facts } from './change.ts'
 import { findIntegration } from './find.ts'
@@ -22,12 +23,10 @@ export interface Rotation extends ChangeOptions {
   readonly force: boolean
 }
 
-/** What a rotation did: the integration asked for goes first, then those that share its secret. */
+/** What a rotation did: the integration asked for goes first, then those that shared its secret. */
 export interface Rotated {
   readonly changed: readonly [Changed, ...Changed[]]
   readonly warnings: readonly string[]
-  /** When an endpoint that accepts both values was last heard of; null: never. */
-  readonly receiverSeenAt: Instant | null
 }
 
 /** How long an old value may stay valid at most, in milliseconds. */
@@ -44,25 +43,33 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
     throw badInput('an expiry was given without an access token', 'give the new token too, as in --access-token-stdin')
   return store.mutate(
     async (rows) => {
-      const main = await findIntegration(rows, ref)
-      const warnings: string[] = []
+      const { id } = await findIntegration(rows, ref)
       const until = endOfOverlap(rotation.overlap, rows.now)
-      const rotateOne = (id: string, fields: readonly SecretField[], ifVersion?: number) =>
-        changeWithin(rows, id, ifVersion, async (integration) => {
-          const [facts, odd] = await rotateWithin(rows, integration, fields, rotation, until)
-          warnings.push(...odd)
-          return facts
+      const warnings = new Set<string>()
+      const rotateOne = async (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) => {
+        let replaced: Held = {}
+        const changed = await changeWithin(rows, one, ifVersion, async (integration) => {
+          const done = await rotateWithin(rows, integration, fields, rotation, until, shared)
+          replaced = done.replaced
+          for (const warning of done.warnings) warnings.add(warning)
+          return done.facts
         })
-      const sharers = rotation.shared ? await sharersOf(rows, main, rotation.secrets) : []
-      const first = await rotateOne(main.id, given(rotation.secrets), rotation.ifVersion)
+        return { changed, replaced }
+      }
+      const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
       const others: Changed[] = []
-      for (const [id, fields] of sharers) others.push(await rotateOne(id, fields))
-      const { receiverSeenAt } = rows.settings
-      return { changed: [first, ...others] as const, warnings: [...new Set(warnings)], receiverSeenAt }
+      for (const [sharer, fields] of rotation.shared ? await sharersOf(rows, first.replaced) : []) {
+        const { changed, replaced } = await rotateOne(sharer, fields, undefined, first.replaced)
+        if (Object.keys(replaced).length > 0) others.push(changed)
+      }
+      return { changed: [first.changed, ...others] as const, warnings: [...warnings] }
     },
     { dryRun: rotation.dryRun ?? false },
   )
 }
+
+/** Values by field, as they were before a rotation. */
+type Held = { readonly [F in SecretField]?: HeldSecret | undefined }
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
@@ -74,32 +81,37 @@ function endOfOverlap(overlap: number | Instant, now: Date): Date {
   return until
 }
 
-/** The other integrations that hold a value which is to be replaced, with the fields in which they do. */
-async function sharersOf(rows: Changes, main: Integration, secrets: NewSecrets): Promise<Map<string, SecretField[]>> {
+/** The integrations that seem to hold a value which was just replaced, with the fields in which they do. */
+async function sharersOf(rows: Changes, replaced: Held): Promise<Map<string, SecretField[]>> {
   const sharers = new Map<string, SecretField[]>()
-  // A value that only the application has written has no fingerprint until it is read.
-  const held = await rows.secrets.read(main.id, given(secrets), () => {})
-  for (const field of given(secrets)) {
-    const print = held[field]?.fingerprint
-    if (print === undefined) continue
-    for (const id of await rows.secrets.sharing(field, print))
-      if (id !== main.id) sharers.set(id, [...(sharers.get(id) ?? []), field])
+  for (const field of secretFields) {
+    const old = replaced[field]
+    for (const id of old ? await rows.secrets.sharing(field, old) : [])
+      sharers.set(id, [...(sharers.get(id) ?? []), field])
   }
   return sharers
 }
 
+/** Replaces secrets of one integration; where `shared` is given, only those that still have its values. */
 async function rotateWithin(
   rows: Changes,
   integration: Integration,
   fields: readonly SecretField[],
   rotation: Rotation,
   until: Date,
-): Promise<[Facts, string[]]> {
+  shared: Held | undefined,
+): Promise<{ facts: Facts | undefined; replaced: Held; warnings: readonly string[] }> {
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChanges[number][] = []
   const held = await rows.secrets.read(integration.id, fields, (changes) => fingerprints.push(...changes))
-  for (const field of fields) {
+  const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
+  if (due.length === 0) {
+    // The application has written another value since: that one is nobody else's.
+    const facts = fingerprints.length === 0 ? undefined : ({ action: 'secret.notice', fingerprints } as const)
+    return { facts, replaced: {}, warnings }
+  }
+  for (const field of due) {
     const { value, origin } = rotation.secrets[field] as NewSecret
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
@@ -128,11 +140,15 @@ async function rotateWithin(
       )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
-  if (fields.includes('accessToken'))
+  if (due.includes('accessToken'))
     await rows.integrations.update(integration.id, {
       tokenExpiresAt: rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry,
     })
-  return [{ action: 'secret.rotate', fields: fields.map((field) => secretColumns[field]), fingerprints }, warnings]
+  return {
+    facts: { action: 'secret.rotate', fields: due.map((field) => secretColumns[field]), fingerprints },
+    replaced: Object.fromEntries(due.map((field) => [field, held[field]])),
+    warnings,
+  }
 }
 
 /** The platform of an integration. @throws BAD_INPUT when this version does not know it */
@@ -171,12 +187,12 @@ async function endOlder(
   const older = await rows.secrets.previous(integration.id, field)
   if (!older) return []
   const id = shellWord(integration.id)
-  const which = `${older.fingerprint ?? 'without fingerprint'}, valid until ${older.validUntil?.toISOString()}`
+  const which = `fingerprint ${older.fingerprint ?? 'unknown'}, valid until ${older.validUntil?.toISOString()}`
   if (!force)
     throw new IntegrationsError(
       'WINDOW_OPEN',
-      `the ${label} before the present one is still accepted (${which}); a second rotation would end it`,
-      `integrations secrets finish ${id} ${flagOf(field)}, or pass --force to end it now`,
+      `the ${label} before the present one is still accepted (${which}); a second rotation needs --force, which ends it at once`,
+      `end it with integrations secrets finish ${id} ${flagOf(field)}, wait, or pass --force`,
     )
   await rows.secrets.finish(integration.id, field)
   return [`ended the ${label} before the old one: ${which}`]

@@ -84,5 +84,9 @@ export function checkShape(platform: Platform, field: SecretField, value: Secret
   return warnings
 }
 
+/** The environment variable that holds a secret, as in `SLACK_BOT_TOKEN`. @throws BAD_INPUT when there is no such secret */
+export const variableOf = (platform: Platform, field: SecretField, prefix = `${platform.id.toUpperCase()}_`): string =>
+  `${prefix}${secretDefinition(platform, field).variable}`
+
 /** The name of a secret in flags, as in `webhook-secret`. */
 export const flagOf = (field: string): string => field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

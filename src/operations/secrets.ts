@@ -1,5 +1,6 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
-import type { Instant, Integration, SecretField } from '../integration.ts'
+import type { Integration, SecretField } from '../integration.ts'
+import type { Platform } from '../platforms/platform.ts'
 import type { Secret } from '../secret.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { type SecretVersion, secretColumns } from '../store/secret-facts.ts'
@@ -73,7 +74,7 @@ async function refuseInUse(
 
 /**
  * Takes a rotation back: the value before it is current again, and the one taken back stays valid for what is left of
- * the window.
+ * the window. When an access token that was taken back ends is unknown.
  *
  * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
  */
@@ -96,6 +97,8 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
         `the application wrote or cleared the ${label} meanwhile`,
         `look with integrations secrets list ${shellWord(integration.id)}`,
       )
+    // When the token taken back ends is not remembered.
+    if (field === 'accessToken') await rows.integrations.update(integration.id, { tokenExpiresAt: null })
     const column = secretColumns[field]
     fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
     return { action: 'secret.revert', fields: [column], fingerprints }
@@ -109,14 +112,14 @@ export type ReadSecrets = ReadonlyMap<SecretField, Secret>
  *
  * @param fields those wanted; none: all that are set
  * @param action what the log calls it
- * @throws NOT_FOUND when a wanted one is not set, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND when a wanted one is not set, or none is, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
  */
 export const readSecrets = (
   store: Store,
   ref: string,
   fields: readonly SecretField[],
   action: 'secret.reveal' | 'secret.exec',
-): Promise<{ integration: Integration; secrets: ReadSecrets }> =>
+): Promise<{ integration: Integration; platform: Platform; secrets: ReadSecrets }> =>
   store.mutate(async (rows) => {
     const integration = await findIntegration(rows, ref)
     const platform = platformOf(integration)
@@ -132,6 +135,12 @@ export const readSecrets = (
         `${integration.workspace}/${integration.name} has no ${secretDefinition(platform, lacking).label}`,
         `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
       )
+    if (secrets.size === 0)
+      throw new IntegrationsError(
+        'NOT_FOUND',
+        `${integration.workspace}/${integration.name} has no secret`,
+        `integrations rotate ${shellWord(integration.id)}`,
+      )
     await rows.record({
       action,
       outcome: action === 'secret.exec' ? 'started' : 'done',
@@ -139,7 +148,7 @@ export const readSecrets = (
       fields: [...secrets.keys()].map((field) => secretColumns[field]),
       fingerprints: noticed,
     })
-    return { integration, secrets }
+    return { integration, platform, secrets }
   })
 
 /** Forgets every old value whose time is over. @returns how many */
@@ -154,9 +163,3 @@ export const purgeSecrets = (store: Store): Promise<number> =>
       })
     return count
   })
-
-/** Until when old values of an integration are accepted: the last of the instants; null when none is. */
-export const acceptedUntil = (integration: Integration, fields: readonly SecretField[]): Instant | null =>
-  fields
-    .map((field) => integration[field].previousValidUntil)
-    .reduce((last, one) => (last !== null && one !== null && last > one ? last : (one ?? last)), null)

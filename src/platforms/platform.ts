@@ -14,6 +14,8 @@ export interface Shape {
 /** A secret as one platform understands it. */
 export interface SecretDefinition {
   readonly label: string
+  /** What programs call it in their environment, after the platform's name and an underscore. */
+  readonly variable: string
   /** Whether an integration is incomplete without it. */
   readonly required: boolean
   /** `platform`: only the platform can make it. `either`: the platform accepts a value made here, or that is not known. */

@@ -9,13 +9,21 @@ export const pylon = definePlatform({
   secrets: {
     webhookSecret: {
       label: 'webhook secret',
+      variable: 'WEBHOOK_SECRET',
       required: true,
       // Whether Pylon takes a value made elsewhere is not documented.
       issuer: 'either',
       page: 'https://docs.usepylon.com/pylon-docs/developer/webhooks',
       shapes: [],
     },
-    accessToken: { label: 'API token', required: true, issuer: 'platform', page: tokens, shapes: [] },
+    accessToken: {
+      label: 'API token',
+      variable: 'API_TOKEN',
+      required: true,
+      issuer: 'platform',
+      page: tokens,
+      shapes: [],
+    },
   },
   ids: {
     // What `GET /me` returns is the organization, the tenant that the token belongs to.

@@ -27,6 +27,7 @@ export const slack = definePlatform({
   secrets: {
     webhookSecret: {
       label: 'signing secret',
+      variable: 'SIGNING_SECRET',
       required: true,
       issuer: 'platform',
       page: apps,
@@ -35,6 +36,7 @@ export const slack = definePlatform({
     },
     accessToken: {
       label: 'bot or user token',
+      variable: 'BOT_TOKEN',
       required: true,
       issuer: 'platform',
       page: apps,
@@ -52,6 +54,7 @@ export const slack = definePlatform({
     },
     refreshToken: {
       label: 'refresh token',
+      variable: 'REFRESH_TOKEN',
       required: false,
       issuer: 'platform',
       page: 'https://docs.slack.dev/authentication/using-token-rotation',

@@ -116,15 +116,6 @@ export function secretRows(db: Statements, dialect: Dialect) {
         return known ? [{ ...row, field: known, number: Number(number), matchCount: Number(matchCount) }] : []
       })
     },
-
-    /** The integrations whose current value of a field has a fingerprint. */
-    async sharing(field: SecretField, print: string): Promise<string[]> {
-      const rows = await db.query<{ id: string }>(
-        sql`SELECT s.integration_id AS id FROM integration_secrets s
-          WHERE s.field = ${secretColumns[field]} AND s.fingerprint = ${print} AND s.valid_until IS NULL ORDER BY s.integration_id`,
-      )
-      return rows.map(({ id }) => id)
-    },
   }
 }
 

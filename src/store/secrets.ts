@@ -1,3 +1,4 @@
+import sql, { empty } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { SecretField } from '../integration.ts'
@@ -109,7 +110,10 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       data: { ...where, number, ...facts, setAt: now },
       select: { number: true },
     })
-    await tx.models.integrationSecret.deleteMany({ where: { ...where, number: { lte: number - versionsKept } } })
+    // One that is current or still valid stays: a rotation taken back again and again makes an old one current.
+    await tx.models.integrationSecret.deleteMany({
+      where: { ...where, number: { lte: number - versionsKept }, validUntil: { lte: now } },
+    })
     return number
   }
 
@@ -204,6 +208,20 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
         neverExpires: change.neverExpires,
       })
       return print
+    },
+
+    /** The integrations that seem to hold a value; each has to be read to be sure, since the application may write. */
+    async sharing(field: SecretField, { fingerprint, value }: HeldSecret): Promise<string[]> {
+      // What the application alone has written has no fingerprint yet, but stands there as it is.
+      const plain =
+        mode === 'required'
+          ? empty
+          : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${secretColumns[field]}`])} = ${value.reveal()}`
+      const rows = await tx.query<{ id: string }>(
+        sql`SELECT s.integration_id AS id FROM integration_secrets s
+          WHERE s.field = ${secretColumns[field]} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain} ORDER BY 1`,
+      )
+      return rows.map(({ id }) => id)
     },
 
     /** The newest version of a field that is not current and still valid. */

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { integrations } from '../support/cli.ts'
+import { converse, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { addSlack, revealed, rotate } from '../support/integration.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 
-const columns = 'SELECT webhook_secret, access_token, refresh_token, name, slack_team_id FROM integrations'
+const columns = 'SELECT webhook_secret, access_token, refresh_token FROM integrations'
 const history =
   'SELECT field, number, origin, set_by IS NOT NULL AS attributed, valid_until IS NULL AS is_current, never_expires FROM integration_secrets ORDER BY field, number'
 
@@ -20,23 +21,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       NEW_TOKEN: botToken(2),
       NEW_REFRESH: refreshToken(2),
     }
-    const add = [
-      'add',
-      '--platform',
-      'slack',
-      '--new-workspace',
-      'Acme',
-      '--name',
-      'support',
-      '--slack-team-id',
-      'T012AB3CD',
-    ]
-    expect(
-      await integrations([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '--no-expiry'], {
-        env,
-        input: signingSecret(1),
-      }),
-    ).toMatchObject({ code: 0 })
+    await addSlack(env, 'support', '--slack-team-id', 'T012AB3CD', '--access-token-env', 'TOKEN', '--no-expiry')
     return { db, env }
   }
 
@@ -53,8 +38,11 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('a token pair is replaced together, and nothing else is touched', async () => {
     const { db, env } = await start()
-    const { code, stdout } = await integrations([...pair, '--expires-in', '12h', '-o', 'json'], { env })
-    expect(code).toBe(0)
+    const { code, stdout, stderr } = await integrations([...pair, '--expires-in', '12h', '-o', 'json'], { env })
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'replaced the access-token and refresh-token of Acme/support; the old access-token is forgotten here\n',
+    })
     const shown = JSON.parse(stdout)
     expect(shown).toMatchObject({
       version: 2,
@@ -65,15 +53,12 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const hours = (Date.parse(shown.tokenExpiresAt) - Date.now()) / 3_600_000
     expect(hours).toBeGreaterThan(11.9)
     expect(hours).toBeLessThanOrEqual(12)
-    expect(await db.query(columns)).toEqual([
-      {
-        webhook_secret: signingSecret(1),
-        access_token: botToken(2),
-        refresh_token: refreshToken(2),
-        name: 'support',
-        slack_team_id: 'T012AB3CD',
-      },
-    ])
+    expect([
+      await revealed(env),
+      await revealed(env, 'access-token'),
+      await revealed(env, 'refresh-token'),
+      await db.query('SELECT name, slack_team_id FROM integrations'),
+    ]).toEqual([signingSecret(1), botToken(2), refreshToken(2), [{ name: 'support', slack_team_id: 'T012AB3CD' }]])
     expect(await db.query(history)).toEqual([
       { field: 'access_token', number: 1, origin: 'provided', attributed: yes, is_current: no, never_expires: yes },
       { field: 'access_token', number: 2, origin: 'provided', attributed: yes, is_current: yes, never_expires: no },
@@ -129,13 +114,14 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(outcome).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/),
-      stderr: 'would replace the access-token and refresh-token of Acme/support\n',
+      stderr:
+        'would replace the access-token and refresh-token of Acme/support; the old access-token would be forgotten here\n',
     })
     expect(await all()).toBe(before)
   })
 
   test('a value of a customary shape only is warned about; --force takes what is refused', async () => {
-    const { db, env } = await start()
+    const { env } = await start()
     const warned = await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], {
       env,
       input: 'S'.repeat(40),
@@ -152,9 +138,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 0,
       stderr: expect.stringContaining('warning: a Slack bot or user token should not be a refresh token (xoxe-1-…)\n'),
     })
-    expect(await db.query('SELECT webhook_secret, access_token FROM integrations')).toEqual([
-      { webhook_secret: 'S'.repeat(40), access_token: refreshToken(2) },
-    ])
+    expect([await revealed(env), await revealed(env, 'access-token')]).toEqual(['S'.repeat(40), refreshToken(2)])
   })
 
   test('a value is generated where the platform may take one', async () => {
@@ -170,11 +154,14 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 0,
       stderr: expect.stringMatching(/^warning: enter the generated webhook secret at Pylon \(https:/),
     })
-    const [row] = await db.query(
-      "SELECT i.webhook_secret, s.origin FROM integrations i JOIN integration_secrets s ON s.integration_id = i.id WHERE i.name = 'desk'",
-    )
-    expect(row).toEqual({ webhook_secret: expect.stringMatching(/^[0-9a-f]{64}$/), origin: 'generated' })
-    expect(outcome.stdout + outcome.stderr).not.toContain(row?.webhook_secret)
+    expect(
+      await db.query(
+        "SELECT s.origin FROM integrations i JOIN integration_secrets s ON s.integration_id = i.id WHERE i.name = 'desk'",
+      ),
+    ).toEqual([{ origin: 'generated' }])
+    const value = await revealed(env, 'webhook-secret', 'desk')
+    expect(value).toMatch(/^[0-9a-f]{64}$/)
+    expect(outcome.stdout + outcome.stderr).not.toContain(value)
   })
 
   test('ten versions of a secret are remembered', async () => {
@@ -195,7 +182,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
   })
 
   test('a secret that came with a newline is stored without it', async () => {
-    const { db, env } = await start()
+    const { env } = await start()
     for (const [n, end] of [
       [2, '\n'],
       [3, '\r\n'],
@@ -207,7 +194,71 @@ describe.each(kinds)('rotate on %s', (kind) => {
           input: `${signingSecret(n)}${end}`,
         }),
       ).toMatchObject({ code: 0 })
-      expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(n) }])
+      expect(await revealed(env)).toBe(signingSecret(n))
     }
+  })
+
+  test.each([
+    [
+      ['--grace', '24'],
+      "option '--grace <duration>' does not take that value",
+      'write a number with its unit, as in 90m, 24h or 7d',
+    ],
+    [['--grace', '169h'], 'an old value stays valid for 7 days at most', 'pass a shorter --grace, as in --grace 24h'],
+    [['--until', '2026-01-31T12:00:00Z'], '--until is in the past', 'pass --grace 0 to end the old value at once'],
+    [
+      ['--until', '2036-01-31T12:00:00Z'],
+      'an old value stays valid for 7 days at most',
+      'pass a shorter --grace, as in --grace 24h',
+    ],
+    [
+      [],
+      '--grace is missing: how long does the old value stay valid?',
+      'pass --grace 24h, or --grace 0 to end it at once',
+    ],
+    [
+      ['--expires-in', '12h', '--grace', '0'],
+      'an expiry was given without an access token',
+      'give the new token too, as in --access-token-stdin',
+    ],
+  ])('%j is refused, and nothing is changed', async (flags, message, hint) => {
+    const { db, env } = await start()
+    const before = [await db.query(columns), await db.query(history)]
+    expect(await rotate(env, 2, ...flags)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `error: ${message}\nhint: ${hint}\n`,
+    })
+    expect([await db.query(columns), await db.query(history)]).toEqual(before)
+  })
+
+  test('--until says when the old value ends; a first value replaces nothing and needs no --grace', async () => {
+    const { db, env } = await start()
+    const until = new Date(Date.now() + 2 * 86_400_000).toISOString()
+    expect(await rotate(env, 2, '--until', until, '--if-version', '1')).toMatchObject({ code: 0 })
+    const show = await integrations(['show', 'support', '-o', 'json', '--fields', 'webhookSecret,version'], { env })
+    expect(JSON.parse(show.stdout)).toMatchObject({ webhookSecret: { previousValidUntil: until }, version: 2 })
+    expect(
+      await integrations(['rotate', 'support', '--refresh-token-env', 'REFRESH', '-o', 'table'], { env }),
+    ).toMatchObject({ code: 0, stdout: 'replaced the refresh-token of Acme/support\n' })
+    expect(await rotate(env, 3, '--grace', '1h', '--force', '--if-version', '2')).toMatchObject({ code: 5 })
+    expect(await db.query("SELECT number FROM integration_secrets WHERE field = 'webhook_secret'")).toHaveLength(2)
+  })
+
+  test('at a terminal the old value stays valid for a day, and that is said', async () => {
+    const { env } = await start()
+    const { code, screen } = await converse(
+      ['rotate', 'support', '--field', 'webhook-secret'],
+      [['New Slack signing secret', `${signingSecret(2)}\n`]],
+      { env },
+    )
+    expect(screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
+    expect(screen).not.toContain(signingSecret(2))
+    expect(code).toBe(0)
+    const show = await integrations(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })
+    const hours = (Date.parse(JSON.parse(show.stdout).webhookSecret.previousValidUntil) - Date.now()) / 3_600_000
+    expect(hours).toBeGreaterThan(23.9)
+    expect(hours).toBeLessThanOrEqual(24)
+    expect(await revealed(env)).toBe(signingSecret(2))
   })
 })

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { eventHash } from '../../src/store/audit.ts'
-import { type AuditEvent, fingerprintsOf } from '../../src/store/events.ts'
+import type { AuditEvent } from '../../src/store/events.ts'
+import { fingerprintsOf } from '../../src/store/fingerprints.ts'
 import { openStore } from '../../src/store/store.ts'
 import { fingerprint } from '../../src/vault/keyed-hash.ts'
 import { open } from '../../src/vault/sealing.ts'

@@ -1,10 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import { type Instant, type Integration, type SecretField, secretFields } from '../../integration.ts'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import type { Integration, SecretField } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { platformOf, rotateSecrets } from '../../operations/rotate.ts'
 import { checkShape, flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
-import { acceptedUntil } from '../../operations/secrets.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
 import {
@@ -13,17 +12,17 @@ import {
   examples,
   expiry,
   expiryOptions,
-  forceOption,
   ifVersionOption,
   refArgument,
+  secretField,
+  secretFlags,
   warnAll,
 } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import { fateOfOld, warnUnlessReceived, whileOpen } from '../old-secrets.ts'
 import { addSecretFlags, askSecrets, generated, givenSecrets } from '../secret-input.ts'
 import { duration, instant } from '../time.ts'
 import { integrationView } from '../views.ts'
-
-const fieldOf = new Map<string, SecretField>(secretFields.map((field) => [flagOf(field), field]))
 
 /** `integrations rotate` */
 export const rotateCommand = (ctx: Context) => {
@@ -33,9 +32,7 @@ export const rotateCommand = (ctx: Context) => {
       `Replace one secret, or several together, in one transaction. The old value stays valid for --grace, in endpoints that use the receiver library: put the new one in at the platform meanwhile. A second rotation in that time is refused, unless --force ends the older value.`,
     )
     .addArgument(refArgument())
-    .addOption(
-      new Option('--field <secret...>', 'the secrets to be asked for or generated').choices([...fieldOf.keys()]),
-    )
+    .addOption(new Option('--field <secret...>', 'the secrets to be asked for or generated').choices(secretFlags))
     .addOption(new Option('--generate', 'make the value of --field here, where the platform takes one').default(false))
     .addOption(
       new Option(
@@ -52,7 +49,12 @@ export const rotateCommand = (ctx: Context) => {
     .addOption(expiresAt)
     .addOption(expiresIn)
     .addOption(noExpiry)
-    .addOption(forceOption())
+    .addOption(
+      new Option(
+        '--force',
+        'accept a value of another shape than documented, and end an older value that is still valid',
+      ).default(false),
+    )
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
   addSecretFlags(command)
@@ -67,13 +69,13 @@ export const rotateCommand = (ctx: Context) => {
   return answers(command, ctx.output, integrationView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
     const given = await givenSecrets(ctx, options)
-    const fields = (options.field ?? []).flatMap((flag) => fieldOf.get(flag) ?? [])
+    const fields = (options.field ?? []).map(secretField)
     if (generate && fields.length === 0)
       throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
-    const overlap = options.grace ?? options.until ?? agreedOverlap(ctx, Object.keys(secrets))
+    const overlap = options.grace ?? options.until ?? agreedOverlap(ctx, shown, Object.keys(secrets) as SecretField[])
     const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
     const rotated = await rotateSecrets(store, shown.id, {
       secrets,
@@ -91,42 +93,20 @@ export const rotateCommand = (ctx: Context) => {
         : { ifVersion: options.ifVersion }),
     })
     warnAll(ctx, rotated.warnings)
-    const [{ after }, ...others] = rotated.changed
-    const fieldsChanged = Object.keys(secrets) as SecretField[]
-    const until = acceptedUntil(after, fieldsChanged)
-    if (until !== null && rotated.receiverSeenAt === null)
-      ctx.output.warn(
-        'no endpoint that uses the receiver library has reported in: whatever else reads this secret accepts the new value alone',
-      )
+    const [{ before, after }, ...others] = rotated.changed
+    const replaced = Object.keys(secrets) as SecretField[]
+    const open = replaced.filter((field) => after[field].previousValidUntil !== null)
+    if (!dryRun) await warnUnlessReceived(ctx, after)
+    const where = [after, ...others.map((other) => other.after)].map(({ workspace, name }) => `${workspace}/${name}`)
+    const fates = replaced.map((field) => fateOfOld(before, after, field, dryRun))
     await ctx.output.change(
       integrationView,
       after,
-      sentence(after, others.length, fieldsChanged, until, dryRun),
-      dryRun || until === null ? [] : followUps(after, fieldsChanged),
+      `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`,
+      dryRun || open.length === 0 ? [] : whileOpen(after, open),
     )
   })
 }
-
-function sentence(
-  integration: Integration,
-  others: number,
-  fields: readonly SecretField[],
-  until: Instant | null,
-  dryRun: boolean,
-): string {
-  const what = fields.map(flagOf).join(' and ')
-  const where = `${integration.workspace}/${integration.name}${others === 0 ? '' : ` and ${others} more that shared it`}`
-  const old = until === null ? 'the old value is not accepted any more' : `the old value stays valid until ${until}`
-  return dryRun ? `would replace the ${what} of ${where}` : `replaced the ${what} of ${where}; ${old}`
-}
-
-const followUps = ({ id }: Integration, fields: readonly SecretField[]): string[] => [
-  `integrations secrets list ${shellWord(id)}   # which value requests still match`,
-  ...fields.flatMap((field) => [
-    `integrations secrets finish ${shellWord(id)} ${flagOf(field)}   # end the old value before its time`,
-    `integrations secrets revert ${shellWord(id)} ${flagOf(field)}   # take the rotation back`,
-  ]),
-]
 
 /** The secrets that were named without a value, and at a terminal, those nobody named. */
 async function missing(
@@ -174,14 +154,16 @@ function refuseGenerating(platform: Platform, field: SecretField): void {
     )
 }
 
-/** A day, where a person can see that; a script has to say how long. */
-function agreedOverlap({ prompts, output }: Context, fields: readonly string[]): number {
+/** A day, where a person can see that; a script that replaces a value has to say how long. */
+function agreedOverlap({ prompts, output }: Context, integration: Integration, fields: readonly SecretField[]): number {
+  const replaced = fields.filter((field) => integration[field].set !== false)
+  if (replaced.length === 0) return 0
   if (!prompts.possible())
     throw new IntegrationsError(
       'INPUT_REQUIRED',
       '--grace is missing: how long does the old value stay valid?',
       'pass --grace 24h, or --grace 0 to end it at once',
     )
-  output.note(`the old ${fields.map(flagOf).join(' and ')} stays valid for 24 hours; --grace says otherwise`)
+  output.note(`the old ${replaced.map(flagOf).join(' and ')} stays valid for 24 hours; --grace says otherwise`)
   return 86_400_000
 }

@@ -1,0 +1,63 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput } from '../../errors.ts'
+import type { SecretField } from '../../integration.ts'
+import { variableOf } from '../../operations/secret-values.ts'
+import { readSecrets } from '../../operations/secrets.ts'
+import { platforms } from '../../platforms/platforms.ts'
+import { examples, refArgument, secretField, secretFlags } from '../arguments.ts'
+import type { Context } from '../context.ts'
+
+/** What opens the database that the secrets are in is not for the command. */
+const ours = /^INTEGRATIONS_|^(?:DATABASE_URL|PGPASSFILE|PGPASSWORD)$/
+
+const names = platforms
+  .map((platform) =>
+    Object.keys(platform.secrets)
+      .map((field) => variableOf(platform, field as SecretField))
+      .join(', '),
+  )
+  .join('; ')
+
+/** `integrations exec` */
+export const execCommand = (ctx: Context) =>
+  new Command('exec')
+    .description(
+      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code is the answer (128 and the number of a signal that ended it); 125: it was not come to, 126: it could not be started, 127: there is no such command. That the secrets were read stands in the audit log before it starts.',
+    )
+    .addArgument(refArgument())
+    .argument('<command>', 'the command, after --')
+    .argument('[args...]', 'its arguments')
+    .addOption(
+      new Option('--field <secret>', 'a secret to pass on; may be given several times (default: all that are set)')
+        .choices(secretFlags)
+        .argParser((flag, chosen: SecretField[] | undefined): SecretField[] => [...(chosen ?? []), secretField(flag)]),
+    )
+    .addOption(
+      new Option(
+        '--env-prefix <prefix>',
+        'what the names of the variables begin with, in place of SLACK_ and the like',
+      ),
+    )
+    .addHelpText(
+      'after',
+      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, PGPASSFILE, PGPASSWORD, which\n  lead to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command\n${examples(
+        'integrations exec Acme/support -- npm start',
+        'integrations exec Acme/support --field access-token --env-prefix APP_ -- node notify.js',
+      )}`,
+    )
+    .action(async (ref, command, args, { field: fields, envPrefix }) => {
+      const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
+      const { platform, secrets } = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
+      const variables = [...secrets].map(([field, secret]) => [variableOf(platform, field, prefix), secret.reveal()])
+      const kept = Object.entries(ctx.host.env).filter(([name]) => !ours.test(name))
+      // The command may run for days: the database is not needed for it.
+      await ctx.close()
+      const { runCommand } = await import('../run-command.ts')
+      ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
+    })
+
+function checkedPrefix(prefix: string): string {
+  if (!/^(?:[A-Za-z_]\w*)?$/.test(prefix))
+    throw badInput('--env-prefix cannot begin the name of a variable', 'use letters, digits and _, as in APP_SLACK_')
+  return prefix
+}

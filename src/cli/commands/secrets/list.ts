@@ -1,0 +1,34 @@
+import { Command } from '@commander-js/extra-typings'
+import { secretFields } from '../../../integration.ts'
+import { flagOf } from '../../../operations/secret-values.ts'
+import { listSecrets } from '../../../operations/secrets.ts'
+import { answers, examples, refArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { secretVersionView } from '../../views.ts'
+
+/** `integrations secrets list` */
+export const listCommand = (ctx: Context) =>
+  answers(
+    new Command('list')
+      .summary('list the versions of the secrets')
+      .description(
+        'List the remembered versions of the secrets of an integration, newest first: until when each is valid, and how often requests matched it. No value is shown, and no key is needed.',
+      )
+      .addArgument(refArgument())
+      .addHelpText(
+        'after',
+        examples(
+          'integrations secrets list Acme/support',
+          'integrations secrets list Acme/support -o json --fields field,state,lastMatchedAt',
+        ),
+      ),
+    ctx.output,
+    secretVersionView,
+  ).action(async (ref) => {
+    const { integration, versions } = await listSecrets(await ctx.store(), ref)
+    await ctx.output.rows(secretVersionView, (emit) => emit(versions))
+    for (const field of secretFields)
+      if (integration[field].set === null)
+        ctx.output.note(`the ${flagOf(field)} may be set: the application writes it, and nothing here has read it yet`)
+    if (ctx.output.table() && versions.length === 0) ctx.output.note('nothing to show')
+  })

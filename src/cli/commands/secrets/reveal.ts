@@ -1,0 +1,34 @@
+import { Command } from '@commander-js/extra-typings'
+import { badInput } from '../../../errors.ts'
+import { flagOf } from '../../../operations/secret-values.ts'
+import { readSecrets } from '../../../operations/secrets.ts'
+import { examples, refArgument, secretFieldArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { printable } from '../../text.ts'
+
+/** `integrations secrets reveal` */
+export const revealCommand = (ctx: Context) =>
+  new Command('reveal')
+    .summary('print the current value of a secret')
+    .description(
+      'Print the current value of a secret, and a newline. That it was read stands in the audit log before anything is printed. A program is better started by exec, which shows the value to nobody else.',
+    )
+    .addArgument(refArgument())
+    .addArgument(secretFieldArgument())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations secrets reveal Acme/support webhook-secret --reason "entered at Slack"',
+        'integrations secrets reveal Acme/support access-token -o json',
+      ),
+    )
+    .action(async (ref, field) => {
+      const { output: format = 'table', fields } = ctx.options
+      // Before the value is read, and that recorded.
+      if (format === 'csv' || format === 'id' || fields)
+        throw badInput('a value is printed alone or as JSON', 'leave --fields out, and -o, or pass -o json')
+      const { integration, secrets } = await readSecrets(await ctx.store(), ref, [field], 'secret.reveal')
+      const value = secrets.get(field)?.reveal() ?? ''
+      if (format !== 'table') return ctx.output.json({ id: integration.id, field: flagOf(field), value })
+      await ctx.output.raw(`${ctx.host.stdout.isTTY ? printable(value) : value}\n`)
+    })

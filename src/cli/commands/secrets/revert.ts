@@ -1,0 +1,33 @@
+import { Command } from '@commander-js/extra-typings'
+import { flagOf } from '../../../operations/secret-values.ts'
+import { revertSecret } from '../../../operations/secrets.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument, secretFieldArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { fateOfOld, warnUnlessReceived, whileOpen } from '../../old-secrets.ts'
+import { integrationView } from '../../views.ts'
+
+/** `integrations secrets revert` */
+export const revertCommand = (ctx: Context) =>
+  answers(
+    new Command('revert')
+      .summary('make the old value of a secret current again')
+      .description(
+        'Take a rotation back while its window is open: the old value is current again, and the one taken back stays valid for what is left of the window. Done twice, it is as it was. When an access token taken back ends is unknown from then on.',
+      )
+      .addArgument(refArgument())
+      .addArgument(secretFieldArgument())
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations secrets revert Acme/support webhook-secret')),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, field, options) => {
+    const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
+    if (!options.dryRun) await warnUnlessReceived(ctx, after)
+    await ctx.output.change(
+      integrationView,
+      after,
+      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${after.workspace}/${after.name}${fateOfOld(before, after, field, options.dryRun, 'the one taken back')}`,
+      options.dryRun ? [] : whileOpen(after, [field]),
+    )
+  })

@@ -1,0 +1,490 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from '@libsql/client/sqlite3'
+import pg from 'pg'
+import { describe, expect, test } from 'vitest'
+import { bin, execute, freshFolder, integrations, quote } from '../support/cli.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { addSlack, revealed, rotate } from '../support/integration.ts'
+import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
+
+const hour = 3_600_000
+
+/** An instant so long from now, as both databases take it. */
+const at = (distance: number) => new Date(Date.now() + distance).toISOString().replace('Z', '+00:00')
+
+async function start(kind: (typeof kinds)[number]) {
+  const db = await freshDatabase(kind)
+  const env = { DATABASE_URL: db.url }
+  return { db, env, id: await addSlack(env) }
+}
+
+/** Everything that is kept of secrets, values as they are stored. */
+const kept = async (db: TestDatabase) =>
+  JSON.stringify([
+    await db.query('SELECT id, webhook_secret, access_token, refresh_token FROM integrations ORDER BY id'),
+    await db.query(
+      `SELECT integration_id, field, number, fingerprint, sealed, origin, CAST(valid_until AS TEXT) AS valid_until
+        FROM integration_secrets ORDER BY integration_id, field, number`,
+    ),
+  ])
+
+const versions = (db: TestDatabase, field = 'webhook_secret') =>
+  db.query(
+    `SELECT number, origin, valid_until IS NULL AS is_current, sealed IS NOT NULL AS is_kept
+      FROM integration_secrets WHERE field = ? ORDER BY integration_id, number`,
+    field,
+  )
+
+const events = (db: TestDatabase) =>
+  db.query('SELECT action, outcome, target_name, fields FROM integration_events ORDER BY seq')
+
+const shown = async (env: Record<string, string>, ...args: string[]) =>
+  JSON.parse((await integrations([...args, '-o', 'json'], { env })).stdout)
+
+describe.each(kinds)('secrets on %s', (kind) => {
+  const yes = kind === 'sqlite' ? 1 : true
+  const no = kind === 'sqlite' ? 0 : false
+
+  test('list tells for every version until when it is valid and who used it, without any key', async () => {
+    const { db, env } = await start(kind)
+    await rotate(env, 2, '--grace', '0')
+    await rotate(env, 3, '--grace', '24h', '--as', 'ana')
+    await db.query(
+      'UPDATE integration_secrets SET last_matched_at = ?, match_count = 41 WHERE number = 2',
+      at(-180_000),
+    )
+    const keyless = { ...env, INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` }
+
+    const facts = await shown(keyless, 'secrets', 'list', 'support')
+    expect(facts).toEqual(
+      [
+        { number: 3, state: 'current', setBy: 'as:ana', validUntil: null, lastMatchedAt: null, matchCount: 0 },
+        {
+          number: 2,
+          state: 'valid',
+          setBy: expect.stringMatching(/^os:/),
+          validUntil: expect.any(String),
+          lastMatchedAt: expect.any(String),
+          matchCount: 41,
+        },
+        {
+          number: 1,
+          state: 'over',
+          setBy: expect.stringMatching(/^os:/),
+          validUntil: expect.any(String),
+          lastMatchedAt: null,
+          matchCount: 0,
+        },
+      ].map((version) => ({
+        field: 'webhook-secret',
+        origin: 'provided',
+        setAt: expect.any(String),
+        fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
+        ...version,
+      })),
+    )
+    expect(new Set(facts.map(({ fingerprint }: { fingerprint: string }) => fingerprint)).size).toBe(3)
+
+    const people = await integrations(
+      ['secrets', 'list', 'support', '-o', 'table', '--fields', 'field,number,state,lastMatchedAt'],
+      { env: keyless },
+    )
+    expect(people).toEqual({
+      code: 0,
+      stdout: `FIELD           NUMBER  STATE                    LAST MATCHED AT
+webhook-secret  3       current                  never matched: unknown whether it is in use
+webhook-secret  2       valid for 23 more hours  matched 3 minutes ago, 41 times
+webhook-secret  1       over                     never matched: unknown whether it is in use
+`,
+      stderr: '',
+    })
+  })
+
+  test('a second rotation inside the window is refused and says which secret would die; --force ends that one', async () => {
+    const { db, env, id } = await start(kind)
+    expect(await rotate(env, 2, '--grace', '24h')).toEqual({
+      code: 0,
+      stdout: `${id}\n`,
+      stderr: expect.stringContaining(
+        `; the old webhook-secret stays valid until ${(await shown(env, 'show', 'support')).webhookSecret.previousValidUntil} in endpoints that use the receiver library\n`,
+      ),
+    })
+    const [, old] = await shown(env, 'secrets', 'list', 'support')
+    const before = await kept(db)
+    expect(await rotate(env, 3, '--grace', '24h')).toEqual({
+      code: 5,
+      stdout: '',
+      stderr: `error: the signing secret before the present one is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); a second rotation needs --force, which ends it at once
+hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pass --force\n`,
+    })
+    expect(await kept(db)).toBe(before)
+
+    expect(await rotate(env, 3, '--grace', '24h', '--force')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(
+        `warning: ended the signing secret before the old one: fingerprint ${old.fingerprint}, valid until ${old.validUntil}\n`,
+      ),
+    })
+    expect(await versions(db)).toEqual([
+      { number: 1, origin: 'provided', is_current: no, is_kept: no },
+      { number: 2, origin: 'provided', is_current: no, is_kept: yes },
+      { number: 3, origin: 'provided', is_current: yes, is_kept: no },
+    ])
+    expect(await revealed(env)).toBe(signingSecret(3))
+  })
+
+  test('revert swaps the two and keeps what is left of the window; twice, all is as it was', async () => {
+    const { db, env } = await start(kind)
+    await rotate(env, 2, '--grace', '6h')
+    const before = await shown(env, 'secrets', 'list', 'support')
+    const dry = await kept(db)
+    expect(await integrations(['secrets', 'revert', 'support', 'webhook-secret', '--dry-run'], { env })).toMatchObject({
+      code: 0,
+    })
+    expect(await kept(db)).toBe(dry)
+
+    const outcome = await integrations(['secrets', 'revert', 'support', 'webhook-secret', '-o', 'table'], { env })
+    expect(outcome).toMatchObject({
+      code: 0,
+      stdout: `made the webhook-secret with the fingerprint ${before[1].fingerprint} current again in Acme/support; the one taken back stays valid until ${before[1].validUntil} in endpoints that use the receiver library\n`,
+    })
+    expect(await revealed(env)).toBe(signingSecret(1))
+    const swapped = await shown(env, 'secrets', 'list', 'support')
+    expect(swapped).toEqual([
+      { ...before[0], state: 'valid', validUntil: before[1].validUntil },
+      { ...before[1], state: 'current', validUntil: null },
+    ])
+    expect(await versions(db)).toMatchObject([{ is_kept: no }, { is_kept: yes }])
+
+    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect(await shown(env, 'secrets', 'list', 'support')).toEqual(before)
+    expect(await revealed(env)).toBe(signingSecret(2))
+    expect(await events(db)).toMatchObject([
+      {},
+      {},
+      { action: 'integration.add' },
+      { action: 'secret.rotate' },
+      { action: 'secret.revert', target_name: 'Acme/support', fields: 'webhook_secret' },
+      { action: 'secret.reveal' },
+      { action: 'secret.revert' },
+      { action: 'secret.reveal' },
+    ])
+  })
+
+  test('when a token that was taken back ends is unknown, not what the other token said', async () => {
+    const { env } = await start(kind)
+    const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
+    const put = (name: string, ...flags: string[]) =>
+      integrations(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
+    expect((await put('ONE', '--no-expiry')).code).toBe(0)
+    expect((await put('TWO', '--expires-in', '12h')).code).toBe(0)
+    await integrations(['secrets', 'revert', 'support', 'access-token'], { env })
+    expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: null, tokenExpiry: 'never' })
+    await integrations(['secrets', 'revert', 'support', 'access-token'], { env })
+    expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: null, tokenExpiry: 'unknown' })
+  })
+
+  test('a value whose time is over is unusable at once, and forgotten by the next change', async () => {
+    const { db, env, id } = await start(kind)
+    await rotate(env, 2, '--grace', '24h')
+    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
+    const before = await kept(db)
+    expect(await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `error: Acme/support has no old signing secret that is still valid
+hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
+    })
+    expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
+    expect(await kept(db)).toBe(before)
+
+    expect(await integrations(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await versions(db)).toEqual([
+      { number: 1, origin: 'provided', is_current: no, is_kept: no },
+      { number: 2, origin: 'provided', is_current: yes, is_kept: no },
+    ])
+  })
+
+  test('purge forgets what is over and nothing else', async () => {
+    const { db, env } = await start(kind)
+    const purge = () => integrations(['secrets', 'purge', '-o', 'json'], { env })
+    await rotate(env, 2, '--grace', '24h')
+    expect(await purge()).toEqual({
+      code: 0,
+      stdout: '{\n  "purged": 0\n}\n',
+      stderr: 'no old value is kept beyond its time; nothing was changed\n',
+    })
+    const logged = (await events(db)).length
+    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
+    expect(await purge()).toEqual({
+      code: 0,
+      stdout: '{\n  "purged": 1\n}\n',
+      stderr: 'forgot 1 old value whose time is over\n',
+    })
+    expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secrets.purge' }])
+    expect(await versions(db)).toMatchObject([
+      { number: 1, is_kept: no },
+      { number: 2, is_current: yes },
+    ])
+    expect(await revealed(env)).toBe(signingSecret(2))
+  })
+
+  test('finish refuses while the old value may be in use', async () => {
+    const { db, env, id } = await start(kind)
+    const finish = (...flags: string[]) =>
+      integrations(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
+    const hint = `hint: see integrations secrets list ${id}; pass --force if you know better\n`
+    expect(await finish()).toEqual({
+      code: 0,
+      stdout: `${id}\n`,
+      stderr: 'Acme/support has no old webhook-secret that is still valid; nothing was changed\n',
+    })
+    await rotate(env, 2, '--grace', '24h')
+    const before = await kept(db)
+
+    // No record is unknown, not unused.
+    const unknown =
+      'error: no request is known to have matched the new signing secret yet: the old one may still be in use\n'
+    expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
+    await db.query('UPDATE integration_secrets SET last_matched_at = ? WHERE number = 1', at(-2 * hour))
+    expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
+
+    await db.query('UPDATE integration_secrets SET last_matched_at = ?', at(-180_000))
+    expect(await finish()).toEqual({
+      code: 5,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: the old signing secret still matched a request at \S+Z\nhint: see /),
+    })
+    expect(await kept(db)).toBe(before)
+    expect(await finish('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
+    expect(await finish('--force', '--if-version', '1')).toMatchObject({ code: 5 })
+    expect(await kept(db)).toBe(before)
+
+    const until = (await shown(env, 'show', 'support')).webhookSecret.previousValidUntil
+    expect(await finish('--when-unused', '2m')).toEqual({
+      code: 0,
+      stdout: `${id}\n`,
+      stderr: `ended the old webhook-secret of Acme/support, which was valid until ${until}; no endpoint that uses the receiver library accepts it any more
+next: integrations secrets list ${id}   # whether requests match the new value\n`,
+    })
+    expect(await versions(db)).toMatchObject([
+      { number: 1, is_current: no, is_kept: no },
+      { number: 2, is_current: yes },
+    ])
+    await rotate(env, 3, '--grace', '24h')
+    expect(await finish('--force')).toMatchObject({ code: 0 })
+    expect(await revealed(env)).toBe(signingSecret(3))
+  })
+
+  test('--shared replaces the value wherever it stands, in one transaction, and nothing else', async () => {
+    const { db, env } = await start(kind)
+    for (const name of ['sales', 'ops', 'other']) await addSlack(env, name)
+    // This one has another app.
+    await integrations(['rotate', 'other', '--webhook-secret-stdin', '--grace', '0'], { env, input: signingSecret(9) })
+    const foreign = () =>
+      db.query(`SELECT webhook_secret, version, CAST(valid_until AS TEXT) AS valid_until, sealed FROM integrations i
+        JOIN integration_versions v ON v.integration_id = i.id JOIN integration_secrets s ON s.integration_id = i.id
+        WHERE name = 'other' ORDER BY number`)
+    const before = await foreign()
+    const logged = (await events(db)).length
+
+    // When one of them cannot take it, none does.
+    await integrations(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
+    await integrations(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
+    const untouched = await kept(db)
+    expect(await rotate(env, 2, '--shared', '--grace', '24h')).toMatchObject({ code: 5 })
+    expect(await kept(db)).toBe(untouched)
+    await integrations(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
+
+    const outcome = await rotate(env, 2, '--shared', '--grace', '24h')
+    expect(outcome).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^replaced the webhook-secret of Acme\/support, Acme\/(ops, Acme\/sales|sales, Acme\/ops); /m,
+      ),
+    })
+    expect(await foreign()).toEqual(before)
+    const requests = await db.query(
+      `SELECT request_id, COUNT(*) AS n FROM integration_events WHERE action = 'secret.rotate' AND seq > ? GROUP BY request_id ORDER BY 2`,
+      logged,
+    )
+    expect(requests.map(({ n }) => Number(n))).toEqual([1, 3])
+    for (const ref of ['support', 'sales', 'ops'])
+      expect([ref, await revealed(env, 'webhook-secret', ref)]).toEqual([ref, signingSecret(2)])
+  })
+
+  test('a token pair is replaced in one transaction, as one event', async () => {
+    const { db, env } = await start(kind)
+    const put = (n: number) =>
+      integrations(
+        [
+          'rotate',
+          'support',
+          '--access-token-env',
+          'A',
+          '--refresh-token-env',
+          'R',
+          '--expires-in',
+          '12h',
+          '--grace',
+          '1h',
+        ],
+        { env: { ...env, A: botToken(n), R: refreshToken(n) } },
+      )
+    expect((await put(1)).code).toBe(0)
+    expect((await put(2)).code).toBe(0)
+    expect((await events(db)).slice(3)).toEqual(
+      [1, 2].map(() => ({
+        action: 'secret.rotate',
+        outcome: 'done',
+        target_name: 'Acme/support',
+        fields: 'access_token,refresh_token',
+      })),
+    )
+    const windows = await db.query(
+      'SELECT DISTINCT CAST(valid_until AS TEXT) AS until FROM integration_secrets WHERE valid_until IS NOT NULL',
+    )
+    expect(windows).toHaveLength(1)
+    expect([await revealed(env, 'access-token'), await revealed(env, 'refresh-token')]).toEqual([
+      botToken(2),
+      refreshToken(2),
+    ])
+  })
+
+  test('a change of metadata touches no secret', async () => {
+    const { db, env } = await start(kind)
+    await rotate(env, 2, '--grace', '24h')
+    const before = await kept(db)
+    for (const args of [
+      ['disable', 'support'],
+      ['update', 'support', '--name', 'helpdesk'],
+      ['config', 'set', 'helpdesk', 'slackEvents=["message"]'],
+    ])
+      expect(await integrations(args, { env })).toMatchObject({ code: 0 })
+    expect(await kept(db)).toBe(before)
+  })
+
+  test('reveal prints the value alone, or as one object; what it cannot print it does not read', async () => {
+    const { db, env, id } = await start(kind)
+    const reveal = (...args: string[]) => integrations(['secrets', 'reveal', 'support', ...args], { env })
+    expect(await reveal('webhook-secret', '--reason', 'entered at Slack')).toEqual({
+      code: 0,
+      stdout: `${signingSecret(1)}\n`,
+      stderr: '',
+    })
+    expect(await reveal('webhook-secret', '-o', 'jsonl')).toEqual({
+      code: 0,
+      stdout: `${JSON.stringify({ id, field: 'webhook-secret', value: signingSecret(1) })}\n`,
+      stderr: '',
+    })
+    expect(await reveal('webhook-secret', '-o', 'csv')).toMatchObject({ code: 2, stdout: '' })
+    expect(await reveal('access-token')).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `error: Acme/support has no bot or user token\nhint: integrations rotate ${id} --field access-token\n`,
+    })
+    expect(await reveal('password')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        "error: argument 'field' does not take that value\nhint: write webhook-secret, access-token, refresh-token\n",
+    })
+    expect(
+      await db.query(
+        "SELECT action, fields, reason FROM integration_events WHERE action = 'secret.reveal' ORDER BY seq",
+      ),
+    ).toEqual([
+      { action: 'secret.reveal', fields: 'webhook_secret', reason: 'entered at Slack' },
+      { action: 'secret.reveal', fields: 'webhook_secret', reason: null },
+    ])
+  })
+
+  test.each(['>/dev/full', '>&-', '| true'])(
+    'that a value was read is recorded when it cannot be printed: %s',
+    async (to) => {
+      const { db, env } = await start(kind)
+      const command = [process.execPath, bin, 'secrets', 'reveal', 'support', 'webhook-secret'].map(quote).join(' ')
+      const { stdout } = await execute('sh', ['-c', `${command} ${to}`], { env })
+      expect(stdout).toBe('')
+      expect((await events(db)).slice(3)).toEqual([
+        { action: 'secret.reveal', outcome: 'done', target_name: 'Acme/support', fields: 'webhook_secret' },
+      ])
+    },
+  )
+})
+
+/** Begins a transaction as the application, with one statement; the answer commits it. */
+async function begin(db: TestDatabase, statement: string): Promise<() => Promise<void>> {
+  if (db.kind === 'sqlite') {
+    const client = createClient({ url: db.url })
+    const transaction = await client.transaction('write')
+    await transaction.execute(statement)
+    return async () => {
+      await transaction.commit()
+      client.close()
+    }
+  }
+  const client = new pg.Client({ connectionString: db.url })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query(statement)
+  return async () => {
+    await client.query('COMMIT')
+    await client.end()
+  }
+}
+
+describe.each(kinds)('beside an application that writes secrets itself, on %s', (kind) => {
+  const yes = kind === 'sqlite' ? 1 : true
+  const no = kind === 'sqlite' ? 0 : false
+
+  async function startPlain() {
+    const db = await freshDatabase(kind)
+    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    const env = { DATABASE_URL: db.url }
+    return { db, env, id: await addSlack(env) }
+  }
+
+  test('the value it writes while we rotate is recorded, and stays valid for the window', async () => {
+    const { db, env } = await startPlain()
+    const commit = await begin(db, `UPDATE integrations SET webhook_secret = '${signingSecret(7)}'`)
+    const rotating = rotate(env, 2, '--grace', '24h')
+    await sleep(1500)
+    await commit()
+    expect(await rotating).toMatchObject({ code: 0 })
+    expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(2) }])
+    expect(await versions(db)).toEqual([
+      { number: 1, origin: 'provided', is_current: no, is_kept: no },
+      { number: 2, origin: 'application', is_current: no, is_kept: yes },
+      { number: 3, origin: 'provided', is_current: yes, is_kept: no },
+    ])
+    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(7) }])
+  })
+
+  test('--shared finds what only the application has written, and leaves what it has replaced since', async () => {
+    const { db, env } = await startPlain()
+    await addSlack(env, 'sales')
+    await addSlack(env, 'moved')
+    await db.query("UPDATE integrations SET webhook_secret = ? WHERE name = 'moved'", signingSecret(8))
+    await db.query(
+      "DELETE FROM integration_secrets WHERE integration_id = (SELECT id FROM integrations WHERE name = 'sales')",
+    )
+    const { code, stderr } = await rotate(env, 2, '--shared', '--grace', '24h')
+    expect({ code, stderr: stable(stderr) }).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('replaced the webhook-secret of Acme/support, Acme/sales; '),
+    })
+    expect(await db.query('SELECT name, webhook_secret FROM integrations ORDER BY name')).toEqual([
+      { name: 'moved', webhook_secret: signingSecret(8) },
+      { name: 'sales', webhook_secret: signingSecret(2) },
+      { name: 'support', webhook_secret: signingSecret(2) },
+    ])
+    expect(
+      (await events(db))
+        .slice(-3)
+        .map(({ action, target_name: name }) => `${action} ${name}`)
+        .sort(),
+    ).toEqual(['secret.notice Acme/moved', 'secret.rotate Acme/sales', 'secret.rotate Acme/support'])
+  })
+})
