@@ -1,10 +1,8 @@
 import type { Instant, Integration, Json, SecretFacts, SecretField, User, Workspace } from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
 import type { Counts, DatabaseStatus } from '../store/status.ts'
-import type { Column, Tone, View } from './output.ts'
+import type { Cell, Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
-
-type Cell = readonly [text: string, tone: Tone]
 
 const soon = 24 * 3_600_000
 

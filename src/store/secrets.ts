@@ -2,12 +2,13 @@ import { IntegrationsError } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
-import { isSealed, keyIdOf, open, seal } from '../vault/sealing.ts'
+import { open, seal } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { FingerprintChanges } from './events.ts'
 import type { SealingMode } from './keys.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
+import { type KnownVersion, sealedBy } from './stored-values.ts'
 
 /** How a value came to be stored. */
 export type SecretOrigin = 'generated' | 'provided' | 'application'
@@ -48,7 +49,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     validUntil: null,
   })
 
-  /** What the column is to hold for a value, and the key that seals it. */
+  /** What the column is to hold for a value, and the key that seals it; null for none. */
   async function stored(id: string, field: SecretField, value: Secret) {
     if (mode === 'off') return { text: value.reveal(), keyId: null }
     return { text: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
@@ -61,7 +62,6 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
   }
 
   async function opened(id: string, field: SecretField, text: string, keyId: string | null): Promise<Secret> {
-    // Never "looks sealed": the application may store what it likes while it may store at all.
     if (keyId !== null) return open(vault.keys, cell(id, field), text)
     if (mode !== 'required') return new Secret(text)
     throw new IntegrationsError(
@@ -102,7 +102,43 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     (await tx.models.integrationSecret.updateMany({ where, data: { validUntil: now, sealed: null, keyId: null } }))
       .count
 
+  /** Opens a current value. One that is not what its version says was written by the application, and is recorded. */
+  async function hold(
+    id: string,
+    field: SecretField,
+    text: string,
+    known: KnownVersion | null,
+    noticed: (changes: FingerprintChanges) => void,
+  ): Promise<HeldSecret> {
+    const keyId = sealedBy(text, known?.keyId ?? null)
+    const value = await opened(id, field, text, keyId)
+    const print = fingerprint(vault.fingerprinting, value)
+    if (known && known.fingerprint === print)
+      return { value, fingerprint: print, stored: text, keyId, number: known.number }
+    noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
+    if (known && known.fingerprint === null) {
+      await tx.models.integrationSecret.updateMany({
+        where: { ...current(id, field), number: known.number },
+        data: { fingerprint: print },
+      })
+      return { value, fingerprint: print, stored: text, keyId, number: known.number }
+    }
+    await end(current(id, field))
+    const facts = { fingerprint: print, keyId, origin: 'application', setBy: null, neverExpires: false } as const
+    return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
+  }
+
   return {
+    stored,
+    hold,
+
+    /** A sealed value, sealed anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
+    resealed: async (id: string, field: SecretField, sealed: string): Promise<string> =>
+      seal(vault.sealing, cell(id, field), await open(vault.keys, cell(id, field), sealed)),
+
+    /** A value that the application has cleared is not current any more. */
+    cleared: (id: string, field: SecretField): Promise<number> => end(current(id, field)),
+
     /**
      * Reads and opens the current values of an integration. A value that the application wrote is recorded.
      *
@@ -132,29 +168,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
           noticed([{ field: column, from: known.fingerprint, to: null }])
           continue
         }
-        const keyId = known?.keyId != null && isSealed(text) ? (keyIdOf(text) ?? null) : null
-        const value = await opened(id, field, text, keyId)
-        const print = fingerprint(vault.fingerprinting, value)
-        let number = known?.number
-        if (number === undefined || known?.fingerprint !== print) {
-          noticed([{ field: column, from: known?.fingerprint ?? null, to: print }])
-          if (number !== undefined && known?.fingerprint === null)
-            await tx.models.integrationSecret.updateMany({
-              where: { ...current(id, field), number },
-              data: { fingerprint: print },
-            })
-          else {
-            await end(current(id, field))
-            number = await insert(id, field, {
-              fingerprint: print,
-              keyId,
-              origin: 'application',
-              setBy: null,
-              neverExpires: false,
-            })
-          }
-        }
-        held[field] = { value, fingerprint: print, stored: text, keyId, number }
+        held[field] = await hold(id, field, text, known, noticed)
       }
       return held
     },
