@@ -160,7 +160,7 @@ function keySource({ env, cwd }: Host): KeySource {
         'unset the one that does not hold the keys of this database',
       )
     const { keyCommand, keyFile, once } = await import('../operations/key-source.ts')
-    return once(command ? keyCommand(command) : keyFile(path()))
+    return once(command ? keyCommand(command) : keyFile(path(), process.getuid?.()))
   }
   const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
   const opened = () => {
@@ -171,6 +171,7 @@ function keySource({ env, cwd }: Host): KeySource {
     get name() {
       return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
     },
+    writable: !command,
     load: async () => (await opened()).load(),
     add: async (keys) => (await opened()).add(keys),
   }

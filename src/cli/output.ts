@@ -11,6 +11,9 @@ export type Format = (typeof formats)[number]
 /** How a cell of a table may be painted. */
 export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'plain'
 
+/** What a table shows of a value. */
+export type Cell = readonly [text: string, tone: Tone]
+
 /** One field of a kind of rows. */
 export interface Column<Row> {
   readonly field: string
@@ -19,7 +22,7 @@ export interface Column<Row> {
   /** The value in machine formats. */
   readonly value: (row: Row) => Json
   /** The value in a table, for people; the machine's value when absent. */
-  readonly cell?: (row: Row, now: number) => readonly [text: string, tone: Tone]
+  readonly cell?: (row: Row, now: number) => Cell
 }
 
 /** How a kind of rows is shown. */

@@ -70,6 +70,11 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       async () => (await import('./commands/db.ts')).dbCommand,
     ],
     [
+      'keys',
+      'the keys that seal secrets: make, replace and check them',
+      async () => (await import('./commands/keys.ts')).keysCommand,
+    ],
+    [
       'completion',
       'print a script for Tab completion',
       async () => (await import('./commands/completion.ts')).completionCommand,

@@ -6,10 +6,8 @@ import type { AuditEvent } from '../store/events.ts'
 import { fingerprintsOf } from '../store/fingerprints.ts'
 import type { SecretVersion } from '../store/secret-facts.ts'
 import type { Counts, DatabaseStatus } from '../store/status.ts'
-import type { Column, Tone, View } from './output.ts'
+import type { Cell, Column, Tone, View } from './output.ts'
 import { relative, remaining } from './time.ts'
-
-type Cell = readonly [text: string, tone: Tone]
 
 const soon = 24 * 3_600_000
 

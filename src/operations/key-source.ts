@@ -6,43 +6,76 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs'
-import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import { IntegrationsError } from '../errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { IntegrationsError, shellWord } from '../errors.ts'
 import type { KeySource } from '../store/ready.ts'
 import { type KeySet, keySetText, parseKeySet, type RootKey } from '../vault/key-set.ts'
 
 /** How long a command may take to print a key set, in milliseconds. */
 const commandTimeout = 30_000
 
+/** How long to wait for another process that changes the key file, in milliseconds; it takes a few. */
+const lockTimeout = 5_000
+
 /** No key set is as large as this, in bytes. */
 const largest = 1024 * 1024
 
 /**
  * The key set in a file: a JWK Set that its owner alone can read. It is made when keys are first added to it.
+ *
+ * @param me the user id that this process runs as; undefined on systems without any
  */
-export function keyFile(path: string): KeySource {
-  const load = async (): Promise<KeySet> => {
-    const text = readPrivate(path)
-    return text === undefined ? new Map() : parseKeySet(text, `the key file ${path}`)
+export function keyFile(path: string, me: number | undefined): KeySource {
+  const read = () => {
+    const text = readPrivate(path, me)
+    return text === undefined ? undefined : parseKeySet(text, `the key file ${path}`)
   }
+  const load = async (): Promise<KeySet> => read() ?? new Map()
   return {
     name: path,
+    writable: true,
     load,
     async add(keys) {
-      for (;;) {
-        const present = await load()
-        const whole = new Map([...present, ...keys.map((key) => [key.id, key] as const)])
-        if (replaceFile(path, keySetText(whole.values()), present.size === 0)) return whole
+      if (read() === undefined) {
+        if (writeFile(path, keySetText(keys), linkSync)) return load()
         // Another process made the file meanwhile: its keys serve as well as ours, where they are complete.
-        if (completes(await load(), keys)) return load()
+        const present = await load()
+        if (completes(present, keys)) return present
       }
+      return locked(path, () => {
+        const whole = new Map([...(read() ?? []), ...keys.map((key) => [key.id, key] as const)])
+        // A link to the file stays one.
+        writeFile(realpathSync(path), keySetText(whole.values()), renameSync)
+        return whole
+      })
     },
+  }
+}
+
+/** Runs `work` while no other process of this program changes a file, so that none takes back what another has added. */
+async function locked<T>(path: string, work: () => T): Promise<T> {
+  const lock = `${path}.lock`
+  const deadline = performance.now() + lockTimeout
+  while (!writeFile(lock, '', linkSync)) {
+    if (performance.now() > deadline)
+      throw new IntegrationsError(
+        'KEYS_INVALID',
+        `another process is changing the key file ${path}, or was killed while it did`,
+        `when no other one runs: rm ${shellWord(lock)}`,
+      )
+    await sleep(50)
+  }
+  try {
+    return work()
+  } finally {
+    rmSync(lock, { force: true })
   }
 }
 
@@ -53,12 +86,17 @@ const completes = (set: KeySet, keys: readonly RootKey[]): boolean =>
     return [...set.keys()].some((other) => other.startsWith(`${purpose}-`))
   })
 
-/** The key set that a command prints, such as a vault's own program. Nothing can be added to it here. */
-export function keyCommand(command: string): KeySource {
+/**
+ * The key set that a command prints, such as a vault's own program. Nothing can be added to it here.
+ *
+ * @param timeout how long the command may take, in milliseconds
+ */
+export function keyCommand(command: string, timeout = commandTimeout): KeySource {
   const name = 'INTEGRATIONS_KEYS_COMMAND'
   return {
     name,
-    load: async () => parseKeySet(await outputOf(command), `what ${name} prints`),
+    writable: false,
+    load: async () => parseKeySet(await outputOf(command, timeout), `what ${name} prints`),
     add: async () => {
       throw new IntegrationsError(
         'KEYS_MISSING',
@@ -69,16 +107,19 @@ export function keyCommand(command: string): KeySource {
   }
 }
 
-function readPrivate(path: string): string | undefined {
+/** The text of a file that nobody else can read; undefined when there is no file. */
+function readPrivate(path: string, me: number | undefined): string | undefined {
   const invalid = (why: string, hint: string) =>
     new IntegrationsError('KEYS_INVALID', `the key file ${path} ${why}`, hint)
   try {
     const { mode, uid } = statSync(path)
-    const me = userInfo().uid
-    // Windows has no such modes: -1.
-    if (me >= 0 && (mode & 0o077) !== 0)
-      throw invalid('can be read by others', `chmod 600 ${path}; and if others may have read it, replace the keys`)
-    if (me > 0 && uid !== me && uid !== 0) throw invalid('belongs to somebody else', 'use a key file of your own')
+    if (me !== undefined && (mode & 0o077) !== 0)
+      throw invalid(
+        'can be read by others',
+        `chmod 600 ${shellWord(path)}; and if others may have read it, replace the keys`,
+      )
+    // Root reads every file, and may be asked to by the one it belongs to.
+    if (me && uid !== me && uid !== 0) throw invalid('belongs to somebody else', 'use a key file of your own')
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof IntegrationsError) throw error
@@ -91,10 +132,10 @@ function readPrivate(path: string): string | undefined {
 /**
  * Writes a file that its owner alone can read, whole or not at all, so that it survives a crash.
  *
- * @param fresh only where there is no file yet
- * @returns false when there is one
+ * @param place puts the finished file where it belongs: a link only where there is none yet, a rename in any case
+ * @returns false when there is one already
  */
-function replaceFile(path: string, text: string, fresh: boolean): boolean {
+function writeFile(path: string, text: string, place: (from: string, to: string) => void): boolean {
   const beside = `${path}.${crypto.randomUUID()}`
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -105,12 +146,11 @@ function replaceFile(path: string, text: string, fresh: boolean): boolean {
     } finally {
       closeSync(file)
     }
-    if (fresh) linkSync(beside, path)
-    else renameSync(beside, path)
+    place(beside, path)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (fresh && code === 'EEXIST') return false
+    if (place === linkSync && code === 'EEXIST') return false
     throw new IntegrationsError(
       'KEYS_INVALID',
       `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
@@ -121,29 +161,36 @@ function replaceFile(path: string, text: string, fresh: boolean): boolean {
   }
 }
 
-function outputOf(command: string): Promise<string> {
-  const failed = (why: string) =>
-    new IntegrationsError(
-      'KEYS_MISSING',
-      `INTEGRATIONS_KEYS_COMMAND ${why}`,
-      'run the command by itself, and see that it prints the key set',
-    )
+function outputOf(command: string, timeout: number): Promise<string> {
   return new Promise((done, refused) => {
     // Standard input may hold a secret that is meant for this program.
-    const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'inherit'], timeout: commandTimeout })
+    const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'inherit'] })
+    const giveUp = (why: string) => {
+      clearTimeout(timer)
+      child.kill()
+      // What the command has started may live on and keep the pipe open; nobody waits for that.
+      child.stdout.destroy()
+      refused(
+        new IntegrationsError(
+          'KEYS_MISSING',
+          `INTEGRATIONS_KEYS_COMMAND ${why}`,
+          'run the command by itself, and see that it prints the key set',
+        ),
+      )
+    }
+    const timer = setTimeout(() => giveUp(`has printed no key set within ${timeout / 1000} s`), timeout)
     const chunks: Buffer[] = []
     let size = 0
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > largest) child.kill()
+      if (size > largest) giveUp('prints more than 1 MB')
       else chunks.push(chunk)
     })
-    child.on('error', () => refused(failed('cannot be started')))
+    child.on('error', () => giveUp('cannot be started'))
     child.on('close', (code, signal) => {
-      if (size > largest) refused(failed('prints more than 1 MB'))
-      else if (signal) refused(failed(`was ended after ${commandTimeout / 1000} s, or by a signal`))
-      else if (code !== 0) refused(failed(`ended with exit code ${code}`))
-      else done(Buffer.concat(chunks).toString('utf8'))
+      if (code !== 0) return giveUp(signal ? `was ended by ${signal}` : `ended with exit code ${code}`)
+      clearTimeout(timer)
+      done(Buffer.concat(chunks).toString('utf8'))
     })
   })
 }

@@ -3,6 +3,7 @@ import type { Instant, SecretField } from '../integration.ts'
 import type { Platform, SecretDefinition } from '../platforms/platform.ts'
 import { Secret } from '../secret.ts'
 import type { SecretOrigin } from '../store/secrets.ts'
+import { isSealed } from '../vault/sealed-text.ts'
 
 /** A new value for a secret. */
 export interface NewSecret {
@@ -41,6 +42,11 @@ export function readSecret(raw: string, source: string): Secret {
     throw refuse('holds characters that no secret has', 'give the secret alone, as UTF-8 text')
   if (value.length > longestSecret)
     throw refuse(`is longer than ${longestSecret} characters`, 'give the secret alone, not a file that contains it')
+  if (isSealed(value))
+    throw refuse(
+      'is sealed already, as this program stores secrets',
+      'give the secret itself, as the platform shows it',
+    )
   if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'give the value that the platform shows')
   return new Secret(value)
 }

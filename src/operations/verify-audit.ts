@@ -105,7 +105,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     // Its first change will make them. Whoever deletes them, and the log, cannot take a checkpoint back.
     if (known.length === 0 && head.seq === 0n && !checkpoint)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
-    const vault = await openVault(set, known)
+    const vault = await openVault(set, known, keys.name)
     const chain = await checkChain(rows, vault, settings, head, checkpoint)
     const values = await checkValues(rows, vault, settings)
     return { ...chain, ...values, head, problems: [...chain.problems, ...values.problems] }

@@ -10,6 +10,7 @@ import { keyChanges, type SealingMode, type Settings } from './keys.ts'
 import { secretChanges } from './secrets.ts'
 import type { Transaction } from './statements.ts'
 import type { Changes, Rows } from './store.ts'
+import { storedValueChanges } from './stored-values.ts'
 import { userChanges } from './users.ts'
 import { workspaceChanges } from './workspaces.ts'
 
@@ -17,6 +18,7 @@ import { workspaceChanges } from './workspaces.ts'
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
  * end of the audit log. A database that knows no keys is told of those of the set.
  *
+ * @param where the keys come from, for messages
  * @returns what can be read and changed, and how many events were recorded so far
  * @throws KEYS_MISSING, KEY_WRONG
  */
@@ -25,6 +27,7 @@ export async function beginChange(
   dialect: Dialect,
   rows: Rows,
   keys: KeySet,
+  where: string,
   attribution: Attribution,
 ): Promise<{ changes: Changes; recorded: () => number }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
@@ -34,7 +37,7 @@ export async function beginChange(
   const known = await rows.keys.list()
   const fresh = known.length === 0
   if (fresh) await register(tx, keys, now)
-  const vault = await openVault(keys, fresh ? await rows.keys.list() : known)
+  const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
   const stored = await rows.keys.settings()
   const settings = fresh ? await decideMode(tx, stored, now) : stored
   const { record, recorded } = auditChanges(tx, {
@@ -55,6 +58,7 @@ export async function beginChange(
     ...rows,
     integrations: { ...rows.integrations, ...integrationChanges(tx, dialect) },
     secrets: { ...rows.secrets, ...secrets },
+    storedValues: { ...rows.storedValues, ...storedValueChanges(tx, { vault, mode: settings.mode, secrets }) },
     workspaces: { ...rows.workspaces, ...workspaceChanges(tx) },
     users: { ...rows.users, ...userChanges(tx) },
     keys: { ...rows.keys, ...keyChanges(tx) },

@@ -1,8 +1,9 @@
-import sql from 'sql-template-tag'
-import type { Instant } from '../integration.ts'
+import sql, { join } from 'sql-template-tag'
+import { type Instant, secretFields } from '../integration.ts'
 import type { KeyPurpose } from '../vault/key-set.ts'
 import type { KeyState, KnownKey } from '../vault/vault.ts'
 import type { Dialect } from './driver.ts'
+import { secretColumns } from './secret-facts.ts'
 import type { Statements, Transaction } from './statements.ts'
 
 /** How secrets are stored: as the application reads them, in part, or sealed without exception. */
@@ -25,11 +26,14 @@ export interface KeyUse {
   readonly previous: number
 }
 
+/** A key as a database knows it, with the time when it was told of it. */
+export type DatedKey = KnownKey & { readonly createdAt: Instant }
+
 /** The queries about keys and how they are used. */
 export function keyRows(db: Statements, dialect: Dialect) {
   return {
     /** The keys that this database knows, oldest first. */
-    async list(): Promise<(KnownKey & { createdAt: string })[]> {
+    async list(): Promise<DatedKey[]> {
       return db.query(
         sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${dialect.instant(sql`k.created_at`)} AS "createdAt"
           FROM integration_keys k ORDER BY k.created_at, k.id`,
@@ -63,6 +67,17 @@ export function keyRows(db: Statements, dialect: Dialect) {
         current: Number(current),
         previous: Number(previous),
       }))
+    },
+
+    /** How many values the application has written that nobody has read yet. They are found by their columns. */
+    async unread(): Promise<number> {
+      const counts = secretFields.map((field) => {
+        const column = secretColumns[field]
+        return sql`(SELECT count(*) FROM integrations i WHERE ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL))`
+      })
+      const [row] = await db.query<{ n: bigint | number }>(sql`SELECT ${join(counts, ' + ')} AS n`)
+      return Number(row?.n ?? 0)
     },
   }
 }

@@ -28,6 +28,8 @@ export interface StoreOptions {
 export interface KeySource {
   /** Where that is, for messages. */
   readonly name: string
+  /** Whether keys can be added to it from here. */
+  readonly writable: boolean
   /** The keys that are there; none when there is no set yet. @throws KEYS_INVALID, KEYS_MISSING */
   load(): Promise<KeySet>
   /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */

@@ -5,12 +5,13 @@ import type { SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import type { KeySet } from '../vault/key-set.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
-import { type Cell, keyIdOf, open, seal } from '../vault/sealing.ts'
+import { type Cell, open, seal } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { FingerprintChanges } from './fingerprints.ts'
 import type { SealingMode } from './keys.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
+import { type KnownVersion, sealedBy } from './stored-values.ts'
 
 /** How a value came to be stored. */
 export type SecretOrigin = 'generated' | 'provided' | 'application'
@@ -56,8 +57,7 @@ export async function openStored(
   text: string,
   recordedKeyId: string | null,
 ): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
-  // Never "looks sealed": the application may store what it likes while it may store at all.
-  const keyId = recordedKeyId === null ? null : (keyIdOf(text) ?? null)
+  const keyId = sealedBy(text, recordedKeyId)
   if (keyId !== null) return { value: await open(keys, cell, text), keyId }
   if (mode !== 'required') return { value: new Secret(text), keyId }
   throw new IntegrationsError(
@@ -76,8 +76,8 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     validUntil: null,
   })
 
-  /** What the column is to hold for a value, and the key that seals it. */
-  async function stored(id: string, field: SecretField, value: Secret) {
+  /** What the column is to hold for a value, and the key that seals it; null for none. */
+  async function storable(id: string, field: SecretField, value: Secret) {
     if (mode === 'off') return { text: value.reveal(), keyId: null }
     return { text: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
   }
@@ -122,7 +122,42 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     (await tx.models.integrationSecret.updateMany({ where, data: { validUntil: now, sealed: null, keyId: null } }))
       .count
 
+  /** Opens a current value. One that is not what its version says was written by the application, and is recorded. */
+  async function hold(
+    id: string,
+    field: SecretField,
+    text: string,
+    known: KnownVersion | null,
+    noticed: (changes: FingerprintChanges) => void,
+  ): Promise<HeldSecret> {
+    const { value, keyId } = await openStored(vault.keys, mode, cell(id, field), text, known?.keyId ?? null)
+    const print = fingerprint(vault.fingerprinting, value)
+    if (known && known.fingerprint === print)
+      return { value, fingerprint: print, stored: text, keyId, number: known.number }
+    noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
+    if (known && known.fingerprint === null) {
+      await tx.models.integrationSecret.updateMany({
+        where: { ...current(id, field), number: known.number },
+        data: { fingerprint: print },
+      })
+      return { value, fingerprint: print, stored: text, keyId, number: known.number }
+    }
+    await end(current(id, field))
+    const facts = { fingerprint: print, keyId, origin: 'application', setBy: null, neverExpires: false } as const
+    return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
+  }
+
   return {
+    storable,
+    hold,
+
+    /** A sealed value, sealed anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
+    resealed: async (id: string, field: SecretField, sealed: string): Promise<string> =>
+      seal(vault.sealing, cell(id, field), await open(vault.keys, cell(id, field), sealed)),
+
+    /** A value that the application has cleared is not current any more. */
+    cleared: (id: string, field: SecretField): Promise<number> => end(current(id, field)),
+
     /**
      * Reads and opens the current values of an integration. A value that the application wrote is recorded.
      *
@@ -152,28 +187,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
           noticed([{ field: column, from: known.fingerprint, to: null }])
           continue
         }
-        const { value, keyId } = await openStored(vault.keys, mode, cell(id, field), text, known?.keyId ?? null)
-        const print = fingerprint(vault.fingerprinting, value)
-        let number = known?.number
-        if (number === undefined || known?.fingerprint !== print) {
-          noticed([{ field: column, from: known?.fingerprint ?? null, to: print }])
-          if (number !== undefined && known?.fingerprint === null)
-            await tx.models.integrationSecret.updateMany({
-              where: { ...current(id, field), number },
-              data: { fingerprint: print },
-            })
-          else {
-            await end(current(id, field))
-            number = await insert(id, field, {
-              fingerprint: print,
-              keyId,
-              origin: 'application',
-              setBy: null,
-              neverExpires: false,
-            })
-          }
-        }
-        held[field] = { value, fingerprint: print, stored: text, keyId, number }
+        held[field] = await hold(id, field, text, known, noticed)
       }
       return held
     },
@@ -185,7 +199,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
      */
     async replace(id: string, change: SecretChange): Promise<string | undefined> {
       const { field, old, value, oldValidUntil } = change
-      const { text, keyId } = await stored(id, field, value)
+      const { text, keyId } = await storable(id, field, value)
       const { count } = await tx.models.integration.updateMany({
         where: { id, [field]: old?.stored ?? null },
         data: { [field]: text },
@@ -260,7 +274,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       })
       if (!previous?.sealed) return undefined
       const value = await open(vault.keys, cell(id, field), previous.sealed)
-      const { text, keyId } = await stored(id, field, value)
+      const { text, keyId } = await storable(id, field, value)
       const { count } = await tx.models.integration.updateMany({
         where: { id, [field]: held.stored },
         data: { [field]: text },

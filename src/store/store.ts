@@ -12,6 +12,7 @@ import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
 import type { Statements } from './statements.ts'
+import { type storedValueChanges, storedValueRows } from './stored-values.ts'
 import { type userChanges, userRows } from './users.ts'
 import { type workspaceChanges, workspaceRows } from './workspaces.ts'
 
@@ -23,6 +24,7 @@ export interface Rows {
   readonly workspaces: ReturnType<typeof workspaceRows>
   readonly users: ReturnType<typeof userRows>
   readonly secrets: ReturnType<typeof secretRows>
+  readonly storedValues: ReturnType<typeof storedValueRows>
   readonly keys: ReturnType<typeof keyRows>
   readonly audit: ReturnType<typeof auditRows>
 }
@@ -31,6 +33,7 @@ export interface Rows {
 export interface Changes extends Rows {
   readonly integrations: Rows['integrations'] & ReturnType<typeof integrationChanges>
   readonly secrets: Rows['secrets'] & ReturnType<typeof secretChanges>
+  readonly storedValues: Rows['storedValues'] & ReturnType<typeof storedValueChanges>
   readonly keys: Rows['keys'] & ReturnType<typeof keyChanges>
   readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
@@ -107,6 +110,7 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
     workspaces: workspaceRows(db, dialect),
     users: userRows(db, dialect),
     secrets: secretRows(db, dialect),
+    storedValues: storedValueRows(db, dialect),
     keys: keyRows(db, dialect),
     audit: auditRows(db, dialect),
   })
@@ -147,7 +151,7 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
       const keys = await keySet(dryRun)
       let kept = false
       const result = await session.mutate(async (tx) => {
-        const { changes, recorded } = await beginChange(tx, dialect, rows(tx), keys, attribution)
+        const { changes, recorded } = await beginChange(tx, dialect, rows(tx), keys, source.name, attribution)
         const result = await work(changes)
         kept = !dryRun && recorded() > 0
         return { result, keep: kept }

@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import { IntegrationsError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { KeySet, RootKey } from './key-set.ts'
+import { keyIdOf } from './sealed-text.ts'
 
 /** Where a value belongs. A sealed value opens in its own cell only. */
 export interface Cell {
@@ -10,13 +11,6 @@ export interface Cell {
   /** The column, as in `webhook_secret`. */
   readonly field: string
 }
-
-// The protected header of a JWE has {"alg":"dir","enc":"A256GCM","kid":…}, the encrypted key is empty, the vector has
-// 12 bytes and the tag 16. https://www.rfc-editor.org/rfc/rfc7516#section-3.1
-const sealed = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
-
-/** Whether a text has exactly the form of a sealed value; what seals it is another question. */
-export const isSealed = (text: string): boolean => keyIdOf(text) !== undefined
 
 /**
  * Seals a value for its cell: JWE compact serialization with a direct key, which HKDF derives from a root key for this
@@ -54,21 +48,6 @@ export async function open(keys: KeySet, cell: Cell, text: string): Promise<Secr
     return new Secret(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plaintext))
   } catch {
     throw broken(cell)
-  }
-}
-
-/** The id of the key that a value is sealed with; undefined when the text is not exactly of the form. */
-export function keyIdOf(text: string): string | undefined {
-  const [, header] = sealed.exec(text) ?? []
-  if (header === undefined) return undefined
-  try {
-    const { alg, enc, kid, ...others } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {
-      [member: string]: unknown
-    }
-    const ours = alg === 'dir' && enc === 'A256GCM' && Object.keys(others).length === 0
-    return ours && typeof kid === 'string' ? kid : undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -29,29 +29,30 @@ const purposes = ['seal', 'fingerprint', 'audit'] as const
 /**
  * Finds the keys of a database in a set.
  *
+ * @param where the set comes from, for the message
  * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id
  */
-export async function openVault(keys: KeySet, known: readonly KnownKey[]): Promise<Vault> {
+export async function openVault(keys: KeySet, known: readonly KnownKey[], where: string): Promise<Vault> {
   for (const one of known) {
     const key = keys.get(one.id)
     if (key && one.state !== 'retired' && !(await isKey(key, one)))
       throw new IntegrationsError(
         'KEY_WRONG',
-        `the key ${one.id} of the key set is not the one that this database knows`,
+        `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
         'use the key set that this database was made with, or a backup of it',
       )
   }
-  const [sealing, fingerprinting, auditing] = purposes.map((purpose) => active(keys, known, purpose))
+  const [sealing, fingerprinting, auditing] = purposes.map((purpose) => active(keys, known, purpose, where))
   return { keys, sealing, fingerprinting, auditing } as Vault
 }
 
-function active(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose): RootKey {
+function active(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose, where: string): RootKey {
   const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
   const key = keys.get(id)
   if (!key)
     throw new IntegrationsError(
       'KEYS_MISSING',
-      `the key ${id} of this database is not in the key set`,
+      `the key ${id} of this database is not in the key set (${where})`,
       'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
     )
   return key
@@ -62,7 +63,8 @@ export async function checkValue(key: RootKey): Promise<string> {
   return key.use === 'enc' ? seal(key, checkCell(key), constant) : keyedHash(key, 'check/v1')
 }
 
-async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
+/** Whether a key of a set is the one that a database knows by this id. */
+export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
   if (key.use !== (known.purpose === 'seal' ? 'enc' : 'sig')) return false
   if (key.use === 'sig') return keyedHash(key, 'check/v1') === known.checkValue
   try {

@@ -62,7 +62,7 @@ const storeOptions = (db: TestDatabase): StoreOptions => ({
   create: false,
   notice: () => {},
   readOnly: false,
-  keys: keyFile(keys),
+  keys: keyFile(keys, process.getuid?.()),
   attribution: {
     ciIdentity: null,
     osUser: 'ana',

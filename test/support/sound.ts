@@ -21,7 +21,11 @@ export async function expectSound(db: TestDatabase): Promise<number> {
   const { vault, events, head } = await store.snapshot(async (rows) => {
     const events: AuditEvent[] = []
     await rows.audit.list({}, { sort: 'seq', descending: false }, async (batch) => void events.push(...batch))
-    return { vault: await openVault(keys, await rows.keys.list()), events, head: await rows.audit.head() }
+    return {
+      vault: await openVault(keys, await rows.keys.list(), 'the test keys'),
+      events,
+      head: await rows.audit.head(),
+    }
   })
   await store.close()
 

@@ -3,7 +3,8 @@ import { keyFile } from '../../src/operations/key-source.ts'
 import { parseDatabaseUrl } from '../../src/store/database.ts'
 import type { StoreOptions } from '../../src/store/ready.ts'
 import { parseKeySet } from '../../src/vault/key-set.ts'
-import { isSealed, open } from '../../src/vault/sealing.ts'
+import { isSealed } from '../../src/vault/sealed-text.ts'
+import { open } from '../../src/vault/sealing.ts'
 import type { TestDatabase } from './database.ts'
 
 /** The keys of the template databases. */
@@ -17,7 +18,7 @@ export const storeOptions = (db: TestDatabase): StoreOptions => ({
   create: false,
   readOnly: false,
   notice: () => {},
-  keys: keyFile(process.env.INTEGRATIONS_TEST_KEYS ?? ''),
+  keys: keyFile(process.env.INTEGRATIONS_TEST_KEYS ?? '', process.getuid?.()),
   attribution: {
     ciIdentity: null,
     osUser: 'test',

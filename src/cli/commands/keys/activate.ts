@@ -1,0 +1,25 @@
+import { Command } from '@commander-js/extra-typings'
+import { activateKey } from '../../../operations/keys.ts'
+import { answers, examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { answerKeyChange } from '../../key-changes.ts'
+import { keyView } from '../../key-views.ts'
+
+/** `integrations keys activate` */
+export const activateCommand = (ctx: Context) =>
+  answers(
+    new Command('activate')
+      .summary('seal with another key from now on')
+      .description(
+        'Seal with another key from now on. The one before it goes on opening what it has sealed. First see that every machine that uses this database has the key: one that lacks it can read nothing that is sealed from here on, and change nothing.',
+      )
+      .argument('<key-id>', 'the id of the key, as keys list shows it')
+      .addHelpText('after', examples('integrations keys activate seal-6f1c2a9d03be')),
+    ctx.output,
+    keyView,
+  ).action(async (id) => {
+    const { already } = await activateKey(await ctx.store(), ctx.keys(), id)
+    await answerKeyChange(ctx, id, already ? `the key ${id} is active already` : `the key ${id} seals from now on`, [
+      'integrations keys reencrypt   # move what the old key has sealed to it',
+    ])
+  })

@@ -1,0 +1,38 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { listKeys, newKeySet, prepareKeys } from '../../../operations/keys.ts'
+import { examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { keyView } from '../../key-views.ts'
+
+/** `integrations keys init` */
+export const initCommand = (ctx: Context) =>
+  new Command('init')
+    .summary('make the keys of the database')
+    .description(
+      'Make the keys of a database that knows none yet, and say where they are. Whoever loses them loses the secrets: keep a copy elsewhere. With --print, a new key set goes to standard output, for a vault that INTEGRATIONS_KEYS_COMMAND reads, and nothing else is done.',
+    )
+    .addOption(new Option('--print', 'print a new key set; touch neither the database nor a file').default(false))
+    .addHelpText(
+      'after',
+      examples('integrations keys init', 'integrations keys init --print | vault kv put secret/integrations keys=-'),
+    )
+    .action(async ({ print }) => {
+      if (print) {
+        await ctx.output.json(newKeySet())
+        ctx.output.note('store this where a command can print it, for those alone who may read secrets; then:')
+        ctx.output.note("next: export INTEGRATIONS_KEYS_COMMAND='the command that prints it'")
+        ctx.output.note('      integrations keys init')
+        return
+      }
+      ctx.output.check(keyView)
+      const store = await ctx.store()
+      const known = await store.read((rows) => rows.keys.list())
+      await prepareKeys(store)
+      const { keys } = await listKeys(store, ctx.keys())
+      await ctx.output.rows(keyView, (emit) => emit(keys))
+      ctx.output.note(
+        known.length > 0
+          ? `the keys of this database are there already, in ${ctx.keys().name}`
+          : `the keys of this database are in ${ctx.keys().name}`,
+      )
+    })

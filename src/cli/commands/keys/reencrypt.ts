@@ -1,0 +1,49 @@
+import { Command } from '@commander-js/extra-typings'
+import { IntegrationsError } from '../../../errors.ts'
+import { planReencryption, type Reencryption, reencrypt } from '../../../operations/reencrypt.ts'
+import { flagOf } from '../../../operations/secret-values.ts'
+import { answers, dryRunOption, examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { reencryptionView } from '../../key-views.ts'
+import { progressBar } from '../../progress.ts'
+
+/** `integrations keys reencrypt` */
+export const reencryptCommand = (ctx: Context) =>
+  answers(
+    new Command('reencrypt')
+      .summary('bring every value to the active key and the sealing mode')
+      .description(
+        'Bring every stored value to what the mode asks: sealed with the active key; in the mode off, current values plain. It can be broken off at any point and run again: what is done stays done. A value that does not open is reported and stays as it is.',
+      )
+      .addOption(dryRunOption())
+      .addHelpText('after', examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt')),
+    ctx.output,
+    reencryptionView,
+  ).action(async ({ dryRun }) => {
+    const store = await ctx.store()
+    const done = dryRun ? await planReencryption(store) : await withBar(ctx, (update) => reencrypt(store, update))
+    const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
+    await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
+    for (const { id, name, field, error } of done.unopened)
+      ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) does not open: ${error.message}`)
+    if (done.unopened.length > 0) throw worst(done)
+  })
+
+async function withBar<T>(ctx: Context, work: (update: (done: number, of: number) => void) => Promise<T>): Promise<T> {
+  const bar = await progressBar(ctx, 'integrations')
+  try {
+    return await work(bar.update)
+  } finally {
+    bar.stop()
+  }
+}
+
+function worst({ unopened, changed }: Reencryption): IntegrationsError {
+  const broken = unopened.find(({ error }) => error.code === 'SEAL_BROKEN') ?? unopened[0]
+  return new IntegrationsError(
+    broken?.error.code ?? 'SEAL_BROKEN',
+    `${unopened.length} value${unopened.length === 1 ? ' does' : 's do'} not open, and stayed as they were`,
+    broken?.error.hint ?? '',
+    { committed: changed > 0 },
+  )
+}

@@ -1,0 +1,28 @@
+import { Command } from '@commander-js/extra-typings'
+import { retireKey } from '../../../operations/keys.ts'
+import { answers, examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { answerKeyChange } from '../../key-changes.ts'
+import { keyView } from '../../key-views.ts'
+
+/** `integrations keys retire` */
+export const retireCommand = (ctx: Context) =>
+  answers(
+    new Command('retire')
+      .summary('give up a key that seals nothing any more')
+      .description(
+        'Give up a key that seals nothing any more. It is refused while the key seals a value, or is active. The fingerprint and audit keys stay for as long as the database does. Keep the key elsewhere for as long as you keep backups of the database from before.',
+      )
+      .argument('<key-id>', 'the id of the key, as keys list shows it')
+      .addHelpText('after', examples('integrations keys retire seal-6f1c2a9d03be')),
+    ctx.output,
+    keyView,
+  ).action(async (id) => {
+    const { already } = await retireKey(await ctx.store(), id)
+    await answerKeyChange(
+      ctx,
+      id,
+      already ? `the key ${id} is retired already` : `retired the key ${id}; it can be taken out of the key set`,
+      [],
+    )
+  })

@@ -1,0 +1,32 @@
+import { Command } from '@commander-js/extra-typings'
+import { IntegrationsError } from '../../../errors.ts'
+import { keyStatus } from '../../../operations/keys.ts'
+import { answers, examples } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { keyStatusView } from '../../key-views.ts'
+
+/** `integrations keys status` */
+export const statusCommand = (ctx: Context) =>
+  answers(
+    new Command('status')
+      .summary('check that values are sealed as they should be')
+      .description(
+        'Show the sealing mode, the active key, how many values each key seals, how many are plain, and how many the application has written that nobody has read yet. Ends with 8 when something is off, and says what to type. Needs no key; without the key set, it cannot tell whether keys are missing there.',
+      )
+      .addHelpText('after', examples('integrations keys status', 'integrations keys status -o json --fields problems')),
+    ctx.output,
+    keyStatusView,
+  ).action(async () => {
+    const { unusable, ...status } = await keyStatus(await ctx.store(), ctx.keys())
+    await ctx.output.one(keyStatusView, status)
+    if (status.keys.length === 0) return ctx.output.note('this database knows no keys yet; its first change makes them')
+    if (unusable) ctx.output.note(`whether keys are missing from the key set is not known: ${unusable.message}`)
+    for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
+    const [first] = status.problems
+    if (first)
+      throw new IntegrationsError(
+        'CHECK_FAILED',
+        `values are not sealed as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
+        first.hint,
+      )
+  })

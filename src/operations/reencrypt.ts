@@ -1,0 +1,130 @@
+import { IntegrationsError } from '../errors.ts'
+import type { SecretField } from '../integration.ts'
+import type { FingerprintChanges } from '../store/fingerprints.ts'
+import type { SealingMode } from '../store/keys.ts'
+import type { Changes, Rows, Store } from '../store/store.ts'
+import { isSettled, type StoredPage, type StoredValue } from '../store/stored-values.ts'
+import { targetOf } from './change.ts'
+
+/** A value that does not open. */
+export interface Unopened {
+  /** Of the integration. */
+  readonly id: string
+  /** The workspace and name of the integration. */
+  readonly name: string
+  readonly field: SecretField
+  readonly error: IntegrationsError
+}
+
+/** What re-encryption did. */
+export interface Reencryption {
+  readonly mode: SealingMode
+  /** The key that seals now. */
+  readonly keyId: string | null
+  readonly changed: number
+  readonly unopened: readonly Unopened[]
+}
+
+/** Told how many integrations are done, of how many. */
+export type Progress = (done: number, of: number) => void
+
+/**
+ * Brings every value to what the mode asks: current ones plain in `off`; all others sealed with the active key. Each page
+ * is a transaction of its own, so that it can be broken off at any point and begun again. A value that does not open
+ * stays as it is, and the others go on.
+ *
+ * @throws KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
+ */
+export async function reencrypt(store: Store, progress: Progress): Promise<Reencryption> {
+  const of = await store.read((rows) => rows.integrations.count({}))
+  let changed = 0
+  const unopened: Unopened[] = []
+  let page: SettledPage | undefined
+  for (let done = 0; page === undefined || page.next !== undefined; ) {
+    const after: string | undefined = page?.next
+    page = await store.mutate((rows) => settlePage(rows, after))
+    changed += page.changed
+    unopened.push(...page.unopened)
+    done += page.integrations
+    progress(done, of)
+  }
+  return { mode: page.mode, keyId: page.keyId, changed, unopened }
+}
+
+/** How many values re-encryption would change. No value is opened, so no key is needed. */
+export const planReencryption = (store: Store): Promise<Reencryption> =>
+  store.snapshot(async (rows) => {
+    const { mode } = await rows.keys.settings()
+    const keyId =
+      (await rows.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')?.id ?? null
+    let changed = 0
+    if (keyId !== null)
+      for await (const { values } of storedPages(rows))
+        changed += values.filter((value) => !isSettled(value, mode, keyId)).length
+    return { mode, keyId, changed, unopened: [] }
+  })
+
+/** Every stored value, a page at a time. */
+export async function* storedPages(rows: Rows): AsyncGenerator<StoredPage> {
+  let page: StoredPage | undefined
+  while (page === undefined || page.next !== undefined) {
+    page = await rows.storedValues.page(page?.next)
+    yield page
+  }
+}
+
+interface SettledPage extends Reencryption {
+  readonly integrations: number
+  readonly next: string | undefined
+}
+
+/** How often a page is read again because the application wrote a value between our reading and writing it. */
+const rounds = 5
+
+async function settlePage(rows: Changes, after: string | undefined): Promise<SettledPage> {
+  let changed = 0
+  for (let round = 0; round < rounds; round++) {
+    const { values, integrations, next } = await rows.storedValues.page(after)
+    const unopened: Unopened[] = []
+    let lost = 0
+    for (const value of values) {
+      const outcome = await settled(rows, value)
+      if (outcome === 'changed') changed++
+      else if (outcome === 'lost') lost++
+      else if (outcome !== 'settled') unopened.push(outcome)
+    }
+    if (lost > 0) continue
+    const { mode, id } = rows.settings
+    const keyId = rows.vault.sealing.id
+    if (changed > 0)
+      await rows.record({
+        action: 'keys.reencrypt',
+        target: { type: 'database', id, name: null },
+        keyId,
+        count: changed,
+      })
+    return { mode, keyId, changed, unopened, integrations, next }
+  }
+  throw new IntegrationsError(
+    'CONFLICT',
+    'the application wrote a secret each time that it was about to be sealed anew',
+    'run it again when the application is less busy; what is done stays done',
+  )
+}
+
+async function settled(rows: Changes, value: StoredValue): Promise<'changed' | 'settled' | 'lost' | Unopened> {
+  const noticed: FingerprintChanges[number][] = []
+  try {
+    const outcome = await rows.storedValues.settle(value, (changes) => noticed.push(...changes))
+    const [integration] = noticed.length > 0 ? await rows.integrations.match({ id: value.id }, 1) : []
+    if (integration)
+      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
+    return outcome
+  } catch (error) {
+    if (!(error instanceof IntegrationsError) || !(error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN'))
+      throw error
+    const [integration] = await rows.integrations.match({ id: value.id }, 1)
+    const name = integration ? `${integration.workspace}/${integration.name}` : value.id
+    return { id: value.id, name, field: value.field, error }
+  }
+}

@@ -1,0 +1,21 @@
+// The protected header of a JWE has {"alg":"dir","enc":"A256GCM","kid":…}, the encrypted key is empty, the vector has
+// 12 bytes and the tag 16. https://www.rfc-editor.org/rfc/rfc7516#section-3.1
+const sealed = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
+
+/** Whether a text has exactly the form of a sealed value; what seals it is another question. */
+export const isSealed = (text: string): boolean => keyIdOf(text) !== undefined
+
+/** The id of the key that a value is sealed with; undefined when the text is not exactly of the form. */
+export function keyIdOf(text: string): string | undefined {
+  const [, header] = sealed.exec(text) ?? []
+  if (header === undefined) return undefined
+  try {
+    const { alg, enc, kid, ...others } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {
+      [member: string]: unknown
+    }
+    const ours = alg === 'dir' && enc === 'A256GCM' && Object.keys(others).length === 0
+    return ours && typeof kid === 'string' ? kid : undefined
+  } catch {
+    return undefined
+  }
+}
