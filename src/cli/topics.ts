@@ -30,6 +30,13 @@ Database:
   PGPASSFILE           PostgreSQL's password file (default: ~/.pgpass)
   XDG_DATA_HOME        where the embedded database is kept, in integrations/integrations.db
   HOME, LOCALAPPDATA   the same, where XDG_DATA_HOME is not set: ~/.local/share, or the folder itself
+  INTEGRATIONS_READ_ONLY  set to anything: nothing is changed, as with --read-only
+
+Keys that seal the secrets, a JWK Set (only changes and what shows a secret need it):
+  INTEGRATIONS_KEYS_FILE     the file that holds it, which others must not be able to read
+  INTEGRATIONS_KEYS_COMMAND  instead, a command that prints it, such as a vault's; run by a shell, for 30 s at most
+  XDG_CONFIG_HOME      where the file is kept otherwise, as integrations/keys.json
+  HOME, APPDATA        the same, where XDG_CONFIG_HOME is not set: ~/.config, or the folder itself
 
 Keys:
   INTEGRATIONS_KEYS_FILE     the key set, a file that its owner alone can read

@@ -3,7 +3,7 @@ import { IntegrationsError } from '../errors.ts'
 import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from './database.ts'
 import { baseline, ownTables } from './migrations.ts'
-import { obstacle, readState, type StoreOptions, withDatabase } from './ready.ts'
+import { obstacle, readState, refuseReadOnly, type StoreOptions, withDatabase } from './ready.ts'
 import { onAdapter, type Statements } from './statements.ts'
 
 /** What came of taking over a database. */
@@ -20,10 +20,11 @@ export interface Adoption {
  * Takes over a database whose workspaces, users and integrations are an application's: compares them, and adds this
  * program's own tables, in one transaction. Nothing of the application's is altered.
  *
- * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD, COMMIT_UNKNOWN
+ * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD, COMMIT_UNKNOWN, NOT_PERMITTED
  */
-export const adoptDatabase = (options: StoreOptions): Promise<Adoption> =>
-  withDatabase(options, async (driver, session) => {
+export async function adoptDatabase(options: StoreOptions): Promise<Adoption> {
+  refuseReadOnly(options)
+  return withDatabase(options, async (driver, session) => {
     const { provider } = driver
     const plan = (db: Statements) => planAdoption(db, provider, options.database)
     const planned = await session.read(plan)
@@ -43,6 +44,7 @@ export const adoptDatabase = (options: StoreOptions): Promise<Adoption> =>
       })
     })
   })
+}
 
 /** What is to come of it, without doing any of it. */
 async function planAdoption(db: Statements, provider: Provider, database: Database): Promise<Adoption> {

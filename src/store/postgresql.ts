@@ -20,10 +20,11 @@ const longestConnect = 10_000
  * A PostgreSQL database.
  *
  * @param wait how long to go on when the database is busy, in milliseconds
+ * @param readOnly have the server refuse every change
  * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
  */
-export function postgresql(url: URL, schema: string, wait: number): Driver {
-  const config = poolConfig(url, schema, wait)
+export function postgresql(url: URL, schema: string, wait: number, readOnly: boolean): Driver {
+  const config = poolConfig(url, schema, wait, readOnly)
   return {
     provider: 'postgresql',
     dialect,
@@ -57,7 +58,7 @@ export function postgresql(url: URL, schema: string, wait: number): Driver {
   }
 }
 
-function poolConfig(url: URL, schema: string, wait: number): pg.PoolConfig {
+function poolConfig(url: URL, schema: string, wait: number, readOnly: boolean): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
   if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
@@ -79,7 +80,7 @@ function poolConfig(url: URL, schema: string, wait: number): pg.PoolConfig {
     // As statements, not as start-up options, which connection poolers refuse.
     onConnect: async (client) => {
       await client.query(
-        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}`,
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}${readOnly ? '; SET default_transaction_read_only = on' : ''}`,
       )
     },
   }

@@ -64,10 +64,10 @@ export async function withDatabase<T>(
 }
 
 /** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
-export async function openDriver({ database, create, wait, notice }: StoreOptions): Promise<Driver> {
+export async function openDriver({ database, create, wait, notice, readOnly }: StoreOptions): Promise<Driver> {
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('./postgresql.ts')
-    return postgresql(database.url, database.schema, wait)
+    return postgresql(database.url, database.schema, wait, readOnly)
   }
   const { createFile, fileExists, sqlite } = await import('./sqlite.ts')
   if (!fileExists(database.file)) {
@@ -84,7 +84,17 @@ export async function openDriver({ database, create, wait, notice }: StoreOption
     }
     notice(`created ${database.file}`)
   }
-  return sqlite(database.file)
+  return sqlite(database.file, readOnly)
+}
+
+/** Refuses a change where none may be made, before anything is looked at. @throws NOT_PERMITTED */
+export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): void {
+  if (readOnly)
+    throw new IntegrationsError(
+      'NOT_PERMITTED',
+      'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set',
+      'leave it out to make this change',
+    )
 }
 
 /** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
@@ -170,12 +180,14 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
   })
 }
 
-/** Brings a database up to date, as `db migrate`. @returns the names of the migrations applied; none when it was ready */
-export const migrateDatabase = (options: StoreOptions): Promise<readonly string[]> =>
-  withDatabase(options, async (driver, session) => {
+/** Brings a database up to date, as `db migrate`. @returns the names of the migrations applied; none when it was ready @throws NOT_PERMITTED */
+export async function migrateDatabase(options: StoreOptions): Promise<readonly string[]> {
+  refuseReadOnly(options)
+  return withDatabase(options, async (driver, session) => {
     refuseOthers(options.database, await session.read(readState(driver.provider)))
     return session.retrying(() => migrate(driver, options.database))
   })
+}
 
 function refuseOthers(database: Database, state: DatabaseState): void {
   if (state.standing === 'ahead' || state.standing === 'foreign') throw obstacle(database, state)

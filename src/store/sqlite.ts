@@ -1,7 +1,7 @@
 import { accessSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient, type Transaction } from '@libsql/client/sqlite3'
+import { createClient, type InStatement, type Transaction, type TransactionMode } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, type Sql } from 'sql-template-tag'
@@ -30,17 +30,18 @@ export function createFile(file: string): void {
   closeSync(openSync(file, 'a', 0o600))
 }
 
-/** The embedded database in a file that exists. */
-export function sqlite(file: string): Driver {
+/** The embedded database in a file that exists. `readOnly`: have SQLite refuse every change. */
+export function sqlite(file: string, readOnly: boolean): Driver {
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
+  const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout: busyTimeout })
   return {
     provider: 'sqlite',
     dialect,
-    connect: () => new PrismaLibSql({ url, timeout: busyTimeout }).connect(),
+    connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('./generated/sqlite/client.ts')
-      const client = new PrismaClient({ adapter: new PrismaLibSql({ url, timeout: busyTimeout }) })
+      const client = new PrismaClient({ adapter })
       await client.$connect()
       // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
       // get their turn, which they would not before an immediate.
@@ -82,6 +83,28 @@ export function sqlite(file: string): Driver {
         client.close()
       }
     },
+  }
+}
+
+/** Connections on which SQLite refuses every change. */
+class ReadOnly extends PrismaLibSql {
+  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
+    const client = super.createClient(config)
+    const { execute } = client
+    const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
+    const queryOnly = 'PRAGMA query_only = ON'
+    // A client leaves its connection to a transaction and opens another: each has to be told.
+    return Object.assign(client, {
+      execute: async (statement: InStatement) => {
+        await execute.call(client, queryOnly)
+        return execute.call(client, statement as string)
+      },
+      transaction: async (mode: TransactionMode) => {
+        const transaction = await begin(mode)
+        await transaction.execute(queryOnly)
+        return transaction
+      },
+    })
   }
 }
 
@@ -133,9 +156,13 @@ async function* pages<Row>(
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
   // libsql is built to keep such tables in memory, where a million rows take a hundred megabytes.
   await db.execute(sql`PRAGMA temp_store = FILE`)
+  // Where nothing may be changed, SQLite would refuse this table too.
+  const [before] = await db.query<{ query_only: number }>(sql`PRAGMA query_only`)
+  await db.execute(sql`PRAGMA query_only = OFF`)
   await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
   await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
+  if (before?.query_only) await db.execute(sql`PRAGMA query_only = ON`)
   for (let after = 0; ; after += size) {
     const rows = await db.query<Row>(sql`SELECT ${columns} FROM temp.listing CROSS JOIN ${from}
       WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`)

@@ -7,7 +7,7 @@ import type { Driver } from './driver.ts'
 import { auditRows, type NewEvent } from './events.ts'
 import { type integrationChanges, integrationRows } from './integrations.ts'
 import { type keyChanges, keyRows, type Settings } from './keys.ts'
-import { glance, migrate, obstacle, openDriver, readState, type StoreOptions } from './ready.ts'
+import { glance, migrate, obstacle, openDriver, readState, refuseReadOnly, type StoreOptions } from './ready.ts'
 import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
@@ -81,8 +81,9 @@ interface OpenOptions extends StoreOptions {
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { database, wait, notice } = options
+  if (options.create) refuseReadOnly(options)
   // The default database makes and updates itself.
-  const create = options.create || (database.provider === 'sqlite' && database.isDefault)
+  const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
   const driver = await openDriver({ ...options, create })
   const session = startSession(driver, database, wait)
   try {
@@ -134,12 +135,7 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
     read: (work) => session.read((db) => work(rows(db))),
     snapshot: (work) => session.snapshot((db) => work(rows(db))),
     mutate: async (work, { dryRun } = { dryRun: false }) => {
-      if (options.readOnly)
-        throw new IntegrationsError(
-          'NOT_PERMITTED',
-          'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set',
-          'leave it out to make this change',
-        )
+      refuseReadOnly(options)
       if (!(await session.read(driver.keepsWrites)))
         throw new IntegrationsError(
           'DATABASE_INVALID',

@@ -1,5 +1,6 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { inject } from 'vitest'
@@ -97,4 +98,33 @@ async function createPostgresql(options: string): Promise<TestDatabase> {
   const url = new URL(inject('postgresql'))
   url.pathname = `/${name}`
   return postgresqlDatabase(url.href)
+}
+
+/** What the PostgreSQL server has logged about a database so far; undefined where the server is not the tests' own. */
+export async function serverLog(db: TestDatabase): Promise<string | undefined> {
+  const file = inject('postgresqlLog')
+  if (file === '') return undefined
+  const name = new URL(db.url).pathname.slice(1)
+  // The log comes through a pipe: what was logged before this has arrived once this has.
+  const mark = `until here ${crypto.randomUUID()}`
+  await db.query(`DO 'BEGIN RAISE WARNING ''${mark}''; END'`)
+  for (;;) {
+    const text = readFileSync(file, 'utf8')
+    const entries = text.split(/\n(?!\t)/).filter((entry) => entry.startsWith(`${name} `))
+    if (entries.some((entry) => entry.includes(mark))) return entries.join('\n')
+    await sleep(20)
+  }
+}
+
+/** Every row of every table, but for what the server itself notes. */
+export async function contents(db: TestDatabase): Promise<Record<string, unknown[]>> {
+  const tables = await db.query(
+    db.kind === 'sqlite'
+      ? "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+      : "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+  )
+  const rows: Record<string, unknown[]> = {}
+  for (const { name } of tables)
+    rows[String(name)] = (await db.query(`SELECT * FROM "${name}"`)).map((row) => JSON.stringify(row)).sort()
+  return rows
 }

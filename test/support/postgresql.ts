@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,8 @@ process.prependListener('beforeExit', () => process.exit())
 export interface Server {
   /** The URL of a database whose user may create others. */
   readonly url: string
+  /** The file with what the server logs, each line after the name of its database; empty where that is not known. */
+  readonly log: string
   /** Stops the server and deletes its files, unless it was there before. */
   stop(): Promise<void>
 }
@@ -18,11 +20,12 @@ export interface Server {
 /** Starts a PostgreSQL server in a folder of its own, or takes that of TEST_DATABASE_URL. */
 export async function startPostgresql(): Promise<Server> {
   const given = process.env.TEST_DATABASE_URL
-  if (given) return { url: given, stop: async () => {} }
+  if (given) return { url: given, log: '', stop: async () => {} }
   const folder = mkdtempSync(join(tmpdir(), 'integrations-postgresql-'))
   // PostgreSQL refuses to run as root, and its own user has to reach its files.
   chmodSync(folder, 0o755)
   const port = await freePort()
+  const log = join(folder, 'server.log')
   const postgres = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     user: 'postgres',
@@ -30,13 +33,14 @@ export async function startPostgresql(): Promise<Server> {
     port,
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'max_connections=400', '-c', 'fsync=off'],
-    onLog: () => {},
+    postgresFlags: ['-c', 'max_connections=400', '-c', 'fsync=off', '-c', 'log_line_prefix=%d '],
+    onLog: (text) => appendFileSync(log, String(text)),
   })
   await postgres.initialise()
   await postgres.start()
   return {
     url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`,
+    log,
     stop: async () => {
       await postgres.stop()
       rmSync(folder, { recursive: true, force: true })

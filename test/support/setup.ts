@@ -11,6 +11,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** A PostgreSQL server, whose database `integrations_template` has the tables. */
     postgresql: string
+    /** What that server logs; empty for one that was there before. */
+    postgresqlLog: string
     /** An SQLite file that has the tables. */
     sqliteTemplate: string
   }
@@ -42,6 +44,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await ready({ DATABASE_URL: `file:${sqliteTemplate}` })
 
   project.provide('postgresql', postgresql)
+  project.provide('postgresqlLog', server.log)
   project.provide('sqliteTemplate', sqliteTemplate)
   return async () => {
     await server.stop()

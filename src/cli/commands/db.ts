@@ -4,6 +4,7 @@ import type { Database } from '../../store/database.ts'
 import { answers, examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { databaseView } from '../views.ts'
+import { rolesCommand } from './db/roles.ts'
 
 /** `integrations db` */
 export const dbCommand = (ctx: Context) =>
@@ -14,6 +15,7 @@ export const dbCommand = (ctx: Context) =>
     .addCommand(statusCommand(ctx))
     .addCommand(migrateCommand(ctx))
     .addCommand(adoptCommand(ctx))
+    .addCommand(rolesCommand(ctx))
 
 const statusCommand = (ctx: Context) =>
   answers(

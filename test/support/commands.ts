@@ -1,0 +1,159 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { converse, freshFolder, integrations, type Outcome, quote } from './cli.ts'
+import type { TestDatabase } from './database.ts'
+import { botToken, refreshToken, signingSecret } from './samples.ts'
+
+/** A command line to try, on a database that `populate` has filled. */
+export interface Sample {
+  /** As in `config get`. */
+  readonly command: string
+  readonly args: readonly string[]
+  readonly input?: string
+  readonly env?: Record<string, string>
+  /** What is typed at a terminal, by question; without it there is none. */
+  readonly answers?: readonly (readonly [question: string, answer: string])[]
+}
+
+/** Every command that changes nothing, in the ways that read differently. */
+export const reading: readonly Sample[] = [
+  { command: 'list', args: ['list'] },
+  { command: 'list', args: ['list', '-o', 'json'] },
+  {
+    command: 'list',
+    args: ['list', '--workspace', 'Acme', '--active', '--name', 'SUP', '--sort=-lastUsedAt', '--limit', '5'],
+  },
+  { command: 'list', args: ['list', '--created-by', 'ana@example.com'] },
+  { command: 'list', args: ['list', '--expired', '-o', 'json'] },
+  { command: 'list', args: ['list', '--missing-secret', '-o', 'csv'] },
+  { command: 'list', args: ['list', '--stale', '7d', '-o', 'id'] },
+  { command: 'show', args: ['show', 'Acme/support', '-o', 'json'] },
+  { command: 'workspaces list', args: ['workspaces', 'list', '-o', 'json'] },
+  { command: 'workspaces show', args: ['workspaces', 'show', 'Acme'] },
+  { command: 'users list', args: ['users', 'list', '--email', 'ana'] },
+  { command: 'config get', args: ['config', 'get', 'Acme/support', 'slackEvents[0]'] },
+  { command: 'config validate', args: ['config', 'validate', 'Acme/support', '-o', 'json'] },
+  { command: 'config schema', args: ['config', 'schema', 'slack'] },
+  { command: 'db status', args: ['db', 'status', '-o', 'json'] },
+  { command: 'completion', args: ['completion', 'bash'] },
+  { command: 'complete', args: ['complete', 'zsh', '--', 'show', 'Acme/'] },
+  { command: 'complete', args: ['complete', 'zsh', '--', 'users', 'remove', 'a'] },
+  { command: 'help', args: ['help', 'environment'] },
+]
+
+const piped = ['--webhook-secret-stdin', '--grace', '0']
+
+/** Every command that changes something, in an order in which each has something to do. */
+export const changing: readonly Sample[] = [
+  { command: 'init', args: ['init'] },
+  { command: 'db migrate', args: ['db', 'migrate'] },
+  { command: 'db adopt', args: ['db', 'adopt'] },
+  { command: 'workspaces add', args: ['workspaces', 'add', 'Globex'] },
+  { command: 'workspaces rename', args: ['workspaces', 'rename', 'Globex', 'Initech'] },
+  { command: 'users add', args: ['users', 'add', 'bob@example.com'] },
+  {
+    command: 'add',
+    args: ['add', '--platform', 'slack', '--workspace', 'Initech', '--name', 'new', '--webhook-secret-stdin'],
+    input: signingSecret(5),
+  },
+  { command: 'add', args: ['add', '--platform', 'pylon', '--new-workspace', 'Hooli', '--name', 'new'] },
+  { command: 'update', args: ['update', 'Acme/support', '--name', 'care'] },
+  { command: 'update', args: ['update', 'Acme/care', '--name', 'support'] },
+  { command: 'rotate', args: ['rotate', 'Acme/desk', ...piped], input: signingSecret(6) },
+  { command: 'rotate', args: ['rotate', 'Acme/support', ...piped, '--force'], input: signingSecret(7) },
+  { command: 'disable', args: ['disable', 'Acme/support'] },
+  { command: 'enable', args: ['enable', 'Acme/support'] },
+  { command: 'toggle', args: ['toggle', 'Acme/support'] },
+  { command: 'config set', args: ['config', 'set', 'Acme/support', 'slackEvents=["app_mention"]'] },
+  { command: 'config unset', args: ['config', 'unset', 'Acme/support', 'slackEvents'] },
+  { command: 'config patch', args: ['config', 'patch', 'Acme/support'], input: '{"slackEvents":["message"]}' },
+  {
+    command: 'config edit',
+    args: ['config', 'edit', 'Acme/support'],
+    env: { NO_COLOR: '1', VISUAL: editor(`sed -i s/message/app_mention/ "$1"`) },
+    answers: [['Change the config of', 'y\r']],
+  },
+  { command: 'remove', args: ['remove', 'Acme/desk', '--confirm', 'desk'] },
+  { command: 'users remove', args: ['users', 'remove', 'ana@example.com', '--confirm', 'ana@example.com'] },
+  { command: 'workspaces remove', args: ['workspaces', 'remove', 'Empty', '--confirm', 'Empty'] },
+]
+
+/** Commands that neither read a database nor change one. */
+export const neither: readonly string[] = ['db roles']
+
+/** An editor, as VISUAL names it: a script that has the file as its first argument. */
+function editor(script: string): string {
+  const file = join(freshFolder(), 'editor')
+  writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  return quote(file)
+}
+
+/** Runs a command line; what was on a terminal counts as standard error. */
+export async function attempt({ args, input, env, answers }: Sample, more: Record<string, string>): Promise<Outcome> {
+  if (!answers) return integrations(args, { env: { ...env, ...more }, ...(input === undefined ? {} : { input }) })
+  const { code, screen } = await converse(args, answers, { env: { ...env, ...more } })
+  return { code, stdout: '', stderr: screen.replaceAll('\r', '') }
+}
+
+/** Secrets that a database is filled with. */
+export interface Secrets {
+  readonly signingSecret: string
+  readonly oldSigningSecret: string
+  readonly botToken: string
+  readonly refreshToken: string
+  readonly pylonSecret: string
+}
+
+/** Fills a database: two workspaces, a user, and two integrations, of which one was rotated and keeps its old value. */
+export async function populate(
+  db: TestDatabase,
+  more: Record<string, string> = {},
+  secrets: Secrets = {
+    signingSecret: signingSecret(1),
+    oldSigningSecret: signingSecret(2),
+    botToken: botToken(),
+    refreshToken: refreshToken(),
+    pylonSecret: signingSecret(3),
+  },
+): Promise<void> {
+  const env = { DATABASE_URL: db.url, TOKEN: secrets.botToken, REFRESH: secrets.refreshToken, ...more }
+  const steps: [string[], string?][] = [
+    [['workspaces', 'add', 'Empty']],
+    [['users', 'add', 'ana@example.com', '--name', 'Ana']],
+    [
+      [
+        ...[
+          'add',
+          '--platform',
+          'slack',
+          '--new-workspace',
+          'Acme',
+          '--name',
+          'support',
+          '--created-by',
+          'ana@example.com',
+        ],
+        ...[
+          '--webhook-secret-stdin',
+          '--access-token-env',
+          'TOKEN',
+          '--refresh-token-env',
+          'REFRESH',
+          '--expires-in',
+          '12h',
+        ],
+        ...['--config', '{"slackEvents":["message"]}', '--slack-team-id', 'T012345'],
+      ],
+      secrets.oldSigningSecret,
+    ],
+    [
+      ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk', '--webhook-secret-stdin'],
+      secrets.pylonSecret,
+    ],
+    [['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h'], secrets.signingSecret],
+  ]
+  for (const [args, input = ''] of steps) {
+    const { code, stderr } = await integrations(args, { env, input })
+    if (code !== 0) throw new Error(`integrations ${args[0]} failed: ${stderr}`)
+  }
+}
