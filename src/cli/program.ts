@@ -60,6 +60,11 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
   [
     'Trust',
     ['audit', 'see and verify who changed what', async () => (await import('./commands/audit.ts')).auditCommand],
+    [
+      'keys',
+      'the keys that seal secrets: make, replace and check them',
+      async () => (await import('./commands/keys.ts')).keysCommand,
+    ],
   ],
   [
     'Database and set-up',
@@ -68,11 +73,6 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       'db',
       "see how the database stands, update it, take over an application's",
       async () => (await import('./commands/db.ts')).dbCommand,
-    ],
-    [
-      'keys',
-      'the keys that seal secrets: make, replace and check them',
-      async () => (await import('./commands/keys.ts')).keysCommand,
     ],
     [
       'completion',

@@ -27,6 +27,8 @@ test('the worked examples print what they are said to print', async () => {
   const env = {
     PATH: pathWithProgram(),
     HOME: freshFolder(),
+    // The keys are made there.
+    INTEGRATIONS_KEYS_FILE: '',
     TERM: 'dumb',
     SECRET: signingSecret(1),
     NEW: signingSecret(2),

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { Secret } from '../../src/secret.ts'
 import type { RootKey } from '../../src/vault/key-set.ts'
 import { isSealed } from '../../src/vault/sealed-text.ts'
-import { type Cell, , open, seal } from '../../src/vault/sealing.ts'
+import { type Cell, open, seal } from '../../src/vault/sealing.ts'
 import { botToken } from '../support/samples.ts'
 
 interface Vector {
