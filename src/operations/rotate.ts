@@ -47,13 +47,16 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
       const main = await findIntegration(rows, ref)
       const warnings: string[] = []
       const until = endOfOverlap(rotation.overlap, rows.now)
+      const noticed: FingerprintChanges[number][] = []
       const rotateOne = (id: string, fields: readonly SecretField[], ifVersion?: number) =>
         changeWithin(rows, id, ifVersion, async (integration) => {
-          const [facts, odd] = await rotateWithin(rows, integration, fields, rotation, until)
+          const [facts, odd] = await rotateWithin(rows, integration, fields, rotation, until, noticed.splice(0))
           warnings.push(...odd)
           return facts
         })
-      const sharers = rotation.shared ? await sharersOf(rows, main, rotation.secrets) : []
+      const sharers = rotation.shared
+        ? await sharersOf(rows, main, rotation.secrets, (changes) => noticed.push(...changes))
+        : []
       const first = await rotateOne(main.id, given(rotation.secrets), rotation.ifVersion)
       const others: Changed[] = []
       for (const [id, fields] of sharers) others.push(await rotateOne(id, fields))
@@ -75,10 +78,15 @@ function endOfOverlap(overlap: number | Instant, now: Date): Date {
 }
 
 /** The other integrations that hold a value which is to be replaced, with the fields in which they do. */
-async function sharersOf(rows: Changes, main: Integration, secrets: NewSecrets): Promise<Map<string, SecretField[]>> {
+async function sharersOf(
+  rows: Changes,
+  main: Integration,
+  secrets: NewSecrets,
+  noticed: (changes: FingerprintChanges) => void,
+): Promise<Map<string, SecretField[]>> {
   const sharers = new Map<string, SecretField[]>()
   // A value that only the application has written has no fingerprint until it is read.
-  const held = await rows.secrets.read(main.id, given(secrets), () => {})
+  const held = await rows.secrets.read(main.id, given(secrets), noticed)
   for (const field of given(secrets)) {
     const print = held[field]?.fingerprint
     if (print === undefined) continue
@@ -94,10 +102,11 @@ async function rotateWithin(
   fields: readonly SecretField[],
   rotation: Rotation,
   until: Date,
+  noticed: FingerprintChanges,
 ): Promise<[Facts, string[]]> {
   const platform = platformOf(integration)
   const warnings: string[] = []
-  const fingerprints: FingerprintChanges[number][] = []
+  const fingerprints = [...noticed]
   const held = await rows.secrets.read(integration.id, fields, (changes) => fingerprints.push(...changes))
   for (const field of fields) {
     const { value, origin } = rotation.secrets[field] as NewSecret
@@ -110,7 +119,7 @@ async function rotateWithin(
         `the new ${label} is the one already stored`,
         'give the new value, or leave the integration as it is',
       )
-    warnings.push(...(await endOlder(rows, integration, field, label, rotation.force)))
+    warnings.push(...(await endOlder(rows, integration, field, label, rotation.force, fingerprints)))
     const print = await rows.secrets.replace(integration.id, {
       field,
       old,
@@ -128,11 +137,13 @@ async function rotateWithin(
       )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
-  if (fields.includes('accessToken'))
-    await rows.integrations.update(integration.id, {
-      tokenExpiresAt: rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry,
-    })
-  return [{ action: 'secret.rotate', fields: fields.map((field) => secretColumns[field]), fingerprints }, warnings]
+  const changed: string[] = fields.map((field) => secretColumns[field])
+  const tokenExpiresAt = rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry
+  if (fields.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
+    await rows.integrations.update(integration.id, { tokenExpiresAt })
+    changed.push('token_expires_at')
+  }
+  return [{ action: 'secret.rotate', fields: changed, fingerprints }, warnings]
 }
 
 /** The platform of an integration. @throws BAD_INPUT when this version does not know it */
@@ -167,6 +178,7 @@ async function endOlder(
   field: SecretField,
   label: string,
   force: boolean,
+  fingerprints: FingerprintChanges[number][],
 ): Promise<string[]> {
   const older = await rows.secrets.previous(integration.id, field)
   if (!older) return []
@@ -179,5 +191,6 @@ async function endOlder(
       `integrations secrets finish ${id} ${flagOf(field)}, or pass --force to end it now`,
     )
   await rows.secrets.finish(integration.id, field)
+  fingerprints.push({ field: `previous_${secretColumns[field]}`, from: older.fingerprint, to: null })
   return [`ended the ${label} before the old one: ${which}`]
 }
