@@ -14,7 +14,7 @@ import Table from 'cli-table3'
 import { build, type RolldownOptions } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { startPostgresql } from '../test/support/postgresql.ts'
-import { type Data, postgresqlData, sqliteData, statement } from './data.ts'
+import { addEvents, type Data, postgresqlData, sqliteData, statement } from './data.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
 const { quick, long } = parseArgs({
@@ -91,14 +91,23 @@ async function stream(folder: string, data: Data): Promise<void> {
   compare(listing, runs, bare, bares, 1.5)
 }
 
-async function memory(few: Data, lots: Data): Promise<void> {
+/** The most memory that each of two programs holds, and at most how many times the second's the first may. */
+async function memory(one: Program, what: string, other: Program, beside: string, target: number): Promise<void> {
   const peaks: [number[], number[]] = [[], []]
-  for (let round = 0; round < 3; round++)
-    for (const [i, data] of [few, lots].entries())
-      peaks[i]?.push((await run(ours('list --all -o jsonl', data), true)).peak ?? Number.NaN)
-  const [small, large] = [median(peaks[0]), median(peaks[1])]
+  for (let round = 0; round < Math.min(3, streams); round++)
+    for (const [i, program] of [one, other].entries()) peaks[i]?.push((await run(program, true)).peak ?? Number.NaN)
+  const [first, second] = [median(peaks[0]), median(peaks[1])]
   const shown = (mebibytes: number) => `${Math.round(mebibytes)} MiB`
-  line(`memory at 1,000,000 rows (${few.kind})`, shown(large), 'at 100,000 rows', shown(small), large / small, 1.2)
+  line(what, shown(first), beside, shown(second), first / second, target)
+}
+
+async function verify(folder: string, lots: Data): Promise<void> {
+  await addEvents(lots, many)
+  const verifying = ours('audit verify', lots)
+  const bare = await bundled(folder, `events-${lots.kind}`, lots)
+  const [bares = [], runs = []] = await inTurn([bare, verifying], streams)
+  compare(verifying, runs, bare, bares, 6)
+  await memory(verifying, `memory of ${verifying.name}`, bare, `memory of ${bare.name}`, 1)
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
@@ -120,9 +129,16 @@ try {
   for (const kind of kinds) {
     const few = await data(kind, many)
     await stream(folder, few)
-    if (long) await memory(few, await data(kind, 1_000_000))
+    if (long) {
+      const listing = (of: Data) => ours('list --all -o jsonl', of)
+      const lots = await data(kind, 1_000_000)
+      await memory(listing(lots), `memory at 1,000,000 rows (${kind})`, listing(few), `at ${many} rows`, 1.2)
+    }
   }
-  process.stdout.write(`node ${process.versions.node}, ${many} rows in the streams\n${lines.toString()}\n`)
+  for (const kind of kinds) await verify(folder, await data(kind, 0))
+  process.stdout.write(
+    `node ${process.versions.node}, ${many} rows in the streams, and events to verify\n${lines.toString()}\n`,
+  )
 } finally {
   for (const name of databases) await statement(server.url, `DROP DATABASE ${name}`)
   await server.stop()

@@ -1,17 +1,22 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
+import { eventHash } from '../src/store/audit.ts'
+import { type AuditEvent, eventColumns } from '../src/store/events.ts'
+import { keyFor, parseKeySet } from '../src/vault/key-set.ts'
 import type { Program } from './measure.ts'
 
 /** A database with integrations in it. */
 export interface Data {
   readonly kind: 'sqlite' | 'postgresql'
-  readonly env: { readonly DATABASE_URL: string; readonly HOME: string }
+  readonly env: { readonly DATABASE_URL: string; readonly HOME: string; readonly INTEGRATIONS_KEYS_FILE: string }
 }
 
 /** A file with so many integrations. */
 export async function sqliteData(program: Program, file: string, rows: number, home: string): Promise<Data> {
-  const env = { DATABASE_URL: `file:${file}`, HOME: home }
+  const env = environment(`file:${file}`, home)
   init(program, env)
   const client = createClient({ url: env.DATABASE_URL })
   const numbers = (count: number) =>
@@ -32,7 +37,7 @@ export async function postgresqlData(
   await statement(server, `CREATE DATABASE ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
-  const env = { DATABASE_URL: url.href, HOME: home }
+  const env = environment(url.href, home)
   init(program, env)
   await statement(
     url.href,
@@ -57,12 +62,19 @@ export async function statement(url: string, text: string): Promise<void> {
   }
 }
 
+const environment = (url: string, home: string): Data['env'] => ({
+  DATABASE_URL: url,
+  HOME: home,
+  INTEGRATIONS_KEYS_FILE: join(home, 'keys.json'),
+})
+
 function init({ args }: Program, env: Data['env']): void {
   execFileSync(process.execPath, [...args, 'init'], { env: { ...process.env, ...env }, stdio: 'ignore' })
 }
 
 // A hundred integrations a workspace; every third was never used, every second has a token, every tenth had another secret before.
 function seed(rows: number, numbers: (count: number) => string, at: (instant: string) => string): string {
+  if (rows === 0) return ''
   const workspaces = Math.ceil(rows / 100)
   const then = at('2026-01-02T03:04:05.678')
   return `BEGIN;
@@ -78,4 +90,74 @@ function seed(rows: number, numbers: (count: number) => string, at: (instant: st
     INSERT INTO integration_secrets (integration_id, field, number, origin, set_at, never_expires)
       SELECT id, 'access_token', 1, 'provided', created_at, is_active FROM integrations WHERE access_token IS NOT NULL;
     COMMIT;`
+}
+
+/** How many events are inserted by one statement. */
+const eventsAtOnce = 500
+
+/** Adds events to the audit log of a database, until it has so many, chained as the program would. */
+export async function addEvents({ kind, env }: Data, count: number): Promise<void> {
+  const file = env.INTEGRATIONS_KEYS_FILE
+  const auditing = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'audit')
+  if (!auditing) throw new Error(`${file} has no audit key`)
+  const { query, end } = kind === 'sqlite' ? onFile(env.DATABASE_URL) : await onServer(env.DATABASE_URL)
+  const [head] = await query("SELECT seq, value FROM integration_settings WHERE key = 'head'", [])
+  let seq = Number(head?.seq)
+  let hash = String(head?.value)
+  await query('BEGIN', [])
+  while (seq < count) {
+    const values: string[][] = []
+    while (seq < count && values.length < eventsAtOnce) {
+      const event = { ...anyEvent, seq: String(++seq), target_id: `integration-${seq % 1000}` }
+      const columns = Object.fromEntries(
+        Object.entries(eventColumns).map(([name, column]) => [name, (event as Record<string, string>)[column] ?? null]),
+      )
+      const previous = hash
+      hash = eventHash({ auditing }, previous, columns as unknown as AuditEvent)
+      const stored = { ...event, at: kind === 'sqlite' ? event.at.replace('Z', '+00:00') : event.at.replace('Z', '') }
+      values.push([...Object.values(stored), previous, hash])
+    }
+    let parameters = 0
+    const marks = values.map((row) => `(${row.map(() => (kind === 'sqlite' ? '?' : `$${++parameters}`)).join()})`)
+    const names = [...Object.keys(anyEvent), 'seq', 'target_id', 'previous_hash', 'hash']
+    await query(`INSERT INTO integration_events (${names.join()}) VALUES ${marks.join()}`, values.flat())
+  }
+  await query(`UPDATE integration_settings SET seq = ${seq}, value = '${hash}' WHERE key = 'head'`, [])
+  await query('COMMIT', [])
+  await query('ANALYZE', [])
+  await end()
+}
+
+const anyEvent = {
+  at: '2026-01-02T03:04:05.678Z',
+  request_id: '00000000-0000-4000-8000-000000000000',
+  action: 'secret.rotate',
+  outcome: 'done',
+  target_type: 'integration',
+  target_name: 'Workspace/Integration',
+  fields: 'webhook_secret',
+  fingerprints: 'webhook_secret=0123456789abcdef>fedcba9876543210',
+  version_before: '1',
+  version_after: '2',
+  ci_identity: 'github:ana:1234567890',
+  os_user: 'runner',
+  host: 'runner-1',
+  pid: '4321',
+  program_version: '0.1.0',
+}
+
+type Query = (text: string, values: string[]) => Promise<Record<string, unknown>[]>
+
+function onFile(url: string): { query: Query; end: () => Promise<void> } {
+  const client = createClient({ url })
+  return {
+    query: async (sql, args) => (await client.execute({ sql, args })).rows as unknown as Record<string, unknown>[],
+    end: async () => client.close(),
+  }
+}
+
+async function onServer(url: string): Promise<{ query: Query; end: () => Promise<void> }> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  return { query: async (text, values) => (await client.query(text, values)).rows, end: () => client.end() }
 }

@@ -122,7 +122,7 @@ async function rotateWithin(
         `the new ${label} is the one already stored`,
         'give the new value, or leave the integration as it is',
       )
-    warnings.push(...(await endOlder(rows, integration, field, label, rotation.force)))
+    warnings.push(...(await endOlder(rows, integration, field, label, rotation.force, fingerprints)))
     const print = await rows.secrets.replace(integration.id, {
       field,
       old,
@@ -140,12 +140,14 @@ async function rotateWithin(
       )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
-  if (due.includes('accessToken'))
-    await rows.integrations.update(integration.id, {
-      tokenExpiresAt: rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry,
-    })
+  const changed: string[] = due.map((field) => secretColumns[field])
+  const tokenExpiresAt = rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry
+  if (due.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
+    await rows.integrations.update(integration.id, { tokenExpiresAt })
+    changed.push('token_expires_at')
+  }
   return {
-    facts: { action: 'secret.rotate', fields: due.map((field) => secretColumns[field]), fingerprints },
+    facts: { action: 'secret.rotate', fields: changed, fingerprints },
     replaced: Object.fromEntries(due.map((field) => [field, held[field]])),
     warnings,
   }
@@ -183,6 +185,7 @@ async function endOlder(
   field: SecretField,
   label: string,
   force: boolean,
+  fingerprints: FingerprintChanges[number][],
 ): Promise<string[]> {
   const older = await rows.secrets.previous(integration.id, field)
   if (!older) return []
@@ -195,5 +198,6 @@ async function endOlder(
       `end it with integrations secrets finish ${id} ${flagOf(field)}, wait, or pass --force`,
     )
   await rows.secrets.finish(integration.id, field)
+  fingerprints.push({ field: `previous_${secretColumns[field]}`, from: older.fingerprint, to: null })
   return [`ended the ${label} before the old one: ${which}`]
 }

@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { Secret } from '../secret.ts'
 import type { RootKey } from './key-set.ts'
 
@@ -6,10 +6,23 @@ import type { RootKey } from './key-set.ts'
 type Use = 'fingerprint/v1' | 'audit/v1' | 'check/v1'
 
 /** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
-export function keyedHash({ bytes }: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
-  const hmac = createHmac('sha256', new Uint8Array(hkdfSync('sha256', bytes, '', use, 32)))
+export function keyedHash(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
+  const hmac = createHmac('sha256', derived(key, use))
   for (const part of parts) hmac.update(part)
   return hmac.digest('hex')
+}
+
+const derivedKeys = new WeakMap<RootKey, Map<Use, KeyObject>>()
+
+/** Derived once: a log has many events. */
+function derived(key: RootKey, use: Use): KeyObject {
+  const keys = derivedKeys.get(key) ?? new Map<Use, KeyObject>()
+  derivedKeys.set(key, keys)
+  const known = keys.get(use)
+  if (known) return known
+  const made = createSecretKey(new Uint8Array(hkdfSync('sha256', key.bytes, '', use, 32)))
+  keys.set(use, made)
+  return made
 }
 
 /** 8 bytes of hex by which two values can be compared unseen. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { Sql } from 'sql-template-tag'
@@ -24,7 +24,7 @@ const auditKey = () => keyFor(parseKeySet(readFileSync(keys, 'utf8'), keys), 'au
 async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
   const db = await freshDatabase(kind)
   if (mode === 'off') await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
-  const env = { DATABASE_URL: db.url, TOKEN: botToken(1) }
+  const env = { DATABASE_URL: db.url, TOKEN: botToken(1), NEW_TOKEN: botToken(2) }
   const run = async (command: string, input = ''): Promise<Outcome> => {
     const outcome = await integrations(command.split(' '), { env, input })
     expect(outcome, command).toMatchObject({ code: 0 })
@@ -98,6 +98,8 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await run('add --platform slack --workspace Acme --name sales --webhook-secret-stdin', signingSecret(1))
     await run(`rotate support ${grace} --shared`, signingSecret(2))
     expect(await integrations(`rotate support ${grace}`.split(' '), { env, input: 'short' })).toMatchObject({ code: 5 })
+    await run(`rotate support ${grace} --force`, signingSecret(3))
+    await run('rotate support --access-token-env NEW_TOKEN --expires-in 12h --grace 0')
     const store = await open(db)
     await finishSecret(store, 'sales', 'webhookSecret', { whenUnused: 0, force: true })
     await revertSecret(store, 'support', 'webhookSecret', {})
@@ -144,13 +146,15 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       'integration.add | Acme/sales | webhook_secret | webhook_secret ->A | 0>1 | done,,,',
       'secret.rotate | Acme/support | webhook_secret | webhook_secret A>C | 7>8 | done,,,',
       'secret.rotate | Acme/sales | webhook_secret | webhook_secret A>C | 1>2 | done,,,',
+      'secret.rotate | Acme/support | webhook_secret | previous_webhook_secret A>-,webhook_secret C>D | 8>9 | done,,,',
+      'secret.rotate | Acme/support | access_token,token_expires_at | access_token B>E | 9>10 | done,,,',
       'secret.finish | Acme/sales | webhook_secret | previous_webhook_secret A>- | 2>3 | done,,,',
-      'secret.revert | Acme/support | webhook_secret | webhook_secret C>A | 8>9 | done,,,',
+      'secret.revert | Acme/support | webhook_secret | webhook_secret D>C | 10>11 | done,,,',
       'secret.reveal | Acme/support | access_token |  | > | done,,,',
       'secret.exec | Acme/support | webhook_secret,access_token |  | > | started,,,',
       'secret.purge | database |  |  | > | done,1,,',
       'user.remove | ana@example.com |  |  | > | done,,,',
-      'integration.remove | Acme/support | webhook_secret,access_token | webhook_secret A>-,access_token B>- | 9> | done,,,',
+      'integration.remove | Acme/support | webhook_secret,access_token | webhook_secret C>-,access_token E>- | 11> | done,,,',
       'workspace.rename | Acme | name |  | > | done,,,',
       'workspace.add | Solo |  |  | > | done,,,',
       'integration.remove | Apex/sales | webhook_secret | webhook_secret C>- | 3> | done,,,',
@@ -163,7 +167,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     for (const [a, b] of [
       [1, 2],
       [11, 12],
-      [22, 23],
+      [24, 25],
     ] as const)
       expect(requests[a]).toBe(requests[b])
     const log = JSON.stringify(
@@ -586,12 +590,45 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     ])
     expect(await all()).toBe(before)
 
+    // The next change that reads the value tells of it.
+    const shared = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--shared']
+    expect(await integrations(shared, { env, input: signingSecret(6) })).toMatchObject({ code: 0 })
+    const { stdout } = await integrations(['audit', 'list', '--sort', 'seq', '-o', 'json'], { env })
+    const [added, noticed, rotated] = JSON.parse(stdout)
+      .flatMap(({ fingerprints }: { fingerprints: { field: string }[] }) => fingerprints)
+      .filter(({ field }: { field: string }) => field === 'webhook_secret')
+    expect([noticed, rotated]).toEqual([
+      { field: 'webhook_secret', from: added.to, to: expect.stringMatching(/^[0-9a-f]{16}$/) },
+      { field: 'webhook_secret', from: noticed.to, to: expect.stringMatching(/^[0-9a-f]{16}$/) },
+    ])
+    expect(await verify()).toEqual({ ...whole, changedByApplication: places.slice(1) })
     const none = join(freshFolder(), 'none.json')
     expect(await integrations(['audit', 'verify'], { env: { ...env, INTEGRATIONS_KEYS_FILE: none } })).toEqual({
       code: 4,
       stdout: '',
       stderr: expect.stringMatching(/^error: the key seal-\w+ of this database is not in the key set\nhint: /),
     })
-    expect(await all()).toBe(before)
+  })
+
+  test('is verified with the keys of the database alone', async () => {
+    const { db } = await start(kind)
+    const { keys: set } = JSON.parse(readFileSync(keys, 'utf8')) as { keys: { kid: string; k: string }[] }
+    const refused = async (changed: object[]) => {
+      const file = join(freshFolder(), 'keys.json')
+      writeFileSync(file, JSON.stringify({ keys: changed }), { mode: 0o600 })
+      const { code, stdout, stderr } = await integrations(['audit', 'verify'], {
+        env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file },
+      })
+      return [code, stdout, stderr.split('\n')[0]]
+    }
+    const audit = set.find(({ kid }) => kid.startsWith('audit-'))
+    expect(await refused(set.filter((key) => key !== audit))).toEqual([
+      4,
+      '',
+      `error: the key ${audit?.kid} of this database is not in the key set`,
+    ])
+    expect(
+      await refused(set.map((key) => (key === audit ? { ...key, k: Buffer.alloc(32).toString('base64url') } : key))),
+    ).toEqual([4, '', `error: the key ${audit?.kid} of the key set is not the one that this database knows`])
   })
 })
