@@ -3,7 +3,6 @@ import type { DatedKey, KeyUse, SealingMode } from '../store/keys.ts'
 import type { KeySource } from '../store/ready.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { jwk, type KeySet, newKey, type RootKey } from '../vault/key-set.ts'
-import { storedPages } from './reencrypt.ts'
 
 /** A key of a database. */
 export interface Key extends DatedKey {
@@ -35,7 +34,7 @@ export async function prepareKeys(store: Store): Promise<void> {
 }
 
 /** Finds the keys of the database in the set, as every change does. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED */
-const verifyKeys = (store: Store): Promise<void> => store.mutate(async () => {})
+export const verifyKeys = (store: Store): Promise<void> => store.mutate(async () => {})
 
 /** A complete key set for a new database, as a JWK Set. */
 export const newKeySet = () => ({ keys: (['seal', 'fingerprint', 'audit'] as const).map((use) => jwk(newKey(use))) })
@@ -288,7 +287,7 @@ export const changeMode = (store: Store, mode: SealingMode): Promise<ModeChange>
 
 async function requireSealed(rows: Changes): Promise<void> {
   let plain = 0
-  for await (const { values } of storedPages(rows))
+  for await (const { values } of rows.storedValues.pages())
     plain += values.filter(({ text, keyId }) => text !== null && keyId === null).length
   if (plain > 0)
     throw new IntegrationsError('CONFLICT', `${plain} values are not sealed yet`, 'integrations keys reencrypt')

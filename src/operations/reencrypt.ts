@@ -3,8 +3,9 @@ import type { SecretField } from '../integration.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import type { SealingMode } from '../store/keys.ts'
 import type { Changes, Rows, Store } from '../store/store.ts'
-import { isSettled, type StoredPage, type StoredValue } from '../store/stored-values.ts'
+import { isSettled, type StoredValue } from '../store/stored-values.ts'
 import { targetOf } from './change.ts'
+import { verifyKeys } from './keys.ts'
 
 /** A value that does not open. */
 export interface Unopened {
@@ -36,13 +37,16 @@ export type Progress = (done: number, of: number) => void
  * @throws KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
  */
 export async function reencrypt(store: Store, progress: Progress): Promise<Reencryption> {
+  // Keys that are not this database's are refused, whether there is anything to do or not.
+  await verifyKeys(store)
   const of = await store.read((rows) => rows.integrations.count({}))
   let changed = 0
   const unopened: Unopened[] = []
   let page: SettledPage | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const after: string | undefined = page?.next
-    page = await store.mutate((rows) => settlePage(rows, after))
+    page =
+      (await store.read((rows) => finishedPage(rows, after))) ?? (await store.mutate((rows) => settlePage(rows, after)))
     changed += page.changed
     unopened.push(...page.unopened)
     done += page.integrations
@@ -51,27 +55,30 @@ export async function reencrypt(store: Store, progress: Progress): Promise<Reenc
   return { mode: page.mode, keyId: page.keyId, changed, unopened }
 }
 
+/** A page on which nothing is left to do; undefined when something may be. It keeps nobody waiting. */
+async function finishedPage(rows: Rows, after: string | undefined): Promise<SettledPage | undefined> {
+  const { mode, keyId } = await sealing(rows)
+  const { values, integrations, next } = await rows.storedValues.page(after)
+  // Whether the application wrote a plain value is seen by its fingerprint, and that needs a key.
+  const finished = values.every((value) => value.keyId !== null && isSettled(value, mode, keyId))
+  return finished ? { mode, keyId, changed: 0, unopened: [], integrations, next } : undefined
+}
+
+async function sealing(rows: Rows): Promise<{ mode: SealingMode; keyId: string | null }> {
+  const { mode } = await rows.keys.settings()
+  const active = (await rows.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')
+  return { mode, keyId: active?.id ?? null }
+}
+
 /** How many values re-encryption would change. No value is opened, so no key is needed. */
 export const planReencryption = (store: Store): Promise<Reencryption> =>
   store.snapshot(async (rows) => {
-    const { mode } = await rows.keys.settings()
-    const keyId =
-      (await rows.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')?.id ?? null
+    const { mode, keyId } = await sealing(rows)
     let changed = 0
-    if (keyId !== null)
-      for await (const { values } of storedPages(rows))
-        changed += values.filter((value) => !isSettled(value, mode, keyId)).length
+    for await (const { values } of rows.storedValues.pages())
+      changed += values.filter((value) => !isSettled(value, mode, keyId)).length
     return { mode, keyId, changed, unopened: [] }
   })
-
-/** Every stored value, a page at a time. */
-export async function* storedPages(rows: Rows): AsyncGenerator<StoredPage> {
-  let page: StoredPage | undefined
-  while (page === undefined || page.next !== undefined) {
-    page = await rows.storedValues.page(page?.next)
-    yield page
-  }
-}
 
 interface SettledPage extends Reencryption {
   readonly integrations: number

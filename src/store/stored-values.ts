@@ -54,7 +54,7 @@ export const sealedBy = (text: string, recorded: string | null): string | null =
 export function isSettled(
   { current, text, keyId, version }: StoredValue,
   mode: SealingMode,
-  activeKey: string,
+  activeKey: string | null,
 ): boolean {
   const wanted = current && mode === 'off' ? null : activeKey
   return text === null || (keyId === wanted && (version?.keyId ?? null) === wanted)
@@ -72,26 +72,36 @@ interface VersionRow {
 
 /** The queries that read secrets as they are stored, unopened. */
 export function storedValueRows(db: Statements, { time, now }: Dialect) {
-  return {
-    /** The stored values of the next integrations in the order of their ids, after one. */
-    async page(after: string | undefined): Promise<StoredPage> {
-      const rows = await db.query<{ id: string } & { [F in SecretField]: string | null }>(
-        sql`SELECT i.id, i.webhook_secret AS "webhookSecret", i.access_token AS "accessToken", i.refresh_token AS "refreshToken"
+  async function page(after?: string): Promise<StoredPage> {
+    const rows = await db.query<{ id: string } & { [F in SecretField]: string | null }>(
+      sql`SELECT i.id, i.webhook_secret AS "webhookSecret", i.access_token AS "accessToken", i.refresh_token AS "refreshToken"
           FROM integrations i ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${pageSize}`,
-      )
-      const last = rows.at(-1)?.id
-      if (last === undefined) return { values: [], integrations: 0 }
-      const versions = await db.query<VersionRow>(
-        sql`SELECT s.integration_id AS id, s.field AS "column", s.number, s.fingerprint, s.key_id AS "keyId", s.sealed,
+    )
+    const last = rows.at(-1)?.id
+    if (last === undefined) return { values: [], integrations: 0 }
+    const versions = await db.query<VersionRow>(
+      sql`SELECT s.integration_id AS id, s.field AS "column", s.number, s.fingerprint, s.key_id AS "keyId", s.sealed,
           s.valid_until IS NULL AS current FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
           AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${time(sql`s.valid_until`)} > ${time(now)}))`,
-      )
-      const ofIntegration = new Map<string, VersionRow[]>(rows.map(({ id }) => [id, []]))
-      for (const version of versions) ofIntegration.get(version.id)?.push(version)
-      const values = rows.flatMap((row) =>
-        secretFields.flatMap((field) => valuesOf(row.id, field, row[field], ofIntegration.get(row.id) ?? [])),
-      )
-      return { values, integrations: rows.length, ...(rows.length < pageSize ? {} : { next: last }) }
+    )
+    const ofIntegration = new Map<string, VersionRow[]>(rows.map(({ id }) => [id, []]))
+    for (const version of versions) ofIntegration.get(version.id)?.push(version)
+    const values = rows.flatMap((row) =>
+      secretFields.flatMap((field) => valuesOf(row.id, field, row[field], ofIntegration.get(row.id) ?? [])),
+    )
+    return { values, integrations: rows.length, ...(rows.length < pageSize ? {} : { next: last }) }
+  }
+
+  return {
+    /** The stored values of the next integrations in the order of their ids, after one. */
+    page,
+
+    /** All of them, a page at a time. */
+    async *pages(): AsyncGenerator<StoredPage> {
+      for (let next: StoredPage | undefined; next === undefined || next.next !== undefined; ) {
+        next = await page(next?.next)
+        yield next
+      }
     },
   }
 }
