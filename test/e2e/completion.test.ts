@@ -87,7 +87,10 @@ test('commands, flags and choices', async () => {
   expect(await complete('integrations add --platform ')).toEqual(['slack', 'pylon'])
   expect(await complete('integrations users list --sort ')).toEqual(['email', 'name', 'createdAt', 'id'])
   expect(await complete('integrations users list --fields id,')).toEqual(['id,email', 'id,name', 'id,createdAt'])
-  expect(await complete('integrations help e')).toEqual(['enable', 'exit-codes', 'environment'])
+  expect(await complete('integrations help e')).toEqual(['enable', 'exec', 'exit-codes', 'environment'])
+  const secrets = ['webhook-secret', 'access-token', 'refresh-token']
+  expect(await complete('integrations secrets finish Acme/support ')).toEqual(secrets)
+  expect(await complete('integrations exec Acme/support --field ')).toEqual(secrets)
   expect(await complete('integrations completion ')).toEqual(['bash', 'zsh', 'fish'])
   expect(await complete('integrations add --access-token-file ')).toEqual(['compopt -o default'])
   expect(await complete('integrations config patch Acme/support ')).toEqual(['compopt -o default'])

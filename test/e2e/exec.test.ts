@@ -173,11 +173,11 @@ describe.each(kinds)('exec on %s', (kind) => {
 })
 
 describe('on a terminal', () => {
-  async function start(script: string, answer: string) {
+  async function start(script: string, answers: Parameters<typeof converse>[1]) {
     const db = await freshDatabase('sqlite')
     const env = { DATABASE_URL: db.url }
     await addSlack(env)
-    return converse(['exec', 'support', '--', process.execPath, '-e', script], [['ready', answer]], { env })
+    return converse(['exec', 'support', '--', process.execPath, '-e', script], answers, { env })
   }
 
   test('the command has it to itself', async () => {
@@ -186,7 +186,7 @@ describe('on a terminal', () => {
       console.log([stdin.isTTY, stdout.isTTY, stderr.isTTY, stdout.columns].join(' '))
       console.log('ready')
       stdin.once('data', (line) => { console.log('read ' + line.toString().trim()); process.exit(4) })`
-    const { code, screen } = await start(script, 'typed\n')
+    const { code, screen } = await start(script, [['ready', 'typed\n']])
     expect(screen).toContain('true true true 100\r\nready\r\n')
     expect(screen).toContain('read typed\r\n')
     expect(code).toBe(4)
@@ -195,9 +195,16 @@ describe('on a terminal', () => {
   test('Ctrl-C is its own, and comes once', async () => {
     const script = `
       let count = 0
-      process.on('SIGINT', () => { if (++count === 1) setTimeout(() => process.exit(10 + count), 700) })
+      process.on('SIGINT', () => { console.log('count ' + ++count + ';') })
+      process.on('SIGQUIT', () => setTimeout(() => process.exit(10 + count), 300))
       setInterval(() => {}, 1000)
       console.log('ready')`
-    expect((await start(script, '\x03')).code).toBe(11)
+    // One that came again before the first was taken would not be seen: hence several.
+    const { code } = await start(script, [
+      ['ready', '\x03'],
+      ...[1, 2, 3, 4, 5, 6, 7].map((n) => [`count ${n};`, '\x03'] as const),
+      ['count 8;', '\x1c'],
+    ])
+    expect(code).toBe(18)
   })
 })

@@ -171,6 +171,17 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     ])
   })
 
+  test('an old version that was made current again stays within reach, however many came after it', async () => {
+    const { db, env } = await start(kind)
+    await rotate(env, 2, '--grace', '6h')
+    await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })
+    // As if there had been ten more.
+    await db.query('UPDATE integration_secrets SET number = 12 WHERE number = 2')
+    expect(await rotate(env, 3, '--grace', '6h', '--force')).toMatchObject({ code: 0 })
+    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect(await revealed(env)).toBe(signingSecret(1))
+  })
+
   test('when a token that was taken back ends is unknown, not what the other token said', async () => {
     const { env } = await start(kind)
     const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
