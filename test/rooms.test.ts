@@ -16,7 +16,10 @@ const rooms: Record<string, readonly string[]> = {
 /** Packages that one room alone may import. */
 const tied: readonly (readonly [packages: RegExp, room: string])[] = [
   [/^(@prisma|@libsql)\/|^(pg|libsql|sql-template-tag)$/, 'store'],
-  [/^(chalk|cli-table3|commander|@commander-js\/extra-typings|@inquirer\/.*|csv-stringify.*|string-width)$/, 'cli'],
+  [
+    /^(chalk|cli-progress|cli-table3|commander|@commander-js\/extra-typings|@inquirer\/.*|csv-stringify.*|string-width)$/,
+    'cli',
+  ],
 ]
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })

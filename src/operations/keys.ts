@@ -147,7 +147,7 @@ export const retireKey = (store: Store, id: string): Promise<KeyChange> =>
     if (current + previous > 0)
       throw new IntegrationsError(
         'CONFLICT',
-        `the key ${id} still seals ${current} current and ${previous} previous values`,
+        `the key ${id} still seals values: ${current} current, ${previous} previous`,
         'integrations keys reencrypt',
       )
     await rows.keys.setState(id, 'retired')
@@ -220,7 +220,7 @@ export async function keyStatus(
   const problems = [...sealingProblems(mode, activeKey, use), ...keyProblems(keys, source)]
   if (mode === 'required' && plain > 0)
     problems.unshift({
-      problem: `${plain} current values are not sealed, which this database demands`,
+      problem: `current values are not sealed, which this database demands: ${plain}`,
       hint: 'find out who wrote them: integrations audit verify; then integrations rotate',
     })
   return { mode, activeKey, plain, unread, keys, problems, unusable }
@@ -233,12 +233,12 @@ function sealingProblems(mode: SealingMode, activeKey: string | null, use: reado
     if (keyId !== activeKey)
       return [
         {
-          problem: `the key ${keyId}, which is not active, seals ${current} current and ${previous} previous values`,
+          problem: `the key ${keyId}, which is not active, seals values: ${current} current, ${previous} previous`,
           hint,
         },
       ]
     if (mode === 'off' && current > 0)
-      return [{ problem: `${current} current values are sealed, which the application cannot read`, hint }]
+      return [{ problem: `current values are sealed, which the application cannot read: ${current}`, hint }]
     return []
   })
 }
@@ -290,5 +290,9 @@ async function requireSealed(rows: Changes): Promise<void> {
   for await (const { values } of rows.storedValues.pages())
     plain += values.filter(({ text, keyId }) => text !== null && keyId === null).length
   if (plain > 0)
-    throw new IntegrationsError('CONFLICT', `${plain} values are not sealed yet`, 'integrations keys reencrypt')
+    throw new IntegrationsError(
+      'CONFLICT',
+      `there are values that are not sealed yet: ${plain}`,
+      'integrations keys reencrypt',
+    )
 }

@@ -160,7 +160,7 @@ describe.each(kinds)('keys on %s', (kind) => {
         env,
       },
     )
-    const problem = `the key ${old}, which is not active, seals 2 current and 1 previous values`
+    const problem = `the key ${old}, which is not active, seals values: 2 current, 1 previous`
     expect({ ...off, stdout: JSON.parse(off.stdout) }).toMatchObject({
       code: 8,
       stdout: {
@@ -176,7 +176,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     const before = await everything(at)
     expect(await integrations(['keys', 'retire', old], { env })).toEqual({
       code: 5,
-      ...refused(`the key ${old} still seals 2 current and 1 previous values`, 'integrations keys reencrypt'),
+      ...refused(`the key ${old} still seals values: 2 current, 1 previous`, 'integrations keys reencrypt'),
     })
     expect(await integrations(['keys', 'reencrypt', '--dry-run'], { env })).toEqual({
       code: 0,
@@ -458,7 +458,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await columns(at)).toEqual(plain)
     expect(await change('required')).toEqual({
       code: 5,
-      ...refused('2 values are not sealed yet', 'integrations keys reencrypt'),
+      ...refused('there are values that are not sealed yet: 2', 'integrations keys reencrypt'),
     })
     expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({
       code: 0,
@@ -474,7 +474,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     await db.query('UPDATE integrations SET webhook_secret = ?, access_token = NULL', signingSecret(9))
     expect(await change('required')).toMatchObject({
       code: 5,
-      stderr: expect.stringContaining('1 values are not sealed yet'),
+      stderr: expect.stringContaining('there are values that are not sealed yet: 1'),
     })
     expect(await integrations(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
@@ -508,7 +508,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(
-        'current values are sealed, which the application cannot read; integrations keys reencrypt\n',
+        'current values are sealed, which the application cannot read: 2; integrations keys reencrypt\n',
       ),
     })
     expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
@@ -554,7 +554,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(stderr).toBe(
       `changed 1 value
 warning: the webhook-secret of Acme/support (${row?.id}) does not open: the stored webhook secret does not open: it was changed, or belongs to another row
-error: 1 value does not open, and stayed as they were
+error: values that do not open, and stay as they are: 1
 hint: integrations audit verify tells since when; put the value in again with integrations rotate
 `,
     )

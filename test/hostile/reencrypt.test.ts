@@ -119,5 +119,5 @@ describe.each(kinds)('on %s', (kind) => {
     expect(Number(total?.n)).toBe(rows)
     for (const old of [...keySet().values()].filter(({ id, use }) => use === 'enc' && id !== key))
       expect(await integrations(['keys', 'retire', old.id, '-o', 'id'], { env })).toMatchObject({ code: 0 })
-  })
+  }, 900_000)
 })

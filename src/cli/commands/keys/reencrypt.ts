@@ -42,7 +42,7 @@ function worst({ unopened, changed }: Reencryption): IntegrationsError {
   const broken = unopened.find(({ error }) => error.code === 'SEAL_BROKEN') ?? unopened[0]
   return new IntegrationsError(
     broken?.error.code ?? 'SEAL_BROKEN',
-    `${unopened.length} value${unopened.length === 1 ? ' does' : 's do'} not open, and stayed as they were`,
+    `values that do not open, and stay as they are: ${unopened.length}`,
     broken?.error.hint ?? '',
     { committed: changed > 0 },
   )
