@@ -1,23 +1,11 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { startContext } from '../../src/cli/context.ts'
-import { program } from '../../src/cli/program.ts'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { attempt, changing, neither, populate, reading } from '../support/commands.ts'
+import { attempt, changing, everyCommand, neither, populate, reading } from '../support/commands.ts'
 import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../support/database.ts'
 
 const roles = ['support', 'receiver', 'operator'] as const
 type Role = (typeof roles)[number]
-
-/** Every command that there is, as in `config get`. */
-async function everyCommand(): Promise<string[]> {
-  type Node = Awaited<ReturnType<typeof program>>
-  const leaves = (command: Node, path: string[]): string[] =>
-    command.commands.length === 0
-      ? [path.join(' ')]
-      : command.commands.flatMap((one) => leaves(one as Node, [...path, one.name()]))
-  return leaves(await program(startContext(process), () => true), [])
-}
 
 test('every command is tried here', async () => {
   const tried = [...reading, ...changing].map(({ command }) => command)

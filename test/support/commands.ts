@@ -1,5 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { CommandUnknownOpts } from '@commander-js/extra-typings'
+import { startContext } from '../../src/cli/context.ts'
+import { program } from '../../src/cli/program.ts'
 import { converse, freshFolder, integrations, type Outcome, quote } from './cli.ts'
 import type { TestDatabase } from './database.ts'
 import { botToken, refreshToken, signingSecret } from './samples.ts'
@@ -80,6 +83,15 @@ export const changing: readonly Sample[] = [
 
 /** Commands that neither read a database nor change one. */
 export const neither: readonly string[] = ['db roles']
+
+/** Every command that there is, as in `config get`, those for shells included. */
+export async function everyCommand(): Promise<string[]> {
+  const leaves = (command: CommandUnknownOpts, path: string[]): string[] =>
+    command.commands.length === 0
+      ? [path.join(' ')]
+      : command.commands.flatMap((one) => leaves(one, [...path, one.name()]))
+  return leaves(await program(startContext(process), () => true), [])
+}
 
 /** An editor, as VISUAL names it: a script that has the file as its first argument. */
 function editor(script: string): string {
