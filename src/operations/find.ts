@@ -71,29 +71,30 @@ export async function findUser(rows: Rows, ref: string): Promise<User> {
  */
 export async function findAudited(rows: Rows, ref: string): Promise<string[]> {
   const { integrations, workspaces, users, audit } = rows
-  const ids = async (...found: Promise<readonly (string | { readonly id: string })[]>[]) => [
-    ...new Set((await Promise.all(found)).flat().map((one) => (typeof one === 'string' ? one : one.id))),
-  ]
+  const idsOf = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id)
   const tries = [
-    () => ids(audit.targets({ id: ref }), integrations.match({ id: ref }, 1), workspaces.match({ id: ref }, 1)),
-    () =>
-      ids(
-        audit.targets({ name: ref }),
-        integrations.match({ path: ref }, many),
-        integrations.match({ name: ref }, many),
-        workspaces.match({ name: ref }, many),
-        users.match(ref),
-      ),
+    async () => [
+      ...(await audit.targets({ id: ref })),
+      ...idsOf(await integrations.match({ id: ref }, 1)),
+      ...idsOf(await workspaces.match({ id: ref }, 1)),
+    ],
+    async () => [
+      ...(await audit.targets({ name: ref })),
+      ...idsOf(await integrations.match({ path: ref }, many)),
+      ...idsOf(await integrations.match({ name: ref }, many)),
+      ...idsOf(await workspaces.match({ name: ref }, many)),
+      ...idsOf(await users.match(ref)),
+    ],
     async () =>
-      [...ref].length >= shortestIdPrefix
-        ? ids(audit.targets({ idPrefix: ref }), integrations.match({ idPrefix: ref }, many))
-        : [],
+      [...ref].length < shortestIdPrefix
+        ? []
+        : [...(await audit.targets({ idPrefix: ref })), ...idsOf(await integrations.match({ idPrefix: ref }, many))],
   ]
   // PostgreSQL takes neither, so nothing stored can be meant.
   if (ref.isWellFormed() && !ref.includes('\0'))
     for (const attempt of tries) {
       const found = await attempt()
-      if (found.length > 0) return found
+      if (found.length > 0) return [...new Set(found)]
     }
   throw new IntegrationsError(
     'NOT_FOUND',

@@ -103,7 +103,8 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const head = await rows.audit.head()
     const known = await rows.keys.list()
     // Its first change will make them. Whoever deletes them, and the log, cannot take a checkpoint back.
-    if (known.length === 0 && head.seq === 0n && !checkpoint)
+    const untouched = known.length === 0 && head.seq === 0n && !checkpoint
+    if (untouched && (await rows.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
     const vault = await openVault(set, known, keys.name)
     const chain = await checkChain(rows, vault, settings, head, checkpoint)
