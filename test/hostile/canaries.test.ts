@@ -298,7 +298,7 @@ const failures: readonly Failure[] = [
           : "CREATE TRIGGER never BEFORE UPDATE ON integrations BEGIN SELECT RAISE(ABORT, 'never'); END",
       ),
     of: ({ command, args }) =>
-      ['rotate', 'update', 'config patch', 'enable'].includes(command) && !args.includes('Acme/care'),
+      ['rotate', 'update', 'config unset', 'enable'].includes(command) && !args.includes('Acme/care'),
     change: (sample) => (sample.command === 'enable' ? { ...sample, args: ['disable', 'Acme/support'] } : sample),
     code: () => 5,
   },
