@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient } from '@libsql/client/sqlite3'
-import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { bin, execute, freshFolder, integrations, quote } from '../support/cli.ts'
-import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack, revealed, rotate } from '../support/integration.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 
@@ -423,27 +421,6 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     },
   )
 })
-
-/** Begins a transaction as the application, with one statement; the answer commits it. */
-async function begin(db: TestDatabase, statement: string): Promise<() => Promise<void>> {
-  if (db.kind === 'sqlite') {
-    const client = createClient({ url: db.url })
-    const transaction = await client.transaction('write')
-    await transaction.execute(statement)
-    return async () => {
-      await transaction.commit()
-      client.close()
-    }
-  }
-  const client = new pg.Client({ connectionString: db.url })
-  await client.connect()
-  await client.query('BEGIN')
-  await client.query(statement)
-  return async () => {
-    await client.query('COMMIT')
-    await client.end()
-  }
-}
 
 describe.each(kinds)('beside an application that writes secrets itself, on %s', (kind) => {
   const yes = kind === 'sqlite' ? 1 : true

@@ -92,6 +92,27 @@ export const postgresqlDatabase = (url: string): TestDatabase => ({
   },
 })
 
+/** Begins a transaction as the application, with one statement; the answer commits it. */
+export async function begin(db: TestDatabase, statement: string): Promise<() => Promise<void>> {
+  if (db.kind === 'sqlite') {
+    const client = createClient({ url: db.url })
+    const transaction = await client.transaction('write')
+    await transaction.execute(statement)
+    return async () => {
+      await transaction.commit()
+      client.close()
+    }
+  }
+  const client = new pg.Client({ connectionString: db.url })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query(statement)
+  return async () => {
+    await client.query('COMMIT')
+    await client.end()
+  }
+}
+
 async function createPostgresql(options: string): Promise<TestDatabase> {
   const name = `test_${process.pid}_${++databases}`
   await postgresqlDatabase(inject('postgresql')).query(`CREATE DATABASE ${name} ${options}`)
