@@ -97,7 +97,7 @@ createdAt\t<instant>
 createdBy\t
 version\t4
 `,
-      stderr: expect.stringContaining('the old value is not accepted any more'),
+      stderr: expect.stringContaining('the old webhook-secret is refused from now on'),
     })
     expect(await opened(db)(read)).toEqual([stored])
     expect(

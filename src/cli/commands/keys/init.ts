@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { listKeys, newKeySet, prepareKeys } from '../../../operations/keys.ts'
+import { listKeys, newKeySet, verifyKeys } from '../../../operations/keys.ts'
 import { examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
 import { keyView } from '../../key-views.ts'
@@ -27,7 +27,7 @@ export const initCommand = (ctx: Context) =>
       ctx.output.check(keyView)
       const store = await ctx.store()
       const known = await store.read((rows) => rows.keys.list())
-      await prepareKeys(store)
+      await verifyKeys(store)
       const { keys } = await listKeys(store, ctx.keys())
       await ctx.output.rows(keyView, (emit) => emit(keys))
       ctx.output.note(
