@@ -60,7 +60,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
       const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
           count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
-          WHERE s.valid_until IS NULL OR s.sealed IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
+          WHERE s.valid_until IS NULL OR s.key_id IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
       )
       return rows.map(({ keyId, current, previous }) => ({
         keyId,

@@ -230,7 +230,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       stdout: '{\n  "purged": 1\n}\n',
       stderr: 'forgot 1 old value whose time is over\n',
     })
-    expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secrets.purge' }])
+    expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secret.purge' }])
     expect(await versions(db)).toMatchObject([
       { number: 1, is_kept: no },
       { number: 2, is_current: yes },
@@ -347,7 +347,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
         action: 'secret.rotate',
         outcome: 'done',
         target_name: 'Acme/support',
-        fields: 'access_token,refresh_token',
+        fields: 'access_token,refresh_token,token_expires_at',
       })),
     )
     const windows = await db.query(

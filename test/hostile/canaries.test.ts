@@ -7,11 +7,14 @@ import {
   attempt,
   changing,
   everyCommand,
+  keyed,
   neither,
   populate,
   reading,
+  revealing,
   type Sample,
   type Secrets,
+  settled,
 } from '../support/commands.ts'
 import { contents, freshDatabase, type Kind, kinds, serverLog, type TestDatabase } from '../support/database.ts'
 
@@ -71,9 +74,6 @@ function canariesIn(text: string): string[] {
 
 const literally = (text: string) => text.replace(/[+/]/g, '\\$&')
 
-/** What shows a secret on purpose, on standard output alone: `secrets reveal` and `exec` belong here. */
-const revealing: readonly Sample[] = []
-
 /** The files that secrets are read from, which the search leaves out. */
 const planted = freshFolder()
 const file = (name: string, text: string, mode = 0o600): string => {
@@ -88,6 +88,7 @@ const tokens = ['rotate', 'Acme/support', '--grace', '1h', '--force', '--no-expi
 const samples: readonly Sample[] = [
   ...reading,
   ...revealing,
+  ...keyed,
   ...neither.map((command) => ({ command, args: command.split(' ') })),
   ...changing.slice(0, -3).map(withCanary),
   { command: 'rotate', args: [...tokens, '--access-token-file', file('token', given.file)] },
@@ -334,7 +335,7 @@ const failures: readonly Failure[] = [
 ]
 
 test('the table has every command', async () => {
-  expect(new Set(samples.map(({ command }) => command))).toEqual(new Set(await everyCommand()))
+  expect(new Set([...samples.map(({ command }) => command), ...settled])).toEqual(new Set(await everyCommand()))
 })
 
 /** Processes whose command line and environment were looked at, and canaries that were seen there. */

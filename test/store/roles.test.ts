@@ -1,15 +1,25 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshFolder, integrations } from '../support/cli.ts'
-import { attempt, changing, everyCommand, neither, populate, reading } from '../support/commands.ts'
+import {
+  attempt,
+  changing,
+  everyCommand,
+  keyed,
+  neither,
+  populate,
+  reading,
+  revealing,
+  settled,
+} from '../support/commands.ts'
 import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../support/database.ts'
 
 const roles = ['support', 'receiver', 'operator'] as const
 type Role = (typeof roles)[number]
 
 test('every command is tried here', async () => {
-  const tried = [...reading, ...changing].map(({ command }) => command)
-  expect(new Set([...tried, ...neither])).toEqual(new Set(await everyCommand()))
+  const tried = [...reading, ...keyed, ...revealing, ...changing].map(({ command }) => command)
+  expect(new Set([...tried, ...neither, ...settled])).toEqual(new Set(await everyCommand()))
 })
 
 /** Runs the SQL of `db roles`, twice as it may be, and gives each role a member that can log in. */
@@ -55,7 +65,7 @@ describe('roles of PostgreSQL', () => {
 
   test('support may change nothing', async () => {
     const before = await contents(db)
-    for (const sample of changing) {
+    for (const sample of [...changing, ...revealing.slice(0, 1)]) {
       const { code, stdout, stderr } = await attempt(sample, { DATABASE_URL: as.support.url })
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
       expect(stderr).toContain(denied)
@@ -189,11 +199,14 @@ test('SQLite has no roles', async () => {
 describe('in a database whose secrets are sealed, no command that changes nothing names a secret column', () => {
   const secret = /webhook_secret|access_token|refresh_token|\bsealed\b/
 
+  // audit verify opens every secret.
+  const silent = [...reading, ...keyed.filter(({ command }) => command !== 'audit verify')]
+
   test.skipIf(inject('postgresqlLog') === '')('in what PostgreSQL was sent', async () => {
     const db = await freshDatabase('postgresql')
     await populate(db)
     await db.query(`ALTER DATABASE ${new URL(db.url).pathname.slice(1)} SET log_statement = 'all'`)
-    for (const sample of reading)
+    for (const sample of silent)
       expect(await attempt(sample, { DATABASE_URL: db.url })).toMatchObject({
         code: 0,
         stderr: expect.not.stringContaining('error'),
@@ -211,7 +224,7 @@ describe('in a database whose secrets are sealed, no command that changes nothin
     for (const column of ['webhook_secret', 'access_token', 'refresh_token'])
       await db.query(`ALTER TABLE integrations RENAME COLUMN ${column} TO hidden_${column}`)
     await db.query('ALTER TABLE integration_secrets RENAME COLUMN sealed TO hidden_sealed')
-    for (const sample of reading) {
+    for (const sample of silent) {
       const outcome = await attempt(sample, { DATABASE_URL: db.url })
       expect({ ...outcome, args: sample.args }).toMatchObject({
         code: 0,

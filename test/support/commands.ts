@@ -42,6 +42,23 @@ export const reading: readonly Sample[] = [
   { command: 'complete', args: ['complete', 'zsh', '--', 'show', 'Acme/'] },
   { command: 'complete', args: ['complete', 'zsh', '--', 'users', 'remove', 'a'] },
   { command: 'help', args: ['help', 'environment'] },
+  { command: 'secrets list', args: ['secrets', 'list', 'Acme/support', '-o', 'json'] },
+  { command: 'keys mode', args: ['keys', 'mode'] },
+  { command: 'audit list', args: ['audit', 'list', '--ref', 'Acme/support', '-o', 'json'] },
+  { command: 'audit checkpoint', args: ['audit', 'checkpoint'] },
+]
+
+/** Commands that change nothing and look at more with keys than without. */
+export const keyed: readonly Sample[] = [
+  { command: 'keys list', args: ['keys', 'list'] },
+  { command: 'keys status', args: ['keys', 'status'] },
+  { command: 'audit verify', args: ['audit', 'verify', '-o', 'json'] },
+]
+
+/** What shows a secret on purpose, on standard output alone. */
+export const revealing: readonly Sample[] = [
+  { command: 'secrets reveal', args: ['secrets', 'reveal', 'Acme/support', 'webhook-secret'] },
+  { command: 'exec', args: ['exec', 'Acme/support', '--', 'env'] },
 ]
 
 const piped = ['--webhook-secret-stdin', '--grace', '0']
@@ -49,8 +66,10 @@ const piped = ['--webhook-secret-stdin', '--grace', '0']
 /** Every command that changes something, in an order in which each has something to do. */
 export const changing: readonly Sample[] = [
   { command: 'init', args: ['init'] },
-  { command: 'db migrate', args: ['db', 'migrate'] },
-  { command: 'db adopt', args: ['db', 'adopt'] },
+  { command: 'secrets revert', args: ['secrets', 'revert', 'Acme/support', 'webhook-secret'] },
+  { command: 'secrets finish', args: ['secrets', 'finish', 'Acme/support', 'webhook-secret', '--force'] },
+  { command: 'secrets purge', args: ['secrets', 'purge'] },
+  { command: 'keys reencrypt', args: ['keys', 'reencrypt'] },
   { command: 'workspaces add', args: ['workspaces', 'add', 'Globex'] },
   { command: 'workspaces rename', args: ['workspaces', 'rename', 'Globex', 'Initech'] },
   { command: 'users add', args: ['users', 'add', 'bob@example.com'] },
@@ -83,6 +102,16 @@ export const changing: readonly Sample[] = [
 
 /** Commands that neither read a database nor change one. */
 export const neither: readonly string[] = ['db roles']
+
+/** Commands that have nothing to do where a database is ready and its keys are made, or whose work is with one key. */
+export const settled: readonly string[] = [
+  'db migrate',
+  'db adopt',
+  'keys init',
+  'keys add',
+  'keys activate',
+  'keys retire',
+]
 
 /** Every command that there is, as in `config get`, those for shells included. */
 export async function everyCommand(): Promise<string[]> {

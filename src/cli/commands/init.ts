@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { prepareKeys } from '../../operations/keys.ts'
+import { verifyKeys } from '../../operations/keys.ts'
 import { displayUrl } from '../../store/database.ts'
 import { examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
@@ -20,7 +20,7 @@ export const initCommand = (ctx: Context) =>
     )
     .action(async () => {
       const store = await ctx.store({ create: true })
-      await prepareKeys(store)
+      await verifyKeys(store)
       await ctx.output.raw(`${displayUrl(store.database)} is ready\n`)
       ctx.output.note('next: integrations workspaces add <name>')
       ctx.output.note('      integrations add')
