@@ -14,7 +14,7 @@ import Table from 'cli-table3'
 import { build, type RolldownOptions } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { startPostgresql } from '../test/support/postgresql.ts'
-import { addEvents, type Data, postgresqlData, sqliteData, statement } from './data.ts'
+import { addDesk, addEvents, addSealed, type Data, postgresqlData, sqliteData, statement } from './data.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
 const { quick, long } = parseArgs({
@@ -26,12 +26,16 @@ const streams = quick ? 1 : 7
 const many = quick ? 10_000 : 100_000
 
 const bin = resolve('bin/integrations.js')
+const program: Program = { name: 'integrations', args: [bin] }
 const nothing: Program = { name: 'node -e 0', args: ['-e', '0'] }
 const kinds = ['sqlite', 'postgresql'] as const
 const lines = new Table({
   head: ['measured', 'median', 'beside', 'median', 'ratio', 'at most', ''],
   style: { head: [], border: [] },
 })
+
+/** Figures that stand beside nothing. */
+const notes: string[] = []
 
 /** Our program on a database. */
 const ours = (words: string, data?: Data): Program => ({
@@ -58,14 +62,20 @@ function compare(
 }
 
 /** Bundles a program of bench/programs as ours is bundled. */
-async function bundled(folder: string, name: string, data: Data): Promise<Program> {
+const bundled = async (folder: string, name: string, data: Data): Promise<Program> => ({
+  name,
+  args: await bundledProgram(folder, name),
+  env: data.env,
+})
+
+async function bundledProgram(folder: string, name: string): Promise<string[]> {
   const config = (await loadConfig(resolve('rolldown.config.js'))) as RolldownOptions
   await build({
     ...config,
     input: { [name]: `bench/programs/${name}.ts` },
     output: { ...config.output, dir: join(folder, name) },
   })
-  return { name, args: [join(folder, name, `${name}.cjs`)], env: data.env }
+  return [join(folder, name, `${name}.cjs`)]
 }
 
 async function start(): Promise<void> {
@@ -110,15 +120,67 @@ async function verify(folder: string, lots: Data): Promise<void> {
   await memory(verifying, `memory of ${verifying.name}`, bare, `memory of ${bare.name}`, 1)
 }
 
+async function sealing(folder: string): Promise<void> {
+  const [ours, bare] = await Promise.all(
+    ['seal-and-open', 'seal-and-open-bare'].map(async (name) => ({
+      name: `${name} ${many / 10}`,
+      args: [...(await bundledProgram(folder, name)), String(many / 10)],
+    })),
+  )
+  if (!ours || !bare) throw new Error('two programs are expected')
+  const [bares = [], runs = []] = await inTurn([bare, ours], streams)
+  compare(ours, runs, bare, bares, 8)
+  for (const [program, of] of [
+    [ours, runs],
+    [bare, bares],
+  ] as const) {
+    const perSecond = (many / 10 / median(of.map(({ milliseconds }) => milliseconds))) * 1000
+    notes.push(`${program.name}: ${Math.round(perSecond)} values a second`)
+  }
+}
+
+async function rotate(data: Data): Promise<void> {
+  const id = await addDesk(program, data)
+  const rotating = ours(`rotate ${id} --field webhook-secret --generate --grace 0`, data)
+  const listing = ours('list', data)
+  const [lists = [], runs = []] = await inTurn([listing, rotating], starts)
+  compare({ ...rotating, name: `rotate (${data.kind})` }, runs, listing, lists, 5)
+}
+
+async function reencrypt(few: Data, lots: Data): Promise<void> {
+  const peaks: number[] = []
+  const times: number[] = []
+  for (const [data, rows] of [
+    [few, many / 100],
+    [lots, many / 10],
+  ] as const) {
+    await addSealed(program, data, rows)
+    const { milliseconds, peak } = await run(ours('keys reencrypt', data), true)
+    times.push(milliseconds)
+    peaks.push(peak ?? Number.NaN)
+  }
+  const [fewTime = 0, lotsTime = 0] = times
+  const [fewPeak = 0, lotsPeak = 0] = peaks
+  const what = (rows: number) => `keys reencrypt of ${rows} rows (${lots.kind})`
+  const beside = `of ${many / 100} rows`
+  line(what(many / 10), `${Math.round(lotsTime)} ms`, beside, `${Math.round(fewTime)} ms`, lotsTime / fewTime, 12)
+  line(
+    `memory of ${what(many / 10)}`,
+    `${Math.round(lotsPeak)} MiB`,
+    beside,
+    `${Math.round(fewPeak)} MiB`,
+    lotsPeak / fewPeak,
+    1.3,
+  )
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
 symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
 const server = await startPostgresql()
 const databases: string[] = []
 
-function data(kind: (typeof kinds)[number], rows: number): Promise<Data> {
-  const program = { name: 'integrations', args: [bin] }
-  if (kind === 'sqlite') return sqliteData(program, join(folder, `${rows}.db`), rows, folder)
-  const name = `bench_${process.pid}_${rows}`
+function data(kind: (typeof kinds)[number], rows: number, name = `bench_${process.pid}_${rows}`): Promise<Data> {
+  if (kind === 'sqlite') return sqliteData(program, join(folder, `${name}.db`), rows, folder)
   databases.push(name)
   return postgresqlData(program, server.url, name, rows, folder)
 }
@@ -135,9 +197,15 @@ try {
       await memory(listing(lots), `memory at 1,000,000 rows (${kind})`, listing(few), `at ${many} rows`, 1.2)
     }
   }
-  for (const kind of kinds) await verify(folder, await data(kind, 0))
+  for (const kind of kinds) {
+    const events = await data(kind, 0)
+    await rotate(events)
+    await verify(folder, events)
+    await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), await data(kind, 0, `bench_${process.pid}_lots`))
+  }
+  await sealing(folder)
   process.stdout.write(
-    `node ${process.versions.node}, ${many} rows in the streams, and events to verify\n${lines.toString()}\n`,
+    `node ${process.versions.node}, ${many} rows in the streams, and events to verify\n${lines.toString()}\n${notes.join('\n')}\n`,
   )
 } finally {
   for (const name of databases) await statement(server.url, `DROP DATABASE ${name}`)

@@ -3,9 +3,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
+import { Secret } from '../src/secret.ts'
 import { eventHash } from '../src/store/audit.ts'
 import { type AuditEvent, eventColumns } from '../src/store/events.ts'
 import { keyFor, parseKeySet } from '../src/vault/key-set.ts'
+import { fingerprint } from '../src/vault/keyed-hash.ts'
+import { seal } from '../src/vault/sealing.ts'
 import type { Program } from './measure.ts'
 
 /** A database with integrations in it. */
@@ -126,6 +129,63 @@ export async function addEvents({ kind, env }: Data, count: number): Promise<voi
   await query('COMMIT', [])
   await query('ANALYZE', [])
   await end()
+}
+
+/** Adds an integration that a secret can be generated for. @returns its id */
+export async function addDesk({ args }: Program, { env }: Data): Promise<string> {
+  const words = ['add', '--platform', 'pylon', '--new-workspace', 'Bench', '--name', 'desk', '-o', 'id']
+  return execFileSync(process.execPath, [...args, ...words], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+    .toString()
+    .trim()
+}
+
+/** Adds integrations whose secrets an old key seals, and makes another the active one. */
+export async function addSealed({ args }: Program, { kind, env }: Data, count: number): Promise<void> {
+  const file = env.INTEGRATIONS_KEYS_FILE
+  const key = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'seal')
+  const fingerprinting = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'fingerprint')
+  if (!key || !fingerprinting) throw new Error(`${file} lacks a key`)
+  const { query, end } = kind === 'sqlite' ? onFile(env.DATABASE_URL) : await onServer(env.DATABASE_URL)
+  const then = kind === 'sqlite' ? "'2026-01-02T03:04:05.678+00:00'" : "timestamp '2026-01-02T03:04:05.678'"
+  const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
+  await query('BEGIN', [])
+  await query(
+    `INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('sealed', 'Sealed', ${then}, ${then})`,
+    [],
+  )
+  for (let at = 0; at < count; at += eventsAtOnce) {
+    const rows = await Promise.all(
+      Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
+        const id = `sealed-${String(at + i).padStart(8, '0')}`
+        const value = new Secret(`value-of-${id}`)
+        const text = await seal(key, { id, field: 'webhook_secret' }, value)
+        return { id, text, print: fingerprint(fingerprinting, value) }
+      }),
+    )
+    await query(
+      `INSERT INTO integrations (id, workspace_id, platform, name, webhook_secret) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', 'pylon', ${quoted(id)}, ${quoted(text)})`).join()}`,
+      [],
+    )
+    await query(
+      `INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, origin, set_at) VALUES ${rows.map(({ id, print }) => `(${quoted(id)}, 'webhook_secret', 1, ${quoted(print)}, ${quoted(key.id)}, 'provided', ${then})`).join()}`,
+      [],
+    )
+  }
+  await query('COMMIT', [])
+  await query('ANALYZE', [])
+  await end()
+  const run = (...words: string[]) =>
+    execFileSync(process.execPath, [...args, ...words], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+  const before = new Set(parseKeySet(readFileSync(file, 'utf8'), file).keys())
+  run('keys', 'add')
+  const [added = ''] = [...parseKeySet(readFileSync(file, 'utf8'), file).keys()].filter((id) => !before.has(id))
+  run('keys', 'activate', added)
 }
 
 const anyEvent = {

@@ -38,7 +38,7 @@ export function parseKeySet(text: string, source: string): KeySet {
   for (const [i, jwk] of (list as unknown[]).entries()) {
     const { kty, kid, use, k } = (jwk ?? {}) as { [member: string]: unknown }
     if (kty !== 'oct') continue
-    const where = `has a key (the ${i + 1}th)`
+    const where = `has a key (number ${i + 1})`
     if (typeof kid !== 'string' || !/^[\w.:-]{1,64}$/.test(kid))
       throw invalid(`${where} whose "kid" is not 1 to 64 letters, digits and . _ : -`)
     if (use !== 'enc' && use !== 'sig') throw invalid(`${where} whose "use" is neither enc nor sig`)

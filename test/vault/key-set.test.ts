@@ -16,24 +16,24 @@ test.each([
   [
     'no id',
     setOf({ ...jwk, kid: undefined }),
-    'has a key (the 1th) whose "kid" is not 1 to 64 letters, digits and . _ : -',
+    'has a key (number 1) whose "kid" is not 1 to 64 letters, digits and . _ : -',
   ],
   [
     'an id with a space',
     setOf(jwk, { ...jwk, kid: `a ${canary}` }),
-    'has a key (the 2th) whose "kid" is not 1 to 64 letters, digits and . _ : -',
+    'has a key (number 2) whose "kid" is not 1 to 64 letters, digits and . _ : -',
   ],
   [
     'an id of 65',
     setOf({ ...jwk, kid: 'x'.repeat(65) }),
-    'has a key (the 1th) whose "kid" is not 1 to 64 letters, digits and . _ : -',
+    'has a key (number 1) whose "kid" is not 1 to 64 letters, digits and . _ : -',
   ],
-  ['no use', setOf({ ...jwk, use: undefined }), 'has a key (the 1th) whose "use" is neither enc nor sig'],
-  ['another use', setOf({ ...jwk, use: canary }), 'has a key (the 1th) whose "use" is neither enc nor sig'],
-  ['no bytes', setOf({ ...jwk, k: undefined }), 'has a key (the 1th) whose "k" is not 256 bits'],
-  ['too few bytes', setOf({ ...jwk, k: canary }), 'has a key (the 1th) whose "k" is not 256 bits'],
-  ['too many bytes', setOf({ ...jwk, k: `${canary}AA` }), 'has a key (the 1th) whose "k" is not 256 bits'],
-  ['other base64', setOf({ ...jwk, k: `${canary}/` }), 'has a key (the 1th) whose "k" is not 256 bits'],
+  ['no use', setOf({ ...jwk, use: undefined }), 'has a key (number 1) whose "use" is neither enc nor sig'],
+  ['another use', setOf({ ...jwk, use: canary }), 'has a key (number 1) whose "use" is neither enc nor sig'],
+  ['no bytes', setOf({ ...jwk, k: undefined }), 'has a key (number 1) whose "k" is not 256 bits'],
+  ['too few bytes', setOf({ ...jwk, k: canary }), 'has a key (number 1) whose "k" is not 256 bits'],
+  ['too many bytes', setOf({ ...jwk, k: `${canary}AA` }), 'has a key (number 1) whose "k" is not 256 bits'],
+  ['other base64', setOf({ ...jwk, k: `${canary}/` }), 'has a key (number 1) whose "k" is not 256 bits'],
   ['an id twice', setOf(jwk, { ...jwk, k: `${canary}A` }), 'has two keys seal-1'],
 ])('a set is refused: %s', (_, text, why) => {
   let refusal: unknown
