@@ -20,7 +20,7 @@ export function cacheCompiled({ XDG_CACHE_HOME, HOME, NODE_DISABLE_COMPILE_CACHE
   const folder = join(home, 'integrations', `${process.version}-${process.arch}`)
   // Not mkdir's "recursive", which never returns where a folder cannot be made, as in /proc.
   for (const one of [home, dirname(folder), folder]) make(one)
-  if (!isOurs(folder)) return
+  if (![home, dirname(folder), folder].every(isOurs)) return
   if (node.enableCompileCache) node.enableCompileCache(folder)
   else cacheChunks(join(import.meta.dirname, 'chunks'), folder)
 }

@@ -38,6 +38,9 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
     // Who closed the pipe has read enough.
     else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
   }
+  // Of several changes, some were made.
+  else if (ctx.changed() && known.committed === false)
+    known = new IntegrationsError(known.code, known.message, known.hint, { cause: known.cause, committed: true })
   const { exit: usual, retryable } = errorCodes[known.code]
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)

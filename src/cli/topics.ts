@@ -38,12 +38,6 @@ Keys that seal the secrets, a JWK Set (only changes and what shows a secret need
   XDG_CONFIG_HOME      where the file is kept otherwise, as integrations/keys.json
   HOME, APPDATA        the same, where XDG_CONFIG_HOME is not set: ~/.config, or the folder itself
 
-Keys:
-  INTEGRATIONS_KEYS_FILE     the key set, a file that its owner alone can read
-                             (default: integrations/keys.json in XDG_CONFIG_HOME, ~/.config or APPDATA)
-  INTEGRATIONS_KEYS_COMMAND  a command that prints the key set, such as a vault's own; 30 seconds at most
-  INTEGRATIONS_READ_ONLY     set to anything: nothing is changed, as with --read-only
-
 What Node compiled of this program, for a faster start:
   XDG_CACHE_HOME, HOME where it is kept, in integrations/ (default: ~/.cache); nothing of yours is in there
   NODE_DISABLE_COMPILE_CACHE  set to anything: nothing is kept

@@ -16,7 +16,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IntegrationsError, shellWord } from '../errors.ts'
 import type { KeySource } from '../store/ready.ts'
-import { type KeySet, keySetText, parseKeySet, type RootKey } from '../vault/key-set.ts'
+import { jwk, type KeySet, keySetText, parseKeySet, type RootKey } from '../vault/key-set.ts'
 
 /** How long a command may take to print a key set, in milliseconds. */
 const commandTimeout = 30_000
@@ -49,11 +49,11 @@ export function keyFile(path: string, me: number | undefined): KeySource {
         const present = await load()
         if (completes(present, keys)) return present
       }
-      return locked(path, () => {
-        const whole = new Map([...(read() ?? []), ...keys.map((key) => [key.id, key] as const)])
-        // A link to the file stays one.
-        writeFile(realpathSync(path), keySetText(whole.values()), renameSync)
-        return whole
+      // A link to the file stays one, and whoever comes by another name waits for the same lock.
+      const target = realpathSync(path)
+      return locked(target, () => {
+        writeFile(target, withKeys(readPrivate(target, me) ?? '', keys), renameSync)
+        return read() ?? new Map()
       })
     },
   }
@@ -107,6 +107,26 @@ export function keyCommand(command: string, timeout = commandTimeout): KeySource
   }
 }
 
+/** A key set with keys added at its end; whatever else is in it, for others, stays. */
+function withKeys(text: string, keys: readonly RootKey[]): string {
+  const set = (text === '' ? { keys: [] } : JSON.parse(text)) as { keys: unknown[] }
+  return `${JSON.stringify({ ...set, keys: [...set.keys, ...keys.map(jwk)] }, null, 2)}\n`
+}
+
+/** Has the disk keep what a folder lists: without it, a power loss may take a file that was written. */
+function syncFolder(folder: string): void {
+  try {
+    const opened = openSync(folder, 'r')
+    try {
+      fsyncSync(opened)
+    } finally {
+      closeSync(opened)
+    }
+  } catch {
+    // Windows opens no folders.
+  }
+}
+
 /** The text of a file that nobody else can read; undefined when there is no file. */
 function readPrivate(path: string, me: number | undefined): string | undefined {
   const invalid = (why: string, hint: string) =>
@@ -147,6 +167,7 @@ function writeFile(path: string, text: string, place: (from: string, to: string)
       closeSync(file)
     }
     place(beside, path)
+    syncFolder(dirname(path))
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

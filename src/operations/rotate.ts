@@ -4,7 +4,7 @@ import type { Platform } from '../platforms/platform.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
-import type { HeldSecret } from '../store/secrets.ts'
+import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Facts } from './change.ts'
 import { findIntegration } from './find.ts'
@@ -15,8 +15,11 @@ export interface Rotation extends ChangeOptions {
   readonly secrets: NewSecrets
   readonly expiry: Expiry
   readonly setBy: string
-  /** How long the old values stay valid: for so many milliseconds, or until an instant. */
-  readonly overlap: number | Instant
+  /**
+   * How long the old values stay valid: for so many milliseconds, or until an instant. Undefined: nobody said, which is
+   * enough where there is no old value.
+   */
+  readonly overlap: number | Instant | undefined
   /** Every integration that holds the same value takes the new one. */
   readonly shared: boolean
   /** Accept values of another shape than documented, and end a window that is still open. */
@@ -73,7 +76,8 @@ type Held = { readonly [F in SecretField]?: HeldSecret | undefined }
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
-function endOfOverlap(overlap: number | Instant, now: Date): Date {
+function endOfOverlap(overlap: number | Instant | undefined, now: Date): Date {
+  if (overlap === undefined) return now
   const until = typeof overlap === 'number' ? new Date(now.getTime() + overlap) : new Date(overlap)
   if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to end the old value at once')
   if (until.getTime() - now.getTime() > longestOverlap)
@@ -104,7 +108,7 @@ async function rotateWithin(
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChanges[number][] = []
-  const held = await rows.secrets.read(integration.id, fields, (changes) => fingerprints.push(...changes))
+  const held = await readOld(rows, integration, fields, rotation.force && until <= rows.now, fingerprints)
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   if (due.length === 0) {
     // The application has written another value since: that one is nobody else's.
@@ -117,7 +121,13 @@ async function rotateWithin(
     const old = held[field] ?? null
     warnings.push(...checkShape(platform, field, value, rotation.force))
     warnings.push(...generating(platform, field, origin))
-    if (old?.value.reveal() === value.reveal())
+    if (old && rotation.overlap === undefined)
+      throw new IntegrationsError(
+        'INPUT_REQUIRED',
+        '--grace is missing: how long does the old value stay valid?',
+        'pass --grace 24h, or --grace 0 to end it at once',
+      )
+    if (old && 'value' in old && old.value.reveal() === value.reveal())
       throw badInput(
         `the new ${label} is the one already stored`,
         'give the new value, or leave the integration as it is',
@@ -148,7 +158,12 @@ async function rotateWithin(
   }
   return {
     facts: { action: 'secret.rotate', fields: changed, fingerprints },
-    replaced: Object.fromEntries(due.map((field) => [field, held[field]])),
+    replaced: Object.fromEntries(
+      due.flatMap((field) => {
+        const old = held[field]
+        return old && 'value' in old ? [[field, old]] : []
+      }),
+    ),
     warnings,
   }
 }
@@ -162,6 +177,27 @@ export function platformOf(integration: Integration): Platform {
       'upgrade integrations',
     )
   return platform
+}
+
+/** The old values. One that does not open can be replaced as well, where it is to end at once and somebody insists. */
+async function readOld(
+  rows: Changes,
+  { id }: Integration,
+  fields: readonly SecretField[],
+  brokenToo: boolean,
+  fingerprints: FingerprintChanges[number][],
+): Promise<{ [F in SecretField]?: HeldSecret | BrokenSecret }> {
+  const held: { [F in SecretField]?: HeldSecret | BrokenSecret } = {}
+  for (const field of fields) {
+    try {
+      Object.assign(held, await rows.secrets.read(id, [field], (changes) => fingerprints.push(...changes)))
+    } catch (error) {
+      const broken = error instanceof IntegrationsError && /^(SEAL_BROKEN|KEY_UNKNOWN)$/.test(error.code)
+      if (!broken || !brokenToo) throw error
+      Object.assign(held, { [field]: await rows.secrets.broken(id, field) })
+    }
+  }
+  return held
 }
 
 /** Refuses to make what the platform makes. @returns what is to be done with a value that was made here */

@@ -101,7 +101,9 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
     if (field === 'accessToken') await rows.integrations.update(integration.id, { tokenExpiresAt: null })
     const column = secretColumns[field]
     fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
-    return { action: 'secret.revert', fields: [column], fingerprints }
+    const fields =
+      field === 'accessToken' && integration.tokenExpiresAt !== null ? [column, 'token_expires_at'] : [column]
+    return { action: 'secret.revert', fields, fingerprints }
   })
 
 /** Secrets that were read, by field. */
@@ -120,36 +122,39 @@ export const readSecrets = (
   fields: readonly SecretField[],
   action: 'secret.reveal' | 'secret.exec',
 ): Promise<{ integration: Integration; platform: Platform; secrets: ReadSecrets }> =>
-  store.mutate(async (rows) => {
-    const integration = await findIntegration(rows, ref)
-    const platform = platformOf(integration)
-    const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
-    for (const field of wanted) secretDefinition(platform, field)
-    const noticed: FingerprintChanges[number][] = []
-    const held = await rows.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
-    const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
-    const lacking = fields.find((field) => !secrets.has(field))
-    if (lacking)
-      throw new IntegrationsError(
-        'NOT_FOUND',
-        `${integration.workspace}/${integration.name} has no ${secretDefinition(platform, lacking).label}`,
-        `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
-      )
-    if (secrets.size === 0)
-      throw new IntegrationsError(
-        'NOT_FOUND',
-        `${integration.workspace}/${integration.name} has no secret`,
-        `integrations rotate ${shellWord(integration.id)}`,
-      )
-    await rows.record({
-      action,
-      outcome: action === 'secret.exec' ? 'started' : 'done',
-      target: targetOf(integration),
-      fields: [...secrets.keys()].map((field) => secretColumns[field]),
-      fingerprints: noticed,
-    })
-    return { integration, platform, secrets }
-  })
+  store.mutate(
+    async (rows) => {
+      const integration = await findIntegration(rows, ref)
+      const platform = platformOf(integration)
+      const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
+      for (const field of wanted) secretDefinition(platform, field)
+      const noticed: FingerprintChanges[number][] = []
+      const held = await rows.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
+      const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
+      const lacking = fields.find((field) => !secrets.has(field))
+      if (lacking)
+        throw new IntegrationsError(
+          'NOT_FOUND',
+          `${integration.workspace}/${integration.name} has no ${secretDefinition(platform, lacking).label}`,
+          `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
+        )
+      if (secrets.size === 0)
+        throw new IntegrationsError(
+          'NOT_FOUND',
+          `${integration.workspace}/${integration.name} has no secret`,
+          `integrations rotate ${shellWord(integration.id)}`,
+        )
+      await rows.record({
+        action,
+        outcome: action === 'secret.exec' ? 'started' : 'done',
+        target: targetOf(integration),
+        fields: [...secrets.keys()].map((field) => secretColumns[field]),
+        fingerprints: noticed,
+      })
+      return { integration, platform, secrets }
+    },
+    { reading: true },
+  )
 
 /** Forgets every old value whose time is over. @returns how many */
 export const purgeSecrets = (store: Store): Promise<number> =>

@@ -9,7 +9,7 @@ import { integrationChanges } from './integrations.ts'
 import { keyChanges, type SealingMode, type Settings } from './keys.ts'
 import { secretChanges } from './secrets.ts'
 import type { Transaction } from './statements.ts'
-import type { Changes, Rows } from './store.ts'
+import { type Changes, isFresh, type Rows } from './store.ts'
 import { storedValueChanges } from './stored-values.ts'
 import { userChanges } from './users.ts'
 import { workspaceChanges } from './workspaces.ts'
@@ -35,7 +35,7 @@ export async function beginChange(
   )
   const now = new Date(clock?.now ?? Number.NaN)
   const known = await rows.keys.list()
-  const fresh = known.length === 0
+  const fresh = await isFresh(rows)
   if (fresh) await register(tx, keys, now)
   const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
   const stored = await rows.keys.settings()

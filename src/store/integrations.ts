@@ -84,10 +84,10 @@ interface Row {
  */
 export const active = sql`(i.is_active IS NOT FALSE)`
 
-/** The queries about integrations. `adopted`: the application writes secrets too. */
-export function integrationRows(db: Statements, dialect: Dialect, adopted: boolean) {
+/** The queries about integrations. `shared`: the application writes secrets too. */
+export function integrationRows(db: Statements, dialect: Dialect, shared: boolean) {
   const source = integrationSource(dialect)
-  const complete = (rows: readonly Row[]) => rows.map((row) => toIntegration(row, adopted))
+  const complete = (rows: readonly Row[]) => rows.map((row) => toIntegration(row, shared))
 
   async function select(where: Sql, limit: number): Promise<Integration[]> {
     const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
@@ -98,11 +98,11 @@ export function integrationRows(db: Statements, dialect: Dialect, adopted: boole
   return {
     /** Hands on the integrations of a page, in order. */
     list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
-      readPage<Row>(db, dialect, source, condition(filter, dialect, adopted), page, (rows) => onRows(complete(rows))),
+      readPage<Row>(db, dialect, source, condition(filter, dialect, shared), page, (rows) => onRows(complete(rows))),
 
     /** How many integrations a filter leaves, from where the page begins. */
     count: (filter: IntegrationFilter, page: Page = whole): Promise<number> =>
-      countRows(db, dialect, source, condition(filter, dialect, adopted), page),
+      countRows(db, dialect, source, condition(filter, dialect, shared), page),
 
     /** The integrations that a name or id stands for, at most `limit`. */
     match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
@@ -211,7 +211,7 @@ function integrationSource(dialect: Dialect): Source {
   }
 }
 
-function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean): Sql {
+function condition(filter: IntegrationFilter, dialect: Dialect, shared: boolean): Sql {
   const { time, timeOf, contains } = dialect
   const conditions: Sql[] = []
   if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
@@ -221,8 +221,8 @@ function condition(filter: IntegrationFilter, dialect: Dialect, adopted: boolean
   if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
   const expiresAt = time(sql`i.token_expires_at`)
   if (filter.expiringBefore !== undefined)
-    conditions.push(sql`(${expiresAt} <= ${timeOf(filter.expiringBefore)} OR ${unknownExpiry(adopted)})`)
-  if (filter.unknownExpiry) conditions.push(unknownExpiry(adopted))
+    conditions.push(sql`(${expiresAt} <= ${timeOf(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
+  if (filter.unknownExpiry) conditions.push(unknownExpiry(shared))
   if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeOf(filter.expiredBefore)}`)
   if (filter.noExpiry) conditions.push(sql`i.token_expires_at IS NULL`)
   if (filter.unusedSince !== undefined)
@@ -236,8 +236,8 @@ const currentSecret = (field: SecretField) =>
   sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
 
 /** There is, or may be, an access token, and nobody said when it ends, or that it never does. */
-const unknownExpiry = (adopted: boolean): Sql =>
-  adopted
+const unknownExpiry = (shared: boolean): Sql =>
+  shared
     ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
     : sql`(i.token_expires_at IS NULL AND (v.version IS NULL OR EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires)))`
 
@@ -256,10 +256,10 @@ function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   return sql`i.name = ${match.name}`
 }
 
-function toIntegration(row: Row, adopted: boolean): Integration {
+function toIntegration(row: Row, shared: boolean): Integration {
   const secrets = secretFacts(row.secrets)
   // The application wrote the row, or may have written to it, and nobody has read its secrets yet.
-  const unread = adopted || Number(row.version) === 0
+  const unread = shared || Number(row.version) === 0
   const facts = (field: SecretField): SecretFacts => {
     const secret = secrets.get(field)
     return {

@@ -1,4 +1,5 @@
 import sql, { join } from 'sql-template-tag'
+import { IntegrationsError } from '../errors.ts'
 import { type Instant, secretFields } from '../integration.ts'
 import type { KeyPurpose } from '../vault/key-set.ts'
 import type { KeyState, KnownKey } from '../vault/vault.ts'
@@ -49,7 +50,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
       const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
       return {
         id: value('id'),
-        mode: (value('sealing') || 'off') as SealingMode,
+        mode: modeOf(value('sealing')),
         adopted: value('database') === 'adopted',
         receiverSeenAt: rows.find(({ key }) => key === 'receiver')?.at ?? null,
       }
@@ -60,7 +61,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
       const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
           count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
-          WHERE s.valid_until IS NULL OR s.key_id IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
+          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${dialect.time(sql`s.valid_until`)} > ${dialect.time(dialect.now)}) GROUP BY s.key_id ORDER BY s.key_id`,
       )
       return rows.map(({ keyId, current, previous }) => ({
         keyId,
@@ -106,4 +107,15 @@ export function keyChanges(tx: Transaction) {
       })
     },
   }
+}
+
+/** @throws DATABASE_INVALID for a word that is no mode: what it would allow nobody can say */
+function modeOf(text: string): SealingMode {
+  if (text === '' || text === 'off') return 'off'
+  if (text === 'migrating' || text === 'required') return text
+  throw new IntegrationsError(
+    'DATABASE_INVALID',
+    'integration_settings has no known sealing mode',
+    'restore it from a backup; integrations audit list --action keys tells what it was',
+  )
 }

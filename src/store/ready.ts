@@ -43,6 +43,8 @@ export interface DatabaseState {
   readonly migrations: MigrationState
   /** The application owns workspaces and users, and writes secrets too. */
   readonly adopted: boolean
+  /** The application may write secrets, as far as the sealing mode goes. */
+  readonly applicationWrites: boolean
 }
 
 /**
@@ -103,7 +105,7 @@ export const readState =
   async (db: Statements): Promise<DatabaseState> => {
     const there = await look(db, provider)
     const migrations = migrationState(provider, there.history ? await history(db) : [])
-    return { standing: standing(migrations, there.others), migrations, adopted: await isAdopted(db, migrations) }
+    return { standing: standing(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
   }
 
 /**
@@ -116,9 +118,10 @@ export const glance =
   async (db: Statements): Promise<DatabaseState | undefined> => {
     const finished = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
     const [row] = await db
-      .query<{ names: string | null; kind: string | null }>(
+      .query<{ names: string | null; kind: string | null; mode: string | null }>(
         sql`SELECT ${dialect.nested([sql`migration_name`], finished)} AS names,
-          (SELECT value FROM integration_settings WHERE key = 'database') AS kind`,
+          (SELECT value FROM integration_settings WHERE key = 'database') AS kind,
+          (SELECT value FROM integration_settings WHERE key = 'sealing') AS mode`,
       )
       .catch(() => [])
     if (!row) return undefined
@@ -127,7 +130,7 @@ export const glance =
       provider,
       names.map((name) => ({ name, finished: true, rolledBack: false })),
     )
-    return { standing: standing(migrations, true), migrations, adopted: row.kind === 'adopted' }
+    return { standing: standing(migrations, true), migrations, ...ownership(row.kind, row.mode) }
   }
 
 /** What keeps a database from being used as it is; undefined when it is ready. */
@@ -232,9 +235,18 @@ async function history(db: Statements): Promise<HistoryRow[]> {
   }))
 }
 
-async function isAdopted(db: Statements, { applied }: MigrationState): Promise<boolean> {
+async function readOwnership(db: Statements, { applied }: MigrationState): Promise<ReturnType<typeof ownership>> {
   // The first migration makes the application's tables, the second the settings.
-  if (applied.length < 2) return false
-  const [row] = await db.query<{ value: string }>(sql`SELECT value FROM integration_settings WHERE key = 'database'`)
-  return row?.value === 'adopted'
+  if (applied.length < 2) return ownership(null, null)
+  const rows = await db.query<{ key: string; value: string }>(
+    sql`SELECT key, value FROM integration_settings WHERE key IN ('database', 'sealing')`,
+  )
+  const value = (key: string) => rows.find((row) => row.key === key)?.value ?? null
+  return ownership(value('database'), value('sealing'))
 }
+
+/** What the settings say of the application; the mode is empty until the first change decides it. */
+const ownership = (kind: string | null, mode: string | null) => ({
+  adopted: kind === 'adopted',
+  applicationWrites: mode === 'off' || mode === 'migrating' || (kind === 'adopted' && mode !== 'required'),
+})

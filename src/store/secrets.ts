@@ -30,11 +30,17 @@ export interface HeldSecret {
   readonly number: number
 }
 
+/** What a column holds that does not open, or is not what was recorded. */
+export interface BrokenSecret {
+  readonly stored: string
+  readonly fingerprint: null
+}
+
 /** A value that replaces another. */
 export interface SecretChange {
   readonly field: SecretField
   /** The value read before; the column must still hold it. */
-  readonly old: HeldSecret | null
+  readonly old: HeldSecret | BrokenSecret | null
   readonly value: Secret
   readonly origin: SecretOrigin
   readonly setBy: string
@@ -63,7 +69,7 @@ export async function openStored(
   throw new IntegrationsError(
     'SEAL_BROKEN',
     `the stored ${cell.field.replaceAll('_', ' ')} is not sealed, which this database demands: this program did not write it`,
-    'find out who did; then put the right value in with integrations rotate',
+    'find out who did; then put the right value in with integrations rotate --force --grace 0',
   )
 }
 
@@ -134,6 +140,13 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     const print = fingerprint(vault.fingerprinting, value)
     if (known && known.fingerprint === print)
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
+    // An old value that somebody put back opens in its cell as well; nobody but this program writes here.
+    if (mode === 'required' && known && known.fingerprint !== null)
+      throw new IntegrationsError(
+        'SEAL_BROKEN',
+        `the stored ${secretColumns[field].replaceAll('_', ' ')} is not the one that was recorded: somebody has put another in its place`,
+        'find out who did; then put the right value in with integrations rotate --force --grace 0',
+      )
     noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
     if (known && known.fingerprint === null) {
       await tx.models.integrationSecret.updateMany({
@@ -192,6 +205,16 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       return held
     },
 
+    /** What the column of a secret holds, unopened: for a value that does not open, and is to be replaced all the same. */
+    async broken(id: string, field: SecretField): Promise<BrokenSecret | undefined> {
+      const row = await tx.models.integration.findUnique({
+        where: { id },
+        select: { webhookSecret: true, accessToken: true, refreshToken: true },
+      })
+      const stored = row?.[field] ?? null
+      return stored === null ? undefined : { stored, fingerprint: null }
+    },
+
     /**
      * Puts a value in the place of another and records the change.
      *
@@ -206,7 +229,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       })
       if (count !== 1) return undefined
       failpoint('column written')
-      if (old && oldValidUntil > now) {
+      if (old && 'value' in old && oldValidUntil > now) {
         await tx.models.integrationSecret.updateMany({
           where: current(id, field),
           data: { validUntil: oldValidUntil, ...(await keepable(id, field, old)) },

@@ -7,7 +7,16 @@ import type { Driver } from './driver.ts'
 import { auditRows, type NewEvent } from './events.ts'
 import { type integrationChanges, integrationRows } from './integrations.ts'
 import { type keyChanges, keyRows, type Settings } from './keys.ts'
-import { glance, migrate, obstacle, openDriver, readState, refuseReadOnly, type StoreOptions } from './ready.ts'
+import {
+  type DatabaseState,
+  glance,
+  migrate,
+  obstacle,
+  openDriver,
+  readState,
+  refuseReadOnly,
+  type StoreOptions,
+} from './ready.ts'
 import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
@@ -47,6 +56,12 @@ export interface Changes extends Rows {
   record(event: NewEvent): Promise<void>
 }
 
+/** How a change is made. */
+interface MutateOptions {
+  readonly dryRun?: boolean
+  readonly reading?: boolean
+}
+
 /** An open database. */
 export interface Store {
   readonly database: Database
@@ -60,11 +75,11 @@ export interface Store {
    * again when the database is busy, so it changes nothing but the database. What it did is kept when it has recorded
    * an event, and undone when it has not.
    *
-   * @param options `dryRun`: undo it all the same
+   * @param options `dryRun`: undo it all the same; `reading`: what is recorded is that something was read
    * @throws DATABASE_BUSY when others held it until the time was up, COMMIT_UNKNOWN when the connection was lost at
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */
-  mutate<T>(work: (rows: Changes) => Promise<T>, options?: { readonly dryRun: boolean }): Promise<T>
+  mutate<T>(work: (rows: Changes) => Promise<T>, options?: MutateOptions): Promise<T>
   close(): Promise<void>
 }
 
@@ -95,19 +110,24 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     }
     const refusal = obstacle(database, state)
     if (refusal) throw refusal
-    return storeOn(driver, session, state.adopted, options)
+    return storeOn(driver, session, state, options)
   } catch (error) {
     await session.close()
     throw error
   }
 }
 
-function storeOn(driver: Driver, session: Session, adopted: boolean, options: OpenOptions): Store {
+function storeOn(
+  driver: Driver,
+  session: Session,
+  { adopted, applicationWrites }: DatabaseState,
+  options: OpenOptions,
+): Store {
   const { database, keys: source, attribution, notice } = options
   const { dialect } = driver
   const rows = (db: Statements): Rows => ({
     adopted,
-    integrations: integrationRows(db, dialect, adopted),
+    integrations: integrationRows(db, dialect, applicationWrites),
     workspaces: workspaceRows(db, dialect),
     users: userRows(db, dialect),
     secrets: secretRows(db, dialect),
@@ -117,8 +137,9 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
   })
   /** The key set, made for a database that knows no keys. What a dry run makes is not written down. */
   async function keySet(dryRun: boolean): Promise<KeySet> {
-    const [set, known] = [await source.load(), await session.read((db) => keyRows(db, dialect).list())]
-    const lacking = known.length > 0 ? [] : purposes.filter((purpose) => !keyFor(set, purpose))
+    const set = await source.load()
+    const fresh = await session.read(async (db) => isFresh(rows(db)))
+    const lacking = !fresh ? [] : purposes.filter((purpose) => !keyFor(set, purpose))
     if (lacking.length === 0) return set
     const made = lacking.map(newKey)
     if (dryRun) return new Map([...set, ...made.map((key) => [key.id, key] as const)])
@@ -134,7 +155,7 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
     adopted,
     read: (work) => session.read((db) => work(rows(db))),
     snapshot: (work) => session.snapshot((db) => work(rows(db))),
-    mutate: async (work, { dryRun } = { dryRun: false }) => {
+    mutate: async (work, { dryRun = false, reading = false } = {}) => {
       refuseReadOnly(options)
       if (!(await session.read(driver.keepsWrites)))
         throw new IntegrationsError(
@@ -153,11 +174,15 @@ function storeOn(driver: Driver, session: Session, adopted: boolean, options: Op
         return { result, keep: kept }
       })
       failpoint('committed')
-      if (kept) options.onCommit?.()
+      if (kept && !reading) options.onCommit?.()
       return result
     },
     close: session.close,
   }
 }
+
+/** Whether nothing was ever changed in a database: only then are keys made for it. */
+export const isFresh = async (rows: Rows): Promise<boolean> =>
+  (await rows.keys.list()).length === 0 && (await rows.audit.head()).seq === 0n
 
 const purposes: readonly KeyPurpose[] = ['seal', 'fingerprint', 'audit']

@@ -70,8 +70,8 @@ export const newKey = (purpose: KeyPurpose): RootKey => ({
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length))
 
-/** The key of a set that was made for a purpose and no database has been told of yet: the first of its kind. */
+/** The key of a set that a new database is to use for a purpose: the last of its kind, as keys are added at the end. */
 export const keyFor = (set: KeySet, purpose: KeyPurpose): RootKey | undefined =>
-  [...set.values()].find(({ id, use }) =>
-    purpose === 'seal' ? use === 'enc' : use === 'sig' && id.startsWith(`${purpose}-`),
-  )
+  [...set.values()]
+    .filter(({ id, use }) => (purpose === 'seal' ? use === 'enc' : use === 'sig' && id.startsWith(`${purpose}-`)))
+    .at(-1)

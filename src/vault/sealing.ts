@@ -58,5 +58,5 @@ const broken = ({ field }: Cell) =>
   new IntegrationsError(
     'SEAL_BROKEN',
     `the stored ${field.replaceAll('_', ' ')} does not open: it was changed, or belongs to another row`,
-    'integrations audit verify tells since when; put the value in again with integrations rotate',
+    'integrations audit verify tells since when; put the value in again with integrations rotate --force --grace 0',
   )

@@ -555,7 +555,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       `changed 1 value
 warning: the webhook-secret of Acme/support (${row?.id}) does not open: the stored webhook secret does not open: it was changed, or belongs to another row
 error: values that do not open, and stay as they are: 1
-hint: integrations audit verify tells since when; put the value in again with integrations rotate
+hint: integrations audit verify tells since when; put the value in again with integrations rotate --force --grace 0
 `,
     )
     expect((await columns(at))[0]?.webhook_secret).toBe(broken)

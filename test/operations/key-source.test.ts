@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { keyCommand, keyFile } from '../../src/operations/key-source.ts'
 import { readSecret } from '../../src/operations/secret-values.ts'
 import { Secret } from '../../src/secret.ts'
-import { keySetText, newKey } from '../../src/vault/key-set.ts'
+import { keyFor, keySetText, newKey } from '../../src/vault/key-set.ts'
 import { seal } from '../../src/vault/sealing.ts'
 
 const folder = () => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'keys-'))
@@ -46,7 +46,8 @@ test('a link to a key file stays one, and a lock that was left behind is named',
   expect(JSON.parse(readFileSync(join(at, 'real', 'keys.json'), 'utf8')).keys).toHaveLength(2)
   expect(readdirSync(at)).toEqual(['keys.json', 'real'])
 
-  const lock = join(at, 'keys.json.lock')
+  // Whoever comes by another name waits for the same.
+  const lock = join(at, 'real', 'keys.json.lock')
   writeFileSync(lock, '')
   chmodSync(lock, 0o600)
   await expect(keyFile(join(at, 'keys.json'), me).add([newKey('seal')])).rejects.toMatchObject({
@@ -54,6 +55,18 @@ test('a link to a key file stays one, and a lock that was left behind is named',
     hint: `when no other one runs: rm ${lock}`,
   })
   expect(JSON.parse(readFileSync(join(at, 'keys.json'), 'utf8')).keys).toHaveLength(2)
+})
+
+test('what a key file holds for others stays, and a new database seals with the last key', async () => {
+  const file = join(folder(), 'keys.json')
+  const other = { kty: 'EC', kid: 'of-others', crv: 'P-256' }
+  const [first, second] = [newKey('seal'), newKey('seal')]
+  writeFileSync(file, JSON.stringify({ note: 'kept', keys: [other] }), { mode: 0o600 })
+  await keyFile(file, me).add([first])
+  const set = await keyFile(file, me).add([second])
+  const { note, keys } = JSON.parse(readFileSync(file, 'utf8'))
+  expect([note, keys[0], keys.length]).toEqual(['kept', other, 3])
+  expect(keyFor(set, 'seal')?.id).toBe(second.id)
 })
 
 test('a value in the form that secrets are stored in is no secret', async () => {

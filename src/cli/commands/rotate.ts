@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput } from '../../errors.ts'
 import type { Integration, SecretField } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { platformOf, rotateSecrets } from '../../operations/rotate.ts'
@@ -155,15 +155,13 @@ function refuseGenerating(platform: Platform, field: SecretField): void {
 }
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */
-function agreedOverlap({ prompts, output }: Context, integration: Integration, fields: readonly SecretField[]): number {
+function agreedOverlap(
+  { prompts, output }: Context,
+  integration: Integration,
+  fields: readonly SecretField[],
+): number | undefined {
   const replaced = fields.filter((field) => integration[field].set !== false)
-  if (replaced.length === 0) return 0
-  if (!prompts.possible())
-    throw new IntegrationsError(
-      'INPUT_REQUIRED',
-      '--grace is missing: how long does the old value stay valid?',
-      'pass --grace 24h, or --grace 0 to end it at once',
-    )
+  if (replaced.length === 0 || !prompts.possible()) return undefined
   output.note(`the old ${replaced.map(flagOf).join(' and ')} stays valid for 24 hours; --grace says otherwise`)
   return 86_400_000
 }

@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { changeMode, modes } from '../../../operations/keys.ts'
+import { changeMode, modes, verifyKeys } from '../../../operations/keys.ts'
 import type { SealingMode } from '../../../store/keys.ts'
 import { answers, examples } from '../../arguments.ts'
 import { confirmRemoval } from '../../consent.ts'
@@ -21,6 +21,8 @@ export const modeCommand = (ctx: Context) =>
     modeView,
   ).action(async (mode, { confirm }) => {
     const store = await ctx.store()
+    // The first change decides which mode a new database has.
+    if (mode !== undefined) await verifyKeys(store)
     const { mode: before } = await store.read((rows) => rows.keys.settings())
     if (mode === undefined) return ctx.output.one(modeView, { before, mode: before })
     if (before === 'off' && mode === 'migrating') {

@@ -1,0 +1,75 @@
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { freshFolder, integrations } from '../support/cli.ts'
+import { freshDatabase, kinds } from '../support/database.ts'
+import { opened } from '../support/vault.ts'
+
+describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
+  const start = async () => {
+    const db = await freshDatabase(kind)
+    const run = (words: string, input = '', env: Record<string, string> = {}) =>
+      integrations(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
+    const done = async (words: string, input = '') => expect(await run(words, input)).toMatchObject({ code: 0 })
+    await done('add --platform pylon --new-workspace Acme --name desk --webhook-secret-stdin', 'first-value-of-a-test')
+    return { db, run, done }
+  }
+  const rotation = 'rotate Acme/desk --webhook-secret-stdin --grace 0'
+
+  test('an old value put back is refused, and not taken for one that the log explains', async () => {
+    const { db, run, done } = await start()
+    const [old] = await db.query('SELECT webhook_secret AS text FROM integrations')
+    await done(rotation, 'second-value-of-a-test')
+    await db.query('UPDATE integrations SET webhook_secret = ?', String(old?.text))
+    const reveal = 'secrets reveal Acme/desk webhook-secret'
+    expect(await run(reveal)).toEqual({
+      code: 6,
+      stdout: '',
+      stderr:
+        'error: the stored webhook secret is not the one that was recorded: somebody has put another in its place\nhint: find out who did; then put the right value in with integrations rotate --force --grace 0\n',
+    })
+    expect(await run('audit verify')).toMatchObject({ code: 8 })
+    await done(`${rotation} --force`, 'third-value-of-a-test')
+    expect(await run(reveal)).toMatchObject({ code: 0, stdout: 'third-value-of-a-test\n' })
+    expect(await run('audit verify')).toMatchObject({ code: 0 })
+  })
+
+  test.each([
+    'plain text',
+    'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoiayJ9..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA',
+  ])('a value that does not open is replaced by who insists: %s', async (text) => {
+    const { db, run, done } = await start()
+    await db.query('UPDATE integrations SET webhook_secret = ?', text)
+    expect(await run(rotation, 'second-value-of-a-test')).toMatchObject({
+      code: text.startsWith('ey') ? 4 : 6,
+      stdout: '',
+    })
+    expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: text }])
+    await done(`${rotation} --force`, 'second-value-of-a-test')
+    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([
+      { webhook_secret: 'second-value-of-a-test' },
+    ])
+    expect(await run('audit verify')).toMatchObject({ code: 0 })
+  })
+
+  test('no keys are made for one that has a history', async () => {
+    const { db, run } = await start()
+    await db.query('DELETE FROM integration_keys')
+    const before = await db.query('SELECT * FROM integration_events')
+    const file = join(freshFolder(), 'keys.json')
+    expect(await run('disable Acme/desk', '', { INTEGRATIONS_KEYS_FILE: file })).toMatchObject({ code: 4, stdout: '' })
+    expect(await db.query('SELECT * FROM integration_keys')).toEqual([])
+    expect(await db.query('SELECT * FROM integration_events')).toEqual(before)
+  })
+
+  test('where the application writes, a secret nobody has read is not one that is not set', async () => {
+    const { db, run, done } = await start()
+    await done('keys mode migrating')
+    await db.query("UPDATE integrations SET access_token = 'written-by-the-application'")
+    const facts = await run('show Acme/desk -o json --fields accessToken')
+    expect(JSON.parse(facts.stdout)).toMatchObject({ accessToken: { set: null } })
+    expect(await run('rotate Acme/desk --access-token-stdin', 'new-token-of-a-test')).toMatchObject({ code: 2 })
+    expect(await db.query('SELECT access_token FROM integrations')).toEqual([
+      { access_token: 'written-by-the-application' },
+    ])
+  })
+})
