@@ -1,4 +1,6 @@
-import { definePlatform } from './platform.ts'
+import type { Json } from '../integration.ts'
+import { codeOf, parseJson, retryAfter } from './http.ts'
+import { configOf, definePlatform, type Finding, listOf, type Reading, type WebhookRequest } from './platform.ts'
 
 const tokens = 'https://app.usepylon.com/settings/api-tokens'
 
@@ -50,4 +52,93 @@ export const pylon = definePlatform({
       },
     },
   },
+  api: {
+    // A token works in its organization's region alone, and does not tell which that is.
+    url: (config) =>
+      configOf(config).pylonRegion === 'eu' ? 'https://api.eu.usepylon.com/' : 'https://api.usepylon.com/',
+
+    // https://docs.usepylon.com/pylon-docs/developer/api/api-reference: the organization that a token belongs to
+    async check(ask, token): Promise<Finding> {
+      const answer = await ask('me', { method: 'GET', headers: { authorization: `Bearer ${token.reveal()}` } })
+      if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
+      const { status, headers } = answer
+      const body = parseJson(answer.text) as { data?: { id?: unknown }; code?: unknown } | null | undefined
+      const code = codeOf(body?.code) ?? `http_${status}`
+      const id = body?.data?.id
+      if (status === 200 && typeof id === 'string') return { verdict: 'ok', code: null, ids: { pylonAccountId: id } }
+      if (status === 429) return { verdict: 'unreachable', code, ...retryAfter(headers, 'x-retry-after') }
+      if (status >= 500) return { verdict: 'unreachable', code }
+      if (status === 401) return { verdict: 'refused', code }
+      if (status === 403) return { verdict: 'limited', code }
+      return { verdict: 'unknown', code }
+    },
+  },
+  webhooks: {
+    schemeKey: 'pylonSignature',
+    schemes: [
+      // https://kb.help.usepylon.com/articles/6080966819-how-do-i-verify-the-webhook-signatures
+      { id: 'body', header: 'x-pylon-signature', prefix: '' },
+      // Of another company called Pylon (getpylon.com), which some who send on Pylon's behalf have taken over.
+      {
+        id: 'timestamped',
+        header: 'pylon-webhook-signature',
+        prefix: 'hs256=',
+        timestamp: { header: 'pylon-webhook-timestamp', tolerance: 300, before: (timestamp) => `${timestamp}.` },
+        also: { 'pylon-webhook-version': '2021-07' },
+      },
+    ],
+    read,
+    samples: {
+      issue: ({ config }, now) => {
+        const names = listOf(config, 'pylonEvents')
+        const body = { issue_id: '00000000-0000-4000-8000-000000000000', sent_at: now.toISOString() }
+        const path = pointer(configOf(config).pylonEventPath) ?? ['event_type']
+        const named = path.reduceRight<Json>((value, step) => ({ [step]: value }), names?.[0] ?? 'issue_new')
+        return {
+          body: JSON.stringify({ ...body, ...(named as object) }),
+          headers: { 'content-type': 'application/json' },
+        }
+      },
+    },
+  },
 })
+
+function read(request: WebhookRequest, { config }: { readonly config: Json }): Reading {
+  const payload = parseJson(Buffer.from(request.body).toString())
+  if (payload === undefined) return { kind: 'malformed' }
+  const name = eventName(payload, config)
+  const wanted = listOf(config, 'pylonEvents')
+  return {
+    kind: 'event',
+    event: { name, id: null, retry: null, payload },
+    unwanted: wanted && !(name !== null && wanted.includes(name)) ? 'event' : null,
+    revoked: false,
+  }
+}
+
+/** Templates are the customer's: these are the names that most give to the event. */
+const usualNames = ['event_type', 'event', 'type']
+
+function eventName(payload: Json, config: Json): string | null {
+  const path = pointer(configOf(config).pylonEventPath)
+  const names = path ? [at(payload, path)] : usualNames.map((name) => at(payload, [name]))
+  return (names.find((name) => typeof name === 'string') as string | undefined) ?? null
+}
+
+/** The steps of a JSON pointer. https://www.rfc-editor.org/rfc/rfc6901 */
+const pointer = (text: Json | undefined): string[] | undefined =>
+  typeof text === 'string' && text.startsWith('/')
+    ? text
+        .slice(1)
+        .split('/')
+        .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+    : undefined
+
+const at = (value: Json | undefined, steps: readonly string[]): Json | undefined =>
+  steps.reduce<Json | undefined>(
+    (inner, step) =>
+      typeof inner === 'object' && inner !== null && Object.hasOwn(inner, step)
+        ? (inner as { [key: string]: Json })[step]
+        : undefined,
+    value,
+  )

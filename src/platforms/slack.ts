@@ -1,4 +1,17 @@
-import { definePlatform } from './platform.ts'
+import type { Json } from '../integration.ts'
+import { Secret } from '../secret.ts'
+import { type Answer, codeOf, parseJson, retryAfter } from './http.ts'
+import {
+  configOf,
+  definePlatform,
+  type Finding,
+  listOf,
+  type Reading,
+  type Recipient,
+  type Renewal,
+  type Verdict,
+  type WebhookRequest,
+} from './platform.ts'
 
 const apps = 'https://api.slack.com/apps'
 
@@ -96,4 +109,213 @@ export const slack = definePlatform({
       },
     },
   },
+  api: {
+    url: () => 'https://slack.com/api/',
+    reauthorize: apps,
+
+    // https://docs.slack.dev/reference/methods/auth.test
+    async check(ask, token) {
+      const answer = await ask('auth.test', { method: 'POST', headers: { authorization: `Bearer ${token.reveal()}` } })
+      const body = bodyOf(answer)
+      if (body?.ok !== true || !answer.answered) return refusal(answer, body)
+      const { team, team_id, user_id, bot_id, enterprise_id, is_enterprise_install, expires_in } = body
+      const tenant = is_enterprise_install === true ? enterprise_id : team_id
+      const scopes = answer.headers.get('x-oauth-scopes')
+      return {
+        verdict: 'ok',
+        code: null,
+        ids: {
+          ...(typeof tenant === 'string' ? { slackTeamId: tenant } : {}),
+          ...(typeof team === 'string' ? { slackTeamName: team } : {}),
+          // For a user token, the user is a person.
+          ...(typeof user_id === 'string' && typeof bot_id === 'string' ? { slackBotUserId: user_id } : {}),
+        },
+        ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
+        ...(typeof expires_in === 'number' && expires_in > 0 ? { expiresIn: expires_in } : {}),
+      }
+    },
+
+    // https://docs.slack.dev/authentication/using-token-rotation: the refresh token that is handed in is revoked.
+    async refresh(ask, { id, secret }, refreshToken): Promise<Renewal> {
+      const answer = await ask('oauth.v2.access', {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`${id}:${secret.reveal()}`).toString('base64')}` },
+        body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }),
+      })
+      if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
+      if (answer.status === 429) return { outcome: 'failed', code: 'ratelimited' }
+      const body = bodyOf(answer)
+      const code = codeOf(body?.error)
+      if (body?.ok === true) {
+        const { access_token, refresh_token, expires_in } = body
+        if (typeof access_token !== 'string' || access_token === '') return { outcome: 'unknown', code: 'no_token' }
+        return {
+          outcome: 'renewed',
+          accessToken: new Secret(access_token),
+          refreshToken: typeof refresh_token === 'string' && refresh_token !== '' ? new Secret(refresh_token) : null,
+          expiresIn: typeof expires_in === 'number' && expires_in > 0 ? expires_in : null,
+        }
+      }
+      if (code !== null && deadRefreshTokens.has(code)) return { outcome: 'refused', code, reauthorize: true }
+      if (code !== null && badClients.has(code)) return { outcome: 'refused', code, reauthorize: false }
+      if (code === 'ratelimited') return { outcome: 'failed', code }
+      return { outcome: 'unknown', code: code ?? `http_${answer.status}` }
+    },
+  },
+  webhooks: {
+    // https://docs.slack.dev/authentication/verifying-requests-from-slack. Slack's own library takes any time to come.
+    schemes: [
+      {
+        id: 'v0',
+        header: 'x-slack-signature',
+        prefix: 'v0=',
+        timestamp: { header: 'x-slack-request-timestamp', tolerance: 300, before: (timestamp) => `v0:${timestamp}:` },
+      },
+    ],
+    // An app that is installed in a whole organization has the enterprise's id in the place of a team's.
+    tenant: { column: 'slackTeamId', claimed },
+    unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
+    read,
+    samples: {
+      url_verification: (_, now) => sample({ type: 'url_verification', challenge: `challenge-${now.getTime()}` }),
+      message: ({ slackTeamId }, now) =>
+        sample({
+          type: 'event_callback',
+          team_id: slackTeamId ?? 'T0000000000',
+          api_app_id: 'A0000000000',
+          event_id: `Ev${now.getTime()}`,
+          event_time: Math.floor(now.getTime() / 1000),
+          event: {
+            type: 'message',
+            channel: 'C0000000000',
+            channel_type: 'channel',
+            user: 'U0000000000',
+            text: 'A sample, sent to try this endpoint.',
+            ts: `${Math.floor(now.getTime() / 1000)}.000100`,
+          },
+        }),
+    },
+  },
 })
+
+type Fields = { readonly [field: string]: Json | undefined }
+
+const object = (value: Json | undefined): Fields | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+
+const text = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
+
+const bodyOf = (answer: Answer) => (answer.answered ? object(parseJson(answer.text)) : undefined)
+
+/** What Slack's refusals mean for a token. https://docs.slack.dev/reference/methods/auth.test#errors */
+const verdicts: { readonly [code: string]: Verdict } = Object.fromEntries(
+  Object.entries({
+    // invalid_auth also stands for an address that is not on the app's list.
+    refused: 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type',
+    expired: 'token_expired',
+    limited:
+      'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required ekm_access_denied',
+    unreachable:
+      'ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required',
+  } satisfies { [V in Verdict]?: string }).flatMap(([verdict, codes]) =>
+    codes.split(' ').map((code) => [code, verdict as Verdict]),
+  ),
+)
+
+// invalid_grant with status 400 is what third parties have seen.
+const deadRefreshTokens = new Set(['invalid_refresh_token', 'invalid_grant', 'token_revoked', 'token_expired'])
+const badClients = new Set(['bad_client_secret', 'invalid_client_id', 'invalid_client', 'invalid_grant_type'])
+
+function refusal(answer: Answer, body: Fields | undefined): Finding {
+  if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
+  // Slack answers 200 whatever it says, but for this.
+  if (answer.status === 429) return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
+  const code = codeOf(body?.error)
+  if (answer.status >= 500 || code === null)
+    return { verdict: answer.status === 200 ? 'unknown' : 'unreachable', code: code ?? `http_${answer.status}` }
+  return { verdict: Object.hasOwn(verdicts, code) ? (verdicts[code] as Verdict) : 'unknown', code }
+}
+
+const isForm = ({ headers }: WebhookRequest) =>
+  /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? '')
+
+/** The fields of a body: events are JSON, commands are forms, and interactions are JSON in a form. */
+function fieldsOf(request: WebhookRequest): Fields {
+  const body = Buffer.from(request.body).toString()
+  if (!isForm(request)) return object(parseJson(body)) ?? {}
+  const form = Object.fromEntries(new URLSearchParams(body))
+  return form.payload === undefined ? form : (object(parseJson(form.payload)) ?? {})
+}
+
+/** Interactions call their team by another name. */
+function claimed(request: WebhookRequest): string[] {
+  const { team_id, enterprise_id, team, enterprise } = fieldsOf(request)
+  const ids = [team_id, enterprise_id, object(team)?.id, object(enterprise)?.id]
+  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))]
+}
+
+// Messages that people write; the other subtypes tell of changes.
+const written = new Set(['file_share', 'thread_broadcast', 'me_message'])
+
+// What an app subscribes to is called otherwise than what it is sent.
+const subscriptions: { readonly [channelType: string]: string } = {
+  channel: 'message.channels',
+  group: 'message.groups',
+  im: 'message.im',
+  mpim: 'message.mpim',
+  app_home: 'message.app_home',
+}
+
+function read(request: WebhookRequest, recipient: Recipient): Reading {
+  const payload = fieldsOf(request)
+  if (Object.keys(payload).length === 0) return { kind: 'malformed' }
+  if (payload.type === 'url_verification')
+    return text(payload.challenge) === undefined
+      ? { kind: 'malformed' }
+      : { kind: 'answer', reason: 'url_verification', body: text(payload.challenge) ?? '' }
+  const number = Number(request.headers.get('x-slack-retry-num') ?? Number.NaN)
+  const envelope = {
+    id: text(payload.event_id) ?? null,
+    retry: Number.isSafeInteger(number)
+      ? { number, reason: codeOf(request.headers.get('x-slack-retry-reason')) }
+      : null,
+    payload: payload as Json,
+  }
+  const event = payload.type === 'event_callback' ? object(payload.event) : undefined
+  if (!event) {
+    const name = text(payload.type) ?? (text(payload.command) === undefined ? null : 'slash_command')
+    return { kind: 'event', event: { ...envelope, name }, unwanted: null, revoked: false }
+  }
+  const name = text(event.type) ?? null
+  const revoked = name === 'app_uninstalled' || (name === 'tokens_revoked' && ofBot(event, recipient))
+  return {
+    kind: 'event',
+    event: { ...envelope, name },
+    unwanted: revoked ? null : unwanted(name, event, recipient),
+    revoked,
+  }
+}
+
+function unwanted(name: string | null, event: Fields, { config, slackBotUserId }: Recipient) {
+  if (name === 'message' || name === 'app_mention') {
+    if (event.bot_id !== undefined || (slackBotUserId !== null && event.user === slackBotUserId)) return 'bot'
+    if (event.subtype === 'bot_message') return 'bot'
+    if (event.subtype !== undefined && !written.has(text(event.subtype) ?? '')) return 'subtype'
+  }
+  const events = listOf(config, 'slackEvents')
+  const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
+  if (events && !events.some((one) => one === name || one === subscription)) return 'event'
+  const { slackChannels } = configOf(config)
+  const channel = text(event.channel) ?? text(object(event.channel)?.id) ?? text(object(event.item)?.channel)
+  const wanted = Array.isArray(slackChannels) ? slackChannels.map((one) => object(one)?.id) : undefined
+  return wanted && channel !== undefined && !wanted.includes(channel) ? 'channel' : null
+}
+
+/** Whether tokens that were revoked are those of an integration: it holds a bot's. */
+function ofBot({ tokens }: Fields, { slackBotUserId }: Recipient): boolean {
+  const { bot, oauth } = object(tokens) ?? {}
+  const users = [bot, oauth].flatMap((list) => (Array.isArray(list) ? list : []))
+  return slackBotUserId === null ? Array.isArray(bot) && bot.length > 0 : users.includes(slackBotUserId)
+}
+
+const sample = (body: Json) => ({ body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })

@@ -66,6 +66,12 @@ const rights: { readonly [table: string]: Rights } = {
     operator: 'SELECT, UPDATE',
   },
   integration_keys: { ...everybody('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
+  integration_apps: {
+    support: `SELECT ${columns('id', 'platform', 'name', 'client_id', 'key_id', 'created_at')}`,
+    receiver: 'SELECT',
+    operator: change,
+  },
+  integration_refresh_attempts: { ...everybody('SELECT'), operator: change },
   integration_events: { support: 'SELECT', operator: 'SELECT, INSERT' },
   _prisma_migrations: everybody('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }

@@ -28,7 +28,11 @@ async function catalogue(db: TestDatabase): Promise<Record<string, unknown>[][]>
   const queries =
     db.kind === 'sqlite'
       ? [
-          `SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' AND type <> 'trigger' ORDER BY type, name`,
+          // Not the text of the table, which tells a column that was added later from one that was there at first.
+          `SELECT m.name AS "table", c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
+            WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.name`,
+          `SELECT m.name AS "table", f.* FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY m.name, f."from"`,
+          `SELECT tbl_name AS "table", name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name`,
         ]
       : [columns, constraints, indexes]
   const answers = await Promise.all(queries.map((query) => db.query(query)))

@@ -27,6 +27,8 @@ export const ownTables = [
   'integration_settings',
   'integration_keys',
   'integration_events',
+  'integration_apps',
+  'integration_refresh_attempts',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */
