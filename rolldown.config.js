@@ -53,7 +53,7 @@ const readyHelp = {
 }
 
 export default defineConfig({
-  input: { main: 'src/cli/main.ts' },
+  input: { main: 'src/cli/main.ts', receiver: 'src/receiver/receiver.ts' },
   platform: 'node',
   // WebAssembly that is read as a file.
   external: [/^@prisma\/schema-engine-wasm/],

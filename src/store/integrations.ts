@@ -46,6 +46,8 @@ export type IntegrationMatch =
   /** Workspace and name with a slash between them, wherever in the two other slashes are. */
   | { readonly path: string }
   | { readonly idPrefix: string }
+  /** Those of a platform that hold one of its identifiers. */
+  | { readonly platform: string; readonly column: PlatformColumn; readonly value: string }
 
 /** What can be changed of an integration besides its secrets; a null clears. */
 export type IntegrationChange = {
@@ -55,6 +57,13 @@ export type IntegrationChange = {
   readonly config?: IntegrationConfig | null
   readonly tokenExpiresAt?: Instant | null
 } & { readonly [C in PlatformColumn]?: string | null }
+
+const platformColumns = {
+  slackTeamId: 'slack_team_id',
+  slackTeamName: 'slack_team_name',
+  slackBotUserId: 'slack_bot_user_id',
+  pylonAccountId: 'pylon_account_id',
+} as const satisfies Record<PlatformColumn, string>
 
 /** A page that is everything. */
 const whole: Page = { sort: 'id', descending: false }
@@ -252,6 +261,8 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
   if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  if ('column' in match)
+    return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
   if ('path' in match) return sql`w.name || '/' || i.name = ${match.path}`
   return sql`i.name = ${match.name}`
 }

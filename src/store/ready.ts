@@ -14,6 +14,8 @@ export interface StoreOptions {
   readonly database: Database
   /** How long to go on when the database is busy, in milliseconds. */
   readonly wait: number
+  /** Leave every wait for a lock to timers, so that a busy database never stops the event loop. */
+  readonly neverBlock?: boolean
   /** Whether to make what is missing: a file, a migration. */
   readonly create: boolean
   /** Told what was made, for people. */
@@ -66,7 +68,14 @@ export async function withDatabase<T>(
 }
 
 /** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
-export async function openDriver({ database, create, wait, notice, readOnly }: StoreOptions): Promise<Driver> {
+export async function openDriver({
+  database,
+  create,
+  wait,
+  neverBlock,
+  notice,
+  readOnly,
+}: StoreOptions): Promise<Driver> {
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('./postgresql.ts')
     return postgresql(database.url, database.schema, wait, readOnly)
@@ -86,7 +95,7 @@ export async function openDriver({ database, create, wait, notice, readOnly }: S
     }
     notice(`created ${database.file}`)
   }
-  return sqlite(database.file, readOnly)
+  return sqlite(database.file, readOnly, neverBlock)
 }
 
 /** Refuses a change where none may be made, before anything is looked at. @throws NOT_PERMITTED */

@@ -73,6 +73,14 @@ export async function openStored(
   )
 }
 
+/** Somebody who is not this program has put a value where nobody else writes. */
+export const notRecorded = (field: SecretField): IntegrationsError =>
+  new IntegrationsError(
+    'SEAL_BROKEN',
+    `the stored ${secretColumns[field].replaceAll('_', ' ')} is not the one that was recorded: somebody has put another in its place`,
+    'find out who did; then put the right value in with integrations rotate --force --grace 0',
+  )
+
 /** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
 export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, now: Date) {
   const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
@@ -141,12 +149,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     if (known && known.fingerprint === print)
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
     // An old value that somebody put back opens in its cell as well; nobody but this program writes here.
-    if (mode === 'required' && known && known.fingerprint !== null)
-      throw new IntegrationsError(
-        'SEAL_BROKEN',
-        `the stored ${secretColumns[field].replaceAll('_', ' ')} is not the one that was recorded: somebody has put another in its place`,
-        'find out who did; then put the right value in with integrations rotate --force --grace 0',
-      )
+    if (mode === 'required' && known && known.fingerprint !== null) throw notRecorded(field)
     noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
     if (known && known.fingerprint === null) {
       await tx.models.integrationSecret.updateMany({

@@ -9,8 +9,8 @@ import { IntegrationsError } from '../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 
-/** Busy waits inside SQLite stop the event loop, so they are short; who needs longer waits asynchronously, outside. */
-const busyTimeout = 100
+/** Busy waits inside SQLite stop the event loop, so they are short, in milliseconds; who needs longer waits asynchronously, outside. */
+const shortWait = 100
 
 /** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
 export function fileExists(file: string): boolean {
@@ -30,8 +30,14 @@ export function createFile(file: string): void {
   closeSync(openSync(file, 'a', 0o600))
 }
 
-/** The embedded database in a file that exists. `readOnly`: have SQLite refuse every change. */
-export function sqlite(file: string, readOnly: boolean): Driver {
+/**
+ * The embedded database in a file that exists.
+ *
+ * @param readOnly have SQLite refuse every change
+ * @param neverBlock have SQLite wait for nothing
+ */
+export function sqlite(file: string, readOnly: boolean, neverBlock = false): Driver {
+  const busyTimeout = neverBlock ? 0 : shortWait
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout: busyTimeout })

@@ -23,6 +23,8 @@ import { type Session, startSession } from './session.ts'
 import type { Statements } from './statements.ts'
 import { type storedValueChanges, storedValueRows } from './stored-values.ts'
 import { type userChanges, userRows } from './users.ts'
+import { useNotes } from './uses.ts'
+import { validRows } from './valid-secrets.ts'
 import { type workspaceChanges, workspaceRows } from './workspaces.ts'
 
 /** What can be read. */
@@ -32,7 +34,7 @@ export interface Rows {
   readonly integrations: ReturnType<typeof integrationRows>
   readonly workspaces: ReturnType<typeof workspaceRows>
   readonly users: ReturnType<typeof userRows>
-  readonly secrets: ReturnType<typeof secretRows>
+  readonly secrets: ReturnType<typeof secretRows> & ReturnType<typeof validRows>
   readonly storedValues: ReturnType<typeof storedValueRows>
   readonly keys: ReturnType<typeof keyRows>
   readonly audit: ReturnType<typeof auditRows>
@@ -80,6 +82,8 @@ export interface Store {
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */
   mutate<T>(work: (rows: Changes) => Promise<T>, options?: MutateOptions): Promise<T>
+  /** Notes how secrets were used, which is no change; `work` may run again when the database is busy. */
+  note(work: (notes: ReturnType<typeof useNotes>) => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -130,7 +134,7 @@ function storeOn(
     integrations: integrationRows(db, dialect, applicationWrites),
     workspaces: workspaceRows(db, dialect),
     users: userRows(db, dialect),
-    secrets: secretRows(db, dialect),
+    secrets: { ...secretRows(db, dialect), ...validRows(db, dialect) },
     storedValues: storedValueRows(db, dialect),
     keys: keyRows(db, dialect),
     audit: auditRows(db, dialect),
@@ -176,6 +180,10 @@ function storeOn(
       failpoint('committed')
       if (kept && !reading) options.onCommit?.()
       return result
+    },
+    note: async (work) => {
+      refuseReadOnly(options)
+      await session.read((db) => work(useNotes(db, dialect)))
     },
     close: session.close,
   }

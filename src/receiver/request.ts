@@ -1,0 +1,56 @@
+/** A request as the web's `Request` gives it, or as much of one as is needed. */
+export interface IncomingRequest {
+  readonly headers: { get(name: string): string | null }
+  /** The body as it arrives; without it, `arrayBuffer` is asked. */
+  readonly body?: AsyncIterable<Uint8Array> | null
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** Headers as Node's `http` has them, and every framework on top of it. */
+export interface NodeHeaders {
+  readonly [name: string]: string | readonly string[] | undefined
+}
+
+/**
+ * A request of Node's `http`, or of a framework whose raw body was kept: Express with `express.raw({ type: '*\u002f*' })`,
+ * Fastify with a parser for buffers. The signature covers the bytes that came: a body that was parsed and written again
+ * does not match it.
+ *
+ * @param body the bytes of the body, where something has read them already; else the request itself is read
+ */
+export function fromNode(
+  request: { readonly headers: NodeHeaders } & Partial<AsyncIterable<Uint8Array>>,
+  body?: Uint8Array | string,
+): IncomingRequest {
+  const headers = {
+    get: (name: string) => {
+      const value = request.headers[name.toLowerCase()]
+      // As the web does it: one that came twice is none of either.
+      return typeof value === 'string' ? value : value === undefined ? null : value.join(', ')
+    },
+  }
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+  const none = new Uint8Array()
+  return {
+    headers,
+    body: bytes ? null : (request as AsyncIterable<Uint8Array>),
+    arrayBuffer: async () => Uint8Array.from(bytes ?? none).buffer,
+  }
+}
+
+/** The bytes of a request's body; undefined when there are more than `most`. */
+export async function readBody(request: IncomingRequest, most: number): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get('content-length')) > most) return undefined
+  if (!request.body) {
+    const bytes = new Uint8Array(await request.arrayBuffer())
+    return bytes.length > most ? undefined : bytes
+  }
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of request.body) {
+    length += chunk.length
+    if (length > most) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
