@@ -156,6 +156,20 @@ export const readSecrets = (
     { reading: true },
   )
 
+/**
+ * Records the values of an integration that the application has written and nobody has read yet.
+ *
+ * @throws NOT_FOUND, SEAL_BROKEN, KEY_UNKNOWN, NOT_PERMITTED
+ */
+export const noticeSecrets = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
+  store.mutate(async (rows) => {
+    const noticed: FingerprintChanges[number][] = []
+    await rows.secrets.read(id, fields, (changes) => noticed.push(...changes))
+    if (noticed.length === 0) return
+    const target = targetOf(await findIntegration(rows, id))
+    await rows.record({ action: 'secret.notice', target, fingerprints: noticed })
+  })
+
 /** Forgets every old value whose time is over. @returns how many */
 export const purgeSecrets = (store: Store): Promise<number> =>
   store.mutate(async (rows) => {

@@ -128,6 +128,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const uses = noteUses(store, problem)
   const duplicates = rememberRequests()
   try {
+    await recipients.ready()
     await uses.reportIn()
   } catch (error) {
     await uses.close()

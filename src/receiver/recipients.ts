@@ -114,6 +114,9 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
   }
 
   return {
+    /** Finds the keys of the database. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
+    ready: async (): Promise<void> => void (await vault.current()),
+
     /** What is known, read at most `keep` ago. @throws what the store throws */
     async find(wanted: Wanted): Promise<Known> {
       const key = JSON.stringify(wanted)

@@ -1,3 +1,4 @@
+import { noticeSecrets } from '../operations/secrets.ts'
 import type { Store } from '../store/store.ts'
 import type { Uses } from '../store/uses.ts'
 
@@ -9,6 +10,8 @@ const often = 1000
 
 interface Pending {
   lastUsedAt: Date
+  /** A value matched that the application has written and nobody has recorded. */
+  unrecorded: boolean
   readonly matched: Map<number, { count: number; lastAt: Date }>
 }
 
@@ -32,7 +35,7 @@ export function noteUses(store: Store, problem: (error: unknown) => void) {
       reported = now
       await store.note((notes) => notes.reportIn(new Date())).catch(problem)
     }
-    for (const [id, { lastUsedAt, matched }] of due) {
+    for (const [id, { lastUsedAt, unrecorded, matched }] of due) {
       pending.delete(id)
       written.set(id, now)
       const uses: Uses = {
@@ -46,16 +49,20 @@ export function noteUses(store: Store, problem: (error: unknown) => void) {
           for (const one of uses.matched) add(id, one.lastAt, one.number, one.count)
           problem(error)
         })
+      if (unrecorded) await noticeSecrets(store, id, ['webhookSecret']).catch(problem)
     }
     // Of those that were not used since, nothing has to be remembered.
     for (const [id, at] of written) if (now - at >= apart && !pending.has(id)) written.delete(id)
   }
 
   function add(id: string, at: Date, number: number | null, count: number): void {
-    const uses = pending.get(id) ?? { lastUsedAt: at, matched: new Map() }
+    const uses = pending.get(id) ?? { lastUsedAt: at, unrecorded: false, matched: new Map() }
     pending.set(id, uses)
     if (at > uses.lastUsedAt) uses.lastUsedAt = at
-    if (number === null) return
+    if (number === null) {
+      uses.unrecorded = true
+      return
+    }
     const matched = uses.matched.get(number)
     uses.matched.set(number, {
       count: (matched?.count ?? 0) + count,
