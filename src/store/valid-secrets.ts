@@ -107,10 +107,12 @@ export async function openValid(
       broken(error)
     }
   }
-  for (const { number, sealed, validUntil } of versions) {
+  for (const { number, fingerprint: print, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      opened.push({ number, value: await open(vault.keys, cell, sealed), validUntil })
+      const value = await open(vault.keys, cell, sealed)
+      if (print !== null && print !== fingerprint(vault.fingerprinting, value)) throw notRecorded(field)
+      opened.push({ number, value, validUntil })
     } catch (error) {
       broken(error)
     }
