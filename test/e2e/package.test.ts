@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { execute, freshFolder } from '../support/cli.ts'
 import { signingSecret } from '../support/samples.ts'
@@ -50,6 +50,44 @@ test('the packed program works where it is installed, and brings nothing that do
     stdout: 'Acme\tsupport\t{"slackEvents":["message"]}\n',
     stderr: '',
   })
+})
+
+test('the receiver is there for modules, for require and for TypeScript', async () => {
+  const home = freshFolder()
+  mkdirSync(join(home, 'node_modules'))
+  symlinkSync(process.cwd(), join(home, 'node_modules/integrations'))
+  writeFileSync(join(home, 'package.json'), '{"type":"module"}')
+  const use = `const { code } = await createReceiver({ database: 'file:/nowhere/x.db', keys: { set: '{"keys":[]}' } }).catch((error) => error)
+    console.log(code)`
+  writeFileSync(join(home, 'module.js'), `import { createReceiver } from 'integrations/receiver'\n${use}`)
+  writeFileSync(
+    join(home, 'script.cjs'),
+    `const { createReceiver } = require('integrations/receiver');(async () => {${use}})()`,
+  )
+  writeFileSync(
+    join(home, 'typed.ts'),
+    `import { createReceiver, fromNode, type Outcome } from 'integrations/receiver'
+    const receiver = await createReceiver({ database: '', keys: { file: '' } })
+    export const slack: Outcome = await receiver.slack(new Request('http://localhost/'))
+    export const pylon: Outcome = await receiver.pylon(fromNode({ headers: {} }, ''), { integrationId: '' })
+    export const name: string | null = slack.ok ? slack.event.name : slack.reason
+    // @ts-expect-error Pylon does not say whose a request is
+    await receiver.pylon(new Request('http://localhost/'))
+    // @ts-expect-error there is no such platform
+    receiver.solar`,
+  )
+  const run = (command: string, ...args: string[]) => execute(command, args, { cwd: home })
+  const tsc = resolve('node_modules/.bin/tsc')
+  const types = ['--typeRoots', resolve('node_modules/@types'), '--types', 'node', '--lib', 'es2024']
+  expect([
+    await run(process.execPath, 'module.js'),
+    await run(process.execPath, 'script.cjs'),
+    await run(tsc, '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', ...types, 'typed.ts'),
+  ]).toEqual([
+    { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' },
+    { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' },
+    { code: 0, stdout: '', stderr: '' },
+  ])
 })
 
 /** What npm needs besides a PATH, where the registry is set by the environment or a file. */
