@@ -174,6 +174,21 @@ async function reencrypt(few: Data, lots: Data): Promise<void> {
   )
 }
 
+/** Webhooks for integrations whose secrets `addSealed` has added. */
+async function receive(data: Data): Promise<void> {
+  const program = (name: string): Program => ({
+    name: `${name} ${many} (${data.kind})`,
+    // As an application has it: by the name of the package.
+    args: [resolve(`bench/programs/${name}.js`), String(many)],
+    env: data.env,
+  })
+  const [receiving, bare] = [program('receive'), program('receive-bare')]
+  const [bares = [], runs = []] = await inTurn([bare, receiving], streams)
+  compare(receiving, runs, bare, bares, 4)
+  const perSecond = (many / median(runs.map(({ milliseconds }) => milliseconds))) * 1000
+  notes.push(`${receiving.name}: ${Math.round(perSecond)} webhooks a second, from the start of the process to its end`)
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
 symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
 const server = await startPostgresql()
@@ -201,7 +216,9 @@ try {
     const events = await data(kind, 0)
     await rotate(events)
     await verify(folder, events)
-    await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), await data(kind, 0, `bench_${process.pid}_lots`))
+    const lots = await data(kind, 0, `bench_${process.pid}_lots`)
+    await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)
+    await receive(lots)
   }
   await sealing(folder)
   process.stdout.write(

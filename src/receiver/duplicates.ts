@@ -1,4 +1,4 @@
-/** How long a request is remembered, in milliseconds, and how many are. */
+/** How long a request is remembered at least, in milliseconds, and how many are at most. */
 const remembered = 600_000
 const most = 10_000
 
@@ -8,18 +8,24 @@ const most = 10_000
  * @returns a function that remembers a request and tells whether it came before, and one that forgets it
  */
 export function rememberRequests() {
-  const seen = new Map<string, number>()
+  // Two halves: the older one is let go as a whole.
+  let older = new Set<string>()
+  let newer = new Set<string>()
+  let began = performance.now()
   return {
     cameBefore(request: string): boolean {
-      const now = performance.now()
-      for (const [oldest, at] of seen) {
-        if (now - at < remembered && seen.size < most) break
-        seen.delete(oldest)
+      if (newer.size >= most / 2 || performance.now() - began >= remembered) {
+        older = newer
+        newer = new Set()
+        began = performance.now()
       }
-      if (seen.has(request)) return true
-      seen.set(request, now)
+      if (older.has(request) || newer.has(request)) return true
+      newer.add(request)
       return false
     },
-    forget: (request: string): void => void seen.delete(request),
+    forget(request: string): void {
+      older.delete(request)
+      newer.delete(request)
+    },
   }
 }

@@ -1,9 +1,8 @@
 /** A request as the web's `Request` gives it, or as much of one as is needed. */
 export interface IncomingRequest {
   readonly headers: { get(name: string): string | null }
-  /** The body as it arrives; without it, `arrayBuffer` is asked. */
-  readonly body?: AsyncIterable<Uint8Array> | null
-  arrayBuffer(): Promise<ArrayBuffer>
+  /** The body as it arrives, or whole; null for none. */
+  readonly body: AsyncIterable<Uint8Array> | Uint8Array | null
 }
 
 /** Headers as Node's `http` has them, and every framework on top of it. */
@@ -30,24 +29,16 @@ export function fromNode(
     },
   }
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-  const none = new Uint8Array()
-  return {
-    headers,
-    body: bytes ? null : (request as AsyncIterable<Uint8Array>),
-    arrayBuffer: async () => Uint8Array.from(bytes ?? none).buffer,
-  }
+  return { headers, body: bytes ?? (request as AsyncIterable<Uint8Array>) }
 }
 
 /** The bytes of a request's body; undefined when there are more than `most`. */
 export async function readBody(request: IncomingRequest, most: number): Promise<Uint8Array | undefined> {
   if (Number(request.headers.get('content-length')) > most) return undefined
-  if (!request.body) {
-    const bytes = new Uint8Array(await request.arrayBuffer())
-    return bytes.length > most ? undefined : bytes
-  }
+  if (request.body instanceof Uint8Array) return request.body.length > most ? undefined : request.body
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of request.body) {
+  for await (const chunk of request.body ?? []) {
     length += chunk.length
     if (length > most) return undefined
     chunks.push(chunk)

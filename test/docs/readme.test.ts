@@ -17,6 +17,10 @@ test('the exit codes are those of the program', () => {
     expect(readme).toMatch(new RegExp(`^\\| ${exit} +\\| ${meaning} +\\|$`, 'm'))
 })
 
+test('the endpoint is the one of the examples, which is tested', () => {
+  expect(readme).toContain(`\`\`\`js\n${readFileSync('examples/receiver/server.js', 'utf8')}\`\`\``)
+})
+
 /** The commands of each example, and what they are said to print. */
 const examples = [...readme.matchAll(/^```sh\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```/gm)].map(
   ([, commands = '', output = '']) => ({ commands, output }),
