@@ -109,6 +109,18 @@ export class IntegrationsError extends Error {
   }
 }
 
+/** Exit codes of a batch, the worst first. */
+const worstFirst: readonly number[] = [9, 1, 6, 7, 4, 5, 3, 2, 8]
+
+/** The error that a batch ends with: that of the worst exit code; undefined without any. */
+export const worstOf = (errors: readonly IntegrationsError[]): IntegrationsError | undefined => {
+  const rank = ({ code }: IntegrationsError) => {
+    const at = worstFirst.indexOf(errorCodes[code].exit)
+    return at < 0 ? worstFirst.length : at
+  }
+  return [...errors].sort((a, b) => rank(a) - rank(b))[0]
+}
+
 /** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */
 export const shellWord = (word: string): string =>
   /^[\w:/.,+@%=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -32,6 +32,12 @@ export interface SecretFacts {
  */
 export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 
+/**
+ * What stands in the way of refreshing the access token: `uncertain`, a refresh may have used up the refresh token, and
+ * `recover` settles it; `needs_reauth`, only a person can go on; `refused`, the platform refused the last one. null: nothing.
+ */
+export type TokenRefresh = 'uncertain' | 'needs_reauth' | 'refused' | null
+
 /** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
 export interface Integration {
   readonly id: string
@@ -45,6 +51,9 @@ export interface Integration {
   readonly refreshToken: SecretFacts
   readonly tokenExpiresAt: Instant | null
   readonly tokenExpiry: TokenExpiry
+  readonly tokenRefresh: TokenRefresh
+  /** The name of the OAuth app whose client refreshes its token; null when it names none. */
+  readonly app: string | null
   readonly slackTeamId: string | null
   readonly slackTeamName: string | null
   readonly slackBotUserId: string | null
@@ -88,6 +97,19 @@ export interface User {
   readonly email: string
   readonly name: string | null
   readonly createdAt: Instant
+}
+
+/** An OAuth app, without its secret. */
+export interface App {
+  readonly id: string
+  readonly platform: string
+  readonly name: string
+  readonly clientId: string
+  /** The key that seals its secret. */
+  readonly keyId: string
+  readonly createdAt: Instant
+  /** How many integrations name it. */
+  readonly integrations: number
 }
 
 /** JavaScript reads deeper nesting than it can print. */

@@ -6,6 +6,7 @@ const told = [
   'name',
   'isActive',
   'createdBy',
+  'app',
   'slackTeamId',
   'slackTeamName',
   'slackBotUserId',

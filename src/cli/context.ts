@@ -42,6 +42,8 @@ export interface Context {
   keys(): KeySource
   /** Who makes a change, in a word, as the versions of a secret keep it. */
   actor(): string
+  /** The folder in which new tokens are kept until they are in the database. */
+  spool(): string
   close(): Promise<void>
 }
 
@@ -82,6 +84,7 @@ export function startContext(host: Host): Context {
       keys ??= keySource(host)
       return keys
     },
+    spool: () => join(stateHome(host.env), 'integrations', 'spool'),
     actor: () => {
       const { declaredAs, ciIdentity, osUser, host: name } = attribution(host, context.options)
       return declaredAs ? `as:${declaredAs}` : (ciIdentity ?? `os:${osUser}@${name}`)
@@ -116,6 +119,13 @@ function dataHome(env: NodeJS.ProcessEnv): string {
     'there is no home directory to keep a database in',
     'set HOME, or name a database with --database',
   )
+}
+
+function stateHome({ XDG_STATE_HOME, HOME, LOCALAPPDATA }: NodeJS.ProcessEnv): string {
+  if (XDG_STATE_HOME?.startsWith('/')) return XDG_STATE_HOME
+  if (HOME) return join(HOME, '.local', 'state')
+  if (LOCALAPPDATA) return LOCALAPPDATA
+  throw badInput('there is no home directory to keep new tokens in', 'set HOME, or XDG_STATE_HOME')
 }
 
 function attribution({ env, pid }: Host, { as, reason }: GlobalOptions): Attribution {

@@ -18,10 +18,20 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['show', 'show one integration', async () => (await import('./commands/show.ts')).showCommand],
     [
       'update',
-      'change name, platform ids or creator',
+      'change name, platform ids, creator or app',
       async () => (await import('./commands/update.ts')).updateCommand,
     ],
     ['rotate', 'replace a secret', async () => (await import('./commands/rotate.ts')).rotateCommand],
+    [
+      'refresh',
+      'refresh access tokens that are about to end',
+      async () => (await import('./commands/refresh.ts')).refreshCommand,
+    ],
+    [
+      'recover',
+      'settle refreshes of which nobody knows how they ended',
+      async () => (await import('./commands/recover.ts')).recoverCommand,
+    ],
     ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
     ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
     [
@@ -56,6 +66,7 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       async () => (await import('./commands/workspaces.ts')).workspacesCommand,
     ],
     ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
+    ['apps', 'OAuth apps, whose clients refresh tokens', async () => (await import('./commands/apps.ts')).appsCommand],
   ],
   [
     'Trust',
@@ -180,7 +191,7 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
           .replace(/^(unknown option '(?:--[^=']*(?==)|-\w)).+$/s, "$1'")
           .replace(/ argument '.*' is invalid$/s, ' does not take that value')
           .replace(/^command-argument value '.*' is invalid for (argument '[\w-]+')$/s, '$1 does not take that value'),
-        /^unknown option '--(webhook-secret|access-token|refresh-token)['=]/.test(message)
+        /^unknown option '--(webhook-secret|access-token|refresh-token|client-secret)['=]/.test(message)
           ? 'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env'
           : advice
             ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}`

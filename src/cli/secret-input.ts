@@ -6,9 +6,9 @@ import { flagOf, generateSecret, type NewSecret, type NewSecrets, readSecret } f
 import type { Secret } from '../secret.ts'
 import type { Context, Host } from './context.ts'
 
-/** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for every secret. No flag takes a value. */
-export function addSecretFlags(command: CommandUnknownOpts): void {
-  for (const field of secretFields) {
+/** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for secrets. No flag takes a value. */
+export function addSecretFlags(command: CommandUnknownOpts, fields: readonly string[] = secretFields): void {
+  for (const field of fields) {
     const flag = flagOf(field)
     const words = flag.replaceAll('-', ' ')
     command
@@ -23,7 +23,7 @@ export function addSecretFlags(command: CommandUnknownOpts): void {
  *
  * @throws BAD_INPUT when one is given twice, two want standard input, or a value cannot be a secret
  */
-export async function givenSecrets({ host }: Context, options: object): Promise<NewSecrets> {
+export async function givenSecrets(ctx: Context, options: object): Promise<NewSecrets> {
   const given = options as Record<string, string | boolean | undefined>
   const wantStdin = secretFields.filter((field) => given[`${field}Stdin`])
   if (wantStdin.length > 1)
@@ -33,22 +33,28 @@ export async function givenSecrets({ host }: Context, options: object): Promise<
     )
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const field of secretFields) {
-    const flag = `--${flagOf(field)}`
-    const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
-    if (ways.length > 1)
-      throw badInput(
-        `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
-        `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
-      )
-    if (given[`${field}Stdin`]) secrets[field] = provided(await readStdin(host), `standard input (${flag}-stdin)`)
-    const file = given[`${field}File`]
-    if (typeof file === 'string')
-      secrets[field] = provided(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
-    const name = given[`${field}Env`]
-    if (typeof name === 'string')
-      secrets[field] = provided(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
+    const value = await givenSecret(ctx, options, field)
+    if (value) secrets[field] = { value, origin: 'provided' }
   }
   return secrets
+}
+
+/** Reads the secret that one of its flags names; undefined without any. @throws BAD_INPUT when it is given twice, or cannot be a secret */
+export async function givenSecret({ host }: Context, options: object, field: string): Promise<Secret | undefined> {
+  const given = options as Record<string, string | boolean | undefined>
+  const flag = `--${flagOf(field)}`
+  const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
+  if (ways.length > 1)
+    throw badInput(
+      `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
+      `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
+    )
+  if (given[`${field}Stdin`]) return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
+  const file = given[`${field}File`]
+  if (typeof file === 'string') return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
+  const name = given[`${field}Env`]
+  if (typeof name !== 'string') return undefined
+  return readSecret(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
 }
 
 /** Asks for secrets, in order; what is left empty is left out. */
@@ -66,7 +72,7 @@ export async function askSecrets(
     const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
       if (text !== '' || required) check(readSecret(text, 'the answer'))
     })
-    if (answer !== '') secrets[field] = provided(answer, 'the answer')
+    if (answer !== '') secrets[field] = { value: readSecret(answer, 'the answer'), origin: 'provided' }
   }
   return secrets
 }
@@ -114,8 +120,6 @@ async function readText(stream: AsyncIterable<Buffer | string>, source: string):
 /** A document from a file, or from standard input for `-` or nothing. `of` names the file in messages. @throws BAD_INPUT */
 export const readDocument = ({ host }: Context, file: string | undefined, of: string): Promise<string> =>
   file === undefined || file === '-' ? readStdin(host) : readTextFile(file, of)
-
-const provided = (raw: string, source: string): NewSecret => ({ value: readSecret(raw, source), origin: 'provided' })
 
 function variable({ env }: Host, name: string, flag: string): string {
   const value = env[name]

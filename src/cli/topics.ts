@@ -38,6 +38,12 @@ Keys that seal the secrets, a JWK Set (only changes and what shows a secret need
   XDG_CONFIG_HOME      where the file is kept otherwise, as integrations/keys.json
   HOME, APPDATA        the same, where XDG_CONFIG_HOME is not set: ~/.config, or the folder itself
 
+Refreshing tokens:
+  INTEGRATIONS_API_URL  where a platform is asked instead, as in slack=http://127.0.0.1:1234/; several with
+                       commas. https only, but for this machine itself
+  XDG_STATE_HOME       where new tokens are kept, sealed, until they are in the database, in integrations/spool
+  HOME, LOCALAPPDATA   the same, where XDG_STATE_HOME is not set: ~/.local/state, or the folder itself
+
 What Node compiled of this program, for a faster start:
   XDG_CACHE_HOME, HOME where it is kept, in integrations/ (default: ~/.cache); nothing of yours is in there
   NODE_DISABLE_COMPILE_CACHE  set to anything: nothing is kept

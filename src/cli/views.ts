@@ -1,4 +1,14 @@
-import type { Instant, Integration, Json, SecretFacts, SecretField, User, Workspace } from '../integration.ts'
+import type {
+  App,
+  Instant,
+  Integration,
+  Json,
+  SecretFacts,
+  SecretField,
+  TokenRefresh,
+  User,
+  Workspace,
+} from '../integration.ts'
 import type { ConfigFinding } from '../operations/config-document.ts'
 import { flagOf } from '../operations/secret-values.ts'
 import type { Verification } from '../operations/verify-audit.ts'
@@ -42,6 +52,12 @@ const secret = (field: SecretField): Column<Integration> => ({
 
 const value = <Row>(field: keyof Row & string): Column<Row> => ({ field, value: (row) => row[field] as Json })
 
+const refreshWords: Record<NonNullable<TokenRefresh>, string> = {
+  uncertain: 'uncertain how the last one ended: integrations recover',
+  needs_reauth: 'not possible: the application must be given access again',
+  refused: 'refused by the platform the last time',
+}
+
 /** How integrations are shown. */
 export const integrationView: View<Integration> = {
   columns: [
@@ -60,6 +76,12 @@ export const integrationView: View<Integration> = {
     secret('refreshToken'),
     { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: expiryCell },
     value('tokenExpiry'),
+    {
+      field: 'tokenRefresh',
+      value: (row) => row.tokenRefresh,
+      cell: (row) => [row.tokenRefresh === null ? '' : refreshWords[row.tokenRefresh], 'bad'],
+    },
+    value('app'),
     value('slackTeamId'),
     value('slackTeamName'),
     value('slackBotUserId'),
@@ -95,6 +117,21 @@ export const userView: View<User> = {
     { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') },
   ],
   short: ['email', 'name', 'createdAt', 'id'],
+  id: (row) => row.id,
+}
+
+/** How OAuth apps are shown. */
+export const appView: View<App> = {
+  columns: [
+    value('id'),
+    value('name'),
+    value('platform'),
+    value('clientId'),
+    value('keyId'),
+    value('integrations'),
+    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => ago(row.createdAt, now, '') },
+  ],
+  short: ['name', 'platform', 'clientId', 'integrations', 'createdAt', 'id'],
   id: (row) => row.id,
 }
 

@@ -4,6 +4,7 @@ import { findPlatform, platforms } from '../platforms/platforms.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { Store } from '../store/store.ts'
+import { findApp } from './apps.ts'
 import { targetOf } from './change.ts'
 import { checkConfig } from './config-document.ts'
 import { findUser, findWorkspace, unknownPlatform } from './find.ts'
@@ -23,6 +24,8 @@ export interface Addition {
   readonly ids: { readonly [C in PlatformColumn]?: string }
   readonly config: IntegrationConfig | null
   readonly createdBy?: string
+  /** The name or id of an OAuth app. */
+  readonly app?: string
   readonly setBy: string
   /** Accept secrets of another shape than documented. */
   readonly force: boolean
@@ -33,7 +36,7 @@ export interface Addition {
  * Adds an integration with its secrets.
  *
  * @returns it, and what looks odd about what was given
- * @throws BAD_INPUT, NOT_FOUND (workspace, user), ALREADY_EXISTS (platform and name in the workspace), NOT_PERMITTED
+ * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), ALREADY_EXISTS (platform and name in the workspace), NOT_PERMITTED
  */
 export async function addIntegration(
   store: Store,
@@ -74,6 +77,7 @@ export async function addIntegration(
           'choose another --name, or change that one with integrations update',
         )
       const createdBy = addition.createdBy === undefined ? null : (await findUser(rows, addition.createdBy)).id
+      const app = addition.app === undefined ? undefined : await findApp(rows, addition.app, platform.id)
       const id = crypto.randomUUID()
       const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
       await rows.integrations.insert(
@@ -107,6 +111,7 @@ export async function addIntegration(
         })
         fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
       }
+      if (app) await rows.apps.link(id, app.id)
       await rows.integrations.raiseVersion(id, 0, now)
       const [added] = await rows.integrations.match({ id }, 1)
       if (!added) throw new Error('the integration just added is not there')

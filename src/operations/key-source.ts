@@ -114,7 +114,7 @@ function withKeys(text: string, keys: readonly RootKey[]): string {
 }
 
 /** Has the disk keep what a folder lists: without it, a power loss may take a file that was written. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   try {
     const opened = openSync(folder, 'r')
     try {

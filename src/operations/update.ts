@@ -3,6 +3,7 @@ import type { PlatformColumn } from '../integration.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { IntegrationChange } from '../store/integrations.ts'
 import type { Store } from '../store/store.ts'
+import { findApp } from './apps.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from './change.ts'
 import { findUser } from './find.ts'
 import { checkId } from './ids.ts'
@@ -13,6 +14,8 @@ export interface Update extends ChangeOptions {
   readonly name?: string
   /** A user's id or e-mail address. */
   readonly createdBy?: string | null
+  /** The name or id of an OAuth app. */
+  readonly app?: string | null
   readonly ids: { readonly [C in PlatformColumn]?: string | null }
   readonly force: boolean
 }
@@ -20,7 +23,7 @@ export interface Update extends ChangeOptions {
 /** The column of a field, which is how the audit log names it. */
 const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
-/** Changes an integration's name, platform ids or creator. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
+/** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
   return changeIntegration(store, ref, update, async (rows, integration) => {
@@ -39,6 +42,7 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
       )
     const createdBy =
       typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
+    const app = typeof update.app === 'string' ? await findApp(rows, update.app, integration.platform) : update.app
     const wanted: IntegrationChange = {
       ...(update.name === undefined ? {} : { name: update.name }),
       ...(createdBy === undefined ? {} : { createdBy }),
@@ -47,8 +51,12 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
     const different = Object.entries(wanted).filter(
       ([field, value]) => integration[field as keyof typeof integration] !== value,
     )
-    if (different.length === 0) return undefined
-    await rows.integrations.update(integration.id, Object.fromEntries(different))
-    return { action: 'integration.update', fields: different.map(([field]) => columnOf(field)) }
+    const fields = different.map(([field]) => columnOf(field))
+    if (different.length > 0) await rows.integrations.update(integration.id, Object.fromEntries(different))
+    if (app !== undefined && (app?.name ?? null) !== integration.app) {
+      await rows.apps.link(integration.id, app?.id ?? null)
+      fields.push('app')
+    }
+    return fields.length === 0 ? undefined : { action: 'integration.update', fields }
   })
 }

@@ -2,11 +2,13 @@ import sql from 'sql-template-tag'
 import type { Instant } from '../integration.ts'
 import { type KeySet, keyFor } from '../vault/key-set.ts'
 import { checkValue, openVault } from '../vault/vault.ts'
+import { appChanges } from './apps.ts'
 import { auditChanges } from './audit.ts'
 import type { Dialect } from './driver.ts'
 import type { Attribution } from './events.ts'
 import { integrationChanges } from './integrations.ts'
 import { keyChanges, type SealingMode, type Settings } from './keys.ts'
+import { refreshChanges } from './refresh-attempts.ts'
 import { secretChanges } from './secrets.ts'
 import type { Transaction } from './statements.ts'
 import { type Changes, isFresh, type Rows } from './store.ts'
@@ -62,6 +64,8 @@ export async function beginChange(
     workspaces: { ...rows.workspaces, ...workspaceChanges(tx) },
     users: { ...rows.users, ...userChanges(tx) },
     keys: { ...rows.keys, ...keyChanges(tx) },
+    apps: { ...rows.apps, ...appChanges(tx, vault, now) },
+    refresh: { ...rows.refresh, ...refreshChanges(tx, now) },
     settings,
     vault,
     purged: await secrets.purge(),

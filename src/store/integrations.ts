@@ -13,6 +13,7 @@ import {
 } from '../integration.ts'
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
 import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secret-facts.ts'
 import type { integrationSorts } from './sorts.ts'
 import type { Statements, Transaction } from './statements.ts'
@@ -85,6 +86,10 @@ interface Row {
   createdAt: Instant
   createdBy: string | null
   version: bigint | number
+  app: string | null
+  attemptState: AttemptState | null
+  oldFingerprint: string | null
+  leased: boolean | number | bigint | null
   secrets: string | null
 }
 
@@ -203,8 +208,10 @@ function integrationSource(dialect: Dialect): Source {
       ${instant(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
       i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${text(sql`i.config`)} AS config,
       ${instant(sql`i.last_used_at`)} AS "lastUsedAt", ${instant(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
-      COALESCE(v.version, 0) AS version, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
-    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id`,
+      COALESCE(v.version, 0) AS version, a.name AS app, r.state AS "attemptState", r.old_fingerprint AS "oldFingerprint",
+      ${leased(dialect)} AS leased, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
+    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
+      LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
     keys: {
       name: bytes(sql`i.name`),
@@ -292,6 +299,8 @@ function toIntegration(row: Row, shared: boolean): Integration {
     refreshToken: facts('refreshToken'),
     tokenExpiresAt: row.tokenExpiresAt,
     tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, unread),
+    tokenRefresh: tokenRefreshOf(attemptOf(row), secrets.get('refreshToken')?.current?.fingerprint ?? null),
+    app: row.app,
     slackTeamId: row.slackTeamId,
     slackTeamName: row.slackTeamName,
     slackBotUserId: row.slackBotUserId,
@@ -304,6 +313,9 @@ function toIntegration(row: Row, shared: boolean): Integration {
     version: Number(row.version),
   }
 }
+
+const attemptOf = ({ attemptState: state, oldFingerprint, leased }: Row) =>
+  state === null || oldFingerprint === null ? null : { state, oldFingerprint, leased: Boolean(leased) }
 
 // One row that the application spoilt must not keep the others from being shown.
 function parsed(text: string | null): Json {

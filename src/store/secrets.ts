@@ -14,7 +14,7 @@ import type { Transaction } from './statements.ts'
 import { type KnownVersion, sealedBy } from './stored-values.ts'
 
 /** How a value came to be stored. */
-export type SecretOrigin = 'generated' | 'provided' | 'application'
+export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application'
 
 /** How many versions of a secret are remembered; older facts are in the audit log alone. */
 const versionsKept = 10

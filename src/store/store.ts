@@ -2,6 +2,7 @@ import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type KeyPurpose, type KeySet, keyFor, newKey } from '../vault/key-set.ts'
 import type { Vault } from '../vault/vault.ts'
+import { type appChanges, appRows } from './apps.ts'
 import { type Database, databaseFlag, displayUrl } from './database.ts'
 import type { Driver } from './driver.ts'
 import { auditRows, type NewEvent } from './events.ts'
@@ -17,6 +18,7 @@ import {
   refuseReadOnly,
   type StoreOptions,
 } from './ready.ts'
+import { type refreshChanges, refreshRows } from './refresh-attempts.ts'
 import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
@@ -37,6 +39,8 @@ export interface Rows {
   readonly secrets: ReturnType<typeof secretRows> & ReturnType<typeof validRows>
   readonly storedValues: ReturnType<typeof storedValueRows>
   readonly keys: ReturnType<typeof keyRows>
+  readonly apps: ReturnType<typeof appRows>
+  readonly refresh: ReturnType<typeof refreshRows>
   readonly audit: ReturnType<typeof auditRows>
 }
 
@@ -46,6 +50,8 @@ export interface Changes extends Rows {
   readonly secrets: Rows['secrets'] & ReturnType<typeof secretChanges>
   readonly storedValues: Rows['storedValues'] & ReturnType<typeof storedValueChanges>
   readonly keys: Rows['keys'] & ReturnType<typeof keyChanges>
+  readonly apps: Rows['apps'] & ReturnType<typeof appChanges>
+  readonly refresh: Rows['refresh'] & ReturnType<typeof refreshChanges>
   readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
   readonly settings: Settings
@@ -137,6 +143,8 @@ function storeOn(
     secrets: { ...secretRows(db, dialect), ...validRows(db, dialect) },
     storedValues: storedValueRows(db, dialect),
     keys: keyRows(db, dialect),
+    apps: appRows(db, dialect),
+    refresh: refreshRows(db, dialect),
     audit: auditRows(db, dialect),
   })
   /** The key set, made for a database that knows no keys. What a dry run makes is not written down. */

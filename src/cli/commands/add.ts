@@ -41,6 +41,7 @@ export const addCommand = (ctx: Context) => {
     .addOption(noExpiry)
     .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
     .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
+    .addOption(new Option('--app <app>', 'the OAuth app whose client refreshes its token'))
     .addOption(forceOption())
     .addOption(dryRunOption())
   addSecretFlags(command)
@@ -75,6 +76,7 @@ export const addCommand = (ctx: Context) => {
       ids: givenIds(options),
       config,
       ...(options.createdBy === undefined ? {} : { createdBy: options.createdBy }),
+      ...(options.app === undefined ? {} : { app: options.app }),
       setBy: ctx.actor(),
       force: options.force,
       dryRun: options.dryRun,

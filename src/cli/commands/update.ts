@@ -17,17 +17,18 @@ import { differences } from '../changes.ts'
 import type { Context } from '../context.ts'
 import { integrationView } from '../views.ts'
 
-const clearable = () => ['created-by', ...idFlags().map(({ flag }) => flag)]
+const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => flag)]
 
 /** `integrations update` */
 export const updateCommand = (ctx: Context) => {
   const command = new Command('update')
     .description(
-      'Change what is not secret: the name, the ids that the platform gave, the creator. Secrets stay as they are.',
+      'Change what is not secret: the name, the ids that the platform gave, the creator, the OAuth app. Secrets stay as they are.',
     )
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))
     .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
+    .addOption(new Option('--app <app>', 'the OAuth app whose client refreshes its token'))
     .addOption(new Option('--unset <field...>', `clear: ${clearable().join(', ')}`).choices(clearable()))
     .addOption(forceOption())
     .addOption(ifVersionOption())
@@ -41,28 +42,27 @@ export const updateCommand = (ctx: Context) => {
     ),
   )
   return answers(command, ctx.output, integrationView).action(
-    async (ref, { name, createdBy, unset = [], ...options }) => {
+    async (ref, { name, createdBy, app, unset = [], ...options }) => {
       const ids = givenIds(options)
       const cleared = Object.fromEntries(
         idFlags()
           .filter(({ flag }) => unset.includes(flag))
           .map(({ column }) => [column, null]),
       )
-      const both = [...Object.keys(ids), ...(createdBy === undefined ? [] : ['createdBy'])].find((field) =>
-        unset.includes(flagOf(field)),
-      )
+      const given = Object.entries({ createdBy, app }).flatMap(([field, value]) => (value === undefined ? [] : [field]))
+      const both = [...Object.keys(ids), ...given].find((field) => unset.includes(flagOf(field)))
       if (both) throw badInput(`${flagOf(both)} is both given and unset`, 'keep one of the two')
-      const nothing =
-        name === undefined && createdBy === undefined && unset.length === 0 && Object.keys(ids).length === 0
+      const nothing = name === undefined && given.length === 0 && unset.length === 0 && Object.keys(ids).length === 0
       if (nothing)
         throw badInput(
           'there is nothing to change',
-          'pass --name, --created-by, --unset or an id; see integrations update --help',
+          'pass --name, --created-by, --app, --unset or an id; see integrations update --help',
         )
       const changed = await updateIntegration(await ctx.store(), ref, {
         ...options,
         ...(name === undefined ? {} : { name }),
         ...(unset.includes('created-by') ? { createdBy: null } : createdBy === undefined ? {} : { createdBy }),
+        ...(unset.includes('app') ? { app: null } : app === undefined ? {} : { app }),
         ids: { ...ids, ...cleared },
       })
       await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))

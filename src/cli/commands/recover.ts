@@ -1,0 +1,75 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import { findIntegration } from '../../operations/find.ts'
+import { type Recovered, recoverOne, toRecover } from '../../operations/recover.ts'
+import { removeLeftovers } from '../../operations/spool-leftovers.ts'
+import { answers, apiUrlOption, apiUrls, examples } from '../arguments.ts'
+import { endBatch } from '../batch.ts'
+import type { Context } from '../context.ts'
+import { deferSignals } from '../interruptions.ts'
+import { recoverView } from '../refresh-views.ts'
+import { refsArgument } from '../selection.ts'
+
+/** `integrations recover` */
+export const recoverCommand = (ctx: Context) =>
+  answers(
+    new Command('recover')
+      .description(
+        'Settle refreshes of which nobody knows how they ended. New tokens that a killed process has left on this machine are put into the database. Without any, the platform is asked whether the access token still works, which changes nothing, and the integration is flagged: a person has to give the application access again (exit 9).',
+      )
+      .addArgument(refsArgument())
+      .addOption(new Option('--all', 'every one that is not settled').default(false))
+      .addOption(
+        new Option(
+          '--retry',
+          'hand the old refresh token in once more; a platform that takes this for theft may take back all tokens',
+        ).default(false),
+      )
+      .addOption(apiUrlOption())
+      .addHelpText('after', examples('integrations recover --all', 'integrations recover Acme/support --retry')),
+    ctx.output,
+    recoverView,
+  ).action(async (refs, { all, retry, ...options }) => {
+    if (refs.length > 0 === all)
+      throw badInput(
+        all ? 'integrations are named, and --all is given' : 'there is nothing to say which integrations are meant',
+        all ? 'keep one of the two' : 'name them, or pass --all',
+      )
+    const urls = apiUrls(ctx, options)
+    const store = await ctx.store()
+    const spool = ctx.spool()
+    const ids = all ? await toRecover(store, spool) : []
+    for (const ref of refs) ids.push((await store.read((rows) => findIntegration(rows, ref))).id)
+    const { uninterrupted, exitCode } = deferSignals(ctx)
+    const rows: Recovered[] = []
+    for (const id of new Set(ids)) {
+      try {
+        rows.push(
+          await recoverOne(store, id, {
+            urls,
+            spool,
+            retry,
+            uninterrupted,
+            owner: ctx.actor(),
+            wait: ctx.options.wait,
+          }),
+        )
+      } catch (error) {
+        if (!(error instanceof IntegrationsError)) throw error
+        const integration = await store.read((found) => findIntegration(found, id))
+        rows.push({ integration, outcome: outcomes[error.code] ?? 'error', accessToken: null, worksUntil: null, error })
+      }
+    }
+    const removed = await removeLeftovers(store, spool, all ? undefined : new Set(ids))
+    await ctx.output.rows(recoverView, (emit) => emit(rows))
+    if (removed > 0) ctx.output.note(`removed files with tokens that are settled: ${removed}`)
+    const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
+    endBatch(ctx, failures, { what: 'settled', of: rows.length, signal: exitCode() })
+  })
+
+const outcomes: { readonly [code: string]: Recovered['outcome'] } = {
+  CREDENTIAL_REFUSED: 'refused',
+  PLATFORM_FAILED: 'failed',
+  UNCERTAIN: 'uncertain',
+  LEASE_HELD: 'held',
+}

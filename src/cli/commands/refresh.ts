@@ -1,0 +1,58 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { refreshMany } from '../../operations/refresh-many.ts'
+import { answers, apiUrlOption, apiUrls, dryRunOption, examples } from '../arguments.ts'
+import { endBatch } from '../batch.ts'
+import type { Context } from '../context.ts'
+import { addFilters } from '../filters.ts'
+import { deferSignals } from '../interruptions.ts'
+import { refreshView } from '../refresh-views.ts'
+import { refsArgument, selected } from '../selection.ts'
+import { duration } from '../time.ts'
+
+/** `integrations refresh` */
+export const refreshCommand = (ctx: Context) => {
+  const command = new Command('refresh')
+    .description(
+      'Refresh access tokens that are about to end, or of which nobody knows when they do. A refresh token can be handed in once: however many jobs run this at the same time, one of them asks the platform, and the others wait for it. The old access token stays in the history until its own end. When it is not known how an attempt ended, it is not tried again (exit 9): integrations recover settles it.',
+    )
+    .addArgument(refsArgument())
+    .addOption(new Option('--all', 'all integrations; those without such tokens are passed over').default(false))
+    .addOption(
+      new Option('--margin <duration>', 'refresh tokens that end within this time')
+        .argParser(duration)
+        .default(7_200_000, '2h'),
+    )
+    .addOption(new Option('--force', 'refresh tokens that are good for longer, too').default(false))
+    .addOption(apiUrlOption())
+    .addOption(dryRunOption())
+  addFilters(command)
+  command.addHelpText(
+    'after',
+    examples(
+      'integrations refresh Acme/support',
+      'integrations refresh --all -o json',
+      'integrations refresh --platform slack --dry-run',
+    ),
+  )
+  return answers(command, ctx.output, refreshView).action(async (refs, options) => {
+    const { margin, force, dryRun } = options
+    const urls = apiUrls(ctx, options)
+    const store = await ctx.store()
+    const integrations = await selected(store, refs, options)
+    const { uninterrupted, exitCode } = deferSignals(ctx)
+    const rows = await refreshMany(store, integrations, {
+      margin,
+      force,
+      dryRun,
+      urls,
+      uninterrupted,
+      named: refs.length > 0,
+      owner: ctx.actor(),
+      wait: ctx.options.wait,
+      spool: ctx.spool(),
+    })
+    await ctx.output.rows(refreshView, (emit) => emit(rows))
+    const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
+    endBatch(ctx, failures, { what: 'refreshed', of: rows.length, signal: exitCode() })
+  })
+}

@@ -1,0 +1,130 @@
+import { IntegrationsError } from '../errors.ts'
+import type { Integration } from '../integration.ts'
+import type { OAuthClient, Platform } from '../platforms/platform.ts'
+import type { Secret } from '../secret.ts'
+import type { FingerprintChanges } from '../store/fingerprints.ts'
+import type { RefreshAttempt } from '../store/refresh-attempts.ts'
+import { secretColumns } from '../store/secret-facts.ts'
+import type { Changes } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
+import { type ApiUrls, overridden } from './api-urls.ts'
+import { targetOf } from './change.ts'
+import { findIntegration } from './find.ts'
+import { appOf, type Due, isDue, noRefreshToken, type Standing, standingOf, uncertain } from './refresh-standing.ts'
+import { platformOf } from './rotate.ts'
+
+/** How long an attempt is nobody else's turn, in milliseconds. A request may take less than half of it. */
+export const leaseTime = 60_000
+
+/** Whose turn it is, and what it takes to hand a refresh token in. */
+export interface Lease {
+  readonly outcome: 'leased'
+  readonly integration: Integration
+  readonly platform: Platform
+  readonly app: string
+  readonly attempt: RefreshAttempt
+  readonly client: OAuthClient
+  readonly refreshToken: Secret
+  readonly vault: Vault
+  /** The id of the database. */
+  readonly database: string
+  /** When it began, by the clock of this machine. */
+  readonly began: number
+}
+
+/** How to begin an attempt. */
+export interface Beginning extends Due {
+  readonly owner: string
+  readonly urls: ApiUrls
+  /** A person wants the refresh token handed in once more, though it may be used up. */
+  readonly retry?: boolean
+}
+
+/**
+ * Begins an attempt, unless there is no need, or it is somebody else's turn; within a transaction. That it was begun is
+ * in the audit log before anything is asked. An attempt whose time has run out is flagged.
+ *
+ * @throws NOT_FOUND, BAD_INPUT, SEAL_BROKEN, KEY_UNKNOWN
+ */
+export async function beginRefresh(
+  rows: Changes,
+  id: string,
+  { owner, urls, retry = false, ...due }: Beginning,
+): Promise<Lease | Exclude<Standing, { outcome: 'due' }>> {
+  const began = Date.now()
+  await rows.integrations.lock(id)
+  const integration = await findIntegration(rows, id)
+  const standing = await standingOf(rows, integration, due)
+  if (standing.outcome === 'held' || (standing.outcome === 'not_due' && !retry)) return standing
+  if ('error' in standing && standing.outcome !== 'uncertain' && standing.outcome !== 'needs_reauth')
+    throw standing.error
+  const platform = platformOf(integration)
+  const noticed: FingerprintChanges[number][] = []
+  const { refreshToken } = await rows.secrets.read(id, ['accessToken', 'refreshToken'], (changes) =>
+    noticed.push(...changes),
+  )
+  if (!refreshToken) throw noRefreshToken(integration)
+  const before = await rows.refresh.of(id)
+  const others = (await rows.refresh.handing(refreshToken.fingerprint)).filter(
+    (one) => one.leased || one.integrationId === id || !retry,
+  )
+  const busy = others.find(({ leased }) => leased)
+  if (busy) return { outcome: 'held', attempt: busy }
+  const [open] = others
+  if (open && !retry) {
+    if (open.state === 'started') await flag(rows, open)
+    if (open.state === 'started' && noticed.length > 0)
+      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
+    const [flagged = integration] = await rows.integrations.match({ id: open.integrationId }, 1)
+    const outcome = open.state === 'needs_reauth' ? 'needs_reauth' : 'uncertain'
+    return { outcome, error: uncertain(flagged, outcome) }
+  }
+  // What was read may be newer than what was recorded.
+  if (!retry && !isDue(integration, before, rows.now, due)) return { outcome: 'not_due' }
+  const app = await appOf(rows, integration, platform)
+  const attempt = await rows.refresh.begin(id, before, owner, refreshToken.fingerprint, leaseTime)
+  await rows.record({
+    action: 'token.refresh',
+    outcome: 'started',
+    target: targetOf(integration),
+    fields: [secretColumns.refreshToken, ...overridden(urls)],
+    fingerprints: noticed,
+  })
+  return {
+    outcome: 'leased',
+    integration,
+    platform,
+    app: app.name,
+    attempt,
+    client: { id: app.clientId, secret: await rows.apps.secret(app.id) },
+    refreshToken: refreshToken.value,
+    vault: rows.vault,
+    database: rows.settings.id,
+    began,
+  }
+}
+
+/** An attempt whose lease has ended without a word: nobody knows whether the platform was asked. */
+export async function flag(rows: Changes, attempt: RefreshAttempt): Promise<void> {
+  await rows.refresh.settle(attempt, 'unknown', 'lease_ended')
+  await recordFailure(rows, attempt.integrationId, 'unknown', 'lease_ended')
+}
+
+/** Records how an attempt ended that brought no tokens. */
+export async function recordFailure(
+  rows: Changes,
+  id: string,
+  state: string,
+  code: string | null,
+  fingerprints: FingerprintChanges = [],
+): Promise<void> {
+  const [integration] = await rows.integrations.match({ id }, 1)
+  if (!integration) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
+  await rows.record({
+    action: 'token.refresh',
+    outcome: 'failed',
+    target: targetOf(integration),
+    fields: [`outcome:${state}`, ...(code === null ? [] : [`code:${code}`])],
+    fingerprints,
+  })
+}

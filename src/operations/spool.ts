@@ -1,0 +1,137 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { badInput } from '../errors.ts'
+import type { Instant } from '../integration.ts'
+import { Secret } from '../secret.ts'
+import type { RefreshAttempt } from '../store/refresh-attempts.ts'
+import type { KeySet, RootKey } from '../vault/key-set.ts'
+import { open, seal } from '../vault/sealing.ts'
+import { syncFolder } from './key-source.ts'
+
+/** New tokens, as a platform has issued them. */
+export interface NewTokens {
+  readonly accessToken: Secret
+  /** null: the old one goes on. */
+  readonly refreshToken: Secret | null
+  /** null: the platform does not say. */
+  readonly expiresAt: Instant | null
+}
+
+/** A file that keeps new tokens, sealed, until they are in the database. */
+export interface Spooled {
+  readonly path: string
+  readonly attempt: string
+  /** undefined for a file that was not written to its end. */
+  readonly content?: { readonly database: string; readonly integration: string; readonly sealed: string }
+}
+
+const cell = (id: string) => ({ id, field: 'spool' })
+
+/** Makes the folder of the spool, which nobody else can look into. @throws BAD_INPUT when it cannot be written */
+export function prepareSpool(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw badInput(
+      `new tokens cannot be kept safe in ${folder} (${code ?? 'unknown error'}), so the platform was asked for none`,
+      'see that it is a folder of your own, or name another place with XDG_STATE_HOME',
+    )
+  }
+}
+
+/** Writes new tokens to a file of their own, so that they survive a crash. @returns its path */
+export async function writeSpool(
+  folder: string,
+  key: RootKey,
+  database: string,
+  { integrationId, id, oldFingerprint }: RefreshAttempt,
+  { accessToken, refreshToken, expiresAt }: NewTokens,
+): Promise<string> {
+  const tokens = {
+    attempt: id,
+    oldFingerprint,
+    accessToken: accessToken.reveal(),
+    refreshToken: refreshToken?.reveal() ?? null,
+    expiresAt,
+  }
+  const sealed = await seal(key, cell(integrationId), new Secret(JSON.stringify(tokens)))
+  const path = join(folder, `${id}.json`)
+  const file = openSync(path, 'wx', 0o600)
+  try {
+    writeSync(file, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  syncFolder(folder)
+  return path
+}
+
+/** The files of the spool. */
+export function readSpool(folder: string): Spooled[] {
+  let names: string[]
+  try {
+    names = readdirSync(folder)
+  } catch {
+    return []
+  }
+  return names
+    .filter((name) => /^[\w-]{36}\.json$/.test(name))
+    .sort()
+    .map((name) => {
+      const file = { path: join(folder, name), attempt: name.slice(0, -'.json'.length) }
+      try {
+        const { database, integration, sealed } = JSON.parse(readFileSync(file.path, 'utf8')) as Record<string, unknown>
+        if (typeof database !== 'string' || typeof integration !== 'string' || typeof sealed !== 'string') return file
+        return { ...file, content: { database, integration, sealed } }
+      } catch {
+        return file
+      }
+    })
+}
+
+/** Opens the tokens that a file keeps. @throws KEY_UNKNOWN, SEAL_BROKEN when it was changed, or belongs to another attempt */
+export async function openSpooled(
+  keys: KeySet,
+  { attempt, content }: Spooled,
+): Promise<(NewTokens & { readonly oldFingerprint: string }) | undefined> {
+  if (!content) return undefined
+  const { database: _, integration, sealed } = content
+  const tokens = JSON.parse((await open(keys, cell(integration), sealed)).reveal()) as {
+    attempt: string
+    oldFingerprint: string
+    accessToken: string
+    refreshToken: string | null
+    expiresAt: Instant | null
+  }
+  if (tokens.attempt !== attempt) return undefined
+  return {
+    oldFingerprint: tokens.oldFingerprint,
+    accessToken: new Secret(tokens.accessToken),
+    refreshToken: tokens.refreshToken === null ? null : new Secret(tokens.refreshToken),
+    expiresAt: tokens.expiresAt,
+  }
+}
+
+/** Removes a file of the spool. */
+export function removeSpooled(folder: string, path: string): void {
+  try {
+    rmSync(path, { force: true })
+    syncFolder(folder)
+  } catch {
+    // What is left over is found, and removed, by the next recovery.
+  }
+}

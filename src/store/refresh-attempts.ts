@@ -1,0 +1,137 @@
+import sql, { type Sql } from 'sql-template-tag'
+import type { Instant, TokenRefresh } from '../integration.ts'
+import type { Dialect } from './driver.ts'
+import type { Statements, Transaction } from './statements.ts'
+
+/**
+ * How an attempt to refresh a token stands. `started` is a lease while its time runs; `unknown` may have used up the
+ * refresh token; `needs_reauth` has been looked at, and only a person can go on.
+ */
+export type AttemptState = 'started' | 'applied' | 'refused' | 'failed' | 'unknown' | 'needs_reauth'
+
+/** The last attempt to refresh an integration's token. */
+export interface RefreshAttempt {
+  readonly integrationId: string
+  readonly id: string
+  readonly fence: number
+  readonly state: AttemptState
+  readonly owner: string
+  /** Of the refresh token that was handed in. */
+  readonly oldFingerprint: string
+  readonly startedAt: Instant
+  readonly leaseUntil: Instant
+  /** By the database's clock, the lease has not ended. */
+  readonly leased: boolean
+  readonly code: string | null
+}
+
+/** Whether an attempt (`r`) is a lease whose time runs, by the database's clock. */
+export const leased = ({ time, now }: Dialect): Sql =>
+  sql`(r.state = 'started' AND ${time(sql`r.lease_until`)} > ${time(now)})`
+
+/** The queries about attempts to refresh tokens. */
+export function refreshRows(db: Statements, dialect: Dialect) {
+  const { instant, bytes } = dialect
+  const select = sql`SELECT r.integration_id AS "integrationId", r.id, r.fence, r.state, r.owner, r.old_fingerprint AS "oldFingerprint",
+    ${instant(sql`r.started_at`)} AS "startedAt", ${instant(sql`r.lease_until`)} AS "leaseUntil", ${leased(dialect)} AS leased, r.code
+    FROM integration_refresh_attempts r`
+  const read = async (query: Sql): Promise<RefreshAttempt[]> =>
+    (await db.query<RefreshAttempt>(query)).map((row) => ({
+      ...row,
+      fence: Number(row.fence),
+      leased: Boolean(row.leased),
+    }))
+  return {
+    /** The last attempt of an integration. */
+    of: async (integrationId: string): Promise<RefreshAttempt | undefined> =>
+      (await read(sql`${select} WHERE r.integration_id = ${integrationId}`))[0],
+
+    /** An attempt by its own id, while it is the last one of its integration. */
+    byId: async (id: string): Promise<RefreshAttempt | undefined> => (await read(sql`${select} WHERE r.id = ${id}`))[0],
+
+    /** The attempts at a refresh token that have not ended, or of which nobody knows how: several integrations may share it. */
+    handing: (oldFingerprint: string): Promise<RefreshAttempt[]> =>
+      read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint} AND r.state IN ('started', 'unknown', 'needs_reauth')
+        ORDER BY ${bytes(sql`r.integration_id`)}`),
+
+    /** The database's clock. */
+    async clock(): Promise<Date> {
+      const [row] = await db.query<{ now: Instant }>(sql`SELECT ${instant(dialect.now)} AS now`)
+      return new Date(row?.now ?? Number.NaN)
+    },
+
+    /** The attempts of which nobody knows how they ended, in the order of their integrations. */
+    open: (): Promise<RefreshAttempt[]> =>
+      read(
+        sql`${select} WHERE r.state IN ('started', 'unknown', 'needs_reauth') ORDER BY ${bytes(sql`r.integration_id`)}`,
+      ),
+  }
+}
+
+/** What changes attempts to refresh tokens, within a transaction. */
+export function refreshChanges(tx: Transaction, now: Date) {
+  return {
+    /**
+     * Begins an attempt in the place of the one before.
+     *
+     * @param lease how long it is nobody else's turn, in milliseconds
+     */
+    async begin(
+      integrationId: string,
+      before: RefreshAttempt | undefined,
+      owner: string,
+      oldFingerprint: string,
+      lease: number,
+    ): Promise<RefreshAttempt> {
+      const leaseUntil = new Date(now.getTime() + lease)
+      const attempt = { id: crypto.randomUUID(), fence: (before?.fence ?? 0) + 1, owner, oldFingerprint }
+      const data = { ...attempt, state: 'started', startedAt: now, leaseUntil, finishedAt: null, code: null }
+      await tx.models.integrationRefreshAttempt.upsert({
+        where: { integrationId },
+        create: { integrationId, ...data },
+        update: data,
+        select: { id: true },
+      })
+      return {
+        integrationId,
+        ...attempt,
+        state: 'started',
+        startedAt: now.toISOString(),
+        leaseUntil: leaseUntil.toISOString(),
+        leased: true,
+        code: null,
+      }
+    },
+
+    /**
+     * Writes down how an attempt ended.
+     *
+     * @returns whether it still was the last one, and had not been applied
+     */
+    async settle(
+      { integrationId, id, fence }: RefreshAttempt,
+      state: AttemptState,
+      code: string | null,
+    ): Promise<boolean> {
+      const { count } = await tx.models.integrationRefreshAttempt.updateMany({
+        where: { integrationId, id, fence, state: { not: 'applied' } },
+        data: { state, code, finishedAt: now },
+      })
+      return count === 1
+    },
+  }
+}
+
+/**
+ * What an integration's last attempt means for it, as it is shown.
+ *
+ * @param current the recorded fingerprint of its refresh token: with another one, the attempt is history
+ */
+export function tokenRefreshOf(
+  attempt: Pick<RefreshAttempt, 'state' | 'oldFingerprint' | 'leased'> | null,
+  current: string | null,
+): TokenRefresh {
+  if (!attempt || attempt.leased || attempt.oldFingerprint !== current) return null
+  if (attempt.state === 'started' || attempt.state === 'unknown') return 'uncertain'
+  return attempt.state === 'needs_reauth' || attempt.state === 'refused' ? attempt.state : null
+}

@@ -1,0 +1,268 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { freshFolder, integrations, type Outcome } from '../support/cli.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { addSlack } from '../support/integration.ts'
+import { accessToken, app, type Chain, refreshToken, slackOAuth } from '../support/slack-oauth.ts'
+import { opened } from '../support/vault.ts'
+
+/** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
+async function start(kind: (typeof kinds)[number]) {
+  const db = await freshDatabase(kind)
+  const server = await slackOAuth()
+  const chain = server.install(1)
+  const state = freshFolder()
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.url, XDG_STATE_HOME: state }
+  await addApp(env)
+  const id = await addToken(env, chain)
+  return { db, server, chain, env, id, spool: join(state, 'integrations', 'spool') }
+}
+
+const addApp = async (env: Record<string, string>, name = 'bot', secret = app.secret) => {
+  const args = ['apps', 'add', name, '--platform', 'slack', '--client-id', app.id, '--client-secret-stdin', '-o', 'id']
+  expect(await integrations(args, { env, input: secret })).toMatchObject({ code: 0 })
+}
+
+const addToken = (env: Record<string, string>, chain: Chain, name = 'support', expires = ['--expires-in', '1h']) =>
+  addSlack(
+    { ...env, ACCESS: accessToken(chain), REFRESH: refreshToken(chain) },
+    name,
+    ...['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', ...expires],
+  )
+
+const run = (env: Record<string, string>, ...args: string[]) => integrations([...args, '-o', 'json'], { env })
+
+/** The rows of an answer in the fields that matter. */
+const rowsOf = ({ stdout }: Outcome, ...fields: string[]) =>
+  (JSON.parse(stdout) as Record<string, unknown>[]).map((row) =>
+    fields.length === 1 ? row[fields[0] ?? ''] : Object.fromEntries(fields.map((field) => [field, row[field]])),
+  )
+
+const errorOf = ({ stderr }: Outcome) =>
+  (JSON.parse(stderr.trim().split('\n').at(-1) ?? '') as { error: Record<string, unknown> }).error
+
+const attempts = (db: TestDatabase) =>
+  db.query('SELECT state, fence, code FROM integration_refresh_attempts ORDER BY integration_id')
+
+const tokens = async (db: TestDatabase, id: string) =>
+  (await opened(db)('SELECT access_token, refresh_token FROM integrations WHERE id = ?', id))[0]
+
+const events = async (db: TestDatabase) =>
+  (
+    await db.query(
+      "SELECT action, outcome, fields FROM integration_events WHERE action IN ('token.refresh', 'token.recover') ORDER BY seq",
+    )
+  ).map(({ action, outcome, fields }) => `${action} ${outcome} ${fields ?? ''}`.trim())
+
+const files = (folder: string) => {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** Ends the lease of every attempt, as time would. */
+const endLeases = (db: TestDatabase) =>
+  db.query(`UPDATE integration_refresh_attempts SET lease_until = '2026-01-02 03:04:05'`)
+
+describe.each(kinds)('on %s', (kind) => {
+  test('a token that is about to end is replaced, with its refresh token, and the old one stays until its end', async () => {
+    const { db, server, chain, env, id, spool } = await start(kind)
+    const before = { ...chain }
+    const [{ token_expires_at: ends } = {}] = await db.query('SELECT token_expires_at FROM integrations')
+
+    expect(rowsOf(await run(env, 'refresh', 'support', '--dry-run'), 'outcome')).toEqual(['due'])
+    expect(server.exchanges).toEqual([])
+    const refreshed = await run(env, 'refresh', 'support')
+    expect(refreshed).toMatchObject({ code: 0, stderr: '' })
+    expect(rowsOf(refreshed, 'id', 'outcome', 'code')).toEqual([{ id, outcome: 'refreshed', code: null }])
+    expect(server.exchanges).toEqual([refreshToken(before)])
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+
+    // Good for 12 hours now: nobody is asked.
+    expect(rowsOf(await run(env, 'refresh', '--all'), 'outcome')).toEqual(['not_due'])
+    expect(server.exchanges).toHaveLength(1)
+    const versions = await opened(db)(
+      "SELECT field, number, origin, sealed, valid_until FROM integration_secrets WHERE field <> 'webhook_secret' ORDER BY field, number",
+    )
+    expect(versions).toEqual([
+      { field: 'access_token', number: 1, origin: 'provided', sealed: accessToken(before), valid_until: ends },
+      { field: 'access_token', number: 2, origin: 'refreshed', sealed: null, valid_until: null },
+      { field: 'refresh_token', number: 1, origin: 'provided', sealed: null, valid_until: expect.anything() },
+      { field: 'refresh_token', number: 2, origin: 'refreshed', sealed: null, valid_until: null },
+    ])
+    expect(await attempts(db)).toEqual([{ state: 'applied', fence: 1, code: null }])
+    const from = `api_url:${server.url}`
+    expect(await events(db)).toEqual([
+      `token.refresh started refresh_token,${from}`,
+      'token.refresh done access_token,refresh_token,token_expires_at',
+    ])
+    expect(files(spool)).toEqual([])
+    expect(statSync(spool).mode & 0o777).toBe(0o700)
+
+    // Once more, by force; the app's secret stands sealed in the database.
+    expect(rowsOf(await run(env, 'refresh', 'support', '--force'), 'outcome')).toEqual(['refreshed'])
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+    expect(JSON.stringify(await db.query('SELECT * FROM integration_apps'))).not.toContain(app.secret)
+    expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
+  test('what cannot be refreshed says why, and is an error where it was named', async () => {
+    const { db, server, env, id } = await start(kind)
+    const pylon = ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk']
+    expect(await integrations(pylon, { env })).toMatchObject({ code: 0 })
+    await addSlack(env, 'other')
+    await addToken(env, server.install(2), 'off')
+    expect(await run(env, 'disable', 'off')).toMatchObject({ code: 0 })
+    await addToken(env, server.install(3), 'never', ['--no-expiry'])
+    const all = await run(env, 'refresh', '--all')
+    expect(all).toMatchObject({ code: 0, stderr: '' })
+    expect(rowsOf(all, 'name', 'outcome')).toEqual([
+      { name: 'desk', outcome: 'unsupported' },
+      { name: 'never', outcome: 'not_due' },
+      { name: 'off', outcome: 'inactive' },
+      { name: 'other', outcome: 'no_refresh_token' },
+      { name: 'support', outcome: 'refreshed' },
+    ])
+    expect(server.exchanges).toHaveLength(1)
+
+    const unsupported = await run(env, 'refresh', 'desk')
+    expect([unsupported.code, errorOf(unsupported).message]).toEqual([2, 'Pylon has no tokens that can be refreshed'])
+    expect((await run(env, 'refresh', 'off')).code).toBe(2)
+    expect((await run(env, 'refresh', 'other')).code).toBe(3)
+    expect((await run(env, 'refresh')).code).toBe(2)
+    // Several apps, and none named.
+    await addApp(env, 'second', 'another-client-value')
+    const several = await run(env, 'refresh', 'support', '--force')
+    expect([several.code, rowsOf(several, 'outcome')]).toEqual([2, ['error']])
+    expect(await run(env, 'update', 'support', '--app', 'second')).toMatchObject({ code: 0 })
+    const client = await run(env, 'refresh', 'support', '--force')
+    expect([client.code, rowsOf(client, 'outcome')]).toEqual([4, ['refused']])
+    expect(errorOf(client)).toMatchObject({
+      code: 'CREDENTIAL_REFUSED',
+      message: 'Slack refuses the client of the app second (bad_client_secret)',
+    })
+    expect(await run(env, 'update', 'support', '--app', 'bot')).toMatchObject({ code: 0 })
+    server.mood = 'limited'
+    const limited = await run(env, 'refresh', 'support', '--force')
+    expect([limited.code, rowsOf(limited, 'outcome'), errorOf(limited).retryable]).toEqual([7, ['failed'], true])
+    server.mood = 'well'
+    expect(rowsOf(await run(env, 'refresh', 'support', '--force'), 'outcome')).toEqual(['refreshed'])
+    expect(server.refused).toEqual([])
+    expect(await attempts(db)).toEqual([{ state: 'applied', fence: 4, code: null }])
+
+    // A refresh token that somebody else has used up.
+    const [chain] = [...server.chains.values()]
+    if (chain) chain.generation += 5
+    const env2 = { ...env, REFRESH: refreshToken(chain as Chain) }
+    expect(
+      await integrations(['rotate', id, '--refresh-token-env', 'REFRESH', '--grace', '0'], { env: env2 }),
+    ).toMatchObject({ code: 0 })
+    const dead = await run(env, 'refresh', id, '--force')
+    expect([dead.code, errorOf(dead).code]).toEqual([4, 'CREDENTIAL_REFUSED'])
+    expect(errorOf(dead).hint).toContain('https://api.slack.com/apps')
+    expect(rowsOf(await run(env, 'list', '--name', 'support'), 'tokenRefresh')).toEqual(['refused'])
+  })
+
+  test('an answer that is lost is not asked for again; recover flags it, or takes it from the spool', async () => {
+    const { db, server, chain, env, id, spool } = await start(kind)
+    const before = { ...chain }
+    server.mood = 'hung up'
+    const lost = await run(env, 'refresh', id)
+    expect([lost.code, errorOf(lost).code, errorOf(lost).hint]).toEqual([9, 'UNCERTAIN', `integrations recover ${id}`])
+    server.mood = 'well'
+    expect(await run(env, 'refresh', '--all')).toMatchObject({ code: 9 })
+    expect(server.exchanges).toEqual([refreshToken(before)])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain'])
+
+    const flagged = await run(env, 'recover', '--all')
+    expect([flagged.code, rowsOf(flagged, 'outcome', 'accessToken')]).toEqual([
+      9,
+      [{ outcome: 'needs_reauth', accessToken: 'ok' }],
+    ])
+    expect(errorOf(flagged).hint).toContain('https://api.slack.com/apps')
+    expect(errorOf(flagged).message).toMatch(/its access token still works, until \d{4}-/)
+    expect([server.tests, server.refused]).toEqual([1, []])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['needs_reauth'])
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(before), refresh_token: refreshToken(before) })
+
+    // Only where a person wants it is it handed in once more.
+    const retried = await run(env, 'recover', id, '--retry')
+    expect([retried.code, rowsOf(retried, 'outcome'), server.refused]).toEqual([4, ['refused'], [refreshToken(before)]])
+    // With another refresh token, what was is history.
+    const again = { ...env, ACCESS: accessToken(chain), REFRESH: refreshToken(chain) }
+    const rotated = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
+    expect(await integrations(rotated, { env: again })).toMatchObject({ code: 0 })
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual([null])
+
+    // The database goes away between the answer and its being stored.
+    const table = 'integration_events'
+    server.onExchange = async () => void (await db.query(`ALTER TABLE ${table} RENAME TO away`))
+    const kept = await run(env, 'refresh', id)
+    server.onExchange = () => {}
+    await db.query(`ALTER TABLE away RENAME TO ${table}`)
+    expect([kept.code, errorOf(kept).code]).toEqual([9, 'UNCERTAIN'])
+    const [file = ''] = files(spool)
+    expect(errorOf(kept).message).toContain(join(spool, file))
+    expect(statSync(join(spool, file)).mode & 0o777).toBe(0o600)
+    const text = readFileSync(join(spool, file), 'utf8')
+    expect([text.includes(accessToken(chain)), text.includes(refreshToken(chain))]).toEqual([false, false])
+
+    // It is somebody's turn while the lease lasts.
+    expect([(await run(env, 'recover', id)).code, (await run(env, 'refresh', id, '--wait', '200ms')).code]).toEqual([
+      5, 5,
+    ])
+    await endLeases(db)
+    const exchanges = server.exchanges.length
+    const recovered = await run(env, 'recover', '--all')
+    expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
+    expect([server.exchanges.length, server.tests, files(spool)]).toEqual([exchanges, 1, []])
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+    expect(await attempts(db)).toMatchObject([{ state: 'applied' }])
+    expect((await events(db)).slice(-3)).toEqual([
+      `token.refresh started refresh_token,api_url:${server.url}`,
+      'token.recover done access_token,refresh_token,token_expires_at',
+      'token.recover done spool_removed',
+    ])
+    expect(await run(env, 'recover', '--all')).toEqual({ code: 0, stdout: '[]\n', stderr: '' })
+    expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
+  test('integrations that share a refresh token are refreshed together', async () => {
+    const { db, server, chain, env, id } = await start(kind)
+    const twin = await addToken(env, chain, 'twin')
+    expect(rowsOf(await run(env, 'refresh', '--all'), 'outcome').sort()).toEqual(['not_due', 'refreshed'])
+    expect([server.exchanges.length, server.refused]).toEqual([1, []])
+    const both = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
+    expect([await tokens(db, id), await tokens(db, twin)]).toEqual([both, both])
+  })
+})
+
+test('without a place for new tokens, no platform is asked', async () => {
+  const { db, server, env } = await start('sqlite')
+  const blocked = freshFolder()
+  writeFileSync(join(blocked, 'integrations'), '')
+  const refused = await run({ ...env, XDG_STATE_HOME: blocked }, 'refresh', 'support')
+  expect([refused.code, errorOf(refused).code]).toEqual([2, 'BAD_INPUT'])
+  expect([server.exchanges, await attempts(db)]).toEqual([[], []])
+})
+
+test('files of other databases and broken ones stay in the spool; those of removed integrations go', async () => {
+  const { env, id, spool, db } = await start('sqlite')
+  mkdirSync(spool, { recursive: true })
+  const [{ value: database } = {}] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
+  const put = (n: number, content: unknown) => {
+    const file = join(spool, `00000000-0000-4000-8000-00000000000${n}.json`)
+    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+    chmodSync(file, 0o600)
+    return `00000000-0000-4000-8000-00000000000${n}.json`
+  }
+  const other = put(1, { database: 'another', integration: id, sealed: 'x' })
+  const broken = put(2, '{"database":')
+  put(3, { database, integration: 'gone', sealed: 'x' })
+  expect(await run(env, 'recover', '--all')).toMatchObject({ code: 0, stdout: '[]\n' })
+  expect(files(spool)).toEqual([other, broken])
+  expect(await events(db)).toEqual(['token.recover done spool_removed'])
+})
