@@ -20,16 +20,8 @@ export type Session = ReturnType<typeof startSession>
  * @param wait how long to go on when the database is busy, in milliseconds
  */
 export function startSession(driver: Driver, database: Database, wait: number) {
-  let reading: Promise<SqlDriverAdapter> | undefined
-  let changing: Promise<Client> | undefined
-
-  // A client that saw a transaction fail may hold on to it, and acknowledge writes that are never committed.
-  async function discard(): Promise<void> {
-    const old = [reading?.then((adapter) => adapter.dispose()), changing?.then((client) => client.$disconnect())]
-    reading = undefined
-    changing = undefined
-    await Promise.allSettled(old)
-  }
+  const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
+  const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
   async function retrying<T>(work: () => Promise<T>): Promise<T> {
     const deadline = performance.now() + wait
@@ -37,7 +29,6 @@ export function startSession(driver: Driver, database: Database, wait: number) {
       try {
         return await work()
       } catch (error) {
-        await discard()
         if (error instanceof IntegrationsError) throw error
         const pause = Math.random() * Math.min(1000, 20 * 2 ** attempt)
         if (!isBusy(error) || performance.now() + pause > deadline) throw databaseError(error, database)
@@ -47,27 +38,24 @@ export function startSession(driver: Driver, database: Database, wait: number) {
   }
 
   const read = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
-    retrying(async () => {
-      reading ??= driver.connect()
-      return work(onAdapter(await reading, driver.provider))
-    })
+    retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver.provider))))
 
   const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
-    retrying(async () => {
-      reading ??= driver.connect()
-      // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
-      const transaction = await (await reading).startTransaction(
-        driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE',
-      )
-      try {
-        return await work(onAdapter(transaction, driver.provider))
-      } finally {
-        // The adapters differ in who says ROLLBACK.
-        if (!transaction.options.usePhantomQuery)
-          await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
-        await transaction.rollback()
-      }
-    })
+    retrying(() =>
+      reading.use(async (adapter) => {
+        // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+        const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
+        const transaction = await adapter.startTransaction(level)
+        try {
+          return await work(onAdapter(transaction, driver.provider))
+        } finally {
+          // The adapters differ in who says ROLLBACK.
+          if (!transaction.options.usePhantomQuery)
+            await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+          await transaction.rollback()
+        }
+      }),
+    )
 
   /** `work` tells whether what it did is to be kept. */
   const mutate = <T>(work: (tx: Transaction) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T> =>
@@ -75,33 +63,79 @@ export function startSession(driver: Driver, database: Database, wait: number) {
       const rollBack = new Error('not to be kept')
       let done: { result: T; keep: boolean } | undefined
       try {
-        changing ??= driver.client()
-        await (await changing).$transaction(
-          async (models) => {
-            const tx = onPrisma(models)
-            await lockHead(tx)
-            failpoint('head locked')
-            done = await work(tx)
-            if (!done.keep) throw rollBack
-          },
-          // Locks are waited for no longer than the drivers allow; what holds them may take its time.
-          { maxWait: unlimited, timeout: unlimited },
+        await changing.use(async (client) =>
+          client.$transaction(
+            async (models) => {
+              const tx = onPrisma(models)
+              await lockHead(tx)
+              failpoint('head locked')
+              done = await work(tx)
+              if (!done.keep) throw rollBack
+            },
+            // Locks are waited for no longer than the drivers allow; what holds them may take its time.
+            { maxWait: unlimited, timeout: unlimited },
+          ),
         )
       } catch (error) {
-        if (error === rollBack) await discard()
-        else if (done?.keep && isConnectionLost(error))
+        if (error !== rollBack && done?.keep && isConnectionLost(error))
           throw new IntegrationsError(
             'COMMIT_UNKNOWN',
             'the connection was lost while the change was being committed',
             'see with integrations audit list whether it was made',
             { cause: error, committed: null },
           )
-        else throw error
+        if (error !== rollBack) throw error
       }
       return (done as { result: T }).result
     })
 
-  return { retrying, read, snapshot, mutate, close: discard }
+  return {
+    retrying,
+    read,
+    snapshot,
+    mutate,
+    close: async () => void (await Promise.all([reading.end(), changing.end()])),
+  }
+}
+
+/**
+ * A connection that is opened when it is first used, and again after it has failed: a client that saw a transaction fail
+ * may hold on to it, and acknowledge writes that are never committed. Whoever uses it meanwhile may finish.
+ */
+function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise<unknown>) {
+  interface Opened {
+    readonly connection: Promise<C>
+    users: number
+    over: boolean
+  }
+  let current: Opened | undefined
+  const endIfUnused = async ({ connection, users, over }: Opened) => {
+    // One that could not be opened, or is lost, need not be closed.
+    if (over && users === 0) await connection.then(close).catch(() => {})
+  }
+  return {
+    async use<T>(work: (connection: C) => Promise<T>): Promise<T> {
+      current ??= { connection: open(), users: 0, over: false }
+      const mine = current
+      mine.users++
+      try {
+        return await work(await mine.connection)
+      } catch (error) {
+        mine.over = true
+        if (current === mine) current = undefined
+        throw error
+      } finally {
+        mine.users--
+        await endIfUnused(mine)
+      }
+    },
+    async end(): Promise<void> {
+      if (!current) return
+      current.over = true
+      await endIfUnused(current)
+      current = undefined
+    },
+  }
 }
 
 /**
