@@ -1,7 +1,9 @@
-import { hostname, userInfo } from 'node:os'
+import { homedir, hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
+import { parseApiUrl } from '../operations/api-urls.ts'
 import { keyCommand, keyFile } from '../operations/key-source.ts'
 import { setActive } from '../operations/set-active.ts'
 import { type Platform, type Reading, schemeOf, type WebhookEvent } from '../platforms/platform.ts'
@@ -15,11 +17,12 @@ import { parseKeySet } from '../vault/key-set.ts'
 import { rememberRequests } from './duplicates.ts'
 import { findRecipients, type Known, type Recipient, type Wanted } from './recipients.ts'
 import { type IncomingRequest, readBody } from './request.ts'
+import { giveTokens, type Token } from './tokens.ts'
 import { noteUses } from './uses.ts'
 
 export { IntegrationsError } from '../errors.ts'
 export { fromNode } from './request.ts'
-export type { IncomingRequest, Integration, WebhookEvent }
+export type { IncomingRequest, Integration, Token, WebhookEvent }
 
 /** Where the keys of the database are. */
 export type ReceiverKeys =
@@ -37,6 +40,10 @@ export interface ReceiverOptions {
   readonly keys: ReceiverKeys
   /** For how many seconds secrets are remembered: so long one that was revoked can still match. 5 unless told otherwise, 60 at most. */
   readonly remember?: number
+  /** Where new tokens are kept, sealed, until they are in the database; the folder that the program uses, unless told otherwise. */
+  readonly spool?: string
+  /** Where to ask a platform in place of its own address, by its id: https, or this machine itself. */
+  readonly apiUrls?: { readonly [P in IntegrationPlatform]?: string }
   /** Told of what went wrong beside a request: a value that does not open, a use that could not be written down. */
   readonly onError?: (error: unknown) => void
 }
@@ -89,6 +96,14 @@ type Receive<P extends Platform> = P extends { readonly webhooks: { readonly ten
 export type Receiver = {
   readonly [P in IntegrationPlatform]: Receive<Extract<(typeof platforms)[number], { readonly id: P }>>
 } & {
+  /**
+   * A valid access token of an integration: by its id, `workspace/name` or unique name. One that ends within two hours is
+   * refreshed first, where the platform has refresh tokens; however many processes ask, one of them does it.
+   *
+   * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, and when none is valid any more CREDENTIAL_REFUSED, PLATFORM_FAILED,
+   *   LEASE_HELD, UNCERTAIN
+   */
+  token(ref: string): Promise<Token>
   /** Writes down what is left to be, and closes the connections. */
   close(): Promise<void>
 }
@@ -141,8 +156,22 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     (request: IncomingRequest, sender?: { readonly integrationId: string }) =>
       receive(parts, platform, request, sender?.integrationId),
   ])
+  const token = giveTokens(
+    store,
+    recipients.current,
+    {
+      margin: 7_200_000,
+      wait: 10_000,
+      owner: `receiver@${hostname()}:${process.pid}`,
+      urls: new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`))),
+      spool: options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool'),
+    },
+    keep,
+    problem,
+  )
   return {
     ...Object.fromEntries(methods),
+    token,
     close: async () => {
       await uses.close()
       await store.close()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { IntegrationsError } from '../errors.ts'
-import type { Integration } from '../integration.ts'
+import type { Integration, SecretField } from '../integration.ts'
 import type { IntegrationMatch } from '../store/integrations.ts'
 import type { SealingMode } from '../store/keys.ts'
 import type { KeySource } from '../store/ready.ts'
@@ -56,7 +56,11 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
   const vault = vaultOf(store, keys)
   let queued = 0
 
-  async function open(mode: SealingMode, stored: readonly StoredValid[]): Promise<Map<string, ValidSecret[]>> {
+  async function open(
+    mode: SealingMode,
+    stored: readonly StoredValid[],
+    problem: (error: unknown) => void,
+  ): Promise<Map<string, ValidSecret[]>> {
     const attempt = async (keys: Vault) => {
       const problems: unknown[] = []
       const opened = new Map<string, ValidSecret[]>()
@@ -83,7 +87,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
       return { integrations, ...valid, mode: (await rows.keys.settings()).mode }
     })
     const ahead = Date.parse(now) - Date.now()
-    const opened = await open(mode, stored)
+    const opened = await open(mode, stored, problem)
     return {
       began,
       ahead,
@@ -114,6 +118,18 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
   }
 
   return {
+    /** Opens the current value of a secret. @throws SEAL_BROKEN, KEY_UNKNOWN */
+    async current(id: string, field: SecretField): Promise<ValidSecret | undefined> {
+      const { stored, mode } = await store.read(async (rows) => ({
+        ...(await rows.secrets.valid(field, [id])),
+        mode: (await rows.keys.settings()).mode,
+      }))
+      const opened = await open(mode, stored, (error) => {
+        throw error
+      })
+      return opened.get(id)?.find(({ validUntil }) => validUntil === null)
+    },
+
     /** Finds the keys of the database. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
     ready: async (): Promise<void> => void (await vault.current()),
 

@@ -1,0 +1,88 @@
+import { IntegrationsError, shellWord } from '../errors.ts'
+import type { Instant } from '../integration.ts'
+import { findIntegration } from '../operations/find.ts'
+import { type Refreshing, refreshOne } from '../operations/refresh.ts'
+import { isDue } from '../operations/refresh-standing.ts'
+import { findPlatform } from '../platforms/platforms.ts'
+import type { Secret } from '../secret.ts'
+import type { Store } from '../store/store.ts'
+import type { ValidSecret } from '../store/valid-secrets.ts'
+
+/** An access token to use now. */
+export interface Token {
+  readonly token: string
+  /** null: it never ends, or nobody knows when it does. */
+  readonly expiresAt: Instant | null
+}
+
+/** Opens the current value of a secret. */
+export type OpenCurrent = (id: string, field: 'accessToken') => Promise<ValidSecret | undefined>
+
+/**
+ * Gives access tokens, remembered for a while, and refreshed under the lease that every process keeps to.
+ *
+ * @param keep how long one is remembered, in milliseconds
+ * @param problem is told why a token that is still good for a while could not be refreshed
+ */
+export function giveTokens(
+  store: Store,
+  open: OpenCurrent,
+  refreshing: Omit<Refreshing, 'force'>,
+  keep: number,
+  problem: (error: unknown) => void,
+) {
+  const given = new Map<string, { readonly began: number; readonly token: Promise<Token> }>()
+
+  async function find(ref: string): Promise<Token> {
+    const { integration, now } = await store.read(async (rows) => ({
+      integration: await findIntegration(rows, ref),
+      now: await rows.refresh.clock(),
+    }))
+    const { id, tokenExpiresAt } = integration
+    const name = `${integration.workspace}/${integration.name}`
+    const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
+    const ended = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
+    if (refreshes && isDue(integration, undefined, now, { ...refreshing, force: false })) {
+      try {
+        const { accessToken, expiresAt } = await refreshOne(store, id, { ...refreshing, force: false })
+        if (accessToken) return shown(accessToken, expiresAt)
+      } catch (error) {
+        if (ended) throw error
+        // The token is good for a while yet.
+        problem(error)
+      }
+    } else if (ended)
+      throw new IntegrationsError(
+        'CREDENTIAL_REFUSED',
+        `the access token of ${name} ended at ${tokenExpiresAt}`,
+        `integrations rotate ${shellWord(id)} --field access-token`,
+      )
+    // Read after the wait for whoever else may have refreshed it.
+    const [current, after] = [
+      await open(id, 'accessToken'),
+      await store.read((rows) => rows.integrations.match({ id }, 1)),
+    ]
+    if (!current)
+      throw new IntegrationsError(
+        'NOT_FOUND',
+        `${name} has no access token`,
+        `integrations rotate ${shellWord(id)} --field access-token`,
+      )
+    return shown(current.value, after[0]?.tokenExpiresAt ?? null)
+  }
+
+  return (ref: string): Promise<Token> => {
+    const now = performance.now()
+    const known = given.get(ref)
+    if (known && now - known.began < keep) return known.token
+    for (const [other, { began }] of given) if (now - began >= keep) given.delete(other)
+    const token = find(ref)
+    given.set(ref, { began: now, token })
+    token.catch(() => {
+      if (given.get(ref)?.token === token) given.delete(ref)
+    })
+    return token
+  }
+}
+
+const shown = (token: Secret, expiresAt: Instant | null): Token => ({ token: token.reveal(), expiresAt })
