@@ -66,7 +66,11 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       async () => (await import('./commands/workspaces.ts')).workspacesCommand,
     ],
     ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
-    ['apps', 'OAuth apps, whose clients refresh tokens', async () => (await import('./commands/apps.ts')).appsCommand],
+    [
+      'apps',
+      'list, add and remove the OAuth apps whose clients refresh tokens',
+      async () => (await import('./commands/apps.ts')).appsCommand,
+    ],
   ],
   [
     'Trust',

@@ -1,6 +1,7 @@
 import { type ErrorCode, IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
 import type { Store } from '../store/store.ts'
+import { verifyKeys } from './keys.ts'
 import { lookAt, type Refreshing, refreshOne } from './refresh.ts'
 import { appOf, leaseHeld, type Standing } from './refresh-standing.ts'
 import { platformOf } from './rotate.ts'
@@ -48,35 +49,47 @@ const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
 export async function refreshMany(
   store: Store,
   integrations: readonly Integration[],
-  options: Refreshing & { readonly named: boolean; readonly dryRun: boolean },
+  options: Batch,
 ): Promise<RefreshRow[]> {
-  const order = integrations
-    .map((integration, at) => ({ integration, at, chance: Math.random() }))
-    .sort((a, b) => a.chance - b.chance)
-  const rows: RefreshRow[] = []
-  await fewAtOnce(order, atOnce, async ({ integration, at }) => {
-    rows[at] = await refreshRow(store, integration, options)
+  const rows = await fewAtOnce(integrations, 1, (integration) => firstLook(store, integration, options))
+  const due = rows.flatMap((row, at) => (row === undefined ? [{ at, chance: Math.random() }] : []))
+  // What would fail for all of them fails before anybody is asked.
+  if (due.length > 0) await verifyKeys(store)
+  due.sort((a, b) => a.chance - b.chance)
+  await fewAtOnce(due, atOnce, async ({ at }) => {
+    rows[at] = await refreshRow(store, integrations[at] as Integration, options)
   })
-  return rows
+  return rows as RefreshRow[]
 }
 
-async function refreshRow(
-  store: Store,
-  integration: Integration,
-  options: Refreshing & { readonly named: boolean; readonly dryRun: boolean },
-): Promise<RefreshRow> {
+type Batch = Refreshing & { readonly named: boolean; readonly dryRun: boolean }
+
+/** What is known of an integration without asking anybody; undefined when its token is to be refreshed. */
+async function firstLook(store: Store, integration: Integration, options: Batch): Promise<RefreshRow | undefined> {
   try {
     const { standing } = await lookAt(store, integration.id, options)
     const { outcome } = standing
     if (outcome === 'unsupported' || outcome === 'inactive' || outcome === 'no_refresh_token')
       return { integration, outcome, ...(options.named ? { error: standing.error } : {}) }
-    if (options.dryRun) return await foretold(store, integration, standing)
-    const { outcome: done, expiresAt } = await refreshOne(store, integration.id, options)
-    return { integration: { ...integration, tokenExpiresAt: expiresAt }, outcome: done }
+    if (outcome === 'not_due') return { integration, outcome }
+    return options.dryRun ? await foretold(store, integration, standing) : undefined
   } catch (error) {
-    if (!(error instanceof IntegrationsError)) throw error
-    return { integration, outcome: outcomes[error.code] ?? 'error', error }
+    return failed(integration, error)
   }
+}
+
+async function refreshRow(store: Store, integration: Integration, options: Batch): Promise<RefreshRow> {
+  try {
+    const { outcome, expiresAt } = await refreshOne(store, integration.id, options)
+    return { integration: { ...integration, tokenExpiresAt: expiresAt }, outcome }
+  } catch (error) {
+    return failed(integration, error)
+  }
+}
+
+function failed(integration: Integration, error: unknown): RefreshRow {
+  if (!(error instanceof IntegrationsError)) throw error
+  return { integration, outcome: outcomes[error.code] ?? 'error', error }
 }
 
 /** What would be done now. */

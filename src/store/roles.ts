@@ -142,6 +142,7 @@ BEGIN
 ${[
   ...Object.values(secretColumns).map((column) => ['integrations', column] as const),
   ['integration_secrets', 'sealed'] as const,
+  ['integration_apps', 'client_secret'] as const,
 ]
   .map(
     ([

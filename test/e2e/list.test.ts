@@ -220,6 +220,8 @@ describe.each(kinds)('list on %s', (kind) => {
       'refreshToken',
       'tokenExpiresAt',
       'tokenExpiry',
+      'tokenRefresh',
+      'app',
       'slackTeamId',
       'slackTeamName',
       'slackBotUserId',

@@ -87,6 +87,8 @@ accessToken\t{"set":true,"fingerprint":"<fingerprint>","setAt":"<instant>","prev
 refreshToken\t{"set":false,"fingerprint":null,"setAt":null,"previousValidUntil":null}
 tokenExpiresAt\t
 tokenExpiry\tnever
+tokenRefresh\t
+app\t
 slackTeamId\tT012AB3CD
 slackTeamName\t
 slackBotUserId\t

@@ -74,7 +74,9 @@ describe.each(kinds)('on %s', (kind) => {
     const [{ token_expires_at: ends } = {}] = await db.query('SELECT token_expires_at FROM integrations')
 
     expect(rowsOf(await run(env, 'refresh', 'support', '--dry-run'), 'outcome')).toEqual(['due'])
-    expect(server.exchanges).toEqual([])
+    const readOnly = await run(env, '--read-only', 'refresh', 'support')
+    expect([readOnly.code, readOnly.stdout, errorOf(readOnly).code]).toEqual([4, '', 'NOT_PERMITTED'])
+    expect([server.exchanges, await attempts(db)]).toEqual([[], []])
     const refreshed = await run(env, 'refresh', 'support')
     expect(refreshed).toMatchObject({ code: 0, stderr: '' })
     expect(rowsOf(refreshed, 'id', 'outcome', 'code')).toEqual([{ id, outcome: 'refreshed', code: null }])

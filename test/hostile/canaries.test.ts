@@ -37,6 +37,7 @@ const stored: Secrets = {
   botToken: plant('the stored bot token', botToken()),
   refreshToken: plant('the stored refresh token', refreshToken()),
   pylonSecret: plant('the stored Pylon secret', hex()),
+  clientSecret: plant('the stored client secret', hex()),
 }
 const given = {
   piped: plant('the secret on standard input', hex()),

@@ -87,6 +87,7 @@ describe('roles of PostgreSQL', () => {
       'SELECT refresh_token FROM integrations',
       'SELECT 1 FROM integrations WHERE access_token IS NULL',
       'SELECT sealed FROM integration_secrets',
+      'SELECT client_secret FROM integration_apps',
       'SELECT * FROM integrations',
       'SELECT password_hash FROM users',
       'SELECT logs FROM _prisma_migrations',
@@ -128,10 +129,11 @@ describe('roles of PostgreSQL', () => {
     expect(new Set(granted)).toEqual(new Set(Object.keys(await contents(db))))
     // A column that comes later is either a secret or granted.
     const columns = await db.query(
-      `SELECT table_name AS name, column_name AS column FROM information_schema.columns WHERE table_name IN ('integrations', 'integration_secrets')
+      `SELECT table_name AS name, column_name AS column FROM information_schema.columns WHERE table_name IN ('integrations', 'integration_secrets', 'integration_apps')
        AND NOT has_column_privilege('integrations_support', table_name, column_name, 'SELECT') ORDER BY 1, 2`,
     )
     expect(columns).toEqual([
+      { name: 'integration_apps', column: 'client_secret' },
       { name: 'integration_secrets', column: 'sealed' },
       { name: 'integrations', column: 'access_token' },
       { name: 'integrations', column: 'refresh_token' },

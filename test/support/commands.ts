@@ -43,6 +43,8 @@ export const reading: readonly Sample[] = [
   { command: 'complete', args: ['complete', 'zsh', '--', 'users', 'remove', 'a'] },
   { command: 'help', args: ['help', 'environment'] },
   { command: 'secrets list', args: ['secrets', 'list', 'Acme/support', '-o', 'json'] },
+  { command: 'apps list', args: ['apps', 'list', '-o', 'json'] },
+  { command: 'refresh', args: ['refresh', '--all', '--dry-run', '-o', 'json'] },
   { command: 'keys mode', args: ['keys', 'mode'] },
   { command: 'audit list', args: ['audit', 'list', '--ref', 'Acme/support', '-o', 'json'] },
   { command: 'audit checkpoint', args: ['audit', 'checkpoint'] },
@@ -95,6 +97,13 @@ export const changing: readonly Sample[] = [
     env: { NO_COLOR: '1', VISUAL: editor(`sed -i s/message/app_mention/ "$1"`) },
     answers: [['Change the config of', 'y\r']],
   },
+  { command: 'recover', args: ['recover', 'Acme/support'] },
+  {
+    command: 'apps add',
+    args: ['apps', 'add', 'second', '--platform', 'slack', '--client-id', '1.2', '--client-secret-stdin'],
+    input: signingSecret(8),
+  },
+  { command: 'apps remove', args: ['apps', 'remove', 'bot', '--confirm', 'bot'] },
   { command: 'remove', args: ['remove', 'Acme/desk', '--confirm', 'desk'] },
   { command: 'users remove', args: ['users', 'remove', 'ana@example.com', '--confirm', 'ana@example.com'] },
   { command: 'workspaces remove', args: ['workspaces', 'remove', 'Empty', '--confirm', 'Empty'] },
@@ -143,9 +152,10 @@ export interface Secrets {
   readonly botToken: string
   readonly refreshToken: string
   readonly pylonSecret: string
+  readonly clientSecret: string
 }
 
-/** Fills a database: two workspaces, a user, and two integrations, of which one was rotated and keeps its old value. */
+/** Fills a database: two workspaces, a user, an app, and two integrations, of which one was rotated and keeps its old value. */
 export async function populate(
   db: TestDatabase,
   more: Record<string, string> = {},
@@ -155,12 +165,17 @@ export async function populate(
     botToken: botToken(),
     refreshToken: refreshToken(),
     pylonSecret: signingSecret(3),
+    clientSecret: signingSecret(4),
   },
 ): Promise<void> {
   const env = { DATABASE_URL: db.url, TOKEN: secrets.botToken, REFRESH: secrets.refreshToken, ...more }
   const steps: [string[], string?][] = [
     [['workspaces', 'add', 'Empty']],
     [['users', 'add', 'ana@example.com', '--name', 'Ana']],
+    [
+      ['apps', 'add', 'bot', '--platform', 'slack', '--client-id', '1.2', '--client-secret-stdin'],
+      secrets.clientSecret,
+    ],
     [
       [
         ...[

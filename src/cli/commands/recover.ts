@@ -1,6 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import { findIntegration } from '../../operations/find.ts'
+import { verifyKeys } from '../../operations/keys.ts'
 import { type Recovered, recoverOne, toRecover } from '../../operations/recover.ts'
 import { removeLeftovers } from '../../operations/spool-leftovers.ts'
 import { answers, apiUrlOption, apiUrls, examples } from '../arguments.ts'
@@ -40,6 +41,8 @@ export const recoverCommand = (ctx: Context) =>
     const spool = ctx.spool()
     const ids = all ? await toRecover(store, spool) : []
     for (const ref of refs) ids.push((await store.read((rows) => findIntegration(rows, ref))).id)
+    // What would fail for all of them fails at once.
+    if (ids.length > 0) await verifyKeys(store)
     const { uninterrupted, exitCode } = deferSignals(ctx)
     const rows: Recovered[] = []
     for (const id of new Set(ids)) {
