@@ -1,5 +1,6 @@
 import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { type Instant, type PlatformColumn, type SecretField, secretFields } from '../integration.ts'
+import { type ApiUrls, parseApiUrl } from '../operations/api-urls.ts'
 import { unknownPlatform } from '../operations/find.ts'
 import { flagOf } from '../operations/secret-values.ts'
 import type { Platform } from '../platforms/platform.ts'
@@ -73,6 +74,19 @@ export const dryRunOption = () => new Option('--dry-run', 'do everything but the
 /** Accepts what does not look like what it should be. */
 export const forceOption = () =>
   new Option('--force', 'accept a value whose shape is not the documented one').default(false)
+
+/** Where platforms are to be asked, on commands that ask them. */
+export const apiUrlOption = () =>
+  new Option(
+    '--api-url <platform=url>',
+    "ask a platform's API here instead, as in slack=http://127.0.0.1:1234/; recorded in the audit log",
+  ).argParser((text, before: string[] | undefined): string[] => [...(before ?? []), text])
+
+/** Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option. @throws BAD_INPUT */
+export function apiUrls({ host }: Context, { apiUrl = [] }: { apiUrl?: readonly string[] | undefined }): ApiUrls {
+  const set = host.env.INTEGRATIONS_API_URL ?? ''
+  return new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
+}
 
 /** The options of a list, with the fields it can be sorted by; the first is the default. */
 export const pageOptions = (sorts: readonly [string, ...string[]]) =>
