@@ -68,7 +68,7 @@ export const exitCodes = {
   1: 'a bug in this program',
   2: 'usage or bad input',
   3: 'not found',
-  4: 'not permitted, or a key is wrong or missing',
+  4: 'not permitted, a key is wrong or missing, or a platform refuses a credential',
   5: 'conflict: it exists, was changed by somebody else, or a grace window is open',
   6: 'the database or the output failed',
   7: 'the platform or the network failed; nothing was changed there',
@@ -82,6 +82,13 @@ export const exitCodes = {
 
 /** A stable name for what went wrong. */
 export type ErrorCode = keyof typeof errorCodes
+
+/** Exit codes, the worst first: a batch ends with the worst of its items'. */
+const worstFirst = [9, 1, 6, 7, 4, 5, 3, 2, 8]
+
+/** The worst of what went wrong with the items of a batch; undefined for none. */
+export const worstOf = (codes: readonly ErrorCode[]): ErrorCode | undefined =>
+  codes.toSorted((a, b) => worstFirst.indexOf(errorCodes[a].exit) - worstFirst.indexOf(errorCodes[b].exit))[0]
 
 /**
  * The one error type thrown on purpose.
@@ -107,18 +114,6 @@ export class IntegrationsError extends Error {
     this.hint = hint
     this.committed = options.committed ?? (options.committed === null ? null : false)
   }
-}
-
-/** Exit codes of a batch, the worst first. */
-const worstFirst: readonly number[] = [9, 1, 6, 7, 4, 5, 3, 2, 8]
-
-/** The error that a batch ends with: that of the worst exit code; undefined without any. */
-export const worstOf = (errors: readonly IntegrationsError[]): IntegrationsError | undefined => {
-  const rank = ({ code }: IntegrationsError) => {
-    const at = worstFirst.indexOf(errorCodes[code].exit)
-    return at < 0 ? worstFirst.length : at
-  }
-  return [...errors].sort((a, b) => rank(a) - rank(b))[0]
 }
 
 /** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */

@@ -75,6 +75,13 @@ export const dryRunOption = () => new Option('--dry-run', 'do everything but the
 export const forceOption = () =>
   new Option('--force', 'accept a value whose shape is not the documented one').default(false)
 
+/** Asks the platform about a new access token. */
+export const checkOption = () =>
+  new Option(
+    '--check',
+    'ask the platform first: an access token that it refuses, or that is of another team, is not stored',
+  ).default(false)
+
 /** Where platforms are to be asked, on commands that ask them. */
 export const apiUrlOption = () =>
   new Option(

@@ -19,7 +19,8 @@ export function endBatch(
   { what, of, signal }: { readonly what: string; readonly of: number; readonly signal: number | undefined },
 ): void {
   const real = failures.filter(({ error }) => error.code !== 'CANCELLED')
-  const worst = worstOf(real.map(({ error }) => error))
+  const code = worstOf(real.map(({ error }) => error.code))
+  const worst = real.find(({ error }) => error.code === code)?.error
   if (signal !== undefined && (worst === undefined || errorCodes[worst.code].exit !== 9)) {
     ctx.exitCode = signal
     return

@@ -1,7 +1,7 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { badInput } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
-import { findUser, findWorkspace } from '../operations/find.ts'
+import { type Chosen, findUser, findWorkspace } from '../operations/find.ts'
 import { platforms } from '../platforms/platforms.ts'
 import type { IntegrationFilter } from '../store/integrations.ts'
 import type { Store } from '../store/store.ts'
@@ -91,9 +91,6 @@ export async function unknownEnds(store: Store, filter: IntegrationFilter): Prom
   const unknown = await store.read((rows) => rows.integrations.count({ ...others, unknownExpiry: true }))
   return unknown > 0 ? `of ${unknown} more, nobody knows when the token ends: integrations list --no-expiry` : undefined
 }
-
-/** Some integrations: by their references, or by what they are like. */
-export type Chosen = { readonly refs: readonly string[] } | { readonly filter: IntegrationFilter }
 
 /**
  * The integrations that a command is for: those of its references, of its filters, or all.

@@ -32,6 +32,11 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
       'settle refreshes of which nobody knows how they ended',
       async () => (await import('./commands/recover.ts')).recoverCommand,
     ],
+    [
+      'check',
+      'ask the platforms whether access tokens work',
+      async () => (await import('./commands/check.ts')).checkCommand,
+    ],
     ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
     ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
     [
@@ -124,7 +129,10 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(
-      new Option('--wait <duration>', 'how long to go on when the database is busy')
+      new Option(
+        '--wait <duration>',
+        'how long to go on when the database is busy, or a platform wants to be asked later',
+      )
         .argParser(patience)
         .default(30_000, '30s'),
     )

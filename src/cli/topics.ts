@@ -32,6 +32,10 @@ Database:
   HOME, LOCALAPPDATA   the same, where XDG_DATA_HOME is not set: ~/.local/share, or the folder itself
   INTEGRATIONS_READ_ONLY  set to anything: nothing is changed, as with --read-only
 
+Platforms:
+  INTEGRATIONS_API_URL   where their APIs are asked instead, as in slack=http://127.0.0.1:1234/, with commas between;
+                       --api-url goes before it. http is for this machine alone
+
 Keys that seal the secrets, a JWK Set (only changes and what shows a secret need it):
   INTEGRATIONS_KEYS_FILE     the file that holds it, which others must not be able to read
   INTEGRATIONS_KEYS_COMMAND  instead, a command that prints it, such as a vault's; run by a shell, for 30 s at most

@@ -6,15 +6,19 @@ import { secretColumns } from '../store/secret-facts.ts'
 import type { Store } from '../store/store.ts'
 import { findApp } from './apps.ts'
 import { targetOf } from './change.ts'
+import { type Asking, checkNewToken, nothingToCheck, usableIds } from './check-token.ts'
 import { checkConfig } from './config-document.ts'
 import { findUser, findWorkspace, unknownPlatform } from './find.ts'
 import { checkId } from './ids.ts'
 import { checkName } from './names.ts'
+import { platformOf } from './rotate.ts'
 import { checkShape, type Expiry, type NewSecrets } from './secret-values.ts'
 import { insertWorkspace } from './workspaces.ts'
 
 /** An integration to add. */
 export interface Addition {
+  /** Its id; a new one when absent. */
+  readonly id?: string
   readonly platform: string
   /** The id or name of a workspace, or a new one to make with it. */
   readonly workspace: { readonly ref: string } | { readonly create: string }
@@ -78,7 +82,7 @@ export async function addIntegration(
         )
       const createdBy = addition.createdBy === undefined ? null : (await findUser(rows, addition.createdBy)).id
       const app = addition.app === undefined ? undefined : await findApp(rows, addition.app, platform.id)
-      const id = crypto.randomUUID()
+      const id = addition.id ?? crypto.randomUUID()
       const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
       await rows.integrations.insert(
         id,
@@ -128,4 +132,30 @@ export async function addIntegration(
     { dryRun: addition.dryRun },
   )
   return { integration, warnings }
+}
+
+/**
+ * Adds an integration whose access token its platform knows, with the ids that the platform tells where none were given.
+ *
+ * @throws what `addIntegration` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
+ *   when the platform does not know the token, or knows it as another tenant's
+ */
+export async function addCheckedIntegration(
+  store: Store,
+  addition: Addition,
+  asking: Asking,
+): Promise<{ integration: Integration; warnings: string[] }> {
+  const { accessToken } = addition.secrets
+  if (!accessToken) throw nothingToCheck()
+  const { integration } = await addIntegration(store, { ...addition, dryRun: true })
+  const platform = platformOf(integration)
+  const told = await checkNewToken(
+    store,
+    targetOf(integration),
+    { platform, integration, token: accessToken.value, expiry: addition.expiry },
+    asking,
+  )
+  const ids = { ...usableIds(platform, told.ids), ...addition.ids }
+  const added = await addIntegration(store, { ...addition, id: integration.id, ids, expiry: told.expiry })
+  return { ...added, warnings: [...added.warnings, ...told.warnings] }
 }

@@ -1,7 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import type { Integration, User, Workspace } from '../integration.ts'
-import type { Rows } from '../store/store.ts'
+import type { IntegrationFilter } from '../store/integrations.ts'
+import type { Rows, Store } from '../store/store.ts'
 
 const shortestIdPrefix = 6
 const candidatesShown = 10
@@ -37,6 +38,25 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
   }
   throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
 }
+
+/** Some integrations: by their references, or by what they are like. */
+export type Chosen = { readonly refs: readonly string[] } | { readonly filter: IntegrationFilter }
+
+/**
+ * The ids of some integrations, each once: in the order of their references, or in that of `list`.
+ *
+ * @throws NOT_FOUND, AMBIGUOUS for a reference
+ */
+export const findChosen = (store: Store, chosen: Chosen): Promise<string[]> =>
+  store.snapshot(async (rows) => {
+    const ids = new Set<string>()
+    if ('refs' in chosen) for (const ref of chosen.refs) ids.add((await findIntegration(rows, ref)).id)
+    else
+      await rows.integrations.list(chosen.filter, { sort: 'name', descending: false }, async (batch) => {
+        for (const { id } of batch) ids.add(id)
+      })
+    return [...ids]
+  })
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
 export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace> {

@@ -6,7 +6,8 @@ import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes, Store } from '../store/store.ts'
-import { type Changed, type ChangeOptions, changeWithin, type Facts } from './change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Facts, targetOf } from './change.ts'
+import { type Asking, checkNewToken, nothingToCheck } from './check-token.ts'
 import { findIntegration } from './find.ts'
 import { checkShape, type Expiry, flagOf, type NewSecret, type NewSecrets, secretDefinition } from './secret-values.ts'
 
@@ -69,6 +70,31 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
     },
     { dryRun: rotation.dryRun ?? false },
   )
+}
+
+/**
+ * Replaces secrets, once the platform knows the new access token as one of the integration's own tenant.
+ *
+ * @throws what `rotateSecrets` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED;
+ *   CONFLICT when the integration changed while the platform was asked
+ */
+export async function rotateCheckedSecrets(
+  store: Store,
+  ref: string,
+  rotation: Rotation,
+  asking: Asking,
+): Promise<Rotated> {
+  const { accessToken } = rotation.secrets
+  if (!accessToken) throw nothingToCheck()
+  const [{ before }] = (await rotateSecrets(store, ref, { ...rotation, dryRun: true })).changed
+  const { expiry, warnings } = await checkNewToken(
+    store,
+    targetOf(before),
+    { platform: platformOf(before), integration: before, token: accessToken.value, expiry: rotation.expiry },
+    asking,
+  )
+  const rotated = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
+  return { ...rotated, warnings: [...rotated.warnings, ...warnings] }
 }
 
 /** Values by field, as they were before a rotation. */

@@ -21,7 +21,7 @@ export interface Update extends ChangeOptions {
 }
 
 /** The column of a field, which is how the audit log names it. */
-const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+export const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {

@@ -32,6 +32,8 @@ export interface SecretDefinition {
 export interface IdDefinition {
   readonly label: string
   readonly shape?: Shape
+  /** Whether people rename it at will, so that another one is no sign of another tenant. */
+  readonly renamed?: true
 }
 
 /** The part of JSON Schema (2020-12) that platform definitions use. It is plain data. */
@@ -48,6 +50,8 @@ export interface Finding {
   readonly verdict: Verdict
   /** The platform's own word for it, or the network's; null for none. */
   readonly code: string | null
+  /** What its word does not tell: a sentence in lower case, without a full stop. */
+  readonly reason?: string
   /** In how many seconds to ask again, where the platform says so. */
   readonly retryAfter?: number
   /** Whose credential it is. */

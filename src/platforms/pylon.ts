@@ -68,6 +68,8 @@ export const pylon = definePlatform({
       if (status === 200 && typeof id === 'string') return { verdict: 'ok', code: null, ids: { pylonAccountId: id } }
       if (status === 429) return { verdict: 'unreachable', code, ...retryAfter(headers, 'x-retry-after') }
       if (status >= 500) return { verdict: 'unreachable', code }
+      if (code === 'wrong_region_token')
+        return { verdict: 'refused', code, reason: 'it is of the other region: set pylonRegion in the config' }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
       return { verdict: 'unknown', code }

@@ -80,7 +80,7 @@ export const slack = definePlatform({
       label: 'team or enterprise id',
       shape: { pattern: /^[TE][A-Z0-9]{2,}$/, should: 'start with T or E, as in T012AB3CD', otherwise: 'refuse' },
     },
-    slackTeamName: { label: 'team name' },
+    slackTeamName: { label: 'team name', renamed: true },
     slackBotUserId: {
       label: 'bot user id',
       shape: { pattern: /^[UW][A-Z0-9]{2,}$/, should: 'start with U or W, as in U012AB3CD', otherwise: 'refuse' },

@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { shellWord } from '../../errors.ts'
 import type { IntegrationConfig, SecretField } from '../../integration.ts'
-import { type Addition, addIntegration } from '../../operations/add.ts'
+import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/add.ts'
 import { parseConfig } from '../../operations/config-document.ts'
 import { checkName } from '../../operations/names.ts'
 import { checkShape, flagOf } from '../../operations/secret-values.ts'
@@ -11,6 +11,9 @@ import type { Secret } from '../../secret.ts'
 import {
   addIdFlags,
   answers,
+  apiUrlOption,
+  apiUrls,
+  checkOption,
   dryRunOption,
   examples,
   expiry,
@@ -43,6 +46,8 @@ export const addCommand = (ctx: Context) => {
     .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
     .addOption(new Option('--app <app>', 'the OAuth app whose client refreshes its token'))
     .addOption(forceOption())
+    .addOption(checkOption())
+    .addOption(apiUrlOption())
     .addOption(dryRunOption())
   addSecretFlags(command)
   addIdFlags(command)
@@ -67,7 +72,8 @@ export const addCommand = (ctx: Context) => {
         (answer) => void checkName('integration', answer),
       ))
     const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, options.force)) : {}
-    const { integration, warnings } = await addIntegration(await ctx.store(), {
+    const urls = apiUrls(ctx, options)
+    const addition: Addition = {
       platform: platform.id,
       workspace,
       name,
@@ -80,7 +86,11 @@ export const addCommand = (ctx: Context) => {
       setBy: ctx.actor(),
       force: options.force,
       dryRun: options.dryRun,
-    })
+    }
+    const store = await ctx.store()
+    const { integration, warnings } = options.check
+      ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
+      : await addIntegration(store, addition)
     warnAll(ctx, warnings)
     const ref = `${integration.workspace}/${integration.name}`
     await ctx.output.change(

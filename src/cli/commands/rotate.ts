@@ -2,12 +2,15 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import type { Integration, SecretField } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
-import { platformOf, rotateSecrets } from '../../operations/rotate.ts'
+import { platformOf, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/rotate.ts'
 import { checkShape, flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
 import {
   answers,
+  apiUrlOption,
+  apiUrls,
+  checkOption,
   dryRunOption,
   examples,
   expiry,
@@ -56,6 +59,8 @@ export const rotateCommand = (ctx: Context) => {
       ).default(false),
     )
     .addOption(ifVersionOption())
+    .addOption(checkOption())
+    .addOption(apiUrlOption())
     .addOption(dryRunOption())
   addSecretFlags(command)
   command.addHelpText(
@@ -72,12 +77,13 @@ export const rotateCommand = (ctx: Context) => {
     const fields = (options.field ?? []).map(secretField)
     if (generate && fields.length === 0)
       throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
+    const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
     const overlap = options.grace ?? options.until ?? agreedOverlap(ctx, shown, Object.keys(secrets) as SecretField[])
     const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
-    const rotated = await rotateSecrets(store, shown.id, {
+    const rotation: Rotation = {
       secrets,
       expiry: expiry(options),
       setBy: ctx.actor(),
@@ -91,7 +97,10 @@ export const rotateCommand = (ctx: Context) => {
           ? { ifVersion: shown.version }
           : {}
         : { ifVersion: options.ifVersion }),
-    })
+    }
+    const rotated = options.check
+      ? await rotateCheckedSecrets(store, shown.id, rotation, { urls, wait: ctx.options.wait })
+      : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
     const [{ before, after }, ...others] = rotated.changed
     const replaced = Object.keys(secrets) as SecretField[]

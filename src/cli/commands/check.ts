@@ -1,0 +1,89 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { type ErrorCode, IntegrationsError, worstOf } from '../../errors.ts'
+import { type Checked, type Checking, checkIntegrations } from '../../operations/check.ts'
+import { findChosen } from '../../operations/find.ts'
+import type { Verdict } from '../../platforms/platform.ts'
+import type { Store } from '../../store/store.ts'
+import { answers, apiUrlOption, apiUrls, examples } from '../arguments.ts'
+import { checkView } from '../check-view.ts'
+import type { Context } from '../context.ts'
+import { addFilters, chosen, unknownEnds } from '../filters.ts'
+import { progressBar } from '../progress.ts'
+import { refsArgument } from '../selection.ts'
+
+/** `integrations check` */
+export const checkCommand = (ctx: Context) => {
+  const command = new Command('check')
+    .description(
+      "Ask the platforms whether access tokens work, and whose they are. Ids and the token's end are filled in where they are empty. Verdicts: ok; refused; expired, a refresh may help; limited, it works but not for all; unreachable; unknown. Findings are where the platform says otherwise than what is stored. Ends with 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; with several, the worst in the order of 7, 4, 8. That a token was read stands in the audit log before it is used, and the verdict after.",
+    )
+    .addArgument(refsArgument())
+    .addOption(new Option('--all', 'all integrations').default(false))
+    .addOption(new Option('--no-fill', 'fill in nothing'))
+    .addOption(apiUrlOption())
+  addFilters(command)
+  command.addHelpText(
+    'after',
+    examples(
+      'integrations check Acme/support',
+      'integrations check --platform slack --active --no-fill -o json',
+      'integrations check --all --fields workspace,name,verdict,scopes',
+    ),
+  )
+  return answers(command, ctx.output, checkView).action(async (refs, options) => {
+    const urls = apiUrls(ctx, options)
+    const store = await ctx.store()
+    const which = await chosen(store, refs, options)
+    const ids = await findChosen(store, which)
+    const verdicts = new Map<Verdict, number>()
+    const errors = new Set<ErrorCode>()
+    let findings = 0
+    await withBar(ctx, store, ids, { urls, wait: ctx.options.wait, fill: options.fill }, (some) => {
+      for (const one of some) {
+        verdicts.set(one.verdict, (verdicts.get(one.verdict) ?? 0) + 1)
+        if (one.error !== null) errors.add(one.error)
+        if (one.findings.length > 0) findings++
+      }
+    })
+    const note = 'filter' in which ? await unknownEnds(store, which.filter) : undefined
+    if (note !== undefined) ctx.output.note(note)
+    const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
+    if (findings > 0) counts.push(`${findings} with findings`)
+    const sentence = counts.length === 0 ? 'nothing to check' : `checked: ${counts.join(', ')}`
+    const worst = worstOf([...errors])
+    if (worst) throw new IntegrationsError(worst, sentence, hints[worst] ?? 'see code and reason with -o json')
+    ctx.output.note(sentence)
+  })
+}
+
+async function withBar(
+  ctx: Context,
+  store: Store,
+  ids: readonly string[],
+  checking: Checking,
+  count: (checked: readonly Checked[]) => void,
+): Promise<void> {
+  // A table is drawn at the end; rows that come as they are would run into a bar.
+  const bar = ctx.output.table() && ids.length > 1 ? await progressBar(ctx, 'integrations') : undefined
+  let done = 0
+  try {
+    await ctx.output.rows(checkView, async (emit) => {
+      await checkIntegrations(store, ids, checking, async (checked) => {
+        count(checked)
+        done += checked.length
+        bar?.update(done, ids.length)
+        await emit(checked)
+      })
+      bar?.stop()
+    })
+  } finally {
+    bar?.stop()
+  }
+}
+
+const hints: { readonly [C in ErrorCode]?: string } = {
+  CREDENTIAL_REFUSED:
+    'make new tokens at the platform, and put them in with integrations rotate --access-token-stdin --check',
+  PLATFORM_FAILED: 'try again later; the code says what happened',
+  CHECK_FAILED: 'see findings and reason with -o json; what is stored is corrected with integrations update',
+}
