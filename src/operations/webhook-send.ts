@@ -100,7 +100,7 @@ async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
   const names = Object.keys(webhooks.samples)
   const name = sample ?? names[0] ?? ''
   const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined
-  if (!make) throw badInput(`${title} has no sample of that name`, `its samples are ${names.join(' and ')}`)
+  if (!make) throw badInput(`${title} has no sample of that name`, `its samples are ${names.join(', ')}`)
   const { body: text, headers } = make(integration, new Date())
   return { sample: name, body: Buffer.from(text), headers }
 }
