@@ -71,6 +71,12 @@ export const ifVersionOption = () =>
 /** Options of every command that changes something. */
 export const dryRunOption = () => new Option('--dry-run', 'do everything but the change itself').default(false)
 
+/** Which secret to sign a webhook with. */
+export const signerOption = () =>
+  new Option('--secret <which>', 'the current secret, or the newest before it that is still valid')
+    .choices(['current', 'previous'] as const)
+    .default('current' as const)
+
 /** Accepts what does not look like what it should be. */
 export const forceOption = () =>
   new Option('--force', 'accept a value whose shape is not the documented one').default(false)

@@ -64,6 +64,14 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand],
   ],
   [
+    'Webhooks',
+    [
+      'webhook',
+      'sign a webhook, see why one is refused, try an endpoint',
+      async () => (await import('./commands/webhook.ts')).webhookCommand,
+    ],
+  ],
+  [
     'People and places',
     [
       'workspaces',

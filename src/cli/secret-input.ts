@@ -84,15 +84,24 @@ export const generated = (field: SecretField): NewSecrets => ({ [field]: generat
 const readAtMost = 1024 * 1024
 
 /** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
-export function readStdin({ stdin }: Host): Promise<string> {
+export const readStdin = async (host: Host): Promise<string> => decoded(await readStdinBytes(host), 'standard input')
+
+async function readStdinBytes({ stdin }: Host): Promise<Buffer> {
   if (stdin.isTTY)
     throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
-  return readText(stdin, 'standard input')
+  return readAll(stdin, 'standard input')
 }
 
 /** The text of a file, which may be a pipe. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
-export function readTextFile(path: string, flag: string): Promise<string> {
-  return readText(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
+export const readTextFile = async (path: string, flag: string): Promise<string> =>
+  decoded(await readFileBytes(path, flag), `the file of ${flag}`)
+
+/** The bytes of a file, or of standard input for `-`. @throws BAD_INPUT when they cannot be read, or are too many */
+export const readBytes = ({ host }: Context, file: string, flag: string): Promise<Buffer> =>
+  file === '-' ? readStdinBytes(host) : readFileBytes(file, flag)
+
+function readFileBytes(path: string, flag: string): Promise<Buffer> {
+  return readAll(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
     if (error instanceof IntegrationsError) throw error
     throw badInput(
       `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
@@ -101,7 +110,7 @@ export function readTextFile(path: string, flag: string): Promise<string> {
   })
 }
 
-async function readText(stream: AsyncIterable<Buffer | string>, source: string): Promise<string> {
+async function readAll(stream: AsyncIterable<Buffer | string>, source: string): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of stream) {
@@ -110,8 +119,12 @@ async function readText(stream: AsyncIterable<Buffer | string>, source: string):
     if (size > readAtMost) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
     chunks.push(bytes)
   }
+  return Buffer.concat(chunks)
+}
+
+function decoded(bytes: Buffer, source: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     throw badInput(`${source} is not UTF-8 text`, 'give the value as UTF-8')
   }

@@ -166,4 +166,4 @@ function ambiguous(what: string, ref: string, candidates: readonly string[]): In
 
 /** A platform that this program does not know. */
 export const unknownPlatform = (id: string, known: readonly string[]): IntegrationsError =>
-  badInput(`there is no platform ${quoted(id)}`, `the platforms are ${known.join(' and ')}`)
+  badInput(`there is no platform ${quoted(id)}`, `the platforms are ${known.join(', ')}`)

@@ -15,6 +15,7 @@ import {
   type Sample,
   type Secrets,
   settled,
+  verifying,
 } from '../support/commands.ts'
 import { contents, freshDatabase, type Kind, kinds, serverLog, type TestDatabase } from '../support/database.ts'
 
@@ -82,8 +83,10 @@ const file = (name: string, text: string, mode = 0o600): string => {
   return join(planted, name)
 }
 
-const withCanary = (sample: Sample): Sample =>
-  sample.input !== undefined && /^[0-9a-f]{32}$/.test(sample.input) ? { ...sample, input: given.piped } : sample
+const withCanary = (sample: Sample): Sample => {
+  if (sample.command === 'webhook verify') return verifying(stored.pylonSecret)
+  return sample.input !== undefined && /^[0-9a-f]{32}$/.test(sample.input) ? { ...sample, input: given.piped } : sample
+}
 
 const tokens = ['rotate', 'Acme/support', '--grace', '1h', '--force', '--no-expiry']
 const samples: readonly Sample[] = [

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
@@ -5,6 +6,7 @@ import { startContext } from '../../src/cli/context.ts'
 import { program } from '../../src/cli/program.ts'
 import { converse, freshFolder, integrations, type Outcome, quote } from './cli.ts'
 import type { TestDatabase } from './database.ts'
+import { startEndpoint } from './endpoint.ts'
 import { botToken, refreshToken, signingSecret } from './samples.ts'
 
 /** A command line to try, on a database that `populate` has filled. */
@@ -63,11 +65,30 @@ export const revealing: readonly Sample[] = [
   { command: 'exec', args: ['exec', 'Acme/support', '--', 'env'] },
 ]
 
+/** Checks a webhook of Pylon's, which has no time, signed with a secret. */
+export const verifying = (secret: string): Sample => ({
+  command: 'webhook verify',
+  args: [
+    ...['webhook', 'verify', 'Acme/desk', '--body-file', '-', '--header'],
+    `X-Pylon-Signature: ${createHmac('sha256', secret).update('{}').digest('hex')}`,
+  ],
+  input: '{}',
+})
+
+const { url: endpoint } = await startEndpoint()
 const piped = ['--webhook-secret-stdin', '--grace', '0']
 
 /** Every command that changes something, in an order in which each has something to do. */
 export const changing: readonly Sample[] = [
   { command: 'init', args: ['init'] },
+  // These add to the audit log alone.
+  {
+    command: 'webhook sign',
+    args: ['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous'],
+    input: '{}',
+  },
+  verifying(signingSecret(3)),
+  { command: 'webhook send', args: ['webhook', 'send', 'Acme/support', endpoint] },
   { command: 'secrets revert', args: ['secrets', 'revert', 'Acme/support', 'webhook-secret'] },
   { command: 'secrets finish', args: ['secrets', 'finish', 'Acme/support', 'webhook-secret', '--force'] },
   { command: 'secrets purge', args: ['secrets', 'purge'] },

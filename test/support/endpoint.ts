@@ -1,57 +1,35 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { Agent, request } from 'node:http'
-import type { TestDatabase } from './database.ts'
-import { slackHeaders } from './webhooks.ts'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
-/** An endpoint of examples/receiver that runs. */
+/** An endpoint of an application, on this machine. */
 export interface Endpoint {
   readonly url: string
-  /** What it has printed so far. */
-  printed(): string
-  /** Asks it to stop. @returns its exit code */
-  stop(): Promise<number | null>
+  /** What arrived, in order. */
+  readonly requests: {
+    readonly method: string | undefined
+    readonly path: string | undefined
+    readonly headers: IncomingHttpHeaders
+    readonly body: string
+  }[]
+  /** What is answered from now on. */
+  answer: { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
 }
 
-/** Starts the example on a database. */
-export async function startEndpoint(db: TestDatabase): Promise<Endpoint> {
-  const child = spawn(process.execPath, ['examples/receiver/server.js'], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      DATABASE_URL: db.url,
-      INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '',
-      PORT: '0',
-    },
+/** Starts an endpoint that answers with 200 until it is told otherwise, and ends with the process. */
+export async function startEndpoint(): Promise<Endpoint> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const { method, url: path, headers } = request
+    endpoint.requests.push({ method, path, headers, body: Buffer.concat(chunks).toString() })
+    response.writeHead(endpoint.answer.status, endpoint.answer.headers).end(endpoint.answer.body)
   })
-  let printed = ''
-  child.stdout.setEncoding('utf8').on('data', (text) => (printed += text))
-  child.stderr.setEncoding('utf8').on('data', (text) => (printed += text))
-  const ended = once(child, 'exit') as Promise<[number | null]>
-  while (!/listening on (\d+)/.test(printed)) {
-    await Promise.race([once(child.stdout, 'data'), ended])
-    if (child.exitCode !== null) throw new Error(`the example ended: ${printed}`)
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  server.unref()
+  const endpoint: Endpoint = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks`,
+    requests: [],
+    answer: { status: 200 },
   }
-  return {
-    url: `http://127.0.0.1:${/listening on (\d+)/.exec(printed)?.[1]}`,
-    printed: () => printed,
-    stop: async () => {
-      child.kill()
-      return (await ended)[0]
-    },
-  }
+  return endpoint
 }
-
-const agent = new Agent({ keepAlive: true })
-
-/** Posts a body. @returns the status */
-export const post = (url: string, body: string, headers: Record<string, string>): Promise<number> =>
-  new Promise((done, failed) => {
-    const sent = request(url, { method: 'POST', headers, agent }, (response) => {
-      response.resume().on('end', () => done(response.statusCode ?? 0))
-    })
-    sent.on('error', failed).end(body)
-  })
-
-/** Posts a body as Slack does. @returns the status */
-export const postSlack = (url: string, secret: string, body: string): Promise<number> =>
-  post(`${url}/slack`, body, slackHeaders(secret, body))

@@ -1,0 +1,44 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput } from '../../../errors.ts'
+import { examples, refArgument, signerOption } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import { readBytes } from '../../secret-input.ts'
+
+/** `integrations webhook sign` */
+export const signCommand = (ctx: Context) =>
+  new Command('sign')
+    .summary('print the headers that sign a body')
+    .description(
+      'Print the headers with which the platform would send a body now, one a line, as curl takes them from a file; with -o json, an object. They hold for as long as the timestamp is accepted. That the secret was read stands in the audit log before.',
+    )
+    .addArgument(refArgument())
+    .addOption(
+      new Option(
+        '--body-file <file>',
+        'the bytes to sign, to the last newline; - for standard input',
+      ).makeOptionMandatory(),
+    )
+    .addOption(signerOption())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations webhook sign Acme/support --body-file event.json > headers.txt',
+        'curl -H @headers.txt --data-binary @event.json https://app.example.com/webhooks/slack',
+        'printf %s "$BODY" | integrations webhook sign Acme/support --body-file - --secret previous -o json',
+      ),
+    )
+    .action(async (ref, { bodyFile, secret }) => {
+      const { output: format, fields } = ctx.options
+      // Before the secret is read, and that recorded.
+      if (format === 'csv' || format === 'id' || fields)
+        throw badInput('headers are printed as lines or as JSON', 'leave --fields out, and -o, or pass -o json')
+      const body = await readBytes(ctx, bodyFile, '--body-file')
+      const { signWebhook } = await import('../../../operations/webhook-sign.ts')
+      const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
+      if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })
+      await ctx.output.raw(
+        Object.entries(headers)
+          .map(([name, value]) => `${name}: ${value}\n`)
+          .join(''),
+      )
+    })

@@ -1,0 +1,106 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError, shellWord } from '../../../errors.ts'
+import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/raw-request.ts'
+import type { WebhookCheck } from '../../../operations/webhook-verify.ts'
+import { answers, examples, refArgument } from '../../arguments.ts'
+import type { Context } from '../../context.ts'
+import type { Tone } from '../../output.ts'
+import { readBytes } from '../../secret-input.ts'
+import { webhookCheckView } from '../../webhook-views.ts'
+
+/** `integrations webhook verify` */
+export const verifyCommand = (ctx: Context) =>
+  answers(
+    new Command('verify')
+      .summary('see which secret signed a webhook, or why none did')
+      .description(
+        'Check a captured webhook against the secrets that are accepted now, and say which one made its signature. Where none did, say why, as far as that can be found out: a timestamp that is too old, a body that a proxy, an editor or a framework changed, another scheme, the secret of another integration. Ends with 8 when the webhook would be refused. That secrets were read stands in the audit log before.',
+      )
+      .addArgument(refArgument())
+      .addOption(
+        new Option('--file <file>', 'an HTTP request as it was sent, head and body; - for standard input').conflicts([
+          'header',
+          'bodyFile',
+        ]),
+      )
+      .addOption(
+        new Option('--header <header>', "a header, as in 'Name: value'; may be given several times").argParser(
+          (text, given: string[] | undefined): string[] => [...(given ?? []), text],
+        ),
+      )
+      .addOption(new Option('--body-file <file>', 'with --header: the bytes of the body; - for standard input'))
+      .addHelpText(
+        'after',
+        examples(
+          'integrations webhook verify Acme/support --file request.http',
+          "integrations webhook verify Acme/desk --header 'X-Pylon-Signature: …' --body-file body.json -o json",
+        ),
+      ),
+    ctx.output,
+    webhookCheckView,
+  ).action(async (ref, options) => {
+    const captured = await readCaptured(ctx, options)
+    const { verifyWebhook } = await import('../../../operations/webhook-verify.ts')
+    const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
+    if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
+    else await ctx.output.one(webhookCheckView, found)
+    if (found.refusal) throw new IntegrationsError('CHECK_FAILED', refusals[found.refusal], next(found))
+  })
+
+async function readCaptured(
+  ctx: Context,
+  {
+    file,
+    header,
+    bodyFile,
+  }: { file?: string | undefined; header?: string[] | undefined; bodyFile?: string | undefined },
+): Promise<CapturedRequest> {
+  if (file !== undefined) return parseRequest(await readBytes(ctx, file, '--file'))
+  if (!header || bodyFile === undefined)
+    throw badInput('there is no request to check', 'give --file, or --header and --body-file')
+  return { headers: header.map(parseHeader), body: await readBytes(ctx, bodyFile, '--body-file') }
+}
+
+const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string } = {
+  missing_header: 'the webhook is not signed as this integration’s are',
+  malformed_header: 'the signature of the webhook is malformed',
+  duplicated_header: 'the webhook has two signatures',
+  stale: 'the timestamp of the webhook is not accepted',
+  body_altered: 'the body of the webhook was changed on its way',
+  other_scheme: 'the webhook is signed by another scheme',
+  other_integration: 'the webhook is signed with the secret of another integration',
+  wrong_secret: 'the webhook is signed with another secret, or was changed on its way',
+  no_secret: 'there is no secret to check the webhook with',
+}
+
+function next({ refusal, integration, scheme, owner }: WebhookCheck): string {
+  const ref = shellWord(integration.id)
+  switch (refusal) {
+    case 'stale':
+      return 'see that the clocks are right; a webhook that is kept and sent again later is refused too'
+    case 'body_altered':
+      return 'check the signature against the bytes that came, before anything parses them'
+    case 'other_scheme':
+      return `see which one is right in integrations config get ${ref}, and set it with integrations config set (now: ${scheme})`
+    case 'other_integration':
+      return `integrations show ${shellWord(owner?.id ?? '')}`
+    case 'no_secret':
+    case 'wrong_secret':
+      return `put the secret that the platform shows in with integrations rotate ${ref} --field webhook-secret`
+    default:
+      return 'see that the request is as the platform sent it: proxies drop headers, and add them'
+  }
+}
+
+/** What people read. */
+function report({ integration, refusal, findings, skew }: WebhookCheck): [string, Tone][] {
+  const name = `${integration.workspace}/${integration.name}`
+  const clock =
+    skew === null ? 'nothing tells its time' : `its clock is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
+  return [
+    refusal === null
+      ? [`${name} accepts the webhook; ${clock}`, 'good']
+      : [`${name} refuses the webhook (${refusal}); ${clock}`, 'bad'],
+    ...findings.map((finding): [string, Tone] => [finding, refusal === null ? 'plain' : 'warn']),
+  ]
+}

@@ -1,0 +1,22 @@
+import { schemeOf } from '../platforms/platform.ts'
+import { signedHeaders } from '../platforms/signature.ts'
+import type { Store } from '../store/store.ts'
+import { openSigning, type Signer } from './webhook-secrets.ts'
+
+/**
+ * The headers with which the platform would send a body to an integration's endpoint. That the secret was read is
+ * committed to the audit log before.
+ *
+ * @param now in milliseconds since 1970
+ * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ */
+export async function signWebhook(
+  store: Store,
+  ref: string,
+  signer: Signer,
+  body: Uint8Array,
+  now: number,
+): Promise<{ readonly [header: string]: string }> {
+  const { integration, platform, secret } = await openSigning(store, ref, signer, { action: 'webhook.sign' })
+  return signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, now)
+}

@@ -1,0 +1,351 @@
+import { createHmac } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { freshFolder, integrations, type Outcome } from '../support/cli.ts'
+import { populate } from '../support/commands.ts'
+import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { type Endpoint, startEndpoint } from '../support/endpoint.ts'
+import { signingSecret, stable } from '../support/samples.ts'
+
+const [current, old, pylons, others] = [1, 2, 3, 4].map(signingSecret) as [string, string, string, string]
+const hmac = (secret: string, text: string) => createHmac('sha256', secret).update(text).digest('hex')
+const seconds = () => Math.floor(Date.now() / 1000)
+
+const folder = freshFolder()
+const file = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text)
+  return join(folder, name)
+}
+
+/** A request of Slack's, as a proxy would have captured it. */
+const captured = (name: string, secret: string, sent: string, arrived = sent, at = seconds() + 60) =>
+  file(
+    name,
+    `POST /slack HTTP/1.1\r\nHost: app\r\nX-Slack-Request-Timestamp: ${at}\r\nX-Slack-Signature: v0=${hmac(secret, `v0:${at}:${sent}`)}\r\n\r\n${arrived}`,
+  )
+
+describe.each(kinds)('webhooks on %s', (kind) => {
+  let db: TestDatabase
+  let endpoint: Endpoint
+  let fingerprints: Record<string, unknown>
+
+  beforeAll(async () => {
+    db = await freshDatabase(kind)
+    endpoint = await startEndpoint()
+    await populate(db)
+    const added = await run(
+      ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other', '--webhook-secret-stdin'],
+      {},
+      others,
+    )
+    expect(added).toMatchObject({ code: 0 })
+    const rows = await db.query(
+      "SELECT i.name, s.number, s.fingerprint FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id WHERE s.field = 'webhook_secret'",
+    )
+    fingerprints = Object.fromEntries(rows.map(({ name, number, fingerprint }) => [`${name} ${number}`, fingerprint]))
+  })
+
+  const run = (args: readonly string[], env: Record<string, string> = {}, input = '') =>
+    integrations(args, { env: { DATABASE_URL: db.url, ...env }, input })
+
+  /** Runs a command that may add events, and nothing else: gives its outcome and what it added. No secret shows. */
+  async function recorded(args: readonly string[], input = '', env = {}): Promise<Outcome & { events: string[] }> {
+    const besidesLog = async () => {
+      const { integration_events, integration_settings, ...rest } = await contents(db)
+      return rest
+    }
+    const before = await besidesLog()
+    const [last] = await db.query('SELECT max(seq) AS seq FROM integration_events')
+    const outcome = await run(args, env, input)
+    expect(await besidesLog()).toEqual(before)
+    const events = await db.query(
+      'SELECT action, outcome, target_name, fields, count FROM integration_events WHERE seq > ? ORDER BY seq',
+      Number(last?.seq),
+    )
+    const told = events.map((event) =>
+      [event.action, event.outcome, event.target_name, event.fields, event.count]
+        .filter((word) => word !== null)
+        .join(' '),
+    )
+    for (const secret of [current, old, pylons, others])
+      expect(outcome.stdout + outcome.stderr + JSON.stringify(await contents(db))).not.toContain(secret)
+    return { ...outcome, events: told }
+  }
+
+  test('sign prints the headers of the platform, by the current secret and the one before', async () => {
+    const body = '{"text":"ü"}\n'
+    const before = seconds()
+    const lines = await recorded(['webhook', 'sign', 'Acme/support', '--body-file', file('body', body)])
+    const at = Number(/timestamp: (\d+)/.exec(lines.stdout)?.[1])
+    expect(at - before).toBeGreaterThanOrEqual(0)
+    expect(lines).toEqual({
+      code: 0,
+      stdout: `x-slack-request-timestamp: ${at}\nx-slack-signature: v0=${hmac(current, `v0:${at}:${body}`)}\n`,
+      stderr: '',
+      events: ['webhook.sign done Acme/support webhook_secret'],
+    })
+    const json = await recorded(
+      ['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous', '-o', 'json'],
+      body,
+    )
+    const headers = JSON.parse(json.stdout)
+    expect(headers).toEqual({
+      'x-slack-request-timestamp': expect.stringMatching(/^\d{10}$/),
+      'x-slack-signature': `v0=${hmac(old, `v0:${headers['x-slack-request-timestamp']}:${body}`)}`,
+    })
+    expect(json).toMatchObject({ code: 0, events: ['webhook.sign done Acme/support previous_webhook_secret'] })
+    expect(await recorded(['webhook', 'sign', 'Acme/desk', '--body-file', '-', '--secret', 'previous'], body)).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: Acme\/desk has no old webhook secret that is still valid\nhint: integrations secrets list \S+\n$/,
+      ),
+      events: [],
+    })
+  })
+
+  test('verify says which secret matched, or why none did', async () => {
+    const event = '{"type":"event_callback","url":"a/b"}'
+    const verify = async (ref: string, path: string) => {
+      const { code, stdout, stderr, events } = await recorded(['webhook', 'verify', ref, '--file', path, '-o', 'json'])
+      const { error } = stderr === '' ? { error: null } : JSON.parse(stderr)
+      expect([code, error?.code]).toEqual(stderr === '' ? [0, undefined] : [8, 'CHECK_FAILED'])
+      return { found: JSON.parse(stdout), error: error?.message ?? null, events }
+    }
+    const support = { name: 'Acme/support', scheme: 'v0', skewSeconds: expect.any(Number), otherIntegration: null }
+    const [first, second] = [1, 2].map((number) => ({ number, fingerprint: fingerprints[`support ${number}`] }))
+    const own = 'webhook.verify done Acme/support webhook_secret'
+
+    expect(await verify('Acme/support', captured('now', current, event))).toEqual({
+      found: {
+        ...support,
+        id: expect.any(String),
+        accepted: true,
+        reason: null,
+        secret: { ...second, state: 'current', validUntil: null },
+        findings: [`it is signed with the current signing secret (number 2, fingerprint ${second?.fingerprint})`],
+      },
+      error: null,
+      events: [own],
+    })
+    const previous = await verify('Acme/support', captured('old', old, event))
+    const { validUntil } = previous.found.secret
+    expect(previous.found).toMatchObject({
+      accepted: true,
+      secret: { ...first, state: 'previous', validUntil: expect.stringMatching(/Z$/) },
+      findings: [
+        `it is signed with an old signing secret (number 1, fingerprint ${first?.fingerprint}), which is valid until ${validUntil}`,
+      ],
+    })
+    const altered = JSON.stringify(JSON.parse(event), null, 2)
+    expect(
+      await verify('Acme/support', captured('altered', current, event.replace('/', '\\/'), altered)),
+    ).toMatchObject({
+      found: {
+        accepted: false,
+        reason: 'body_altered',
+        findings: [
+          expect.stringContaining('it is signed with the current signing secret'),
+          'the body is not as it was sent: as JSON that is written anew without spaces, with \\/ for every slash, it matches',
+        ],
+      },
+      error: 'the body of the webhook was changed on its way',
+      events: [own],
+    })
+    const { found: stale } = await verify('Acme/support', captured('stale', current, event, event, seconds() - 3600))
+    expect(stale).toMatchObject({ accepted: false, reason: 'stale', secret: { number: 2 } })
+    expect(stale.skewSeconds).toBeLessThanOrEqual(-3600)
+    expect(stale.findings.slice(1)).toEqual([
+      `the timestamp is ${-stale.skewSeconds} seconds old, and up to 300 are accepted`,
+      'the signature itself is right',
+    ])
+    const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'other'")
+    expect(await verify('Acme/support', captured('other', others, event))).toMatchObject({
+      found: {
+        accepted: false,
+        reason: 'other_integration',
+        secret: null,
+        otherIntegration: { id, name: 'Acme/other' },
+        findings: ['it is signed with the signing secret of Acme/other'],
+      },
+      error: 'the webhook is signed with the secret of another integration',
+      events: [own, 'webhook.verify done Acme/support other_integrations 1'],
+    })
+    expect(await verify('Acme/support', captured('wrong', signingSecret(99), event))).toMatchObject({
+      found: {
+        accepted: false,
+        reason: 'wrong_secret',
+        secret: null,
+        findings: [
+          'none of its secrets made the signature, nor would one with the changes to a body that are usual on its way',
+          'nor is it one of another integration of this platform: those of all were tried',
+        ],
+      },
+      events: [own, 'webhook.verify done Acme/support other_integrations 1'],
+    })
+  })
+
+  test('verify takes headers and a body, and tells what is wrong with them', async () => {
+    const signed = `X-Pylon-Signature: ${hmac(pylons, '{}')}`
+    const verify = (headers: readonly string[], ...more: string[]) =>
+      recorded(['webhook', 'verify', 'Acme/desk', ...headers.flatMap((header) => ['--header', header]), ...more], '{}')
+    const events = ['webhook.verify done Acme/desk webhook_secret']
+    const fields = ['--body-file', '-', '-o', 'jsonl', '--fields', 'reason,findings']
+    expect(await verify([signed], ...fields.slice(0, 2), '-o', 'csv', '--fields', 'accepted,secret')).toEqual({
+      code: 0,
+      stdout: `accepted,secret\ntrue,"{""number"":1,""state"":""current"",""fingerprint"":""${fingerprints['desk 1']}"",""validUntil"":null}"\n`,
+      stderr: '',
+      events,
+    })
+    expect(await verify([signed, signed], ...fields)).toMatchObject({
+      code: 8,
+      stdout: `{"reason":"duplicated_header","findings":["the header x-pylon-signature is there 2 times"]}\n`,
+      events,
+    })
+    const timed = [
+      `Pylon-Webhook-Timestamp: ${seconds()}`,
+      `Pylon-Webhook-Signature: hs256=${hmac(pylons, `${seconds()}.{}`)}`,
+    ]
+    expect(await verify(timed, ...fields)).toMatchObject({
+      code: 8,
+      stdout: expect.stringMatching(
+        /^{"reason":"other_scheme","findings":\["it is signed with the current webhook secret [^"]*","it is signed by the scheme timestamped \(pylon-webhook-signature\), while the config of the integration says body \(x-pylon-signature\)"\]}\n$/,
+      ),
+    })
+    expect(await verify([`X-Slack-Signature: v0=${hmac(pylons, '')}`], ...fields)).toMatchObject({
+      code: 8,
+      stdout: `{"reason":"missing_header","findings":["there is no header x-pylon-signature","it has the header x-slack-signature, with which Slack signs"]}\n`,
+      events,
+    })
+    for (const [headers, more, message] of [
+      [[], [], 'there is no request to check'],
+      [[signed], [], 'there is no request to check'],
+      [[pylons], ['--body-file', '-'], 'a header is not of the form Name: value'],
+      [[], ['--file', '-'], 'the first line of the request is not one of HTTP'],
+    ] as const)
+      expect(await verify(headers, ...more)).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: expect.stringMatching(new RegExp(`^error: ${message}\\n`)),
+        events: [],
+      })
+  })
+
+  test('send posts a signed sample, and shows the answer', async () => {
+    const host = new URL(endpoint.url).host
+    endpoint.answer = { status: 200, headers: { 'content-type': 'text/plain' }, body: 'tha\u001bnks' }
+    const sent = await recorded([
+      'webhook',
+      'send',
+      'Acme/support',
+      `${endpoint.url}?token=canary`,
+      '--sample',
+      'message',
+    ])
+    const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'support'")
+    expect({ ...sent, stdout: sent.stdout.replace(/milliseconds\t\d+/, 'milliseconds\t<n>') }).toEqual({
+      code: 0,
+      stdout: `id\t${id}\nname\tAcme/support\nsample\tmessage\nsecret\t{"number":2,"state":"current","fingerprint":"${fingerprints['support 2']}","validUntil":null}\nhost\t${host}\nstatus\t200\nmilliseconds\t<n>\nlocation\t\nbody\ttha\\u{1b}nks\ntruncated\tfalse\n`,
+      stderr: '',
+      events: [
+        `webhook.send started Acme/support webhook_secret,host:${host}`,
+        `webhook.send done Acme/support webhook_secret,host:${host},status:200`,
+      ],
+    })
+    const [request] = endpoint.requests.splice(0)
+    const at = request?.headers['x-slack-request-timestamp']
+    expect(request).toMatchObject({
+      method: 'POST',
+      path: '/hooks?token=canary',
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'integrations',
+        'x-slack-signature': `v0=${hmac(current, `v0:${at}:${request?.body}`)}`,
+      },
+    })
+    expect(JSON.parse(request?.body ?? '')).toMatchObject({ type: 'event_callback', team_id: 'T012345' })
+
+    endpoint.answer = { status: 401, body: 'x'.repeat(5000) }
+    const own = ['--body-file', '-', '--secret', 'previous', '-o', 'json', '--fields', 'sample,status,truncated,body']
+    const refused = await recorded(['webhook', 'send', 'Acme/support', endpoint.url, ...own], 'a=1')
+    expect({ ...refused, stdout: JSON.parse(refused.stdout), stderr: stable(refused.stderr) }).toEqual({
+      code: 8,
+      stdout: { sample: null, status: 401, truncated: true, body: 'x'.repeat(1000) },
+      stderr: `{"error":{"code":"CHECK_FAILED","message":"${host} answered with 401","hint":"see that the endpoint has the secrets of integrations secrets list <id>","exit":8,"retryable":false,"committed":false}}\n`,
+      events: [
+        `webhook.send started Acme/support previous_webhook_secret,host:${host}`,
+        `webhook.send failed Acme/support previous_webhook_secret,host:${host},status:401`,
+      ],
+    })
+    const [form] = endpoint.requests.splice(0)
+    expect(form).toMatchObject({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a=1' })
+    expect(form?.headers['x-slack-signature']).toBe(
+      `v0=${hmac(old, `v0:${form?.headers['x-slack-request-timestamp']}:a=1`)}`,
+    )
+  })
+
+  test('send goes where it was told to, and nowhere else', async () => {
+    const elsewhere = await startEndpoint()
+    endpoint.answer = { status: 302, headers: { location: elsewhere.url } }
+    const { port } = new URL(endpoint.url)
+    // A name that stands for this machine when it is checked, and for another address when it is connected to.
+    const rebinding = file(
+      'rebinding.mjs',
+      `import dns from 'node:dns'
+       dns.promises.lookup = async () => [{ address: '127.0.0.1', family: 4 }]
+       dns.lookup = (host, options, found) => found(new Error('looked up again'))`,
+    )
+    const redirected = await recorded(
+      [
+        'webhook',
+        'send',
+        'Acme/desk',
+        `http://rebound.test:${port}/`,
+        '-o',
+        'jsonl',
+        '--fields',
+        'sample,status,location',
+      ],
+      '',
+      { NODE_OPTIONS: `--import ${rebinding}` },
+    )
+    expect(redirected).toEqual({
+      code: 8,
+      stdout: `{"sample":"issue","status":302,"location":"${elsewhere.url}"}\n`,
+      stderr: `{"error":{"code":"CHECK_FAILED","message":"rebound.test:${port} answered with 302","hint":"redirects are not followed, by platforms neither: give the address that it names","exit":8,"retryable":false,"committed":false}}\n`,
+      events: [
+        `webhook.send started Acme/desk webhook_secret,host:rebound.test:${port}`,
+        `webhook.send failed Acme/desk webhook_secret,host:rebound.test:${port},status:302`,
+      ],
+    })
+    expect([endpoint.requests.splice(0).length, elsewhere.requests]).toEqual([1, []])
+
+    // An endpoint without TLS.
+    const secure = `https://127.0.0.1:${port}/`
+    expect(await recorded(['webhook', 'send', 'Acme/desk', secure])).toEqual({
+      code: 7,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: 127\.0\.0\.1:\d+ was not reached: no secure connection \(\w+\)\nhint: see that the endpoint runs there, and that this machine can reach it\n$/,
+      ),
+      events: [
+        `webhook.send started Acme/desk webhook_secret,host:127.0.0.1:${port}`,
+        `webhook.send failed Acme/desk webhook_secret,host:127.0.0.1:${port}`,
+      ],
+    })
+    for (const [args, message] of [
+      [
+        ['https://169.254.169.254/', '--allow-private'],
+        '169.254.169.254 is an address at which a cloud gives credentials away',
+      ],
+      [['https://10.0.0.1/'], '10.0.0.1 is an address of a private network'],
+      [[endpoint.url, '--sample', 'constructor'], 'Pylon has no sample of that name\nhint: its samples are issue'],
+    ] as const) {
+      const outcome = await recorded(['webhook', 'send', 'Acme/desk', ...args])
+      expect(outcome).toMatchObject({ code: 2, stdout: '', events: [] })
+      expect(outcome.stderr).toContain(`error: ${message}`)
+    }
+    expect(endpoint.requests).toEqual([])
+  })
+})
