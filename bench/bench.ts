@@ -13,8 +13,18 @@ import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { build, type RolldownOptions } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
+import { startPlatformServer } from '../test/support/platform-server.ts'
 import { startPostgresql } from '../test/support/postgresql.ts'
-import { addDesk, addEvents, addSealed, type Data, postgresqlData, sqliteData, statement } from './data.ts'
+import {
+  activateAnother,
+  addDesk,
+  addEvents,
+  addSealed,
+  type Data,
+  postgresqlData,
+  sqliteData,
+  statement,
+} from './data.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
 const { quick, long } = parseArgs({
@@ -23,6 +33,7 @@ const { quick, long } = parseArgs({
 if (quick && long) throw new Error('--quick and --long exclude each other')
 const starts = quick ? 2 : 21
 const streams = quick ? 1 : 7
+const checked = 1000
 const many = quick ? 10_000 : 100_000
 
 const bin = resolve('bin/integrations.js')
@@ -154,7 +165,8 @@ async function reencrypt(few: Data, lots: Data): Promise<void> {
     [few, many / 100],
     [lots, many / 10],
   ] as const) {
-    await addSealed(program, data, rows)
+    await addSealed(data, rows, 'webhook_secret')
+    activateAnother(program, data)
     const { milliseconds, peak } = await run(ours('keys reencrypt', data), true)
     times.push(milliseconds)
     peaks.push(peak ?? Number.NaN)
@@ -189,6 +201,21 @@ async function receive(data: Data): Promise<void> {
   notes.push(`${receiving.name}: ${Math.round(perSecond)} webhooks a second, from the start of the process to its end`)
 }
 
+async function check(folder: string, data: Data): Promise<void> {
+  await addSealed(data, checked, 'access_token')
+  const server = await startPlatformServer()
+  try {
+    const checking = ours('check --all --no-fill', data)
+    const name = `fetches ${checked}`
+    const bare = { name, args: [...(await bundledProgram(folder, 'fetches')), `${server.url}me`, String(checked)] }
+    const env = { ...data.env, INTEGRATIONS_API_URL: server.everything }
+    const [bares = [], runs = []] = await inTurn([bare, { ...checking, env }], streams)
+    compare({ ...checking, name: `check --all of ${checked} (${data.kind})` }, runs, bare, bares, 25)
+  } finally {
+    await server.close()
+  }
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
 symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
 const server = await startPostgresql()
@@ -220,6 +247,7 @@ try {
     await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)
     await receive(lots)
   }
+  for (const kind of kinds) await check(folder, await data(kind, 0, `bench_${process.pid}_check`))
   await sealing(folder)
   process.stdout.write(
     `node ${process.versions.node}, ${many} rows in the streams, and events to verify\n${lines.toString()}\n${notes.join('\n')}\n`,

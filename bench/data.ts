@@ -142,8 +142,12 @@ export async function addDesk({ args }: Program, { env }: Data): Promise<string>
     .trim()
 }
 
-/** Adds integrations whose secrets an old key seals, and makes another the active one. */
-export async function addSealed({ args }: Program, { kind, env }: Data, count: number): Promise<void> {
+/** Adds Pylon integrations, each with one sealed secret. */
+export async function addSealed(
+  { kind, env }: Data,
+  count: number,
+  field: 'webhook_secret' | 'access_token',
+): Promise<void> {
   const file = env.INTEGRATIONS_KEYS_FILE
   const key = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'seal')
   const fingerprinting = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'fingerprint')
@@ -161,22 +165,27 @@ export async function addSealed({ args }: Program, { kind, env }: Data, count: n
       Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
         const id = `sealed-${String(at + i).padStart(8, '0')}`
         const value = new Secret(`value-of-${id}`)
-        const text = await seal(key, { id, field: 'webhook_secret' }, value)
+        const text = await seal(key, { id, field }, value)
         return { id, text, print: fingerprint(fingerprinting, value) }
       }),
     )
     await query(
-      `INSERT INTO integrations (id, workspace_id, platform, name, webhook_secret) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', 'pylon', ${quoted(id)}, ${quoted(text)})`).join()}`,
+      `INSERT INTO integrations (id, workspace_id, platform, name, ${field}) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', 'pylon', ${quoted(id)}, ${quoted(text)})`).join()}`,
       [],
     )
     await query(
-      `INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, origin, set_at) VALUES ${rows.map(({ id, print }) => `(${quoted(id)}, 'webhook_secret', 1, ${quoted(print)}, ${quoted(key.id)}, 'provided', ${then})`).join()}`,
+      `INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, origin, set_at) VALUES ${rows.map(({ id, print }) => `(${quoted(id)}, '${field}', 1, ${quoted(print)}, ${quoted(key.id)}, 'provided', ${then})`).join()}`,
       [],
     )
   }
   await query('COMMIT', [])
   await query('ANALYZE', [])
   await end()
+}
+
+/** Makes another key the active one. */
+export function activateAnother({ args }: Program, { env }: Data): void {
+  const file = env.INTEGRATIONS_KEYS_FILE
   const run = (...words: string[]) =>
     execFileSync(process.execPath, [...args, ...words], {
       env: { ...process.env, ...env },

@@ -15,7 +15,8 @@ export type ApiUrls = ReadonlyMap<string, URL>
  */
 export function parseApiUrl(text: string): readonly [platform: string, url: URL] {
   const equals = text.indexOf('=')
-  if (equals < 1)
+  // What is no word may be an address, up to its query.
+  if (!/^[\w-]+=/.test(text))
     throw badInput('an API address does not say of which platform', 'write it as in slack=http://127.0.0.1:1234/')
   const id = text.slice(0, equals)
   if (!findPlatform(id))

@@ -38,6 +38,9 @@ export interface Checking extends Asking {
 /** How many platforms are asked at the same time. */
 const atOnce = 8
 
+/** How many integrations are read, or recorded, in one change at most: others wait for it. */
+const inOneChange = 32
+
 /**
  * Asks the platforms about the access tokens of integrations, eight at a time. That a token was read is committed to the
  * audit log before it is used, and what came of it after. One that was removed meanwhile is left out.
@@ -57,22 +60,31 @@ export async function checkIntegrations(
   const answered: Asked[] = []
   let begun: Step[] = []
   let next = 0
-  let broken = false
+  let settling: Promise<void> | undefined
+  let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown) => {
+    failure ??= { error }
+  }
 
   const take = () =>
     alone(async () => {
-      if (begun.length === 0 && next < ids.length) {
-        begun = await begin(store, ids.slice(next, next + atOnce), checking)
-        next += atOnce
+      if (begun.length === 0 && next < ids.length && !failure) {
+        begun = await begin(store, ids.slice(next, next + inOneChange), checking)
+        next += inOneChange
       }
-      return broken ? undefined : begun.shift()
+      // After a failure, what was asked is recorded, and no more is asked.
+      return failure ? undefined : begun.shift()
     })
-  const settle = () =>
-    alone(async () => {
+  /** Records what was answered by the time that it is its turn. */
+  const settle = () => {
+    settling ??= alone(async () => {
+      settling = undefined
       const some = answered.splice(0)
       if (some.length > 0) for (const one of await finish(store, some, checking)) ordered.add(one.integration.id, one)
       await ordered.flush()
-    })
+    }).catch(fail)
+    return settling
+  }
 
   async function work(): Promise<void> {
     for (let one = await take(); one !== undefined; one = await take()) {
@@ -81,20 +93,14 @@ export async function checkIntegrations(
         const { platform, integration, held } = one
         answered.push({ ...one, answer: await askAbout(platform, integration.config, held.value, checking) })
       } else ordered.add(one.integration.id, one)
-      await settle()
+      const settled = settle()
+      if (answered.length >= inOneChange) await settled
     }
   }
 
-  const workers = await Promise.allSettled(
-    Array.from({ length: Math.min(atOnce, ids.length) }, () =>
-      work().catch((error) => {
-        // The others record what they have asked, and ask no more.
-        broken = true
-        throw error
-      }),
-    ),
-  )
-  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason
+  await Promise.all(Array.from({ length: Math.min(atOnce, ids.length) }, () => work().catch(fail)))
+  await settle()
+  if (failure) throw failure.error
 }
 
 /** An integration whose token is to be asked about. */

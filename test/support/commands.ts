@@ -78,6 +78,9 @@ export const verifying = (secret: string): Sample => ({
 const { url: endpoint } = await startEndpoint()
 const piped = ['--webhook-secret-stdin', '--grace', '0']
 
+/** A server that plays the platforms, and knows every token. */
+const api = { INTEGRATIONS_API_URL: process.env.INTEGRATIONS_TEST_API ?? '' }
+
 /** Every command that changes something, in an order in which each has something to do. */
 export const changing: readonly Sample[] = [
   { command: 'init', args: ['init'] },
@@ -106,6 +109,7 @@ export const changing: readonly Sample[] = [
   { command: 'update', args: ['update', 'Acme/care', '--name', 'support'] },
   { command: 'rotate', args: ['rotate', 'Acme/desk', ...piped], input: signingSecret(6) },
   { command: 'rotate', args: ['rotate', 'Acme/support', ...piped, '--force'], input: signingSecret(7) },
+  { command: 'check', args: ['check', 'Acme/support'], env: api },
   { command: 'disable', args: ['disable', 'Acme/support'] },
   { command: 'enable', args: ['enable', 'Acme/support'] },
   { command: 'toggle', args: ['toggle', 'Acme/support'] },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { integrations } from './cli.ts'
+import { startPlatformServer } from './platform-server.ts'
 import { startPostgresql } from './postgresql.ts'
 
 declare module 'vitest' {
@@ -28,6 +29,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   process.env.INTEGRATIONS_TEST_FOLDER = folder
   process.env.INTEGRATIONS_TEST_KEYS = join(folder, 'keys.json')
   process.env.INTEGRATIONS_TEST_CACHE = join(folder, 'cache')
+  const api = await startPlatformServer()
+  process.env.INTEGRATIONS_TEST_API = api.everything
   const server = await startPostgresql()
   const postgresql = server.url
 
@@ -48,6 +51,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('sqliteTemplate', sqliteTemplate)
   return async () => {
     await server.stop()
+    await api.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -1,0 +1,313 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Json } from '../../src/integration.ts'
+import { parseApiUrl } from '../../src/operations/api-urls.ts'
+import { type Asking, askAbout, differences } from '../../src/operations/check-token.ts'
+import { client } from '../../src/platforms/http.ts'
+import type { Finding, Platform } from '../../src/platforms/platform.ts'
+import { platforms } from '../../src/platforms/platforms.ts'
+import { pylon } from '../../src/platforms/pylon.ts'
+import { slack } from '../../src/platforms/slack.ts'
+import { Secret } from '../../src/secret.ts'
+import {
+  endless,
+  type PlatformServer,
+  pylonError,
+  pylonOk,
+  type Script,
+  slackError,
+  slackOk,
+  startPlatformServer,
+} from '../support/platform-server.ts'
+
+let server: PlatformServer
+/** Stands for what a platform must never lead to, such as the metadata of a cloud's machine. */
+let metadata: PlatformServer
+
+beforeAll(async () => {
+  server = await startPlatformServer()
+  metadata = await startPlatformServer('127.0.0.2')
+})
+afterAll(() => Promise.all([server.close(), metadata.close()]))
+
+let tokens = 0
+
+/** What a platform's check makes of an answer. */
+async function finding(platform: Platform, script: Script, timeout = 5000): Promise<Finding> {
+  const token = `token-${++tokens}`
+  server.script(token, script)
+  return platform.api.check(client(new URL(server.url), timeout), new Secret(token))
+}
+
+const words = (text: string) => text.trim().split(/\s+/)
+
+describe('the verdict of every code that Slack documents', () => {
+  test.each([
+    ...words('invalid_auth token_revoked account_inactive not_authed not_allowed_token_type').map((code) => [
+      code,
+      'refused',
+    ]),
+    ['token_expired', 'expired'],
+    ...words(
+      'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required ekm_access_denied',
+    ).map((code) => [code, 'limited']),
+    ...words(
+      `ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required`,
+    ).map((code) => [code, 'unreachable']),
+    ['nobody_knows_this', 'unknown'],
+    ['toString', 'unknown'],
+  ])('%s: %s', async (code, verdict) => {
+    expect(await finding(slack, slackError(code))).toEqual({ verdict, code })
+  })
+
+  test('ok tells whose the token is, what it may do and when it ends', async () => {
+    expect(await finding(slack, slackOk({ expires_in: 43200 }, 'chat:write,users:read'))).toEqual({
+      verdict: 'ok',
+      code: null,
+      ids: { slackTeamId: 'T012345', slackTeamName: 'Acme Inc', slackBotUserId: 'U012345' },
+      scopes: ['chat:write', 'users:read'],
+      expiresIn: 43200,
+    })
+    // A person's token, in a whole organization.
+    expect(
+      await finding(slack, slackOk({ bot_id: undefined, is_enterprise_install: true, enterprise_id: 'E012345' })),
+    ).toEqual({ verdict: 'ok', code: null, ids: { slackTeamId: 'E012345', slackTeamName: 'Acme Inc' } })
+  })
+
+  test.each<[string, Script, Finding]>([
+    ['a code that is none', slackError('<script>\u001b[2J'), { verdict: 'unknown', code: 'http_200' }],
+    ['ok that is a text', { body: { ok: 'true' } }, { verdict: 'unknown', code: 'http_200' }],
+    ['a list', { body: [] }, { verdict: 'unknown', code: 'http_200' }],
+  ])('%s is not believed', async (_, script, expected) => {
+    expect(await finding(slack, script)).toEqual(expected)
+  })
+})
+
+describe('the verdict of every code that Pylon documents', () => {
+  test.each<[number, string | undefined, object]>([
+    [401, 'invalid_authorization_header', { verdict: 'refused' }],
+    [401, 'invalid_api_token', { verdict: 'refused' }],
+    [401, 'invalid_oauth_token', { verdict: 'refused' }],
+    [401, undefined, { verdict: 'refused', code: 'http_401' }],
+    [
+      401,
+      'wrong_region_token',
+      { verdict: 'refused', reason: 'it is of the other region: set pylonRegion in the config' },
+    ],
+    [403, 'permission_denied', { verdict: 'limited' }],
+    [404, 'not_found', { verdict: 'unknown' }],
+    [400, undefined, { verdict: 'unknown', code: 'http_400' }],
+    [200, undefined, { verdict: 'unknown', code: 'http_200' }],
+  ])('%d %s: %o', async (status, code, expected) => {
+    expect(await finding(pylon, pylonError(status, code))).toEqual({ code, ...expected })
+  })
+
+  test('ok tells the organization', async () => {
+    expect(await finding(pylon, pylonOk('org-7'))).toEqual({
+      verdict: 'ok',
+      code: null,
+      ids: { pylonAccountId: 'org-7' },
+    })
+  })
+})
+
+/** What no API answers, or only when something is wrong; and the code of it, where that is the same for all. */
+const disturbances: readonly (readonly [what: string, script: Script, code: string | undefined])[] = [
+  ['no answer in time', () => {}, 'timeout'],
+  ['half an answer in time', (response) => void response.writeHead(200).write('{"ok":'), 'timeout'],
+  ['a connection that is reset', (_, request) => void request.socket.resetAndDestroy(), 'connection_lost'],
+  [
+    'a connection that is reset within the answer',
+    (response, request) => {
+      response.writeHead(200, { 'content-length': '1000' })
+      response.write('{"ok":', () => request.socket.resetAndDestroy())
+    },
+    'connection_lost',
+  ],
+  ['500', { status: 500, body: { ok: false } }, 'http_500'],
+  ['500 in HTML', { status: 500, headers: { 'content-type': 'text/html' }, body: '<h1>No</h1>' }, 'http_500'],
+  ['503 that calls itself ok', { status: 503, body: '' }, 'http_503'],
+  ['10 MB', { body: `"${'x'.repeat(10_000_000)}"` }, 'too_large'],
+  ['an answer without an end', endless, 'too_large'],
+  ['429', { status: 429, body: '' }, undefined],
+]
+
+describe.each(platforms.map((platform) => [platform.id, platform as Platform] as const))('%s', (_, platform) => {
+  test.each(disturbances)('%s is no verdict on the token', async (what, script, code) => {
+    const found = await finding(platform, script, code === 'timeout' ? 300 : 5000)
+    expect(found).toEqual({ verdict: 'unreachable', code: code ?? expect.stringMatching(/^(ratelimited|http_429)$/) })
+    expect(what).toBeDefined()
+  })
+
+  test('HTML with status 200 is an answer that nothing is known of', async () => {
+    expect(await finding(platform, { body: '<h1>Sign in</h1>' })).toEqual({ verdict: 'unknown', code: 'http_200' })
+  })
+
+  test.each([301, 302, 303, 307, 308])('%d to another address is not followed', async (status) => {
+    const location = `${metadata.url}latest/meta-data/`
+    expect(await finding(platform, { status, headers: { location }, body: '' })).toEqual({
+      verdict: 'unreachable',
+      code: 'redirected',
+    })
+    expect(metadata.connections()).toBe(0)
+  })
+
+  test('nobody who listens, and no host of that name, are told apart from what may have been read', async () => {
+    const gone = await startPlatformServer()
+    await gone.close()
+    const check = (url: string) => platform.api.check(client(new URL(url), 5000), new Secret('token'))
+    expect(await check(gone.url)).toEqual({ verdict: 'unreachable', code: 'connection_refused' })
+    expect(await check('http://nobody.invalid/')).toEqual({ verdict: 'unreachable', code: 'no_such_host' })
+    // Speaks no TLS.
+    expect(await check(server.url.replace('http:', 'https:'))).toEqual({ verdict: 'unreachable', code: 'tls_failed' })
+  })
+
+  test('its own address is https, and a host that no config changes but among its own', () => {
+    const configs: Json[] = [null, {}, { pylonRegion: 'eu' }, { pylonRegion: '//127.0.0.2', slackEvents: ['x'] }, 'x']
+    const hosts = new Set(configs.map((config) => new URL(platform.api.url(config)).host))
+    for (const config of configs) expect(platform.api.url(config)).toMatch(/^https:\/\/[\w.-]+\/(?:api\/)?$/)
+    expect([...hosts].filter((host) => !/^(?:slack\.com|api(?:\.eu)?\.usepylon\.com)$/.test(host))).toEqual([])
+  })
+
+  describe('where it wants to be asked later', () => {
+    const later = (seconds: string, name = 'retry-after'): Script => ({
+      status: 429,
+      headers: { [name]: seconds },
+      body: '',
+    })
+    const ok = () => (platform.id === 'slack' ? slackOk() : pylonOk())
+    async function ask(wait: number, ...scripts: Script[]) {
+      const token = `token-${++tokens}`
+      server.script(token, ...scripts)
+      const asking: Asking = { urls: new Map([[platform.id, new URL(server.url)]]), wait }
+      const before = server.asked.length
+      const { verdict } = await askAbout(platform, null, new Secret(token), asking)
+      return { verdict, times: server.asked.length - before }
+    }
+
+    test('it is asked again then, and no sooner', async () => {
+      const started = performance.now()
+      expect(await ask(60_000, later('1'), ok())).toEqual({ verdict: 'ok', times: 2 })
+      expect(performance.now() - started).toBeGreaterThan(990)
+    })
+
+    test('0 seconds is not at once, again and again', async () => {
+      const started = performance.now()
+      expect(await ask(60_000, later('0'), ok())).toEqual({ verdict: 'ok', times: 2 })
+      expect(performance.now() - started).toBeGreaterThan(990)
+    })
+
+    test.each([
+      ['60', 5000],
+      ['1', 500],
+      ['-1', 60_000],
+      ['soon', 60_000],
+      ['99999999999', 60_000],
+    ])('not in %s s, when there are %d ms', async (seconds, wait) => {
+      expect(await ask(wait, later(seconds), ok())).toEqual({ verdict: 'unreachable', times: 1 })
+    })
+
+    test('or not again, where it does not say when', async () => {
+      expect(await ask(60_000, { status: 429, body: '' }, ok())).toEqual({ verdict: 'unreachable', times: 1 })
+    })
+  })
+})
+
+test("Pylon's own header for it is read as well", async () => {
+  expect(await finding(pylon, { status: 429, headers: { 'x-retry-after': '7' }, body: '' })).toEqual({
+    verdict: 'unreachable',
+    code: 'http_429',
+    retryAfter: 7,
+  })
+})
+
+test('a connection made to the metadata address would be seen', async () => {
+  const { hostname, port } = new URL(metadata.url)
+  await new Promise<void>((done) =>
+    connect(Number(port), hostname, done).on('connect', function (this: { destroy(): void }) {
+      this.destroy()
+    }),
+  )
+  await expect.poll(metadata.connections).toBe(1)
+})
+
+describe('an address in place of the platform’s', () => {
+  test.each([
+    ['slack=https://example.com/api', 'slack', 'https://example.com/api/'],
+    ['slack=http://127.0.0.1:1234', 'slack', 'http://127.0.0.1:1234/'],
+    ['pylon=http://[::1]:1/x/', 'pylon', 'http://[::1]:1/x/'],
+    ['pylon=http://localhost:80', 'pylon', 'http://localhost/'],
+    ['pylon=http://0x7f.1/', 'pylon', 'http://127.0.0.1/'],
+  ])('%s is taken', (text, platform, href) => {
+    const [id, url] = parseApiUrl(text)
+    expect([id, url.href]).toEqual([platform, href])
+  })
+
+  test.each([
+    ['https://ana:hidden@example.com/', 'an API address does not say of which platform'],
+    ['https://ana:hidden@example.com/?a=b', 'an API address does not say of which platform'],
+    ['=http://127.0.0.1/', 'an API address does not say of which platform'],
+    ['github=https://example.com/', 'there is no platform "github"'],
+    ['slack=nonsense', 'the API address of slack is no URL'],
+    ['slack=file:///etc/passwd', 'the API address of slack is neither https nor http'],
+    ['slack=http://example.com/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=http://169.254.169.254/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=http://127.0.0.1.example.com/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=http://localhost.example.com/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=http://128.0.0.1/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=http://[::2]/', 'the API address of slack is http, which others on the way can read'],
+    ['slack=https://ana:hidden@example.com/', 'the API address of slack holds a user name or a password'],
+    ['slack=http://hidden@127.0.0.1/', 'the API address of slack holds a user name or a password'],
+    ['slack=https://example.com/?a=hidden', 'the API address of slack has a query, a fragment or a comma'],
+    ['slack=https://example.com/#hidden', 'the API address of slack has a query, a fragment or a comma'],
+    ['slack=https://example.com/a,b', 'the API address of slack has a query, a fragment or a comma'],
+  ])('%s is refused', (text, message) => {
+    const refusal = expect.objectContaining({ code: 'BAD_INPUT' })
+    try {
+      expect(parseApiUrl(text)).toBe('refused')
+    } catch (error) {
+      expect(error).toEqual(refusal)
+      const { message: said, hint } = error as { message: string; hint: string }
+      expect(said).toContain(message)
+      expect(`${said} ${hint}`).not.toContain('hidden')
+    }
+  })
+})
+
+test('what is stored is compared with what the platform says', () => {
+  const empty = { slackTeamId: null, slackTeamName: null, slackBotUserId: null, pylonAccountId: null }
+  const said = {
+    verdict: 'ok' as const,
+    code: null,
+    reason: null,
+    ids: { slackTeamId: 'T2', slackTeamName: 'New', slackBotUserId: 'U2' },
+    scopes: null,
+    expiresAt: null,
+  }
+  const soon = new Date(Date.now() + 3_600_000).toISOString()
+  const later = new Date(Date.now() + 7_200_000).toISOString()
+  const fields = (stored: object, more: object = {}) =>
+    differences(
+      slack,
+      { ...empty, tokenExpiresAt: null, tokenExpiry: 'unknown', ...stored },
+      { ...said, ids: {}, ...more },
+    )
+  const dated = (tokenExpiresAt: string) => ({ tokenExpiresAt, tokenExpiry: 'dated' })
+  const difference = (stored: string, platform: string) => [{ field: 'tokenExpiresAt', stored, platform }]
+  expect(fields({}, { ids: said.ids })).toEqual([])
+  expect(fields({ slackTeamId: 'T2', slackTeamName: 'Old', slackBotUserId: 'U1' }, { ids: said.ids })).toEqual([
+    { field: 'slackBotUserId', stored: 'U1', platform: 'U2' },
+  ])
+  expect(fields({ slackTeamId: 'T1' }, { ids: said.ids })).toEqual([
+    { field: 'slackTeamId', stored: 'T1', platform: 'T2' },
+  ])
+  expect(fields(dated(soon), { expiresAt: soon })).toEqual([])
+  expect(fields(dated(soon), { expiresAt: new Date(Date.parse(soon) + 540_000).toISOString() })).toEqual([])
+  expect(fields(dated(soon), { expiresAt: later })).toEqual(difference(soon, later))
+  expect(fields({ tokenExpiry: 'never' }, { expiresAt: later })).toEqual(difference('never', later))
+  expect(fields({ tokenExpiry: 'unknown' }, { expiresAt: later })).toEqual([])
+  expect(fields(dated('2020-01-01T00:00:00.000Z'))).toEqual(difference('2020-01-01T00:00:00.000Z', 'valid'))
+  expect(fields(dated(soon), { verdict: 'expired' })).toEqual(difference(soon, 'ended'))
+  expect(fields({ tokenExpiry: 'never' }, { verdict: 'expired' })).toEqual(difference('never', 'ended'))
+  expect(fields(dated('2020-01-01T00:00:00.000Z'), { verdict: 'expired' })).toEqual([])
+})
