@@ -1,9 +1,10 @@
+import { github } from './github.ts'
 import type { Platform } from './platform.ts'
 import { pylon } from './pylon.ts'
 import { slack } from './slack.ts'
 
 /** Every platform, in the order that help and prompts show. */
-export const platforms = [slack, pylon] as const satisfies readonly Platform[]
+export const platforms = [slack, pylon, github] as const satisfies readonly Platform[]
 
 /** The id of a known platform. */
 export type IntegrationPlatform = (typeof platforms)[number]['id']

@@ -84,7 +84,7 @@ test('commands, flags and choices', async () => {
   )
   expect(await complete('integrations -o ')).toEqual(['table', 'json', 'jsonl', 'csv', 'id'])
   expect(await complete('integrations list --output=json')).toEqual(['json', 'jsonl'])
-  expect(await complete('integrations add --platform ')).toEqual(['slack', 'pylon'])
+  expect(await complete('integrations add --platform ')).toEqual(['slack', 'pylon', 'github'])
   expect(await complete('integrations users list --sort ')).toEqual(['email', 'name', 'createdAt', 'id'])
   expect(await complete('integrations users list --fields id,')).toEqual(['id,email', 'id,name', 'id,createdAt'])
   expect(await complete('integrations help e')).toEqual(['enable', 'exec', 'exit-codes', 'environment'])

@@ -20,7 +20,7 @@ const refusals: Refusal[] = [
     what: 'an unknown platform',
     args: ['add', '--platform', 'salck', '--workspace', 'Acme', '--name', 'new'],
     code: 2,
-    stderr: 'error: there is no platform "salck"\nhint: the platforms are slack, pylon\n',
+    stderr: 'error: there is no platform "salck"\nhint: the platforms are slack, pylon, github\n',
   },
   {
     what: 'an empty piped secret',
@@ -260,7 +260,7 @@ const refusals: Refusal[] = [
     what: 'an unknown platform as a filter',
     args: ['list', '--platform', 'slak'],
     code: 2,
-    stderr: 'error: there is no platform "slak"\nhint: the platforms are slack, pylon\n',
+    stderr: 'error: there is no platform "slak"\nhint: the platforms are slack, pylon, github\n',
   },
   {
     what: 'an unknown sort',

@@ -1,0 +1,132 @@
+import type { Json } from '../integration.ts'
+import { parseJson, retryAfter } from './http.ts'
+import { definePlatform, type Finding, listOf, type Reading, type Recipient, type WebhookRequest } from './platform.ts'
+
+const docs = 'https://docs.github.com/en'
+
+/** GitHub: webhooks of repositories and organizations, and personal or OAuth tokens. */
+export const github = definePlatform({
+  id: 'github',
+  title: 'GitHub',
+  secrets: {
+    webhookSecret: {
+      label: 'webhook secret',
+      variable: 'WEBHOOK_SECRET',
+      required: true,
+      // Whoever sets a webhook up chooses its secret.
+      issuer: 'either',
+      page: `${docs}/webhooks/using-webhooks/validating-webhook-deliveries`,
+      shapes: [],
+    },
+    accessToken: {
+      label: 'token',
+      variable: 'TOKEN',
+      required: false,
+      issuer: 'platform',
+      page: 'https://github.com/settings/tokens',
+      // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
+      shapes: [
+        { pattern: /^(?!ghr_)/, should: 'not be a refresh token (ghr_…)', otherwise: 'refuse' },
+        {
+          pattern: /^(gh[oprsu]_|github_pat_)/,
+          should: 'start with ghp_, gho_, ghu_, ghs_ or github_pat_',
+          otherwise: 'refuse',
+        },
+      ],
+    },
+  },
+  // None of the columns is GitHub's, and the sender of a webhook is named by the address that it sends to.
+  ids: {},
+  config: {
+    type: 'object',
+    properties: {
+      githubEvents: {
+        description: 'The events to handle, with or without an action, as in issues or issues.opened; all when absent.',
+        type: 'array',
+        uniqueItems: true,
+        items: {
+          type: 'string',
+          pattern: '^[a-z_]+(\\.[a-z_]+)?$',
+          examples: ['issue_comment', 'issues', 'issues.opened', 'pull_request', 'push', 'release', 'workflow_run'],
+        },
+      },
+    },
+  },
+  api: {
+    url: () => 'https://api.github.com/',
+
+    // https://docs.github.com/en/rest/users/users#get-the-authenticated-user
+    async check(ask, token): Promise<Finding> {
+      const authorization = `Bearer ${token.reveal()}`
+      const headers = { authorization, accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
+      const answer = await ask('user', { method: 'GET', headers })
+      if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
+      const { status } = answer
+      const code = `http_${status}`
+      // A rate limit can be a 403 too: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+      const exhausted = answer.headers.get('x-ratelimit-remaining') === '0' || answer.headers.has('retry-after')
+      if (status === 429 || (status === 403 && exhausted))
+        return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
+      if (status >= 500) return { verdict: 'unreachable', code }
+      if (status === 401) return { verdict: 'refused', code }
+      if (status === 403) return { verdict: 'limited', code }
+      const login = object(parseJson(answer.text))?.login
+      if (status !== 200 || typeof login !== 'string') return { verdict: 'unknown', code }
+      // Classic tokens alone have scopes.
+      const scopes = answer.headers.get('x-oauth-scopes')
+      return {
+        verdict: 'ok',
+        code: null,
+        ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
+      }
+    },
+  },
+  webhooks: {
+    // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    schemes: [{ id: 'sha256', header: 'x-hub-signature-256', prefix: 'sha256=' }],
+    read,
+    samples: {
+      ping: () => sample('ping', { zen: 'A sample, sent to try this endpoint.', hook_id: 0 }),
+      issues: () => sample('issues', { action: 'opened', issue: { number: 1, title: 'A sample' } }),
+    },
+  },
+})
+
+type Fields = { readonly [field: string]: Json | undefined }
+
+const object = (value: Json | undefined): Fields | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+
+/** The payload is the body, or the one field of a form: whichever the webhook is set to. */
+function payloadOf({ headers, body }: WebhookRequest): Fields | undefined {
+  const text = Buffer.from(body).toString()
+  const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? '')
+  return object(parseJson(isForm ? (new URLSearchParams(text).get('payload') ?? '') : text))
+}
+
+function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): Reading {
+  const payload = payloadOf(request)
+  // The headers are not signed, so nothing is concluded from them but how to call what came.
+  const name = request.headers.get('x-github-event')
+  if (!payload || name === null) return { kind: 'malformed' }
+  if (name === 'ping') return { kind: 'answer', reason: 'ping', body: '' }
+  const action = typeof payload.action === 'string' ? `${name}.${payload.action}` : name
+  const wanted = listOf(config, 'githubEvents')
+  return {
+    kind: 'event',
+    // A delivery that is sent again by hand keeps its id; nothing is sent again by itself.
+    event: { name, id: request.headers.get('x-github-delivery'), retry: null, payload: payload as Json },
+    unwanted: wanted && !wanted.includes(name) && !wanted.includes(action) ? 'event' : null,
+    // What tells of it belongs to apps, and none of these columns says which installation is meant.
+    revoked: false,
+  }
+}
+
+const sample = (event: string, body: Json) => ({
+  body: JSON.stringify(body),
+  headers: {
+    'content-type': 'application/json',
+    'x-github-event': event,
+    'x-github-delivery': crypto.randomUUID(),
+  },
+})

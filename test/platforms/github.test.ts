@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest'
+import type { IntegrationConfig } from '../../src/integration.ts'
+import { checkShape } from '../../src/operations/secret-values.ts'
+import { github } from '../../src/platforms/github.ts'
+import type { Answer, Question } from '../../src/platforms/http.ts'
+import type { Recipient } from '../../src/platforms/platform.ts'
+import { Secret } from '../../src/secret.ts'
+
+const token = (prefix: string) => new Secret([prefix, 'x'.repeat(36)].join(''))
+
+describe('what GitHub sends', () => {
+  const opened = { action: 'opened', issue: { number: 1 } }
+  const wants = (...githubEvents: string[]) => ({ githubEvents })
+  const wrapped = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+  const event = (name: string, id: string | null, payload: object, unwanted: 'event' | null = null) => ({
+    kind: 'event',
+    event: { name, id, retry: null, payload },
+    unwanted,
+    revoked: false,
+  })
+
+  test.each<[string, string, Record<string, string>, IntegrationConfig | null, object]>([
+    [
+      'an event',
+      JSON.stringify(opened),
+      { 'x-github-event': 'issues', 'x-github-delivery': 'd1' },
+      null,
+      event('issues', 'd1', opened),
+    ],
+    [
+      'one in a form',
+      `payload=${encodeURIComponent(JSON.stringify(opened))}`,
+      { ...wrapped, 'x-github-event': 'issues' },
+      null,
+      event('issues', null, opened),
+    ],
+    ['a form without it', 'a=1', { ...wrapped, 'x-github-event': 'issues' }, null, { kind: 'malformed' }],
+    ['a wanted event', '{}', { 'x-github-event': 'push' }, wants('issues', 'push'), event('push', null, {})],
+    ['another', '{}', { 'x-github-event': 'push' }, wants('issues'), event('push', null, {}, 'event')],
+    [
+      'a wanted action',
+      JSON.stringify(opened),
+      { 'x-github-event': 'issues' },
+      wants('issues.opened'),
+      event('issues', null, opened),
+    ],
+    [
+      'another action',
+      JSON.stringify(opened),
+      { 'x-github-event': 'issues' },
+      wants('issues.closed'),
+      event('issues', null, opened, 'event'),
+    ],
+    [
+      'a ping, whatever is wanted',
+      '{"zen":"x"}',
+      { 'x-github-event': 'ping' },
+      wants(),
+      { kind: 'answer', reason: 'ping', body: '' },
+    ],
+    ['none that has a name', '{}', {}, null, { kind: 'malformed' }],
+    ['no object', '[]', { 'x-github-event': 'push' }, null, { kind: 'malformed' }],
+    ['no JSON', '{', { 'x-github-event': 'push' }, null, { kind: 'malformed' }],
+  ])('%s', (_, body, headers, config, expected) => {
+    const request = { headers: new Headers(headers), body: Buffer.from(body) }
+    expect(github.webhooks.read(request, { config } as Recipient)).toEqual(expected)
+  })
+})
+
+test.each<[string, number, Record<string, string>, string, object]>([
+  ['a user', 200, {}, '{"login":"ana"}', { verdict: 'ok', code: null }],
+  [
+    'a classic token’s user',
+    200,
+    { 'x-oauth-scopes': 'repo, read:org' },
+    '{"login":"ana"}',
+    { verdict: 'ok', code: null, scopes: ['repo', 'read:org'] },
+  ],
+  [
+    'a token without a scope',
+    200,
+    { 'x-oauth-scopes': '' },
+    '{"login":"ana"}',
+    { verdict: 'ok', code: null, scopes: [] },
+  ],
+  ['no user', 200, {}, '{}', { verdict: 'unknown', code: 'http_200' }],
+  ['no JSON', 200, {}, '<html>', { verdict: 'unknown', code: 'http_200' }],
+  ['bad credentials', 401, {}, '{"message":"Bad credentials"}', { verdict: 'refused', code: 'http_401' }],
+  ['an installation’s token', 403, { 'x-ratelimit-remaining': '4999' }, '{}', { verdict: 'limited', code: 'http_403' }],
+  ['too much asked', 403, { 'x-ratelimit-remaining': '0' }, '{}', { verdict: 'unreachable', code: 'ratelimited' }],
+  [
+    'too much asked at once',
+    403,
+    { 'retry-after': '60' },
+    '{}',
+    { verdict: 'unreachable', code: 'ratelimited', retryAfter: 60 },
+  ],
+  ['the same', 429, { 'retry-after': '7' }, '{}', { verdict: 'unreachable', code: 'ratelimited', retryAfter: 7 }],
+  ['a fault', 502, {}, '', { verdict: 'unreachable', code: 'http_502' }],
+  ['anything else', 404, {}, '{}', { verdict: 'unknown', code: 'http_404' }],
+])('its API answers with %s', async (_, status, headers, text, expected) => {
+  const asked: [string, Question][] = []
+  const ask = async (path: string, question: Question): Promise<Answer> => {
+    asked.push([path, question])
+    return { answered: true, status, headers: new Headers(headers), text }
+  }
+  expect(await github.api.check(ask, token('ghp_'))).toEqual(expected)
+  expect(asked).toEqual([
+    [
+      'user',
+      { method: 'GET', headers: expect.objectContaining({ authorization: `Bearer ${token('ghp_').reveal()}` }) },
+    ],
+  ])
+})
+
+test('its API does not answer', async () => {
+  const ask = async (): Promise<Answer> => ({ answered: false, sent: true, why: 'timeout' })
+  expect(await github.api.check(ask, token('ghp_'))).toEqual({ verdict: 'unreachable', code: 'timeout' })
+})
+
+test('tokens have their shapes', () => {
+  for (const prefix of ['ghp_', 'gho_', 'ghu_', 'ghs_', 'github_pat_'])
+    expect(checkShape(github, 'accessToken', token(prefix), false)).toEqual([])
+  expect(() => checkShape(github, 'accessToken', token('ghr_'), false)).toThrow('not be a refresh token')
+  expect(() => checkShape(github, 'accessToken', token('glpat-'), false)).toThrow('should start with ghp_')
+})
