@@ -119,10 +119,7 @@ async function missing(
   const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
   for (const field of [...wanted, ...(Object.keys(given) as SecretField[])]) secretDefinition(platform, field)
-  if (generate) {
-    for (const field of wanted) refuseGenerating(platform, field)
-    return Object.assign({}, ...wanted.map(generated))
-  }
+  if (generate) return Object.assign({}, ...wanted.map(generated))
   if (wanted.length > 0)
     return askSecrets(
       ctx,
@@ -144,15 +141,6 @@ const question = (platform: Platform, field: SecretField, force: boolean) => ({
   required: true,
   check: (value: Secret) => void checkShape(platform, field, value, force),
 })
-
-function refuseGenerating(platform: Platform, field: SecretField): void {
-  const { issuer, label, page } = secretDefinition(platform, field)
-  if (issuer === 'platform')
-    throw badInput(
-      `only ${platform.title} can make a new ${label}`,
-      `make it at ${page}, and pass it with --${flagOf(field)}-stdin`,
-    )
-}
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */
 function agreedOverlap(
