@@ -39,6 +39,8 @@ export interface Output {
   readonly table: () => boolean
   /** Refuses fields that a view does not have, before anything is done. @throws BAD_INPUT */
   check<Row>(view: View<Row>): void
+  /** Refuses a format and fields where the answer is text and nothing else, before anything is done. @throws BAD_INPUT */
+  textOnly(): void
   /** Prints rows as they come. */
   rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
   /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
@@ -180,6 +182,10 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
   return {
     table: () => format() === 'table',
     check: (view) => void chosen(view, true),
+    textOnly: () => {
+      if ((options().output ?? 'table') !== 'table' || options().fields)
+        throw badInput('the answer is text, which has no other form and no fields', 'leave -o and --fields out')
+    },
     rows,
     one,
     change: async (view, row, sentence, next = []) => {
