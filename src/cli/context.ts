@@ -45,6 +45,9 @@ export interface Context {
   close(): Promise<void>
 }
 
+/** A setting that is not on; whatever else it is set to, somebody wanted it. */
+const off = /^(|0|false)$/i
+
 /** Starts a context on a host. */
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
@@ -63,7 +66,7 @@ export function startContext(host: Host): Context {
       database: context.database(),
       wait: context.options.wait,
       create,
-      readOnly: context.options.readOnly || Boolean(host.env.INTEGRATIONS_READ_ONLY),
+      readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
       keys: context.keys(),
       attribution: attribution(host, context.options),
       notice: (text) => context.output.note(text),

@@ -47,6 +47,8 @@ export interface Output {
   one<Row>(view: View<Row>, row: Row): Promise<void>
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
+  /** The same for several things that were to be changed together: machines get a list, also of one. */
+  changes<Row>(view: View<Row>, all: readonly Row[], sentence: string, next?: readonly string[]): Promise<void>
   /** Prints text as it is, such as a script or a JSON document. */
   raw(text: string): Promise<void>
   /** Prints help, for somebody who cannot wait; `flush` does. */
@@ -179,6 +181,15 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     return write(record(columns.map(heading), cells(columns, [row])[0] ?? [], await paint()))
   }
 
+  async function told(sentence: string, next: readonly string[] = [], print: () => Promise<void>): Promise<void> {
+    if (format() === 'table') await write(`${printable(sentence)}\n`)
+    else {
+      say(printable(sentence))
+      await print()
+    }
+    if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
+  }
+
   return {
     table: () => format() === 'table',
     check: (view) => void chosen(view, true),
@@ -188,14 +199,9 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     },
     rows,
     one,
-    change: async (view, row, sentence, next = []) => {
-      if (format() === 'table') await write(`${printable(sentence)}\n`)
-      else {
-        say(printable(sentence))
-        await (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))
-      }
-      if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
-    },
+    change: (view, row, sentence, next) =>
+      told(sentence, next, () => (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))),
+    changes: (view, all, sentence, next) => told(sentence, next, () => rows(view, (emit) => emit(all))),
     raw: (text) => write(text),
     later: (text) => {
       late += text
