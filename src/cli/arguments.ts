@@ -54,6 +54,12 @@ export function answers<C extends CommandUnknownOpts, Row>(command: C, output: O
   return command
 }
 
+/** Says that a command answers with text, such as a script, and refuses another form before it does anything. */
+export function answersText<C extends CommandUnknownOpts>(command: C, output: Output): C {
+  command.hook('preAction', () => output.textOnly())
+  return command
+}
+
 /** A whole number from `least` up. */
 export const wholeNumber =
   (least: number) =>

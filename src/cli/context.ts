@@ -47,6 +47,9 @@ export interface Context {
   close(): Promise<void>
 }
 
+/** A setting that is not on; whatever else it is set to, somebody wanted it. */
+const off = /^(|0|false)$/i
+
 /** Starts a context on a host. */
 export function startContext(host: Host): Context {
   let store: Promise<Store> | undefined
@@ -65,7 +68,7 @@ export function startContext(host: Host): Context {
       database: context.database(),
       wait: context.options.wait,
       create,
-      readOnly: context.options.readOnly || Boolean(host.env.INTEGRATIONS_READ_ONLY),
+      readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
       keys: context.keys(),
       attribution: attribution(host, context.options),
       notice: (text) => context.output.note(text),
@@ -160,8 +163,11 @@ function userName(): string {
 }
 
 /** The key set that the environment names. Nothing is looked at until it is needed. */
-function keySource({ env, cwd }: Host): KeySource {
+function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
   const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
+  // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
+  const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
+  const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
   let source: Promise<KeySource> | undefined
   async function open(): Promise<KeySource> {
     if (file && command)
@@ -170,7 +176,7 @@ function keySource({ env, cwd }: Host): KeySource {
         'unset the one that does not hold the keys of this database',
       )
     const { keyCommand, keyFile, once } = await import('../operations/key-source.ts')
-    return once(command ? keyCommand(command) : keyFile(path(), process.getuid?.()))
+    return once(command ? keyCommand(command, { env, endGroup }) : keyFile(path(), process.getuid?.()))
   }
   const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
   const opened = () => {
@@ -183,6 +189,7 @@ function keySource({ env, cwd }: Host): KeySource {
     },
     writable: !command,
     load: async () => (await opened()).load(),
+    empty: async () => (await opened()).empty(),
     add: async (keys) => (await opened()).add(keys),
   }
 }

@@ -39,12 +39,16 @@ export interface Output {
   readonly table: () => boolean
   /** Refuses fields that a view does not have, before anything is done. @throws BAD_INPUT */
   check<Row>(view: View<Row>): void
+  /** Refuses a format and fields where the answer is text and nothing else, before anything is done. @throws BAD_INPUT */
+  textOnly(): void
   /** Prints rows as they come. */
   rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
   /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
   one<Row>(view: View<Row>, row: Row): Promise<void>
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
+  /** The same for several things that were to be changed together: machines get a list, also of one. */
+  changes<Row>(view: View<Row>, all: readonly Row[], sentence: string, next?: readonly string[]): Promise<void>
   /** Prints text as it is, such as a script or a JSON document. */
   raw(text: string): Promise<void>
   /** Prints help, for somebody who cannot wait; `flush` does. */
@@ -177,19 +181,27 @@ export function startOutput(host: Host, options: () => GlobalOptions): Output {
     return write(record(columns.map(heading), cells(columns, [row])[0] ?? [], await paint()))
   }
 
+  async function told(sentence: string, next: readonly string[] = [], print: () => Promise<void>): Promise<void> {
+    if (format() === 'table') await write(`${printable(sentence)}\n`)
+    else {
+      say(printable(sentence))
+      await print()
+    }
+    if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
+  }
+
   return {
     table: () => format() === 'table',
     check: (view) => void chosen(view, true),
+    textOnly: () => {
+      if ((options().output ?? 'table') !== 'table' || options().fields)
+        throw badInput('the answer is text, which has no other form and no fields', 'leave -o and --fields out')
+    },
     rows,
     one,
-    change: async (view, row, sentence, next = []) => {
-      if (format() === 'table') await write(`${printable(sentence)}\n`)
-      else {
-        say(printable(sentence))
-        await (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))
-      }
-      if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
-    },
+    change: (view, row, sentence, next) =>
+      told(sentence, next, () => (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))),
+    changes: (view, all, sentence, next) => told(sentence, next, () => rows(view, (emit) => emit(all))),
     raw: (text) => write(text),
     later: (text) => {
       late += text

@@ -215,7 +215,9 @@ function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, pat
           ? 'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env'
           : advice
             ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}`
-            : `${path} --help`,
+            : error.code === 'commander.missingArgument'
+              ? `${path} ${command.usage().replace(/^\[options\] /, '')}`
+              : `${path} --help`,
       )
     })
   for (const child of command.commands) {

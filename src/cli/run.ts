@@ -41,6 +41,9 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false)
     known = new IntegrationsError(known.code, known.message, known.hint, { cause: known.cause, committed: true })
+  // `exec npm start` takes npm for an integration.
+  if (exec && known.code === 'NOT_FOUND')
+    known = new IntegrationsError(known.code, known.message, `${known.hint}; integrations exec <ref> -- <command>`)
   const { exit: usual, retryable } = errorCodes[known.code]
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
@@ -52,7 +55,7 @@ const answerLost = (cause: IntegrationsError) =>
   new IntegrationsError(
     'OUTPUT_FAILED',
     'the change was made, but the answer could not be written',
-    'see what it is now with integrations list or show',
+    'see what was done with integrations audit list',
     { cause, committed: true },
   )
 

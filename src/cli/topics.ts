@@ -30,7 +30,8 @@ Database:
   PGPASSFILE           PostgreSQL's password file (default: ~/.pgpass)
   XDG_DATA_HOME        where the embedded database is kept, in integrations/integrations.db
   HOME, LOCALAPPDATA   the same, where XDG_DATA_HOME is not set: ~/.local/share, or the folder itself
-  INTEGRATIONS_READ_ONLY  set to anything: nothing is changed, as with --read-only
+  INTEGRATIONS_READ_ONLY  set to anything but 0 or false: nothing is changed, as with --read-only;
+                       no flag switches it off
 
 Platforms:
   INTEGRATIONS_API_URL   where their APIs are asked instead, as in slack=http://127.0.0.1:1234/, with commas between;
@@ -38,7 +39,8 @@ Platforms:
 
 Keys that seal the secrets, a JWK Set (only changes and what shows a secret need it):
   INTEGRATIONS_KEYS_FILE     the file that holds it, which others must not be able to read
-  INTEGRATIONS_KEYS_COMMAND  instead, a command that prints it, such as a vault's; run by a shell, for 30 s at most
+  INTEGRATIONS_KEYS_COMMAND  instead, a command that prints it, such as a vault's; run by a shell, for 30 s at most;
+                       it has this environment without DATABASE_URL and PGPASSWORD
   XDG_CONFIG_HOME      where the file is kept otherwise, as integrations/keys.json
   HOME, APPDATA        the same, where XDG_CONFIG_HOME is not set: ~/.config, or the folder itself
 
@@ -77,7 +79,8 @@ go to standard error.
 
 Formats (--output, -o): ${formats.join(', ')}
   table    for people; the default on a terminal. Times are relative, as in "3 days ago"
-  json     list prints an array; show, and a change to one thing, print one object
+  json     list prints an array; show, and a change to one thing, print one object; what may change several
+           at once (rotate --shared) an array, with an "outcome" in each
   jsonl    one object a line, printed as rows are read
   csv      with a head line; a cell that a spreadsheet would run as a formula begins with '
   id       ids alone, one a line

@@ -96,6 +96,12 @@ export const integrationView: View<Integration> = {
   id: (row) => row.id,
 }
 
+/** How integrations that are changed together are shown: what became of each stands beside it. */
+export const batchView: View<Integration & { readonly outcome: 'changed' | 'would change' }> = {
+  ...integrationView,
+  columns: [...integrationView.columns, value('outcome')],
+}
+
 /** How workspaces are shown. */
 export const workspaceView: View<Workspace> = {
   columns: [

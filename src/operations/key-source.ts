@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -24,8 +25,14 @@ const commandTimeout = 30_000
 /** How long to wait for another process that changes the key file, in milliseconds; it takes a few. */
 const lockTimeout = 5_000
 
+/** How long to read on once a command has ended, in milliseconds: what it left behind may hold its output open for ever. */
+const readOn = 200
+
 /** No key set is as large as this, in bytes. */
 const largest = 1024 * 1024
+
+/** What lets somebody into a database is not for the program of a vault. */
+const withheld = ['DATABASE_URL', 'PGPASSWORD'] as const
 
 /**
  * The key set in a file: a JWK Set that its owner alone can read. It is made when keys are first added to it.
@@ -42,6 +49,12 @@ export function keyFile(path: string, me: number | undefined): KeySource {
     name: path,
     writable: true,
     load,
+    empty: async () =>
+      new IntegrationsError(
+        'KEYS_MISSING',
+        `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
+        'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+      ),
     async add(keys) {
       if (read() === undefined) {
         if (writeFile(path, keySetText(keys), linkSync)) return load()
@@ -86,17 +99,24 @@ const completes = (set: KeySet, keys: readonly RootKey[]): boolean =>
     return [...set.keys()].some((other) => other.startsWith(`${purpose}-`))
   })
 
-/**
- * The key set that a command prints, such as a vault's own program. Nothing can be added to it here.
- *
- * @param timeout how long the command may take, in milliseconds
- */
-export function keyCommand(command: string, timeout = commandTimeout): KeySource {
+/** How to run a command that prints a key set. */
+export interface CommandRun {
+  /** Our environment; the command has it without what leads into the database. */
+  readonly env: NodeJS.ProcessEnv
+  /** Ends the process group with this leader. Where it is given, the command has a group of its own, and no terminal to ask at. */
+  readonly endGroup?: ((leader: number) => void) | undefined
+  /** How long it may take, in milliseconds. */
+  readonly timeout?: number
+}
+
+/** The key set that a command prints, such as a vault's own program. Nothing can be added to it here. */
+export function keyCommand(command: string, run: CommandRun): KeySource {
   const name = 'INTEGRATIONS_KEYS_COMMAND'
   return {
     name,
     writable: false,
-    load: async () => parseKeySet(await outputOf(command, timeout), `what ${name} prints`),
+    load: async () => parseKeySet(await outputOf(command, run), `what ${name} prints`, printsIt),
+    empty: async () => new IntegrationsError('KEYS_MISSING', `${name} prints a key set without keys`, printsIt),
     add: async () => {
       throw new IntegrationsError(
         'KEYS_MISSING',
@@ -106,6 +126,8 @@ export function keyCommand(command: string, timeout = commandTimeout): KeySource
     },
   }
 }
+
+const printsIt = 'run the command by itself, and see that it prints the key set as JSON (a JWK Set)'
 
 /** A key set with keys added at its end; whatever else is in it, for others, stays. */
 function withKeys(text: string, keys: readonly RootKey[]): string {
@@ -132,7 +154,14 @@ function readPrivate(path: string, me: number | undefined): string | undefined {
   const invalid = (why: string, hint: string) =>
     new IntegrationsError('KEYS_INVALID', `the key file ${path} ${why}`, hint)
   try {
-    const { mode, uid } = statSync(path)
+    const stats = statSync(path)
+    // To read a pipe or a device may take for ever.
+    if (!stats.isFile())
+      throw invalid(
+        `is ${stats.isDirectory() ? 'a folder' : 'no regular file'}`,
+        'name a file with INTEGRATIONS_KEYS_FILE, or with INTEGRATIONS_KEYS_COMMAND what prints the key set',
+      )
+    const { mode, uid } = stats
     if (me !== undefined && (mode & 0o077) !== 0)
       throw invalid(
         'can be read by others',
@@ -182,37 +211,43 @@ function writeFile(path: string, text: string, place: (from: string, to: string)
   }
 }
 
-function outputOf(command: string, timeout: number): Promise<string> {
+/** What a command prints until it ends. @throws KEYS_MISSING when it fails, takes too long or prints too much */
+function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: CommandRun): Promise<string> {
   return new Promise((done, refused) => {
-    // Standard input may hold a secret that is meant for this program.
-    const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(command, {
+      shell: true,
+      detached: endGroup !== undefined,
+      env: Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.some((one) => one === name))),
+      // Standard input may hold a secret that is meant for this program.
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const giveUp = (why: string) => {
       clearTimeout(timer)
-      child.kill()
-      // What the command has started may live on and keep the pipe open; nobody waits for that.
       child.stdout.destroy()
-      refused(
-        new IntegrationsError(
-          'KEYS_MISSING',
-          `INTEGRATIONS_KEYS_COMMAND ${why}`,
-          'run the command by itself, and see that it prints the key set',
-        ),
-      )
+      refused(new IntegrationsError('KEYS_MISSING', `INTEGRATIONS_KEYS_COMMAND ${why}`, printsIt))
     }
-    const timer = setTimeout(() => giveUp(`has printed no key set within ${timeout / 1000} s`), timeout)
+    const end = (why: string) => {
+      // Without a group of its own, what it has started may live on; nobody waits for that.
+      if (endGroup && child.pid !== undefined) endGroup(child.pid)
+      else child.kill('SIGKILL')
+      giveUp(why)
+    }
+    const timer = setTimeout(() => end(`has printed no key set within ${timeout / 1000} s`), timeout)
     const chunks: Buffer[] = []
     let size = 0
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > largest) giveUp('prints more than 1 MB')
+      if (size > largest) end('prints more than 1 MB')
       else chunks.push(chunk)
     })
     child.on('error', () => giveUp('cannot be started'))
-    child.on('close', (code, signal) => {
+    child.on('exit', (code, signal) => {
       if (code !== 0) return giveUp(signal ? `was ended by ${signal}` : `ended with exit code ${code}`)
       clearTimeout(timer)
-      done(Buffer.concat(chunks).toString('utf8'))
+      // What it printed is in the pipe. A busy machine may be late: look there once more before it is left.
+      setTimeout(() => setImmediate(() => child.stdout.destroy()), readOn).unref()
     })
+    child.on('close', () => done(Buffer.concat(chunks).toString('utf8')))
   })
 }
 

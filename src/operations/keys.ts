@@ -56,12 +56,7 @@ async function loaded(source: KeySource): Promise<{ set?: KeySet; unusable: Inte
   try {
     const set = await source.load()
     if (set.size > 0) return { set, unusable: undefined }
-    const where = new IntegrationsError(
-      'KEYS_MISSING',
-      `there are no keys in ${source.name}`,
-      'integrations help environment',
-    )
-    return { unusable: where }
+    return { unusable: await source.empty() }
   } catch (error) {
     if (error instanceof IntegrationsError) return { unusable: error }
     throw error

@@ -107,7 +107,12 @@ function endOfOverlap(overlap: number | Instant | undefined, now: Date): Date {
   const until = typeof overlap === 'number' ? new Date(now.getTime() + overlap) : new Date(overlap)
   if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to end the old value at once')
   if (until.getTime() - now.getTime() > longestOverlap)
-    throw badInput('an old value stays valid for 7 days at most', 'pass a shorter --grace, as in --grace 24h')
+    throw badInput(
+      'an old value stays valid for 7 days at most',
+      typeof overlap === 'number'
+        ? 'pass a shorter --grace, as in --grace 24h'
+        : 'pass an earlier --until, or --grace 24h',
+    )
   return until
 }
 
@@ -145,8 +150,8 @@ async function rotateWithin(
     const { value, origin } = rotation.secrets[field] as NewSecret
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
-    warnings.push(...checkShape(platform, field, value, rotation.force))
     warnings.push(...generating(platform, field, origin))
+    warnings.push(...checkShape(platform, field, value, rotation.force))
     if (old && rotation.overlap === undefined)
       throw new IntegrationsError(
         'INPUT_REQUIRED',

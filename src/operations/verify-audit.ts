@@ -106,6 +106,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const untouched = known.length === 0 && head.seq === 0n && !checkpoint
     if (untouched && (await rows.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
+    if (set.size === 0) throw await keys.empty()
     const vault = await openVault(set, known, keys.name)
     const chain = await checkChain(rows, vault, settings, head, checkpoint)
     const values = await checkValues(rows, vault, settings)

@@ -41,7 +41,7 @@ export async function beginChange(
   if (fresh) await register(tx, keys, now)
   const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
   const stored = await rows.keys.settings()
-  const settings = fresh ? await decideMode(tx, stored, now) : stored
+  const settings = fresh ? await decideMode(tx, stored, rows.adopted, now) : stored
   const { record, recorded } = auditChanges(tx, {
     vault,
     head: await rows.audit.head(),
@@ -83,10 +83,10 @@ async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void>
 }
 
 /** A new database seals everything; one that an application reads, or that holds plain values, goes on as it is. */
-async function decideMode(tx: Transaction, settings: Settings, now: Date): Promise<Settings> {
+async function decideMode(tx: Transaction, settings: Settings, adopted: boolean, now: Date): Promise<Settings> {
   const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
     WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
-  const mode: SealingMode = settings.adopted || plain ? 'off' : 'required'
+  const mode: SealingMode = adopted || plain ? 'off' : 'required'
   await keyChanges(tx).setMode(mode, now)
   return { ...settings, mode }
 }

@@ -15,7 +15,6 @@ export interface Settings {
   /** A name that no other database has. */
   readonly id: string
   readonly mode: SealingMode
-  readonly adopted: boolean
   /** When an endpoint that accepts old and new values last reported in. */
   readonly receiverSeenAt: Instant | null
 }
@@ -45,13 +44,12 @@ export function keyRows(db: Statements, dialect: Dialect) {
     async settings(): Promise<Settings> {
       const rows = await db.query<{ key: string; value: string; at: Instant }>(
         sql`SELECT s.key, s.value, ${dialect.instant(sql`s.updated_at`)} AS at FROM integration_settings s
-          WHERE s.key IN ('id', 'sealing', 'database', 'receiver')`,
+          WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
       const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
       return {
         id: value('id'),
         mode: modeOf(value('sealing')),
-        adopted: value('database') === 'adopted',
         receiverSeenAt: rows.find(({ key }) => key === 'receiver')?.at ?? null,
       }
     },

@@ -34,6 +34,8 @@ export interface KeySource {
   readonly writable: boolean
   /** The keys that are there; none when there is no set yet. @throws KEYS_INVALID, KEYS_MISSING */
   load(): Promise<KeySet>
+  /** The error for a set without any key, where keys are needed: KEYS_MISSING. */
+  empty(): Promise<IntegrationsError>
   /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */
   add(keys: readonly RootKey[]): Promise<KeySet>
 }

@@ -151,6 +151,7 @@ function storeOn(
   async function keySet(dryRun: boolean): Promise<KeySet> {
     const set = await source.load()
     const fresh = await session.read(async (db) => isFresh(rows(db)))
+    if (!fresh && set.size === 0) throw await source.empty()
     const lacking = !fresh ? [] : purposes.filter((purpose) => !keyFor(set, purpose))
     if (lacking.length === 0) return set
     const made = lacking.map(newKey)

@@ -21,11 +21,11 @@ const keyLength = 32
  * Reads a JWK Set (RFC 7517) of symmetric keys. Keys of another kind are left out: a set may serve others too.
  *
  * @param source names where it came from, for the message; nothing of the set is ever quoted
+ * @param hint what to do when it cannot be used
  * @throws KEYS_INVALID
  */
-export function parseKeySet(text: string, source: string): KeySet {
-  const invalid = (why: string) =>
-    new IntegrationsError('KEYS_INVALID', `${source} ${why}`, 'restore it from a backup, or name another')
+export function parseKeySet(text: string, source: string, hint = 'restore it from a backup, or name another'): KeySet {
+  const invalid = (why: string) => new IntegrationsError('KEYS_INVALID', `${source} ${why}`, hint)
   let set: unknown
   try {
     set = JSON.parse(text)

@@ -317,19 +317,19 @@ describe.each(kinds)('keys on %s', (kind) => {
         { purpose: 'fingerprint', current: 0, ...key },
         { purpose: 'seal', current: 2, ...key },
       ],
-      stderr: `whether they are in the key set is not known: there are no keys in ${where}\n`,
+      stderr: `whether they are in the key set is not known: the key file ${where} does not exist\n`,
     })
     expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${await sealId(at)}\n`,
-      stderr: `whether keys are missing from the key set is not known: there are no keys in ${where}\n`,
+      stderr: `whether keys are missing from the key set is not known: the key file ${where} does not exist\n`,
     })
     for (const verb of [['init'], ['add'], ['reencrypt'], ['mode', 'migrating'], ['retire', await sealId(at)]])
       expect(await integrations(['keys', ...verb], { env }), verb[0]).toEqual({
         code: 4,
         ...refused(
-          `the key ${await sealId(at)} of this database is not in the key set (${where})`,
-          'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+          `the key file ${where} does not exist`,
+          'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
         ),
       })
     expect(existsSync(join(home, '.config'))).toBe(false)
@@ -407,6 +407,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await seals(at)).toContainEqual({ id: jwk.kid, state: 'decrypt-only' })
 
     for (const [command, code, message] of [
+      ['echo \'{"keys":[]}\'', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND prints a key set without keys'],
       ['exit 3', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND ended with exit code 3'],
       ['echo rubbish', 'KEYS_INVALID', 'what INTEGRATIONS_KEYS_COMMAND prints is not JSON'],
       ['kill -9 $$', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND was ended by SIGKILL'],
@@ -418,7 +419,12 @@ describe.each(kinds)('keys on %s', (kind) => {
       expect({ ...outcome, stderr: JSON.parse(outcome.stderr).error }).toMatchObject({
         code: 4,
         stdout: '',
-        stderr: { code, message, committed: false },
+        stderr: {
+          code,
+          message,
+          hint: 'run the command by itself, and see that it prints the key set as JSON (a JWK Set)',
+          committed: false,
+        },
       })
     }
   })

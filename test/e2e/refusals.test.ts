@@ -490,7 +490,7 @@ describe.each(kinds)('refused on %s', (kind) => {
         error: {
           code: 'OUTPUT_FAILED',
           message: 'the change was made, but the answer could not be written',
-          hint: 'see what it is now with integrations list or show',
+          hint: 'see what was done with integrations audit list',
           exit: 6,
           retryable: false,
           committed: true,

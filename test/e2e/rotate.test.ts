@@ -209,7 +209,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     [
       ['--until', '2036-01-31T12:00:00Z'],
       'an old value stays valid for 7 days at most',
-      'pass a shorter --grace, as in --grace 24h',
+      'pass an earlier --until, or --grace 24h',
     ],
     [
       [],

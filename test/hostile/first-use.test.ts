@@ -26,10 +26,11 @@ describe.each(kinds)('first use on %s', (kind) => {
   test('eight processes at once make one database', async () => {
     const db = await newDatabase(kind)
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'keys.json') }
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => integrations(['init'], { env })))
+    const init = ['init', '-o', 'json', '--fields', 'database,state']
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => integrations(init, { env })))
     const shown = kind === 'sqlite' ? db.url : db.url.replace(':postgres@', '@')
-    expect(outcomes.map(({ code, stdout }) => ({ code, stdout }))).toEqual(
-      Array(8).fill({ code: 0, stdout: `${shown} is ready\n` }),
+    expect(outcomes.map(({ code, stdout }) => ({ code, ...JSON.parse(stdout) }))).toEqual(
+      Array(8).fill({ code: 0, database: shown, state: 'ready' }),
     )
     await expectUsable(db, env)
   })

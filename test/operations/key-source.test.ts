@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,13 +12,86 @@ import { seal } from '../../src/vault/sealing.ts'
 const folder = () => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'keys-'))
 const me = process.getuid?.()
 
+const { env } = process
+const endGroup = (leader: number) => void process.kill(-leader, 'SIGKILL')
+
+/** Whether a process runs still. */
+function runs(pid: number): boolean {
+  try {
+    // One that ended and was not waited for yet does not.
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
 test('a command that prints nothing is not waited for, nor what it has started', async () => {
   const started = performance.now()
-  await expect(keyCommand('sleep 20; echo', 300).load()).rejects.toMatchObject({
-    code: 'KEYS_MISSING',
-    message: 'INTEGRATIONS_KEYS_COMMAND has printed no key set within 0.3 s',
-  })
+  const file = join(folder(), 'pid')
+  const pid = () => Number(readFileSync(file, 'utf8'))
+  const command = `sleep 20 & echo $! > ${file}; wait`
+  const late = { code: 'KEYS_MISSING', message: 'INTEGRATIONS_KEYS_COMMAND has printed no key set within 0.3 s' }
+  await expect(keyCommand(command, { env, timeout: 300 }).load()).rejects.toMatchObject(late)
+  process.kill(pid())
+  // With a group of its own, nothing of it is left.
+  await expect(keyCommand(command, { env, timeout: 300, endGroup }).load()).rejects.toMatchObject(late)
+  await expect.poll(() => runs(pid())).toBe(false)
   expect(performance.now() - started).toBeLessThan(5_000)
+})
+
+test('a command that ended has printed its key set, though something it left behind holds the output open', async () => {
+  const at = folder()
+  const key = newKey('seal')
+  // Larger than what a pipe holds, so that it is read while the command runs too.
+  writeFileSync(join(at, 'keys.json'), `${keySetText([key])}${' '.repeat(200_000)}`)
+  const started = performance.now()
+  const command = `cd ${at}; sleep 20 & echo $! > pid; cat keys.json`
+  const set = await keyCommand(command, { env, endGroup }).load()
+  expect([...set.keys()]).toEqual([key.id])
+  expect(performance.now() - started).toBeLessThan(5_000)
+  const left = Number(readFileSync(join(at, 'pid'), 'utf8'))
+  // It may be an agent that the next command asks.
+  expect(runs(left)).toBe(true)
+  process.kill(left)
+})
+
+test('a command has our environment without what leads into the database', async () => {
+  const seen = join(folder(), 'env')
+  const given = { PATH: env.PATH, VAULT_ADDR: 'https://vault', PGPASSFILE: '/p', PGPASSWORD: 'a', DATABASE_URL: 'b' }
+  await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load()).resolves.toEqual(new Map())
+  const names = readFileSync(seen, 'utf8')
+    .split('\n')
+    .map((line) => line.split('=')[0])
+  expect(names.filter((name) => name && name in given).sort()).toEqual(['PATH', 'PGPASSFILE', 'VAULT_ADDR'])
+})
+
+test.each([
+  ['a pipe', 'is no regular file', (path: string) => execFileSync('mkfifo', ['-m', '600', path])],
+  ['a device', 'is no regular file', (path: string) => symlinkSync('/dev/null', path)],
+  ['a folder', 'is a folder', (path: string) => mkdirSync(path, { mode: 0o700 })],
+])('%s is no key file, and is not waited for', async (_, why, make) => {
+  const path = join(folder(), 'keys.json')
+  make(path)
+  const refusal = {
+    code: 'KEYS_INVALID',
+    message: `the key file ${path} ${why}`,
+    hint: 'name a file with INTEGRATIONS_KEYS_FILE, or with INTEGRATIONS_KEYS_COMMAND what prints the key set',
+  }
+  await expect(keyFile(path, me).load()).rejects.toMatchObject(refusal)
+  await expect(keyFile(path, me).add([newKey('seal')])).rejects.toMatchObject(refusal)
+})
+
+test.each([
+  ['no file', undefined, 'does not exist'],
+  ['an empty set', '{"keys":[]}', 'holds no keys'],
+])('where keys are needed, it is said that there is %s', async (_, text, why) => {
+  const path = join(folder(), 'keys.json')
+  if (text) writeFileSync(path, text, { mode: 0o600 })
+  expect(await keyFile(path, me).empty()).toMatchObject({
+    code: 'KEYS_MISSING',
+    message: `the key file ${path} ${why}`,
+    hint: 'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+  })
 })
 
 test('a key file of somebody else is refused', async () => {

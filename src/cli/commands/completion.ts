@@ -1,21 +1,23 @@
 import { Argument, Command } from '@commander-js/extra-typings'
-import { examples } from '../arguments.ts'
+import { answersText, examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { scripts, shells } from '../shells.ts'
 
 /** `integrations completion` */
 export const completionCommand = (ctx: Context) =>
-  new Command('completion')
-    .description(
-      'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',
-    )
-    .addArgument(new Argument('<shell>', 'the shell').choices(shells))
-    .addHelpText(
-      'after',
-      examples(
-        `eval "$(integrations completion bash)"    # in ~/.bashrc`,
-        `eval "$(integrations completion zsh)"     # in ~/.zshrc, after compinit`,
-        `integrations completion fish > ~/.config/fish/completions/integrations.fish`,
+  answersText(
+    new Command('completion')
+      .description(
+        'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',
+      )
+      .addArgument(new Argument('<shell>', 'the shell').choices(shells))
+      .addHelpText(
+        'after',
+        examples(
+          `eval "$(integrations completion bash)"    # in ~/.bashrc`,
+          `eval "$(integrations completion zsh)"     # in ~/.zshrc, after compinit`,
+          `integrations completion fish > ~/.config/fish/completions/integrations.fish`,
+        ),
       ),
-    )
-    .action((shell) => ctx.output.raw(scripts[shell]))
+    ctx.output,
+  ).action((shell) => ctx.output.raw(scripts[shell]))

@@ -1,4 +1,4 @@
-import { Command, Option } from '@commander-js/extra-typings'
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { variableOf } from '../../operations/secret-values.ts'
@@ -21,11 +21,12 @@ const names = platforms
 /** `integrations exec` */
 export const execCommand = (ctx: Context) =>
   new Command('exec')
+    .usage('[options] <ref> -- <command> [args...]')
     .description(
       'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code is the answer (128 and the number of a signal that ended it); 125: it was not come to, 126: it could not be started, 127: there is no such command. That the secrets were read stands in the audit log before it starts.',
     )
     .addArgument(refArgument())
-    .argument('<command>', 'the command, after --')
+    .argument('<command>', 'the command, after --', commandName)
     .argument('[args...]', 'its arguments')
     .addOption(
       new Option('--field <secret>', 'a secret to pass on; may be given several times (default: all that are set)')
@@ -55,6 +56,11 @@ export const execCommand = (ctx: Context) =>
       const { runCommand } = await import('../run-command.ts')
       ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
     })
+
+function commandName(word: string): string {
+  if (word === '--') throw new InvalidArgumentError('Write -- once, as in integrations exec <ref> -- <command>.')
+  return word
+}
 
 function checkedPrefix(prefix: string): string {
   if (!/^(?:[A-Za-z_]\w*)?$/.test(prefix))

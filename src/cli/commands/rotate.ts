@@ -25,7 +25,7 @@ import type { Context } from '../context.ts'
 import { fateOfOld, warnUnlessReceived, whileOpen } from '../old-secrets.ts'
 import { addSecretFlags, askSecrets, generated, givenSecrets } from '../secret-input.ts'
 import { duration, instant } from '../time.ts'
-import { integrationView } from '../views.ts'
+import { batchView, integrationView } from '../views.ts'
 
 /** `integrations rotate` */
 export const rotateCommand = (ctx: Context) => {
@@ -71,8 +71,9 @@ export const rotateCommand = (ctx: Context) => {
       'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',
     ),
   )
-  return answers(command, ctx.output, integrationView).action(async (ref, options) => {
+  return answers(command, ctx.output, batchView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
+    if (!shared) ctx.output.check(integrationView)
     const given = await givenSecrets(ctx, options)
     const fields = (options.field ?? []).map(secretField)
     if (generate && fields.length === 0)
@@ -106,13 +107,18 @@ export const rotateCommand = (ctx: Context) => {
     const replaced = Object.keys(secrets) as SecretField[]
     const open = replaced.filter((field) => after[field].previousValidUntil !== null)
     if (!dryRun) await warnUnlessReceived(ctx, after)
-    const where = [after, ...others.map((other) => other.after)].map(({ workspace, name }) => `${workspace}/${name}`)
+    const all = [after, ...others.map((other) => other.after)]
+    const where = all.map(({ workspace, name }) => `${workspace}/${name}`)
     const fates = replaced.map((field) => fateOfOld(before, after, field, dryRun))
-    await ctx.output.change(
-      integrationView,
-      after,
-      `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`,
-      dryRun || open.length === 0 ? [] : whileOpen(after, open),
+    const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
+    const next = dryRun || open.length === 0 ? [] : whileOpen(after, open)
+    if (!shared) return ctx.output.change(integrationView, after, sentence, next)
+    const outcome = dryRun ? 'would change' : 'changed'
+    await ctx.output.changes(
+      batchView,
+      all.map((one) => ({ ...one, outcome })),
+      sentence,
+      next,
     )
   })
 }
@@ -128,10 +134,7 @@ async function missing(
   const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
   for (const field of [...wanted, ...(Object.keys(given) as SecretField[])]) secretDefinition(platform, field)
-  if (generate) {
-    for (const field of wanted) refuseGenerating(platform, field)
-    return Object.assign({}, ...wanted.map(generated))
-  }
+  if (generate) return Object.assign({}, ...wanted.map(generated))
   if (wanted.length > 0)
     return askSecrets(
       ctx,
@@ -153,15 +156,6 @@ const question = (platform: Platform, field: SecretField, force: boolean) => ({
   required: true,
   check: (value: Secret) => void checkShape(platform, field, value, force),
 })
-
-function refuseGenerating(platform: Platform, field: SecretField): void {
-  const { issuer, label, page } = secretDefinition(platform, field)
-  if (issuer === 'platform')
-    throw badInput(
-      `only ${platform.title} can make a new ${label}`,
-      `make it at ${page}, and pass it with --${flagOf(field)}-stdin`,
-    )
-}
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */
 function agreedOverlap(

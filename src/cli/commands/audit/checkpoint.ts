@@ -17,10 +17,11 @@ export const checkpointCommand = (ctx: Context) =>
       ),
     )
     .action(async () => {
+      const inJson = ctx.options.output === 'json' || ctx.options.output === 'jsonl'
+      if (!inJson || ctx.options.fields) ctx.output.textOnly()
       const { checkpointText, takeCheckpoint } = await import('../../../operations/verify-audit.ts')
       const taken = await takeCheckpoint(await ctx.store())
       const checkpoint = checkpointText(taken)
-      if (ctx.options.output === 'json' || ctx.options.output === 'jsonl')
-        return ctx.output.json({ checkpoint, ...taken, seq: Number(taken.seq) })
+      if (inJson) return ctx.output.json({ checkpoint, ...taken, seq: Number(taken.seq) })
       return ctx.output.raw(`${checkpoint}\n`)
     })
