@@ -157,14 +157,5 @@ export const readSecrets = (
   )
 
 /** Forgets every old value whose time is over. @returns how many */
-export const purgeSecrets = (store: Store): Promise<number> =>
-  store.mutate(async (rows) => {
-    const count = rows.purged
-    if (count > 0)
-      await rows.record({
-        action: 'secret.purge',
-        target: { type: 'database', id: rows.settings.id, name: null },
-        count,
-      })
-    return count
-  })
+export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
+  store.mutate((rows) => rows.purge(), options)

@@ -206,8 +206,18 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     })
     expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
     expect(await kept(db)).toBe(before)
+    const logged = (await events(db)).length
 
+    // What changes nothing of its own keeps nothing either.
+    expect(await integrations(['enable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await integrations(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(
+      await db.query('SELECT action, target_type, count FROM integration_events ORDER BY seq LIMIT 9 OFFSET ?', logged),
+    ).toEqual([
+      { action: 'secret.purge', target_type: 'database', count: 1 },
+      { action: 'integration.disable', target_type: 'integration', count: null },
+    ])
     expect(await versions(db)).toEqual([
       { number: 1, origin: 'provided', is_current: no, is_kept: no },
       { number: 2, origin: 'provided', is_current: yes, is_kept: no },
@@ -216,7 +226,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
   test('purge forgets what is over and nothing else', async () => {
     const { db, env } = await start(kind)
-    const purge = () => integrations(['secrets', 'purge', '-o', 'json'], { env })
+    const purge = (...flags: string[]) => integrations(['secrets', 'purge', '-o', 'json', ...flags], { env })
     await rotate(env, 2, '--grace', '24h')
     expect(await purge()).toEqual({
       code: 0,
@@ -225,6 +235,13 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     })
     const logged = (await events(db)).length
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
+    const before = await kept(db)
+    expect(await purge('--dry-run')).toEqual({
+      code: 0,
+      stdout: '{\n  "purged": 1\n}\n',
+      stderr: 'would forget 1 old value whose time is over\n',
+    })
+    expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await purge()).toEqual({
       code: 0,
       stdout: '{\n  "purged": 1\n}\n',
