@@ -156,6 +156,27 @@ export const readSecrets = (
     { reading: true },
   )
 
+/**
+ * Records how a program ended that had secrets in its environment.
+ *
+ * @param given what `readSecrets` gave for it
+ */
+export const recordEnd = (
+  store: Store,
+  { integration, secrets }: { readonly integration: Integration; readonly secrets: ReadSecrets },
+  outcome: 'done' | 'failed',
+): Promise<void> =>
+  store.mutate(
+    (rows) =>
+      rows.record({
+        action: 'secret.exec',
+        outcome,
+        target: targetOf(integration),
+        fields: [...secrets.keys()].map((field) => secretColumns[field]),
+      }),
+    { reading: true },
+  )
+
 /** Forgets every old value whose time is over. @returns how many */
 export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
   store.mutate((rows) => rows.purge(), options)
