@@ -74,7 +74,7 @@ async function refuseInUse(
 
 /**
  * Takes a rotation back: the value before it is current again, and the one taken back stays valid for what is left of
- * the window. When an access token that was taken back ends is unknown.
+ * the window. With an access token goes when it ends, as far as that was known.
  *
  * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
  */
@@ -97,12 +97,10 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
         `the application wrote or cleared the ${label} meanwhile`,
         `look with integrations secrets list ${shellWord(integration.id)}`,
       )
-    // When the token taken back ends is not remembered.
-    if (field === 'accessToken') await rows.integrations.update(integration.id, { tokenExpiresAt: null })
+    const [after] = await rows.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
     fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
-    const fields =
-      field === 'accessToken' && integration.tokenExpiresAt !== null ? [column, 'token_expires_at'] : [column]
+    const fields = integration.tokenExpiresAt === after?.tokenExpiresAt ? [column] : [column, 'token_expires_at']
     return { action: 'secret.revert', fields, fingerprints }
   })
 

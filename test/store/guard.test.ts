@@ -29,7 +29,7 @@ describe.each(kinds)('on %s', (kind) => {
           value: new Secret(value),
           origin: 'provided',
           setBy: 'test',
-          neverExpires: false,
+          expiry: 'unknown',
           oldValidUntil: rows.now,
         })
         if (print !== undefined) await rows.record({ action: 'test.replace', target })
