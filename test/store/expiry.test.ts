@@ -34,7 +34,9 @@ test.each(kinds)(
         tokenExpiry,
         tokenExpiresAt,
       ])
-    const [january, february] = ['2027-01-31T12:00:00.000Z', '2027-02-28T00:00:00.000Z']
+    const january = '2027-01-31T12:00:00.000Z'
+    const february = '2027-02-28T00:00:00.000Z'
+    const march = '2027-03-31T00:00:00.000Z'
 
     await put(1, january)
     await put(2, 'never')
@@ -50,11 +52,12 @@ test.each(kinds)(
       [1, 'dated', february],
     ])
     expect(await revert()).toMatchObject({ tokenExpiry: 'dated', tokenExpiresAt: february })
+    await db.query("UPDATE integrations SET token_expires_at = '2027-03-31 00:00:00'")
     await put(3, 'unknown')
     expect(await versions()).toEqual([
       [3, 'unknown', null],
       [2, 'never', null],
-      [1, 'dated', february],
+      [1, 'dated', march],
     ])
     // One that was replaced before this was remembered.
     await db.query('UPDATE integration_secrets SET expires_at = NULL')
