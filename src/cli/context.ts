@@ -94,6 +94,8 @@ export function startContext(host: Host): Context {
     },
     close: async () => {
       await (await store?.catch(() => undefined))?.close()
+      // Until the next change, keys in a file may have been joined by others; a command may ask a person for them.
+      if (keys?.writable) keys = undefined
     },
   }
   return context

@@ -36,9 +36,12 @@ function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts
   return [parts.filter(Boolean).join(', '), 'good']
 }
 
-function expiryCell({ tokenExpiresAt, tokenExpiry }: Integration, now: number): Cell {
+type Expiring = Pick<Integration, 'tokenExpiresAt' | 'tokenExpiry'>
+
+/** @param none what to show where there is no access token */
+function expiryCell({ tokenExpiresAt, tokenExpiry }: Expiring, now: number, none = 'no token'): Cell {
   if (tokenExpiresAt === null)
-    return tokenExpiry === null ? ['no token', 'dim'] : [tokenExpiry, tokenExpiry === 'unknown' ? 'warn' : 'plain']
+    return tokenExpiry === null ? [none, 'dim'] : [tokenExpiry, tokenExpiry === 'unknown' ? 'warn' : 'plain']
   const left = Date.parse(tokenExpiresAt) - now
   if (left <= 0) return [`expired ${relative(tokenExpiresAt, now)}`, 'bad']
   return [relative(tokenExpiresAt, now), left < soon ? 'warn' : 'plain']
@@ -74,7 +77,7 @@ export const integrationView: View<Integration> = {
     secret('webhookSecret'),
     secret('accessToken'),
     secret('refreshToken'),
-    { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: expiryCell },
+    { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: (row, now) => expiryCell(row, now) },
     value('tokenExpiry'),
     {
       field: 'tokenRefresh',
@@ -165,6 +168,8 @@ export const secretVersionView: View<SecretVersion> = {
     { field: 'setAt', value: (row) => row.setAt, cell: (row, now) => ago(row.setAt, now, '') },
     value('setBy'),
     value('validUntil'),
+    { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: (row, now) => expiryCell(row, now, '') },
+    value('tokenExpiry'),
     {
       field: 'lastMatchedAt',
       value: (row) => row.lastMatchedAt,
@@ -175,7 +180,7 @@ export const secretVersionView: View<SecretVersion> = {
     },
     value('matchCount'),
   ],
-  short: ['field', 'number', 'state', 'fingerprint', 'setAt', 'setBy', 'lastMatchedAt'],
+  short: ['field', 'number', 'state', 'fingerprint', 'setAt', 'setBy', 'tokenExpiresAt', 'lastMatchedAt'],
   id: (row) => `${flagOf(row.field)}:${row.number}`,
 }
 

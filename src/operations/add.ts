@@ -3,6 +3,7 @@ import type { Integration, IntegrationConfig, PlatformColumn, SecretField } from
 import { findPlatform, platforms } from '../platforms/platforms.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
+import type { Expiry } from '../store/secrets.ts'
 import type { Store } from '../store/store.ts'
 import { findApp } from './apps.ts'
 import { targetOf } from './change.ts'
@@ -12,7 +13,7 @@ import { findUser, findWorkspace, unknownPlatform } from './find.ts'
 import { checkId } from './ids.ts'
 import { checkName } from './names.ts'
 import { platformOf } from './rotate.ts'
-import { checkShape, type Expiry, type NewSecrets } from './secret-values.ts'
+import { checkShape, type NewSecrets } from './secret-values.ts'
 import { insertWorkspace } from './workspaces.ts'
 
 /** An integration to add. */
@@ -103,14 +104,13 @@ export async function addIntegration(
         SecretField,
         NonNullable<NewSecrets[SecretField]>,
       ][]) {
-        const neverExpires = field === 'accessToken' && expiry === 'never'
         const print = await rows.secrets.replace(id, {
           field,
           old: null,
           value,
           origin,
           setBy: addition.setBy,
-          neverExpires,
+          expiry: field === 'accessToken' ? expiry : 'unknown',
           oldValidUntil: now,
         })
         fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })

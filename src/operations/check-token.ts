@@ -5,10 +5,10 @@ import type { Finding, Platform, Verdict } from '../platforms/platform.ts'
 import type { Secret } from '../secret.ts'
 import type { NewEvent, Target } from '../store/events.ts'
 import { secretColumns } from '../store/secret-facts.ts'
+import type { Expiry } from '../store/secrets.ts'
 import type { Store } from '../store/store.ts'
 import { type ApiUrls, askPlatform, overridden } from './api-urls.ts'
 import { checkId } from './ids.ts'
-import type { Expiry } from './secret-values.ts'
 
 /** How platforms are asked. */
 export interface Asking {

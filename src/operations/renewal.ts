@@ -82,7 +82,7 @@ async function replaceTokens(
       value,
       origin: 'refreshed',
       setBy,
-      neverExpires: false,
+      expiry: field === 'accessToken' ? (expiresAt ?? 'unknown') : 'unknown',
       oldValidUntil,
     })
     if (to === undefined)

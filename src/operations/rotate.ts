@@ -4,12 +4,12 @@ import type { Platform } from '../platforms/platform.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import { secretColumns } from '../store/secret-facts.ts'
-import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
+import type { BrokenSecret, Expiry, HeldSecret } from '../store/secrets.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Facts, targetOf } from './change.ts'
 import { type Asking, checkNewToken, nothingToCheck } from './check-token.ts'
 import { findIntegration } from './find.ts'
-import { checkShape, type Expiry, flagOf, type NewSecret, type NewSecrets, secretDefinition } from './secret-values.ts'
+import { checkShape, flagOf, type NewSecret, type NewSecrets, secretDefinition } from './secret-values.ts'
 
 /** New secrets for an integration. */
 export interface Rotation extends ChangeOptions {
@@ -170,7 +170,7 @@ async function rotateWithin(
       value,
       origin,
       setBy: rotation.setBy,
-      neverExpires: field === 'accessToken' && rotation.expiry === 'never',
+      expiry: field === 'accessToken' ? rotation.expiry : 'unknown',
       oldValidUntil: until,
     })
     if (print === undefined)

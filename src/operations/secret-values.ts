@@ -1,5 +1,5 @@
 import { badInput } from '../errors.ts'
-import type { Instant, SecretField } from '../integration.ts'
+import type { SecretField } from '../integration.ts'
 import type { Platform, SecretDefinition } from '../platforms/platform.ts'
 import { Secret } from '../secret.ts'
 import type { SecretOrigin } from '../store/secrets.ts'
@@ -13,9 +13,6 @@ export interface NewSecret {
 
 /** New values by field. */
 export type NewSecrets = { readonly [F in SecretField]?: NewSecret }
-
-/** When an access token ends: at an instant, never, or nobody said. */
-export type Expiry = Instant | 'never' | 'unknown'
 
 const longestSecret = 16 * 1024
 

@@ -74,7 +74,7 @@ async function refuseInUse(
 
 /**
  * Takes a rotation back: the value before it is current again, and the one taken back stays valid for what is left of
- * the window. When an access token that was taken back ends is unknown.
+ * the window. With an access token goes when it ends, as far as that was known.
  *
  * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
  */
@@ -97,12 +97,10 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
         `the application wrote or cleared the ${label} meanwhile`,
         `look with integrations secrets list ${shellWord(integration.id)}`,
       )
-    // When the token taken back ends is not remembered.
-    if (field === 'accessToken') await rows.integrations.update(integration.id, { tokenExpiresAt: null })
+    const [after] = await rows.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
     fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
-    const fields =
-      field === 'accessToken' && integration.tokenExpiresAt !== null ? [column, 'token_expires_at'] : [column]
+    const fields = integration.tokenExpiresAt === after?.tokenExpiresAt ? [column] : [column, 'token_expires_at']
     return { action: 'secret.revert', fields, fingerprints }
   })
 
@@ -170,15 +168,27 @@ export const noticeSecrets = (store: Store, id: string, fields: readonly SecretF
     await rows.record({ action: 'secret.notice', target, fingerprints: noticed })
   })
 
+/**
+ * Records how a program ended that had secrets in its environment.
+ *
+ * @param given what `readSecrets` gave for it
+ */
+export const recordEnd = (
+  store: Store,
+  { integration, secrets }: { readonly integration: Integration; readonly secrets: ReadSecrets },
+  outcome: 'done' | 'failed',
+): Promise<void> =>
+  store.mutate(
+    (rows) =>
+      rows.record({
+        action: 'secret.exec',
+        outcome,
+        target: targetOf(integration),
+        fields: [...secrets.keys()].map((field) => secretColumns[field]),
+      }),
+    { reading: true },
+  )
+
 /** Forgets every old value whose time is over. @returns how many */
-export const purgeSecrets = (store: Store): Promise<number> =>
-  store.mutate(async (rows) => {
-    const count = rows.purged
-    if (count > 0)
-      await rows.record({
-        action: 'secret.purge',
-        target: { type: 'database', id: rows.settings.id, name: null },
-        count,
-      })
-    return count
-  })
+export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
+  store.mutate((rows) => rows.purge(), options)

@@ -4,7 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
 import { parseApiUrl } from '../operations/api-urls.ts'
-import { keyCommand, keyFile } from '../operations/key-source.ts'
+import { keyFile } from '../operations/key-source.ts'
 import { setActive } from '../operations/set-active.ts'
 import { type Platform, type Reading, schemeOf, type WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms } from '../platforms/platforms.ts'
@@ -28,10 +28,8 @@ export type { IncomingRequest, Integration, Token, WebhookEvent }
 export type ReceiverKeys =
   /** A file that holds a JWK Set, readable by this user alone. */
   | { readonly file: string }
-  /** A command that prints one, such as a vault's own program. */
-  | { readonly command: string }
-  /** The text of one. */
-  | { readonly set: string }
+  /** The text of one, or what gets it, from a vault for instance: asked again, now and then, when a new key is met. */
+  | { readonly set: string | (() => string | Promise<string>) }
 
 /** What a receiver works with. */
 export interface ReceiverOptions {
@@ -394,13 +392,16 @@ async function deactivate({ store, problem }: Parts, wishes: readonly Wish[]): P
 
 function keySource(keys: ReceiverKeys): KeySource {
   if ('file' in keys) return keyFile(keys.file, process.getuid?.())
-  if ('command' in keys) return keyCommand(keys.command)
+  const { set } = keys
+  const name = 'the key set that the receiver was given'
+  const missing = (what: string) => new IntegrationsError('KEYS_MISSING', what, 'integrations keys status')
   return {
-    name: 'the key set that the receiver was given',
+    name,
     writable: false,
-    load: async () => parseKeySet(keys.set, 'the key set that the receiver was given'),
+    load: async () => parseKeySet(typeof set === 'string' ? set : await set(), name, 'hand it the text of a JWK Set'),
+    empty: async () => missing(`${name} is empty`),
     add: async () => {
-      throw new IntegrationsError('KEYS_MISSING', 'this database knows no keys yet', 'integrations keys init')
+      throw missing('this database knows no keys yet')
     },
   }
 }

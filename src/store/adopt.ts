@@ -8,7 +8,7 @@ import { onAdapter, type Statements } from './statements.ts'
 
 /** What came of taking over a database. */
 export interface Adoption {
-  /** Whether anything was done; false: this program's history was there already. */
+  /** Whether anything was done, or would be; false: this program's history was there already. */
   readonly done: boolean
   /** The tables that this program keeps beside the application's. */
   readonly tables: readonly string[]
@@ -20,15 +20,16 @@ export interface Adoption {
  * Takes over a database whose workspaces, users and integrations are an application's: compares them, and adds this
  * program's own tables, in one transaction. Nothing of the application's is altered.
  *
+ * @param dryRun compare, and do nothing
  * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD, COMMIT_UNKNOWN, NOT_PERMITTED
  */
-export async function adoptDatabase(options: StoreOptions): Promise<Adoption> {
+export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Promise<Adoption> {
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
     const plan = (db: Statements) => planAdoption(db, provider, options.database)
     const planned = await session.read(plan)
-    if (!planned.done) return planned
+    if (!planned.done || dryRun) return planned
     return session.retrying(async () => {
       await driver.keepWrites()
       return driver.exclusively(async (adapter) => {

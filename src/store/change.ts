@@ -5,7 +5,7 @@ import { checkValue, openVault } from '../vault/vault.ts'
 import { appChanges } from './apps.ts'
 import { auditChanges } from './audit.ts'
 import type { Dialect } from './driver.ts'
-import type { Attribution } from './events.ts'
+import type { Attribution, NewEvent } from './events.ts'
 import { integrationChanges } from './integrations.ts'
 import { keyChanges, type SealingMode, type Settings } from './keys.ts'
 import { refreshChanges } from './refresh-attempts.ts'
@@ -18,7 +18,8 @@ import { workspaceChanges } from './workspaces.ts'
 
 /**
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
- * end of the audit log. A database that knows no keys is told of those of the set.
+ * end of the audit log, and forgets old values whose time is over. A database that knows no keys is told of those of
+ * the set.
  *
  * @param where the keys come from, for messages
  * @returns what can be read and changed, and how many events were recorded so far
@@ -42,7 +43,7 @@ export async function beginChange(
   const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
   const stored = await rows.keys.settings()
   const settings = fresh ? await decideMode(tx, stored, rows.adopted, now) : stored
-  const { record, recorded } = auditChanges(tx, {
+  const log = auditChanges(tx, {
     vault,
     head: await rows.audit.head(),
     now,
@@ -50,12 +51,22 @@ export async function beginChange(
     attribution,
   })
   if (fresh)
-    await record({
+    await log.record({
       action: 'keys.init',
       target: { type: 'database', id: settings.id, name: null },
       keyId: vault.sealing.id,
     })
   const secrets = secretChanges(tx, vault, settings.mode, now)
+  const purged = await secrets.purge()
+  let told = purged === 0
+  async function purge(): Promise<number> {
+    if (!told) {
+      told = true
+      const target = { type: 'database', id: settings.id, name: null } as const
+      await log.record({ action: 'secret.purge', target, count: purged })
+    }
+    return purged
+  }
   const changes = {
     ...rows,
     integrations: { ...rows.integrations, ...integrationChanges(tx, dialect) },
@@ -68,11 +79,14 @@ export async function beginChange(
     refresh: { ...rows.refresh, ...refreshChanges(tx, now) },
     settings,
     vault,
-    purged: await secrets.purge(),
     now,
-    record,
+    purge,
+    record: async (event: NewEvent) => {
+      await purge()
+      await log.record(event)
+    },
   }
-  return { changes, recorded }
+  return { changes, recorded: log.recorded }
 }
 
 async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void> {

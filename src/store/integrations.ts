@@ -14,7 +14,7 @@ import {
 import type { Dialect } from './driver.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
-import { type CurrentSecret, secretColumns, secretFacts, secretFactsText } from './secret-facts.ts'
+import { type CurrentSecret, expiryOf, secretColumns, secretFacts, secretFactsText } from './secret-facts.ts'
 import type { integrationSorts } from './sorts.ts'
 import type { Statements, Transaction } from './statements.ts'
 
@@ -329,7 +329,6 @@ function parsed(text: string | null): Json {
 }
 
 function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'], unread: boolean): TokenExpiry {
-  if (expiresAt !== null) return 'dated'
-  if (token) return token.neverExpires ? 'never' : 'unknown'
-  return unread ? 'unknown' : null
+  if (expiresAt === null && !token) return unread ? 'unknown' : null
+  return expiryOf(expiresAt, token?.neverExpires ?? false)
 }

@@ -194,11 +194,19 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
   })
 }
 
-/** Brings a database up to date, as `db migrate`. @returns the names of the migrations applied; none when it was ready @throws NOT_PERMITTED */
-export async function migrateDatabase(options: StoreOptions): Promise<readonly string[]> {
+/**
+ * Brings a database up to date, as `db migrate`.
+ *
+ * @param dryRun apply nothing
+ * @returns the names of the migrations applied, or that would be; none when it was ready
+ * @throws NOT_PERMITTED, and as `migrate`
+ */
+export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
-    refuseOthers(options.database, await session.read(readState(driver.provider)))
+    const state = await session.read(readState(driver.provider))
+    refuseOthers(options.database, state)
+    if (dryRun) return state.migrations.pending
     return session.retrying(() => migrate(driver, options.database))
   })
 }

@@ -37,6 +37,7 @@ const version = [
   'set_by',
   'valid_until',
   'never_expires',
+  'expires_at',
   'last_matched_at',
   'match_count',
 ]

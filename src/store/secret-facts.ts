@@ -1,5 +1,5 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import { type Instant, type SecretField, secretFields } from '../integration.ts'
+import { type Instant, type SecretField, secretFields, type TokenExpiry } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import type { Dialect } from './driver.ts'
 import { lastFingerprints } from './events.ts'
@@ -33,6 +33,10 @@ export interface SecretVersion {
   readonly setBy: string | null
   /** null: it is the current one. */
   readonly validUntil: Instant | null
+  /** Of an access token. */
+  readonly tokenExpiresAt: Instant | null
+  /** null: it is no access token. */
+  readonly tokenExpiry: TokenExpiry
   readonly lastMatchedAt: Instant | null
   readonly matchCount: number
 }
@@ -105,15 +109,21 @@ export function secretRows(db: Statements, dialect: Dialect) {
     /** The versions of an integration's secrets that are remembered, newest first. */
     async versions(id: string): Promise<SecretVersion[]> {
       const rows = await db.query<
-        Omit<SecretVersion, 'field' | 'number' | 'matchCount'> & Record<'field' | 'number' | 'matchCount', never>
+        Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> &
+          Record<'field' | 'number' | 'matchCount' | 'neverExpires', never>
       >(
         sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${instant(sql`s.set_at`)} AS "setAt",
           s.set_by AS "setBy", ${instant(sql`s.valid_until`)} AS "validUntil", ${instant(sql`s.last_matched_at`)} AS "lastMatchedAt",
-          s.match_count AS "matchCount" FROM integration_secrets s WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
+          s.match_count AS "matchCount", s.never_expires AS "neverExpires", CASE WHEN s.field = ${secretColumns.accessToken} THEN
+            ${instant(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END AS "tokenExpiresAt"
+          FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
+          WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
       )
-      return rows.flatMap(({ field, number, matchCount, ...row }) => {
-        const known = fieldOfColumn.get(field)
-        return known ? [{ ...row, field: known, number: Number(number), matchCount: Number(matchCount) }] : []
+      return rows.flatMap(({ field: column, number, matchCount, neverExpires, ...row }) => {
+        const field = fieldOfColumn.get(column)
+        if (field === undefined) return []
+        const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, neverExpires) : null
+        return [{ ...row, field, tokenExpiry, number: Number(number), matchCount: Number(matchCount) }]
       })
     },
   }
@@ -160,5 +170,9 @@ function storedSecrets(row: StoredRow): StoredSecret[] {
     }
   })
 }
+
+/** What is known of when an access token ends. */
+export const expiryOf = (expiresAt: Instant | null, neverExpires: boolean): 'dated' | 'never' | 'unknown' =>
+  expiresAt !== null ? 'dated' : neverExpires ? 'never' : 'unknown'
 
 const later = (a: Instant | null, b: Instant): Instant => (a !== null && a > b ? a : b)

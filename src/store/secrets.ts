@@ -1,7 +1,7 @@
 import sql, { empty } from 'sql-template-tag'
 import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import type { SecretField } from '../integration.ts'
+import type { Instant, SecretField } from '../integration.ts'
 import { Secret } from '../secret.ts'
 import type { KeySet } from '../vault/key-set.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
@@ -12,6 +12,9 @@ import type { SealingMode } from './keys.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
 import { type KnownVersion, sealedBy } from './stored-values.ts'
+
+/** When an access token ends: at an instant, never, or nobody said. */
+export type Expiry = Instant | 'never' | 'unknown'
 
 /** How a value came to be stored. */
 export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application'
@@ -44,7 +47,8 @@ export interface SecretChange {
   readonly value: Secret
   readonly origin: SecretOrigin
   readonly setBy: string
-  readonly neverExpires: boolean
+  /** Of an access token; `unknown` for another secret. */
+  readonly expiry: Expiry
   /** Until when the old value stays valid; now, or before: it ends at once, and is not kept. */
   readonly oldValidUntil: Date
 }
@@ -105,12 +109,15 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
   async function insert(
     id: string,
     field: SecretField,
-    facts: {
+    {
+      expiry,
+      ...facts
+    }: {
       fingerprint: string
       keyId: string | null
       origin: SecretOrigin
       setBy: string | null
-      neverExpires: boolean
+      expiry: Expiry
     },
   ): Promise<number> {
     const where = { integrationId: id, field: secretColumns[field] }
@@ -120,8 +127,10 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       select: { number: true },
     })
     const number = (latest?.number ?? 0) + 1
+    const neverExpires = expiry === 'never'
+    const expiresAt = neverExpires || expiry === 'unknown' ? null : new Date(expiry)
     await tx.models.integrationSecret.create({
-      data: { ...where, number, ...facts, setAt: now },
+      data: { ...where, number, ...facts, neverExpires, expiresAt, setAt: now },
       select: { number: true },
     })
     // One that is current or still valid stays: a rotation taken back again and again makes an old one current.
@@ -130,6 +139,13 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     })
     return number
   }
+
+  /** When the current access token ends, its column alone knows: the application may have written that since it was set. */
+  const rememberExpiry = (id: string) =>
+    tx.execute(
+      sql`UPDATE integration_secrets SET expires_at = (SELECT i.token_expires_at FROM integrations i WHERE i.id = ${id})
+        WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,
+    )
 
   /** Ends versions at once: their values are gone, their facts stay. */
   const end = async (where: object): Promise<number> =>
@@ -159,7 +175,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
     }
     await end(current(id, field))
-    const facts = { fingerprint: print, keyId, origin: 'application', setBy: null, neverExpires: false } as const
+    const facts = { fingerprint: print, keyId, origin: 'application', setBy: null, expiry: 'unknown' } as const
     return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
   }
 
@@ -232,6 +248,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       })
       if (count !== 1) return undefined
       failpoint('column written')
+      if (field === 'accessToken') await rememberExpiry(id)
       if (old && 'value' in old && oldValidUntil > now) {
         await tx.models.integrationSecret.updateMany({
           where: current(id, field),
@@ -245,7 +262,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
         keyId,
         origin: change.origin,
         setBy: change.setBy,
-        neverExpires: change.neverExpires,
+        expiry: change.expiry,
       })
       return print
     },
@@ -287,6 +304,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
 
     /**
      * Makes the previous version of a field current again; the one taken back stays valid for what is left of the window.
+     * With an access token goes when it ends.
      *
      * @returns the fingerprint of the value that is current now; undefined when there is none to take back, or the
      *   column no longer holds what was read
@@ -306,6 +324,13 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
         data: { [field]: text },
       })
       if (count !== 1) return undefined
+      if (field === 'accessToken') {
+        await rememberExpiry(id)
+        await tx.execute(
+          sql`UPDATE integrations SET token_expires_at = (SELECT s.expires_at FROM integration_secrets s
+            WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${previous.number}) WHERE id = ${id}`,
+        )
+      }
       await tx.models.integrationSecret.updateMany({
         where: { ...where, number: held.number },
         data: { validUntil: previous.validUntil, ...(await keepable(id, field, held)) },

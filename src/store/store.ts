@@ -56,10 +56,15 @@ export interface Changes extends Rows {
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
   readonly settings: Settings
   readonly vault: Vault
-  /** How many old values, whose time was over, were forgotten at the beginning. */
-  readonly purged: number
   /** The database's clock at the beginning. */
   readonly now: Date
+  /**
+   * Records that old values, whose time was over, were forgotten at the beginning, as is done before the first event of
+   * any other change.
+   *
+   * @returns how many; nothing is recorded for none
+   */
+  purge(): Promise<number>
   /** Appends to the audit log. A change of which nothing is recorded is not kept. */
   record(event: NewEvent): Promise<void>
 }

@@ -4,6 +4,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { describe, expect, test } from 'vitest'
 import { startContext } from '../../src/cli/context.ts'
 import { program } from '../../src/cli/program.ts'
+import { changing, settled } from '../support/commands.ts'
 
 const root = await program(startContext(process), () => true)
 
@@ -59,6 +60,16 @@ describe.each(commands)('%s', (name, command) => {
       .filter((flag) => flag !== undefined)
     expect(flags).toEqual([...new Set(flags)])
   })
+})
+
+test('whatever changes something can be tried first', () => {
+  const changes = new Set([...changing.map(({ command }) => command), ...settled])
+  const lacking = commands.filter(
+    ([name, { options }]) =>
+      changes.has(name.replace('integrations ', '')) && !options.some(({ long }) => long === '--dry-run'),
+  )
+  // init is the first command of all: what it would make, db status tells.
+  expect(lacking.map(([name]) => name).filter((name) => !name.includes(' keys '))).toEqual(['integrations init'])
 })
 
 /** What stands in the parenthesis that a text begins with. */

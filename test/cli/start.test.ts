@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -102,12 +102,17 @@ describe('what Node compiled', () => {
     mkdirSync(folder, { recursive: true })
     chmodSync(folder, 0o777)
     const unwanted = freshFolder()
+    // As with sudo and the HOME of another user. Who is not root cannot make such a folder.
+    const theirs = freshFolder()
+    const root = process.getuid?.() === 0
+    if (root) chownSync(theirs, 65_534, 65_534)
     expect([
       await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: open } }),
       await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: unwanted, NODE_DISABLE_COMPILE_CACHE: '1' } }),
       await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: '/proc/nowhere' } }),
-    ]).toEqual(Array(3).fill(await integrations(['help', 'output'])))
-    expect([files(open), files(unwanted)]).toEqual([[], []])
+      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: root ? theirs : '/proc/nowhere' } }),
+    ]).toEqual(Array(4).fill(await integrations(['help', 'output'])))
+    expect([files(open), files(unwanted), files(theirs)]).toEqual([[], [], []])
   })
 })
 

@@ -79,7 +79,7 @@ const tables = (db: TestDatabase) =>
       : `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
   )
 
-const sqliteNote = `on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now\n`
+const sqliteNote = `on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on\n`
 
 const exclusion = (
   schema: string,
@@ -93,7 +93,14 @@ describe.each(kinds)('adopting on %s', (kind) => {
     const db = await database(kind, application[kind], rows)
     const env = { DATABASE_URL: db.url, SECRET: 'new-webhook-secret' }
     const before = await own(db)
+    const untouched = [await tables(db), await journal(db)]
 
+    expect(await integrations(['db', 'adopt', '--dry-run', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `would adopt ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
+    })
+    expect([await tables(db), await journal(db)]).toEqual(untouched)
     expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,

@@ -115,6 +115,11 @@ describe.each(kinds)('db on %s', (kind) => {
       stderr: `${lacks}\nhint: integrations db migrate${flag(db)}\n`,
       status: { state: 'behind', migrationsApplied: [first], migrationsPending: rest, integrations: 0 },
     })
+    expect(await integrations(['db', 'migrate', '--dry-run', '-o', 'id'], { env })).toEqual({
+      code: 0,
+      stdout: `${shown(db)}\n`,
+      stderr: `would apply to ${shown(db)}: ${rest.join(', ')}\n`,
+    })
     expect(await history(db)).toEqual(before)
 
     const migrated = await integrations(['db', 'migrate', '-o', 'id'], { env })

@@ -1,17 +1,26 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { bin, converse, freshFolder, integrations } from '../support/cli.ts'
-import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const events = (db: TestDatabase) =>
   db.query("SELECT outcome, target_name, fields FROM integration_events WHERE action = 'secret.exec' ORDER BY seq")
 
-const started = [{ outcome: 'started', target_name: 'Acme/support', fields: 'webhook_secret,access_token' }]
+const event = (outcome: string, fields = 'webhook_secret,access_token') => ({
+  outcome,
+  target_name: 'Acme/support',
+  fields,
+})
+const started = [event('started')]
+const [done, failed] = [
+  [...started, event('done')],
+  [...started, event('failed')],
+]
 
 async function until(done: () => boolean): Promise<void> {
   for (let i = 0; i < 400 && !done(); i++) await sleep(50)
@@ -56,23 +65,25 @@ describe.each(kinds)('exec on %s', (kind) => {
       SLACK_SIGNING_SECRET: signingSecret(1),
       SLACK_BOT_TOKEN: botToken(1),
     })
-    expect(await events(db)).toEqual(started)
+    expect(await events(db)).toEqual(done)
 
     expect(await environmentOf(all, 'support', '--field', 'webhook-secret', '--env-prefix', 'APP_', '--')).toEqual({
       ...theirs,
       APP_SIGNING_SECRET: signingSecret(1),
     })
-    expect(await events(db)).toEqual([...started, { ...started[0], fields: 'webhook_secret' }])
+    expect(await events(db)).toEqual([...done, event('started', 'webhook_secret'), event('done', 'webhook_secret')])
   })
 
   test('what follows the command is its own, and its exit code is the answer', async () => {
-    const { exec } = await start()
+    const { db, exec } = await start()
     const script = ['sh', '-c', 'printf "[%s]" "$@"; echo; exit 7', 'name', '-o', 'json', '--help', '--', '--field']
     const outcome = { code: 7, stdout: '[-o][json][--help][--][--field]\n', stderr: '' }
     expect(await exec('support', '--', ...script)).toEqual(outcome)
     expect(await exec('support', ...script)).toEqual(outcome)
     expect(await exec('--field', 'webhook-secret', '--reason', 'a test', 'support', ...script)).toEqual(outcome)
     expect(await exec('support', '--', 'sh', '-c', 'kill -9 $$')).toEqual({ code: 137, stdout: '', stderr: '' })
+    const one = [event('started', 'webhook_secret'), event('failed', 'webhook_secret')]
+    expect(await events(db)).toEqual([...failed, ...failed, ...one, ...failed])
   })
 
   test('standard input is read by the command alone, whole', async () => {
@@ -97,6 +108,7 @@ describe.each(kinds)('exec on %s', (kind) => {
         'error: the command "/etc/passwd" cannot be started (EACCES)\nhint: see that it is a program, and that you may run it\n',
     })
     const logged = await events(db)
+    expect(logged).toEqual([...failed, ...failed])
     for (const [args, message] of [
       [['nobody', '--', 'true'], 'there is no integration "nobody"'],
       [['support', '--field', 'refresh-token', '--', 'true'], 'Acme/support has no refresh token'],
@@ -131,6 +143,10 @@ describe.each(kinds)('exec on %s', (kind) => {
     const { db, env } = await start()
     const folder = freshFolder()
     const ready = join(folder, 'ready')
+    const keys = join(folder, 'keys.json')
+    copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
+    chmodSync(keys, 0o600)
+    const added: string[] = []
     const script = `
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'])
         process.on(signal, () => { require('fs').appendFileSync(${JSON.stringify(join(folder, 'signals'))}, signal + '\\n'); if (signal === 'SIGTERM') process.exit(3) })
@@ -140,7 +156,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       env: {
         PATH: process.env.PATH ?? '',
         HOME: folder,
-        INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '',
+        INTEGRATIONS_KEYS_FILE: keys,
         ...env,
       },
       stdio: 'pipe',
@@ -161,6 +177,17 @@ describe.each(kinds)('exec on %s', (kind) => {
           'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
         ),
       ).toEqual([])
+    // Another key is taken into use meanwhile.
+    for (const args of [
+      ['keys', 'add', '-o', 'id'],
+      ['keys', 'activate'],
+    ]) {
+      const { code, stdout } = await integrations([...args, ...added], {
+        env: { ...env, INTEGRATIONS_KEYS_FILE: keys },
+      })
+      expect(code).toBe(0)
+      added.push(stdout.trim())
+    }
     const signals = () =>
       existsSync(join(folder, 'signals')) ? readFileSync(join(folder, 'signals'), 'utf8').split('\n').length - 1 : 0
     for (const [i, signal] of (['SIGHUP', 'SIGINT', 'SIGTERM'] as const).entries()) {
@@ -169,7 +196,40 @@ describe.each(kinds)('exec on %s', (kind) => {
     }
     expect(await ended).toBe(3)
     expect(readFileSync(join(folder, 'signals'), 'utf8')).toBe('SIGHUP\nSIGINT\nSIGTERM\n')
+    expect(await events(db)).toEqual(failed)
   })
+
+  test('how it ended is not recorded when we are killed, or cannot: its exit code is the answer all the same', async () => {
+    const { db, exec } = await start()
+    expect(await exec('support', '--', 'sh', '-c', 'kill -9 $PPID')).toEqual({ code: -1, stdout: '', stderr: '' })
+    const folder = freshFolder()
+    const [ready, go] = [join(folder, 'ready'), join(folder, 'go')]
+    const script = `touch ${ready}; while [ ! -e ${go} ]; do sleep 0.05; done; exit 7`
+    const outcome = exec('--wait', '1s', 'support', '--', 'sh', '-c', script)
+    await until(() => existsSync(ready))
+    const release = await begin(db, "UPDATE integration_settings SET seq = seq WHERE key = 'head'")
+    writeFileSync(go, '')
+    expect(await outcome).toEqual({
+      code: 7,
+      stdout: '',
+      stderr: 'warning: how the command ended is not in the audit log: the database was busy until the time was up\n',
+    })
+    await release()
+    expect(await events(db)).toEqual([...started, ...started])
+  })
+})
+
+test('a default database that is gone when the command has ended is not made anew', async () => {
+  const home = freshFolder()
+  const env = { HOME: home }
+  await addSlack(env)
+  const folder = join(home, '.local/share/integrations')
+  expect(await integrations(['exec', 'support', '--', 'sh', '-c', `rm -r ${folder}; exit 7`], { env })).toEqual({
+    code: 7,
+    stdout: '',
+    stderr: `warning: how the command ended is not in the audit log: there is no file ${folder}/integrations.db\n`,
+  })
+  expect(existsSync(folder)).toBe(false)
 })
 
 describe('on a terminal', () => {

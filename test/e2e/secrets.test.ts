@@ -78,6 +78,8 @@ describe.each(kinds)('secrets on %s', (kind) => {
         origin: 'provided',
         setAt: expect.any(String),
         fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
+        tokenExpiresAt: null,
+        tokenExpiry: null,
         ...version,
       })),
     )
@@ -180,17 +182,34 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     expect(await revealed(env)).toBe(signingSecret(1))
   })
 
-  test('when a token that was taken back ends is unknown, not what the other token said', async () => {
+  test('a token that was taken back ends when it did, and the list says of each when', async () => {
     const { env } = await start(kind)
     const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
     const put = (name: string, ...flags: string[]) =>
       integrations(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
-    expect((await put('ONE', '--no-expiry')).code).toBe(0)
-    expect((await put('TWO', '--expires-in', '12h')).code).toBe(0)
+    expect((await put('ONE', '--expires-at', '2020-01-31T12:00:00Z')).code).toBe(0)
+    expect((await put('TWO', '--no-expiry')).code).toBe(0)
     await integrations(['secrets', 'revert', 'support', 'access-token'], { env })
-    expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: null, tokenExpiry: 'never' })
-    await integrations(['secrets', 'revert', 'support', 'access-token'], { env })
-    expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: null, tokenExpiry: 'unknown' })
+    expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: '2020-01-31T12:00:00.000Z' })
+    const list = async (output: string, ...fields: string[]) =>
+      (
+        await integrations(
+          ['secrets', 'list', 'support', '-o', output, '--fields', ['field', 'number', ...fields].join()],
+          { env },
+        )
+      ).stdout
+    expect(await list('csv', 'tokenExpiresAt', 'tokenExpiry')).toBe(`field,number,tokenExpiresAt,tokenExpiry
+access-token,2,,never
+access-token,1,2020-01-31T12:00:00.000Z,dated
+webhook-secret,1,,
+`)
+    expect((await list('table', 'tokenExpiresAt')).replace(/\d+ years/, 'some years')).toBe(
+      `FIELD           NUMBER  TOKEN EXPIRES AT
+access-token    2       never
+access-token    1       expired some years ago
+webhook-secret  1
+`,
+    )
   })
 
   test('a value whose time is over is unusable at once, and forgotten by the next change', async () => {
@@ -206,8 +225,18 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     })
     expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
     expect(await kept(db)).toBe(before)
+    const logged = (await events(db)).length
 
+    // What changes nothing of its own keeps nothing either.
+    expect(await integrations(['enable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await integrations(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(
+      await db.query('SELECT action, target_type, count FROM integration_events ORDER BY seq LIMIT 9 OFFSET ?', logged),
+    ).toEqual([
+      { action: 'secret.purge', target_type: 'database', count: 1 },
+      { action: 'integration.disable', target_type: 'integration', count: null },
+    ])
     expect(await versions(db)).toEqual([
       { number: 1, origin: 'provided', is_current: no, is_kept: no },
       { number: 2, origin: 'provided', is_current: yes, is_kept: no },
@@ -216,7 +245,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
   test('purge forgets what is over and nothing else', async () => {
     const { db, env } = await start(kind)
-    const purge = () => integrations(['secrets', 'purge', '-o', 'json'], { env })
+    const purge = (...flags: string[]) => integrations(['secrets', 'purge', '-o', 'json', ...flags], { env })
     await rotate(env, 2, '--grace', '24h')
     expect(await purge()).toEqual({
       code: 0,
@@ -225,6 +254,13 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     })
     const logged = (await events(db)).length
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
+    const before = await kept(db)
+    expect(await purge('--dry-run')).toEqual({
+      code: 0,
+      stdout: '{\n  "purged": 1\n}\n',
+      stderr: 'would forget 1 old value whose time is over\n',
+    })
+    expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await purge()).toEqual({
       code: 0,
       stdout: '{\n  "purged": 1\n}\n',

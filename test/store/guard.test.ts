@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -29,7 +30,7 @@ describe.each(kinds)('on %s', (kind) => {
           value: new Secret(value),
           origin: 'provided',
           setBy: 'test',
-          neverExpires: false,
+          expiry: 'unknown',
           oldValidUntil: rows.now,
         })
         if (print !== undefined) await rows.record({ action: 'test.replace', target })
@@ -64,5 +65,45 @@ describe.each(kinds)('on %s', (kind) => {
     await store.mutate((rows) => rows.integrations.update('i', { name: 'other' }))
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     await store.close()
+  })
+
+  test('what is recorded is appended to the log, and the head is where it ends', async () => {
+    const { db, store } = await start()
+    const log = () => db.query('SELECT action, previous_hash, hash FROM integration_events ORDER BY seq')
+    const before = await log()
+    for (const actions of [['test.a', 'test.b'], ['test.c']])
+      await store.mutate(async (rows) => {
+        for (const action of actions) await rows.record({ action, target })
+      })
+    const added = (await log()).slice(before.length)
+    const hashes = added.map(({ hash }) => hash)
+    expect(added.map(({ action, previous_hash }) => [action, previous_hash])).toEqual([
+      ['test.a', before.at(-1)?.hash],
+      ['test.b', hashes[0]],
+      ['test.c', hashes[1]],
+    ])
+    const head = "SELECT CAST(seq AS INTEGER) AS seq, value FROM integration_settings WHERE key = 'head'"
+    expect(await db.query(head)).toEqual([{ seq: before.length + 3, value: hashes[2] }])
+    await store.close()
+  })
+
+  test('a change begins when the one before it has ended', async () => {
+    const { db, store } = await start()
+    const other = await openStore(storeOptions(db))
+    const told: string[] = []
+    let second: Promise<void> | undefined
+    await store.mutate(async (rows) => {
+      second ??= other.mutate(async (later) => {
+        told.push('second begins')
+        await later.record({ action: 'test.second', target })
+      })
+      await sleep(700)
+      await rows.record({ action: 'test.first', target })
+      told.push('first ends')
+    })
+    await second
+    expect(told).toEqual(['first ends', 'second begins'])
+    await store.close()
+    await other.close()
   })
 })

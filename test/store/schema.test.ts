@@ -23,20 +23,21 @@ const constraints = `SELECT conrelid::regclass::text AS "table", pg_get_constrai
 
 const indexes = `SELECT tablename AS "table", indexdef AS definition FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2`
 
-/** Everything that a database says of its tables, but for Prisma's own and for triggers, of which models cannot speak. */
+const sqlite = (pragma: string, columns: string) =>
+  `SELECT m.name AS "table", ${columns} FROM sqlite_master m JOIN ${pragma}(m.name) p WHERE m.type = 'table' ORDER BY 1, 2`
+
+/** Everything that a database says of its tables, but for Prisma's own, the order of columns, and triggers, of which models cannot speak. */
 async function catalogue(db: TestDatabase): Promise<Record<string, unknown>[][]> {
   const queries =
     db.kind === 'sqlite'
       ? [
-          // Not the text of the table, which tells a column that was added later from one that was there at first.
-          `SELECT m.name AS "table", c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
-            WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.name`,
-          `SELECT m.name AS "table", f.* FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY m.name, f."from"`,
-          `SELECT tbl_name AS "table", name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name`,
+          sqlite('pragma_table_xinfo', 'p.name, p.type, p."notnull", p.dflt_value, p.pk, p.hidden'),
+          sqlite('pragma_foreign_key_list', 'p."from", p."table" AS target, p."to", p.on_delete, p.on_update'),
+          `SELECT tbl_name AS "table", sql AS definition FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1, 2`,
         ]
-      : [columns, constraints, indexes]
+      : [columns.replace('ordinal_position', 'column_name'), constraints, indexes]
   const answers = await Promise.all(queries.map((query) => db.query(query)))
-  return answers.map((rows) => rows.filter((row) => (row.table ?? row.name) !== '_prisma_migrations'))
+  return answers.map((rows) => rows.filter((row) => row.table !== '_prisma_migrations'))
 }
 
 /** A database made from the models alone. */
@@ -58,7 +59,13 @@ describe.each(kinds)('on %s', (kind) => {
   test('models and migrations agree', async () => {
     const migrated = await catalogue(await freshDatabase(kind))
     expect(migrated[0]?.length).toBeGreaterThan(5)
-    expect(migrated).toEqual(await catalogue(await fromModels(kind)))
+    // Nor can they speak of an index of some rows alone.
+    const partial = / "?integration_secrets_kept_idx"? .*"?valid_until"?\) WHERE \(?"?sealed"? IS NOT NULL\)?$/
+    const isPartial = ({ definition }: Record<string, unknown>) => partial.test(String(definition))
+    expect(migrated.flat().filter(isPartial)).toHaveLength(1)
+    expect(migrated.map((rows) => rows.filter((row) => !isPartial(row)))).toEqual(
+      await catalogue(await fromModels(kind)),
+    )
   })
 
   test('the models of the last migration are the models', () => {

@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
 import { prepareKeys } from '../../operations/keys.ts'
 import type { Database } from '../../store/database.ts'
-import { answers, examples } from '../arguments.ts'
+import { answers, dryRunOption, examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { databaseView } from '../views.ts'
 import { rolesCommand } from './db/roles.ts'
@@ -50,24 +50,27 @@ const migrateCommand = (ctx: Context) =>
       .description(
         "Bring the database up to date. One that is stays as it is; one whose tables are an application's is refused, for db adopt to take over.",
       )
+      .addOption(dryRunOption())
       .addHelpText(
         'after',
         examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'),
       ),
     ctx.output,
     databaseView,
-  ).action(async () => {
+  ).action(async ({ dryRun }) => {
     const [{ readStatus }, { migrateDatabase }] = await Promise.all([
       import('../../store/status.ts'),
       import('../../store/ready.ts'),
     ])
-    const applied = await migrateDatabase(ctx.storeOptions(false))
-    await prepareKeys(await ctx.store())
+    const applied = await migrateDatabase(ctx.storeOptions(false), dryRun)
+    if (!dryRun) await prepareKeys(await ctx.store())
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.change(
       databaseView,
       status,
-      applied.length === 0 ? `${status.url} is up to date already` : `applied to ${status.url}: ${applied.join(', ')}`,
+      applied.length === 0
+        ? `${status.url} is up to date already`
+        : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
     )
   })
 
@@ -78,17 +81,24 @@ const adoptCommand = (ctx: Context) =>
       .description(
         "Take over an application's database: compare its tables workspaces, users and integrations with what this program expects, and add this program's own tables beside them. Nothing of the application's is altered. From then on workspaces and users can only be read here.",
       )
-      .addHelpText('after', examples('DATABASE_URL=postgresql://… integrations db adopt')),
+      .addOption(dryRunOption())
+      .addHelpText(
+        'after',
+        examples(
+          'DATABASE_URL=postgresql://… integrations db adopt --dry-run',
+          'DATABASE_URL=postgresql://… integrations db adopt',
+        ),
+      ),
     ctx.output,
     databaseView,
-  ).action(async () => {
+  ).action(async ({ dryRun }) => {
     const [{ readStatus }, { adoptDatabase }] = await Promise.all([
       import('../../store/status.ts'),
       import('../../store/adopt.ts'),
     ])
-    const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false))
+    const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
     const status = await readStatus(ctx.storeOptions(false))
-    await prepareKeys(await ctx.store())
+    if (!dryRun) await prepareKeys(await ctx.store())
     if (!done)
       return ctx.output.change(
         databaseView,
@@ -98,11 +108,11 @@ const adoptCommand = (ctx: Context) =>
     await ctx.output.change(
       databaseView,
       status,
-      `adopted ${status.url}: the application goes on owning workspaces, users and integrations`,
+      `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application goes on owning workspaces, users and integrations`,
     )
     if (status.provider === 'sqlite')
       ctx.output.note(
-        'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log now',
+        'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on',
       )
     for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
     if (applicationMigrations.length > 0)

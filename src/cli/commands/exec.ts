@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import { badInput } from '../../errors.ts'
-import type { SecretField } from '../../integration.ts'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import type { Integration, SecretField } from '../../integration.ts'
 import { variableOf } from '../../operations/secret-values.ts'
-import { readSecrets } from '../../operations/secrets.ts'
+import { type ReadSecrets, readSecrets, recordEnd } from '../../operations/secrets.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import { examples, refArgument, secretField, secretFlags } from '../arguments.ts'
 import type { Context } from '../context.ts'
@@ -23,7 +23,7 @@ export const execCommand = (ctx: Context) =>
   new Command('exec')
     .usage('[options] <ref> -- <command> [args...]')
     .description(
-      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code is the answer (128 and the number of a signal that ended it); 125: it was not come to, 126: it could not be started, 127: there is no such command. That the secrets were read stands in the audit log before it starts.',
+      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code is the answer (128 and the number of a signal that ended it); 125: it was not come to, 126: it could not be started, 127: there is no such command. That the secrets were read stands in the audit log before it starts, and afterwards whether it ended with 0 (done) or otherwise (failed).',
     )
     .addArgument(refArgument())
     .argument('<command>', 'the command, after --', commandName)
@@ -48,18 +48,56 @@ export const execCommand = (ctx: Context) =>
     )
     .action(async (ref, command, args, { field: fields, envPrefix }) => {
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
-      const { platform, secrets } = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
-      const variables = [...secrets].map(([field, secret]) => [variableOf(platform, field, prefix), secret.reveal()])
+      const given = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
+      const variables = [...given.secrets].map(([field, secret]) => [
+        variableOf(given.platform, field, prefix),
+        secret.reveal(),
+      ])
       const kept = Object.entries(ctx.host.env).filter(([name]) => !ours.test(name))
       // The command may run for days: the database is not needed for it.
       await ctx.close()
       const { runCommand } = await import('../run-command.ts')
-      ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
+      try {
+        ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
+      } catch (error) {
+        await tellEnd(ctx, given, 'failed')
+        throw error
+      }
+      await tellEnd(ctx, given, ctx.exitCode === 0 ? 'done' : 'failed')
     })
 
 function commandName(word: string): string {
   if (word === '--') throw new InvalidArgumentError('Write -- once, as in integrations exec <ref> -- <command>.')
   return word
+}
+
+/** How long whoever waits for the command's exit code is kept waiting by a busy database, in milliseconds. */
+const longestWait = 5000
+
+/** Records how the command ended. That its exit code is the answer stays so, whatever comes of this. */
+async function tellEnd(
+  ctx: Context,
+  given: { readonly integration: Integration; readonly secrets: ReadSecrets },
+  outcome: 'done' | 'failed',
+): Promise<void> {
+  try {
+    const { openStore } = await import('../../store/store.ts')
+    const database = ctx.database()
+    const store = await openStore({
+      ...ctx.storeOptions(false),
+      wait: Math.min(ctx.options.wait, longestWait),
+      // The default database would be made anew if it were gone by now.
+      database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
+    })
+    try {
+      await recordEnd(store, given, outcome)
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    const why = error instanceof IntegrationsError ? error.message : 'something unexpected went wrong'
+    ctx.output.warn(`how the command ended is not in the audit log: ${why}`)
+  }
 }
 
 function checkedPrefix(prefix: string): string {

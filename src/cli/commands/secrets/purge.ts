@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { purgeSecrets } from '../../../operations/secrets.ts'
-import { answers, examples } from '../../arguments.ts'
+import { answers, dryRunOption, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
 import { purgeView } from '../../views.ts'
 
@@ -10,18 +10,19 @@ export const purgeCommand = (ctx: Context) =>
     new Command('purge')
       .summary('forget the old values whose time is over')
       .description(
-        'Forget the old values whose time is over, in every integration. They are not accepted any more in any case; every change forgets them too.',
+        'Forget the old values whose time is over, in every integration. They are not accepted any more in any case; every change forgets them too, and the audit log tells of it.',
       )
+      .addOption(dryRunOption())
       .addHelpText('after', examples('integrations secrets purge')),
     ctx.output,
     purgeView,
-  ).action(async () => {
-    const purged = await purgeSecrets(await ctx.store())
+  ).action(async ({ dryRun }) => {
+    const purged = await purgeSecrets(await ctx.store(), { dryRun })
     await ctx.output.change(
       purgeView,
       { purged },
       purged === 0
         ? 'no old value is kept beyond its time; nothing was changed'
-        : `forgot ${purged} old ${purged === 1 ? 'value' : 'values'} whose time is over`,
+        : `${dryRun ? 'would forget' : 'forgot'} ${purged} old ${purged === 1 ? 'value' : 'values'} whose time is over`,
     )
   })

@@ -12,7 +12,7 @@ export const revertCommand = (ctx: Context) =>
     new Command('revert')
       .summary('make the old value of a secret current again')
       .description(
-        'Take a rotation back while its window is open: the old value is current again, and the one taken back stays valid for what is left of the window. Done twice, it is as it was. When an access token taken back ends is unknown from then on.',
+        'Take a rotation back while its window is open: the old value is current again, and the one taken back stays valid for what is left of the window. Done twice, it is as it was. With an access token goes when it ends, as far as that was known.',
       )
       .addArgument(refArgument())
       .addArgument(secretFieldArgument())
