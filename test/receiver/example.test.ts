@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { integrations } from '../support/cli.ts'
 import { freshDatabase } from '../support/database.ts'
 import { post, postSlack, startEndpoint } from '../support/example.ts'
-import { addSlack } from '../support/integration.ts'
+import { addSlack, rotate } from '../support/integration.ts'
 import { signingSecret } from '../support/samples.ts'
 import { message, slackEvent } from '../support/webhooks.ts'
 
@@ -25,10 +25,30 @@ test('the example receives from both platforms, and writes down what is left whe
     await post(`${endpoint.url}/pylon/nobody`, issue, { 'x-pylon-signature': signature }),
     await post(`${endpoint.url}/elsewhere`, issue, {}),
   ]).toEqual([200, 401, 200, 401, 404])
+  // What the program sends to try an endpoint is accepted, with the old secret too while it is valid.
+  expect(await rotate(env, 2, '--grace', '1h')).toMatchObject({ code: 0 })
+  const send = async (...args: string[]) => (await integrations(['webhook', 'send', ...args], { env })).code
+  expect([
+    await send('support', `${endpoint.url}/slack`),
+    await send('support', `${endpoint.url}/slack`, '--sample', 'message'),
+    await send('support', `${endpoint.url}/slack`, '--sample', 'message', '--secret', 'previous'),
+    await send('desk', `${endpoint.url}/pylon/${stdout.trim()}`),
+  ]).toEqual([0, 0, 0, 0])
   expect(await endpoint.stop()).toBe(0)
-  expect(endpoint.printed()).toMatch(/^listening on \d+\nAcme\/support: message\nAcme\/desk: issue_new\n$/)
-  expect(await db.query('SELECT match_count FROM integration_secrets')).toEqual([
-    { match_count: 1 },
-    { match_count: 1 },
+  expect(endpoint.printed().replace(/\d+/, '<port>').split('\n')).toEqual([
+    'listening on <port>',
+    'Acme/support: message',
+    'Acme/desk: issue_new',
+    'Acme/support: message',
+    'Acme/support: message',
+    'Acme/desk: issue_new',
+    '',
+  ])
+  expect(
+    await db.query('SELECT field, number, match_count FROM integration_secrets ORDER BY match_count, number'),
+  ).toEqual([
+    { field: 'webhook_secret', number: 2, match_count: 1 },
+    { field: 'webhook_secret', number: 1, match_count: 2 },
+    { field: 'webhook_secret', number: 1, match_count: 2 },
   ])
 })
