@@ -1,4 +1,4 @@
-import type { Key, KeyStatus, ModeChange } from '../operations/keys.ts'
+import { counted, type Key, type KeyStatus, type ModeChange } from '../operations/keys.ts'
 import type { Reencryption } from '../operations/reencrypt.ts'
 import type { Cell, Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
@@ -19,6 +19,7 @@ export const keyView: View<Key> = {
     { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => [relative(row.createdAt, now), 'plain'] },
     { field: 'current', value: (row) => row.current },
     { field: 'previous', value: (row) => row.previous },
+    { field: 'apps', value: (row) => row.apps },
     { field: 'inKeySet', value: (row) => row.inKeySet, cell: inKeySetCell },
   ],
   short: ['id', 'purpose', 'state', 'createdAt', 'current', 'previous', 'inKeySet'],
@@ -40,7 +41,7 @@ const keys: Column<KeyStatus> = {
   cell: (row) => [
     row.keys
       .filter(({ purpose }) => purpose === 'seal')
-      .map(({ id, state, current, previous }) => `${id} (${state}): ${current} current, ${previous} previous`)
+      .map((key) => `${key.id} (${key.state}): ${counted(key)}`)
       .join('; '),
     'plain',
   ],

@@ -10,6 +10,8 @@ export interface Key extends DatedKey {
   readonly current: number
   /** How many values before the current ones it seals. */
   readonly previous: number
+  /** How many secrets of OAuth apps it seals. */
+  readonly apps: number
   /** null: there is no key set, or it cannot be used. */
   readonly inKeySet: boolean | null
 }
@@ -45,9 +47,9 @@ export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
   const { set, unusable } = await loaded(source)
   const { isKey } = await import('../vault/vault.ts')
   const keys = known.map(async (one): Promise<Key> => {
-    const { current = 0, previous = 0 } = use.find(({ keyId }) => keyId === one.id) ?? {}
+    const { current = 0, previous = 0, apps = 0 } = use.find(({ keyId }) => keyId === one.id) ?? {}
     const key = set?.get(one.id)
-    return { ...one, current, previous, inKeySet: set ? key !== undefined && (await isKey(key, one)) : null }
+    return { ...one, current, previous, apps, inKeySet: set ? key !== undefined && (await isKey(key, one)) : null }
   })
   return { keys: await Promise.all(keys), use, unusable }
 }
@@ -138,11 +140,11 @@ export const retireKey = (store: Store, id: string): Promise<KeyChange> =>
         `the key ${id} is the one that seals now`,
         'integrations keys add, then integrations keys activate with the new one',
       )
-    const { current = 0, previous = 0 } = (await rows.keys.use()).find(({ keyId }) => keyId === id) ?? {}
-    if (current + previous > 0)
+    const use = (await rows.keys.use()).find(({ keyId }) => keyId === id)
+    if (use && use.current + use.previous + use.apps > 0)
       throw new IntegrationsError(
         'CONFLICT',
-        `the key ${id} still seals values: ${current} current, ${previous} previous`,
+        `the key ${id} still seals values: ${counted(use)}`,
         'integrations keys reencrypt',
       )
     await rows.keys.setState(id, 'retired')
@@ -221,14 +223,19 @@ export async function keyStatus(
   return { mode, activeKey, plain, unread, keys, problems, unusable }
 }
 
+/** How many values a key seals, in words. */
+export const counted = ({ current, previous, apps }: Pick<KeyUse, 'current' | 'previous' | 'apps'>): string =>
+  `${current} current, ${previous} previous${apps > 0 ? `, ${apps} of apps` : ''}`
+
 function sealingProblems(mode: SealingMode, activeKey: string | null, use: readonly KeyUse[]) {
   const hint = 'integrations keys reencrypt'
-  return use.flatMap(({ keyId, current, previous }) => {
+  return use.flatMap((one) => {
+    const { keyId, current } = one
     if (keyId === null) return []
     if (keyId !== activeKey)
       return [
         {
-          problem: `the key ${keyId}, which is not active, seals values: ${current} current, ${previous} previous`,
+          problem: `the key ${keyId}, which is not active, seals values: ${counted(one)}`,
           hint,
         },
       ]

@@ -9,11 +9,11 @@ import { verifyKeys } from './keys.ts'
 
 /** A value that does not open. */
 export interface Unopened {
-  /** Of the integration. */
+  /** Of the integration, or the app. */
   readonly id: string
-  /** The workspace and name of the integration. */
+  /** The workspace and name of the integration, or the name of the app. */
   readonly name: string
-  readonly field: SecretField
+  readonly field: SecretField | 'clientSecret'
   readonly error: IntegrationsError
 }
 
@@ -52,7 +52,13 @@ export async function reencrypt(store: Store, progress: Progress): Promise<Reenc
     done += page.integrations
     progress(done, of)
   }
-  return { mode: page.mode, keyId: page.keyId, changed, unopened }
+  const apps = await resealApps(store)
+  return {
+    mode: page.mode,
+    keyId: page.keyId,
+    changed: changed + apps.changed,
+    unopened: [...unopened, ...apps.unopened],
+  }
 }
 
 /** A page on which nothing is left to do; undefined when something may be. It keeps nobody waiting. */
@@ -63,6 +69,42 @@ async function finishedPage(rows: Rows, after: string | undefined): Promise<Sett
   const finished = values.every((value) => value.keyId !== null && isSettled(value, mode, keyId))
   return finished ? { mode, keyId, changed: 0, unopened: [], integrations, next } : undefined
 }
+
+/** Seals the secrets of OAuth apps with the active key, whatever the mode. */
+async function resealApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
+  const left = await store.read(async (rows) => {
+    const { keyId } = await sealing(rows)
+    return (await rows.apps.list()).some((app) => app.keyId !== keyId)
+  })
+  if (!left) return { changed: 0, unopened: [] }
+  return store.mutate(async (rows) => {
+    const unopened: Unopened[] = []
+    let changed = 0
+    for (const app of await rows.apps.stored()) {
+      if (app.keyId === rows.vault.sealing.id) continue
+      try {
+        await rows.apps.reseal(app)
+        changed++
+      } catch (error) {
+        if (!isUnopened(error)) throw error
+        unopened.push({ id: app.id, name: app.name, field: 'clientSecret', error })
+      }
+    }
+    if (changed > 0) await recordReencryption(rows, changed)
+    return { changed, unopened }
+  })
+}
+
+const isUnopened = (error: unknown): error is IntegrationsError =>
+  error instanceof IntegrationsError && (error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN')
+
+const recordReencryption = ({ settings, vault, record }: Changes, count: number): Promise<void> =>
+  record({
+    action: 'keys.reencrypt',
+    target: { type: 'database', id: settings.id, name: null },
+    keyId: vault.sealing.id,
+    count,
+  })
 
 async function sealing(rows: Rows): Promise<{ mode: SealingMode; keyId: string | null }> {
   const { mode } = await rows.keys.settings()
@@ -77,6 +119,7 @@ export const planReencryption = (store: Store): Promise<Reencryption> =>
     let changed = 0
     for await (const { values } of rows.storedValues.pages())
       changed += values.filter((value) => !isSettled(value, mode, keyId)).length
+    changed += (await rows.apps.list()).filter((app) => app.keyId !== keyId).length
     return { mode, keyId, changed, unopened: [] }
   })
 
@@ -101,15 +144,9 @@ async function settlePage(rows: Changes, after: string | undefined): Promise<Set
       else if (outcome !== 'settled') unopened.push(outcome)
     }
     if (lost > 0) continue
-    const { mode, id } = rows.settings
+    const { mode } = rows.settings
     const keyId = rows.vault.sealing.id
-    if (changed > 0)
-      await rows.record({
-        action: 'keys.reencrypt',
-        target: { type: 'database', id, name: null },
-        keyId,
-        count: changed,
-      })
+    if (changed > 0) await recordReencryption(rows, changed)
     return { mode, keyId, changed, unopened, integrations, next }
   }
   throw new IntegrationsError(
@@ -128,8 +165,7 @@ async function settled(rows: Changes, value: StoredValue): Promise<'changed' | '
       await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
     return outcome
   } catch (error) {
-    if (!(error instanceof IntegrationsError) || !(error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN'))
-      throw error
+    if (!isUnopened(error)) throw error
     const [integration] = await rows.integrations.match({ id: value.id }, 1)
     const name = integration ? `${integration.workspace}/${integration.name}` : value.id
     return { id: value.id, name, field: value.field, error }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
 import type { Store } from '../store/store.ts'
@@ -41,7 +42,7 @@ const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
 
 /**
  * Refreshes the tokens of several integrations, in an order of chance: jobs that begin together then do not wait for each
- * other all the way.
+ * other all the way. Where another job is at work already, it is let go on, for as long as it does.
  *
  * @param named each was asked for; what cannot be refreshed at all is an error then
  * @param dryRun say what is due, and ask nobody
@@ -51,15 +52,37 @@ export async function refreshMany(
   integrations: readonly Integration[],
   options: Batch,
 ): Promise<RefreshRow[]> {
-  const rows = await fewAtOnce(integrations, 1, (integration) => firstLook(store, integration, options))
-  const due = rows.flatMap((row, at) => (row === undefined ? [{ at, chance: Math.random() }] : []))
+  const rows: (RefreshRow | undefined)[] = []
+  const look = async (at: number) => {
+    rows[at] = await firstLook(store, integrations[at] as Integration, options)
+  }
+  const left = () => [...integrations.keys()].filter((at) => rows[at] === undefined)
+  await fewAtOnce(left(), 1, look)
+  if (left().length > atOnce) {
+    await giveWay(store, options.wait)
+    await fewAtOnce(left(), 1, look)
+  }
   // What would fail for all of them fails before anybody is asked.
-  if (due.length > 0) await verifyKeys(store)
+  if (left().length > 0) await verifyKeys(store)
+  const due = left().map((at) => ({ at, chance: Math.random() }))
   due.sort((a, b) => a.chance - b.chance)
   await fewAtOnce(due, atOnce, async ({ at }) => {
     rows[at] = await refreshRow(store, integrations[at] as Integration, options)
   })
   return rows as RefreshRow[]
+}
+
+/** Waits while others are at work and get on: each change of a database waits for all others, so that more would be slower. */
+async function giveWay(store: Store, wait: number): Promise<void> {
+  const deadline = performance.now() + wait
+  let seen = -1
+  for (let idle = 0; idle < 3; ) {
+    const { leases, attempts } = await store.read((rows) => rows.refresh.activity())
+    if (leases === 0 || performance.now() > deadline) return
+    idle = attempts === seen ? idle + 1 : 0
+    seen = attempts
+    await sleep(500 + Math.random() * 1000)
+  }
 }
 
 type Batch = Refreshing & { readonly named: boolean; readonly dryRun: boolean }

@@ -1,5 +1,7 @@
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
+import type { Secret } from '../secret.ts'
+import { openClientSecret } from '../store/apps.ts'
 import { eventHash } from '../store/audit.ts'
 import type { AuditEvent, Head } from '../store/events.ts'
 import type { Settings } from '../store/keys.ts'
@@ -20,11 +22,11 @@ export interface Checkpoint {
 
 /** A secret's column, as findings name it. */
 export interface Place {
-  /** The integration's. */
+  /** The integration's, or the app's. */
   readonly id: string
-  /** Workspace and name. */
+  /** Workspace and name, or the name of the app. */
   readonly name: string
-  readonly field: SecretField
+  readonly field: SecretField | 'clientSecret'
 }
 
 /** Something that should not be: at an event, or with a current value. */
@@ -196,7 +198,13 @@ async function checkValues(
         })
     }
   })
-  return { values, problems, byApplication }
+  const apps = await rows.apps.stored()
+  for (const app of apps) {
+    const print = await fingerprintOf(vault, () => openClientSecret(vault, app))
+    const problem = print instanceof IntegrationsError ? print.message : 'no event explains the secret of the app'
+    if (print !== app.audited) problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
+  }
+  return { values: values + apps.length, problems, byApplication }
 }
 
 /** The fingerprint of a current value, null for none; or why it does not open. */
@@ -206,10 +214,14 @@ async function currentFingerprint(
   { id, field, stored, keyId }: StoredSecret,
 ): Promise<string | null | IntegrationsError> {
   if (stored === null) return null
+  const cell = { id, field: secretColumns[field] }
+  return fingerprintOf(vault, async () => (await openStored(vault.keys, mode, cell, stored.reveal(), keyId)).value)
+}
+
+/** The fingerprint of what a value opens to; or why it does not open. */
+async function fingerprintOf(vault: Vault, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
   try {
-    const cell = { id, field: secretColumns[field] }
-    const { value } = await openStored(vault.keys, mode, cell, stored.reveal(), keyId)
-    return fingerprint(vault.fingerprinting, value)
+    return fingerprint(vault.fingerprinting, await open())
   } catch (error) {
     if (error instanceof IntegrationsError) return error
     throw error

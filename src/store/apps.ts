@@ -55,6 +55,10 @@ export function appRows(db: Statements, dialect: Dialect) {
   }
 }
 
+/** Opens the secret of an app. @throws SEAL_BROKEN, KEY_UNKNOWN */
+export const openClientSecret = (vault: Vault, { id, sealed }: StoredClientSecret): Promise<Secret> =>
+  open(vault.keys, cell(id), sealed)
+
 /** What changes OAuth apps, within a transaction. */
 export function appChanges(tx: Transaction, vault: Vault, now: Date) {
   return {
@@ -79,8 +83,9 @@ export function appChanges(tx: Transaction, vault: Vault, now: Date) {
     },
 
     /** Seals a secret anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
-    async reseal({ id, sealed }: StoredClientSecret): Promise<void> {
-      const clientSecret = await seal(vault.sealing, cell(id), await open(vault.keys, cell(id), sealed))
+    async reseal(app: StoredClientSecret): Promise<void> {
+      const { id, sealed } = app
+      const clientSecret = await seal(vault.sealing, cell(id), await openClientSecret(vault, app))
       await tx.models.integrationApp.updateMany({
         where: { id, clientSecret: sealed },
         data: { clientSecret, keyId: vault.sealing.id },

@@ -24,6 +24,8 @@ export interface KeyUse {
   readonly keyId: string | null
   readonly current: number
   readonly previous: number
+  /** Of those sealed whatever the mode: the secrets of OAuth apps. */
+  readonly apps: number
 }
 
 /** A key as a database knows it, with the time when it was told of it. */
@@ -61,11 +63,17 @@ export function keyRows(db: Statements, dialect: Dialect) {
           count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
           WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${dialect.time(sql`s.valid_until`)} > ${dialect.time(dialect.now)}) GROUP BY s.key_id ORDER BY s.key_id`,
       )
-      return rows.map(({ keyId, current, previous }) => ({
+      const apps = await db.query<{ keyId: string; n: bigint | number }>(
+        sql`SELECT a.key_id AS "keyId", count(*) AS n FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
+      )
+      const use = rows.map(({ keyId, current, previous }) => ({
         keyId,
         current: Number(current),
         previous: Number(previous),
+        apps: Number(apps.find((one) => one.keyId === keyId)?.n ?? 0),
       }))
+      const others = apps.filter((one) => !use.some(({ keyId }) => keyId === one.keyId))
+      return [...use, ...others.map(({ keyId, n }) => ({ keyId, current: 0, previous: 0, apps: Number(n) }))]
     },
 
     /** How many values the application has written that nobody has read yet. They are found by their columns. */

@@ -54,6 +54,15 @@ export function refreshRows(db: Statements, dialect: Dialect) {
       read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint} AND r.state IN ('started', 'unknown', 'needs_reauth')
         ORDER BY ${bytes(sql`r.integration_id`)}`),
 
+    /** How many leases run, and a number that grows with every attempt. */
+    async activity(): Promise<{ readonly leases: number; readonly attempts: number }> {
+      const [row] = await db.query<{ leases: bigint | number; attempts: bigint | number }>(
+        sql`SELECT count(CASE WHEN ${leased(dialect)} THEN 1 END) AS leases, COALESCE(sum(r.fence), 0) AS attempts
+          FROM integration_refresh_attempts r`,
+      )
+      return { leases: Number(row?.leases ?? 0), attempts: Number(row?.attempts ?? 0) }
+    },
+
     /** The database's clock. */
     async clock(): Promise<Date> {
       const [row] = await db.query<{ now: Instant }>(sql`SELECT ${instant(dialect.now)} AS now`)

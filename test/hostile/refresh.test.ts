@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -15,8 +15,9 @@ import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../
 import { expectSound } from '../support/sound.ts'
 import { opened, storeOptions } from '../support/vault.ts'
 
-const many = 250
-const racing = [2, 10, 100]
+// A busy machine can try fewer: TOKENS=140 KILLS=60 RACING=2,10 npm run test:hostile -- refresh
+const many = Number(process.env.TOKENS ?? 250)
+const racing = (process.env.RACING ?? '2,10,100').split(',').map(Number)
 
 /** Where a refresh can be ended, in the order in which it gets there. */
 const steps = [
@@ -28,9 +29,9 @@ const steps = [
   'spool removed',
 ] as const
 
-/** How many refreshes are killed at each step, and how many at points spread over the measured run; on each database. */
+/** How many refreshes are killed at each step, and how many at points spread over the measured protocol; on each database. */
 const atEachStep = 10
-const spread = 100
+const spread = Number(process.env.KILLS ?? 100)
 
 let main = ''
 
@@ -127,6 +128,8 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.url, XDG_STATE_HOME: state }
     const run = `require(process.argv[1]).main(process).then((code) => { process.exitCode = code })`
     let next = 0
+    /** How long a refresh takes from its first transaction on, in milliseconds. */
+    let whole = 0
 
     /** @returns the last step of the protocol that was reached; undefined when it came to its end */
     async function refresh(failpoint: string, killAfter?: number): Promise<string | undefined> {
@@ -144,19 +147,22 @@ describe.each(kinds)('refreshes on %s', (kind) => {
         stdio: 'ignore',
       })
       const ended = new Promise<number | null>((done) => child.on('close', done))
+      const open = () => child.exitCode === null && child.signalCode === null
+      // The start of a process takes longer than all that is of interest here, and differs more.
+      while (open() && !existsSync(log)) await sleep(2)
+      const began = performance.now()
       if (killAfter !== undefined) {
         await Promise.race([sleep(killAfter), ended])
         child.kill('SIGKILL')
       }
       const code = await ended
+      if (failpoint === 'none' && killAfter === undefined) whole = Math.max(whole, performance.now() - began)
       if (code === null) return lastStep(log)
       expect(code).toBe(0)
       return undefined
     }
 
-    const started = performance.now()
-    expect(await refresh('none')).toBeUndefined()
-    const whole = performance.now() - started
+    for (let i = 0; i < 3; i++) expect(await refresh('none')).toBeUndefined()
 
     const endings: (string | undefined)[] = []
     for (const step of steps)
@@ -165,7 +171,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
         expect(ending).toBe(step)
         endings.push(ending)
       }
-    const queue = Array.from({ length: spread }, (_, i) => (whole * 1.2 * i) / spread)
+    const queue = Array.from({ length: spread }, (_, i) => (whole * i) / spread)
     const between: (string | undefined)[] = []
     await Promise.all(
       [0, 1].map(async () => {
@@ -192,7 +198,8 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     const recovered = await integrations(['recover', '--all', '-o', 'json'], { env })
     expect(recovered.code).toBe(9)
     const rows = JSON.parse(recovered.stdout) as { name: string; outcome: string; accessToken: string | null }[]
-    expect(new Set(rows.map(({ outcome }) => outcome))).toEqual(new Set(['applied', 'needs_reauth']))
+    // Where only the file was left over, nothing was to be done.
+    expect(new Set(rows.map(({ outcome }) => outcome))).toEqual(new Set(['applied', 'needs_reauth', 'settled']))
     expect(rows.filter(({ outcome }) => outcome === 'applied').length).toBeGreaterThanOrEqual(atEachStep)
     // Only the access token was asked about, and it was good.
     expect(rows.filter(({ outcome }) => outcome === 'needs_reauth').every((row) => row.accessToken === 'ok')).toBe(true)
