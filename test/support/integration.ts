@@ -1,11 +1,12 @@
 import { expect } from 'vitest'
+import { answer } from './answer.ts'
 import { integrations, type Outcome } from './cli.ts'
 import { signingSecret } from './samples.ts'
 
 /** Adds a Slack integration with its first signing secret, in the workspace Acme. */
 export async function addSlack(env: Record<string, string>, name = 'support', ...flags: string[]): Promise<string> {
   const workspace = name === 'support' ? '--new-workspace' : '--workspace'
-  const { code, stdout, stderr } = await integrations(
+  const { code, stdout, stderr } = await answer(
     ['add', '--platform', 'slack', workspace, 'Acme', '--name', name, '--webhook-secret-stdin', '-o', 'id', ...flags],
     { env, input: signingSecret(1) },
   )
@@ -23,6 +24,6 @@ export async function revealed(
   field = 'webhook-secret',
   ref = 'support',
 ): Promise<string> {
-  const { code, stdout } = await integrations(['secrets', 'reveal', ref, field], { env })
+  const { code, stdout } = await answer(['secrets', 'reveal', ref, field], { env })
   return code === 0 ? stdout.replace(/\n$/, '') : `exit ${code}`
 }
