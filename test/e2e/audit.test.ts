@@ -27,7 +27,7 @@ async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
   if (mode === 'off') await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
   const env = { DATABASE_URL: db.url, TOKEN: botToken(1), NEW_TOKEN: botToken(2) }
   const run = async (command: string, input = ''): Promise<Outcome> => {
-    const outcome = await integrations(command.split(' '), { env, input })
+    const outcome = await answer(command.split(' '), { env, input })
     expect(outcome, command).toMatchObject({ code: 0 })
     return outcome
   }

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { answer } from './answer.ts'
-import { integrations, type Outcome } from './cli.ts'
+import type { Outcome } from './cli.ts'
 import { signingSecret } from './samples.ts'
 
 /** Adds a Slack integration with its first signing secret, in the workspace Acme. */
@@ -16,7 +16,7 @@ export async function addSlack(env: Record<string, string>, name = 'support', ..
 
 /** Puts another signing secret in. */
 export const rotate = (env: Record<string, string>, n: number, ...flags: string[]): Promise<Outcome> =>
-  integrations(['rotate', 'support', '--webhook-secret-stdin', '-o', 'id', ...flags], { env, input: signingSecret(n) })
+  answer(['rotate', 'support', '--webhook-secret-stdin', '-o', 'id', ...flags], { env, input: signingSecret(n) })
 
 /** The value of a secret, as the program opens it. */
 export async function revealed(
