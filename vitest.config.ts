@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // The long hostile suites (races, kill -9) run by `npm run test:hostile`.
@@ -8,6 +9,8 @@ export default defineConfig({
     include: [hostile ? 'test/hostile/**/*.test.ts' : 'test/**/*.test.ts'],
     exclude: hostile ? [] : ['test/hostile/**'],
     globalSetup: 'test/support/setup.ts',
+    // Vitest leaves one core to itself, which is half of two; a test mostly waits for the program it started.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // A test starts the program many times, on machines that may have two busy cores.
     testTimeout: 300_000,
     hookTimeout: 300_000,

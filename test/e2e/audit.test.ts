@@ -13,6 +13,7 @@ import { type AuditEvent, eventColumns } from '../../src/store/events.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/ready.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { keyFor, parseKeySet, type RootKey } from '../../src/vault/key-set.ts'
+import { answer } from '../support/answer.ts'
 import { converse, freshFolder, integrations, type Outcome } from '../support/cli.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
@@ -26,7 +27,7 @@ async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
   if (mode === 'off') await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
   const env = { DATABASE_URL: db.url, TOKEN: botToken(1), NEW_TOKEN: botToken(2) }
   const run = async (command: string, input = ''): Promise<Outcome> => {
-    const outcome = await integrations(command.split(' '), { env, input })
+    const outcome = await answer(command.split(' '), { env, input })
     expect(outcome, command).toMatchObject({ code: 0 })
     return outcome
   }
@@ -39,7 +40,7 @@ async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
 
 /** What `audit verify` says, as JSON, with the exit code. */
 async function verify(db: TestDatabase, ...args: string[]) {
-  const { code, stdout, stderr } = await integrations(['audit', 'verify', '-o', 'json', ...args], {
+  const { code, stdout, stderr } = await answer(['audit', 'verify', '-o', 'json', ...args], {
     env: { DATABASE_URL: db.url },
   })
   if (stdout === '') return { code, stderr }
@@ -247,7 +248,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await disarm(db)
     await db.query("UPDATE integration_events SET at = '2026-01-02 03:04:05.678' WHERE seq = 1")
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none.json') }
-    const list = (...args: string[]) => integrations(['audit', 'list', '-o', 'id', ...args], { env })
+    const list = (...args: string[]) => answer(['audit', 'list', '-o', 'id', ...args], { env })
     const lines = (...seqs: number[]) => ({ code: 0, stdout: seqs.map((seq) => `${seq}\n`).join(''), stderr: '' })
 
     expect(await list()).toEqual(lines(6, 5, 4, 3, 2, 1))

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { converse, freshFolder, integrations, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 
@@ -153,7 +154,7 @@ describe.each(kinds)('config on %s', (kind) => {
   })
 
   test('what cannot be kept is refused with the place, and changes nothing', async () => {
-    const { config, state, env, db } = await prepare()
+    const { state, env, db } = await prepare()
     const place = (what: string) => new RegExp(`^error: .*, line 1, column \\d+: ${what}\nhint: .+\n$`)
     const refusals: [args: string[], input: string, code: number, stderr: string | RegExp][] = [
       [
@@ -239,7 +240,7 @@ describe.each(kinds)('config on %s', (kind) => {
       [['get', 'Acme/nothing'], '', 3, /^error: there is no integration "Acme\/nothing"\n/],
     ]
     for (const [args, input, code, stderr] of refusals)
-      expect({ args, ...(await config(args, input)) }).toEqual({
+      expect({ args, ...(await answer(['config', ...args], { env, input })) }).toEqual({
         args,
         code,
         stdout: '',

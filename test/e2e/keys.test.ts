@@ -5,6 +5,7 @@ import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { parseKeySet } from '../../src/vault/key-set.ts'
 import { open } from '../../src/vault/sealing.ts'
+import { answer } from '../support/answer.ts'
 import { converse, freshFolder, integrations, quote } from '../support/cli.ts'
 import {
   emptyPostgresql,
@@ -51,14 +52,14 @@ async function adopted(kind: Kind): Promise<Place> {
   }
   const file = join(freshFolder(), 'keys.json')
   const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file }
-  expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  expect(await answer(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   return { db, env, file }
 }
 
 async function addSupport({ env }: Place): Promise<void> {
   const add = ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', '--no-expiry']
   expect(
-    await integrations([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '-o', 'id'], {
+    await answer([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '-o', 'id'], {
       env: { ...env, TOKEN: botToken(1) },
       input: signingSecret(1),
     }),
@@ -110,7 +111,7 @@ const everything = async (at: Place) =>
 const refused = (message: string, hint: string) => ({ stdout: '', stderr: `error: ${message}\nhint: ${hint}\n` })
 
 async function addKey({ env }: Place): Promise<string> {
-  const { code, stdout } = await integrations(['keys', 'add', '-o', 'id'], { env })
+  const { code, stdout } = await answer(['keys', 'add', '-o', 'id'], { env })
   expect(code).toBe(0)
   return stdout.trim()
 }

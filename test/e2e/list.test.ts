@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Page } from '../../src/store/page.ts'
 import { integrationSorts } from '../../src/store/sorts.ts'
 import { openStore } from '../../src/store/store.ts'
+import { answer } from '../support/answer.ts'
 import { bin, converse, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
@@ -93,7 +94,7 @@ describe.each(kinds)('list on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url, TOKEN: botToken() }
     const run = async (args: string[], input = '') => {
-      const outcome = await integrations(args, { env, input })
+      const outcome = await answer(args, { env, input })
       expect(outcome).toMatchObject({ code: 0 })
       return outcome
     }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { bin, execute, integrations, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 
@@ -62,27 +63,27 @@ describe.each(kinds)('names on %s', (kind) => {
     const env = { DATABASE_URL: db.url }
     const workspace = Object.values(taken).join('').slice(0, 1000)
     expect(
-      await integrations(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
+      await answer(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
     ).toMatchObject({ code: 0 })
     const [row] = await db.query('SELECT id FROM workspaces')
     const id = String(row?.id)
 
     for (const [what, name] of Object.entries(taken)) {
-      const added = await integrations(
+      const added = await answer(
         ['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`, '-o', 'json', '--fields', 'name'],
         { env },
       )
       expect([what, added.code, JSON.parse(added.stdout)]).toEqual([what, 0, { name }])
     }
     for (const [what, name, why] of refused) {
-      const outcome = await integrations(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
+      const outcome = await answer(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
       expect([what, outcome]).toEqual([what, { code: 2, stdout: '', stderr: expect.stringMatching(why) }])
       // What was refused is not handed on to the terminal either.
       expect(outcome.stderr).not.toMatch(/[\p{C}--\n]/v)
     }
 
     const byBytes = Object.values(taken).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    const listed = await integrations(['list', '-o', 'json', '--fields', 'name'], { env })
+    const listed = await answer(['list', '-o', 'json', '--fields', 'name'], { env })
     expect(JSON.parse(listed.stdout).map((one: { name: string }) => one.name)).toEqual(byBytes)
     expect((await db.query('SELECT name FROM integrations')).map((one) => one.name).sort()).toEqual(
       Object.values(taken).sort(),
@@ -90,7 +91,7 @@ describe.each(kinds)('names on %s', (kind) => {
 
     // A name stands for its integration, whatever is in it.
     for (const name of Object.values(taken)) {
-      const shown = await integrations(['show', '-o', 'json', '--fields', 'name', '--', name], { env })
+      const shown = await answer(['show', '-o', 'json', '--fields', 'name', '--', name], { env })
       expect(JSON.parse(shown.stdout)).toEqual({ name })
     }
   })

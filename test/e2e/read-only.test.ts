@@ -4,6 +4,7 @@ import sql from 'sql-template-tag'
 import { describe, expect, test } from 'vitest'
 import { parseDatabaseUrl } from '../../src/store/database.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/ready.ts'
+import { answer } from '../support/answer.ts'
 import { freshFolder, integrations } from '../support/cli.ts'
 import { attempt, changing, populate, reading } from '../support/commands.ts'
 import { contents, emptyPostgresql, freshDatabase, kinds, sqliteDatabase } from '../support/database.ts'
@@ -21,16 +22,16 @@ describe.each(kinds)('read-only on %s', (kind) => {
       const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
       const { code, stdout, stderr } =
         kind === 'sqlite'
-          ? await attempt(sample, { ...env, INTEGRATIONS_READ_ONLY: '1' })
-          : await attempt({ ...sample, args: ['--read-only', ...sample.args] }, env)
+          ? await attempt(sample, { ...env, INTEGRATIONS_READ_ONLY: '1' }, answer)
+          : await attempt({ ...sample, args: ['--read-only', ...sample.args] }, env, answer)
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
       expect(stderr).toContain(refused)
     }
     expect(await contents(db)).toEqual(before)
     expect(existsSync(keys)).toBe(false)
     for (const sample of reading) {
-      const plain = await attempt(sample, { DATABASE_URL: db.url })
-      expect(await attempt(sample, { DATABASE_URL: db.url, INTEGRATIONS_READ_ONLY: '1' })).toEqual(plain)
+      const plain = await attempt(sample, { DATABASE_URL: db.url }, answer)
+      expect(await attempt(sample, { DATABASE_URL: db.url, INTEGRATIONS_READ_ONLY: '1' }, answer)).toEqual(plain)
     }
   })
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { bin, converse, execute, integrations, type RunOptions } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
@@ -369,7 +370,7 @@ describe.each(kinds)('refused on %s', (kind) => {
     db = await freshDatabase(kind)
     env = { DATABASE_URL: db.url }
     const prepare = async (args: string[], input = '') =>
-      expect(await integrations(args, { env: { ...env, TOKEN: botToken() }, input })).toMatchObject({ code: 0 })
+      expect(await answer(args, { env: { ...env, TOKEN: botToken() }, input })).toMatchObject({ code: 0 })
     await prepare(['workspaces', 'add', 'Acme'])
     await prepare(['workspaces', 'add', 'Beta'])
     await prepare(
@@ -410,7 +411,7 @@ describe.each(kinds)('refused on %s', (kind) => {
 
   test.each(refusals)('$what', async ({ args, options = {}, code, stderr }) => {
     const before = await everything()
-    const outcome = await integrations(args, { ...options, env: { ...env, ...options.env } })
+    const outcome = await answer(args, { ...options, env: { ...env, ...options.env } })
     expect({ ...outcome, stderr: stable(outcome.stderr) }).toEqual({
       code,
       stdout: '',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { converse, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack, revealed, rotate } from '../support/integration.ts'
@@ -168,7 +169,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { db, env } = await start()
     for (let n = 2; n <= 13; n++)
       expect(
-        await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+        await answer(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
           env,
           input: signingSecret(n),
         }),

@@ -472,7 +472,8 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
   test('the value it writes while we rotate is recorded, and stays valid for the window', async () => {
     const { db, env } = await startPlain()
     const commit = await begin(db, `UPDATE integrations SET webhook_secret = '${signingSecret(7)}'`)
-    const rotating = rotate(env, 2, '--grace', '24h')
+    const piped = ['--webhook-secret-stdin', '--grace', '24h']
+    const rotating = integrations(['rotate', 'support', ...piped], { env, input: signingSecret(2) })
     await sleep(1500)
     await commit()
     expect(await rotating).toMatchObject({ code: 0 })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bin, execute, freshFolder, type Outcome, quote } from '../support/cli.ts'
+import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import {
   attempt,
   changing,
@@ -409,7 +409,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
     'in case of: $name',
     async (failure) => {
       const db = await freshDatabase(kind)
-      await populate(db, everywhere, stored)
+      await populate(db, everywhere, stored, integrations)
       expect(await db.query("SELECT value FROM integration_settings WHERE key = 'sealing'")).toEqual([
         { value: 'required' },
       ])
@@ -458,7 +458,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
 
   test('the search finds what is there', async () => {
     const db = await freshDatabase(kind)
-    await populate(db, everywhere, stored)
+    await populate(db, everywhere, stored, integrations)
     await db.query("UPDATE integrations SET webhook_secret = ? WHERE name = 'desk'", stored.pylonSecret)
     expect(canariesIn(JSON.stringify(await contents(db)))).toEqual(['the stored Pylon secret'])
     if (kind === 'postgresql') {

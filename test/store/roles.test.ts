@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { freshFolder, integrations } from '../support/cli.ts'
 import {
   attempt,
@@ -57,8 +58,8 @@ describe('roles of PostgreSQL', () => {
   const impersonal = (text: string) => text.replaceAll(/\/\/\w+(:\w+)?@/g, '//<user>@')
 
   test.each(reading)('support may $args, without keys, and sees what the owner sees', async (sample) => {
-    const owners = await attempt(sample, { DATABASE_URL: db.url })
-    const theirs = await attempt(sample, { DATABASE_URL: as.support.url, ...nobodysKeys() })
+    const owners = await attempt(sample, { DATABASE_URL: db.url }, answer)
+    const theirs = await attempt(sample, { DATABASE_URL: as.support.url, ...nobodysKeys() }, answer)
     expect(owners).toMatchObject({ code: 0, stdout: expect.stringMatching(/./) })
     expect({ ...theirs, stdout: impersonal(theirs.stdout) }).toEqual({ ...owners, stdout: impersonal(owners.stdout) })
   })
@@ -66,7 +67,7 @@ describe('roles of PostgreSQL', () => {
   test('support may change nothing', async () => {
     const before = await contents(db)
     for (const sample of [...changing, ...revealing.slice(0, 1)]) {
-      const { code, stdout, stderr } = await attempt(sample, { DATABASE_URL: as.support.url })
+      const { code, stdout, stderr } = await attempt(sample, { DATABASE_URL: as.support.url }, answer)
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
       expect(stderr).toContain(denied)
     }
@@ -143,7 +144,7 @@ describe('roles of PostgreSQL', () => {
 
   test('an operator makes every change, and rewrites no history', async () => {
     for (const sample of changing) {
-      const { code, stderr } = await attempt(sample, { DATABASE_URL: as.operator.url })
+      const { code, stderr } = await attempt(sample, { DATABASE_URL: as.operator.url }, answer)
       expect([sample.args, code, stderr]).toEqual([sample.args, 0, expect.not.stringContaining('error')])
     }
     const events = await db.query('SELECT DISTINCT database_role AS role FROM integration_events ORDER BY 1')
@@ -209,7 +210,7 @@ describe('in a database whose secrets are sealed, no command that changes nothin
     await populate(db)
     await db.query(`ALTER DATABASE ${new URL(db.url).pathname.slice(1)} SET log_statement = 'all'`)
     for (const sample of silent)
-      expect(await attempt(sample, { DATABASE_URL: db.url })).toMatchObject({
+      expect(await attempt(sample, { DATABASE_URL: db.url }, answer)).toMatchObject({
         code: 0,
         stderr: expect.not.stringContaining('error'),
       })
@@ -227,7 +228,7 @@ describe('in a database whose secrets are sealed, no command that changes nothin
       await db.query(`ALTER TABLE integrations RENAME COLUMN ${column} TO hidden_${column}`)
     await db.query('ALTER TABLE integration_secrets RENAME COLUMN sealed TO hidden_sealed')
     for (const sample of silent) {
-      const outcome = await attempt(sample, { DATABASE_URL: db.url })
+      const outcome = await attempt(sample, { DATABASE_URL: db.url }, answer)
       expect({ ...outcome, args: sample.args }).toMatchObject({
         code: 0,
         stdout: expect.stringMatching(/./),

@@ -25,7 +25,8 @@ export interface RunOptions {
 /** An empty folder, which goes away with the run's own (see setup.ts). */
 export const freshFolder = (): string => mkdtempSync(join(process.env.INTEGRATIONS_TEST_FOLDER ?? tmpdir(), 'folder-'))
 
-const environment = (env: Record<string, string> = {}) => ({
+/** All of the environment that a run has, which no test shares with another. */
+export const environment = (env: Record<string, string> = {}) => ({
   PATH: process.env.PATH ?? '',
   HOME: freshFolder(),
   // What Node compiled stays for the next run: tests start the program a thousand times.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { startContext } from '../../src/cli/context.ts'
 import { program } from '../../src/cli/program.ts'
+import { answer } from './answer.ts'
 import { converse, freshFolder, integrations, type Outcome, quote } from './cli.ts'
 import type { TestDatabase } from './database.ts'
 import { startEndpoint } from './endpoint.ts'
@@ -163,9 +164,20 @@ function editor(script: string): string {
   return quote(file)
 }
 
-/** Runs a command line; what was on a terminal counts as standard error. */
-export async function attempt({ args, input, env, answers }: Sample, more: Record<string, string>): Promise<Outcome> {
-  if (!answers) return integrations(args, { env: { ...env, ...more }, ...(input === undefined ? {} : { input }) })
+/**
+ * Runs a command line; what was on a terminal counts as standard error.
+ *
+ * @param run `answer` where many are run for what they say; `exec` and what is on a terminal are started anyway
+ */
+export async function attempt(
+  { command, args, input, env, answers }: Sample,
+  more: Record<string, string>,
+  run = integrations,
+): Promise<Outcome> {
+  if (!answers) {
+    const start = command === 'exec' ? integrations : run
+    return start(args, { env: { ...env, ...more }, ...(input === undefined ? {} : { input }) })
+  }
   const { code, screen } = await converse(args, answers, { env: { ...env, ...more } })
   return { code, stdout: '', stderr: screen.replaceAll('\r', '') }
 }
@@ -192,6 +204,7 @@ export async function populate(
     pylonSecret: signingSecret(3),
     clientSecret: signingSecret(4),
   },
+  run: typeof answer = answer,
 ): Promise<void> {
   const env = { DATABASE_URL: db.url, TOKEN: secrets.botToken, REFRESH: secrets.refreshToken, ...more }
   const steps: [string[], string?][] = [
@@ -234,7 +247,7 @@ export async function populate(
     [['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h'], secrets.signingSecret],
   ]
   for (const [args, input = ''] of steps) {
-    const { code, stderr } = await integrations(args, { env, input })
+    const { code, stderr } = await run(args, { env, input })
     if (code !== 0) throw new Error(`integrations ${args[0]} failed: ${stderr}`)
   }
 }

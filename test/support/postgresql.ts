@@ -17,8 +17,12 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** Starts a PostgreSQL server in a folder of its own, or takes that of TEST_DATABASE_URL. */
-export async function startPostgresql(): Promise<Server> {
+/**
+ * Starts a PostgreSQL server in a folder of its own, or takes that of TEST_DATABASE_URL.
+ *
+ * @param settings more of the server's own, as in `autovacuum=off`
+ */
+export async function startPostgresql(settings: readonly string[] = []): Promise<Server> {
   const given = process.env.TEST_DATABASE_URL
   if (given) return { url: given, log: '', stop: async () => {} }
   const folder = mkdtempSync(join(tmpdir(), 'integrations-postgresql-'))
@@ -33,7 +37,10 @@ export async function startPostgresql(): Promise<Server> {
     port,
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'max_connections=400', '-c', 'fsync=off', '-c', 'log_line_prefix=%d '],
+    postgresFlags: ['max_connections=400', 'fsync=off', 'log_line_prefix=%d ', ...settings].flatMap((one) => [
+      '-c',
+      one,
+    ]),
     onLog: (text) => appendFileSync(log, String(text)),
   })
   await postgres.initialise()
