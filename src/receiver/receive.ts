@@ -1,0 +1,136 @@
+import { IntegrationsError } from '../errors.ts'
+import { setActive } from '../operations/set-active.ts'
+import type { Platform, Reading, WebhookRequest } from '../platforms/platform.ts'
+import type { Store } from '../store/store.ts'
+import type { ValidSecret } from '../store/valid-secrets.ts'
+import type { rememberRequests } from './duplicates.ts'
+import { findMatch, type Match, signaturesOf, unreadable } from './match.ts'
+import { type Nothing, nothing, type Outcome, refused } from './outcome.ts'
+import type { findRecipients, Recipient, Wanted } from './recipients.ts'
+import { type IncomingRequest, readBody } from './request.ts'
+import type { noteUses } from './uses.ts'
+
+/** How large a body may be, in bytes. Slack and Pylon send a few kilobytes. */
+const largestBody = 1_048_576
+
+/** What receiving works with. */
+export interface Parts {
+  readonly store: Store
+  readonly recipients: ReturnType<typeof findRecipients>
+  readonly uses: ReturnType<typeof noteUses>
+  readonly duplicates: ReturnType<typeof rememberRequests>
+  readonly problem: (error: unknown) => void
+}
+
+/** Receives a webhook of a platform. @param integrationId whose it is, where the platform does not say */
+export async function receive(
+  parts: Parts,
+  platform: Platform,
+  incoming: IncomingRequest,
+  integrationId: string | undefined,
+): Promise<Outcome> {
+  const arrived = performance.now()
+  // Who breaks off while sending gets no answer any more.
+  const body = await readBody(incoming, largestBody).catch(() => null)
+  if (body === null) return refused(400, 'malformed')
+  if (!body) return refused(413, 'too_large')
+  const request = { headers: incoming.headers, body }
+  const { webhooks } = platform
+  const unsigned = webhooks.unsigned?.(request)
+  if (unsigned !== undefined) return nothing('answered', unsigned)
+  const signatures = signaturesOf(request)
+  // Nobody has to be looked up for a request that no secret can match.
+  const hopeless = webhooks.schemes.map(signatures).every(({ readable }) => !readable)
+  if (hopeless) return unreadable(webhooks.schemes.map(signatures))
+  const wanted = whoseIsIt(platform, request, integrationId)
+  if (wanted.length === 0) return refused(401, 'unknown_integration')
+  try {
+    const match = await findMatch(parts.recipients, platform, request, signatures, wanted, arrived)
+    return 'ok' in match ? match : await accept(parts, platform, request, match, 'secretsOf' in (wanted[0] as Wanted))
+  } catch (error) {
+    parts.problem(error)
+    return refused(503, 'unavailable')
+  }
+}
+
+function whoseIsIt(
+  { id, webhooks: { tenant } }: Platform,
+  request: WebhookRequest,
+  integrationId: string | undefined,
+): Wanted[] {
+  if (!tenant) return integrationId === undefined || !valid(integrationId) ? [] : [{ id: integrationId }]
+  const claimed = tenant.claimed(request)
+  if (claimed.length === 0) return [{ secretsOf: id }]
+  return claimed.filter(valid).map((value) => ({ platform: id, column: tenant.column, value }))
+}
+
+// PostgreSQL takes neither, so nothing stored can be meant.
+const valid = (id: string) => id.isWellFormed() && !id.includes('\0') && id.length <= 200
+
+type Wish = { readonly recipient: Recipient; readonly secret: ValidSecret; readonly reading: Reading }
+
+/** What to make of a request whose signature holds. @param anonymous nothing in it says whose it is */
+async function accept(
+  parts: Parts,
+  platform: Platform,
+  request: WebhookRequest,
+  { matched, digest, at }: Match,
+  anonymous: boolean,
+): Promise<Outcome> {
+  const wishes = matched.map(
+    ({ recipient, secret }): Wish => ({
+      recipient,
+      secret,
+      reading: platform.webhooks.read(request, recipient.integration),
+    }),
+  )
+  const [first] = wishes as [Wish, ...Wish[]]
+  if (first.reading.kind === 'malformed') return refused(400, 'malformed')
+  if (first.reading.kind === 'answer') return nothing('answered', first.reading.reason, first.reading.body)
+  // The secret is one that several tenants share, so it does not say either.
+  if (anonymous) return refused(401, 'unknown_integration')
+  for (const { recipient, secret } of wishes) parts.uses.matched(recipient.integration.id, secret.number, at)
+  const seen = digest === null ? [] : wishes.map(({ recipient }) => `${recipient.integration.id} ${digest}`)
+  if (seen.map((one) => parts.duplicates.cameBefore(one)).some((before) => before)) return nothing('duplicate')
+  const forget = () => {
+    for (const one of seen) parts.duplicates.forget(one)
+  }
+  await deactivate(parts, wishes).catch((error: unknown) => {
+    // It is to come again.
+    forget()
+    throw error
+  })
+  const active = wishes.filter(({ recipient }) => recipient.integration.isActive)
+  if (active.length === 0) return nothing('inactive')
+  const [chosen, ...others] = active.filter(({ reading }) => reading.kind === 'event' && reading.unwanted === null)
+  if (chosen?.reading.kind !== 'event') return nothing(unwanted(active))
+  return {
+    ok: true,
+    status: 200,
+    body: '',
+    integration: chosen.recipient.integration,
+    others: others.map(({ recipient }) => recipient.integration),
+    event: chosen.reading.event,
+    version: chosen.secret.number,
+    previous: chosen.secret.validUntil !== null,
+    forget,
+  }
+}
+
+const unwanted = (wishes: readonly Wish[]): Nothing =>
+  wishes.map(({ reading }) => (reading.kind === 'event' ? reading.unwanted : null)).find((why) => why !== null) ??
+  'event'
+
+/** Makes those inactive whose credentials the platform has taken back. */
+async function deactivate({ store, problem }: Parts, wishes: readonly Wish[]): Promise<void> {
+  for (const { recipient, reading } of wishes) {
+    if (reading.kind !== 'event' || !reading.revoked || !recipient.integration.isActive) continue
+    try {
+      await setActive(store, recipient.integration.id, false, {})
+    } catch (error) {
+      // A role that may not is not helped by trying again.
+      if (!(error instanceof IntegrationsError) || !/^(NOT_PERMITTED|NOT_FOUND)$/.test(error.code)) throw error
+      problem(error)
+    }
+  }
+}
