@@ -6,7 +6,7 @@ import { type Database, databaseFlag, displayUrl } from './database.ts'
 import type { Driver } from './driver.ts'
 import { auditRows, type NewEvent } from './events.ts'
 import { type integrationChanges, integrationRows } from './integrations.ts'
-import { type keyChanges, keyRows, type Settings } from './keys.ts'
+import { type keyChanges, keyRows, type SealingMode, type Settings } from './keys.ts'
 import {
   type DatabaseState,
   glance,
@@ -20,8 +20,9 @@ import {
 import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
+import type { storedValueChanges } from './settling.ts'
 import type { Statements } from './statements.ts'
-import { type storedValueChanges, storedValueRows } from './stored-values.ts'
+import { storedValueRows } from './stored-values.ts'
 import { type userChanges, userRows } from './users.ts'
 import { type workspaceChanges, workspaceRows } from './workspaces.ts'
 
@@ -46,7 +47,8 @@ export interface Changes extends Rows {
   readonly keys: Rows['keys'] & ReturnType<typeof keyChanges>
   readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
-  readonly settings: Settings
+  /** As they are once the first change has decided the mode. */
+  readonly settings: Settings & { readonly mode: SealingMode }
   readonly vault: Vault
   /** How many old values, whose time was over, were forgotten at the beginning. */
   readonly purged: number
