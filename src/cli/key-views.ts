@@ -1,5 +1,6 @@
-import { counted, type Key, type KeyStatus, type ModeChange } from '../operations/keys.ts'
+import { counted, type Key, type KeyStatus } from '../operations/keys.ts'
 import type { Reencryption } from '../operations/reencrypt.ts'
+import type { SealingMode } from '../store/keys.ts'
 import type { Cell, Column, Tone, View } from './output.ts'
 import { relative } from './time.ts'
 
@@ -47,10 +48,20 @@ const keys: Column<KeyStatus> = {
   ],
 }
 
+/** What is said of a database whose sealing mode is not decided yet. */
+export const undecided =
+  'the mode is not decided yet, and there are no keys: the first change makes them, and decides it'
+
+const mode: Column<{ readonly mode: SealingMode | null }> = {
+  field: 'mode',
+  value: (row) => row.mode,
+  cell: (row) => (row.mode === null ? ['undecided', 'dim'] : [row.mode, 'plain']),
+}
+
 /** How the sealing of a database is shown. */
 export const keyStatusView: View<KeyStatus> = {
   columns: [
-    { field: 'mode', value: (row) => row.mode },
+    mode,
     { field: 'activeKey', value: (row) => row.activeKey },
     keys,
     number('plain', 'current values'),
@@ -68,7 +79,7 @@ export const keyStatusView: View<KeyStatus> = {
 /** How a re-encryption is shown. */
 export const reencryptionView: View<Reencryption> = {
   columns: [
-    { field: 'mode', value: (row) => row.mode },
+    mode,
     { field: 'keyId', value: (row) => row.keyId },
     { field: 'changed', value: (row) => row.changed },
     {
@@ -82,8 +93,8 @@ export const reencryptionView: View<Reencryption> = {
 }
 
 /** How a sealing mode is shown. */
-export const modeView: View<ModeChange> = {
-  columns: [{ field: 'mode', value: (row) => row.mode }],
+export const modeView: View<{ readonly mode: SealingMode | null }> = {
+  columns: [mode],
   short: ['mode'],
-  id: (row) => row.mode,
+  id: (row) => row.mode ?? 'undecided',
 }

@@ -77,13 +77,13 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
         `the app ${app.name} is named by integrations: ${app.integrations}`,
         'give them another with integrations update --app, or none with --unset app',
       )
-    const stored = (await rows.apps.stored()).find(({ id }) => id === app.id)
+    const told = await rows.audit.fingerprints([app.id])
     await rows.apps.remove(app.id)
     await rows.record({
       action: 'app.remove',
       target: { type: 'app', id: app.id, name: app.name },
       fields: [clientSecretColumn],
-      fingerprints: [{ field: clientSecretColumn, from: stored?.audited ?? null, to: null }],
+      fingerprints: [{ field: clientSecretColumn, from: told.get(app.id)?.get(clientSecretColumn) ?? null, to: null }],
     })
     return app
   }, options)

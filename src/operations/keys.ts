@@ -1,7 +1,8 @@
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { DatedKey, KeyUse, SealingMode } from '../store/keys.ts'
 import type { KeySource } from '../store/ready.ts'
-import type { Changes, Store } from '../store/store.ts'
+import type { Changes, Rows, Store } from '../store/store.ts'
+import type { StoredValue } from '../store/stored-values.ts'
 import { jwk, type KeySet, newKey, type RootKey } from '../vault/key-set.ts'
 
 /** A key of a database. */
@@ -23,10 +24,16 @@ export interface Keys {
   readonly unusable: IntegrationsError | undefined
 }
 
-/** A change of a key: whether it was so already. */
+/** A change of a key: what it is now, and whether it was so already. */
 export interface KeyChange {
-  readonly id: string
+  readonly key: DatedKey
   readonly already: boolean
+}
+
+/** How a change of keys is to be made. */
+interface Options {
+  /** Do everything but the change itself. */
+  readonly dryRun: boolean
 }
 
 /** Makes the keys of a database that knows none yet, as its first change would. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
@@ -69,42 +76,45 @@ async function loaded(source: KeySource): Promise<{ set?: KeySet; unusable: Inte
  * Makes a key that seals, adds it to the key set, and tells the database of it. It opens from then on, and seals once it
  * is active.
  *
- * @returns its id; where the set cannot be written from here, the key as a JWK, of which nobody has been told yet
+ * @returns the key; where the set cannot be written from here, also as a JWK, of which nobody has been told yet
  * @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG
  */
 export async function addKey(
   store: Store,
   source: KeySource,
-): Promise<{ id: string; toStore?: ReturnType<typeof jwk> }> {
+  { dryRun }: Options,
+): Promise<KeyChange & { toStore?: ReturnType<typeof jwk> }> {
   // Neither is a key made for a set that is not this database's, nor where nothing may be changed.
-  await verifyKeys(store)
+  if (!dryRun) await verifyKeys(store)
   const key = newKey('seal')
-  if (!source.writable) return { id: key.id, toStore: jwk(key) }
+  if (dryRun || !source.writable) {
+    const planned = await store.mutate((rows) => register(rows, key), { dryRun: true })
+    return source.writable ? planned : { ...planned, toStore: jwk(key) }
+  }
   // First the set: a key that a database knows and nobody has would be worse than one that it does not know.
   await source.add([key])
-  await store.mutate((rows) => register(rows, key))
-  return { id: key.id }
+  return store.mutate((rows) => register(rows, key))
 }
 
 /** Tells the database of a key that is in the set already. @throws KEYS_MISSING when it is not, BAD_INPUT, CONFLICT when it was retired */
-export const registerKey = (store: Store, source: KeySource, id: string): Promise<KeyChange> =>
+export const registerKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (rows) => {
     const known = (await rows.keys.list()).find((key) => key.id === id)
     if (known) {
       requireSeal(known)
       if (known.state === 'retired') throw retired(id)
-      return { id, already: true }
+      return { key: known, already: true }
     }
     const key = inSet(rows, source, id)
     if (key.use !== 'enc') throw badInput(`the key ${id} is not one that seals`, 'name one whose "use" is "enc"')
-    await register(rows, key)
-    return { id, already: false }
-  })
+    return register(rows, key)
+  }, options)
 
-async function register(rows: Changes, key: RootKey): Promise<void> {
+async function register(rows: Changes, { id, ...key }: RootKey): Promise<KeyChange> {
   const { checkValue } = await import('../vault/vault.ts')
-  await rows.keys.insert(key.id, 'seal', 'decrypt-only', await checkValue(key), rows.now)
-  await rows.record({ action: 'keys.add', target: target(key.id), keyId: key.id })
+  await rows.keys.insert(id, 'seal', 'decrypt-only', await checkValue({ id, ...key }), rows.now)
+  await rows.record({ action: 'keys.add', target: target(id), keyId: id })
+  return { key: await find(rows, id), already: false }
 }
 
 /**
@@ -113,28 +123,28 @@ async function register(rows: Changes, key: RootKey): Promise<void> {
  * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, KEYS_MISSING when it is not in the set, CONFLICT when it
  *   was retired
  */
-export const activateKey = (store: Store, source: KeySource, id: string): Promise<KeyChange> =>
+export const activateKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (rows) => {
     const key = await find(rows, id)
     if (key.state === 'retired') throw retired(id)
     inSet(rows, source, id)
-    if (key.state === 'active') return { id, already: true }
+    if (key.state === 'active') return { key, already: true }
     await rows.keys.setState(rows.vault.sealing.id, 'decrypt-only')
     await rows.keys.setState(id, 'active')
     await rows.record({ action: 'keys.activate', target: target(id), keyId: id })
-    return { id, already: false }
-  })
+    return { key: { ...key, state: 'active' }, already: false }
+  }, options)
 
 /**
  * Gives up a key that seals nothing any more.
  *
  * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, CONFLICT while it is active or seals anything
  */
-export const retireKey = (store: Store, id: string): Promise<KeyChange> =>
+export const retireKey = (store: Store, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (rows) => {
-    const { state } = await find(rows, id)
-    if (state === 'retired') return { id, already: true }
-    if (state === 'active')
+    const key = await find(rows, id)
+    if (key.state === 'retired') return { key, already: true }
+    if (key.state === 'active')
       throw new IntegrationsError(
         'CONFLICT',
         `the key ${id} is the one that seals now`,
@@ -149,8 +159,8 @@ export const retireKey = (store: Store, id: string): Promise<KeyChange> =>
       )
     await rows.keys.setState(id, 'retired')
     await rows.record({ action: 'keys.retire', target: target(id), keyId: id })
-    return { id, already: false }
-  })
+    return { key: { ...key, state: 'retired' }, already: false }
+  }, options)
 
 async function find(rows: Changes, id: string): Promise<DatedKey> {
   const key = (await rows.keys.list()).find((known) => known.id === id)
@@ -190,10 +200,14 @@ const target = (id: string) => ({ type: 'key', id, name: null }) as const
 
 /** How the values of a database are sealed. */
 export interface KeyStatus {
-  readonly mode: SealingMode
+  /** null: not decided yet, which the first change does. */
+  readonly mode: SealingMode | null
   readonly activeKey: string | null
-  /** How many current values of which version is known nothing seals. */
-  readonly plain: number
+  /**
+   * How many current values nothing seals: in `required`, as they are stored, null where these may not be read; else
+   * those of which the version is known.
+   */
+  readonly plain: number | null
   /** How many values the application has written that nobody has read yet; null in `required`, where it may write none. */
   readonly unread: number | null
   readonly keys: readonly Key[]
@@ -201,33 +215,57 @@ export interface KeyStatus {
   readonly problems: readonly { readonly problem: string; readonly hint: string }[]
 }
 
-/** Looks whether the values of a database are sealed as they should be. Needs no key; without any, says less. */
-export async function keyStatus(
-  store: Store,
-  source: KeySource,
-): Promise<KeyStatus & { unusable: IntegrationsError | undefined }> {
+/** Looks whether the values of a database are sealed as they should be, and whether its keys are in the set. Opens none. */
+export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
-  const { mode, unread } = await store.read(async (rows) => {
-    const { mode } = await rows.keys.settings()
-    // Who may not read secrets may not ask whether there is one either; in `required` that is a role of its own.
-    return { mode, unread: mode === 'required' ? null : await rows.keys.unread() }
-  })
+  const { mode } = await store.read((rows) => rows.keys.settings())
   const activeKey = keys.find(({ purpose, state }) => purpose === 'seal' && state === 'active')?.id ?? null
-  const plain = use.find(({ keyId }) => keyId === null)?.current ?? 0
+  const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
+  const plain = mode === 'required' ? await plainIfPermitted(store) : recorded
+  // Who may not read secrets may not ask whether there is one either; in `required` that is a role of its own.
+  const unread = mode === 'required' ? null : await store.read((rows) => rows.keys.unread())
   const problems = [...sealingProblems(mode, activeKey, use), ...keyProblems(keys, source)]
-  if (mode === 'required' && plain > 0)
+  if (mode === 'required' && plain !== null && plain > 0)
     problems.unshift({
       problem: `current values are not sealed, which this database demands: ${plain}`,
-      hint: 'find out who wrote them: integrations audit verify; then integrations rotate',
+      hint: 'find out who wrote them: integrations audit verify; then integrations rotate --force --grace 0',
     })
-  return { mode, activeKey, plain, unread, keys, problems, unusable }
+  if (mode !== null && activeKey === null)
+    problems.push({
+      problem: 'this database knows no key that seals, though it has had one',
+      hint: 'restore its table integration_keys from a backup',
+    })
+  // One that knows no key takes whatever there is, or makes it.
+  if (unusable && keys.length > 0)
+    problems.push({
+      problem: `the key set cannot be used, and whether it is the right one is not known: ${unusable.message}`,
+      hint: unusable.hint,
+    })
+  return { mode, activeKey, plain, unread, keys, problems }
 }
 
 /** How many values a key seals, in words. */
 export const counted = ({ current, previous, apps }: Pick<KeyUse, 'current' | 'previous' | 'apps'>): string =>
   `${current} current, ${previous} previous${apps > 0 ? `, ${apps} of apps` : ''}`
 
-function sealingProblems(mode: SealingMode, activeKey: string | null, use: readonly KeyUse[]) {
+async function plainIfPermitted(store: Store): Promise<number | null> {
+  try {
+    return await store.snapshot((rows) => countPlain(rows, (value) => value.current))
+  } catch (error) {
+    if (error instanceof IntegrationsError && error.code === 'NOT_PERMITTED') return null
+    throw error
+  }
+}
+
+/** How many of the stored values that are asked for nothing seals. */
+async function countPlain(rows: Rows, wanted: (value: StoredValue) => boolean): Promise<number> {
+  let plain = 0
+  for await (const { values } of rows.storedValues.pages())
+    plain += values.filter((value) => value.text !== null && value.keyId === null && wanted(value)).length
+  return plain
+}
+
+function sealingProblems(mode: SealingMode | null, activeKey: string | null, use: readonly KeyUse[]) {
   const hint = 'integrations keys reencrypt'
   return use.flatMap((one) => {
     const { keyId, current } = one
@@ -267,7 +305,7 @@ export interface ModeChange {
  *
  * @throws CONFLICT for two steps at once, and for `required` while a value is not sealed
  */
-export const changeMode = (store: Store, mode: SealingMode): Promise<ModeChange> =>
+export const changeMode = (store: Store, mode: SealingMode, options: Options): Promise<ModeChange> =>
   store.mutate(async (rows) => {
     const before = rows.settings.mode
     if (mode === before) return { before, mode }
@@ -285,12 +323,10 @@ export const changeMode = (store: Store, mode: SealingMode): Promise<ModeChange>
       fields: [`${before}>${mode}`],
     })
     return { before, mode }
-  })
+  }, options)
 
 async function requireSealed(rows: Changes): Promise<void> {
-  let plain = 0
-  for await (const { values } of rows.storedValues.pages())
-    plain += values.filter(({ text, keyId }) => text !== null && keyId === null).length
+  const plain = await countPlain(rows, () => true)
   if (plain > 0)
     throw new IntegrationsError(
       'CONFLICT',

@@ -1,10 +1,12 @@
 import { IntegrationsError } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
-import type { SealingMode } from '../store/keys.ts'
+import { type SealingMode, unknownMode } from '../store/keys.ts'
+import type { KeySource } from '../store/ready.ts'
+import { isFinished } from '../store/settling.ts'
 import type { Changes, Rows, Store } from '../store/store.ts'
 import { isSettled, type StoredValue } from '../store/stored-values.ts'
-import { targetOf } from './change.ts'
+import { openVault } from '../vault/vault.ts'
 import { verifyKeys } from './keys.ts'
 
 /** A value that does not open. */
@@ -19,7 +21,8 @@ export interface Unopened {
 
 /** What re-encryption did. */
 export interface Reencryption {
-  readonly mode: SealingMode
+  /** null: not decided yet. */
+  readonly mode: SealingMode | null
   /** The key that seals now. */
   readonly keyId: string | null
   readonly changed: number
@@ -36,7 +39,7 @@ export type Progress = (done: number, of: number) => void
  *
  * @throws KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
  */
-export async function reencrypt(store: Store, progress: Progress): Promise<Reencryption> {
+export async function reencrypt(store: Store, source: KeySource, progress: Progress): Promise<Reencryption> {
   // Keys that are not this database's are refused, whether there is anything to do or not.
   await verifyKeys(store)
   const of = await store.read((rows) => rows.integrations.count({}))
@@ -45,8 +48,9 @@ export async function reencrypt(store: Store, progress: Progress): Promise<Reenc
   let page: SettledPage | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const after: string | undefined = page?.next
-    page =
-      (await store.read((rows) => finishedPage(rows, after))) ?? (await store.mutate((rows) => settlePage(rows, after)))
+    const read = await store.read((rows) => readPage(rows, source, after))
+    // One on which nothing is left to do keeps nobody waiting.
+    page = read.finished ? read : await store.mutate((rows) => settlePage(rows, after))
     changed += page.changed
     unopened.push(...page.unopened)
     done += page.integrations
@@ -61,19 +65,10 @@ export async function reencrypt(store: Store, progress: Progress): Promise<Reenc
   }
 }
 
-/** A page on which nothing is left to do; undefined when something may be. It keeps nobody waiting. */
-async function finishedPage(rows: Rows, after: string | undefined): Promise<SettledPage | undefined> {
-  const { mode, keyId } = await sealing(rows)
-  const { values, integrations, next } = await rows.storedValues.page(after)
-  // Whether the application wrote a plain value is seen by its fingerprint, and that needs a key.
-  const finished = values.every((value) => value.keyId !== null && isSettled(value, mode, keyId))
-  return finished ? { mode, keyId, changed: 0, unopened: [], integrations, next } : undefined
-}
-
 /** Seals the secrets of OAuth apps with the active key, whatever the mode. */
 async function resealApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
   const left = await store.read(async (rows) => {
-    const { keyId } = await sealing(rows)
+    const keyId = await activeKey(rows)
     return (await rows.apps.list()).some((app) => app.keyId !== keyId)
   })
   if (!left) return { changed: 0, unopened: [] }
@@ -106,26 +101,57 @@ const recordReencryption = ({ settings, vault, record }: Changes, count: number)
     count,
   })
 
-async function sealing(rows: Rows): Promise<{ mode: SealingMode; keyId: string | null }> {
-  const { mode } = await rows.keys.settings()
+async function activeKey(rows: Rows): Promise<string | null> {
   const active = (await rows.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')
-  return { mode, keyId: active?.id ?? null }
+  return active?.id ?? null
 }
 
-/** How many values re-encryption would change. No value is opened, so no key is needed. */
-export const planReencryption = (store: Store): Promise<Reencryption> =>
+/** How many values re-encryption would change, and which do not open. @throws KEYS_MISSING, KEY_WRONG */
+export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
   store.snapshot(async (rows) => {
-    const { mode, keyId } = await sealing(rows)
+    // The first change leaves what is there as it is.
+    if ((await rows.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, unopened: [] }
     let changed = 0
-    for await (const { values } of rows.storedValues.pages())
-      changed += values.filter((value) => !isSettled(value, mode, keyId)).length
-    changed += (await rows.apps.list()).filter((app) => app.keyId !== keyId).length
-    return { mode, keyId, changed, unopened: [] }
+    const unopened: Unopened[] = []
+    let page: ReadPage | undefined
+    while (page === undefined || page.next !== undefined) {
+      page = await readPage(rows, source, page?.next)
+      changed += page.changed
+      unopened.push(...page.unopened)
+    }
+    changed += (await rows.apps.list()).filter((app) => app.keyId !== page?.keyId).length
+    return { mode: page.mode, keyId: page.keyId, changed, unopened }
   })
+
+/** Opens the values of a page; `changed` is how many would be. */
+async function readPage(rows: Rows, source: KeySource, after: string | undefined): Promise<ReadPage> {
+  const { mode } = await rows.keys.settings()
+  if (mode === null) throw unknownMode()
+  const vault = await openVault(await source.load(), await rows.keys.list(), source.name)
+  const { values, integrations, next } = await rows.storedValues.page(after)
+  const keyId = vault.sealing.id
+  const page = { finished: true, changed: 0, unopened: [] as Unopened[] }
+  for (const value of values) {
+    const outcome = await opening(value, () => isFinished(vault, mode, value))
+    if (typeof outcome !== 'boolean') {
+      page.unopened.push(outcome)
+    } else if (!outcome) {
+      page.finished = false
+      // What the application wrote or cleared is recorded, and may be as it should be.
+      if (!isSettled(value, mode, keyId)) page.changed++
+    }
+  }
+  return { ...page, mode, keyId, integrations, next }
+}
 
 interface SettledPage extends Reencryption {
   readonly integrations: number
   readonly next: string | undefined
+}
+
+interface ReadPage extends SettledPage {
+  /** Nothing is left to do on it, but for the values that do not open. */
+  readonly finished: boolean
 }
 
 /** How often a page is read again because the application wrote a value between our reading and writing it. */
@@ -158,16 +184,22 @@ async function settlePage(rows: Changes, after: string | undefined): Promise<Set
 
 async function settled(rows: Changes, value: StoredValue): Promise<'changed' | 'settled' | 'lost' | Unopened> {
   const noticed: FingerprintChanges[number][] = []
+  const outcome = await opening(value, () => rows.storedValues.settle(value, (changes) => noticed.push(...changes)))
+  if (noticed.length > 0)
+    await rows.record({
+      action: 'secret.notice',
+      target: { type: 'integration', id: value.id, name: value.name },
+      fingerprints: noticed,
+    })
+  return outcome
+}
+
+/** What `work` gives, or why a value does not open. */
+async function opening<T>({ id, name, field }: StoredValue, work: () => Promise<T>): Promise<T | Unopened> {
   try {
-    const outcome = await rows.storedValues.settle(value, (changes) => noticed.push(...changes))
-    const [integration] = noticed.length > 0 ? await rows.integrations.match({ id: value.id }, 1) : []
-    if (integration)
-      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
-    return outcome
+    return await work()
   } catch (error) {
     if (!isUnopened(error)) throw error
-    const [integration] = await rows.integrations.match({ id: value.id }, 1)
-    const name = integration ? `${integration.workspace}/${integration.name}` : value.id
-    return { id: value.id, name, field: value.field, error }
+    return { id, name, field, error }
   }
 }

@@ -1,16 +1,18 @@
 import { badInput, IntegrationsError } from '../errors.ts'
 import type { SecretField } from '../integration.ts'
 import type { Secret } from '../secret.ts'
-import { openClientSecret } from '../store/apps.ts'
+import { clientSecretColumn, openClientSecret } from '../store/apps.ts'
 import { eventHash } from '../store/audit.ts'
 import type { AuditEvent, Head } from '../store/events.ts'
-import type { Settings } from '../store/keys.ts'
+import type { SealingMode, Settings } from '../store/keys.ts'
+import { openStored } from '../store/opening.ts'
 import type { KeySource } from '../store/ready.ts'
-import { type StoredSecret, secretColumns } from '../store/secret-facts.ts'
-import { openStored } from '../store/secrets.ts'
+import { secretColumns } from '../store/secret-facts.ts'
 import type { Rows, Store } from '../store/store.ts'
+import type { StoredValue } from '../store/stored-values.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
 import { openVault, type Vault } from '../vault/vault.ts'
+import { modes } from './keys.ts'
 
 /** A place in the log to compare it with later: it is kept where whoever can write to the database cannot. */
 export interface Checkpoint {
@@ -29,8 +31,12 @@ export interface Place {
   readonly field: SecretField | 'clientSecret'
 }
 
-/** Something that should not be: at an event, or with a current value. */
-export type Problem = { readonly seq: bigint; readonly problem: string } | (Place & { readonly problem: string })
+/** Something that should not be: at an event, with the sealing mode as it is stored, or with a current value. */
+export type Problem = { readonly problem: string } & (
+  | { readonly seq: bigint }
+  | { readonly mode: SealingMode | null }
+  | Place
+)
 
 /** What comparing the log with itself and with the current values gave. */
 export interface Verification {
@@ -87,8 +93,8 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
   })
 
 /**
- * Checks every event against the audit key and the event before it, where the log ends, and that the log explains every
- * current value. Changes nothing.
+ * Checks every event against the audit key and the event before it, where the log ends, and that the log explains the
+ * sealing mode and every current value. Changes nothing.
  *
  * @param checkpoint an earlier end of this log, which must still be in it
  * @throws BAD_INPUT for a checkpoint of another database, KEYS_MISSING, KEYS_INVALID, KEY_WRONG
@@ -111,8 +117,11 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     if (set.size === 0) throw await keys.empty()
     const vault = await openVault(set, known, keys.name)
     const chain = await checkChain(rows, vault, settings, head, checkpoint)
-    const values = await checkValues(rows, vault, settings)
-    return { ...chain, ...values, head, problems: [...chain.problems, ...values.problems] }
+    const { mode } = chain
+    const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
+    // Whoever can write to the database can set the mode to one in which values need not be explained.
+    const values = await checkValues(rows, vault, mode ?? 'required')
+    return { ...values, events: chain.events, head, problems: [...problems, ...values.problems] }
   })
 }
 
@@ -122,15 +131,17 @@ async function checkChain(
   settings: Settings,
   head: Head,
   checkpoint: Checkpoint | undefined,
-): Promise<{ events: number; problems: Problem[] }> {
+): Promise<{ events: number; mode: SealingMode | undefined; problems: Problem[] }> {
   let events = 0
   let last: Head = { seq: 0n, hash: settings.id }
   let first: Problem | undefined
   let kept: string | undefined
+  let mode: SealingMode | undefined
   await rows.audit.list({}, { sort: 'seq', descending: false }, async (batch) => {
     for (const event of batch) {
       events++
       const seq = BigInt(event.seq)
+      mode = modeTold(event) ?? mode
       if (seq === checkpoint?.seq) kept = event.hash
       first ??= wrong(vault, last, event)
       last = { seq, hash: event.hash }
@@ -146,8 +157,20 @@ async function checkChain(
           ? 'the event of the checkpoint is missing: the log was cut off'
           : 'the event is not the one of the checkpoint: the log was written anew',
     })
-  return { events, problems }
+  return { events, mode, problems }
 }
+
+/** The sealing mode after an event that tells it. */
+const modeTold = ({ action, fields }: AuditEvent): SealingMode | undefined =>
+  action === 'keys.init' || action === 'keys.mode'
+    ? modes.find((mode) => mode === fields?.split('>').at(-1))
+    : undefined
+
+const wrongMode = (mode: SealingMode | null, told: SealingMode | undefined): Problem => ({
+  mode,
+  problem:
+    told === undefined ? 'no event tells the sealing mode' : `the last event that tells the sealing mode says ${told}`,
+})
 
 /** What is wrong with the event after another. */
 function wrong(vault: Vault, last: Head, event: AuditEvent): Problem | undefined {
@@ -173,18 +196,19 @@ function wrongEnd(last: Head, head: Head): Problem | undefined {
 async function checkValues(
   rows: Rows,
   vault: Vault,
-  { mode }: Settings,
+  mode: SealingMode,
 ): Promise<Pick<Verification, 'values' | 'byApplication'> & { problems: Problem[] }> {
   let values = 0
   const problems: Problem[] = []
   const byApplication: Place[] = []
-  await rows.secrets.stored(async (batch) => {
-    for (const secret of batch) {
-      const { id, name, field, stored, audited } = secret
-      if (stored !== null) values++
-      const print = await currentFingerprint(vault, mode, secret)
+  for await (const page of rows.storedValues.pages()) {
+    const told = await rows.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
+    for (const value of page.values.filter(({ current }) => current)) {
+      const { id, name, field, text } = value
+      if (text !== null) values++
+      const print = await currentFingerprint(vault, mode, value)
       if (print instanceof IntegrationsError) problems.push({ id, name, field, problem: print.message })
-      else if (print === (audited ?? null)) continue
+      else if (print === (told.get(id)?.get(secretColumns[field]) ?? null)) continue
       else if (mode !== 'required') byApplication.push({ id, name, field })
       else
         problems.push({
@@ -192,17 +216,19 @@ async function checkValues(
           name,
           field,
           problem:
-            stored === null
+            text === null
               ? 'the value was taken away, and no event tells of it'
               : 'no event explains the current value',
         })
     }
-  })
+  }
   const apps = await rows.apps.stored()
+  const told = await rows.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
     const print = await fingerprintOf(vault, () => openClientSecret(vault, app))
     const problem = print instanceof IntegrationsError ? print.message : 'no event explains the secret of the app'
-    if (print !== app.audited) problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
+    if (print !== told.get(app.id)?.get(clientSecretColumn))
+      problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
   }
   return { values: values + apps.length, problems, byApplication }
 }
@@ -210,12 +236,15 @@ async function checkValues(
 /** The fingerprint of a current value, null for none; or why it does not open. */
 async function currentFingerprint(
   vault: Vault,
-  mode: Settings['mode'],
-  { id, field, stored, keyId }: StoredSecret,
+  mode: SealingMode,
+  { id, field, text, version }: StoredValue,
 ): Promise<string | null | IntegrationsError> {
-  if (stored === null) return null
+  if (text === null) return null
   const cell = { id, field: secretColumns[field] }
-  return fingerprintOf(vault, async () => (await openStored(vault.keys, mode, cell, stored.reveal(), keyId)).value)
+  return fingerprintOf(
+    vault,
+    async () => (await openStored(vault.keys, mode, cell, text, version?.keyId ?? null)).value,
+  )
 }
 
 /** The fingerprint of what a value opens to; or why it does not open. */

@@ -84,7 +84,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
         'webhookSecret',
         integrations.map(({ id }) => id),
       )
-      return { integrations, ...valid, mode: (await rows.keys.settings()).mode }
+      return { integrations, ...valid, mode: (await rows.keys.settings()).mode ?? 'off' }
     })
     const ahead = Date.parse(now) - Date.now()
     const opened = await open(mode, stored, problem)
@@ -122,7 +122,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     async current(id: string, field: SecretField): Promise<ValidSecret | undefined> {
       const { stored, mode } = await store.read(async (rows) => ({
         ...(await rows.secrets.valid(field, [id])),
-        mode: (await rows.keys.settings()).mode,
+        mode: (await rows.keys.settings()).mode ?? 'off',
       }))
       const opened = await open(mode, stored, (error) => {
         throw error

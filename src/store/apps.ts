@@ -5,8 +5,6 @@ import { fingerprint } from '../vault/keyed-hash.ts'
 import { open, seal } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Dialect } from './driver.ts'
-import { lastFingerprints } from './events.ts'
-import { fingerprintsOf } from './fingerprints.ts'
 import type { Statements, Transaction } from './statements.ts'
 
 /** How the audit log names an app's secret, and the cell that it is sealed in. */
@@ -20,8 +18,6 @@ export interface StoredClientSecret {
   readonly sealed: string
   /** The key that seals it. */
   readonly keyId: string
-  /** The fingerprint that the last event about it tells; undefined without such an event. */
-  readonly audited: string | null | undefined
 }
 
 const cell = (id: string) => ({ id, field: clientSecretColumn })
@@ -42,16 +38,10 @@ export function appRows(db: Statements, dialect: Dialect) {
     },
 
     /** The secrets of all apps, unopened. */
-    async stored(): Promise<StoredClientSecret[]> {
-      const rows = await db.query<Omit<StoredClientSecret, 'audited'> & { audited: string | null }>(
-        sql`SELECT a.id, a.name, a.client_secret AS sealed, a.key_id AS "keyId",
-          ${lastFingerprints(dialect, sql`a.id`, clientSecretColumn)} AS audited FROM integration_apps a ORDER BY ${bytes(sql`a.id`)}`,
-      )
-      return rows.map(({ audited, ...row }) => ({
-        ...row,
-        audited: fingerprintsOf(audited).findLast(({ field }) => field === clientSecretColumn)?.to,
-      }))
-    },
+    stored: (): Promise<StoredClientSecret[]> =>
+      db.query(
+        sql`SELECT a.id, a.name, a.client_secret AS sealed, a.key_id AS "keyId" FROM integration_apps a ORDER BY ${bytes(sql`a.id`)}`,
+      ),
   }
 }
 

@@ -7,12 +7,12 @@ import { auditChanges } from './audit.ts'
 import type { Dialect } from './driver.ts'
 import type { Attribution, NewEvent } from './events.ts'
 import { integrationChanges } from './integrations.ts'
-import { keyChanges, type SealingMode, type Settings } from './keys.ts'
+import { keyChanges, type SealingMode, unknownMode } from './keys.ts'
 import { refreshChanges } from './refresh-attempts.ts'
 import { secretChanges } from './secrets.ts'
+import { storedValueChanges } from './settling.ts'
 import type { Transaction } from './statements.ts'
 import { type Changes, isFresh, type Rows } from './store.ts'
-import { storedValueChanges } from './stored-values.ts'
 import { userChanges } from './users.ts'
 import { workspaceChanges } from './workspaces.ts'
 
@@ -42,7 +42,9 @@ export async function beginChange(
   if (fresh) await register(tx, keys, now)
   const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
   const stored = await rows.keys.settings()
-  const settings = fresh ? await decideMode(tx, stored, rows.adopted, now) : stored
+  const mode = fresh ? await decideMode(tx, rows.adopted, now) : stored.mode
+  if (mode === null) throw unknownMode()
+  const settings = { ...stored, mode }
   const log = auditChanges(tx, {
     vault,
     head: await rows.audit.head(),
@@ -54,9 +56,10 @@ export async function beginChange(
     await log.record({
       action: 'keys.init',
       target: { type: 'database', id: settings.id, name: null },
+      fields: [mode],
       keyId: vault.sealing.id,
     })
-  const secrets = secretChanges(tx, vault, settings.mode, now)
+  const secrets = secretChanges(tx, dialect, vault, mode, now)
   const purged = await secrets.purge()
   let told = purged === 0
   async function purge(): Promise<number> {
@@ -71,7 +74,7 @@ export async function beginChange(
     ...rows,
     integrations: { ...rows.integrations, ...integrationChanges(tx, dialect) },
     secrets: { ...rows.secrets, ...secrets },
-    storedValues: { ...rows.storedValues, ...storedValueChanges(tx, { vault, mode: settings.mode, secrets }) },
+    storedValues: { ...rows.storedValues, ...storedValueChanges(tx, { vault, mode, secrets }) },
     workspaces: { ...rows.workspaces, ...workspaceChanges(tx) },
     users: { ...rows.users, ...userChanges(tx) },
     keys: { ...rows.keys, ...keyChanges(tx) },
@@ -97,10 +100,10 @@ async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void>
 }
 
 /** A new database seals everything; one that an application reads, or that holds plain values, goes on as it is. */
-async function decideMode(tx: Transaction, settings: Settings, adopted: boolean, now: Date): Promise<Settings> {
+async function decideMode(tx: Transaction, adopted: boolean, now: Date): Promise<SealingMode> {
   const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
     WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
   const mode: SealingMode = adopted || plain ? 'off' : 'required'
   await keyChanges(tx).setMode(mode, now)
-  return { ...settings, mode }
+  return mode
 }

@@ -39,6 +39,11 @@ export interface Dialect {
   bytes(column: Sql): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
+  /**
+   * Whether a text column holds what cannot be read whole: SQLite keeps bytes there as well, and its client cuts a text
+   * at a zero character.
+   */
+  spoilt(column: Sql): Sql
   /** A column as its text. */
   text(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */

@@ -1,7 +1,7 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../integration.ts'
 import type { Dialect } from './driver.ts'
-import type { FingerprintChanges } from './fingerprints.ts'
+import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { eventSorts } from './sorts.ts'
 import type { Statements } from './statements.ts'
@@ -173,6 +173,19 @@ export function auditRows(db: Statements, dialect: Dialect) {
       return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
     },
 
+    /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
+    async fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, string | null>>> {
+      const told = new Map(ids.map((id) => [id, new Map<string, string | null>()]))
+      if (ids.length === 0) return told
+      const rows = await db.query<{ id: string; fingerprints: string }>(
+        sql`SELECT e.target_id AS id, e.fingerprints FROM integration_events e
+          WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL ORDER BY e.seq`,
+      )
+      for (const { id, fingerprints } of rows)
+        for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
+      return told
+    },
+
     /** The ids of what had a name when it was recorded, or has an id. */
     async targets(match: TargetMatch): Promise<string[]> {
       const rows = await db.query<{ id: string }>(
@@ -182,13 +195,3 @@ export function auditRows(db: Statements, dialect: Dialect) {
     },
   }
 }
-
-/**
- * The fingerprints of the last event that tells what the column of a secret holds, as `fingerprintsOf` takes them.
- *
- * @param id the integration's
- */
-export const lastFingerprints = ({ contains }: Dialect, id: Sql, column: string): Sql =>
-  // Not by seq itself, for which PostgreSQL may read the whole log backwards.
-  sql`(SELECT e.fingerprints FROM integration_events e
-    WHERE e.target_id = ${id} AND ${contains(sql`(',' || e.fingerprints)`, `,${column}=`)} ORDER BY e.seq + 0 DESC LIMIT 1)`

@@ -14,7 +14,8 @@ export type SealingMode = 'off' | 'migrating' | 'required'
 export interface Settings {
   /** A name that no other database has. */
   readonly id: string
-  readonly mode: SealingMode
+  /** null: not decided yet, which the first change does. */
+  readonly mode: SealingMode | null
   /** When an endpoint that accepts old and new values last reported in. */
   readonly receiverSeenAt: Instant | null
 }
@@ -115,13 +116,17 @@ export function keyChanges(tx: Transaction) {
   }
 }
 
-/** @throws DATABASE_INVALID for a word that is no mode: what it would allow nobody can say */
-function modeOf(text: string): SealingMode {
-  if (text === '' || text === 'off') return 'off'
-  if (text === 'migrating' || text === 'required') return text
-  throw new IntegrationsError(
+/** @throws DATABASE_INVALID for a word that is no mode */
+function modeOf(text: string): SealingMode | null {
+  if (text === '') return null
+  if (text === 'off' || text === 'migrating' || text === 'required') return text
+  throw unknownMode()
+}
+
+/** The sealing mode is no word that is known, or gone: what it would allow nobody can say. */
+export const unknownMode = (): IntegrationsError =>
+  new IntegrationsError(
     'DATABASE_INVALID',
     'integration_settings has no known sealing mode',
     'restore it from a backup; integrations audit list --action keys tells what it was',
   )
-}

@@ -125,6 +125,7 @@ const dialect: Dialect = {
   role: sql`current_user::text`,
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   bytes: (column) => sql`${column} COLLATE "C"`,
+  spoilt: () => sql`FALSE`,
   text: (column) => sql`${column}::text`,
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,

@@ -1,10 +1,6 @@
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import { type Instant, type SecretField, secretFields, type TokenExpiry } from '../integration.ts'
-import { Secret } from '../secret.ts'
 import type { Dialect } from './driver.ts'
-import { lastFingerprints } from './events.ts'
-import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
-import { all, readPage, type Source } from './page.ts'
 import type { Statements } from './statements.ts'
 
 /** The column of a secret, which is also how its history names the field. */
@@ -39,21 +35,6 @@ export interface SecretVersion {
   readonly tokenExpiry: TokenExpiry
   readonly lastMatchedAt: Instant | null
   readonly matchCount: number
-}
-
-/** What the column of a secret holds, and what is recorded of it. */
-export interface StoredSecret {
-  /** The integration's. */
-  readonly id: string
-  /** Workspace and name. */
-  readonly name: string
-  readonly field: SecretField
-  /** The value, or the sealed value; null for none. */
-  readonly stored: Secret | null
-  /** The key that seals it, as its version is recorded; null for none. */
-  readonly keyId: string | null
-  /** The fingerprint that the last event about the column tells; null for no value, undefined without such an event. */
-  readonly audited: string | null | undefined
 }
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
@@ -96,16 +77,9 @@ export function secretFacts(text: string | null): Map<SecretField, CurrentSecret
   return known
 }
 
-/** The queries about the versions of secrets; none but `stored` reads a value. */
-export function secretRows(db: Statements, dialect: Dialect) {
-  const { instant } = dialect
+/** The queries about the versions of secrets; none reads a value. */
+export function secretRows(db: Statements, { instant }: Dialect) {
   return {
-    /** Hands on what the columns of all secrets hold, those without a value included, in the order of the integrations. */
-    stored: (onRows: (rows: StoredSecret[]) => Promise<void>): Promise<void> =>
-      readPage<StoredRow>(db, dialect, storedSource(dialect), all([]), { sort: 'id', descending: false }, (rows) =>
-        onRows(rows.flatMap(storedSecrets)),
-      ),
-
     /** The versions of an integration's secrets that are remembered, newest first. */
     async versions(id: string): Promise<SecretVersion[]> {
       const rows = await db.query<
@@ -127,48 +101,6 @@ export function secretRows(db: Statements, dialect: Dialect) {
       })
     },
   }
-}
-
-type StoredRow = { readonly [F in SecretField]: string | null } & {
-  readonly id: string
-  readonly name: string
-  readonly keyIds: string | null
-} & { readonly [F in SecretField as `${F}Audited`]: string | null }
-
-function storedSource(dialect: Dialect): Source {
-  const recorded = sql`integration_secrets s WHERE s.integration_id = i.id AND s.valid_until IS NULL`
-  const id = dialect.bytes(sql`i.id`)
-  return {
-    columns: join([
-      sql`i.id`,
-      sql`w.name || '/' || i.name AS name`,
-      sql`${dialect.nested([sql`s.field`, sql`s.key_id`], recorded)} AS "keyIds"`,
-      ...secretFields.flatMap((field) => [
-        sql`i.${sql([secretColumns[field]])} AS ${sql([`"${field}"`])}`,
-        sql`${lastFingerprints(dialect, sql`i.id`, secretColumns[field])} AS ${sql([`"${field}Audited"`])}`,
-      ]),
-    ]),
-    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id`,
-    id: sql`i.id`,
-    keys: { id },
-  }
-}
-
-function storedSecrets(row: StoredRow): StoredSecret[] {
-  const keyIds = new Map(JSON.parse(row.keyIds ?? '[]') as [column: string, keyId: string | null][])
-  const told = (changes: FingerprintChanges, column: string) => changes.findLast(({ field }) => field === column)?.to
-  return secretFields.map((field) => {
-    const column = secretColumns[field]
-    const text = row[field]
-    return {
-      id: row.id,
-      name: row.name,
-      field,
-      stored: text === null ? null : new Secret(text),
-      keyId: keyIds.get(column) ?? null,
-      audited: told(fingerprintsOf(row[`${field}Audited`]), column),
-    }
-  })
 }
 
 /** What is known of when an access token ends. */

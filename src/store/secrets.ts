@@ -1,17 +1,17 @@
-import sql, { empty } from 'sql-template-tag'
-import { IntegrationsError } from '../errors.ts'
+import sql, { empty, join } from 'sql-template-tag'
 import { failpoint } from '../failpoint.ts'
 import type { Instant, SecretField } from '../integration.ts'
-import { Secret } from '../secret.ts'
-import type { KeySet } from '../vault/key-set.ts'
+import type { Secret } from '../secret.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
-import { type Cell, open, seal } from '../vault/sealing.ts'
+import { open, seal } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { Dialect } from './driver.ts'
 import type { FingerprintChanges } from './fingerprints.ts'
 import type { SealingMode } from './keys.ts'
+import { openKnown } from './opening.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Transaction } from './statements.ts'
-import { type KnownVersion, sealedBy } from './stored-values.ts'
+import { type KnownVersion, unreadable, wholeColumn, wholeText } from './stored-values.ts'
 
 /** When an access token ends: at an instant, never, or nobody said. */
 export type Expiry = Instant | 'never' | 'unknown'
@@ -53,40 +53,8 @@ export interface SecretChange {
   readonly oldValidUntil: Date
 }
 
-/**
- * Opens what the column of a secret holds.
- *
- * @param recordedKeyId the key that seals it, as its version is recorded; null for none
- * @returns the value, and the key that does seal it; null when nothing does
- * @throws SEAL_BROKEN, KEY_UNKNOWN
- */
-export async function openStored(
-  keys: KeySet,
-  mode: SealingMode,
-  cell: Cell,
-  text: string,
-  recordedKeyId: string | null,
-): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
-  const keyId = sealedBy(text, recordedKeyId)
-  if (keyId !== null) return { value: await open(keys, cell, text), keyId }
-  if (mode !== 'required') return { value: new Secret(text), keyId }
-  throw new IntegrationsError(
-    'SEAL_BROKEN',
-    `the stored ${cell.field.replaceAll('_', ' ')} is not sealed, which this database demands: this program did not write it`,
-    'find out who did; then put the right value in with integrations rotate --force --grace 0',
-  )
-}
-
-/** Somebody who is not this program has put a value where nobody else writes. */
-export const notRecorded = (field: SecretField): IntegrationsError =>
-  new IntegrationsError(
-    'SEAL_BROKEN',
-    `the stored ${secretColumns[field].replaceAll('_', ' ')} is not the one that was recorded: somebody has put another in its place`,
-    'find out who did; then put the right value in with integrations rotate --force --grace 0',
-  )
-
 /** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
-export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, now: Date) {
+export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, mode: SealingMode, now: Date) {
   const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
   const current = (id: string, field: SecretField) => ({
     integrationId: id,
@@ -147,6 +115,15 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
         WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,
     )
 
+  /** What the columns of secrets hold, unopened; null for nothing. */
+  async function texts(id: string, fields: readonly SecretField[]): Promise<Map<SecretField, string | null>> {
+    const columns = fields.map((field) => wholeColumn(dialect, sql([secretColumns[field]]), field))
+    const [row] = await tx.query<{ [column: string]: unknown }>(
+      sql`SELECT ${join(columns)} FROM integrations WHERE id = ${id}`,
+    )
+    return new Map(fields.map((field) => [field, row ? wholeText(row, field) : null]))
+  }
+
   /** Ends versions at once: their values are gone, their facts stay. */
   const end = async (where: object): Promise<number> =>
     (await tx.models.integrationSecret.updateMany({ where, data: { validUntil: now, sealed: null, keyId: null } }))
@@ -160,12 +137,9 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     known: KnownVersion | null,
     noticed: (changes: FingerprintChanges) => void,
   ): Promise<HeldSecret> {
-    const { value, keyId } = await openStored(vault.keys, mode, cell(id, field), text, known?.keyId ?? null)
-    const print = fingerprint(vault.fingerprinting, value)
+    const { value, keyId, fingerprint: print } = await openKnown(vault, mode, cell(id, field), text, known)
     if (known && known.fingerprint === print)
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
-    // An old value that somebody put back opens in its cell as well; nobody but this program writes here.
-    if (mode === 'required' && known && known.fingerprint !== null) throw notRecorded(field)
     noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
     if (known && known.fingerprint === null) {
       await tx.models.integrationSecret.updateMany({
@@ -183,9 +157,9 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     storable,
     hold,
 
-    /** A sealed value, sealed anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
-    resealed: async (id: string, field: SecretField, sealed: string): Promise<string> =>
-      seal(vault.sealing, cell(id, field), await open(vault.keys, cell(id, field), sealed)),
+    /** A value that is not current, sealed anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
+    resealed: async (id: string, field: SecretField, text: string, known: KnownVersion): Promise<string> =>
+      seal(vault.sealing, cell(id, field), (await openKnown(vault, 'required', cell(id, field), text, known)).value),
 
     /** A value that the application has cleared is not current any more. */
     cleared: (id: string, field: SecretField): Promise<number> => end(current(id, field)),
@@ -201,13 +175,8 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
       fields: readonly SecretField[],
       noticed: (changes: FingerprintChanges) => void,
     ): Promise<{ [F in SecretField]?: HeldSecret }> {
-      const row = await tx.models.integration.findUnique({
-        where: { id },
-        select: Object.fromEntries(fields.map((field) => [field, true])) as { webhookSecret: true },
-      })
       const held: { [F in SecretField]?: HeldSecret } = {}
-      for (const field of fields) {
-        const text = (row as { [F in SecretField]?: string | null } | null)?.[field] ?? null
+      for (const [field, text] of await texts(id, fields)) {
         const known = await tx.models.integrationSecret.findFirst({
           where: current(id, field),
           select: { number: true, fingerprint: true, keyId: true },
@@ -226,11 +195,7 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
 
     /** What the column of a secret holds, unopened: for a value that does not open, and is to be replaced all the same. */
     async broken(id: string, field: SecretField): Promise<BrokenSecret | undefined> {
-      const row = await tx.models.integration.findUnique({
-        where: { id },
-        select: { webhookSecret: true, accessToken: true, refreshToken: true },
-      })
-      const stored = row?.[field] ?? null
+      const stored = (await texts(id, [field])).get(field) ?? null
       return stored === null ? undefined : { stored, fingerprint: null }
     },
 
@@ -242,10 +207,13 @@ export function secretChanges(tx: Transaction, vault: Vault, mode: SealingMode, 
     async replace(id: string, change: SecretChange): Promise<string | undefined> {
       const { field, old, value, oldValidUntil } = change
       const { text, keyId } = await storable(id, field, value)
-      const { count } = await tx.models.integration.updateMany({
-        where: { id, [field]: old?.stored ?? null },
-        data: { [field]: text },
-      })
+      const column = sql([secretColumns[field]])
+      const holdsOld = !old
+        ? sql`${column} IS NULL`
+        : old.stored === unreadable
+          ? dialect.spoilt(column)
+          : sql`${column} = ${old.stored}`
+      const count = await tx.execute(sql`UPDATE integrations SET ${column} = ${text} WHERE id = ${id} AND ${holdsOld}`)
       if (count !== 1) return undefined
       failpoint('column written')
       if (field === 'accessToken') await rememberExpiry(id)

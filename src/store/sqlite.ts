@@ -145,6 +145,7 @@ const dialect: Dialect = {
   timeOf: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
   bytes: (column) => sql`${column} COLLATE BINARY`,
+  spoilt: (column) => sql`(typeof(${column}) = 'blob' OR instr(${column}, char(0)) > 0)`,
   // Left as a column, a client parses it on the way.
   text: (column) => sql`CAST(${column} AS TEXT)`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,

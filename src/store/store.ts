@@ -7,7 +7,7 @@ import { type Database, databaseFlag, displayUrl } from './database.ts'
 import type { Driver } from './driver.ts'
 import { auditRows, type NewEvent } from './events.ts'
 import { type integrationChanges, integrationRows } from './integrations.ts'
-import { type keyChanges, keyRows, type Settings } from './keys.ts'
+import { type keyChanges, keyRows, type SealingMode, type Settings } from './keys.ts'
 import {
   type DatabaseState,
   glance,
@@ -22,8 +22,9 @@ import { type refreshChanges, refreshRows } from './refresh-attempts.ts'
 import { secretRows } from './secret-facts.ts'
 import type { secretChanges } from './secrets.ts'
 import { type Session, startSession } from './session.ts'
+import type { storedValueChanges } from './settling.ts'
 import type { Statements } from './statements.ts'
-import { type storedValueChanges, storedValueRows } from './stored-values.ts'
+import { storedValueRows } from './stored-values.ts'
 import { type userChanges, userRows } from './users.ts'
 import { useNotes } from './uses.ts'
 import { validRows } from './valid-secrets.ts'
@@ -54,7 +55,8 @@ export interface Changes extends Rows {
   readonly refresh: Rows['refresh'] & ReturnType<typeof refreshChanges>
   readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
   readonly users: Rows['users'] & ReturnType<typeof userChanges>
-  readonly settings: Settings
+  /** As they are once the first change has decided the mode. */
+  readonly settings: Settings & { readonly mode: SealingMode }
   readonly vault: Vault
   /** The database's clock at the beginning. */
   readonly now: Date

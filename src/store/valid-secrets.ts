@@ -6,9 +6,10 @@ import { open } from '../vault/sealing.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Dialect } from './driver.ts'
 import type { SealingMode } from './keys.ts'
+import { notRecorded, openKnown } from './opening.ts'
 import { secretColumns } from './secret-facts.ts'
-import { notRecorded, openStored } from './secrets.ts'
 import type { Statements } from './statements.ts'
+import { wholeColumn, wholeText } from './stored-values.ts'
 
 /** What an integration's field holds that is valid now, unopened: the current value, and those inside their window. */
 export interface StoredValid {
@@ -38,42 +39,45 @@ export interface ValidSecret {
 }
 
 /** The query for values that are valid now. */
-export const validRows = (db: Statements, { nested, instant, time, now }: Dialect) => ({
-  /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
-  async valid(
-    field: SecretField,
-    ids: readonly string[],
-  ): Promise<{ readonly now: Instant; readonly stored: readonly StoredValid[] }> {
-    const versions = nested(
-      [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, instant(sql`s.valid_until`)],
-      sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
+export const validRows = (db: Statements, dialect: Dialect) => {
+  const { nested, instant, time, now } = dialect
+  return {
+    /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
+    async valid(
+      field: SecretField,
+      ids: readonly string[],
+    ): Promise<{ readonly now: Instant; readonly stored: readonly StoredValid[] }> {
+      const versions = nested(
+        [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, instant(sql`s.valid_until`)],
+        sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
         AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${time(sql`s.valid_until`)} > ${time(now)}))`,
-    )
-    const rows = await db.query<{ now: Instant; id: string | null; current: string | null; versions: string | null }>(
-      sql`SELECT ${instant(now)} AS now, i.id, ${sql([`i.${secretColumns[field]}`])} AS current, ${versions} AS versions
+      )
+      const rows = await db.query<{ now: Instant; id: string | null; versions: string | null }>(
+        sql`SELECT ${instant(now)} AS now, i.id, ${wholeColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
         FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
-    )
-    return {
-      now: rows[0]?.now ?? '',
-      stored: rows.flatMap(({ id, current, versions }) =>
-        id === null ? [] : [{ id, field, current, versions: recorded(versions) }],
-      ),
-    }
-  },
+      )
+      return {
+        now: rows[0]?.now ?? '',
+        stored: rows.flatMap(({ id, versions, ...row }) =>
+          id === null ? [] : [{ id, field, current: wholeText(row, 'current'), versions: recorded(versions) }],
+        ),
+      }
+    },
 
-  /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
-  async holders(field: SecretField, platform: string, limit: number): Promise<string[]> {
-    const column = secretColumns[field]
-    const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
+    /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
+    async holders(field: SecretField, platform: string, limit: number): Promise<string[]> {
+      const column = secretColumns[field]
+      const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})
           GROUP BY s.fingerprint
         UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL)
       ) h ORDER BY h.id LIMIT ${limit}`)
-    return rows.map(({ id }) => id)
-  },
-})
+      return rows.map(({ id }) => id)
+    },
+  }
+}
 
 type Recorded = StoredValid['versions'][number]
 
@@ -99,10 +103,9 @@ export async function openValid(
   const known = versions.find(({ validUntil }) => validUntil === null)
   if (current !== null) {
     try {
-      const { value } = await openStored(vault.keys, mode, cell, current, known?.keyId ?? null)
-      const same = known?.fingerprint === fingerprint(vault.fingerprinting, value)
-      if (!same && mode === 'required' && known && known.fingerprint !== null) throw notRecorded(field)
-      opened.push({ number: same ? (known?.number ?? null) : null, value, validUntil: null })
+      const { value, fingerprint: print } = await openKnown(vault, mode, cell, current, known ?? null)
+      const number = known?.fingerprint === print ? known.number : null
+      opened.push({ number, value, validUntil: null })
     } catch (error) {
       broken(error)
     }
@@ -111,7 +114,7 @@ export async function openValid(
     if (sealed === null || validUntil === null) continue
     try {
       const value = await open(vault.keys, cell, sealed)
-      if (print !== null && print !== fingerprint(vault.fingerprinting, value)) throw notRecorded(field)
+      if (print !== null && print !== fingerprint(vault.fingerprinting, value)) throw notRecorded(cell)
       opened.push({ number, value, validUntil })
     } catch (error) {
       broken(error)

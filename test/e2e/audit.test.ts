@@ -6,6 +6,7 @@ import { Sql } from 'sql-template-tag'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { keyFile } from '../../src/operations/key-source.ts'
+import { changeMode } from '../../src/operations/keys.ts'
 import { finishSecret, purgeSecrets, readSecrets, revertSecret } from '../../src/operations/secrets.ts'
 import { eventHash } from '../../src/store/audit.ts'
 import { parseDatabaseUrl } from '../../src/store/database.ts'
@@ -24,7 +25,11 @@ const auditKey = () => keyFor(parseKeySet(readFileSync(keys, 'utf8'), keys), 'au
 /** A database with one integration in it, whose events are keys.init, workspace.add and integration.add. */
 async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
   const db = await freshDatabase(kind)
-  if (mode === 'off') await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+  if (mode === 'off') {
+    const store = await openStore(storeOptions(db))
+    for (const step of ['migrating', 'off'] as const) await changeMode(store, step, { dryRun: false })
+    await store.close()
+  }
   const env = { DATABASE_URL: db.url, TOKEN: botToken(1), NEW_TOKEN: botToken(2) }
   const run = async (command: string, input = ''): Promise<Outcome> => {
     const outcome = await answer(command.split(' '), { env, input })
@@ -135,7 +140,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       ].join(' | '),
     )
     expect(told).toEqual([
-      'keys.init | database |  |  | > | done,,,',
+      'keys.init | database | required |  | > | done,,,',
       'workspace.add | Acme |  |  | > | done,,,',
       'integration.add | Acme/support | webhook_secret,access_token | webhook_secret ->A,access_token ->B | 0>1 | done,,,',
       'user.add | ana@example.com |  |  | > | done,,Ana,',
@@ -485,6 +490,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await verify()).toEqual(
       broken(
         { seq: 1, problem: 'the event is missing: the log had 4 events' },
+        { mode: 'required', problem: 'no event tells the sealing mode' },
         ...['webhookSecret', 'accessToken'].map((field) => ({
           id: expect.any(String),
           name: 'Acme/support',
@@ -585,7 +591,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     ]).toEqual([
       0,
       [
-        'the audit log is whole: 3 events and 1 current secret, up to 3 <hash>',
+        'the audit log is whole: 5 events and 1 current secret, up to 5 <hash>',
         'Acme/support (<id>), webhook secret: changed by the application',
         'Acme/support (<id>), access token: changed by the application',
       ],
@@ -610,6 +616,39 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       stdout: '',
       stderr: `error: the key file ${none} does not exist\nhint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE\n`,
     })
+  })
+
+  test('tells when the sealing mode was set behind its back', async () => {
+    const { db, verify } = await start(kind)
+    const [row] = await db.query('SELECT id FROM integrations')
+    const put = (mode: string) => db.query("UPDATE integration_settings SET value = ? WHERE key = 'sealing'", mode)
+    for (const mode of ['off', null]) {
+      await put(mode ?? '')
+      expect(await verify()).toEqual(
+        broken({ mode, problem: 'the last event that tells the sealing mode says required' }),
+      )
+    }
+    await put('off')
+    // What the log says holds for the values too.
+    await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(9))
+    expect(await verify()).toEqual(
+      broken(
+        { mode: 'off', problem: 'the last event that tells the sealing mode says required' },
+        {
+          id: row?.id,
+          name: 'Acme/support',
+          field: 'webhookSecret',
+          problem:
+            'the stored webhook secret is not sealed, which this database demands: this program did not write it',
+        },
+      ),
+    )
+    const store = await open(db)
+    await put('')
+    await expect(changeMode(store, 'off', { dryRun: false })).rejects.toMatchObject({ code: 'DATABASE_INVALID' })
+    await put('off')
+    await changeMode(store, 'migrating', { dryRun: false })
+    expect(await verify()).toMatchObject({ code: 0, problems: [] })
   })
 
   test('is verified with the keys of the database alone', async () => {

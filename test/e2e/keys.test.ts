@@ -321,9 +321,12 @@ describe.each(kinds)('keys on %s', (kind) => {
       stderr: `whether they are in the key set is not known: the key file ${where} does not exist\n`,
     })
     expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toEqual({
-      code: 0,
+      code: 8,
       stdout: `${await sealId(at)}\n`,
-      stderr: `whether keys are missing from the key set is not known: the key file ${where} does not exist\n`,
+      stderr: `warning: the key set cannot be used, and whether it is the right one is not known: the key file ${where} does not exist
+error: keys and values are not as they should be: 1 problem
+hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
+`,
     })
     for (const verb of [['init'], ['add'], ['reencrypt'], ['mode', 'migrating'], ['retire', await sealId(at)]])
       expect(await integrations(['keys', ...verb], { env }), verb[0]).toEqual({
@@ -492,7 +495,23 @@ describe.each(kinds)('keys on %s', (kind) => {
       code: 0,
       stderr: 'changed 1 value\n',
     })
-    expect(await change('required', '-o', 'id')).toMatchObject({ code: 0, stdout: 'required\n' })
+    const demand =
+      'warning: from now on a secret that is not sealed is refused: an application that writes the columns itself has to seal first, or have its secrets set with integrations rotate\n'
+    expect(await change('required')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `${demand}error: --confirm is missing, and nobody can be asked\nhint: pass --confirm required\n`,
+    })
+    expect(await change('required', '--dry-run')).toEqual({
+      code: 0,
+      stdout: 'required\n',
+      stderr: `${demand}would change the mode from migrating to required\n`,
+    })
+    expect(await mode(at)).toBe('migrating')
+    expect(await change('required', '--confirm', 'required', '-o', 'id')).toMatchObject({
+      code: 0,
+      stdout: 'required\n',
+    })
     expect(await opened(at, key)).toEqual([signingSecret(9), botToken(1)])
     expect(await status()).toEqual({ code: 0, mode: 'required', plain: 0, unread: null })
 
@@ -503,6 +522,14 @@ describe.each(kinds)('keys on %s', (kind) => {
       stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) does not open: '),
     })
     expect((await columns(at))[0]?.webhook_secret).toBe(signingSecret(3))
+    const [unsealed] = JSON.parse(
+      (await integrations(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
+    ).problems
+    expect(unsealed).toEqual({
+      problem: 'current values are not sealed, which this database demands: 1',
+      hint: 'find out who wrote them: integrations audit verify; then integrations rotate --force --grace 0',
+    })
+    expect(await status()).toEqual({ code: 8, mode: 'required', plain: 1, unread: null })
 
     expect(await change('off')).toMatchObject({ code: 5 })
     expect(await change('migrating', '-o', 'id')).toMatchObject({ code: 0, stdout: 'migrating\n' })
@@ -567,6 +594,62 @@ hint: integrations audit verify tells since when; put the value in again with in
     )
     expect((await columns(at))[0]?.webhook_secret).toBe(broken)
     expect((await columns(at))[0]?.access_token).not.toBe(row?.access_token)
+
+    // Nothing is left to do, and yet every value is opened; an old one put back opens too.
+    await db.query('UPDATE integration_secrets SET fingerprint = ? WHERE field = ?', 'f'.repeat(16), 'access_token')
+    const before = await everything(at)
+    for (const [flags, verb] of [
+      [['--dry-run'], 'would change'],
+      [[], 'changed'],
+    ] as const) {
+      const again = await integrations(['keys', 'reencrypt', ...flags, '-o', 'json'], { env })
+      const unopened = { id: row?.id, name: 'Acme/support', code: 'SEAL_BROKEN' }
+      expect({ ...again, stdout: JSON.parse(again.stdout) }).toMatchObject({
+        code: 6,
+        stdout: {
+          changed: 0,
+          unopened: [
+            { ...unopened, field: 'webhookSecret' },
+            { ...unopened, field: 'accessToken' },
+          ],
+        },
+        stderr: expect.stringMatching(`^${verb} 0 values\n`),
+      })
+    }
+    expect(await everything(at)).toBe(before)
+  })
+
+  test('a dry run of a change of keys changes neither the database nor the key file', async () => {
+    const at = await place(kind)
+    const { env, file } = at
+    await addSupport(at)
+    const old = await sealId(at)
+    const next = await addKey(at)
+    const before = [await everything(at), readFileSync(file, 'utf8')]
+    const dry = async (...args: string[]) => {
+      const { code, stdout, stderr } = await integrations(
+        ['keys', ...args, '--dry-run', '--fields', 'id,state,current,inKeySet'],
+        { env },
+      )
+      return [
+        code,
+        `${stdout}${stderr}`.replace(/seal-[0-9a-f]{12}/g, (id) => ({ [old]: 'old', [next]: 'next' })[id] ?? 'new'),
+      ]
+    }
+    expect(await dry('add')).toEqual([
+      0,
+      'new\tdecrypt-only\t0\tfalse\nwould add the key new, which opens and does not seal yet\n',
+    ])
+    expect(await dry('activate', next)).toEqual([0, 'next\tactive\t0\ttrue\nthe key next would seal from now on\n'])
+    expect(await dry('retire', next)).toEqual([0, 'next\tretired\t0\ttrue\nwould retire the key next\n'])
+    expect((await dry('retire', old))[0]).toBe(5)
+    const command = { DATABASE_URL: at.db.url, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(file)}` }
+    expect(await integrations(['keys', 'add', '--dry-run', '--fields', 'state'], { env: command })).toEqual({
+      code: 0,
+      stdout: 'decrypt-only\n',
+      stderr: 'would print a key to add to the set that INTEGRATIONS_KEYS_COMMAND prints\n',
+    })
+    expect([await everything(at), readFileSync(file, 'utf8')]).toEqual(before)
   })
 
   test('nothing plain is in the files of a database that seals all', async () => {
@@ -670,4 +753,95 @@ test('databases that share a key file and add keys at once lose none', async () 
   )
   expect([...keysOf(first).keys()]).toEqual(expect.arrayContaining(added))
   expect(readdirSync(dirname(first.file))).toEqual(['keys.json'])
+})
+
+test('a mode that is not decided yet is not said to be one', async () => {
+  const folder = freshFolder()
+  const env = { DATABASE_URL: `file:${join(folder, 'new.db')}`, INTEGRATIONS_KEYS_COMMAND: 'exit 3' }
+  expect(await integrations(['init'], { env })).toMatchObject({ code: 4 })
+  const note = 'the mode is not decided yet, and there are no keys: the first change makes them, and decides it\n'
+  expect(await integrations(['keys', 'mode', '-o', 'json'], { env })).toEqual({
+    code: 0,
+    stdout: '{\n  "mode": null\n}\n',
+    stderr: note,
+  })
+  expect(await integrations(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,problems'], { env })).toEqual({
+    code: 0,
+    stdout: '{\n  "mode": null,\n  "activeKey": null,\n  "problems": []\n}\n',
+    stderr: note,
+  })
+  const made = { ...env, INTEGRATIONS_KEYS_COMMAND: '', INTEGRATIONS_KEYS_FILE: join(folder, 'keys.json') }
+  expect(await integrations(['keys', 'mode', 'migrating', '--dry-run'], { env: made })).toEqual({
+    code: 0,
+    stdout: 'migrating\n',
+    stderr: 'would change the mode from required to migrating\n',
+  })
+  expect(readdirSync(folder).filter((name) => name.endsWith('.json'))).toEqual([])
+})
+
+test('what SQLite cannot hand over whole is refused, and stays as it is until it is replaced', async () => {
+  const at = await adopted('sqlite')
+  const { db, env } = at
+  const bytes = () =>
+    db.query(
+      'SELECT typeof(webhook_secret) AS w, hex(webhook_secret) AS hw, typeof(access_token) AS a, hex(access_token) AS ha FROM integrations',
+    )
+  await db.query(
+    "UPDATE integrations SET webhook_secret = 'be' || char(0) || 'hind', access_token = CAST('bytes' AS BLOB)",
+  )
+  const before = await bytes()
+  const why = (field: string) =>
+    `the stored ${field} of the integration app-1 is no text, or has a zero byte in it: it cannot be read whole`
+  const hint = 'find out who wrote it; then put the right value in with integrations rotate --force --grace 0'
+  expect(await integrations(['secrets', 'reveal', 'app-1', 'webhook-secret'], { env })).toEqual({
+    code: 6,
+    ...refused(why('webhook secret'), hint),
+  })
+  expect(await integrations(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
+    code: 6,
+    ...refused(why('access token'), hint),
+  })
+  expect(
+    await integrations(['keys', 'mode', 'migrating', '--confirm', 'migrating', '-o', 'id'], { env }),
+  ).toMatchObject({ code: 0 })
+  const { code, stdout, stderr } = await integrations(['keys', 'reencrypt', '--fields', 'changed'], { env })
+  expect({ code, stdout, stderr }).toEqual({
+    code: 6,
+    stdout: '0\n',
+    stderr: `changed 0 values
+warning: the webhook-secret of Acme/support (app-1) does not open: ${why('webhook secret')}
+warning: the access-token of Acme/support (app-1) does not open: ${why('access token')}
+error: values that do not open, and stay as they are: 2
+hint: ${hint}
+`,
+  })
+  const verified = await integrations(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
+  const place = { id: 'app-1', name: 'Acme/support' }
+  expect({ code: verified.code, ...JSON.parse(verified.stdout) }).toEqual({
+    code: 8,
+    problems: [
+      { ...place, field: 'webhookSecret', problem: why('webhook secret') },
+      { ...place, field: 'accessToken', problem: why('access token') },
+    ],
+  })
+  expect(await bytes()).toEqual(before)
+  expect(
+    await integrations(
+      [
+        'rotate',
+        'app-1',
+        '--webhook-secret-stdin',
+        '--access-token-env',
+        'TOKEN',
+        '--no-expiry',
+        '--force',
+        '--grace',
+        '0',
+        '-o',
+        'id',
+      ],
+      { env: { ...env, TOKEN: botToken(4) }, input: signingSecret(4) },
+    ),
+  ).toMatchObject({ code: 0 })
+  expect(await opened(at, await sealId(at))).toEqual([signingSecret(4), botToken(4)])
 })

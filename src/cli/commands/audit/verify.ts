@@ -14,7 +14,7 @@ export const verifyCommand = (ctx: Context) =>
     new Command('verify')
       .summary('check that nobody changed the log, or a secret behind it')
       .description(
-        'Check the audit log with the audit key: that every event is as it was written and none is missing, up to the first that is wrong; that it ends where the database says; and that it explains every current secret. Where the application may write secrets too, those it wrote are named and are no problem. Changes nothing. Ends with 8 when there are problems.',
+        'Check the audit log with the audit key: that every event is as it was written and none is missing, up to the first that is wrong; that it ends where the database says; and that it explains the sealing mode and every current secret. Where the application may write secrets too, those it wrote are named and are no problem. Changes nothing. Ends with 8 when there are problems.',
       )
       .addOption(
         new Option(
@@ -64,5 +64,9 @@ function report({ events, head, values, problems, byApplication }: Verification)
   ]
 }
 
-const subject = (one: Problem) => ('seq' in one ? `event ${one.seq}` : column(one))
+function subject(one: Problem): string {
+  if ('seq' in one) return `event ${one.seq}`
+  return 'mode' in one ? `the sealing mode ${one.mode ?? 'undecided'}` : column(one)
+}
+
 const column = ({ id, name, field }: Place) => `${name} (${id}), ${flagOf(field).replaceAll('-', ' ')}`

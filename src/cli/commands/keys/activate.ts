@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { activateKey } from '../../../operations/keys.ts'
-import { answers, examples } from '../../arguments.ts'
+import { answers, dryRunOption, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
 import { answerKeyChange } from '../../key-changes.ts'
 import { keyView } from '../../key-views.ts'
@@ -14,12 +14,19 @@ export const activateCommand = (ctx: Context) =>
         'Seal with another key from now on. The one before it goes on opening what it has sealed. First see that every machine that uses this database has the key: one that lacks it can read nothing that is sealed from here on, and change nothing.',
       )
       .argument('<key-id>', 'the id of the key, as keys list shows it')
+      .addOption(dryRunOption())
       .addHelpText('after', examples('integrations keys activate seal-6f1c2a9d03be')),
     ctx.output,
     keyView,
-  ).action(async (id) => {
-    const { already } = await activateKey(await ctx.store(), ctx.keys(), id)
-    await answerKeyChange(ctx, id, already ? `the key ${id} is active already` : `the key ${id} seals from now on`, [
-      'integrations keys reencrypt   # move what the old key has sealed to it',
-    ])
+  ).action(async (id, { dryRun }) => {
+    const change = await activateKey(await ctx.store(), ctx.keys(), id, { dryRun })
+    const sentence = change.already
+      ? `the key ${id} is active already`
+      : `the key ${id} ${dryRun ? 'would seal' : 'seals'} from now on`
+    await answerKeyChange(
+      ctx,
+      change,
+      sentence,
+      dryRun ? [] : ['integrations keys reencrypt   # move what the old key has sealed to it'],
+    )
   })

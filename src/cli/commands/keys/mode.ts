@@ -1,10 +1,10 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { changeMode, modes, verifyKeys } from '../../../operations/keys.ts'
+import { changeMode, modes } from '../../../operations/keys.ts'
 import type { SealingMode } from '../../../store/keys.ts'
-import { answers, examples } from '../../arguments.ts'
+import { answers, dryRunOption, examples } from '../../arguments.ts'
 import { confirmRemoval } from '../../consent.ts'
 import type { Context } from '../../context.ts'
-import { modeView } from '../../key-views.ts'
+import { modeView, undecided } from '../../key-views.ts'
 
 /** `integrations keys mode` */
 export const modeCommand = (ctx: Context) =>
@@ -15,30 +15,44 @@ export const modeCommand = (ctx: Context) =>
         'Show or change how secrets are stored: off, plain in the columns of the application; migrating, every one that is written from now on is sealed; required, all are sealed, and a plain one is refused. One step at a time. What is stored stays as it is until keys reencrypt.',
       )
       .addArgument(new Argument('[mode]', 'the mode to change to').choices(modes))
-      .addOption(new Option('--confirm <mode>', 'the mode: consent to migrating, where nobody can be asked'))
+      .addOption(
+        new Option('--confirm <mode>', 'the mode: consent to migrating or required, where nobody can be asked'),
+      )
+      .addOption(dryRunOption())
       .addHelpText('after', examples('integrations keys mode', 'integrations keys mode migrating --confirm migrating')),
     ctx.output,
     modeView,
-  ).action(async (mode, { confirm }) => {
+  ).action(async (mode, { confirm, dryRun }) => {
     const store = await ctx.store()
-    // The first change decides which mode a new database has.
-    if (mode !== undefined) await verifyKeys(store)
-    const { mode: before } = await store.read((rows) => rows.keys.settings())
-    if (mode === undefined) return ctx.output.one(modeView, { before, mode: before })
-    if (before === 'off' && mode === 'migrating') {
-      ctx.output.warn(
-        'an application that reads the columns itself gets sealed text for every secret that is written from now on, until it opens them as docs/reading-secrets.md says',
-      )
-      await confirmRemoval(ctx, mode, confirm, 'See first that the application does.')
+    if (mode === undefined) {
+      const settings = await store.read((rows) => rows.keys.settings())
+      await ctx.output.one(modeView, settings)
+      if (settings.mode === null) ctx.output.note(undecided)
+      return
     }
-    const changed = await changeMode(store, mode)
+    // What is refused is refused before anybody is asked.
+    const planned = await changeMode(store, mode, { dryRun: true })
+    const cost = costs[`${planned.before}>${mode}`]
+    if (cost) ctx.output.warn(cost)
+    if (cost && !dryRun) await confirmRemoval(ctx, mode, confirm, 'See first that the application does.')
+    const { before } = dryRun ? planned : await changeMode(store, mode, { dryRun })
     await ctx.output.change(
       modeView,
-      changed,
-      changed.before === mode ? `the mode is ${mode} already` : `changed the mode from ${changed.before} to ${mode}`,
-      changed.before === mode ? [] : next(changed.before, mode),
+      { mode },
+      before === mode
+        ? `the mode is ${mode} already`
+        : `${dryRun ? 'would change' : 'changed'} the mode from ${before} to ${mode}`,
+      before === mode || dryRun ? [] : next(before, mode),
     )
   })
+
+/** What a step costs an application that does not open sealed values itself. */
+const costs: { readonly [step: string]: string } = {
+  'off>migrating':
+    'an application that reads the columns itself gets sealed text for every secret that is written from now on, until it opens them as docs/reading-secrets.md says',
+  'migrating>required':
+    'from now on a secret that is not sealed is refused: an application that writes the columns itself has to seal first, or have its secrets set with integrations rotate',
+}
 
 function next(before: SealingMode, mode: SealingMode): string[] {
   if (mode === 'off') return ['integrations keys reencrypt   # unseal what is sealed']

@@ -13,20 +13,22 @@ export const reencryptCommand = (ctx: Context) =>
     new Command('reencrypt')
       .summary('bring every value to the active key and the sealing mode')
       .description(
-        'Bring every stored value to what the mode asks: sealed with the active key; in the mode off, current values plain. It can be broken off at any point and run again: what is done stays done. A value that does not open is reported and stays as it is.',
+        'Bring every stored value to what the mode asks: sealed with the active key; in the mode off, current values plain. It can be broken off at any point and run again: what is done stays done. Every value is opened, also one that is as it should be; one that does not open is reported and stays as it is.',
       )
       .addOption(dryRunOption())
       .addHelpText('after', examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt')),
     ctx.output,
     reencryptionView,
   ).action(async ({ dryRun }) => {
-    const store = await ctx.store()
-    const done = dryRun ? await planReencryption(store) : await withBar(ctx, (update) => reencrypt(store, update))
+    const [store, source] = [await ctx.store(), ctx.keys()]
+    const done = dryRun
+      ? await planReencryption(store, source)
+      : await withBar(ctx, (update) => reencrypt(store, source, update))
     const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
     await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
     for (const { id, name, field, error } of done.unopened)
       ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) does not open: ${error.message}`)
-    if (done.unopened.length > 0) throw worst(done)
+    if (done.unopened.length > 0) throw worst(done, dryRun)
   })
 
 async function withBar<T>(ctx: Context, work: (update: (done: number, of: number) => void) => Promise<T>): Promise<T> {
@@ -38,12 +40,12 @@ async function withBar<T>(ctx: Context, work: (update: (done: number, of: number
   }
 }
 
-function worst({ unopened, changed }: Reencryption): IntegrationsError {
+function worst({ unopened, changed }: Reencryption, dryRun: boolean): IntegrationsError {
   const broken = unopened.find(({ error }) => error.code === 'SEAL_BROKEN') ?? unopened[0]
   return new IntegrationsError(
     broken?.error.code ?? 'SEAL_BROKEN',
     `values that do not open, and stay as they are: ${unopened.length}`,
     broken?.error.hint ?? '',
-    { committed: changed > 0 },
+    { committed: !dryRun && changed > 0 },
   )
 }

@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { retireKey } from '../../../operations/keys.ts'
-import { answers, examples } from '../../arguments.ts'
+import { answers, dryRunOption, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
 import { answerKeyChange } from '../../key-changes.ts'
 import { keyView } from '../../key-views.ts'
@@ -14,15 +14,12 @@ export const retireCommand = (ctx: Context) =>
         'Give up a key that seals nothing any more. It is refused while the key seals a value, or is active. The fingerprint and audit keys stay for as long as the database does. Keep the key elsewhere for as long as you keep backups of the database from before.',
       )
       .argument('<key-id>', 'the id of the key, as keys list shows it')
+      .addOption(dryRunOption())
       .addHelpText('after', examples('integrations keys retire seal-6f1c2a9d03be')),
     ctx.output,
     keyView,
-  ).action(async (id) => {
-    const { already } = await retireKey(await ctx.store(), id)
-    await answerKeyChange(
-      ctx,
-      id,
-      already ? `the key ${id} is retired already` : `retired the key ${id}; it can be taken out of the key set`,
-      [],
-    )
+  ).action(async (id, { dryRun }) => {
+    const change = await retireKey(await ctx.store(), id, { dryRun })
+    const sentence = dryRun ? `would retire the key ${id}` : `retired the key ${id}; it can be taken out of the key set`
+    await answerKeyChange(ctx, change, change.already ? `the key ${id} is retired already` : sentence, [])
   })

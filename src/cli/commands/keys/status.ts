@@ -3,7 +3,7 @@ import { IntegrationsError } from '../../../errors.ts'
 import { keyStatus } from '../../../operations/keys.ts'
 import { answers, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
-import { keyStatusView } from '../../key-views.ts'
+import { keyStatusView, undecided } from '../../key-views.ts'
 
 /** `integrations keys status` */
 export const statusCommand = (ctx: Context) =>
@@ -11,22 +11,22 @@ export const statusCommand = (ctx: Context) =>
     new Command('status')
       .summary('check that values are sealed as they should be')
       .description(
-        'Show the sealing mode, the active key, how many values each key seals, how many are plain, and how many the application has written that nobody has read yet. Ends with 8 when something is off, and says what to type. Needs no key; without the key set, it cannot tell whether keys are missing there.',
+        'Show the sealing mode, the active key, how many values each key seals, how many are plain, and how many the application has written that nobody has read yet. Ends with 8 when something is off, and says what to type; it is when the key set cannot be used. Opens no value: keys reencrypt --dry-run does.',
       )
       .addHelpText('after', examples('integrations keys status', 'integrations keys status -o json --fields problems')),
     ctx.output,
     keyStatusView,
   ).action(async () => {
-    const { unusable, ...status } = await keyStatus(await ctx.store(), ctx.keys())
+    const status = await keyStatus(await ctx.store(), ctx.keys())
     await ctx.output.one(keyStatusView, status)
-    if (status.keys.length === 0) return ctx.output.note('this database knows no keys yet; its first change makes them')
-    if (unusable) ctx.output.note(`whether keys are missing from the key set is not known: ${unusable.message}`)
+    if (status.mode === null) ctx.output.note(undecided)
+    if (status.plain === null) ctx.output.note('whether values are plain is not known: this role may not read them')
     for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
     const [first] = status.problems
     if (first)
       throw new IntegrationsError(
         'CHECK_FAILED',
-        `values are not sealed as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
+        `keys and values are not as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
         first.hint,
       )
   })
