@@ -48,6 +48,7 @@ test('every command says which fields it answers with, but for those that answer
     'help',
     'keys init',
     'secrets reveal',
+    'webhook sign',
   ])
 })
 
