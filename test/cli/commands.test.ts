@@ -69,8 +69,9 @@ test('whatever changes something can be tried first', () => {
       changes.has(name.replace('integrations ', '')) && !options.some(({ long }) => long === '--dry-run'),
   )
   const exempt = [
-    // The first command of all: what it would make, db status tells.
+    // The first commands of all: what they would make, db status and keys list tell.
     'integrations init',
+    'integrations keys init',
     // Asks and reads, and changes nothing but the audit log; check fills in what is empty, but for --no-fill.
     ...['check', 'webhook sign', 'webhook verify', 'webhook send'].map((name) => `integrations ${name}`),
     // What it would settle stands in list.
