@@ -1,4 +1,5 @@
-import type { Key, KeyStatus } from '../operations/keys.ts'
+import type { KeyStatus } from '../operations/key-status.ts'
+import type { Key } from '../operations/keys.ts'
 import type { Reencryption } from '../operations/reencrypt.ts'
 import type { SealingMode } from '../store/keys.ts'
 import type { Cell, Column, Tone, View } from './output.ts'
