@@ -1,4 +1,5 @@
-import { counted, type Key, type KeyStatus } from '../operations/keys.ts'
+import type { KeyStatus } from '../operations/key-status.ts'
+import { counted, type Key } from '../operations/keys.ts'
 import type { Reencryption } from '../operations/reencrypt.ts'
 import type { SealingMode } from '../store/keys.ts'
 import type { Cell, Column, Tone, View } from './output.ts'

@@ -127,7 +127,9 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
 async function readPage(rows: Rows, source: KeySource, after: string | undefined): Promise<ReadPage> {
   const { mode } = await rows.keys.settings()
   if (mode === null) throw unknownMode()
-  const vault = await openVault(await source.load(), await rows.keys.list(), source.name)
+  const set = await source.load()
+  if (set.size === 0) throw await source.empty()
+  const vault = await openVault(set, await rows.keys.list(), source.name)
   const { values, integrations, next } = await rows.storedValues.page(after)
   const keyId = vault.sealing.id
   const page = { finished: true, changed: 0, unopened: [] as Unopened[] }

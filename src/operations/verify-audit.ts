@@ -12,7 +12,7 @@ import type { Rows, Store } from '../store/store.ts'
 import type { StoredValue } from '../store/stored-values.ts'
 import { fingerprint } from '../vault/keyed-hash.ts'
 import { openVault, type Vault } from '../vault/vault.ts'
-import { modes } from './keys.ts'
+import { modes } from './sealing-mode.ts'
 
 /** A place in the log to compare it with later: it is kept where whoever can write to the database cannot. */
 export interface Checkpoint {

@@ -6,7 +6,7 @@ import { Sql } from 'sql-template-tag'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { keyFile } from '../../src/operations/key-source.ts'
-import { changeMode } from '../../src/operations/keys.ts'
+import { changeMode } from '../../src/operations/sealing-mode.ts'
 import { finishSecret, purgeSecrets, readSecrets, revertSecret } from '../../src/operations/secrets.ts'
 import { eventHash } from '../../src/store/audit.ts'
 import { parseDatabaseUrl } from '../../src/store/database.ts'

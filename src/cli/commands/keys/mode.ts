@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { changeMode, modes } from '../../../operations/keys.ts'
+import { changeMode, modes } from '../../../operations/sealing-mode.ts'
 import type { SealingMode } from '../../../store/keys.ts'
 import { answers, dryRunOption, examples } from '../../arguments.ts'
 import { confirmRemoval } from '../../consent.ts'

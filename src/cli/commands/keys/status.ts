@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import { keyStatus } from '../../../operations/keys.ts'
+import { keyStatus } from '../../../operations/key-status.ts'
 import { answers, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
 import { keyStatusView, undecided } from '../../key-views.ts'
