@@ -58,30 +58,35 @@ export async function refreshMany(
   }
   const left = () => [...integrations.keys()].filter((at) => rows[at] === undefined)
   await fewAtOnce(left(), 1, look)
-  if (left().length > atOnce) {
-    await giveWay(store, options.wait)
-    await fewAtOnce(left(), 1, look)
-  }
   // What would fail for all of them fails before anybody is asked.
   if (left().length > 0) await verifyKeys(store)
   const due = left().map((at) => ({ at, chance: Math.random() }))
   due.sort((a, b) => a.chance - b.chance)
+  const mine = new Set<string>()
   await fewAtOnce(due, atOnce, async ({ at }) => {
-    rows[at] = await refreshRow(store, integrations[at] as Integration, options)
+    const integration = integrations[at] as Integration
+    if (due.length > atOnce) await giveWay(store, integration.id, mine, options.wait)
+    rows[at] = await refreshRow(store, integration, { ...options, begun: (id) => mine.add(id) })
   })
   return rows as RefreshRow[]
 }
 
-/** Waits while others are at work and get on: each change of a database waits for all others, so that more would be slower. */
-async function giveWay(store: Store, wait: number): Promise<void> {
+/**
+ * Waits while the oldest lease is another job's, and that gets on: changes of a database wait for each other, so that
+ * many jobs at once would be slower than one.
+ */
+async function giveWay(store: Store, id: string, mine: ReadonlySet<string>, wait: number): Promise<void> {
   const deadline = performance.now() + wait
-  let seen = -1
-  for (let idle = 0; idle < 3; ) {
-    const { leases, attempts } = await store.read((rows) => rows.refresh.activity())
-    if (leases === 0 || performance.now() > deadline) return
-    idle = attempts === seen ? idle + 1 : 0
-    seen = attempts
-    await sleep(500 + Math.random() * 1000)
+  let seen: string | undefined
+  for (let idle = 0; idle < 3 && performance.now() < deadline; ) {
+    const [oldest, attempt] = await inTurn(store, () =>
+      store.read(async (rows) => [await rows.refresh.oldestLease(), await rows.refresh.of(id)] as const),
+    )
+    // Its own turn, or somebody sees to this one already.
+    if (oldest === undefined || mine.has(oldest) || attempt?.leased) return
+    idle = oldest === seen ? idle + 1 : 0
+    seen = oldest
+    await sleep(300 + Math.random() * 700)
   }
 }
 

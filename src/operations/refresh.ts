@@ -19,6 +19,8 @@ export interface Refreshing extends Beginning {
   readonly wait: number
   /** The folder in which new tokens are kept, sealed, until they are in the database. */
   readonly spool: string
+  /** Told the id of an attempt that was begun. */
+  readonly begun?: (attempt: string) => void
   /** Does what must not be interrupted: a platform that was asked has to be heard. */
   readonly uninterrupted?: <T>(integration: Integration, work: () => Promise<T>) => Promise<T>
 }
@@ -83,6 +85,7 @@ async function exchange(
 ): Promise<Exclude<Awaited<ReturnType<typeof beginRefresh>>, Lease> | Refreshed> {
   const lease = await inTurn(store, () => store.mutate((rows) => beginRefresh(rows, id, options), { reading: true }))
   if (lease.outcome !== 'leased') return lease
+  options.begun?.(lease.attempt.id)
   failpoint('lease committed')
   const { integration, platform, attempt, client, refreshToken } = lease
   const renewal = await ask(async () => {

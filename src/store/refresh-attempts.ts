@@ -54,13 +54,13 @@ export function refreshRows(db: Statements, dialect: Dialect) {
       read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint} AND r.state IN ('started', 'unknown', 'needs_reauth')
         ORDER BY ${bytes(sql`r.integration_id`)}`),
 
-    /** How many leases run, and a number that grows with every attempt. */
-    async activity(): Promise<{ readonly leases: number; readonly attempts: number }> {
-      const [row] = await db.query<{ leases: bigint | number; attempts: bigint | number }>(
-        sql`SELECT count(CASE WHEN ${leased(dialect)} THEN 1 END) AS leases, COALESCE(sum(r.fence), 0) AS attempts
-          FROM integration_refresh_attempts r`,
+    /** The oldest lease that runs. */
+    async oldestLease(): Promise<string | undefined> {
+      const [row] = await db.query<{ id: string }>(
+        sql`SELECT r.id FROM integration_refresh_attempts r WHERE ${leased(dialect)}
+          ORDER BY ${dialect.time(sql`r.started_at`)}, ${bytes(sql`r.id`)} LIMIT 1`,
       )
-      return { leases: Number(row?.leases ?? 0), attempts: Number(row?.attempts ?? 0) }
+      return row?.id
     },
 
     /** The database's clock. */

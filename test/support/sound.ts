@@ -48,22 +48,25 @@ export async function expectSound(db: TestDatabase): Promise<number> {
 
   for (const row of await db.query('SELECT integration_id, version FROM integration_versions'))
     expect(versions.get(String(row.integration_id))).toBe(Number(row.version))
-  for (const { id: integration, webhook_secret: stored } of await db.query(
-    'SELECT id, webhook_secret FROM integrations',
-  )) {
-    const cell = { id: String(integration), field: 'webhook_secret' }
-    const value = await open(keys, cell, String(stored))
-    expect(fingerprint(vault.fingerprinting, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
-    const versions = await db.query(
-      'SELECT fingerprint, sealed, valid_until FROM integration_secrets WHERE integration_id = ? ORDER BY number DESC',
-      cell.id,
-    )
-    expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
-    for (const version of versions)
-      if (version.sealed !== null)
-        expect(fingerprint(vault.fingerprinting, await open(keys, cell, String(version.sealed)))).toBe(
-          version.fingerprint,
-        )
-  }
+  for (const { id: integration, ...columns } of await db.query(
+    'SELECT id, webhook_secret, access_token, refresh_token FROM integrations',
+  ))
+    for (const [field, stored] of Object.entries(columns)) {
+      if (stored === null) continue
+      const cell = { id: String(integration), field }
+      const value = await open(keys, cell, String(stored))
+      expect(fingerprint(vault.fingerprinting, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
+      const versions = await db.query(
+        'SELECT fingerprint, sealed, valid_until FROM integration_secrets WHERE integration_id = ? AND field = ? ORDER BY number DESC',
+        cell.id,
+        field,
+      )
+      expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
+      for (const version of versions)
+        if (version.sealed !== null)
+          expect(fingerprint(vault.fingerprinting, await open(keys, cell, String(version.sealed)))).toBe(
+            version.fingerprint,
+          )
+    }
   return events.filter(({ action }) => action === 'secret.rotate').length
 }
