@@ -211,7 +211,7 @@ test('SQLite has no roles', async () => {
 describe('in a database whose secrets are sealed, no command that changes nothing names a secret column', () => {
   const secret = /webhook_secret|access_token|refresh_token|\bsealed\b/
 
-  // audit verify opens every secret, and keys status looks whether each is sealed.
+  // audit verify opens every secret, and keys status, where the keys are at hand, looks whether each is sealed.
   const silent = [...reading, ...keyed.filter(({ command }) => command === 'keys list')]
 
   test.skipIf(inject('postgresqlLog') === '')('in what PostgreSQL was sent', async () => {
