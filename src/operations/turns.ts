@@ -3,8 +3,8 @@ import type { Store } from '../store/store.ts'
 const last = new WeakMap<Store, Promise<unknown>>()
 
 /**
- * Uses a store when whoever asked before is done with it: what is done at the same time on its one connection would
- * fail together.
+ * Uses a store when whoever asked before is done with it: changes wait for each other anyway, and better here than for
+ * the database's lock.
  */
 export function inTurn<T>(store: Store, work: () => Promise<T>): Promise<T> {
   const before = last.get(store) ?? Promise.resolve()
