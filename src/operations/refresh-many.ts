@@ -72,20 +72,17 @@ export async function refreshMany(
 }
 
 /**
- * Waits while the oldest lease is another job's, and that gets on: changes of a database wait for each other, so that
- * many jobs at once would be slower than one.
+ * Waits while the oldest lease is another job's: changes of a database wait for each other, so that many jobs at once
+ * would be slower than one. A job that was killed is not waited for longer than its leases last.
  */
 async function giveWay(store: Store, id: string, mine: ReadonlySet<string>, wait: number): Promise<void> {
   const deadline = performance.now() + wait
-  let seen: string | undefined
-  for (let idle = 0; idle < 3 && performance.now() < deadline; ) {
+  while (performance.now() < deadline) {
     const [oldest, attempt] = await inTurn(store, () =>
       store.read(async (rows) => [await rows.refresh.oldestLease(), await rows.refresh.of(id)] as const),
     )
     // Its own turn, or somebody sees to this one already.
     if (oldest === undefined || mine.has(oldest) || attempt?.leased) return
-    idle = oldest === seen ? idle + 1 : 0
-    seen = oldest
     await sleep(300 + Math.random() * 700)
   }
 }

@@ -7,13 +7,14 @@ import { addIntegration } from '../../src/operations/add.ts'
 import { addApp } from '../../src/operations/apps.ts'
 import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/store.ts'
+import { open } from '../../src/vault/sealing.ts'
 import { freshFolder, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
 import { signingSecret } from '../support/samples.ts'
 import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
 import { expectSound } from '../support/sound.ts'
-import { opened, storeOptions } from '../support/vault.ts'
+import { storeOptions, testKeys } from '../support/vault.ts'
 
 // A busy machine can try fewer: TOKENS=140 KILLS=60 RACING=2,10 npm run test:hostile -- refresh
 const many = Number(process.env.TOKENS ?? 250)
@@ -71,15 +72,20 @@ async function seed(db: TestDatabase, server: SlackOAuth): Promise<void> {
 
 /** The tokens of each integration, as the database has them and as the platform does. */
 async function tokensOf(db: TestDatabase, server: SlackOAuth) {
-  const rows = await opened(db)('SELECT name, access_token, refresh_token FROM integrations ORDER BY name')
-  return rows.map((row, n) => {
-    const chain = server.chains.get(n)
-    return {
-      name: String(row.name),
-      stored: [row.access_token, row.refresh_token],
-      issued: chain ? [accessToken(chain), refreshToken(chain)] : [],
-    }
-  })
+  const rows = await db.query('SELECT id, name, access_token, refresh_token FROM integrations ORDER BY name')
+  const keys = testKeys()
+  const value = async ({ id, ...row }: Record<string, unknown>, field: string) =>
+    (await open(keys, { id: String(id), field }, String(row[field]))).reveal()
+  return Promise.all(
+    rows.map(async (row, n) => {
+      const chain = server.chains.get(n)
+      return {
+        name: String(row.name),
+        stored: [await value(row, 'access_token'), await value(row, 'refresh_token')],
+        issued: chain ? [accessToken(chain), refreshToken(chain)] : [],
+      }
+    }),
+  )
 }
 
 describe.each(kinds)('refreshes on %s', (kind) => {
