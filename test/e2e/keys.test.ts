@@ -323,7 +323,8 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 8,
       stdout: `${await sealId(at)}\n`,
-      stderr: `warning: the key set cannot be used, and whether it is the right one is not known: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
+      stderr: `whether values are plain is not known: that takes the keys, and the right to read secrets
+warning: the key set cannot be used, and whether it is the right one is not known: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
 error: keys and values are not as they should be: 1 problem
 hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
 `,

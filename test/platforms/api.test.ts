@@ -11,6 +11,7 @@ import { slack } from '../../src/platforms/slack.ts'
 import { Secret } from '../../src/secret.ts'
 import {
   endless,
+  githubOk,
   type PlatformServer,
   pylonError,
   pylonOk,
@@ -31,6 +32,9 @@ beforeAll(async () => {
 afterAll(() => Promise.all([server.close(), metadata.close()]))
 
 let tokens = 0
+
+/** What each platform answers a good token with. */
+const good: { readonly [id: string]: Script } = { slack: slackOk(), pylon: pylonOk(), github: githubOk() }
 
 /** What a platform's check makes of an answer. */
 async function finding(platform: Platform, script: Script, timeout = 5000): Promise<Finding> {
@@ -166,7 +170,9 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
     const configs: Json[] = [null, {}, { pylonRegion: 'eu' }, { pylonRegion: '//127.0.0.2', slackEvents: ['x'] }, 'x']
     const hosts = new Set(configs.map((config) => new URL(platform.api.url(config)).host))
     for (const config of configs) expect(platform.api.url(config)).toMatch(/^https:\/\/[\w.-]+\/(?:api\/)?$/)
-    expect([...hosts].filter((host) => !/^(?:slack\.com|api(?:\.eu)?\.usepylon\.com)$/.test(host))).toEqual([])
+    expect(
+      [...hosts].filter((host) => !/^(?:slack\.com|api(?:\.eu)?\.usepylon\.com|api\.github\.com)$/.test(host)),
+    ).toEqual([])
   })
 
   describe('where it wants to be asked later', () => {
@@ -175,7 +181,7 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
       headers: { [name]: seconds },
       body: '',
     })
-    const ok = () => (platform.id === 'slack' ? slackOk() : pylonOk())
+    const ok = () => good[platform.id] ?? { body: 'no good answer is known of this platform' }
     async function ask(wait: number, ...scripts: Script[]) {
       const token = `token-${++tokens}`
       server.script(token, ...scripts)
@@ -247,7 +253,7 @@ describe('an address in place of the platform’s', () => {
     ['https://ana:hidden@example.com/', 'an API address does not say of which platform'],
     ['https://ana:hidden@example.com/?a=b', 'an API address does not say of which platform'],
     ['=http://127.0.0.1/', 'an API address does not say of which platform'],
-    ['github=https://example.com/', 'there is no platform "github"'],
+    ['gitlab=https://example.com/', 'there is no platform "gitlab"'],
     ['slack=nonsense', 'the API address of slack is no URL'],
     ['slack=file:///etc/passwd', 'the API address of slack is neither https nor http'],
     ['slack=http://example.com/', 'the API address of slack is http, which others on the way can read'],

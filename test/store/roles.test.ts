@@ -69,7 +69,7 @@ describe('roles of PostgreSQL', () => {
     expect(await integrations(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
       code: 0,
       stdout: '{\n  "plain": null,\n  "problems": []\n}\n',
-      stderr: 'whether values are plain is not known: this role may not read them\n',
+      stderr: 'whether values are plain is not known: that takes the keys, and the right to read secrets\n',
     })
   })
 

@@ -51,6 +51,9 @@ export const slackError = (error: string): Script => ({ body: { ok: false, error
 /** Pylon's answer to a good token. */
 export const pylonOk = (id = 'org-1'): Script => ({ body: { data: { id, name: 'Acme' }, request_id: 'r-1' } })
 
+/** GitHub's answer to a good token. */
+export const githubOk = (): Script => ({ body: { login: 'acme-bot', id: 1 } })
+
 /** Pylon's answer to a token that it does not like. */
 export const pylonError = (status: number, code?: string): Script => ({
   status,
@@ -66,6 +69,9 @@ export const endless: Script = (response) => {
   response.on('drain', more)
   more()
 }
+
+const usual = (path: string): Script =>
+  path.endsWith('/me') ? pylonOk() : path.endsWith('/user') ? githubOk() : slackOk()
 
 /**
  * Starts a server.
@@ -85,7 +91,7 @@ export async function startPlatformServer(host = '127.0.0.1'): Promise<PlatformS
     const { pathname } = new URL(request.url ?? '/', 'http://here')
     asked.push({ method: request.method ?? '', path: pathname, token })
     const left = scripts.get(token) ?? []
-    const answer = (left.length > 1 ? left.shift() : left[0]) ?? (pathname.endsWith('/me') ? pylonOk() : slackOk())
+    const answer = (left.length > 1 ? left.shift() : left[0]) ?? usual(pathname)
     if (typeof answer === 'function') return answer(response, request)
     const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
     response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers }).end(text)
@@ -99,7 +105,7 @@ export async function startPlatformServer(host = '127.0.0.1'): Promise<PlatformS
     connections: () => connections,
     most: () => most,
     script: (token, ...answers) => void scripts.set(token, answers),
-    everything: `slack=${url}api/,pylon=${url}`,
+    everything: `slack=${url}api/,pylon=${url},github=${url}`,
     close: () =>
       new Promise((done) => {
         server.close(() => done())

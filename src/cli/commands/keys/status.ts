@@ -20,7 +20,8 @@ export const statusCommand = (ctx: Context) =>
     const status = await keyStatus(await ctx.store(), ctx.keys())
     await ctx.output.one(keyStatusView, status)
     if (status.mode === null) ctx.output.note(undecided)
-    if (status.plain === null) ctx.output.note('whether values are plain is not known: this role may not read them')
+    if (status.plain === null)
+      ctx.output.note('whether values are plain is not known: that takes the keys, and the right to read secrets')
     for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
     const [first] = status.problems
     if (first)
