@@ -11,7 +11,7 @@ import { findIntegration } from './find.ts'
 import { type Refreshing, refreshOne } from './refresh.ts'
 import { flag, recordFailure } from './refresh-lease.ts'
 import { leaseHeld, uncertain } from './refresh-standing.ts'
-import { applyTokens } from './renewal.ts'
+import { applyTokens, storeTokens } from './renewal.ts'
 import { platformOf } from './rotate.ts'
 import { openSpooled, readSpool, type Spooled } from './spool.ts'
 import { inTurn } from './turns.ts'
@@ -97,16 +97,28 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
   await rows.integrations.lock(id)
   const integration = await findIntegration(rows, id)
   const attempt = await rows.refresh.of(id)
-  if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
-  if (attempt.leased) return { outcome: 'held', integration, attempt }
+  if (attempt?.leased) return { outcome: 'held', integration, attempt }
+  const by = { action: 'token.recover', owner: options.owner } as const
+  let unopened: unknown
   for (const file of readSpool(options.spool).filter(({ content }) => isOf(content, rows.settings.id, id))) {
-    const tokens = await openSpooled(rows.vault.keys, file)
+    const tokens = await openSpooled(rows.vault.keys, file).catch((error: unknown) => {
+      unopened = error
+      return undefined
+    })
+    if (!tokens) continue
     // Of an attempt before, too: whoever handed the same refresh token in later got nothing for it.
-    if (tokens?.oldFingerprint !== attempt.oldFingerprint) continue
-    const by = { action: 'token.recover', owner: options.owner } as const
-    const outcome = await applyTokens(rows, attempt, tokens.oldFingerprint, tokens, by)
-    return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
+    if (attempt && attempt.state !== 'applied' && tokens.oldFingerprint === attempt.oldFingerprint) {
+      const outcome = await applyTokens(rows, attempt, tokens.oldFingerprint, tokens, by)
+      return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
+    }
+    // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
+    const { refreshToken } = await rows.secrets.read(id, ['refreshToken'], () => {})
+    if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
+    await storeTokens(rows, id, refreshToken, tokens, by)
+    return { outcome: 'applied', integration }
   }
+  if (unopened !== undefined && attempt?.state !== 'applied') throw unopened
+  if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
   if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
   const noticed: { field: string; from: string | null; to: string | null }[] = []
   const held = await rows.secrets.read(id, ['accessToken', 'refreshToken'], (changes) => noticed.push(...changes))

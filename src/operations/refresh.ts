@@ -125,7 +125,7 @@ async function keep(store: Store, lease: Lease, tokens: NewTokens, { spool, owne
         ? `${name(integration)} has new tokens, and neither the database nor a file could take them${told(known)}`
         : `${name(integration)} has new tokens, and the database could not take them${told(known)}; they are kept, sealed, in ${path}`,
       `integrations recover ${shellWord(integration.id)}`,
-      { cause: error, committed: known?.committed ?? false },
+      { cause: error, committed: known ? known.committed : false },
     )
   })
   failpoint('applied')

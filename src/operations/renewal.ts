@@ -4,7 +4,7 @@ import type { Instant, Integration } from '../integration.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import type { RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
-import type { HeldSecret } from '../store/secrets.ts'
+import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes } from '../store/store.ts'
 import { changeWithin, type Facts } from './change.ts'
 import { recordFailure } from './refresh-lease.ts'
@@ -48,14 +48,36 @@ export async function applyTokens(
     await recordFailure(rows, id, 'failed', 'superseded', noticed)
     return 'superseded'
   }
-  for (const one of [id, ...(await rows.secrets.sharing('refreshToken', held)).filter((sharer) => sharer !== id)])
-    await changeWithin(rows, one, undefined, (integration) =>
-      replaceTokens(rows, integration, oldFingerprint, tokens, by),
-    )
+  await storeTokens(rows, id, held, tokens, by)
   await rows.refresh.settle(attempt, 'applied', null)
   failpoint('tokens written')
   return 'applied'
 }
+
+/**
+ * Puts new tokens in the place of old ones in an integration, and in the others that hold the same refresh token.
+ *
+ * @param held the refresh token that was handed in
+ */
+export async function storeTokens(
+  rows: Changes,
+  id: string,
+  held: HeldSecret,
+  tokens: NewTokens,
+  by: { readonly action: 'token.refresh' | 'token.recover'; readonly owner: string },
+): Promise<void> {
+  for (const one of [id, ...(await rows.secrets.sharing('refreshToken', held)).filter((sharer) => sharer !== id)])
+    await changeWithin(rows, one, undefined, (integration) =>
+      replaceTokens(rows, integration, held.fingerprint, tokens, by).catch((error: unknown) => {
+        // Another's broken value must not keep the new tokens out of this one.
+        if (one === id || !isBroken(error)) throw error
+        return undefined
+      }),
+    )
+}
+
+const isBroken = (error: unknown): boolean =>
+  error instanceof IntegrationsError && (error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN')
 
 async function replaceTokens(
   rows: Changes,
@@ -65,9 +87,16 @@ async function replaceTokens(
   { action, owner: setBy }: { readonly action: string; readonly owner: string },
 ): Promise<Facts | undefined> {
   const fingerprints: FingerprintChanges[number][] = []
-  const held = await rows.secrets.read(integration.id, ['accessToken', 'refreshToken'], (changes) =>
-    fingerprints.push(...changes),
-  )
+  const read = (field: 'accessToken' | 'refreshToken') =>
+    rows.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes))
+  const held: { [F in 'accessToken' | 'refreshToken']?: HeldSecret | BrokenSecret | undefined } = {
+    ...(await read('refreshToken')),
+    // One that does not open is replaced all the same: its time is over.
+    ...(await read('accessToken').catch(async (error: unknown) => {
+      if (!isBroken(error)) throw error
+      return { accessToken: await rows.secrets.broken(integration.id, 'accessToken') }
+    })),
+  }
   // The application has given this one another value since.
   if (held.refreshToken?.fingerprint !== oldFingerprint) return undefined
   const replace = async (
@@ -75,7 +104,7 @@ async function replaceTokens(
     value: NewTokens['accessToken'],
     oldValidUntil: Date,
   ) => {
-    const old: HeldSecret | null = held[field] ?? null
+    const old = held[field] ?? null
     const to = await rows.secrets.replace(integration.id, {
       field,
       old,

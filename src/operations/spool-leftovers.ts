@@ -27,8 +27,10 @@ async function discard(rows: Changes, { attempt: id, content }: Spooled): Promis
   const [integration] = await rows.integrations.match({ id: content?.integration ?? attempt?.integrationId ?? '' }, 1)
   // One that was not written to its end says nothing of whose it is.
   if (!content && !attempt) return false
-  const over = !integration || attempt?.state === 'applied' || attempt?.code === 'superseded'
-  const useless = !content && attempt?.state !== 'started'
+  // Of an attempt that this database does not know, after a restored backup for instance, nothing is settled.
+  const own = attempt?.id === id ? attempt : undefined
+  const over = !integration || own?.state === 'applied' || own?.code === 'superseded'
+  const useless = !content && own?.state !== 'started'
   if (!over && !useless) return false
   await rows.record({
     action: 'token.recover',

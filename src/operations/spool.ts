@@ -8,7 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { badInput } from '../errors.ts'
@@ -71,7 +71,7 @@ export async function writeSpool(
   const path = join(folder, `${id}.json`)
   const file = openSync(path, 'wx', 0o600)
   try {
-    writeSync(file, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
+    writeFileSync(file, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
     fsyncSync(file)
   } finally {
     closeSync(file)
@@ -80,27 +80,40 @@ export async function writeSpool(
   return path
 }
 
-/** The files of the spool. */
+/** The files of the spool. @throws BAD_INPUT when the folder or a file cannot be read: what is in it is not known then */
 export function readSpool(folder: string): Spooled[] {
-  let names: string[]
-  try {
-    names = readdirSync(folder)
-  } catch {
-    return []
-  }
-  return names
+  return (unlessGone(folder, () => readdirSync(folder)) ?? [])
     .filter((name) => /^[\w-]{36}\.json$/.test(name))
     .sort()
-    .map((name) => {
-      const file = { path: join(folder, name), attempt: name.slice(0, -'.json'.length) }
-      try {
-        const { database, integration, sealed } = JSON.parse(readFileSync(file.path, 'utf8')) as Record<string, unknown>
-        if (typeof database !== 'string' || typeof integration !== 'string' || typeof sealed !== 'string') return file
-        return { ...file, content: { database, integration, sealed } }
-      } catch {
-        return file
-      }
+    .flatMap((name) => {
+      const path = join(folder, name)
+      const text = unlessGone(path, () => readFileSync(path, 'utf8'))
+      return text === undefined ? [] : [{ path, attempt: name.slice(0, -'.json'.length), ...contentOf(text) }]
     })
+}
+
+function contentOf(text: string): Pick<Spooled, 'content'> {
+  try {
+    const { database, integration, sealed } = JSON.parse(text) as Record<string, unknown>
+    if (typeof database !== 'string' || typeof integration !== 'string' || typeof sealed !== 'string') return {}
+    return { content: { database, integration, sealed } }
+  } catch {
+    return {}
+  }
+}
+
+/** What `read` gives; undefined when there is nothing. That it cannot be read does not mean that it is of no use. */
+function unlessGone<T>(path: string, read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw badInput(
+      `${path}, where new tokens may be kept, cannot be read (${code ?? 'unknown error'})`,
+      'run it as the user that it belongs to, or give this one the right to read it',
+    )
+  }
 }
 
 /** Opens the tokens that a file keeps. @throws KEY_UNKNOWN, SEAL_BROKEN when it was changed, or belongs to another attempt */

@@ -131,7 +131,7 @@ export const slack = definePlatform({
           ...(typeof user_id === 'string' && typeof bot_id === 'string' ? { slackBotUserId: user_id } : {}),
         },
         ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
-        ...(typeof expires_in === 'number' && expires_in > 0 ? { expiresIn: expires_in } : {}),
+        ...(lifetime(expires_in) === null ? {} : { expiresIn: lifetime(expires_in) as number }),
       }
     },
 
@@ -153,7 +153,7 @@ export const slack = definePlatform({
           outcome: 'renewed',
           accessToken: new Secret(access_token),
           refreshToken: typeof refresh_token === 'string' && refresh_token !== '' ? new Secret(refresh_token) : null,
-          expiresIn: typeof expires_in === 'number' && expires_in > 0 ? expires_in : null,
+          expiresIn: lifetime(expires_in),
         }
       }
       if (code !== null && deadRefreshTokens.has(code)) return { outcome: 'refused', code, reauthorize: true }
@@ -204,6 +204,10 @@ const object = (value: Json | undefined): Fields | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
 
 const text = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** How long a token lives, in seconds; null for what cannot be meant. */
+const lifetime = (seconds: Json | undefined): number | null =>
+  typeof seconds === 'number' && seconds > 0 && seconds < 1e9 ? seconds : null
 
 const bodyOf = (answer: Answer) => (answer.answered ? object(parseJson(answer.text)) : undefined)
 

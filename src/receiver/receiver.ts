@@ -61,7 +61,7 @@ export type Receiver = {
    *   LEASE_HELD, UNCERTAIN
    */
   token(ref: string): Promise<Token>
-  /** Writes down what is left to be, and closes the connections. */
+  /** Waits for tokens that are being refreshed, writes down what is left to be, and closes the connections. */
   close(): Promise<void>
 }
 
@@ -110,7 +110,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     (request: IncomingRequest, sender?: { readonly integrationId: string }) =>
       receive(parts, platform, request, sender?.integrationId),
   ])
-  const token = giveTokens(
+  const tokens = giveTokens(
     store,
     recipients.current,
     {
@@ -125,8 +125,9 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   )
   return {
     ...Object.fromEntries(methods),
-    token,
+    token: tokens.token,
     close: async () => {
+      await tokens.close()
       await uses.close()
       await store.close()
     },

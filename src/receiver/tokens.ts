@@ -1,4 +1,4 @@
-import { IntegrationsError, shellWord } from '../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import type { Instant } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
 import { type Refreshing, refreshOne } from '../operations/refresh.ts'
@@ -31,7 +31,9 @@ export function giveTokens(
   keep: number,
   problem: (error: unknown) => void,
 ) {
-  const given = new Map<string, { readonly began: number; readonly token: Promise<Token> }>()
+  const given = new Map<string, { readonly token: Promise<Token>; until: number }>()
+  const under = new Set<Promise<Token>>()
+  let closed = false
 
   async function find(ref: string): Promise<Token> {
     const { integration, now } = await store.read(async (rows) => ({
@@ -40,6 +42,7 @@ export function giveTokens(
     }))
     const { id, tokenExpiresAt } = integration
     const name = `${integration.workspace}/${integration.name}`
+    if (!integration.isActive) throw badInput(`${name} is inactive`, `integrations enable ${shellWord(id)}`)
     const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
     const ended = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
     if (refreshes && isDue(integration, undefined, now, { ...refreshing, force: false })) {
@@ -57,31 +60,52 @@ export function giveTokens(
         `the access token of ${name} ended at ${tokenExpiresAt}`,
         `integrations rotate ${shellWord(id)} --field access-token`,
       )
-    // Read after the wait for whoever else may have refreshed it.
-    const [current, after] = [
-      await open(id, 'accessToken'),
-      await store.read((rows) => rows.integrations.match({ id }, 1)),
-    ]
+    // Read after the wait for whoever else may have refreshed it; the end first, so that it is not later than the token's.
+    const [after] = await store.read((rows) => rows.integrations.match({ id }, 1))
+    const current = await open(id, 'accessToken')
     if (!current)
       throw new IntegrationsError(
         'NOT_FOUND',
         `${name} has no access token`,
         `integrations rotate ${shellWord(id)} --field access-token`,
       )
-    return shown(current.value, after[0]?.tokenExpiresAt ?? null)
+    return shown(current.value, after?.tokenExpiresAt ?? null)
   }
 
-  return (ref: string): Promise<Token> => {
-    const now = performance.now()
-    const known = given.get(ref)
-    if (known && now - known.began < keep) return known.token
-    for (const [other, { began }] of given) if (now - began >= keep) given.delete(other)
-    const token = find(ref)
-    given.set(ref, { began: now, token })
-    token.catch(() => {
-      if (given.get(ref)?.token === token) given.delete(ref)
-    })
-    return token
+  const forgetAt = async (began: number, token: Promise<Token>): Promise<number> => {
+    const { expiresAt } = await token
+    const left = expiresAt === null ? keep : Date.parse(expiresAt) - Date.now()
+    return Math.min(began + keep, performance.now() + left)
+  }
+
+  return {
+    token(ref: string): Promise<Token> {
+      if (closed) return Promise.reject(badInput('the receiver is closed', 'create another'))
+      const now = performance.now()
+      for (const [other, { until }] of given) if (now >= until) given.delete(other)
+      const known = given.get(ref)
+      if (known) return known.token
+      const token = find(ref)
+      const one = { token, until: Number.POSITIVE_INFINITY }
+      given.set(ref, one)
+      under.add(token)
+      const settled = forgetAt(now, token).then(
+        (until) => {
+          one.until = until
+        },
+        () => {
+          if (given.get(ref) === one) given.delete(ref)
+        },
+      )
+      void settled.then(() => under.delete(token))
+      return token
+    },
+
+    /** Gives no more tokens, and waits for those that are being refreshed: a platform that was asked has to be heard. */
+    async close(): Promise<void> {
+      closed = true
+      await Promise.allSettled(under)
+    },
   }
 }
 

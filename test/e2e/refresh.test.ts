@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { freshFolder, integrations, type Outcome } from '../support/cli.ts'
+import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { accessToken, app, type Chain, refreshToken, slackOAuth } from '../support/slack-oauth.ts'
@@ -267,4 +267,30 @@ test('files of other databases and broken ones stay in the spool; those of remov
   expect(await run(env, 'recover', '--all')).toMatchObject({ code: 0, stdout: '[]\n' })
   expect(files(spool)).toEqual([other, broken])
   expect(await events(db)).toEqual(['token.recover done spool_removed'])
+})
+
+test('new tokens are stored though the database has lost their attempt, and no file is taken for gone', async () => {
+  const { db, server, chain, env, id, spool } = await start('sqlite')
+  const backup = await tokens(db, id)
+  server.onExchange = async () => void (await db.query('ALTER TABLE integration_events RENAME TO away'))
+  // That the answer cannot be written hides nothing.
+  const command = [process.execPath, bin, 'refresh', id].map(quote).join(' ')
+  const kept = await execute('sh', ['-c', `${command} > /dev/full`], { env })
+  expect([kept.code, kept.stderr.includes(`hint: integrations recover ${id}`)]).toEqual([9, true])
+  await db.query('ALTER TABLE away RENAME TO integration_events')
+  // What is restored from a backup is from before the attempt.
+  await db.query('DELETE FROM integration_refresh_attempts')
+  expect(await tokens(db, id)).toEqual(backup)
+  const [file = ''] = files(spool)
+  renameSync(join(spool, file), join(spool, 'aside'))
+  mkdirSync(join(spool, file))
+  const unreadable = await run(env, 'recover', id)
+  expect([unreadable.code, unreadable.stderr]).toEqual([2, expect.stringContaining('cannot be read (EISDIR)')])
+  expect(files(spool)).toHaveLength(2)
+  rmSync(join(spool, file), { recursive: true })
+  renameSync(join(spool, 'aside'), join(spool, file))
+  const recovered = await run(env, 'recover', id)
+  expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
+  expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+  expect(server.exchanges).toHaveLength(1)
 })

@@ -16,9 +16,9 @@ import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../
 import { expectSound } from '../support/sound.ts'
 import { storeOptions, testKeys } from '../support/vault.ts'
 
-// A busy machine can try fewer: TOKENS=140 KILLS=60 RACING=2,10 npm run test:hostile -- refresh
-const many = Number(process.env.TOKENS ?? 250)
-const racing = (process.env.RACING ?? '2,10,100').split(',').map(Number)
+// All of it takes long on two cores: TOKENS=250 KILLS=100 RACING=2,10,100 npm run test:hostile -- refresh
+const many = Number(process.env.TOKENS ?? 100)
+const racing = (process.env.RACING ?? '2,10').split(',').map(Number)
 
 /** Where a refresh can be ended, in the order in which it gets there. */
 const steps = [
@@ -32,7 +32,7 @@ const steps = [
 
 /** How many refreshes are killed at each step, and how many at points spread over the measured protocol; on each database. */
 const atEachStep = 10
-const spread = Number(process.env.KILLS ?? 100)
+const spread = Number(process.env.KILLS ?? 40)
 
 let main = ''
 

@@ -78,4 +78,23 @@ test('a token that cannot be refreshed is given until it ends', async () => {
   await expect(receiver.token('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   await db.query('UPDATE integrations SET token_expires_at = ?', new Date(Date.now() - 1000).toISOString())
   await expect(receiver.token('support')).rejects.toMatchObject({ code: 'CREDENTIAL_REFUSED' })
+  await db.query('UPDATE integrations SET token_expires_at = NULL, is_active = 0')
+  await expect(receiver.token('support')).rejects.toMatchObject({ code: 'BAD_INPUT' })
+})
+
+test('a receiver that is closed while a token is refreshed waits for the platform', async () => {
+  const { db, env, server, receive } = await start('sqlite')
+  const chain = server.install(1)
+  await addSlack(
+    { ...env, ACCESS: accessToken(chain), REFRESH: refreshToken(chain) },
+    'support',
+    ...['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--expires-in', '1h'],
+  )
+  const receiver = await receive()
+  server.delay = 500
+  const asked = receiver.token('support')
+  await receiver.close()
+  expect(await db.query('SELECT state FROM integration_refresh_attempts')).toEqual([{ state: 'applied' }])
+  expect((await asked).token).toBe(accessToken(chain))
+  await expect(receiver.token('support')).rejects.toMatchObject({ code: 'BAD_INPUT' })
 })

@@ -64,10 +64,12 @@ export const recoverCommand = (ctx: Context) =>
       }
     }
     const removed = await removeLeftovers(store, spool, all ? undefined : new Set(ids))
-    await ctx.output.rows(recoverView, (emit) => emit(rows))
+    const unwritten = await ctx.output.rows(recoverView, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
     if (removed > 0) ctx.output.note(`removed files with tokens that are settled: ${removed}`)
     const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
     endBatch(ctx, failures, { what: 'settled', of: rows.length, signal: exitCode() })
+    // That nobody reads the answer must not hide what may not be tried again.
+    if (unwritten) throw unwritten.error
   })
 
 const outcomes: { readonly [code: string]: Recovered['outcome'] } = {

@@ -51,8 +51,10 @@ export const refreshCommand = (ctx: Context) => {
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    await ctx.output.rows(refreshView, (emit) => emit(rows))
+    const unwritten = await ctx.output.rows(refreshView, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
     const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
     endBatch(ctx, failures, { what: 'refreshed', of: rows.length, signal: exitCode() })
+    // That nobody reads the answer must not hide what may not be tried again.
+    if (unwritten) throw unwritten.error
   })
 }
