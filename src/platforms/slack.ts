@@ -174,7 +174,9 @@ export const slack = definePlatform({
     ],
     // An app that is installed in a whole organization has the enterprise's id in the place of a team's.
     tenant: { column: 'slackTeamId', claimed },
-    unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
+    // Slack asks with two short fields; a stranger may send more.
+    unsigned: (request) =>
+      request.body.length < 4096 && isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined,
     read,
     samples: {
       url_verification: (_, now) => sample({ type: 'url_verification', challenge: `challenge-${now.getTime()}` }),
@@ -251,11 +253,19 @@ function fieldsOf(request: WebhookRequest): Fields {
   return form.payload === undefined ? form : (object(parseJson(form.payload)) ?? {})
 }
 
+/** How many ids are looked up for one request. */
+const most = 4
+
 /** Interactions call their team by another name. */
 function claimed(request: WebhookRequest): string[] {
-  const { team_id, enterprise_id, team, enterprise } = fieldsOf(request)
-  const ids = [team_id, enterprise_id, object(team)?.id, object(enterprise)?.id]
-  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))]
+  const { team_id, enterprise_id, team, enterprise, authorizations, view } = fieldsOf(request)
+  // In a channel that several organizations share, the team can be another than the one that has the app.
+  const [first] = Array.isArray(authorizations) ? authorizations : []
+  const ids = [
+    ...[object(first)?.team_id, object(first)?.enterprise_id, object(view)?.app_installed_team_id],
+    ...[team_id, enterprise_id, object(team)?.id, object(enterprise)?.id],
+  ]
+  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))].slice(0, most)
 }
 
 // Messages that people write; the other subtypes tell of changes.

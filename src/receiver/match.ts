@@ -57,6 +57,8 @@ export async function findMatch(
   if (read.length < anew.length) return refused(503, 'unavailable')
   const second = tryAll(platform, request, signatures, read)
   if (second) return second
+  // The right secret may be the one that cannot be opened here yet: it is to come again.
+  if (read.some(({ locked }) => locked)) return refused(503, 'unavailable')
   const found = read.flatMap((one) => one.recipients).filter(({ integration }) => integration.platform === platform.id)
   if (found.length === 0) return refused(401, 'unknown_integration')
   const schemes = new Set(found.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))

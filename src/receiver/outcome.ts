@@ -1,4 +1,4 @@
-import type { Integration } from '../integration.ts'
+import type { Instant, Integration } from '../integration.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 
 /** Why a request is refused. The status to answer does not tell strangers more than it must. */
@@ -40,6 +40,13 @@ export type Outcome =
       readonly what: string | null
     }
   | { readonly ok: false; readonly status: 400 | 401 | 413 | 503; readonly body: ''; readonly reason: Refusal }
+
+/** An access token to use now. */
+export interface Token {
+  readonly token: string
+  /** null: it never ends, or nobody knows when it does. */
+  readonly expiresAt: Instant | null
+}
 
 /** An outcome for a request that is refused. */
 export const refused = (status: 400 | 401 | 413 | 503, reason: Refusal): Outcome => ({

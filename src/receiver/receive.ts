@@ -13,6 +13,9 @@ import type { noteUses } from './uses.ts'
 /** How large a body may be, in bytes. Slack and Pylon send a few kilobytes. */
 const largestBody = 1_048_576
 
+/** How large a body may be that does not say whose it is, in bytes. */
+const largestAnonymous = 16_384
+
 /** What receiving works with. */
 export interface Parts {
   readonly store: Store
@@ -60,7 +63,8 @@ function whoseIsIt(
 ): Wanted[] {
   if (!tenant) return integrationId === undefined || !valid(integrationId) ? [] : [{ id: integrationId }]
   const claimed = tenant.claimed(request)
-  if (claimed.length === 0) return [{ secretsOf: id }]
+  // Many secrets are tried for it, so it has to be as small as what platforms try an endpoint with.
+  if (claimed.length === 0) return request.body.length > largestAnonymous ? [] : [{ secretsOf: id }]
   return claimed.filter(valid).map((value) => ({ platform: id, column: tenant.column, value }))
 }
 

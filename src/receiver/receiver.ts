@@ -12,11 +12,11 @@ import type { KeySource } from '../store/ready.ts'
 import { openStore } from '../store/store.ts'
 import { parseKeySet } from '../vault/key-set.ts'
 import { rememberRequests } from './duplicates.ts'
-import type { Nothing, Outcome, Refusal } from './outcome.ts'
+import type { Nothing, Outcome, Refusal, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import { findRecipients } from './recipients.ts'
 import type { IncomingRequest } from './request.ts'
-import { giveTokens, type Token } from './tokens.ts'
+import { giveTokens } from './tokens.ts'
 import { noteUses } from './uses.ts'
 
 export { IntegrationsError } from '../errors.ts'
@@ -72,7 +72,7 @@ export type Receiver = {
  * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_BEHIND, KEYS_MISSING, KEYS_INVALID, BAD_INPUT
  */
 export async function createReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const problem = options.onError ?? (() => {})
+  const problem = told(options.onError)
   const keys = keySource(options.keys)
   const store = await openStore({
     database: parseDatabaseUrl(options.database, '/'),
@@ -84,7 +84,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     keys,
     attribution: {
       ciIdentity: null,
-      osUser: userInfo().username,
+      osUser: userName(),
       host: hostname(),
       pid: process.pid,
       declaredAs: 'receiver',
@@ -132,6 +132,28 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
       await store.close()
     },
   } as Receiver
+}
+
+/** Tells the application of an error; what it makes of that must not end its process. */
+const told =
+  (onError: ReceiverOptions['onError']) =>
+  (error: unknown): void => {
+    // A driver's own error may quote the row.
+    const shown =
+      error instanceof IntegrationsError
+        ? new IntegrationsError(error.code, error.message, error.hint, { committed: error.committed })
+        : error
+    // An onError that is asynchronous, too, has its failures to itself.
+    void (async () => onError?.(shown))().catch(() => {})
+  }
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container may run as a user id that has no name.
+    return String(process.getuid?.() ?? '')
+  }
 }
 
 function keySource(keys: ReceiverKeys): KeySource {

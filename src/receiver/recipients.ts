@@ -21,6 +21,8 @@ export interface Known {
   readonly began: number
   /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
   readonly ahead: number
+  /** A value among them is sealed with a key that is not here. */
+  readonly locked: boolean
 }
 
 /** Which integrations a webhook may be for: one by its id, or those that match; `secretsOf` a platform: one for each secret. */
@@ -53,14 +55,14 @@ interface Lookup {
  */
 export function findRecipients(store: Store, keys: KeySource, keep: number, problem: (error: unknown) => void) {
   const lookups = new Map<string, Lookup>()
-  const vault = vaultOf(store, keys)
+  const vault = vaultOf(store, keys, problem)
   let queued = 0
 
   async function open(
     mode: SealingMode,
     stored: readonly StoredValid[],
     problem: (error: unknown) => void,
-  ): Promise<Map<string, ValidSecret[]>> {
+  ): Promise<{ readonly opened: Map<string, ValidSecret[]>; readonly locked: boolean }> {
     const attempt = async (keys: Vault) => {
       const problems: unknown[] = []
       const opened = new Map<string, ValidSecret[]>()
@@ -71,26 +73,26 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     const first = await attempt(await vault.current())
     // A key was made active elsewhere since ours were read.
     const renewed = first.problems.some(unknownKey) ? vault.renewed() : undefined
-    const { opened, problems } = renewed ? await attempt(await renewed) : first
+    const anew = await renewed
+    const { opened, problems } = anew ? await attempt(anew) : first
     for (const one of problems) problem(one)
-    return opened
+    return { opened, locked: problems.some(unknownKey) }
   }
 
   async function read(wanted: Wanted): Promise<Known> {
     const began = performance.now()
-    const { integrations, stored, now, mode } = await store.read(async (rows) => {
+    const { integrations, stored, mode, ahead } = await store.read(async (rows) => {
+      const mode = (await rows.keys.settings()).mode ?? 'off'
       const integrations = await matching(rows, wanted)
-      const valid = await rows.secrets.valid(
-        'webhookSecret',
-        integrations.map(({ id }) => id),
-      )
-      return { integrations, ...valid, mode: (await rows.keys.settings()).mode ?? 'off' }
+      const ids = integrations.map(({ id }) => id)
+      const { now, stored } = await rows.secrets.valid('webhookSecret', ids)
+      return { integrations, stored, mode, ahead: Date.parse(now) - Date.now() }
     })
-    const ahead = Date.parse(now) - Date.now()
-    const opened = await open(mode, stored, problem)
+    const { opened, locked } = await open(mode, stored, problem)
     return {
       began,
       ahead,
+      locked,
       recipients: integrations.map((integration) => ({ integration, secrets: opened.get(integration.id) ?? [] })),
     }
   }
@@ -124,7 +126,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
         ...(await rows.secrets.valid(field, [id])),
         mode: (await rows.keys.settings()).mode ?? 'off',
       }))
-      const opened = await open(mode, stored, (error) => {
+      const { opened } = await open(mode, stored, (error) => {
         throw error
       })
       return opened.get(id)?.find(({ validUntil }) => validUntil === null)
@@ -173,22 +175,35 @@ async function matching(rows: Rows, wanted: Wanted): Promise<Integration[]> {
 }
 
 /** The keys of the database; read again, now and then, when a value is met that is sealed with another. */
-function vaultOf(store: Store, keys: KeySource) {
+function vaultOf(store: Store, keys: KeySource, problem: (error: unknown) => void) {
   let opened: Promise<Vault> | undefined
   let began = 0
-  const load = () => {
+  const load = async (): Promise<Vault> => {
     began = performance.now()
-    const loading = (async () =>
-      openVault(await keys.load(), await store.read((rows) => rows.keys.list()), keys.name))()
-    opened = loading
-    loading.catch(() => {
-      if (opened === loading) opened = undefined
-    })
-    return loading
+    return openVault(await keys.load(), await store.read((rows) => rows.keys.list()), keys.name)
   }
   return {
-    current: (): Promise<Vault> => opened ?? load(),
-    /** The keys as they are now; undefined when they were read a moment ago. */
-    renewed: (): Promise<Vault> | undefined => (performance.now() - began < 5 * pause ? undefined : load()),
+    current(): Promise<Vault> {
+      if (opened) return opened
+      const loading = load()
+      opened = loading
+      loading.catch(() => {
+        if (opened === loading) opened = undefined
+      })
+      return loading
+    },
+
+    /** The keys as they are now; undefined when they were read a moment ago, or cannot be: those that are known go on. */
+    async renewed(): Promise<Vault | undefined> {
+      if (performance.now() - began < 5 * pause) return undefined
+      try {
+        const vault = await load()
+        opened = Promise.resolve(vault)
+        return vault
+      } catch (error) {
+        problem(error)
+        return undefined
+      }
+    },
   }
 }

@@ -1,8 +1,10 @@
+import { badInput } from '../errors.ts'
+
 /** A request as the web's `Request` gives it, or as much of one as is needed. */
 export interface IncomingRequest {
   readonly headers: { get(name: string): string | null }
   /** The body as it arrives, or whole; null for none. */
-  readonly body: AsyncIterable<Uint8Array> | Uint8Array | null
+  readonly body: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Uint8Array | null
 }
 
 /** Headers as Node's `http` has them, and every framework on top of it. */
@@ -16,6 +18,7 @@ export interface NodeHeaders {
  * does not match it.
  *
  * @param body the bytes of the body, where something has read them already; else the request itself is read
+ * @throws BAD_INPUT for a body that was parsed
  */
 export function fromNode(
   request: { readonly headers: NodeHeaders } & Partial<AsyncIterable<Uint8Array>>,
@@ -28,6 +31,11 @@ export function fromNode(
       return typeof value === 'string' ? value : value === undefined ? null : value.join(', ')
     },
   }
+  if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array))
+    throw badInput(
+      'the body of the request was parsed, and the signature covers the bytes that came',
+      'have the framework keep the raw body: docs/receiving-webhooks.md says how',
+    )
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
   return { headers, body: bytes ?? (request as AsyncIterable<Uint8Array>) }
 }
@@ -38,7 +46,8 @@ export async function readBody(request: IncomingRequest, most: number): Promise<
   if (request.body instanceof Uint8Array) return request.body.length > most ? undefined : request.body
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of request.body ?? []) {
+  // Node's streams of the web can be iterated, whatever other environments' types say.
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length
     if (length > most) return undefined
     chunks.push(chunk)

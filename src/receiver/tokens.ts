@@ -7,13 +7,7 @@ import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
 import type { ValidSecret } from '../store/valid-secrets.ts'
-
-/** An access token to use now. */
-export interface Token {
-  readonly token: string
-  /** null: it never ends, or nobody knows when it does. */
-  readonly expiresAt: Instant | null
-}
+import type { Token } from './outcome.ts'
 
 /** Opens the current value of a secret. */
 export type OpenCurrent = (id: string, field: 'accessToken') => Promise<ValidSecret | undefined>

@@ -17,7 +17,7 @@ import { expectSound } from '../support/sound.ts'
 import { storeOptions, testKeys } from '../support/vault.ts'
 
 // All of it takes long on two cores: TOKENS=250 KILLS=100 RACING=2,10,100 npm run test:hostile -- refresh
-const many = Number(process.env.TOKENS ?? 100)
+const many = Number(process.env.TOKENS ?? 120)
 const racing = (process.env.RACING ?? '2,10').split(',').map(Number)
 
 /** Where a refresh can be ended, in the order in which it gets there. */
