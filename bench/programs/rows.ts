@@ -47,6 +47,8 @@ const shown = (row: Row) => ({
   tokenExpiresAt: instant(row.tokenExpiresAt ?? null),
   tokenExpiry:
     row.tokenExpiresAt !== null ? 'at' : row.accessSetAt === null ? null : row.neverExpires ? 'never' : 'unknown',
+  tokenRefresh: null,
+  app: null,
   slackTeamId: row.slackTeamId,
   slackTeamName: row.slackTeamName,
   slackBotUserId: row.slackBotUserId,
