@@ -1,4 +1,5 @@
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../errors.ts'
+import type { Instant, Integration } from '../integration.ts'
 import type { DatedKey, KeyUse } from '../store/keys.ts'
 import type { KeySource } from '../store/ready.ts'
 import type { Changes, Store } from '../store/store.ts'
@@ -137,7 +138,8 @@ export const activateKey = (store: Store, source: KeySource, id: string, options
 /**
  * Gives up a key that seals nothing any more.
  *
- * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, CONFLICT while it is active or seals anything
+ * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, CONFLICT while it is active or seals anything, or may seal
+ *   new tokens that a refresh has left in a file
  */
 export const retireKey = (store: Store, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (rows) => {
@@ -156,10 +158,28 @@ export const retireKey = (store: Store, id: string, options: Options): Promise<K
         `the key ${id} still seals values: ${counted(use)}`,
         'integrations keys reencrypt',
       )
+    const since = await rows.keys.sealingSince()
+    const unsettled = since === null ? undefined : await unsettledBefore(rows, since)
+    if (unsettled)
+      throw new IntegrationsError(
+        'CONFLICT',
+        `a refresh of ${unsettled.workspace}/${unsettled.name} is not settled, and may have left new tokens in a file that the key ${id} seals`,
+        `integrations recover ${shellWord(unsettled.id)}, on the machine where it was refreshed`,
+      )
     await rows.keys.setState(id, 'retired')
     await rows.record({ action: 'keys.retire', target: target(id), keyId: id })
     return { key: { ...key, state: 'retired' }, already: false }
   }, options)
+
+/** An integration of which nobody knows how a refresh ended that was begun before an instant. */
+async function unsettledBefore(rows: Changes, instant: Instant): Promise<Integration | undefined> {
+  for (const { startedAt, integrationId, leased } of await rows.refresh.open()) {
+    const [integration] = startedAt < instant ? await rows.integrations.match({ id: integrationId }, 1) : []
+    // With another refresh token by now, what was left would be of no use.
+    if (integration && (leased || integration.tokenRefresh !== null)) return integration
+  }
+  return undefined
+}
 
 async function find(rows: Changes, id: string): Promise<DatedKey> {
   const key = (await rows.keys.list()).find((known) => known.id === id)

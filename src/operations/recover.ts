@@ -13,7 +13,7 @@ import { flag, recordFailure } from './refresh-lease.ts'
 import { leaseHeld, uncertain } from './refresh-standing.ts'
 import { applyTokens, storeTokens } from './renewal.ts'
 import { platformOf } from './rotate.ts'
-import { openSpooled, readSpool, type Spooled } from './spool.ts'
+import { openSpooled, readSpool } from './spool.ts'
 import { inTurn } from './turns.ts'
 
 /** How an attempt was settled. */
@@ -39,20 +39,22 @@ export interface Recovered {
   readonly error?: IntegrationsError
 }
 
-/** How to settle attempts. `retry`: a person wants the old refresh token handed in once more. */
-export type Recovering = Omit<Refreshing, 'margin' | 'force'>
+/** How to settle attempts. */
+export interface Recovering extends Omit<Refreshing, 'margin' | 'force' | 'wait' | 'retry'> {
+  /** A person wants the old refresh token handed in once more. */
+  readonly retry: boolean
+}
 
 /** The integrations with an attempt of which nobody knows how it ended, or with new tokens in the spool. */
-export const toRecover = (store: Store, folder: string): Promise<string[]> =>
+export const toRecover = (store: Store, folder: string): Promise<Integration[]> =>
   store.read(async (rows) => {
     const { id: database } = await rows.keys.settings()
     const open = (await rows.refresh.open()).map(({ integrationId }) => integrationId)
     const spooled = readSpool(folder).flatMap(({ content }) =>
       content?.database === database ? [content.integration] : [],
     )
-    const present: string[] = []
-    for (const id of new Set([...open, ...spooled]))
-      if ((await rows.integrations.match({ id }, 1)).length > 0) present.push(id)
+    const present: Integration[] = []
+    for (const id of new Set([...open, ...spooled])) present.push(...(await rows.integrations.match({ id }, 1)))
     return present
   })
 
@@ -61,10 +63,9 @@ export const toRecover = (store: Store, folder: string): Promise<string[]> =>
  * any, the platform is asked about the access token, which changes nothing, and the integration is flagged: a person
  * has to give the application access again.
  *
- * @throws NOT_FOUND, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN, and with `retry` what `refreshOne` throws
+ * @throws NOT_FOUND, SEAL_BROKEN, KEY_UNKNOWN, and with `retry` what `refreshOne` throws
  */
-export async function recoverOne(store: Store, ref: string, options: Recovering): Promise<Recovered> {
-  const { id } = await inTurn(store, () => store.read((rows) => findIntegration(rows, ref)))
+export async function recoverOne(store: Store, { id }: Integration, options: Recovering): Promise<Recovered> {
   const opened = await inTurn(store, () => store.mutate((rows) => settleFromSpool(rows, id, options)))
   const { integration } = opened
   const result = (outcome: Recovered['outcome'], error?: IntegrationsError): Recovered => ({
@@ -77,8 +78,9 @@ export async function recoverOne(store: Store, ref: string, options: Recovering)
   if (opened.outcome === 'held') return result('held', leaseHeld(integration, opened.attempt))
   if (opened.outcome !== 'open') return result(opened.outcome)
   if (options.retry) {
-    await refreshOne(store, id, { ...options, margin: 0, force: true })
-    return result('applied')
+    const retrying = { ...options, retry: opened.attempt.id, margin: 0, force: true, wait: 0 }
+    const { outcome } = await refreshOne(store, id, retrying)
+    return result(outcome === 'refreshed' ? 'applied' : 'settled')
   }
   return flagged(store, opened, options)
 }
@@ -97,10 +99,12 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
   await rows.integrations.lock(id)
   const integration = await findIntegration(rows, id)
   const attempt = await rows.refresh.of(id)
-  if (attempt?.leased) return { outcome: 'held', integration, attempt }
   const by = { action: 'token.recover', owner: options.owner } as const
   let unopened: unknown
-  for (const file of readSpool(options.spool).filter(({ content }) => isOf(content, rows.settings.id, id))) {
+  for (const file of readSpool(options.spool)) {
+    if (file.content?.database !== rows.settings.id) continue
+    // What whoever is at it has kept may be stored for them; what was kept before may be stored no more.
+    if (file.attempt !== attempt?.id && (file.content.integration !== id || attempt?.leased)) continue
     const tokens = await openSpooled(rows.vault.keys, file).catch((error: unknown) => {
       unopened = error
       return undefined
@@ -108,22 +112,23 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
     if (!tokens) continue
     // Of an attempt before, too: whoever handed the same refresh token in later got nothing for it.
     if (attempt && attempt.state !== 'applied' && tokens.oldFingerprint === attempt.oldFingerprint) {
-      const outcome = await applyTokens(rows, attempt, tokens.oldFingerprint, tokens, by)
+      const outcome = await applyTokens(rows, attempt, tokens, by)
       return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
     }
     // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
     const { refreshToken } = await rows.secrets.read(id, ['refreshToken'], () => {})
     if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
-    await storeTokens(rows, id, refreshToken, tokens, by)
+    await storeTokens(rows, id, [id], tokens.oldFingerprint, tokens, by)
     return { outcome: 'applied', integration }
   }
+  if (attempt?.leased) return { outcome: 'held', integration, attempt }
   if (unopened !== undefined && attempt?.state !== 'applied') throw unopened
   if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
   if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
   const noticed: { field: string; from: string | null; to: string | null }[] = []
   const held = await rows.secrets.read(id, ['accessToken', 'refreshToken'], (changes) => noticed.push(...changes))
   if (held.refreshToken?.fingerprint !== attempt.oldFingerprint) {
-    await rows.refresh.settle(attempt, 'failed', 'superseded')
+    await rows.refresh.settle(attempt, 'failed', 'superseded', [id])
     await recordFailure(rows, id, 'failed', 'superseded', noticed)
     return { outcome: 'superseded', integration }
   }
@@ -138,9 +143,6 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
   return { outcome: 'open', integration, attempt, accessToken: held.accessToken?.value }
 }
 
-const isOf = (content: Spooled['content'], database: string, id: string): boolean =>
-  content?.database === database && content.integration === id
-
 /** Asks whether the access token still works, and flags the integration. */
 async function flagged(
   store: Store,
@@ -154,7 +156,8 @@ async function flagged(
   const verdict = finding?.verdict ?? null
   const { isLast, now } = await inTurn(store, () =>
     store.mutate(async (rows) => {
-      const isLast = await rows.refresh.settle(attempt, 'needs_reauth', finding?.code ?? verdict)
+      const code = finding?.code ?? verdict
+      const isLast = (await rows.refresh.settle(attempt, 'needs_reauth', code, [integration.id])).length > 0
       if (isLast)
         await rows.record({
           action: 'token.recover',

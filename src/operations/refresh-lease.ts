@@ -3,7 +3,7 @@ import type { Integration } from '../integration.ts'
 import type { OAuthClient, Platform } from '../platforms/platform.ts'
 import type { Secret } from '../secret.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
-import type { RefreshAttempt } from '../store/refresh-attempts.ts'
+import type { AttemptState, RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { Changes } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -36,8 +36,8 @@ export interface Lease {
 export interface Beginning extends Due {
   readonly owner: string
   readonly urls: ApiUrls
-  /** A person wants the refresh token handed in once more, though it may be used up. */
-  readonly retry?: boolean
+  /** The attempt whose refresh token a person wants handed in once more, though it may be used up. */
+  readonly retry?: string
 }
 
 /**
@@ -49,13 +49,17 @@ export interface Beginning extends Due {
 export async function beginRefresh(
   rows: Changes,
   id: string,
-  { owner, urls, retry = false, ...due }: Beginning,
+  { owner, urls, retry, ...due }: Beginning,
 ): Promise<Lease | Exclude<Standing, { outcome: 'due' }>> {
   const began = Date.now()
   await rows.integrations.lock(id)
   const integration = await findIntegration(rows, id)
   const standing = await standingOf(rows, integration, due)
-  if (standing.outcome === 'held' || (standing.outcome === 'not_due' && !retry)) return standing
+  if (standing.outcome === 'held') return standing
+  const before = await rows.refresh.of(id)
+  const retried = retry !== undefined && before?.id === retry
+  // Somebody else has tried it again meanwhile.
+  if (standing.outcome === 'not_due' || (retry !== undefined && !retried)) return { outcome: 'not_due' }
   if ('error' in standing && standing.outcome !== 'uncertain' && standing.outcome !== 'needs_reauth')
     throw standing.error
   const platform = platformOf(integration)
@@ -64,14 +68,12 @@ export async function beginRefresh(
     noticed.push(...changes),
   )
   if (!refreshToken) throw noRefreshToken(integration)
-  const before = await rows.refresh.of(id)
-  const others = (await rows.refresh.handing(refreshToken.fingerprint)).filter(
-    (one) => one.leased || one.integrationId === id || !retry,
-  )
+  const { fingerprint, value } = refreshToken
+  const others = await rows.refresh.handing(fingerprint)
   const busy = others.find(({ leased }) => leased)
   if (busy) return { outcome: 'held', attempt: busy }
   const [open] = others
-  if (open && !retry) {
+  if (open && !retried) {
     if (open.state === 'started') await flag(rows, open)
     if (open.state === 'started' && noticed.length > 0)
       await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
@@ -80,16 +82,29 @@ export async function beginRefresh(
     return { outcome, error: uncertain(flagged, outcome) }
   }
   // What was read may be newer than what was recorded.
-  if (!retry && !isDue(integration, before, rows.now, due)) return { outcome: 'not_due' }
+  if (!retried && !isDue(integration, before, rows.now, due)) return { outcome: 'not_due' }
   const app = await appOf(rows, integration, platform)
-  const attempt = await rows.refresh.begin(id, before, owner, refreshToken.fingerprint, leaseTime)
-  await rows.record({
-    action: 'token.refresh',
-    outcome: 'started',
-    target: targetOf(integration),
-    fields: [secretColumns.refreshToken, ...overridden(urls)],
-    fingerprints: noticed,
-  })
+  const sharers: Integration[] = []
+  for (const sharer of await rows.secrets.sharing('refreshToken', fingerprint, value)) {
+    // One that is handing in another token just now has not stored this one yet, or not forgotten it.
+    if (sharer !== id && !(await rows.refresh.of(sharer))?.leased)
+      sharers.push(...(await rows.integrations.match({ id: sharer }, 1)))
+  }
+  const attempt = await rows.refresh.begin(
+    id,
+    sharers.map((sharer) => sharer.id),
+    owner,
+    fingerprint,
+    leaseTime,
+  )
+  for (const one of [integration, ...sharers])
+    await rows.record({
+      action: 'token.refresh',
+      outcome: 'started',
+      target: targetOf(one),
+      fields: [secretColumns.refreshToken, ...overridden(urls)],
+      fingerprints: one === integration ? noticed : [],
+    })
   return {
     outcome: 'leased',
     integration,
@@ -97,7 +112,7 @@ export async function beginRefresh(
     app: app.name,
     attempt,
     client: { id: app.clientId, secret: await rows.apps.secret(app.id) },
-    refreshToken: refreshToken.value,
+    refreshToken: value,
     vault: rows.vault,
     database: rows.settings.id,
     began,
@@ -105,9 +120,17 @@ export async function beginRefresh(
 }
 
 /** An attempt whose lease has ended without a word: nobody knows whether the platform was asked. */
-export async function flag(rows: Changes, attempt: RefreshAttempt): Promise<void> {
-  await rows.refresh.settle(attempt, 'unknown', 'lease_ended')
-  await recordFailure(rows, attempt.integrationId, 'unknown', 'lease_ended')
+export const flag = (rows: Changes, attempt: RefreshAttempt): Promise<void> =>
+  settle(rows, attempt, 'unknown', 'lease_ended')
+
+/** Writes down and records how an attempt ended that brought no tokens, unless another one has begun. */
+export async function settle(
+  rows: Changes,
+  attempt: RefreshAttempt,
+  state: AttemptState,
+  code: string | null,
+): Promise<void> {
+  for (const id of await rows.refresh.settle(attempt, state, code)) await recordFailure(rows, id, state, code)
 }
 
 /** Records how an attempt ended that brought no tokens. */

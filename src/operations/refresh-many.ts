@@ -4,7 +4,7 @@ import type { Integration } from '../integration.ts'
 import type { Store } from '../store/store.ts'
 import { verifyKeys } from './keys.ts'
 import { lookAt, type Refreshing, refreshOne } from './refresh.ts'
-import { appOf, leaseHeld, type Standing } from './refresh-standing.ts'
+import { appOf, isDue, leaseHeld, obstacleTo } from './refresh-standing.ts'
 import { platformOf } from './rotate.ts'
 import { fewAtOnce, inTurn } from './turns.ts'
 
@@ -52,52 +52,90 @@ export async function refreshMany(
   integrations: readonly Integration[],
   options: Batch,
 ): Promise<RefreshRow[]> {
-  const rows: (RefreshRow | undefined)[] = []
-  const look = async (at: number) => {
-    rows[at] = await firstLook(store, integrations[at] as Integration, options)
+  const now = await inTurn(store, () => store.read((rows) => rows.refresh.clock()))
+  const rows = new Map<string, RefreshRow>()
+  const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
+  for (const integration of integrations) tell(firstLook(integration, now, options))
+  const left = integrations.filter(({ id }) => !rows.has(id))
+  if (options.dryRun) for (const integration of left) tell(await foretold(store, integration, options))
+  else if (left.length > 0) {
+    // What would fail for all of them fails before anybody is asked.
+    await verifyKeys(store)
+    const inOrder = left.map((integration) => ({ integration, chance: Math.random() }))
+    inOrder.sort((a, b) => a.chance - b.chance)
+    const mine = new Set<string>()
+    const refreshing = { ...options, begun: (attempt: string) => mine.add(attempt) }
+    const relook = async () => {
+      for (const integration of await present(store))
+        if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
+    }
+    const gate = oneAtATime(() => giveWay(store, mine, options.wait, relook))
+    await fewAtOnce(inOrder, atOnce, async ({ integration }) => {
+      // What keeps it from looking keeps it from refreshing, too, and is told then.
+      if (left.length > atOnce) await gate().catch(() => {})
+      if (!rows.has(integration.id)) tell(await refreshRow(store, integration, refreshing))
+    })
   }
-  const left = () => [...integrations.keys()].filter((at) => rows[at] === undefined)
-  await fewAtOnce(left(), 1, look)
-  // What would fail for all of them fails before anybody is asked.
-  if (left().length > 0) await verifyKeys(store)
-  const due = left().map((at) => ({ at, chance: Math.random() }))
-  due.sort((a, b) => a.chance - b.chance)
-  const mine = new Set<string>()
-  await fewAtOnce(due, atOnce, async ({ at }) => {
-    const integration = integrations[at] as Integration
-    if (due.length > atOnce) await giveWay(store, integration.id, mine, options.wait)
-    rows[at] = await refreshRow(store, integration, { ...options, begun: (id) => mine.add(id) })
-  })
-  return rows as RefreshRow[]
+  return integrations.flatMap(({ id }) => rows.get(id) ?? [])
+}
+
+/** Lets those who ask while it is done already wait for that, instead of doing it as well. */
+function oneAtATime(work: () => Promise<void>): () => Promise<void> {
+  let under: Promise<void> | undefined
+  return () => {
+    under ??= work().finally(() => {
+      under = undefined
+    })
+    return under
+  }
 }
 
 /**
  * Waits while the oldest lease is another job's: changes of a database wait for each other, so that many jobs at once
  * would be slower than one. A job that was killed is not waited for longer than its leases last.
+ *
+ * @param waited is called when somebody else has been at work
  */
-async function giveWay(store: Store, id: string, mine: ReadonlySet<string>, wait: number): Promise<void> {
+async function giveWay(
+  store: Store,
+  mine: ReadonlySet<string>,
+  wait: number,
+  waited: () => Promise<void>,
+): Promise<void> {
   const deadline = performance.now() + wait
-  while (performance.now() < deadline) {
-    const [oldest, attempt] = await inTurn(store, () =>
-      store.read(async (rows) => [await rows.refresh.oldestLease(), await rows.refresh.of(id)] as const),
-    )
-    // Its own turn, or somebody sees to this one already.
-    if (oldest === undefined || mine.has(oldest) || attempt?.leased) return
+  for (let turns = 0; ; turns++) {
+    const oldest = await inTurn(store, () => store.read((rows) => rows.refresh.oldestLease()))
+    if (oldest === undefined || mine.has(oldest) || performance.now() > deadline) {
+      if (turns > 0) await waited()
+      return
+    }
     await sleep(300 + Math.random() * 700)
   }
+}
+
+async function present(store: Store): Promise<Integration[]> {
+  const all: Integration[] = []
+  await inTurn(store, () =>
+    store.snapshot((rows) =>
+      rows.integrations.list({}, { sort: 'id', descending: false }, async (some) => void all.push(...some)),
+    ),
+  )
+  return all
 }
 
 type Batch = Refreshing & { readonly named: boolean; readonly dryRun: boolean }
 
 /** What is known of an integration without asking anybody; undefined when its token is to be refreshed. */
-async function firstLook(store: Store, integration: Integration, options: Batch): Promise<RefreshRow | undefined> {
+function firstLook(integration: Integration, now: Date, options: Batch): RefreshRow | undefined {
   try {
-    const { standing } = await lookAt(store, integration.id, options)
-    const { outcome } = standing
-    if (outcome === 'unsupported' || outcome === 'inactive' || outcome === 'no_refresh_token')
-      return { integration, outcome, ...(options.named ? { error: standing.error } : {}) }
-    if (outcome === 'not_due') return { integration, outcome }
-    return options.dryRun ? await foretold(store, integration, standing) : undefined
+    const obstacle = obstacleTo(integration)
+    if (obstacle) return { integration, outcome: obstacle.outcome, ...(options.named ? { error: obstacle.error } : {}) }
+    // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
+    return integration.tokenRefresh === 'uncertain' ||
+      integration.tokenRefresh === 'needs_reauth' ||
+      isDue(integration, undefined, now, options)
+      ? undefined
+      : { integration, outcome: 'not_due' }
   } catch (error) {
     return failed(integration, error)
   }
@@ -118,10 +156,15 @@ function failed(integration: Integration, error: unknown): RefreshRow {
 }
 
 /** What would be done now. */
-async function foretold(store: Store, integration: Integration, standing: Standing): Promise<RefreshRow> {
+async function foretold(store: Store, { id }: Integration, options: Batch): Promise<RefreshRow> {
+  const { integration, standing } = await lookAt(store, id, options)
   const { outcome } = standing
   if (outcome === 'held') return { integration, outcome, error: leaseHeld(integration, standing.attempt) }
-  if (outcome === 'due')
-    await inTurn(store, () => store.read((rows) => appOf(rows, integration, platformOf(integration))))
+  try {
+    if (outcome === 'due')
+      await inTurn(store, () => store.read((rows) => appOf(rows, integration, platformOf(integration))))
+  } catch (error) {
+    return failed(integration, error)
+  }
   return { integration, outcome, ...('error' in standing ? { error: standing.error } : {}) }
 }

@@ -49,7 +49,8 @@ export function isDue(
   return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= margin
 }
 
-function obstacleTo(
+/** Why there is nothing to refresh in an integration. @throws BAD_INPUT for a platform that this version does not know */
+export function obstacleTo(
   integration: Integration,
 ): Extract<Standing, { outcome: 'unsupported' | 'inactive' | 'no_refresh_token' }> | undefined {
   const platform = platformOf(integration)

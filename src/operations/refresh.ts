@@ -4,10 +4,11 @@ import { failpoint } from '../failpoint.ts'
 import type { Instant, Integration } from '../integration.ts'
 import type { Renewal } from '../platforms/platform.ts'
 import type { Secret } from '../secret.ts'
-import type { Store } from '../store/store.ts'
+import type { AttemptState } from '../store/refresh-attempts.ts'
+import type { Changes, Store } from '../store/store.ts'
 import { askPlatform } from './api-urls.ts'
 import { findIntegration } from './find.ts'
-import { type Beginning, beginRefresh, type Lease, leaseTime, recordFailure } from './refresh-lease.ts'
+import { type Beginning, beginRefresh, type Lease, leaseTime, settle } from './refresh-lease.ts'
 import { leaseHeld, reauthorize, type Standing, standingOf, uncertain } from './refresh-standing.ts'
 import { applyTokens } from './renewal.ts'
 import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
@@ -64,7 +65,7 @@ export async function refreshOne(store: Store, ref: string, options: Refreshing)
     const { integration, standing: seen } = await lookAt(store, ref, { ...options, awaited })
     let standing: Awaited<ReturnType<typeof exchange>> | Standing = seen
     // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
-    if (/^(due|uncertain|needs_reauth)$/.test(seen.outcome) || (options.retry && seen.outcome === 'not_due')) {
+    if (/^(due|uncertain|needs_reauth)$/.test(seen.outcome)) {
       prepareSpool(options.spool)
       standing = await uninterrupted(integration, () => exchange(store, integration.id, { ...options, awaited }))
     }
@@ -83,7 +84,7 @@ async function exchange(
   id: string,
   options: Refreshing,
 ): Promise<Exclude<Awaited<ReturnType<typeof beginRefresh>>, Lease> | Refreshed> {
-  const lease = await inTurn(store, () => store.mutate((rows) => beginRefresh(rows, id, options), { reading: true }))
+  const lease = await begin(store, id, options)
   if (lease.outcome !== 'leased') return lease
   options.begun?.(lease.attempt.id)
   failpoint('lease committed')
@@ -103,6 +104,22 @@ async function exchange(
   return { outcome: 'refreshed', integration, accessToken: renewal.accessToken, expiresAt }
 }
 
+/** Begins an attempt. Of one that may have been written down as begun, but was not, the platform is not asked. */
+async function begin(store: Store, id: string, options: Refreshing): ReturnType<typeof beginRefresh> {
+  let begun: Awaited<ReturnType<typeof beginRefresh>> | undefined
+  const work = async (rows: Changes) => {
+    begun = await beginRefresh(rows, id, options)
+    return begun
+  }
+  try {
+    return await inTurn(store, () => store.mutate(work, { reading: true }))
+  } catch (error) {
+    if (begun?.outcome === 'leased' && error instanceof IntegrationsError && error.code === 'COMMIT_UNKNOWN')
+      await writeDown(store, begun, 'failed', 'not_asked')
+    throw error
+  }
+}
+
 /** Asks, unless this process was held up for so long that it is about to be somebody else's turn. */
 async function ask(work: () => Promise<Renewal | undefined>, { began }: Lease): Promise<Renewal> {
   if (Date.now() - began > leaseTime / 3) return { outcome: 'failed', code: 'held_up' }
@@ -115,52 +132,46 @@ async function keep(store: Store, lease: Lease, tokens: NewTokens, { spool, owne
   const path = await writeSpool(spool, vault.sealing, database, attempt, tokens).catch(() => undefined)
   failpoint('spool written')
   const by = { action: 'token.refresh', owner } as const
-  const applied = await inTurn(store, () =>
-    store.mutate((rows) => applyTokens(rows, attempt, attempt.oldFingerprint, tokens, by)),
-  ).catch((error: unknown) => {
-    const known = error instanceof IntegrationsError ? error : undefined
-    throw new IntegrationsError(
-      'UNCERTAIN',
-      path === undefined
-        ? `${name(integration)} has new tokens, and neither the database nor a file could take them${told(known)}`
-        : `${name(integration)} has new tokens, and the database could not take them${told(known)}; they are kept, sealed, in ${path}`,
-      `integrations recover ${shellWord(integration.id)}`,
-      { cause: error, committed: known ? known.committed : false },
-    )
-  })
+  const applied = await inTurn(store, () => store.mutate((rows) => applyTokens(rows, attempt, tokens, by))).catch(
+    (error: unknown) => {
+      const known = error instanceof IntegrationsError ? error : undefined
+      throw new IntegrationsError(
+        'UNCERTAIN',
+        path === undefined
+          ? `${name(integration)} has new tokens, and neither the database nor a file could take them${told(error)}`
+          : `${name(integration)} has new tokens, and the database could not take them${told(error)}; they are kept, sealed, in ${path}`,
+        `integrations recover ${shellWord(integration.id)}`,
+        { cause: error, committed: known ? known.committed : false },
+      )
+    },
+  )
   failpoint('applied')
   if (path !== undefined) removeSpooled(spool, path)
   failpoint('spool removed')
   if (applied === 'superseded')
     throw new IntegrationsError(
       'CONFLICT',
-      `somebody else replaced the refresh token of ${name(integration)} while it was being refreshed; theirs stays`,
+      `somebody else replaced or removed the refresh token of ${name(integration)} while it was being refreshed; that stays`,
       `integrations secrets list ${shellWord(integration.id)}`,
     )
 }
 
-const told = (error: IntegrationsError | undefined) => (error ? ` (${error.message})` : '')
+const told = (error: unknown) => (error instanceof IntegrationsError ? ` (${error.message})` : '')
 
 const name = (integration: Integration) => `${integration.workspace}/${integration.name}`
 
 /** Writes down how an attempt ended that brought no tokens. @returns the error to tell of it */
 async function settled(
   store: Store,
-  { attempt, integration, platform, app }: Lease,
+  lease: Lease,
   renewal: Exclude<Renewal, { outcome: 'renewed' }>,
 ): Promise<IntegrationsError> {
+  const { integration, platform, app } = lease
   const { outcome, code } = renewal
-  const settling = inTurn(store, () =>
-    store.mutate(
-      async (rows) => {
-        if (await rows.refresh.settle(attempt, outcome, code)) await recordFailure(rows, integration.id, outcome, code)
-      },
-      { reading: true },
-    ),
-  )
-  // When it cannot be written down, the attempt is flagged once its lease has ended.
-  if (outcome === 'unknown') await settling.catch(() => {})
-  else await settling
+  // One that is unknown is found so when its lease has ended, too.
+  await writeDown(store, lease, outcome, code).catch((error: unknown) => {
+    if (outcome !== 'unknown') throw error
+  })
   const word = code ?? 'no reason given'
   if (outcome === 'unknown') return uncertain(integration, 'uncertain', ` (${word})`)
   if (outcome === 'failed')
@@ -180,4 +191,23 @@ async function settled(
         `${platform.title} refuses the client of the app ${app} (${word})`,
         `see its client id with integrations apps list; to put its secret in again, remove and add the app`,
       )
+}
+
+/** @throws UNCERTAIN when it cannot be written down: nobody could tell then that the platform has changed nothing */
+async function writeDown(
+  store: Store,
+  { attempt, integration }: Lease,
+  state: AttemptState,
+  code: string | null,
+): Promise<void> {
+  await inTurn(store, () => store.mutate((rows) => settle(rows, attempt, state, code), { reading: true })).catch(
+    (error: unknown) => {
+      throw new IntegrationsError(
+        'UNCERTAIN',
+        `the refresh token of ${name(integration)} is as it was (${code ?? state}), but that could not be written down${told(error)}`,
+        `integrations recover ${shellWord(integration.id)} --retry`,
+        { cause: error, committed: false },
+      )
+    },
+  )
 }

@@ -6,7 +6,7 @@ import type { RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes } from '../store/store.ts'
-import { changeWithin, type Facts } from './change.ts'
+import { changeWithin, type Facts, targetOf } from './change.ts'
 import { recordFailure } from './refresh-lease.ts'
 import type { NewTokens } from './spool.ts'
 
@@ -20,60 +20,67 @@ export type Applied = 'applied' | 'before' | 'superseded'
  * Puts new tokens in the place of those that the platform has replaced, in every integration that holds them, within a
  * transaction. The old access token stays in the history until its own end; the old refresh token is dead.
  *
- * @param attempt which must still be the last one of its integration
- * @param oldFingerprint of the refresh token that was handed in
+ * @param attempt of the integration that is meant; it must still be the last one of this or of another that shares it
+ * @returns how it went with the integration that is meant
  * @throws CONFLICT when another attempt has begun
  */
 export async function applyTokens(
   rows: Changes,
   attempt: RefreshAttempt,
-  oldFingerprint: string,
   tokens: NewTokens,
-  by: { readonly action: 'token.refresh' | 'token.recover'; readonly owner: string },
+  by: Renewing,
 ): Promise<Applied> {
   const id = attempt.integrationId
-  const present = await rows.refresh.of(id)
-  if (present?.id === attempt.id && present.state === 'applied') return 'before'
-  if (present?.id !== attempt.id || present.fence !== attempt.fence)
+  const shared = await rows.refresh.shared(attempt.id)
+  if (shared.find(({ integrationId }) => integrationId === id)?.state === 'applied') return 'before'
+  if (shared.length === 0)
     throw new IntegrationsError(
       'CONFLICT',
       'another attempt to refresh the token has begun',
       `integrations recover ${shellWord(id)}`,
     )
-  await rows.integrations.lock(id)
-  const noticed: FingerprintChanges[number][] = []
-  const { refreshToken: held } = await rows.secrets.read(id, ['refreshToken'], (changes) => noticed.push(...changes))
-  if (held?.fingerprint !== oldFingerprint) {
-    await rows.refresh.settle(attempt, 'failed', 'superseded')
-    await recordFailure(rows, id, 'failed', 'superseded', noticed)
-    return 'superseded'
-  }
-  await storeTokens(rows, id, held, tokens, by)
-  await rows.refresh.settle(attempt, 'applied', null)
+  const open = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
+  const { applied, superseded } = await storeTokens(rows, id, open, attempt.oldFingerprint, tokens, by)
+  await rows.refresh.settle(attempt, 'applied', null, applied)
+  for (const one of await rows.refresh.settle(attempt, 'failed', 'superseded', superseded))
+    await recordFailure(rows, one, 'failed', 'superseded')
   failpoint('tokens written')
-  return 'applied'
+  return applied.includes(id) ? 'applied' : 'superseded'
+}
+
+/** On whose behalf tokens are stored, and how the audit log calls it. */
+export interface Renewing {
+  readonly action: 'token.refresh' | 'token.recover'
+  readonly owner: string
 }
 
 /**
- * Puts new tokens in the place of old ones in an integration, and in the others that hold the same refresh token.
+ * Puts new tokens in the place of old ones, in every integration that holds the refresh token that was handed in.
  *
- * @param held the refresh token that was handed in
+ * @param id the integration that is meant: a broken value of another must not keep the tokens out of it
+ * @param among where it may be, beside those that are known to have it
+ * @returns those that have the new tokens now, and those that hold another refresh token
  */
 export async function storeTokens(
   rows: Changes,
   id: string,
-  held: HeldSecret,
+  among: readonly string[],
+  oldFingerprint: string,
   tokens: NewTokens,
-  by: { readonly action: 'token.refresh' | 'token.recover'; readonly owner: string },
-): Promise<void> {
-  for (const one of [id, ...(await rows.secrets.sharing('refreshToken', held)).filter((sharer) => sharer !== id)])
-    await changeWithin(rows, one, undefined, (integration) =>
-      replaceTokens(rows, integration, held.fingerprint, tokens, by).catch((error: unknown) => {
-        // Another's broken value must not keep the new tokens out of this one.
-        if (one === id || !isBroken(error)) throw error
-        return undefined
-      }),
-    )
+  by: Renewing,
+): Promise<{ readonly applied: string[]; readonly superseded: string[] }> {
+  const applied: string[] = []
+  const superseded: string[] = []
+  for (const one of new Set([...among, ...(await rows.secrets.sharing('refreshToken', oldFingerprint))])) {
+    const replaced = await changeWithin(rows, one, undefined, (integration) =>
+      replaceTokens(rows, integration, oldFingerprint, tokens, by),
+    ).catch((error: unknown) => {
+      if (one === id || !isBroken(error)) throw error
+      return undefined
+    })
+    if (replaced) (replaced.after === replaced.before ? superseded : applied).push(one)
+  }
+  return { applied, superseded }
 }
 
 const isBroken = (error: unknown): boolean =>
@@ -84,7 +91,7 @@ async function replaceTokens(
   integration: Integration,
   oldFingerprint: string,
   { accessToken, refreshToken, expiresAt }: NewTokens,
-  { action, owner: setBy }: { readonly action: string; readonly owner: string },
+  { action, owner: setBy }: Renewing,
 ): Promise<Facts | undefined> {
   const fingerprints: FingerprintChanges[number][] = []
   const read = (field: 'accessToken' | 'refreshToken') =>
@@ -98,7 +105,11 @@ async function replaceTokens(
     })),
   }
   // The application has given this one another value since.
-  if (held.refreshToken?.fingerprint !== oldFingerprint) return undefined
+  if (held.refreshToken?.fingerprint !== oldFingerprint) {
+    if (fingerprints.length > 0)
+      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
+    return undefined
+  }
   const replace = async (
     field: 'accessToken' | 'refreshToken',
     value: NewTokens['accessToken'],

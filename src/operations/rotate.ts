@@ -121,7 +121,7 @@ async function sharersOf(rows: Changes, replaced: Held): Promise<Map<string, Sec
   const sharers = new Map<string, SecretField[]>()
   for (const field of secretFields) {
     const old = replaced[field]
-    for (const id of old ? await rows.secrets.sharing(field, old) : [])
+    for (const id of old ? await rows.secrets.sharing(field, old.fingerprint, old.value) : [])
       sharers.set(id, [...(sharers.get(id) ?? []), field])
   }
   return sharers

@@ -13,28 +13,33 @@ import { inTurn } from './turns.ts'
 export async function removeLeftovers(store: Store, folder: string, ids?: ReadonlySet<string>): Promise<number> {
   let removed = 0
   for (const file of readSpool(folder)) {
-    if (ids && !(file.content && ids.has(file.content.integration))) continue
-    if (!(await inTurn(store, () => store.mutate((rows) => discard(rows, file))))) continue
+    if (!(await inTurn(store, () => store.mutate((rows) => discard(rows, file, ids))))) continue
     removeSpooled(folder, file.path)
     removed++
   }
   return removed
 }
 
-async function discard(rows: Changes, { attempt: id, content }: Spooled): Promise<boolean> {
+async function discard(rows: Changes, { attempt, content }: Spooled, ids?: ReadonlySet<string>): Promise<boolean> {
   if (content && content.database !== rows.settings.id) return false
-  const attempt = content ? await rows.refresh.of(content.integration) : await rows.refresh.byId(id)
-  const [integration] = await rows.integrations.match({ id: content?.integration ?? attempt?.integrationId ?? '' }, 1)
-  // One that was not written to its end says nothing of whose it is.
-  if (!content && !attempt) return false
-  // Of an attempt that this database does not know, after a restored backup for instance, nothing is settled.
-  const own = attempt?.id === id ? attempt : undefined
-  const over = !integration || own?.state === 'applied' || own?.code === 'superseded'
-  const useless = !content && own?.state !== 'started'
-  if (!over && !useless) return false
+  const shared = await rows.refresh.shared(attempt)
+  const [id = ''] = [content?.integration, ...shared.map(({ integrationId }) => integrationId)].filter(
+    (one) => one !== undefined && (!ids || ids.has(one)),
+  )
+  if (!id) return false
+  const [integration] = await rows.integrations.match({ id }, 1)
+  // One that was not written to its end says nothing of whose it is. Of an attempt that this database does not know,
+  // after a restored backup for instance, nothing is settled.
+  const over =
+    shared.length === 0
+      ? content !== undefined && !integration
+      : content
+        ? shared.every(({ state, code }) => state === 'applied' || code === 'superseded')
+        : shared.every(({ state }) => state !== 'started')
+  if (!over) return false
   await rows.record({
     action: 'token.recover',
-    target: integration ? targetOf(integration) : { type: 'integration', id: content?.integration ?? '', name: null },
+    target: integration ? targetOf(integration) : { type: 'integration', id, name: null },
     fields: ['spool_removed'],
   })
   return true

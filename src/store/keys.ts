@@ -43,6 +43,15 @@ export function keyRows(db: Statements, dialect: Dialect) {
       )
     },
 
+    /** Since when the key that seals now has been the one that does; null: from the beginning. */
+    async sealingSince(): Promise<Instant | null> {
+      const [row] = await db.query<{ at: Instant }>(
+        sql`SELECT ${dialect.instant(sql`e.at`)} AS at FROM integration_events e
+          WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
+      )
+      return row?.at ?? null
+    },
+
     /** The settings that decide how a change is made. */
     async settings(): Promise<Settings> {
       const rows = await db.query<{ key: string; value: string; at: Instant }>(

@@ -9,7 +9,7 @@ import type { Statements, Transaction } from './statements.ts'
  */
 export type AttemptState = 'started' | 'applied' | 'refused' | 'failed' | 'unknown' | 'needs_reauth'
 
-/** The last attempt to refresh an integration's token. */
+/** The last attempt to refresh an integration's token; those that share the token share the attempt's id and fence. */
 export interface RefreshAttempt {
   readonly integrationId: string
   readonly id: string
@@ -46,10 +46,11 @@ export function refreshRows(db: Statements, dialect: Dialect) {
     of: async (integrationId: string): Promise<RefreshAttempt | undefined> =>
       (await read(sql`${select} WHERE r.integration_id = ${integrationId}`))[0],
 
-    /** An attempt by its own id, while it is the last one of its integration. */
-    byId: async (id: string): Promise<RefreshAttempt | undefined> => (await read(sql`${select} WHERE r.id = ${id}`))[0],
+    /** An attempt by its own id, in each integration of which it is the last one: those that share a refresh token. */
+    shared: (id: string): Promise<RefreshAttempt[]> =>
+      read(sql`${select} WHERE r.id = ${id} ORDER BY ${bytes(sql`r.integration_id`)}`),
 
-    /** The attempts at a refresh token that have not ended, or of which nobody knows how: several integrations may share it. */
+    /** The attempts at a refresh token that have not ended, or of which nobody knows how. */
     handing: (oldFingerprint: string): Promise<RefreshAttempt[]> =>
       read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint} AND r.state IN ('started', 'unknown', 'needs_reauth')
         ORDER BY ${bytes(sql`r.integration_id`)}`),
@@ -81,26 +82,34 @@ export function refreshRows(db: Statements, dialect: Dialect) {
 export function refreshChanges(tx: Transaction, now: Date) {
   return {
     /**
-     * Begins an attempt in the place of the one before.
+     * Begins an attempt, in the place of those before, for all integrations that share the refresh token: none of them
+     * may forget it because another one is removed, or gets other tokens.
      *
+     * @param sharers the others that share it
      * @param lease how long it is nobody else's turn, in milliseconds
      */
     async begin(
       integrationId: string,
-      before: RefreshAttempt | undefined,
+      sharers: readonly string[],
       owner: string,
       oldFingerprint: string,
       lease: number,
     ): Promise<RefreshAttempt> {
+      const all = [integrationId, ...sharers]
       const leaseUntil = new Date(now.getTime() + lease)
-      const attempt = { id: crypto.randomUUID(), fence: (before?.fence ?? 0) + 1, owner, oldFingerprint }
-      const data = { ...attempt, state: 'started', startedAt: now, leaseUntil, finishedAt: null, code: null }
-      await tx.models.integrationRefreshAttempt.upsert({
-        where: { integrationId },
-        create: { integrationId, ...data },
-        update: data,
-        select: { id: true },
+      const { _max: before } = await tx.models.integrationRefreshAttempt.aggregate({
+        where: { integrationId: { in: all } },
+        _max: { fence: true },
       })
+      const attempt = { id: crypto.randomUUID(), fence: (before.fence ?? 0) + 1, owner, oldFingerprint }
+      const data = { ...attempt, state: 'started', startedAt: now, leaseUntil, finishedAt: null, code: null }
+      for (const one of all)
+        await tx.models.integrationRefreshAttempt.upsert({
+          where: { integrationId: one },
+          create: { integrationId: one, ...data },
+          update: data,
+          select: { id: true },
+        })
       return {
         integrationId,
         ...attempt,
@@ -113,20 +122,30 @@ export function refreshChanges(tx: Transaction, now: Date) {
     },
 
     /**
-     * Writes down how an attempt ended.
+     * Writes down how an attempt ended, where it still is the last one and had not been applied.
      *
-     * @returns whether it still was the last one, and had not been applied
+     * @param among the integrations concerned; undefined: all that share it
+     * @returns those in which it was written down
      */
     async settle(
-      { integrationId, id, fence }: RefreshAttempt,
+      { id, fence }: RefreshAttempt,
       state: AttemptState,
       code: string | null,
-    ): Promise<boolean> {
-      const { count } = await tx.models.integrationRefreshAttempt.updateMany({
-        where: { integrationId, id, fence, state: { not: 'applied' } },
-        data: { state, code, finishedAt: now },
+      among?: readonly string[],
+    ): Promise<string[]> {
+      const where = {
+        id,
+        fence,
+        state: { not: 'applied' },
+        ...(among ? { integrationId: { in: [...among] } } : {}),
+      }
+      const rows = await tx.models.integrationRefreshAttempt.findMany({
+        where,
+        select: { integrationId: true },
+        orderBy: { integrationId: 'asc' },
       })
-      return count === 1
+      await tx.models.integrationRefreshAttempt.updateMany({ where, data: { state, code, finishedAt: now } })
+      return rows.map(({ integrationId }) => integrationId)
     },
   }
 }

@@ -235,11 +235,14 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
       return print
     },
 
-    /** The integrations that seem to hold a value; each has to be read to be sure, since the application may write. */
-    async sharing(field: SecretField, { fingerprint, value }: HeldSecret): Promise<string[]> {
-      // What the application alone has written has no fingerprint yet, but stands there as it is.
+    /**
+     * The integrations that seem to hold a value; each has to be read to be sure, since the application may write.
+     *
+     * @param value itself, where it is known: what the application alone has written has no fingerprint yet
+     */
+    async sharing(field: SecretField, fingerprint: string, value?: Secret): Promise<string[]> {
       const plain =
-        mode === 'required'
+        mode === 'required' || value === undefined
           ? empty
           : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${secretColumns[field]}`])} = ${value.reveal()}`
       const rows = await tx.query<{ id: string }>(

@@ -1,19 +1,29 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
-import { accessToken, app, type Chain, refreshToken, slackOAuth } from '../support/slack-oauth.ts'
+import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
 import { opened } from '../support/vault.ts'
 
 /** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
-async function start(kind: (typeof kinds)[number]) {
+async function start(kind: (typeof kinds)[number], more: Record<string, string> = {}) {
   const db = await freshDatabase(kind)
   const server = await slackOAuth()
   const chain = server.install(1)
   const state = freshFolder()
-  const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.url, XDG_STATE_HOME: state }
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.url, XDG_STATE_HOME: state, ...more }
   await addApp(env)
   const id = await addToken(env, chain)
   return { db, server, chain, env, id, spool: join(state, 'integrations', 'spool') }
@@ -61,6 +71,15 @@ const files = (folder: string) => {
   } catch {
     return []
   }
+}
+
+/** Does something while the database cannot take what a platform has answered. */
+async function withoutLog<T>(db: TestDatabase, server: SlackOAuth, work: () => Promise<T>): Promise<T> {
+  server.onAnswer = async () => void (await db.query('ALTER TABLE integration_events RENAME TO away'))
+  const result = await work()
+  server.onAnswer = () => {}
+  await db.query('ALTER TABLE away RENAME TO integration_events')
+  return result
 }
 
 /** Ends the lease of every attempt, as time would. */
@@ -200,11 +219,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual([null])
 
     // The database goes away between the answer and its being stored.
-    const table = 'integration_events'
-    server.onExchange = async () => void (await db.query(`ALTER TABLE ${table} RENAME TO away`))
-    const kept = await run(env, 'refresh', id)
-    server.onExchange = () => {}
-    await db.query(`ALTER TABLE away RENAME TO ${table}`)
+    const kept = await withoutLog(db, server, () => run(env, 'refresh', id))
     expect([kept.code, errorOf(kept).code]).toEqual([9, 'UNCERTAIN'])
     const [file = ''] = files(spool)
     expect(errorOf(kept).message).toContain(join(spool, file))
@@ -212,11 +227,13 @@ describe.each(kinds)('on %s', (kind) => {
     const text = readFileSync(join(spool, file), 'utf8')
     expect([text.includes(accessToken(chain)), text.includes(refreshToken(chain))]).toEqual([false, false])
 
-    // It is somebody's turn while the lease lasts.
+    // It is somebody's turn while the lease lasts; what they have kept may be stored for them.
+    const aside = join(spool, 'aside')
+    renameSync(join(spool, file), aside)
     expect([(await run(env, 'recover', id)).code, (await run(env, 'refresh', id, '--wait', '200ms')).code]).toEqual([
       5, 5,
     ])
-    await endLeases(db)
+    renameSync(aside, join(spool, file))
     const exchanges = server.exchanges.length
     const recovered = await run(env, 'recover', '--all')
     expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
@@ -239,6 +256,89 @@ describe.each(kinds)('on %s', (kind) => {
     expect([server.exchanges.length, server.refused]).toEqual([1, []])
     const both = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
     expect([await tokens(db, id), await tokens(db, twin)]).toEqual([both, both])
+    expect(await attempts(db)).toEqual([
+      { state: 'applied', fence: 1, code: null },
+      { state: 'applied', fence: 1, code: null },
+    ])
+    expect(await events(db)).toEqual([
+      ...Array(2).fill(`token.refresh started refresh_token,api_url:${server.url}`),
+      ...Array(2).fill('token.refresh done access_token,refresh_token,token_expires_at'),
+    ])
+  })
+
+  test('what became of a shared refresh token is not forgotten when one of its integrations changes or goes', async () => {
+    const { db, server, chain, env, id, spool } = await start(kind)
+    const twin = await addToken(env, chain, 'twin')
+    const third = await addToken(env, chain, 'third')
+    // New tokens are kept for all; one of them gets others before they are stored.
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
+    const other = server.install(2)
+    const fresh = { ...env, ACCESS: accessToken(other), REFRESH: refreshToken(other) }
+    const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
+    expect(await integrations(rotate, { env: fresh })).toMatchObject({ code: 0 })
+    const recovered = await run(env, 'recover', twin)
+    expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
+    const own = { access_token: accessToken(other), refresh_token: refreshToken(other) }
+    const shared = () => ({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+    expect([await tokens(db, id), await tokens(db, twin), await tokens(db, third)]).toEqual([own, shared(), shared()])
+    expect(files(spool)).toEqual([])
+
+    // Nobody knows how it ended, and the integration for which it was begun is gone.
+    server.mood = 'hung up'
+    expect((await run(env, 'refresh', twin, '--force')).code).toBe(9)
+    server.mood = 'well'
+    const exchanges = server.exchanges.length
+    expect(await run(env, 'remove', twin, '--confirm', 'twin')).toMatchObject({ code: 0 })
+    const again = await run(env, 'refresh', third, '--force')
+    expect([again.code, rowsOf(again, 'outcome')]).toEqual([9, ['uncertain']])
+    expect(rowsOf(await run(env, 'recover', '--all'), 'id', 'outcome')).toEqual([
+      { id: third, outcome: 'needs_reauth' },
+    ])
+    expect([server.exchanges.length, server.refused]).toEqual([exchanges, []])
+    expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
+  test('that the platform changed nothing is told when it cannot be written down, and two that try again ask once', async () => {
+    const { db, server, chain, env, id } = await start(kind)
+    server.mood = 'limited'
+    const unwritten = await withoutLog(db, server, () => run(env, 'refresh', id))
+    server.mood = 'well'
+    expect([unwritten.code, errorOf(unwritten).hint]).toEqual([9, `integrations recover ${id} --retry`])
+    expect(errorOf(unwritten).message).toMatch(/^the refresh token of Acme\/support is as it was \(ratelimited\), but/)
+    await endLeases(db)
+    server.delay = 500
+    const retried = await Promise.all([1, 2, 3].map(() => run(env, 'recover', id, '--retry')))
+    // The others are told that it is somebody's turn, or, when they come late, that it is settled.
+    const outcomes = retried.flatMap((one) => rowsOf(one, 'outcome'))
+    expect(outcomes.filter((outcome) => outcome === 'applied')).toHaveLength(1)
+    expect(new Set(['applied', 'held', 'settled'])).toEqual(new Set([...outcomes, 'applied', 'held', 'settled']))
+    expect([server.exchanges.length, server.refused]).toEqual([1, []])
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+  })
+
+  test('no key is retired that may seal new tokens which a refresh has left', async () => {
+    const keys = join(freshFolder(), 'keys.json')
+    copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
+    const { db, server, chain, env, id } = await start(kind, { INTEGRATIONS_KEYS_FILE: keys })
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
+    const [{ id: old } = {}] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
+    const next = (await integrations(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    for (const change of [['activate', next], ['reencrypt']])
+      expect(await run(env, 'keys', ...change)).toMatchObject({ code: 0 })
+    const refused = await run(env, 'keys', 'retire', String(old))
+    expect([refused.code, errorOf(refused).code, errorOf(refused).message]).toEqual([
+      5,
+      'CONFLICT',
+      `a refresh of Acme/support is not settled, and may have left new tokens in a file that the key ${old} seals`,
+    ])
+    expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
+    expect(await run(env, 'keys', 'retire', String(old))).toMatchObject({ code: 0 })
+    // What is begun from now on is sealed with the other key.
+    server.mood = 'hung up'
+    expect((await run(env, 'refresh', id, '--force')).code).toBe(9)
+    expect(accessToken(chain)).toContain('1x2')
+    const last = (await integrations(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    expect(await run(env, 'keys', 'retire', last)).toMatchObject({ code: 0 })
   })
 })
 
@@ -272,12 +372,10 @@ test('files of other databases and broken ones stay in the spool; those of remov
 test('new tokens are stored though the database has lost their attempt, and no file is taken for gone', async () => {
   const { db, server, chain, env, id, spool } = await start('sqlite')
   const backup = await tokens(db, id)
-  server.onExchange = async () => void (await db.query('ALTER TABLE integration_events RENAME TO away'))
   // That the answer cannot be written hides nothing.
   const command = [process.execPath, bin, 'refresh', id].map(quote).join(' ')
-  const kept = await execute('sh', ['-c', `${command} > /dev/full`], { env })
+  const kept = await withoutLog(db, server, () => execute('sh', ['-c', `${command} > /dev/full`], { env }))
   expect([kept.code, kept.stderr.includes(`hint: integrations recover ${id}`)]).toEqual([9, true])
-  await db.query('ALTER TABLE away RENAME TO integration_events')
   // What is restored from a backup is from before the attempt.
   await db.query('DELETE FROM integration_refresh_attempts')
   expect(await tokens(db, id)).toEqual(backup)

@@ -47,8 +47,8 @@ export interface SlackOAuth {
   expiresIn: number
   /** Waits before each exchange, in milliseconds. */
   delay: number
-  /** Called with an exchange that is done, before it is answered. */
-  onExchange: (chain: Chain) => Promise<void> | void
+  /** Called when what is asked is done, or refused, before it is answered. */
+  onAnswer: () => Promise<void> | void
   /** A new installation. */
   install(n: number): Chain
 }
@@ -66,7 +66,7 @@ export async function slackOAuth(): Promise<SlackOAuth> {
     mood: 'well',
     expiresIn: 43_200,
     delay: 0,
-    onExchange: () => {},
+    onAnswer: () => {},
     install(n) {
       const chain = { n, generation: 0 }
       server.chains.set(n, chain)
@@ -84,7 +84,10 @@ export async function slackOAuth(): Promise<SlackOAuth> {
     const expected = `Basic ${Buffer.from(`${app.id}:${app.secret}`).toString('base64')}`
     if (authorization !== expected) return answer(response, { ok: false, error: 'bad_client_secret' })
     if (form.get('grant_type') !== 'refresh_token') return answer(response, { ok: false, error: 'invalid_grant_type' })
-    if (server.mood === 'limited') return answer(response, { ok: false, error: 'ratelimited' }, 429)
+    if (server.mood === 'limited') {
+      await server.onAnswer()
+      return answer(response, { ok: false, error: 'ratelimited' }, 429)
+    }
     const token = form.get('refresh_token') ?? ''
     const chain = byRefreshToken.get(token)
     if (!chain) {
@@ -95,7 +98,7 @@ export async function slackOAuth(): Promise<SlackOAuth> {
     byRefreshToken.delete(token)
     chain.generation++
     issue(chain)
-    await server.onExchange(chain)
+    await server.onAnswer()
     if (server.mood === 'hung up') return void response.destroy()
     if (server.mood === 'garbled') return answer(response, '<html>')
     answer(response, {

@@ -1,5 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
+import type { Integration } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { verifyKeys } from '../../operations/keys.ts'
 import { type Recovered, recoverOne, toRecover } from '../../operations/recover.ts'
@@ -39,37 +40,35 @@ export const recoverCommand = (ctx: Context) =>
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const spool = ctx.spool()
-    const ids = all ? await toRecover(store, spool) : []
-    for (const ref of refs) ids.push((await store.read((rows) => findIntegration(rows, ref))).id)
+    const named = async () => {
+      const found: Integration[] = []
+      for (const ref of refs) found.push(await store.read((rows) => findIntegration(rows, ref)))
+      return [...new Map(found.map((one) => [one.id, one])).values()]
+    }
+    const integrations = await (all ? toRecover(store, spool) : named())
     // What would fail for all of them fails at once.
-    if (ids.length > 0) await verifyKeys(store)
+    if (integrations.length > 0) await verifyKeys(store)
     const { uninterrupted, exitCode } = deferSignals(ctx)
     const rows: Recovered[] = []
-    for (const id of new Set(ids)) {
+    const recovering = { urls, spool, retry, uninterrupted, owner: ctx.actor() }
+    for (const integration of integrations) {
       try {
-        rows.push(
-          await recoverOne(store, id, {
-            urls,
-            spool,
-            retry,
-            uninterrupted,
-            owner: ctx.actor(),
-            wait: ctx.options.wait,
-          }),
-        )
+        rows.push(await recoverOne(store, integration, recovering))
       } catch (error) {
         if (!(error instanceof IntegrationsError)) throw error
-        const integration = await store.read((found) => findIntegration(found, id))
         rows.push({ integration, outcome: outcomes[error.code] ?? 'error', accessToken: null, worksUntil: null, error })
       }
     }
-    const removed = await removeLeftovers(store, spool, all ? undefined : new Set(ids))
+    const ids = new Set(integrations.map(({ id }) => id))
+    const removed = await removeLeftovers(store, spool, all ? undefined : ids).catch((error: unknown) => ({ error }))
     const unwritten = await ctx.output.rows(recoverView, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
-    if (removed > 0) ctx.output.note(`removed files with tokens that are settled: ${removed}`)
+    if (typeof removed === 'number' && removed > 0)
+      ctx.output.note(`removed files with tokens that are settled: ${removed}`)
     const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
     endBatch(ctx, failures, { what: 'settled', of: rows.length, signal: exitCode() })
-    // That nobody reads the answer must not hide what may not be tried again.
+    // Neither may hide what may not be tried again.
     if (unwritten) throw unwritten.error
+    if (typeof removed !== 'number') throw removed.error
   })
 
 const outcomes: { readonly [code: string]: Recovered['outcome'] } = {
