@@ -5,7 +5,7 @@ import type { Secret } from '../secret.ts'
 import type { FingerprintChanges } from '../store/fingerprints.ts'
 import type { AttemptState, RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
-import type { Changes } from '../store/store.ts'
+import type { Changes, Rows } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type ApiUrls, overridden } from './api-urls.ts'
 import { targetOf } from './change.ts'
@@ -38,6 +38,19 @@ export interface Beginning extends Due {
   readonly urls: ApiUrls
   /** The attempt whose refresh token a person wants handed in once more, though it may be used up. */
   readonly retry?: string
+  /** For a job that refreshes many: it begins nothing while another job is at work. */
+  readonly turn?: Turn | undefined
+}
+
+/**
+ * Changes of a database wait for each other, so that many jobs which refresh at once would be slower than one, up to the
+ * point where leases end before their tokens are stored. So one works, and the others wait for their turn.
+ */
+export interface Turn {
+  /** The attempts that this job has begun. */
+  readonly mine: Set<string>
+  /** Waits while the oldest lease is another job's. */
+  readonly wait: () => Promise<void>
 }
 
 /**
@@ -49,9 +62,10 @@ export interface Beginning extends Due {
 export async function beginRefresh(
   rows: Changes,
   id: string,
-  { owner, urls, retry, ...due }: Beginning,
-): Promise<Lease | Exclude<Standing, { outcome: 'due' }>> {
+  { owner, urls, retry, turn, ...due }: Beginning,
+): Promise<Lease | Exclude<Standing, { outcome: 'due' }> | { readonly outcome: 'busy' }> {
   const began = Date.now()
+  if (await isOthersTurn(rows, turn)) return { outcome: 'busy' }
   await rows.integrations.lock(id)
   const integration = await findIntegration(rows, id)
   const standing = await standingOf(rows, integration, due)
@@ -117,6 +131,12 @@ export async function beginRefresh(
     database: rows.settings.id,
     began,
   }
+}
+
+/** Whether another job is at work. */
+export async function isOthersTurn(rows: Rows, turn: Pick<Turn, 'mine'> | undefined): Promise<boolean> {
+  const oldest = turn && (await rows.refresh.oldestLease())
+  return oldest !== undefined && !turn?.mine.has(oldest)
 }
 
 /** An attempt whose lease has ended without a word: nobody knows whether the platform was asked. */

@@ -4,6 +4,7 @@ import type { Integration } from '../integration.ts'
 import type { Store } from '../store/store.ts'
 import { verifyKeys } from './keys.ts'
 import { lookAt, type Refreshing, refreshOne } from './refresh.ts'
+import { isOthersTurn } from './refresh-lease.ts'
 import { appOf, isDue, leaseHeld, obstacleTo } from './refresh-standing.ts'
 import { platformOf } from './rotate.ts'
 import { fewAtOnce, inTurn } from './turns.ts'
@@ -63,17 +64,15 @@ export async function refreshMany(
     await verifyKeys(store)
     const inOrder = left.map((integration) => ({ integration, chance: Math.random() }))
     inOrder.sort((a, b) => a.chance - b.chance)
-    const mine = new Set<string>()
-    const refreshing = { ...options, begun: (attempt: string) => mine.add(attempt) }
     const relook = async () => {
       for (const integration of await present(store))
         if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
     }
-    const gate = oneAtATime(() => giveWay(store, mine, options.wait, relook))
+    const mine = new Set<string>()
+    const turn = { mine, wait: oneAtATime(() => giveWay(store, mine, options.wait, relook)) }
     await fewAtOnce(inOrder, atOnce, async ({ integration }) => {
-      // What keeps it from looking keeps it from refreshing, too, and is told then.
-      if (left.length > atOnce) await gate().catch(() => {})
-      if (!rows.has(integration.id)) tell(await refreshRow(store, integration, refreshing))
+      if (rows.has(integration.id)) return
+      tell(await refreshRow(store, integration, left.length > atOnce ? { ...options, turn } : options))
     })
   }
   return integrations.flatMap(({ id }) => rows.get(id) ?? [])
@@ -91,21 +90,15 @@ function oneAtATime(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Waits while the oldest lease is another job's: changes of a database wait for each other, so that many jobs at once
- * would be slower than one. A job that was killed is not waited for longer than its leases last.
+ * Waits while the oldest lease is another job's. A job that was killed is not waited for longer than its leases last.
  *
  * @param waited is called when somebody else has been at work
  */
-async function giveWay(
-  store: Store,
-  mine: ReadonlySet<string>,
-  wait: number,
-  waited: () => Promise<void>,
-): Promise<void> {
+async function giveWay(store: Store, mine: Set<string>, wait: number, waited: () => Promise<void>): Promise<void> {
   const deadline = performance.now() + wait
   for (let turns = 0; ; turns++) {
-    const oldest = await inTurn(store, () => store.read((rows) => rows.refresh.oldestLease()))
-    if (oldest === undefined || mine.has(oldest) || performance.now() > deadline) {
+    const busy = await inTurn(store, () => store.read((rows) => isOthersTurn(rows, { mine })))
+    if (!busy || performance.now() > deadline) {
       if (turns > 0) await waited()
       return
     }

@@ -8,7 +8,7 @@ import type { AttemptState } from '../store/refresh-attempts.ts'
 import type { Changes, Store } from '../store/store.ts'
 import { askPlatform } from './api-urls.ts'
 import { findIntegration } from './find.ts'
-import { type Beginning, beginRefresh, type Lease, leaseTime, settle } from './refresh-lease.ts'
+import { type Beginning, beginRefresh, isOthersTurn, type Lease, leaseTime, settle } from './refresh-lease.ts'
 import { leaseHeld, reauthorize, type Standing, standingOf, uncertain } from './refresh-standing.ts'
 import { applyTokens } from './renewal.ts'
 import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
@@ -20,8 +20,6 @@ export interface Refreshing extends Beginning {
   readonly wait: number
   /** The folder in which new tokens are kept, sealed, until they are in the database. */
   readonly spool: string
-  /** Told the id of an attempt that was begun. */
-  readonly begun?: (attempt: string) => void
   /** Does what must not be interrupted: a platform that was asked has to be heard. */
   readonly uninterrupted?: <T>(integration: Integration, work: () => Promise<T>) => Promise<T>
 }
@@ -67,7 +65,12 @@ export async function refreshOne(store: Store, ref: string, options: Refreshing)
     // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
     if (/^(due|uncertain|needs_reauth)$/.test(seen.outcome)) {
       prepareSpool(options.spool)
-      standing = await uninterrupted(integration, () => exchange(store, integration.id, { ...options, awaited }))
+      const turn = performance.now() < deadline ? options.turn : undefined
+      standing = await uninterrupted(integration, () => exchange(store, integration.id, { ...options, turn, awaited }))
+      if (standing.outcome === 'busy') {
+        await turn?.wait()
+        continue
+      }
     }
     if ('error' in standing) throw standing.error
     if (standing.outcome === 'refreshed') return standing
@@ -86,7 +89,7 @@ async function exchange(
 ): Promise<Exclude<Awaited<ReturnType<typeof beginRefresh>>, Lease> | Refreshed> {
   const lease = await begin(store, id, options)
   if (lease.outcome !== 'leased') return lease
-  options.begun?.(lease.attempt.id)
+  options.turn?.mine.add(lease.attempt.id)
   failpoint('lease committed')
   const { integration, platform, attempt, client, refreshToken } = lease
   const renewal = await ask(async () => {
@@ -112,7 +115,11 @@ async function begin(store: Store, id: string, options: Refreshing): ReturnType<
     return begun
   }
   try {
-    return await inTurn(store, () => store.mutate(work, { reading: true }))
+    return await inTurn(store, async () => {
+      // Before it queues up for the database's lock.
+      if (await store.read((rows) => isOthersTurn(rows, options.turn))) return { outcome: 'busy' }
+      return store.mutate(work, { reading: true })
+    })
   } catch (error) {
     if (begun?.outcome === 'leased' && error instanceof IntegrationsError && error.code === 'COMMIT_UNKNOWN')
       await writeDown(store, begun, 'failed', 'not_asked')
