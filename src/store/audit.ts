@@ -4,6 +4,7 @@ import { chained } from '../vault/keyed-hash.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './events.ts'
 import { fingerprintsText } from './fingerprints.ts'
+import type { Prisma } from './generated/sqlite/client.ts'
 import type { Transaction } from './statements.ts'
 
 const covered = (Object.keys(eventColumns) as (keyof AuditEvent)[]).filter(
@@ -28,17 +29,14 @@ export interface Recording {
   readonly attribution: Attribution
 }
 
-/** Appends to the audit log, within a transaction that holds the head row. */
+/** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
 export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, attribution }: Recording) {
   let { seq, hash } = head
-  let recorded = 0
   const requestId = crypto.randomUUID()
+  const events: Prisma.IntegrationEventCreateManyInput[] = []
   return {
-    /** How many events were recorded. */
-    recorded: () => recorded,
-
-    /** Appends an event. */
-    async record({ target, fields, fingerprints, ...event }: NewEvent): Promise<void> {
+    /** Makes an event the last of the log, which `append` writes. */
+    record({ target, fields, fingerprints, ...event }: NewEvent): void {
       const previousHash = hash
       seq += 1n
       const columns = {
@@ -65,14 +63,21 @@ export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, 
         seq: String(seq),
         at: now.toISOString(),
       } as unknown as AuditEvent)
-      await tx.models.integrationEvent.create({
-        data: { ...columns, seq, at: now, previousHash, hash },
-        select: { seq: true },
-      })
+      events.push({ ...columns, seq, at: now, previousHash, hash })
+    },
+
+    /**
+     * The last step of a change: writes the events, and moves the head to the last of them.
+     *
+     * @returns how many there are; without any, nothing is written
+     */
+    async append(): Promise<number> {
+      if (events.length === 0) return 0
+      await tx.models.integrationEvent.createMany({ data: events })
       failpoint('event inserted')
       await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)
       failpoint('head moved')
-      recorded++
+      return events.length
     },
   }
 }

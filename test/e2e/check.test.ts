@@ -274,6 +274,9 @@ hint: try again later; the code says what happened
     })
     expect(server.most()).toBe(8)
     expect(server.asked.length).toBe(31)
+    const begun =
+      "SELECT DISTINCT CAST(count(*) AS INTEGER) AS events FROM integration_events WHERE outcome = 'started' GROUP BY request_id"
+    expect(await db.query(begun)).toEqual([{ events: 30 }])
     expect(await integrations(['check', 'n-29', '--wait', '500ms'], { env: environment(db) })).toMatchObject({
       code: 0,
     })

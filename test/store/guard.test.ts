@@ -87,6 +87,30 @@ describe.each(kinds)('on %s', (kind) => {
     await store.close()
   })
 
+  test('a change whose events cannot all be appended is not kept', async () => {
+    const { db, store } = await start()
+    await store.mutate((rows) => rows.record({ action: 'test.first', target }))
+    const state = async () => [
+      await db.query('SELECT name FROM integrations'),
+      await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'"),
+      await db.query('SELECT seq FROM integration_events ORDER BY seq'),
+    ]
+    // Where the second event is to stand, somebody has written already.
+    await db.query(
+      `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash)
+        SELECT seq + 2, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash
+        FROM integration_events WHERE action = 'test.first'`,
+    )
+    const before = await state()
+    const change = store.mutate(async (rows) => {
+      await rows.integrations.update('i', { name: 'other' })
+      for (const action of ['test.second', 'test.third']) await rows.record({ action, target })
+    })
+    await expect(change).rejects.toThrow()
+    expect(await state()).toEqual(before)
+    await store.close()
+  })
+
   test('a change begins when the one before it has ended', async () => {
     const { db, store } = await start()
     const other = await openStore(storeOptions(db))
