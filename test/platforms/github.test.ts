@@ -67,6 +67,28 @@ describe('what GitHub sends', () => {
   })
 })
 
+const fields = (...names: string[]) => Object.fromEntries(names.map((name) => [name, {}]))
+
+test.each<[string | undefined, object]>([
+  ['ping', fields('zen', 'hook_id', 'repository')],
+  ['push', fields('ref', 'commits', 'pusher', 'repository')],
+  ['issues', fields('action', 'issue', 'label', 'repository')],
+  ['issue_comment', fields('action', 'issue', 'comment', 'repository')],
+  ['pull_request', fields('action', 'pull_request', 'label')],
+  ['pull_request_review', fields('action', 'pull_request', 'review')],
+  ['deployment_status', fields('action', 'check_run', 'deployment', 'deployment_status', 'workflow_run')],
+  ['release', fields('action', 'release', 'repository')],
+  [undefined, fields('action', 'repository')],
+  [undefined, []],
+])('it sends %s with its headers', (event, payload) => {
+  const text = JSON.stringify(payload)
+  for (const body of [text, new URLSearchParams({ payload: text }).toString()])
+    expect(github.webhooks.beside(Buffer.from(body))).toEqual({
+      ...(event === undefined ? {} : { 'x-github-event': event }),
+      'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    })
+})
+
 test.each<[string, number, Record<string, string>, string, object]>([
   ['a user', 200, {}, '{"login":"ana"}', { verdict: 'ok', code: null }],
   [
