@@ -1,5 +1,5 @@
 import type { Json } from '../integration.ts'
-import { parseJson, retryAfter } from './http.ts'
+import { parseJson, retryAfter, secondsUntil } from './http.ts'
 import { definePlatform, type Finding, listOf, type Reading, type Recipient, type WebhookRequest } from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
@@ -64,9 +64,10 @@ export const github = definePlatform({
       const { status } = answer
       const code = `http_${status}`
       // A rate limit can be a 403 too: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+      const again = { ...untilReset(answer.headers), ...retryAfter(answer.headers) }
       const exhausted = answer.headers.get('x-ratelimit-remaining') === '0' || answer.headers.has('retry-after')
       if (status === 429 || (status === 403 && exhausted))
-        return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
+        return { verdict: 'unreachable', code: 'ratelimited', ...again }
       if (status >= 500) return { verdict: 'unreachable', code }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
@@ -92,6 +93,13 @@ export const github = definePlatform({
     },
   },
 })
+
+/** When the hour is over for which nothing is left. */
+function untilReset(headers: Headers): { retryAfter?: number } {
+  const reset = headers.get('x-ratelimit-reset') ?? ''
+  const used = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
+  return used ? secondsUntil(Number(reset) * 1000, headers) : {}
+}
 
 type Fields = { readonly [field: string]: Json | undefined }
 
