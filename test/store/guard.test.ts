@@ -71,19 +71,19 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, store } = await start()
     const log = () => db.query('SELECT action, previous_hash, hash FROM integration_events ORDER BY seq')
     const before = await log()
-    for (const actions of [['test.a', 'test.b'], ['test.c']])
+    // More than one statement inserts.
+    const many = Array.from({ length: 201 }, (_, n) => `test.${n}`)
+    for (const actions of [['test.a', 'test.b'], ['test.c'], many])
       await store.mutate(async (rows) => {
-        for (const action of actions) await rows.record({ action, target })
+        for (const [i, action] of actions.entries())
+          await rows.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
       })
     const added = (await log()).slice(before.length)
     const hashes = added.map(({ hash }) => hash)
-    expect(added.map(({ action, previous_hash }) => [action, previous_hash])).toEqual([
-      ['test.a', before.at(-1)?.hash],
-      ['test.b', hashes[0]],
-      ['test.c', hashes[1]],
-    ])
+    expect(added.map(({ action }) => action)).toEqual(['test.a', 'test.b', 'test.c', ...many])
+    expect(added.map(({ previous_hash }) => previous_hash)).toEqual([before.at(-1)?.hash, ...hashes.slice(0, -1)])
     const head = "SELECT CAST(seq AS INTEGER) AS seq, value FROM integration_settings WHERE key = 'head'"
-    expect(await db.query(head)).toEqual([{ seq: before.length + 3, value: hashes[2] }])
+    expect(await db.query(head)).toEqual([{ seq: before.length + 204, value: hashes[203] }])
     await store.close()
   })
 
