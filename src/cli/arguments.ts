@@ -1,4 +1,5 @@
 import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { badInput } from '../errors.ts'
 import { type Instant, type PlatformColumn, type SecretField, secretFields } from '../integration.ts'
 import { type ApiUrls, parseApiUrl } from '../operations/api-urls.ts'
 import { unknownPlatform } from '../operations/find.ts'
@@ -101,8 +102,21 @@ export const apiUrlOption = () =>
     "ask a platform's API here instead, as in slack=http://127.0.0.1:1234/; recorded in the audit log",
   ).argParser((text, before: string[] | undefined): string[] => [...(before ?? []), text])
 
-/** Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option. @throws BAD_INPUT */
-export function apiUrls({ host }: Context, { apiUrl = [] }: { apiUrl?: readonly string[] | undefined }): ApiUrls {
+/**
+ * Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option.
+ *
+ * @param options `check`: of a command that asks them only then
+ * @throws BAD_INPUT
+ */
+export function apiUrls(
+  { host }: Context,
+  { apiUrl = [], check = true }: { apiUrl?: readonly string[] | undefined; check?: boolean },
+): ApiUrls {
+  if (apiUrl.length > 0 && !check)
+    throw badInput(
+      '--api-url was given without --check, and nobody is asked',
+      'pass --check too, or leave --api-url out',
+    )
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   return new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
 }

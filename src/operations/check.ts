@@ -39,7 +39,10 @@ export interface Checking extends Asking {
 const atOnce = 8
 
 /** How many integrations are read, or recorded, in one change at most: others wait for it. */
-const inOneChange = 32
+const inOneChange = 100
+
+/** How long an answer waits for others to be recorded with, in milliseconds. */
+const soon = 100
 
 /**
  * Asks the platforms about the access tokens of integrations, eight at a time. That a token was read is committed to the
@@ -61,24 +64,30 @@ export async function checkIntegrations(
   let begun: Step[] = []
   let next = 0
   let settling: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
   let failure: { readonly error: unknown } | undefined
   const fail = (error: unknown) => {
     failure ??= { error }
   }
 
-  const take = () =>
-    alone(async () => {
-      if (begun.length === 0 && next < ids.length && !failure) {
-        begun = await begin(store, ids.slice(next, next + inOneChange), checking)
+  /** What is next; undefined at the end. After a failure, what was asked is recorded, and no more is asked. */
+  async function take(): Promise<Step | undefined> {
+    while (begun.length === 0 && next < ids.length && !failure)
+      await alone(async () => {
+        const [first, ...others] = ids.slice(next, next + inOneChange)
+        // Somebody else was first.
+        if (begun.length > 0 || first === undefined || failure) return
+        begun = await begin(store, [first, ...others], checking)
         next += inOneChange
-      }
-      // After a failure, what was asked is recorded, and no more is asked.
-      return failure ? undefined : begun.shift()
-    })
+      })
+    return failure ? undefined : begun.shift()
+  }
   /** Records what was answered by the time that it is its turn. */
   const settle = () => {
     settling ??= alone(async () => {
       settling = undefined
+      clearTimeout(timer)
+      timer = undefined
       const some = answered.splice(0)
       if (some.length > 0) for (const one of await finish(store, some, checking)) ordered.add(one.integration.id, one)
       await ordered.flush()
@@ -93,8 +102,8 @@ export async function checkIntegrations(
         const { platform, integration, held } = one
         answered.push({ ...one, answer: await askAbout(platform, integration.config, held.value, checking) })
       } else ordered.add(one.integration.id, one)
-      const settled = settle()
-      if (answered.length >= inOneChange) await settled
+      timer ??= setTimeout(settle, soon)
+      if (answered.length >= inOneChange) await settle()
     }
   }
 
@@ -118,12 +127,14 @@ interface Asked extends Begun {
 type Step = Begun | Checked | string
 
 /** Reads tokens, and records that. */
-const begin = (store: Store, ids: readonly string[], { urls }: Checking): Promise<Step[]> =>
+const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Checking): Promise<Step[]> =>
   store.mutate(
     async (rows) => {
+      const integrations = new Map((await rows.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
+      const open = await rows.secrets.opener(ids, 'accessToken')
       const begun: Step[] = []
       for (const id of ids) {
-        const [integration] = await rows.integrations.match({ id }, 1)
+        const integration = integrations.get(id)
         if (!integration) {
           begun.push(id)
           continue
@@ -131,7 +142,7 @@ const begin = (store: Store, ids: readonly string[], { urls }: Checking): Promis
         const platform = findPlatform(integration.platform)
         begun.push(
           platform
-            ? await beginOne(rows, integration, platform, urls)
+            ? await beginOne(rows, open, integration, platform, urls)
             : notAsked(integration, 'unknown_platform', 'this version does not know the platform'),
         )
       }
@@ -142,14 +153,14 @@ const begin = (store: Store, ids: readonly string[], { urls }: Checking): Promis
 
 async function beginOne(
   rows: Changes,
+  open: Awaited<ReturnType<Changes['secrets']['opener']>>,
   integration: Integration,
   platform: Platform,
   urls: ApiUrls,
 ): Promise<Begun | Checked> {
   const fingerprints: FingerprintChanges[number][] = []
   try {
-    const read = await rows.secrets.read(integration.id, ['accessToken'], (some) => fingerprints.push(...some))
-    const held = read.accessToken
+    const held = await open(integration.id, (some) => fingerprints.push(...some))
     if (!held) {
       if (fingerprints.length > 0)
         await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })

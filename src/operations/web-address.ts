@@ -29,16 +29,21 @@ const listed = (...networks: readonly string[]): BlockList => {
 // Node finds an IPv4 address that is written as IPv6 (::ffff:…) in the networks of IPv4.
 const loopback = listed('127.0.0.0/8', '::1/128')
 
-/** What clouds give credentials away at, to any program of the machine. NAT64 (64:ff9b::/96) leads there as well. */
+// What clouds give credentials away at, to any program of the machine.
+const metadata = [
+  // Most clouds; their containers; Alibaba, Azure, Oracle, Scaleway, Tencent.
+  ...['169.254.169.254', '169.254.170.2', '169.254.170.23'],
+  ...['100.100.100.200', '168.63.129.16', '192.0.0.192', '169.254.42.42', '169.254.0.23'],
+]
+const metadata6 = [
+  // AWS and its containers, Google, Oracle, Scaleway, Akamai, OpenStack.
+  ...['fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', 'fd00:42::42', 'fd00:a9fe:a9fe::1'],
+  'fe80::a9fe:a9fe',
+]
+/** NAT64 and the deprecated form lead to an address of IPv4 as well. */
 const forbidden = listed(
-  '169.254.169.254/32',
-  '169.254.170.2/32',
-  '169.254.170.23/32',
-  '100.100.100.200/32',
-  '168.63.129.16/32',
-  'fd00:ec2::254/128',
-  'fd00:ec2::23/128',
-  '64:ff9b::a9fe:a9fe/128',
+  ...metadata.flatMap((address) => [`${address}/32`, `64:ff9b::${address}/128`, `::${address}/128`]),
+  ...metadata6.map((address) => `${address}/128`),
 )
 
 // https://www.iana.org/assignments/iana-ipv4-special-registry, https://www.iana.org/assignments/iana-ipv6-special-registry

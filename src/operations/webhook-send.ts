@@ -96,7 +96,7 @@ export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 &
 async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
   const integration = await store.read((rows) => findIntegration(rows, ref))
   const { title, webhooks } = platformOf(integration)
-  if (body) return { sample: null, body, headers: { 'content-type': contentType(body) } }
+  if (body) return { sample: null, body, headers: { 'content-type': contentType(body), ...webhooks.beside?.(body) } }
   const names = Object.keys(webhooks.samples)
   const name = sample ?? names[0] ?? ''
   const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined

@@ -17,6 +17,11 @@ export async function signWebhook(
   body: Uint8Array,
   now: number,
 ): Promise<{ readonly [header: string]: string }> {
-  const { integration, platform, secret } = await openSigning(store, ref, signer, { action: 'webhook.sign' })
-  return signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, now)
+  const {
+    integration,
+    platform: { webhooks },
+    secret,
+  } = await openSigning(store, ref, signer, { action: 'webhook.sign' })
+  const scheme = schemeOf(webhooks, integration.config)
+  return { ...webhooks.beside?.(body), ...signedHeaders(scheme, secret.value, body, now) }
 }

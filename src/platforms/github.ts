@@ -1,5 +1,5 @@
 import type { Json } from '../integration.ts'
-import { parseJson, retryAfter } from './http.ts'
+import { parseJson, retryAfter, secondsUntil } from './http.ts'
 import { definePlatform, type Finding, listOf, type Reading, type Recipient, type WebhookRequest } from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
@@ -64,9 +64,10 @@ export const github = definePlatform({
       const { status } = answer
       const code = `http_${status}`
       // A rate limit can be a 403 too: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+      const again = { ...untilReset(answer.headers), ...retryAfter(answer.headers) }
       const exhausted = answer.headers.get('x-ratelimit-remaining') === '0' || answer.headers.has('retry-after')
       if (status === 429 || (status === 403 && exhausted))
-        return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
+        return { verdict: 'unreachable', code: 'ratelimited', ...again }
       if (status >= 500) return { verdict: 'unreachable', code }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
@@ -85,12 +86,20 @@ export const github = definePlatform({
     // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     schemes: [{ id: 'sha256', header: 'x-hub-signature-256', prefix: 'sha256=' }],
     read,
+    beside,
     samples: {
-      ping: () => sample('ping', { zen: 'A sample, sent to try this endpoint.', hook_id: 0 }),
-      issues: () => sample('issues', { action: 'opened', issue: { number: 1, title: 'A sample' } }),
+      ping: () => sample({ zen: 'A sample, sent to try this endpoint.', hook_id: 0 }),
+      issues: () => sample({ action: 'opened', issue: { number: 1, title: 'A sample' } }),
     },
   },
 })
+
+/** When the hour is over for which nothing is left. */
+function untilReset(headers: Headers): { retryAfter?: number } {
+  const reset = headers.get('x-ratelimit-reset') ?? ''
+  const used = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
+  return used ? secondsUntil(Number(reset) * 1000, headers) : {}
+}
 
 type Fields = { readonly [field: string]: Json | undefined }
 
@@ -98,10 +107,41 @@ const object = (value: Json | undefined): Fields | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
 
 /** The payload is the body, or the one field of a form: whichever the webhook is set to. */
-function payloadOf({ headers, body }: WebhookRequest): Fields | undefined {
+const payloadIn = (text: string, isForm: boolean): Fields | undefined =>
+  object(parseJson(isForm ? (new URLSearchParams(text).get('payload') ?? '') : text))
+
+const payloadOf = ({ headers, body }: WebhookRequest): Fields | undefined =>
+  payloadIn(
+    Buffer.from(body).toString(),
+    /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? ''),
+  )
+
+// A payload does not name its event. These are the fields that tell it, all of one event; the first that are there.
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads
+const telling: readonly (readonly [event: string, ...fields: readonly string[]])[] = [
+  ['ping', 'zen'],
+  ['push', 'pusher'],
+  ['issue_comment', 'issue', 'comment'],
+  ['issues', 'issue'],
+  ['pull_request_review_comment', 'pull_request', 'comment'],
+  ['pull_request_review', 'pull_request', 'review'],
+  ['pull_request', 'pull_request'],
+  ['discussion_comment', 'discussion', 'comment'],
+  ['commit_comment', 'comment'],
+  ['fork', 'forkee'],
+  ['star', 'starred_at'],
+  // Some of these hold those that come after them as well.
+  ...['discussion', 'release', 'deployment_status', 'workflow_job', 'deployment', 'workflow_run', 'check_run'].map(
+    (event) => [event, event] as const,
+  ),
+]
+
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
+function beside(body: Uint8Array): { readonly [header: string]: string } {
   const text = Buffer.from(body).toString()
-  const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? '')
-  return object(parseJson(isForm ? (new URLSearchParams(text).get('payload') ?? '') : text))
+  const payload = payloadIn(text, false) ?? payloadIn(text, true) ?? {}
+  const [event] = telling.find(([, ...fields]) => fields.every((field) => Object.hasOwn(payload, field))) ?? []
+  return { ...(event ? { 'x-github-event': event } : {}), 'x-github-delivery': crypto.randomUUID() }
 }
 
 function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): Reading {
@@ -122,11 +162,7 @@ function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): R
   }
 }
 
-const sample = (event: string, body: Json) => ({
-  body: JSON.stringify(body),
-  headers: {
-    'content-type': 'application/json',
-    'x-github-event': event,
-    'x-github-delivery': crypto.randomUUID(),
-  },
-})
+function sample(payload: Json) {
+  const body = JSON.stringify(payload)
+  return { body, headers: { 'content-type': 'application/json', ...beside(Buffer.from(body)) } }
+}

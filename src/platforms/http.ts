@@ -108,8 +108,27 @@ export function parseJson(text: string): Json | undefined {
   }
 }
 
-/** How many seconds a platform wants to be left alone; undefined where it does not say so. */
+/** Nobody waits longer, in seconds: about eleven days. */
+const longestPause = 999_999
+
+/** A time as HTTP writes it: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7 */
+const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
+
+/** How many seconds a platform wants to be left alone, or until when; nothing where it does not say so. */
 export function retryAfter(headers: Headers, ...names: readonly string[]): { retryAfter?: number } {
-  const text = ['retry-after', ...names].map((name) => headers.get(name)).find((value) => value !== null)
-  return text !== undefined && text !== null && /^\d{1,6}$/.test(text) ? { retryAfter: Number(text) } : {}
+  const text = ['retry-after', ...names].map((name) => headers.get(name)).find((value) => value !== null) ?? ''
+  if (httpDate.test(text)) return secondsUntil(Date.parse(text), headers)
+  return /^\d{1,6}$/.test(text) ? { retryAfter: Number(text) } : {}
+}
+
+/**
+ * How many seconds it is to a time at which a platform wants to be asked again, by the platform's own clock.
+ *
+ * @param time in milliseconds since 1970
+ */
+export function secondsUntil(time: number, headers: Headers): { retryAfter?: number } {
+  const clock = headers.get('date') ?? ''
+  const now = httpDate.test(clock) ? Date.parse(clock) : Date.now()
+  const seconds = Math.max(0, Math.ceil((time - now) / 1000))
+  return seconds <= longestPause ? { retryAfter: seconds } : {}
 }

@@ -151,6 +151,8 @@ export interface Webhooks {
   unsigned?(request: WebhookRequest): string | undefined
   /** Reads a request whose signature holds. */
   read(request: WebhookRequest, recipient: Recipient): Reading
+  /** The headers that are sent with a body beside its signature; absent where the body says it all. */
+  beside?(body: Uint8Array): { readonly [header: string]: string }
   /** Requests to try an endpoint with, by name; the first is the usual one. */
   readonly samples: {
     readonly [name: string]: (

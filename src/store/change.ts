@@ -22,7 +22,8 @@ import { workspaceChanges } from './workspaces.ts'
  * the set.
  *
  * @param where the keys come from, for messages
- * @returns what can be read and changed, and how many events were recorded so far
+ * @returns what can be read and changed, and what appends the events recorded meanwhile: the last step, which tells how
+ *   many they are
  * @throws KEYS_MISSING, KEY_WRONG
  */
 export async function beginChange(
@@ -32,7 +33,7 @@ export async function beginChange(
   keys: KeySet,
   where: string,
   attribution: Attribution,
-): Promise<{ changes: Changes; recorded: () => number }> {
+): Promise<{ changes: Changes; append: () => Promise<number> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
     sql`SELECT ${dialect.instant(dialect.now)} AS now, ${dialect.role} AS role`,
   )
@@ -53,7 +54,7 @@ export async function beginChange(
     attribution,
   })
   if (fresh)
-    await log.record({
+    log.record({
       action: 'keys.init',
       target: { type: 'database', id: settings.id, name: null },
       fields: [mode],
@@ -66,7 +67,7 @@ export async function beginChange(
     if (!told) {
       told = true
       const target = { type: 'database', id: settings.id, name: null } as const
-      await log.record({ action: 'secret.purge', target, count: purged })
+      log.record({ action: 'secret.purge', target, count: purged })
     }
     return purged
   }
@@ -86,10 +87,10 @@ export async function beginChange(
     purge,
     record: async (event: NewEvent) => {
       await purge()
-      await log.record(event)
+      log.record(event)
     },
   }
-  return { changes, recorded: log.recorded }
+  return { changes, append: log.append }
 }
 
 async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void> {

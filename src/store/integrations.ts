@@ -43,6 +43,7 @@ export interface IntegrationFilter {
 /** An exact way to name integrations. */
 export type IntegrationMatch =
   | { readonly id: string }
+  | { readonly ids: readonly [string, ...string[]] }
   | { readonly name: string }
   /** Workspace and name with a slash between them, wherever in the two other slashes are. */
   | { readonly path: string }
@@ -267,6 +268,7 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 
 function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
+  if ('ids' in match) return sql`i.id IN (${join(match.ids)})`
   if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
   if ('column' in match)
     return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`

@@ -115,13 +115,30 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
         WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,
     )
 
-  /** What the columns of secrets hold, unopened; null for nothing. */
-  async function texts(id: string, fields: readonly SecretField[]): Promise<Map<SecretField, string | null>> {
-    const columns = fields.map((field) => wholeColumn(dialect, sql([secretColumns[field]]), field))
-    const [row] = await tx.query<{ [column: string]: unknown }>(
-      sql`SELECT ${join(columns)} FROM integrations WHERE id = ${id}`,
+  /** What the column of a secret of integrations holds, unopened, and its version; null for nothing. */
+  async function stored(
+    ids: readonly string[],
+    field: SecretField,
+  ): Promise<Map<string, { readonly text: string | null; readonly known: KnownVersion | null }>> {
+    const column = secretColumns[field]
+    const rows = await tx.query<{
+      [name: string]: unknown
+      id: string
+      number: number | bigint | null
+      fingerprint: string | null
+      keyId: string | null
+    }>(sql`SELECT i.id, ${wholeColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
+      FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
+      WHERE i.id IN (${join(ids)})`)
+    return new Map(
+      rows.map(({ id, number, fingerprint, keyId, ...row }) => [
+        id,
+        {
+          text: wholeText(row, 'text'),
+          known: number === null ? null : { number: Number(number), fingerprint, keyId },
+        },
+      ]),
     )
-    return new Map(fields.map((field) => [field, row ? wholeText(row, field) : null]))
   }
 
   /** Ends versions at once: their values are gone, their facts stay. */
@@ -153,6 +170,20 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
     return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
   }
 
+  /** Reads what a column holds for several integrations at once; what comes back opens that of one, as `read` does. */
+  async function opener(ids: readonly string[], field: SecretField) {
+    const found = await stored(ids, field)
+    return async (id: string, noticed: (changes: FingerprintChanges) => void): Promise<HeldSecret | undefined> => {
+      const { text, known } = found.get(id) ?? { text: null, known: null }
+      if (text !== null) return hold(id, field, text, known, noticed)
+      if (known) {
+        await end(current(id, field))
+        noticed([{ field: secretColumns[field], from: known.fingerprint, to: null }])
+      }
+      return undefined
+    }
+  }
+
   return {
     storable,
     hold,
@@ -176,27 +207,19 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
       noticed: (changes: FingerprintChanges) => void,
     ): Promise<{ [F in SecretField]?: HeldSecret }> {
       const held: { [F in SecretField]?: HeldSecret } = {}
-      for (const [field, text] of await texts(id, fields)) {
-        const known = await tx.models.integrationSecret.findFirst({
-          where: current(id, field),
-          select: { number: true, fingerprint: true, keyId: true },
-        })
-        const column = secretColumns[field]
-        if (text === null) {
-          if (!known) continue
-          await end(current(id, field))
-          noticed([{ field: column, from: known.fingerprint, to: null }])
-          continue
-        }
-        held[field] = await hold(id, field, text, known, noticed)
+      for (const field of fields) {
+        const value = await (await opener([id], field))(id, noticed)
+        if (value) held[field] = value
       }
       return held
     },
 
+    opener,
+
     /** What the column of a secret holds, unopened: for a value that does not open, and is to be replaced all the same. */
     async broken(id: string, field: SecretField): Promise<BrokenSecret | undefined> {
-      const stored = (await texts(id, [field])).get(field) ?? null
-      return stored === null ? undefined : { stored, fingerprint: null }
+      const text = (await stored([id], field)).get(id)?.text ?? null
+      return text === null ? undefined : { stored: text, fingerprint: null }
     },
 
     /**

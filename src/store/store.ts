@@ -67,7 +67,7 @@ export interface Changes extends Rows {
    * @returns how many; nothing is recorded for none
    */
   purge(): Promise<number>
-  /** Appends to the audit log. A change of which nothing is recorded is not kept. */
+  /** Appends to the audit log, when the change ends. One of which nothing is recorded is not kept. */
   record(event: NewEvent): Promise<void>
 }
 
@@ -188,9 +188,9 @@ function storeOn(
       const keys = await keySet(dryRun)
       let kept = false
       const result = await session.mutate(async (tx) => {
-        const { changes, recorded } = await beginChange(tx, dialect, rows(tx), keys, source.name, attribution)
+        const { changes, append } = await beginChange(tx, dialect, rows(tx), keys, source.name, attribution)
         const result = await work(changes)
-        kept = !dryRun && recorded() > 0
+        kept = (await append()) > 0 && !dryRun
         return { result, keep: kept }
       })
       failpoint('committed')

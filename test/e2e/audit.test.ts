@@ -300,8 +300,11 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(
       await integrations(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),
     ).toEqual({ code: 0, stdout: 'seq,action,target\n2,workspace.add,Acme\n', stderr: '' })
+    const [last] = JSON.parse((await answer(['audit', 'list', '--limit', '1', '-o', 'json'], { env })).stdout)
+    // However long it took to get here, nine seconds have passed.
+    const clock = `--import=data:text/javascript,Date.now=()=>${Date.parse(last.at) + 9000}`
     const { screen } = await converse(['audit', 'list', '--limit', '1'], [], {
-      env: { ...env, NO_COLOR: '1' },
+      env: { ...env, NO_COLOR: '1', NODE_OPTIONS: clock },
       columns: 200,
     })
     const role = kind === 'postgresql' ? new URL(db.url).username : ''

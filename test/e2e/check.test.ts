@@ -274,6 +274,9 @@ hint: try again later; the code says what happened
     })
     expect(server.most()).toBe(8)
     expect(server.asked.length).toBe(31)
+    const begun =
+      "SELECT DISTINCT CAST(count(*) AS INTEGER) AS events FROM integration_events WHERE outcome = 'started' GROUP BY request_id"
+    expect(await db.query(begun)).toEqual([{ events: 30 }])
     expect(await integrations(['check', 'n-29', '--wait', '500ms'], { env: environment(db) })).toMatchObject({
       code: 0,
     })
@@ -421,8 +424,12 @@ test('an address for a platform is refused before anything is done', async () =>
     run(['check', 'support'], 'slack=http://169.254.169.254/'),
     run(['check', 'support', 'support', '--all']),
     run(['check']),
+    ...[
+      ['rotate', 'support'],
+      ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other'],
+    ].map((words) => run([...words, '--access-token-stdin', '--api-url', `slack=${server.url}api`])),
   ])
-  expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(6).fill([2, '']))
+  expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(8).fill([2, '']))
   expect(refusals.map(({ stderr }) => stderr)).toEqual([
     'error: the API address of slack is http, which others on the way can read\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     '{"error":{"code":"BAD_INPUT","message":"the API address of slack holds a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
@@ -430,6 +437,9 @@ test('an address for a platform is refused before anything is done', async () =>
     'error: the API address of slack is http, which others on the way can read\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     'error: integrations were named, and chosen by options too\nhint: leave out one or the other\n',
     'error: it was not said which integrations\nhint: name them, pass --all, or a filter such as --platform slack\n',
+    ...Array(2).fill(
+      'error: --api-url was given without --check, and nobody is asked\nhint: pass --check too, or leave --api-url out\n',
+    ),
   ])
   expect(await contents(db)).toEqual(before)
   // The flag goes before the variable, for its platform.

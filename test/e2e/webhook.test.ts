@@ -285,6 +285,30 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     )
   })
 
+  test('sign and send add what the platform sends beside the signature', async () => {
+    const body = '{"action":"opened","issue":{"number":1}}'
+    const added = await run(
+      ['add', '--platform', 'github', '--workspace', 'Acme', '--name', 'code', '--webhook-secret-stdin'],
+      {},
+      others,
+    )
+    expect(added).toMatchObject({ code: 0 })
+    const headers = {
+      'x-github-event': 'issues',
+      'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
+      'x-hub-signature-256': `sha256=${hmac(others, body)}`,
+    }
+    const signed = await run(['webhook', 'sign', 'Acme/code', '--body-file', '-', '-o', 'json'], {}, body)
+    expect(JSON.parse(signed.stdout)).toEqual(headers)
+    endpoint.answer = { status: 200, body: '' }
+    expect(await run(['webhook', 'send', 'Acme/code', endpoint.url, '--body-file', '-'], {}, body)).toMatchObject({
+      code: 0,
+    })
+    expect(endpoint.requests.splice(0)).toMatchObject([
+      { body, headers: { ...headers, 'content-type': 'application/json' } },
+    ])
+  })
+
   test('send goes where it was told to, and nowhere else', async () => {
     const elsewhere = await startEndpoint()
     endpoint.answer = { status: 302, headers: { location: elsewhere.url } }

@@ -11,7 +11,9 @@ const kinds = {
   ],
   forbidden: [
     ...['169.254.169.254', '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', '64:ff9b::a9fe:a9fe', '169.254.170.2'],
-    ...['100.100.100.200', '168.63.129.16', 'fd00:ec2::254'],
+    ...['100.100.100.200', '168.63.129.16', '192.0.0.192', '169.254.42.42', '169.254.0.23', '64:ff9b::6464:64c8'],
+    ...['::a9fe:a9fe', 'fe80::a9fe:a9fe%eth0', 'fd00:ec2::254', 'fd20:ce::254', 'FD20:00CE:0:0:0:0:0:254'],
+    ...['fd00:c1::a9fe:a9fe', 'fd00:42::42', 'fd00:a9fe:a9fe::1'],
   ],
   public: [
     '8.8.8.8',
@@ -59,6 +61,8 @@ describe('where a webhook may be sent', () => {
     ['https://2852039166/', [], true, `BAD_INPUT: 169.254.169.254 ${forbidden}`],
     ['http://169.254.169.254/', [], true, `BAD_INPUT: 169.254.169.254 ${forbidden}`],
     ['https://[::ffff:169.254.169.254]/', [], true, `BAD_INPUT: [::ffff:a9fe:a9fe] ${forbidden}`],
+    ['https://[fd20:ce::254]/', [], true, `BAD_INPUT: [fd20:ce::254] ${forbidden}`],
+    ['https://metadata.google.internal/', ['fd20:ce::254'], true, `BAD_INPUT: metadata.google.internal ${forbidden}`],
     ['http://10.0.0.1', [], true, 'BAD_INPUT: http: is for this machine alone, and 10.0.0.1 is another'],
     [
       'http://app.example.com',

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Json } from '../../src/integration.ts'
 import { parseApiUrl } from '../../src/operations/api-urls.ts'
 import { type Asking, askAbout, differences } from '../../src/operations/check-token.ts'
-import { client } from '../../src/platforms/http.ts'
+import { github } from '../../src/platforms/github.ts'
+import { client, retryAfter } from '../../src/platforms/http.ts'
 import type { Finding, Platform } from '../../src/platforms/platform.ts'
 import { platforms } from '../../src/platforms/platforms.ts'
 import { pylon } from '../../src/platforms/pylon.ts'
@@ -115,6 +116,69 @@ describe('the verdict of every code that Pylon documents', () => {
   })
 })
 
+describe('the verdict of every status that GitHub documents', () => {
+  const date = 'Tue, 24 Nov 2026 10:00:00 GMT'
+  const used = (reset: string) => ({ date, 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset })
+  const at = (seconds: number) => String(Date.parse(date) / 1000 + seconds)
+  const limited = { verdict: 'unreachable', code: 'ratelimited' }
+  test.each<[string, number, Record<string, string>, unknown, object]>([
+    ['a user', 200, {}, { login: 'ana' }, { verdict: 'ok', code: null }],
+    [
+      'the user of a classic token',
+      200,
+      { 'x-oauth-scopes': 'repo, read:org' },
+      { login: 'ana' },
+      { verdict: 'ok', code: null, scopes: ['repo', 'read:org'] },
+    ],
+    [
+      'the user of one without a scope',
+      200,
+      { 'x-oauth-scopes': '' },
+      { login: 'ana' },
+      { verdict: 'ok', code: null, scopes: [] },
+    ],
+    ['the last answer of the hour', 200, used(at(60)), { login: 'ana' }, { verdict: 'ok', code: null }],
+    ['no user', 200, {}, {}, { verdict: 'unknown', code: 'http_200' }],
+    ['bad credentials', 401, {}, { message: 'Bad credentials' }, { verdict: 'refused', code: 'http_401' }],
+    ['bad credentials, and nothing left', 401, used(at(60)), {}, { verdict: 'refused', code: 'http_401' }],
+    [
+      'the token of an installation',
+      403,
+      { 'x-ratelimit-remaining': '4999', 'x-ratelimit-reset': at(60) },
+      {},
+      { verdict: 'limited', code: 'http_403' },
+    ],
+    ['nothing left', 403, { 'x-ratelimit-remaining': '0' }, {}, limited],
+    ['nothing left until later', 403, used(at(90)), {}, { ...limited, retryAfter: 90 }],
+    ['nothing left until later, as 429', 429, used(at(90)), {}, { ...limited, retryAfter: 90 }],
+    ['nothing left until just before', 403, used(at(-5)), {}, { ...limited, retryAfter: 0 }],
+    ['nothing left for years', 403, used(at(1_000_000)), {}, limited],
+    ['nothing left until nobody knows', 403, used('soon'), {}, limited],
+    ['too much at once', 403, { 'retry-after': '60' }, {}, { ...limited, retryAfter: 60 }],
+    ['too much at once, first of all', 403, { ...used(at(90)), 'retry-after': '7' }, {}, { ...limited, retryAfter: 7 }],
+    ['too much at once, as 429', 429, { 'retry-after': '7' }, {}, { ...limited, retryAfter: 7 }],
+    ['a fault', 502, {}, '', { verdict: 'unreachable', code: 'http_502' }],
+    ['nothing there', 404, {}, {}, { verdict: 'unknown', code: 'http_404' }],
+  ])('%s', async (_, status, headers, body, expected) => {
+    expect(await finding(github, { status, headers, body })).toEqual(expected)
+  })
+})
+
+test.each<[string, Record<string, string>, number | undefined]>([
+  ['seconds', { 'retry-after': '7' }, 7],
+  ['a time', { 'retry-after': 'Tue, 24 Nov 2026 10:00:07 GMT' }, 7],
+  ['a time that is over', { 'retry-after': 'Tue, 24 Nov 2026 09:00:00 GMT' }, 0],
+  ['a time in eleven days', { 'retry-after': 'Sat, 05 Dec 2026 23:46:39 GMT' }, 999_999],
+  ['a time after that', { 'retry-after': 'Sat, 05 Dec 2026 23:46:40 GMT' }, undefined],
+  ['no time', { 'retry-after': 'Tue, 99 Nov 2026 10:00:07 GMT' }, undefined],
+  ['another way to write a time', { 'retry-after': '2026-11-24T10:00:07Z' }, undefined],
+  ['too many seconds', { 'retry-after': '1000000' }, undefined],
+  ['nothing', {}, undefined],
+])('a platform that is to be left alone says so with %s', (_, headers, seconds) => {
+  const date = 'Tue, 24 Nov 2026 10:00:00 GMT'
+  expect(retryAfter(new Headers({ date, ...headers })).retryAfter).toBe(seconds)
+})
+
 /** What no API answers, or only when something is wrong; and the code of it, where that is the same for all. */
 const disturbances: readonly (readonly [what: string, script: Script, code: string | undefined])[] = [
   ['no answer in time', () => {}, 'timeout'],
@@ -197,6 +261,11 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
       expect(performance.now() - started).toBeGreaterThan(990)
     })
 
+    test('or at a time', async () => {
+      const time = new Date(Date.now() + 1000).toUTCString()
+      expect(await ask(60_000, later(time), ok())).toEqual({ verdict: 'ok', times: 2 })
+    })
+
     test('0 seconds is not at once, again and again', async () => {
       const started = performance.now()
       expect(await ask(60_000, later('0'), ok())).toEqual({ verdict: 'ok', times: 2 })
@@ -209,6 +278,7 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
       ['-1', 60_000],
       ['soon', 60_000],
       ['99999999999', 60_000],
+      ['Fri, 31 Dec 9999 23:59:59 GMT', 60_000],
     ])('not in %s s, when there are %d ms', async (seconds, wait) => {
       expect(await ask(wait, later(seconds), ok())).toEqual({ verdict: 'unreachable', times: 1 })
     })

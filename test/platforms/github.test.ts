@@ -67,55 +67,48 @@ describe('what GitHub sends', () => {
   })
 })
 
-test.each<[string, number, Record<string, string>, string, object]>([
-  ['a user', 200, {}, '{"login":"ana"}', { verdict: 'ok', code: null }],
-  [
-    'a classic token’s user',
-    200,
-    { 'x-oauth-scopes': 'repo, read:org' },
-    '{"login":"ana"}',
-    { verdict: 'ok', code: null, scopes: ['repo', 'read:org'] },
-  ],
-  [
-    'a token without a scope',
-    200,
-    { 'x-oauth-scopes': '' },
-    '{"login":"ana"}',
-    { verdict: 'ok', code: null, scopes: [] },
-  ],
-  ['no user', 200, {}, '{}', { verdict: 'unknown', code: 'http_200' }],
-  ['no JSON', 200, {}, '<html>', { verdict: 'unknown', code: 'http_200' }],
-  ['bad credentials', 401, {}, '{"message":"Bad credentials"}', { verdict: 'refused', code: 'http_401' }],
-  ['an installation’s token', 403, { 'x-ratelimit-remaining': '4999' }, '{}', { verdict: 'limited', code: 'http_403' }],
-  ['too much asked', 403, { 'x-ratelimit-remaining': '0' }, '{}', { verdict: 'unreachable', code: 'ratelimited' }],
-  [
-    'too much asked at once',
-    403,
-    { 'retry-after': '60' },
-    '{}',
-    { verdict: 'unreachable', code: 'ratelimited', retryAfter: 60 },
-  ],
-  ['the same', 429, { 'retry-after': '7' }, '{}', { verdict: 'unreachable', code: 'ratelimited', retryAfter: 7 }],
-  ['a fault', 502, {}, '', { verdict: 'unreachable', code: 'http_502' }],
-  ['anything else', 404, {}, '{}', { verdict: 'unknown', code: 'http_404' }],
-])('its API answers with %s', async (_, status, headers, text, expected) => {
+const fields = (...names: string[]) => Object.fromEntries(names.map((name) => [name, {}]))
+
+test.each<[string | undefined, object]>([
+  ['ping', fields('zen', 'hook_id', 'repository')],
+  ['push', fields('ref', 'commits', 'pusher', 'repository')],
+  ['issues', fields('action', 'issue', 'label', 'repository')],
+  ['issue_comment', fields('action', 'issue', 'comment', 'repository')],
+  ['pull_request', fields('action', 'pull_request', 'label')],
+  ['pull_request_review', fields('action', 'pull_request', 'review')],
+  ['deployment_status', fields('action', 'check_run', 'deployment', 'deployment_status', 'workflow_run')],
+  ['release', fields('action', 'release', 'repository')],
+  [undefined, fields('action', 'repository')],
+  [undefined, []],
+])('it sends %s with its headers', (event, payload) => {
+  const text = JSON.stringify(payload)
+  for (const body of [text, new URLSearchParams({ payload: text }).toString()])
+    expect(github.webhooks.beside(Buffer.from(body))).toEqual({
+      ...(event === undefined ? {} : { 'x-github-event': event }),
+      'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    })
+})
+
+test('its API is asked for the user of the token', async () => {
   const asked: [string, Question][] = []
   const ask = async (path: string, question: Question): Promise<Answer> => {
     asked.push([path, question])
-    return { answered: true, status, headers: new Headers(headers), text }
+    return { answered: true, status: 200, headers: new Headers(), text: '{"login":"ana"}' }
   }
-  expect(await github.api.check(ask, token('ghp_'))).toEqual(expected)
+  expect(await github.api.check(ask, token('ghp_'))).toEqual({ verdict: 'ok', code: null })
   expect(asked).toEqual([
     [
       'user',
-      { method: 'GET', headers: expect.objectContaining({ authorization: `Bearer ${token('ghp_').reveal()}` }) },
+      {
+        method: 'GET',
+        headers: {
+          authorization: `Bearer ${token('ghp_').reveal()}`,
+          accept: 'application/vnd.github+json',
+          'x-github-api-version': '2022-11-28',
+        },
+      },
     ],
   ])
-})
-
-test('its API does not answer', async () => {
-  const ask = async (): Promise<Answer> => ({ answered: false, sent: true, why: 'timeout' })
-  expect(await github.api.check(ask, token('ghp_'))).toEqual({ verdict: 'unreachable', code: 'timeout' })
 })
 
 test('tokens have their shapes', () => {

@@ -71,19 +71,43 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, store } = await start()
     const log = () => db.query('SELECT action, previous_hash, hash FROM integration_events ORDER BY seq')
     const before = await log()
-    for (const actions of [['test.a', 'test.b'], ['test.c']])
+    // More than one statement inserts.
+    const many = Array.from({ length: 201 }, (_, n) => `test.${n}`)
+    for (const actions of [['test.a', 'test.b'], ['test.c'], many])
       await store.mutate(async (rows) => {
-        for (const action of actions) await rows.record({ action, target })
+        for (const [i, action] of actions.entries())
+          await rows.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
       })
     const added = (await log()).slice(before.length)
     const hashes = added.map(({ hash }) => hash)
-    expect(added.map(({ action, previous_hash }) => [action, previous_hash])).toEqual([
-      ['test.a', before.at(-1)?.hash],
-      ['test.b', hashes[0]],
-      ['test.c', hashes[1]],
-    ])
+    expect(added.map(({ action }) => action)).toEqual(['test.a', 'test.b', 'test.c', ...many])
+    expect(added.map(({ previous_hash }) => previous_hash)).toEqual([before.at(-1)?.hash, ...hashes.slice(0, -1)])
     const head = "SELECT CAST(seq AS INTEGER) AS seq, value FROM integration_settings WHERE key = 'head'"
-    expect(await db.query(head)).toEqual([{ seq: before.length + 3, value: hashes[2] }])
+    expect(await db.query(head)).toEqual([{ seq: before.length + 204, value: hashes[203] }])
+    await store.close()
+  })
+
+  test('a change whose events cannot all be appended is not kept', async () => {
+    const { db, store } = await start()
+    await store.mutate((rows) => rows.record({ action: 'test.first', target }))
+    const state = async () => [
+      await db.query('SELECT name FROM integrations'),
+      await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'"),
+      await db.query('SELECT seq FROM integration_events ORDER BY seq'),
+    ]
+    // Where the second event is to stand, somebody has written already.
+    await db.query(
+      `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash)
+        SELECT seq + 2, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash
+        FROM integration_events WHERE action = 'test.first'`,
+    )
+    const before = await state()
+    const change = store.mutate(async (rows) => {
+      await rows.integrations.update('i', { name: 'other' })
+      for (const action of ['test.second', 'test.third']) await rows.record({ action, target })
+    })
+    await expect(change).rejects.toThrow()
+    expect(await state()).toEqual(before)
     await store.close()
   })
 

@@ -60,6 +60,7 @@ export const addCommand = (ctx: Context) => {
     ),
   )
   return answers(command, ctx.output, integrationView).action(async (options) => {
+    const urls = apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, options)
     const platform = await choosePlatform(ctx, options.platform)
@@ -72,7 +73,6 @@ export const addCommand = (ctx: Context) => {
         (answer) => void checkName('integration', answer),
       ))
     const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, options.force)) : {}
-    const urls = apiUrls(ctx, options)
     const addition: Addition = {
       platform: platform.id,
       workspace,

@@ -74,11 +74,11 @@ export const rotateCommand = (ctx: Context) => {
   return answers(command, ctx.output, batchView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
     if (!shared) ctx.output.check(integrationView)
+    const urls = apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
     const fields = (options.field ?? []).map(secretField)
     if (generate && fields.length === 0)
       throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
-    const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
