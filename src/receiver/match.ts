@@ -17,7 +17,7 @@ export interface Match {
 export type Signatures = (scheme: SignatureScheme) => Signature
 
 /** Reads a request's signature by a scheme, once. */
-export function signaturesOf(request: WebhookRequest): Signatures {
+export function signaturesOf(request: Pick<WebhookRequest, 'headers'>): Signatures {
   const now = Date.now()
   const read = new Map<SignatureScheme, Signature>()
   return (scheme) => {
