@@ -85,6 +85,8 @@ export const github = definePlatform({
   webhooks: {
     // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     schemes: [{ id: 'sha256', header: 'x-hub-signature-256', prefix: 'sha256=' }],
+    // https://docs.github.com/en/webhooks/webhook-events-and-payloads: payloads are capped at 25 MB.
+    largestBody: 26_214_400,
     read,
     beside,
     samples: {

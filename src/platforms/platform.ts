@@ -138,6 +138,8 @@ export interface Webhooks {
   readonly schemes: readonly [SignatureScheme, ...SignatureScheme[]]
   /** The key of the config that names the scheme, where there are several: never the header that happens to arrive. */
   readonly schemeKey?: string
+  /** How large a body may be, in bytes. */
+  readonly largestBody: number
   /**
    * Finds integrations by what a body claims before its signature is checked; absent where the sender must be named by
    * the address that it sends to.
@@ -147,7 +149,7 @@ export interface Webhooks {
     /** The ids that a body claims; nothing else of it is looked at. */
     claimed(request: WebhookRequest): readonly string[]
   }
-  /** A request that is answered before its signature is checked, since nothing is done. @returns why */
+  /** A small request that is answered before its signature is checked, since nothing is done. @returns why */
   unsigned?(request: WebhookRequest): string | undefined
   /** Reads a request whose signature holds. */
   read(request: WebhookRequest, recipient: Recipient): Reading

@@ -89,6 +89,8 @@ export const pylon = definePlatform({
         also: { 'pylon-webhook-version': '2021-07' },
       },
     ],
+    // Templates are the customer's, and send a few kilobytes.
+    largestBody: 1_048_576,
     read,
     samples: {
       issue: ({ config }, now) => {

@@ -49,7 +49,11 @@ export type Signature =
     }
 
 /** Reads the signature of a request. @param now in milliseconds since 1970 */
-export function readSignature(scheme: SignatureScheme, { headers }: SignedRequest, now: number): Signature {
+export function readSignature(
+  scheme: SignatureScheme,
+  { headers }: Pick<SignedRequest, 'headers'>,
+  now: number,
+): Signature {
   const { header, prefix, timestamp } = scheme
   const unreadable = (why: 'missing' | 'malformed' | 'stale', header: string, skew: number | null = null) =>
     ({ readable: false, why, header, skew }) as const

@@ -2,7 +2,7 @@ import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platf
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/valid-secrets.ts'
 import { type Outcome, refused } from './outcome.ts'
-import type { findRecipients, Known, Recipient, Wanted } from './recipients.ts'
+import { type findRecipients, type Known, mostTried, type Recipient, type Wanted } from './recipients.ts'
 
 /** Whose secret a request was signed with. */
 export interface Match {
@@ -17,7 +17,7 @@ export interface Match {
 export type Signatures = (scheme: SignatureScheme) => Signature
 
 /** Reads a request's signature by a scheme, once. */
-export function signaturesOf(request: WebhookRequest): Signatures {
+export function signaturesOf(request: Pick<WebhookRequest, 'headers'>): Signatures {
   const now = Date.now()
   const read = new Map<SignatureScheme, Signature>()
   return (scheme) => {
@@ -48,55 +48,78 @@ export async function findMatch(
   wanted: readonly Wanted[],
   arrived: number,
 ): Promise<Match | Outcome> {
-  const known = await Promise.all(wanted.map((one) => recipients.find(one)))
-  const match = tryAll(platform, request, signatures, known)
-  if (match) return match
+  const { length } = request.body
+  const tried = new Set<string>()
+  const attempt = async (find: (one: Wanted) => Promise<Known | undefined>) => {
+    const found = await Promise.all(wanted.map(find))
+    const known = found.filter((one) => one !== undefined)
+    if (known.length < found.length) return undefined
+    const { match, more } = tryAll(platform, request, signatures, known, tried)
+    if (match) recipients.vouch(wanted)
+    return { match, more, known }
+  }
+  const first = await attempt((one) => recipients.find(one, length))
+  if (first?.match) return first.match
   // The secret may have been replaced since.
-  const anew = await Promise.all(wanted.map((one) => recipients.findSince(one, arrived)))
-  const read = anew.filter((one) => one !== undefined)
-  if (read.length < anew.length) return refused(503, 'unavailable')
-  const second = tryAll(platform, request, signatures, read)
-  if (second) return second
+  const second = first && (await attempt((one) => recipients.findSince(one, length, arrived)))
+  if (!second) return refused(503, 'unavailable')
+  if (second.match) return second.match
+  const { known, more } = second
   // The right secret may be the one that cannot be opened here yet: it is to come again.
-  if (read.some(({ locked }) => locked)) return refused(503, 'unavailable')
-  const found = read.flatMap((one) => one.recipients).filter(({ integration }) => integration.platform === platform.id)
+  if (known.some(({ locked }) => locked)) return refused(503, 'unavailable')
+  if (more) return refused(503, 'too_many')
+  const found = known.flatMap((one) => one.recipients).filter(({ integration }) => integration.platform === platform.id)
   if (found.length === 0) return refused(401, 'unknown_integration')
   const schemes = new Set(found.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))
-  const tried = [...schemes].map(signatures)
-  return tried.some(({ readable }) => readable) ? refused(401, 'signature_mismatch') : unreadable(tried)
+  const each = [...schemes].map(signatures)
+  return each.some(({ readable }) => readable) ? refused(401, 'signature_mismatch') : unreadable(each)
 }
 
-/** Tries each secret once, current ones first. */
+interface Holders {
+  readonly signature: Signature
+  readonly matched: Map<string, Match['matched'][number]>
+}
+
+/**
+ * Tries each secret once, current ones first.
+ *
+ * @param tried the secrets that were tried before, which are not tried again
+ * @returns `more`: not all that are known were tried
+ */
 function tryAll(
   platform: Platform,
   request: WebhookRequest,
   signatures: Signatures,
   known: readonly Known[],
-): Match | undefined {
-  const holders = new Map<string, { signature: Signature; matched: { recipient: Recipient; secret: ValidSecret }[] }>()
-  const schemes = new Map<SignatureScheme, number>()
+  tried: Set<string>,
+): { readonly match?: Match; readonly more: boolean } {
+  const secrets = new Map<string, Holders>()
+  let more = known.some((one) => one.more)
   let at = Date.now()
   for (const current of [true, false])
     for (const { recipients, ahead } of known)
       for (const recipient of recipients) {
         if (recipient.integration.platform !== platform.id) continue
         const scheme = schemeOf(platform.webhooks, recipient.integration.config)
-        if (!schemes.has(scheme)) schemes.set(scheme, schemes.size)
         for (const secret of recipient.secrets) {
           at = Date.now() + ahead
           if ((secret.validUntil === null) !== current) continue
           if (secret.validUntil !== null && Date.parse(secret.validUntil) <= at) continue
-          const key = `${schemes.get(scheme)} ${secret.value.reveal()}`
-          const same = holders.get(key) ?? { signature: signatures(scheme), matched: [] }
-          holders.set(key, same)
-          if (!same.matched.some((other) => other.recipient.integration.id === recipient.integration.id))
-            same.matched.push({ recipient, secret })
+          const key = `${scheme.id} ${secret.value.reveal()}`
+          const holders: Holders = secrets.get(key) ?? { signature: signatures(scheme), matched: new Map() }
+          if (!secrets.has(key) && secrets.size === mostTried) more = true
+          else secrets.set(key, holders)
+          const { id } = recipient.integration
+          if (!holders.matched.has(id)) holders.matched.set(id, { recipient, secret })
         }
       }
-  for (const { signature, matched } of holders.values()) {
-    const [first] = matched
-    if (!first || !signature.readable || !matches(signature, first.secret.value, request.body)) continue
-    return { matched, digest: signature.skew === null ? signature.digest.toString('hex') : null, at: new Date(at) }
+  for (const [key, { signature, matched }] of secrets) {
+    const [one] = matched.values()
+    if (!one || tried.has(key)) continue
+    tried.add(key)
+    if (!signature.readable || !matches(signature, one.secret.value, request.body)) continue
+    const digest = signature.skew === null ? signature.digest.toString('hex') : null
+    return { match: { matched: [...matched.values()], digest, at: new Date(at) }, more }
   }
-  return undefined
+  return { more }
 }

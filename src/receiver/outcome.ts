@@ -11,6 +11,7 @@ export type Refusal =
   | 'unknown_integration'
   | 'malformed'
   | 'unavailable'
+  | 'too_many'
 
 /** Why a request that is as it should be is nothing to act on. */
 export type Nothing = 'answered' | 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'

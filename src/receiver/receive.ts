@@ -10,8 +10,8 @@ import type { findRecipients, Recipient, Wanted } from './recipients.ts'
 import { type IncomingRequest, readBody } from './request.ts'
 import type { noteUses } from './uses.ts'
 
-/** How large a body may be, in bytes. Slack and Pylon send a few kilobytes. */
-const largestBody = 1_048_576
+/** How large a body may be that is not signed, in bytes. */
+const largestUnsigned = 4096
 
 /** How large a body may be that does not say whose it is, in bytes. */
 const largestAnonymous = 16_384
@@ -33,18 +33,19 @@ export async function receive(
   integrationId: string | undefined,
 ): Promise<Outcome> {
   const arrived = performance.now()
-  // Who breaks off while sending gets no answer any more.
-  const body = await readBody(incoming, largestBody).catch(() => null)
-  if (body === null) return refused(400, 'malformed')
-  if (!body) return refused(413, 'too_large')
-  const request = { headers: incoming.headers, body }
   const { webhooks } = platform
-  const unsigned = webhooks.unsigned?.(request)
+  const signatures = signaturesOf(incoming)
+  const each = webhooks.schemes.map(signatures)
+  // Nobody is looked up for a request that no secret can match, and little of it is read.
+  const hopeless = each.every(({ readable }) => !readable)
+  // Who breaks off while sending gets no answer any more.
+  const body = await readBody(incoming, hopeless ? largestUnsigned : webhooks.largestBody).catch(() => null)
+  if (body === null) return refused(400, 'malformed')
+  if (!body) return hopeless ? unreadable(each) : refused(413, 'too_large')
+  const request = { headers: incoming.headers, body }
+  const unsigned = body.length > largestUnsigned ? undefined : webhooks.unsigned?.(request)
   if (unsigned !== undefined) return nothing('answered', unsigned)
-  const signatures = signaturesOf(request)
-  // Nobody has to be looked up for a request that no secret can match.
-  const hopeless = webhooks.schemes.map(signatures).every(({ readable }) => !readable)
-  if (hopeless) return unreadable(webhooks.schemes.map(signatures))
+  if (hopeless) return unreadable(each)
   const wanted = whoseIsIt(platform, request, integrationId)
   if (wanted.length === 0) return refused(401, 'unknown_integration')
   try {
@@ -128,7 +129,8 @@ const unwanted = (wishes: readonly Wish[]): Nothing =>
 /** Makes those inactive whose credentials the platform has taken back. */
 async function deactivate({ store, problem }: Parts, wishes: readonly Wish[]): Promise<void> {
   for (const { recipient, reading } of wishes) {
-    if (reading.kind !== 'event' || !reading.revoked || !recipient.integration.isActive) continue
+    // Whether it is active already is known as of a moment ago: it may have been made active since.
+    if (reading.kind !== 'event' || !reading.revoked) continue
     try {
       await setActive(store, recipient.integration.id, false, {})
     } catch (error) {

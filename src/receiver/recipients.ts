@@ -7,6 +7,7 @@ import type { KeySource } from '../store/ready.ts'
 import type { Rows, Store } from '../store/store.ts'
 import { openValid, type StoredValid, type ValidSecret } from '../store/valid-secrets.ts'
 import { openVault, type Vault } from '../vault/vault.ts'
+import { inLine, waitingRoom } from './waiting.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
 export interface Recipient {
@@ -23,21 +24,26 @@ export interface Known {
   readonly ahead: number
   /** A value among them is sealed with a key that is not here. */
   readonly locked: boolean
+  /** There are more than these. */
+  readonly more: boolean
 }
 
 /** Which integrations a webhook may be for: one by its id, or those that match; `secretsOf` a platform: one for each secret. */
 export type Wanted = IntegrationMatch | { readonly secretsOf: string }
 
-/** How many lookups are remembered. What a stranger claims is looked up too. */
+/** How many lookups are remembered of those that found somebody, and of those that did not. */
 const remembered = 10_000
 
-/** How many lookups may wait for their turn to be read again. */
-const waiting = 1000
+/** How many lookups that have never found anybody are under way at once: what a stranger claims is looked up too. */
+const strangersAtOnce = 4
 
 /** How long to leave a lookup alone before it is read again for a signature that did not match, in milliseconds. */
 const pause = 1000
 
-/** How many integrations one lookup finds, and how many secrets are tried where nothing says whose a request is. */
+/** How many integrations one lookup finds. */
+const mostFound = 1000
+
+/** How many distinct secrets are tried for one request. */
 export const mostTried = 100
 
 interface Lookup {
@@ -54,9 +60,12 @@ interface Lookup {
  * @param problem is told of values that do not open
  */
 export function findRecipients(store: Store, keys: KeySource, keep: number, problem: (error: unknown) => void) {
-  const lookups = new Map<string, Lookup>()
+  // What strangers invent neither displaces nor delays those that are there.
+  const tenants = new Map<string, Lookup>()
+  const strangers = new Map<string, Lookup>()
+  const rooms = { tenants: waitingRoom(), strangers: waitingRoom() }
+  const afterOthers = inLine(strangersAtOnce)
   const vault = vaultOf(store, keys, problem)
-  let queued = 0
 
   async function open(
     mode: SealingMode,
@@ -81,35 +90,45 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
 
   async function read(wanted: Wanted): Promise<Known> {
     const began = performance.now()
-    const { integrations, stored, mode, ahead } = await store.read(async (rows) => {
+    const { integrations, more, stored, mode, ahead } = await store.read(async (rows) => {
       const mode = (await rows.keys.settings()).mode ?? 'off'
-      const integrations = await matching(rows, wanted)
+      const { integrations, more } = await matching(rows, wanted)
       const ids = integrations.map(({ id }) => id)
       const { now, stored } = await rows.secrets.valid('webhookSecret', ids)
-      return { integrations, stored, mode, ahead: Date.parse(now) - Date.now() }
+      return { integrations, more, stored, mode, ahead: Date.parse(now) - Date.now() }
     })
     const { opened, locked } = await open(mode, stored, problem)
     return {
       began,
       ahead,
       locked,
+      more,
       recipients: integrations.map((integration) => ({ integration, secrets: opened.get(integration.id) ?? [] })),
     }
   }
 
-  function load(key: string, wanted: Wanted): Promise<Known> {
-    const lookup: Lookup = lookups.get(key) ?? { began: Number.NEGATIVE_INFINITY }
-    lookup.began = performance.now()
+  const lookupOf = (key: string) => tenants.get(key) ?? strangers.get(key)
+
+  function keepAmong(lookups: Map<string, Lookup>, key: string, lookup: Lookup): void {
+    tenants.delete(key)
+    strangers.delete(key)
     // The longest unread go first.
-    lookups.delete(key)
     lookups.set(key, lookup)
     for (const oldest of lookups.keys()) {
       if (lookups.size <= remembered) break
       lookups.delete(oldest)
     }
-    const reading = read(wanted)
+  }
+
+  function load(key: string, wanted: Wanted): Promise<Known> {
+    const lookup: Lookup = lookupOf(key) ?? { began: Number.NEGATIVE_INFINITY }
+    lookup.began = performance.now()
+    const isTenant = tenants.has(key)
+    keepAmong(isTenant ? tenants : strangers, key, lookup)
+    const reading = (isTenant ? read(wanted) : afterOthers(() => read(wanted)))
       .then((known) => {
         lookup.known = known
+        if (known.recipients.length > 0 && !tenants.has(key)) keepAmong(tenants, key, lookup)
         return known
       })
       .finally(() => {
@@ -135,43 +154,65 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     /** Finds the keys of the database. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
     ready: async (): Promise<void> => void (await vault.current()),
 
-    /** What is known, read at most `keep` ago. @throws what the store throws */
-    async find(wanted: Wanted): Promise<Known> {
+    /**
+     * What is known by a reading that began at most `keep` ago; undefined when too many wait.
+     *
+     * @param body how long the body is that is held meanwhile, in bytes
+     * @throws what the store throws
+     */
+    async find(wanted: Wanted, body: number): Promise<Known | undefined> {
       const key = JSON.stringify(wanted)
-      const { known, reading } = lookups.get(key) ?? {}
-      if (known && performance.now() - known.began < keep) return known
-      return reading ?? load(key, wanted)
+      const { known, reading, began = 0 } = lookupOf(key) ?? {}
+      const oldest = performance.now() - keep
+      if (known && known.began > oldest) return known
+      const loaded = async () => (reading && began > oldest ? reading : load(key, wanted))
+      return tenants.has(key) ? loaded() : rooms.strangers(body, loaded)
     },
 
     /**
-     * What is known by a reading that began after an instant, for which it waits its turn; nothing when too many wait.
+     * What is known by a reading that began after an instant, for which it waits its turn; undefined when too many wait.
      *
+     * @param body how long the body is that is held meanwhile, in bytes
      * @param since on this process's own clock (`performance.now()`)
      */
-    async findSince(wanted: Wanted, since: number): Promise<Known | undefined> {
+    async findSince(wanted: Wanted, body: number, since: number): Promise<Known | undefined> {
       const key = JSON.stringify(wanted)
-      for (;;) {
-        const lookup = lookups.get(key)
-        if (lookup?.known && lookup.known.began >= since) return lookup.known
-        if (lookup?.reading && lookup.began >= since) return lookup.reading
-        const turn = (lookup?.began ?? Number.NEGATIVE_INFINITY) + pause - performance.now()
-        if (turn <= 0) return load(key, wanted)
-        if (queued >= waiting) return undefined
-        queued++
-        try {
+      const { known } = lookupOf(key) ?? {}
+      if (known && known.began >= since) return known
+      return (tenants.has(key) ? rooms.tenants : rooms.strangers)(body, async () => {
+        for (;;) {
+          const lookup = lookupOf(key)
+          if (lookup?.known && lookup.known.began >= since) return lookup.known
+          if (lookup?.reading && lookup.began >= since) return lookup.reading
+          const turn = (lookup?.began ?? Number.NEGATIVE_INFINITY) + pause - performance.now()
+          if (turn <= 0) return load(key, wanted)
           await sleep(turn)
-        } finally {
-          queued--
         }
+      })
+    },
+
+    /** Takes what a request has claimed whose signature holds for no stranger's invention, as another company's team is none. */
+    vouch(wanted: readonly Wanted[]): void {
+      for (const key of wanted.map((one) => JSON.stringify(one))) {
+        const lookup = strangers.get(key)
+        if (lookup) keepAmong(tenants, key, lookup)
       }
     },
   }
 }
 
-async function matching(rows: Rows, wanted: Wanted): Promise<Integration[]> {
-  if (!('secretsOf' in wanted)) return rows.integrations.match(wanted, mostTried)
-  const ids = await rows.secrets.holders('webhookSecret', wanted.secretsOf, mostTried)
-  return (await Promise.all(ids.map((id) => rows.integrations.match({ id }, 1)))).flat()
+async function matching(
+  rows: Rows,
+  wanted: Wanted,
+): Promise<{ readonly integrations: Integration[]; readonly more: boolean }> {
+  if (!('secretsOf' in wanted)) {
+    const found = await rows.integrations.match(wanted, mostFound + 1)
+    // Some of them alone would be to keep a request from the others without a word.
+    return found.length > mostFound ? { integrations: [], more: true } : { integrations: found, more: false }
+  }
+  const ids = await rows.secrets.holders('webhookSecret', wanted.secretsOf, mostTried + 1)
+  const found = await Promise.all(ids.slice(0, mostTried).map((id) => rows.integrations.match({ id }, 1)))
+  return { integrations: found.flat(), more: ids.length > mostTried }
 }
 
 /** The keys of the database; read again, now and then, when a value is met that is sealed with another. */

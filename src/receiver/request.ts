@@ -31,13 +31,19 @@ export function fromNode(
       return typeof value === 'string' ? value : value === undefined ? null : value.join(', ')
     },
   }
-  if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array))
-    throw badInput(
-      'the body of the request was parsed, and the signature covers the bytes that came',
-      'have the framework keep the raw body: docs/receiving-webhooks.md says how',
-    )
-  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-  return { headers, body: bytes ?? (request as AsyncIterable<Uint8Array>) }
+  return { headers, body: bytesOf(body) ?? (request as AsyncIterable<Uint8Array>) }
+}
+
+/** What something has read of a body; undefined when it has read nothing. */
+function bytesOf(body: unknown): Uint8Array | undefined {
+  if (typeof body === 'string') return new TextEncoder().encode(body)
+  if (body instanceof Uint8Array) return body
+  // For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null.
+  if (Object.keys(body ?? {}).length === 0) return undefined
+  throw badInput(
+    'the body of the request was parsed, and the signature covers the bytes that came',
+    'have the framework keep the raw body: docs/receiving-webhooks.md says how',
+  )
 }
 
 /** The bytes of a request's body; undefined when there are more than `most`. */

@@ -1,6 +1,6 @@
+import { IntegrationsError } from '../errors.ts'
 import { noticeSecrets } from '../operations/secrets.ts'
 import type { Store } from '../store/store.ts'
-import type { Uses } from '../store/uses.ts'
 
 /** How often the use of one integration is written down at most, in milliseconds. */
 const apart = 60_000
@@ -8,12 +8,8 @@ const apart = 60_000
 /** How often to look whether something is due, in milliseconds. */
 const often = 1000
 
-interface Pending {
-  lastUsedAt: Date
-  /** A value matched that the application has written and nobody has recorded. */
-  unrecorded: boolean
-  readonly matched: Map<number, { count: number; lastAt: Date }>
-}
+/** By version; null for values that the application has written and nobody has recorded. */
+type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
 
 /**
  * Writes down how secrets are used, and that this endpoint is there: at most one write for each integration and minute.
@@ -35,39 +31,29 @@ export function noteUses(store: Store, problem: (error: unknown) => void) {
       reported = now
       await store.note((notes) => notes.reportIn(new Date())).catch(problem)
     }
-    for (const [id, { lastUsedAt, unrecorded, matched }] of due) {
+    for (const [id, uses] of due) {
       pending.delete(id)
       written.set(id, now)
-      const uses: Uses = {
-        id,
-        lastUsedAt,
-        matched: [...matched].map(([number, { count, lastAt }]) => ({ field: 'webhookSecret', number, count, lastAt })),
-      }
-      await store
-        .note((notes) => notes.used(uses))
-        .catch((error: unknown) => {
-          for (const one of uses.matched) add(id, one.lastAt, one.number, one.count)
-          problem(error)
-        })
-      if (unrecorded) await noticeSecrets(store, id, ['webhookSecret']).catch(problem)
+      for (const [number, { count, lastAt }] of uses)
+        await store
+          .note((notes) => notes.used({ id, field: 'webhookSecret', number, count, lastAt }))
+          .catch((error: unknown) => {
+            // Of a connection that was lost nobody knows what it has written: better a match too few than one too many.
+            const unwritten = error instanceof IntegrationsError && error.code === 'DATABASE_BUSY'
+            add(id, lastAt, number, unwritten ? count : 0)
+            problem(error)
+          })
+      if (uses.has(null)) await noticeSecrets(store, id, ['webhookSecret']).catch(problem)
     }
     // Of those that were not used since, nothing has to be remembered.
     for (const [id, at] of written) if (now - at >= apart && !pending.has(id)) written.delete(id)
   }
 
   function add(id: string, at: Date, number: number | null, count: number): void {
-    const uses = pending.get(id) ?? { lastUsedAt: at, unrecorded: false, matched: new Map() }
+    const uses: Pending = pending.get(id) ?? new Map()
     pending.set(id, uses)
-    if (at > uses.lastUsedAt) uses.lastUsedAt = at
-    if (number === null) {
-      uses.unrecorded = true
-      return
-    }
-    const matched = uses.matched.get(number)
-    uses.matched.set(number, {
-      count: (matched?.count ?? 0) + count,
-      lastAt: matched && matched.lastAt > at ? matched.lastAt : at,
-    })
+    const use = uses.get(number)
+    uses.set(number, { count: (use?.count ?? 0) + count, lastAt: use && use.lastAt > at ? use.lastAt : at })
   }
 
   const inTurn = (all: boolean): Promise<void> => {

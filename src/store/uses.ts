@@ -4,17 +4,15 @@ import type { Dialect } from './driver.ts'
 import { secretColumns } from './secret-facts.ts'
 import type { Statements } from './statements.ts'
 
-/** How an integration's secrets were used since that was last written down. */
-export interface Uses {
+/** How a version of an integration's secret was used since that was last written down. */
+export interface Use {
   /** Of the integration. */
   readonly id: string
-  readonly lastUsedAt: Date
-  readonly matched: readonly {
-    readonly field: SecretField
-    readonly number: number
-    readonly count: number
-    readonly lastAt: Date
-  }[]
+  readonly field: SecretField
+  /** null for one that nobody has recorded. */
+  readonly number: number | null
+  readonly count: number
+  readonly lastAt: Date
 }
 
 /**
@@ -29,12 +27,12 @@ export const useNotes = (db: Statements, { time }: Dialect) => ({
   },
 
   /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
-  async used({ id, lastUsedAt, matched }: Uses): Promise<void> {
-    await db.execute(sql`UPDATE integrations SET last_used_at = ${lastUsedAt} WHERE id = ${id}
-      AND (last_used_at IS NULL OR ${time(sql`last_used_at`)} < ${time(sql`${lastUsedAt}`)})`)
-    for (const { field, number, count, lastAt } of matched)
-      await db.execute(sql`UPDATE integration_secrets SET match_count = match_count + ${count}, last_matched_at =
-        CASE WHEN ${time(sql`last_matched_at`)} > ${time(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
-        WHERE integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`)
+  async used({ id, field, number, count, lastAt }: Use): Promise<void> {
+    await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
+      AND (last_used_at IS NULL OR ${time(sql`last_used_at`)} < ${time(sql`${lastAt}`)})`)
+    // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.
+    await db.execute(sql`UPDATE integration_secrets SET match_count = match_count + ${count}, last_matched_at =
+      CASE WHEN ${time(sql`last_matched_at`)} > ${time(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
+      WHERE integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`)
   },
 })

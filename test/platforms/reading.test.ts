@@ -138,6 +138,22 @@ describe('what Slack sends', () => {
     ['an enterprise besides', { team_id: 'T1', enterprise_id: 'E1' }, ['T1', 'E1']],
     ['an org install', { team_id: null, enterprise_id: 'E1' }, ['E1']],
     ['the same twice', { team_id: 'E1', enterprise_id: 'E1' }, ['E1']],
+    [
+      'the team that has the app first',
+      { team_id: 'T1', authorizations: [{ team_id: 'T2', enterprise_id: 'E2' }, { team_id: 'T3' }] },
+      ['T2', 'E2', 'T1'],
+    ],
+    ['a view’s', { team: { id: 'T1' }, view: { app_installed_team_id: 'T2' } }, ['T2', 'T1']],
+    [
+      'four at most',
+      {
+        authorizations: [{ team_id: 'T1', enterprise_id: 'E1' }],
+        team_id: 'T2',
+        enterprise_id: 'E2',
+        team: { id: 'T3' },
+      },
+      ['T1', 'E1', 'T2', 'E2'],
+    ],
     ['an interaction’s', { team: { id: 'T1' }, enterprise: { id: 'E1' } }, ['T1', 'E1']],
     ['nothing that is one', { team_id: 7, enterprise_id: '', team: 'T1' }, []],
     ['nothing', '', []],

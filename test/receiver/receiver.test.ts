@@ -1,80 +1,15 @@
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { IntegrationConfig, SecretField } from '../../src/integration.ts'
-import { addIntegration } from '../../src/operations/add.ts'
-import { rotateSecrets } from '../../src/operations/rotate.ts'
+import { describe, expect, test, vi } from 'vitest'
 import { finishSecret, revertSecret } from '../../src/operations/secrets.ts'
-import { createReceiver, fromNode, type Outcome, type Receiver } from '../../src/receiver/receiver.ts'
-import { Secret } from '../../src/secret.ts'
-import { openStore, type Store } from '../../src/store/store.ts'
-import { begin, contents, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { setActive } from '../../src/operations/set-active.ts'
+import { createReceiver, fromNode } from '../../src/receiver/receiver.ts'
+import { integrations } from '../support/cli.ts'
+import { begin, contents, kinds, type TestDatabase } from '../support/database.ts'
+import { add, brief, rotate, start } from '../support/receiver.ts'
 import { signingSecret } from '../support/samples.ts'
-import { storeOptions } from '../support/vault.ts'
 import { fromPylon, fromSlack, message, request, slackEvent, slackHeaders } from '../support/webhooks.ts'
-
-const left: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const end of left.splice(0).reverse()) await end()
-})
-
-const secret = (value: string) => ({ value: new Secret(value), origin: 'provided' as const })
-
-async function start(kind: Kind, remember = 0) {
-  const db = await freshDatabase(kind)
-  const store = await openStore(storeOptions(db))
-  left.push(store.close)
-  const errors: unknown[] = []
-  const receive = async (): Promise<Receiver> => {
-    const receiver = await createReceiver({
-      database: db.url,
-      keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' },
-      remember,
-      onError: (error) => errors.push(error),
-    })
-    left.push(receiver.close)
-    return receiver
-  }
-  return { db, store, errors, receive }
-}
-
-async function add(
-  store: Store,
-  name: string,
-  value: string,
-  more: { platform?: string; team?: string; config?: IntegrationConfig } = {},
-): Promise<string> {
-  const workspaces = await store.read((rows) => rows.workspaces.match({ name: 'Acme' }, 1))
-  const { platform = 'slack', team = 'T012AB3CD', config = null } = more
-  const { integration } = await addIntegration(store, {
-    platform,
-    workspace: workspaces.length > 0 ? { ref: 'Acme' } : { create: 'Acme' },
-    name,
-    secrets: { webhookSecret: secret(value) },
-    expiry: 'unknown',
-    ids: platform === 'slack' ? { slackTeamId: team } : {},
-    config,
-    setBy: 'test',
-    force: false,
-    dryRun: false,
-  })
-  return integration.id
-}
-
-const rotate = (store: Store, id: string, value: string, overlap: number, field: SecretField = 'webhookSecret') =>
-  rotateSecrets(store, id, {
-    secrets: { [field]: secret(value) },
-    expiry: 'unknown',
-    setBy: 'test',
-    overlap,
-    shared: false,
-    force: true,
-  })
-
-/** What a test compares of an outcome. */
-const brief = (outcome: Outcome): unknown =>
-  outcome.ok
-    ? [outcome.integration.name, outcome.event.name, outcome.version, outcome.previous ? 'previous' : 'current']
-    : [outcome.status, outcome.reason, ...('what' in outcome && outcome.what ? [outcome.what, outcome.body] : [])]
 
 /** Every row of every table, but for what tells of use. */
 async function withoutUse(db: TestDatabase): Promise<Record<string, unknown[]>> {
@@ -174,6 +109,9 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     const signed = slackHeaders(signingSecret(1), event)
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const command = 'team_id=T012AB3CD&command=%2Fdeploy'
+    // In a channel that organizations share, the team is the one that wrote, and the app may be another's.
+    const connected = slackEvent(message, { team_id: 'T999AB3CD', authorizations: [{ team_id: 'T012AB3CD' }] })
+    const viewed = JSON.stringify({ team: { id: 'T999AB3CD' }, view: { app_installed_team_id: 'T012AB3CD' } })
     const interaction = `payload=${encodeURIComponent(JSON.stringify({ type: 'block_actions', team: { id: 'T012AB3CD' } }))}`
     expect({
       one: await slack(signingSecret(1), event),
@@ -184,6 +122,8 @@ describe.each(kinds)('the receiver on %s', (kind) => {
       challenge: await slack(signingSecret(3), challenge),
       wrongChallenge: await slack(signingSecret(9), challenge),
       nobody: await slack(signingSecret(1), nobody),
+      connected: await slack(signingSecret(1), connected),
+      viewed: await slack(signingSecret(1), viewed),
       command: await slack('', command, { ...slackHeaders(signingSecret(1), command), ...form }),
       interaction: await slack('', interaction, { ...slackHeaders(signingSecret(1), interaction), ...form }),
       unsigned: await slack('', event, {}),
@@ -192,7 +132,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
       future: await slack('', event, slackHeaders(signingSecret(1), event, old + 900)),
       sslCheck: await slack('', 'ssl_check=1', form),
       malformed: await slack(signingSecret(1), '[1]'),
-      large: await slack('', 'x'.repeat(1_048_577), {}),
+      large: await slack(signingSecret(1), 'x'.repeat(1_048_577)),
     }).toEqual({
       one: ['one', 'message', 1, 'current'],
       two: [['twin', 'message', 1, 'current'], ['two']],
@@ -202,6 +142,8 @@ describe.each(kinds)('the receiver on %s', (kind) => {
       challenge: [200, 'answered', 'url_verification', 'abc'],
       wrongChallenge: [401, 'signature_mismatch'],
       nobody: [401, 'unknown_integration'],
+      connected: ['one', 'message', 1, 'current'],
+      viewed: ['one', null, 1, 'current'],
       command: ['one', 'slash_command', 1, 'current'],
       interaction: ['one', 'block_actions', 1, 'current'],
       unsigned: [401, 'signature_missing'],
@@ -216,7 +158,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(await withoutUse(db)).toEqual(before)
     await receiver.close()
     expect(await db.query('SELECT sum(match_count) AS matched FROM integration_secrets')).toEqual([
-      { matched: kind === 'sqlite' ? 6 : '6' },
+      { matched: kind === 'sqlite' ? 8 : '8' },
     ])
   })
 
@@ -255,6 +197,30 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(
       await db.query('SELECT action, target_id, declared_as FROM integration_events ORDER BY seq DESC LIMIT 1'),
     ).toEqual([{ action: 'integration.disable', target_id: id, declared_as: 'receiver' }])
+  })
+
+  test('accepts again what was switched on again, and switches off again what was taken back since', async () => {
+    const { db, store, receive } = await start(kind, 1)
+    await add(store, 'support', signingSecret(1))
+    const receiver = await receive()
+    const slack = async (event: object) => brief(await receiver.slack(fromSlack(signingSecret(1), slackEvent(event))))
+    const isActive = () => db.query('SELECT is_active FROM integrations')
+    expect(await slack({ type: 'app_uninstalled' })).toEqual(['support', 'app_uninstalled', 1, 'current'])
+    await sleep(1001)
+    expect([await slack(message), await isActive()]).toEqual([[200, 'inactive'], [{ is_active: no }]])
+    expect(await integrations(['enable', 'support'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
+    await sleep(1001)
+    expect([await slack(message), await isActive()]).toEqual([
+      ['support', 'message', 1, 'current'],
+      [{ is_active: yes }],
+    ])
+    // What is remembered may be that it is inactive, when it no longer is.
+    await setActive(store, 'support', false, {})
+    await sleep(1001)
+    expect(await slack(message)).toEqual([200, 'inactive'])
+    await setActive(store, 'support', true, {})
+    await slack({ type: 'tokens_revoked', tokens: { bot: ['U9'] } })
+    expect(await isActive()).toEqual([{ is_active: no }])
   })
 
   test('takes the scheme from the config, and a request that says nothing of its time once', async () => {
@@ -325,6 +291,38 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(errors[0]).toMatchObject({ code: 'SEAL_BROKEN' })
   })
 
+  test('says that it cannot tell, whatever becomes of telling the application why', async () => {
+    const { db, store, receive } = await start(kind)
+    await add(store, 'support', signingSecret(1))
+    const told: unknown[] = []
+    const throwing = await receive({
+      onError: (error) => {
+        told.push(error)
+        throw new Error('of the application')
+      },
+    })
+    const rejecting = await receive({
+      onError: async (error) => {
+        told.push(error)
+        throw new Error('of the application')
+      },
+    })
+    await db.query('ALTER TABLE integration_settings RENAME TO elsewhere')
+    expect([
+      brief(await throwing.slack(fromSlack(signingSecret(1)))),
+      brief(await rejecting.slack(fromSlack(signingSecret(1)))),
+    ]).toEqual([
+      [503, 'unavailable'],
+      [503, 'unavailable'],
+    ])
+    await db.query('ALTER TABLE elsewhere RENAME TO integration_settings')
+    // What the driver said may quote a row.
+    expect(told.map((error) => [(error as { code: string }).code, (error as Error).cause])).toEqual([
+      ['DATABASE_INVALID', undefined],
+      ['DATABASE_INVALID', undefined],
+    ])
+  })
+
   test('goes on while somebody holds the database, and writes afterwards', async () => {
     const { db, store, errors, receive } = await start(kind)
     const id = await add(store, 'support', signingSecret(1))
@@ -370,4 +368,26 @@ test('a receiver that cannot work says so at its start', async () => {
   await expect(createReceiver({ database: db.url, keys: { set: '{"keys":[]}' } })).rejects.toMatchObject({
     code: 'KEYS_MISSING',
   })
+})
+
+test('a user id that has no name receives as one that has', async () => {
+  const { store, receive } = await start('sqlite')
+  await add(store, 'support', signingSecret(1))
+  const nameless = vi.spyOn(os, 'userInfo').mockImplementation(() => {
+    throw new Error('no such user')
+  })
+  syncBuiltinESMExports()
+  try {
+    const receiver = await receive()
+    expect(brief(await receiver.slack(fromSlack(signingSecret(1), slackEvent({ type: 'app_uninstalled' }))))).toEqual([
+      'support',
+      'app_uninstalled',
+      1,
+      'current',
+    ])
+    expect(nameless).toHaveBeenCalled()
+  } finally {
+    nameless.mockRestore()
+    syncBuiltinESMExports()
+  }
 })

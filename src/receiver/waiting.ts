@@ -1,0 +1,41 @@
+/** How many requests may wait in one room, and how many bytes of bodies are held for them. */
+const mostWaiting = 1000
+const mostHeld = 67_108_864
+
+/**
+ * A room to wait in, for requests whose bodies are held meanwhile.
+ *
+ * @returns a function that waits there; undefined when the room is full
+ */
+export function waitingRoom() {
+  let requests = 0
+  let bytes = 0
+  return async <T>(body: number, wait: () => Promise<T>): Promise<T | undefined> => {
+    if (requests >= mostWaiting || bytes + body > mostHeld) return undefined
+    requests++
+    bytes += body
+    try {
+      return await wait()
+    } finally {
+      requests--
+      bytes -= body
+    }
+  }
+}
+
+/** Does a few things at once; others wait in line. */
+export function inLine(few: number) {
+  const line: (() => void)[] = []
+  let under = 0
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (under < few) under++
+    else await new Promise<void>((resolve) => line.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = line.shift()
+      if (next) next()
+      else under--
+    }
+  }
+}

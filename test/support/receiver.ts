@@ -1,0 +1,83 @@
+import { afterEach } from 'vitest'
+import type { IntegrationConfig, SecretField } from '../../src/integration.ts'
+import { addIntegration } from '../../src/operations/add.ts'
+import { rotateSecrets } from '../../src/operations/rotate.ts'
+import { createReceiver, type Outcome, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts'
+import { Secret } from '../../src/secret.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
+import { freshDatabase, type Kind } from './database.ts'
+import { storeOptions } from './vault.ts'
+
+const left: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const end of left.splice(0).reverse()) await end()
+})
+
+const secret = (value: string) => ({ value: new Secret(value), origin: 'provided' as const })
+
+/** A database, its store, and what receives from it; all are closed after the test. */
+export async function start(kind: Kind, remember = 0) {
+  const db = await freshDatabase(kind)
+  const store = await openStore(storeOptions(db))
+  left.push(store.close)
+  const errors: unknown[] = []
+  const receive = async (more: Partial<ReceiverOptions> = {}): Promise<Receiver> => {
+    const receiver = await createReceiver({
+      database: db.url,
+      keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' },
+      remember,
+      onError: (error) => errors.push(error),
+      ...more,
+    })
+    left.push(receiver.close)
+    return receiver
+  }
+  return { db, store, errors, receive }
+}
+
+/** Adds an integration to the workspace Acme. */
+export async function add(
+  store: Store,
+  name: string,
+  value: string,
+  more: { platform?: string; team?: string; config?: IntegrationConfig } = {},
+): Promise<string> {
+  const workspaces = await store.read((rows) => rows.workspaces.match({ name: 'Acme' }, 1))
+  const { platform = 'slack', team = 'T012AB3CD', config = null } = more
+  const { integration } = await addIntegration(store, {
+    platform,
+    workspace: workspaces.length > 0 ? { ref: 'Acme' } : { create: 'Acme' },
+    name,
+    secrets: { webhookSecret: secret(value) },
+    expiry: 'unknown',
+    ids: platform === 'slack' ? { slackTeamId: team } : {},
+    config,
+    setBy: 'test',
+    force: false,
+    dryRun: false,
+  })
+  return integration.id
+}
+
+/** Replaces a secret of an integration. @param overlap for how long the old one stays valid, in milliseconds */
+export const rotate = (
+  store: Store,
+  id: string,
+  value: string,
+  overlap: number,
+  field: SecretField = 'webhookSecret',
+) =>
+  rotateSecrets(store, id, {
+    secrets: { [field]: secret(value) },
+    expiry: 'unknown',
+    setBy: 'test',
+    overlap,
+    shared: false,
+    force: true,
+  })
+
+/** What a test compares of an outcome. */
+export const brief = (outcome: Outcome): unknown =>
+  outcome.ok
+    ? [outcome.integration.name, outcome.event.name, outcome.version, outcome.previous ? 'previous' : 'current']
+    : [outcome.status, outcome.reason, ...('what' in outcome && outcome.what ? [outcome.what, outcome.body] : [])]
