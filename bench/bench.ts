@@ -210,7 +210,7 @@ async function check(folder: string, data: Data): Promise<void> {
     const bare = { name, args: [...(await bundledProgram(folder, 'fetches')), `${server.url}me`, String(checked)] }
     const env = { ...data.env, INTEGRATIONS_API_URL: server.everything }
     const [bares = [], runs = []] = await inTurn([bare, { ...checking, env }], streams)
-    compare({ ...checking, name: `check --all of ${checked} (${data.kind})` }, runs, bare, bares, 25)
+    compare({ ...checking, name: `check --all of ${checked} (${data.kind})` }, runs, bare, bares, 5)
   } finally {
     await server.close()
   }
