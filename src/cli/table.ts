@@ -22,7 +22,7 @@ const borders = [
   'middle',
 ] as const
 const gap = 2
-const narrowest = 6
+const narrowest = 10
 
 const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
   new Table({

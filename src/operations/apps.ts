@@ -75,7 +75,7 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
       throw new IntegrationsError(
         'CONFLICT',
         `the app ${app.name} is named by integrations: ${app.integrations}`,
-        'give them another with integrations update --app, or none with --unset app',
+        'give each another with integrations update <ref> --app <name>, or none with --unset app; integrations list --fields name,app shows them',
       )
     const told = await rows.audit.fingerprints([app.id])
     await rows.apps.remove(app.id)
@@ -105,7 +105,7 @@ export async function findApp(rows: Rows, ref: string, platform?: string): Promi
     )
   if (platform !== undefined && app.platform !== platform)
     throw badInput(
-      `the app ${app.name} is one of ${app.platform}, and the integration of ${platform}`,
+      `the app ${app.name} belongs to ${app.platform}, and the integration to ${platform}`,
       'integrations apps list',
     )
   return app

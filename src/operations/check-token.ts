@@ -124,7 +124,10 @@ export const eventOf = (target: Target, platform: Platform, urls: ApiUrls, answe
 
 /** Nobody gave the token that is to be checked. */
 export const nothingToCheck = (): IntegrationsError =>
-  badInput('--check was given without an access token', 'give the token too, as in --access-token-stdin')
+  badInput(
+    '--check was given without an access token',
+    'give the token too, as in --access-token-stdin, or leave --check out',
+  )
 
 /** A token that is not stored yet, and the integration that is to hold it. */
 export interface NewToken {
@@ -157,7 +160,7 @@ export async function checkNewToken(
   if (other && other.field !== 'tokenExpiresAt')
     throw new IntegrationsError(
       'CHECK_FAILED',
-      `the token is of another ${platform.title} ${platform.ids[other.field]?.label}: ${other.platform}, not ${other.stored}`,
+      `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
       'see that it is the right token, or correct the integration with integrations update; nothing was changed',
     )
   const warnings =

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { IntegrationsError } from '../errors.ts'
 import type { Instant, Integration } from '../integration.ts'
 import type { Finding, Verdict } from '../platforms/platform.ts'
@@ -40,7 +41,7 @@ export interface Recovered {
 }
 
 /** How to settle attempts. */
-export interface Recovering extends Omit<Refreshing, 'margin' | 'force' | 'wait' | 'retry'> {
+export interface Recovering extends Omit<Refreshing, 'margin' | 'force' | 'retry'> {
   /** A person wants the old refresh token handed in once more. */
   readonly retry: boolean
 }
@@ -66,7 +67,14 @@ export const toRecover = (store: Store, folder: string): Promise<Integration[]> 
  * @throws NOT_FOUND, SEAL_BROKEN, KEY_UNKNOWN, and with `retry` what `refreshOne` throws
  */
 export async function recoverOne(store: Store, { id }: Integration, options: Recovering): Promise<Recovered> {
-  const opened = await inTurn(store, () => store.mutate((rows) => settleFromSpool(rows, id, options)))
+  const deadline = performance.now() + options.wait
+  let opened: Opened
+  for (;;) {
+    opened = await inTurn(store, () => store.mutate((rows) => settleFromSpool(rows, id, options)))
+    const pause = 300 + Math.random() * 700
+    if (opened.outcome !== 'held' || performance.now() + pause > deadline) break
+    await sleep(pause)
+  }
   const { integration } = opened
   const result = (outcome: Recovered['outcome'], error?: IntegrationsError): Recovered => ({
     integration,

@@ -11,6 +11,7 @@ import { findIntegration } from './find.ts'
 import { platformOf } from './rotate.ts'
 import { type Destination, findDestination, parseAddress } from './web-address.ts'
 import { type AcceptedSecret, openSigning, type Signer, signedWith } from './webhook-secrets.ts'
+import { unsignedHeaders } from './webhook-sign.ts'
 
 /** What to send. */
 export interface Sending {
@@ -96,22 +97,13 @@ export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 &
 async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
   const integration = await store.read((rows) => findIntegration(rows, ref))
   const { title, webhooks } = platformOf(integration)
-  if (body) return { sample: null, body, headers: { 'content-type': contentType(body), ...webhooks.beside?.(body) } }
+  if (body) return { sample: null, body, headers: unsignedHeaders(webhooks, body) }
   const names = Object.keys(webhooks.samples)
   const name = sample ?? names[0] ?? ''
   const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined
   if (!make) throw badInput(`${title} has no sample of that name`, `its samples are ${names.join(', ')}`)
   const { body: text, headers } = make(integration, new Date())
   return { sample: name, body: Buffer.from(text), headers }
-}
-
-function contentType(body: Uint8Array): string {
-  try {
-    JSON.parse(Buffer.from(body).toString())
-    return 'application/json'
-  } catch {
-    return 'application/x-www-form-urlencoded'
-  }
 }
 
 /** Posts to the addresses that were found, and looks up no name again. @throws PLATFORM_FAILED */

@@ -1,4 +1,4 @@
-import { schemeOf } from '../platforms/platform.ts'
+import { schemeOf, type Webhooks } from '../platforms/platform.ts'
 import { signedHeaders } from '../platforms/signature.ts'
 import type { Store } from '../store/store.ts'
 import { openSigning, type Signer } from './webhook-secrets.ts'
@@ -23,5 +23,20 @@ export async function signWebhook(
     secret,
   } = await openSigning(store, ref, signer, { action: 'webhook.sign' })
   const scheme = schemeOf(webhooks, integration.config)
-  return { ...webhooks.beside?.(body), ...signedHeaders(scheme, secret.value, body, now) }
+  return { ...unsignedHeaders(webhooks, body), ...signedHeaders(scheme, secret.value, body, now) }
+}
+
+/** The headers that a platform sends with a body beside its signature: without the right type, a body is read otherwise. */
+export const unsignedHeaders = (webhooks: Webhooks, body: Uint8Array): { readonly [header: string]: string } => ({
+  'content-type': contentType(body),
+  ...webhooks.beside?.(body),
+})
+
+function contentType(body: Uint8Array): string {
+  try {
+    JSON.parse(Buffer.from(body).toString())
+    return 'application/json'
+  } catch {
+    return 'application/x-www-form-urlencoded'
+  }
 }

@@ -11,6 +11,7 @@ export type Refusal =
   | 'duplicated_header'
   | 'stale'
   | 'body_altered'
+  | 'malformed_body'
   | 'other_scheme'
   | 'other_integration'
   | 'wrong_secret'

@@ -6,7 +6,7 @@ import { type SecretVersion, secretColumns } from '../store/secret-facts.ts'
 import type { Store } from '../store/store.ts'
 import { targetOf } from './change.ts'
 import { findIntegration } from './find.ts'
-import type { CapturedRequest } from './raw-request.ts'
+import { type CapturedRequest, headersOf } from './raw-request.ts'
 import { platformOf } from './rotate.ts'
 import { secretDefinition } from './secret-values.ts'
 import { type AcceptedSecret, acceptedSecrets, ownSecrets } from './webhook-secrets.ts'
@@ -54,6 +54,15 @@ export async function verifyWebhook(
     findings: [...facts(verdict, platform), ...verdict.findings],
     ...more,
   })
+  const request = { headers: headersOf(captured), body: captured.body }
+  const type = request.headers.get('content-type')
+  // Headers that were typed in may be those of the signature alone.
+  const isRead = type === null || platform.webhooks.read(request, integration).kind !== 'malformed'
+  if (verdict.refusal === null && !isRead)
+    return check({
+      refusal: 'malformed_body',
+      findings: [...facts(verdict, platform), `the body cannot be read as what its content type says (${type})`],
+    })
   if (verdict.secret) return check()
   if (verdict.refusal !== 'wrong_secret' && verdict.refusal !== 'no_secret')
     return check({ findings: [...verdict.findings, ...foreign(captured, platform, integration)] })

@@ -85,10 +85,12 @@ const neverSent: { readonly [code: string]: string } = {
 }
 
 function lost(error: unknown): Extract<Answer, { answered: false }> {
-  const { name, cause } = error as { name?: string; cause?: { code?: string } }
+  const { name, cause } = error as { name?: string; cause?: { code?: string; message?: string } }
   const code = cause?.code ?? ''
   const before = neverSent[code]
   if (before) return { answered: false, sent: false, why: before }
+  // The Fetch standard forbids some ports: https://fetch.spec.whatwg.org/#port-blocking
+  if (cause?.message === 'bad port') return { answered: false, sent: false, why: 'bad_port' }
   // OpenSSL's and Node's names for a certificate that will not do: the handshake has failed.
   if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_|EPROTO)/.test(code))
     return { answered: false, sent: false, why: 'tls_failed' }

@@ -42,7 +42,7 @@ export interface ReceiverOptions {
   /** Where to ask a platform in place of its own address, by its id: https, or this machine itself. */
   readonly apiUrls?: { readonly [P in IntegrationPlatform]?: string }
   /** Told of what went wrong beside a request: a value that does not open, a use that could not be written down. */
-  readonly onError?: (error: unknown) => void
+  readonly onError?: (error: Error & { readonly code?: string; readonly hint?: string }) => unknown
 }
 
 type Receive<P extends Platform> = P extends { readonly webhooks: { readonly tenant: object } }
@@ -142,7 +142,9 @@ const told =
     const shown =
       error instanceof IntegrationsError
         ? new IntegrationsError(error.code, error.message, error.hint, { committed: error.committed })
-        : error
+        : error instanceof Error
+          ? error
+          : new Error('something was thrown that is no error')
     // An onError that is asynchronous, too, has its failures to itself.
     void (async () => onError?.(shown))().catch(() => {})
   }

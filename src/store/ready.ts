@@ -105,8 +105,8 @@ export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): vo
   if (readOnly)
     throw new IntegrationsError(
       'NOT_PERMITTED',
-      'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set',
-      'leave it out to make this change',
+      'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
+      'leave it out to do this',
     )
 }
 

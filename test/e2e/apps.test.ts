@@ -50,6 +50,11 @@ describe.each(kinds)('apps on %s', (kind) => {
       env,
     })
     expect(JSON.parse(stdout)).toEqual([{ name: 'typed', clientId: app.id, integrations: 0 }])
+    const last = await integrations(['apps', 'remove', 'typed', '--confirm', 'typed', '--dry-run'], { env })
+    expect(last).toMatchObject({
+      code: 0,
+      stderr: 'would remove the app typed\nwarning: without an app of Slack, none of its tokens can be refreshed\n',
+    })
     expect(
       await db.query(
         "SELECT action, target_name FROM integration_events WHERE target_type = 'app' OR fields = 'app' ORDER BY seq",

@@ -136,7 +136,7 @@ describe.each(kinds)('check on %s', (kind) => {
       stderr: {
         code: 'CHECK_FAILED',
         message: 'checked: 3 ok, 1 unknown, 1 with findings',
-        hint: 'see findings and reason with -o json; what is stored is corrected with integrations update',
+        hint: 'see code, findings and reason (-o json); where something else is stored than the platform says, integrations update <ref> corrects it',
         ...{ exit: 8, retryable: false, committed: true },
       },
     })
@@ -356,7 +356,7 @@ hint: try again later; the code says what happened
     expect(await run(3, ...adding, '--slack-team-id', 'T999')).toEqual({
       code: 8,
       stdout: '',
-      stderr: `error: the token is of another Slack team or enterprise id: T012345, not T999\nhint: see that it is the right token, or correct the integration with integrations update; nothing was changed\n`,
+      stderr: `error: the token belongs to the Slack team or enterprise id T012345, and the integration to T999\nhint: see that it is the right token, or correct the integration with integrations update; nothing was changed\n`,
     })
     expect(await events(db, since)).toEqual([
       ...[started, ended('done', 'refused'), started, ended('failed', 'unreachable'), started, ended('done', 'ok')],
@@ -381,7 +381,7 @@ hint: try again later; the code says what happened
       code: 2,
       stdout: '',
       stderr:
-        'error: --check was given without an access token\nhint: give the token too, as in --access-token-stdin\n',
+        'error: --check was given without an access token\nhint: give the token too, as in --access-token-stdin, or leave --check out\n',
     })
     expect(server.asked.length).toBe(asked)
 
@@ -391,7 +391,9 @@ hint: try again later; the code says what happened
     expect(await run(2, ...rotating)).toMatchObject({ code: 7 })
     expect(await run(6, ...rotating)).toMatchObject({
       code: 8,
-      stderr: expect.stringContaining('the token is of another Slack team or enterprise id: T777, not T012345'),
+      stderr: expect.stringContaining(
+        'the token belongs to the Slack team or enterprise id T777, and the integration to T012345',
+      ),
     })
     expect([await rows(db), await db.query('SELECT access_token FROM integrations')]).toEqual(before)
     const { code, stderr } = await run(4, ...rotating)

@@ -116,7 +116,10 @@ describe.each(kinds)('exec on %s', (kind) => {
       [['support', '--env-prefix', 'A-', '--', 'true'], '--env-prefix cannot begin the name of a variable'],
       [['support', '--frobnicate', '--', 'true'], "unknown option '--frobnicate'"],
       [['support'], "missing required argument 'command'"],
-      [['--read-only', 'support', 'true'], 'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set'],
+      [
+        ['--read-only', 'support', 'true'],
+        'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
+      ],
       [['-o', 'xml', 'support', 'true'], "option '-o, --output <format>' does not take that value"],
     ] as const) {
       const { code, stdout, stderr } = await exec(...args)

@@ -10,7 +10,7 @@ import { attempt, changing, populate, reading } from '../support/commands.ts'
 import { contents, emptyPostgresql, freshDatabase, kinds, sqliteDatabase } from '../support/database.ts'
 
 const refused =
-  'nothing may be changed: --read-only or INTEGRATIONS_READ_ONLY is set\nhint: leave it out to make this change\n'
+  'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set\nhint: leave it out to do this\n'
 
 describe.each(kinds)('read-only on %s', (kind) => {
   test('every change is refused, and everything else goes on', async () => {

@@ -81,7 +81,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(at - before).toBeGreaterThanOrEqual(0)
     expect(lines).toEqual({
       code: 0,
-      stdout: `x-slack-request-timestamp: ${at}\nx-slack-signature: v0=${hmac(current, `v0:${at}:${body}`)}\n`,
+      stdout: `content-type: application/json\nx-slack-request-timestamp: ${at}\nx-slack-signature: v0=${hmac(current, `v0:${at}:${body}`)}\n`,
       stderr: '',
       events: ['webhook.sign done Acme/support webhook_secret'],
     })
@@ -91,6 +91,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     )
     const headers = JSON.parse(json.stdout)
     expect(headers).toEqual({
+      'content-type': 'application/json',
       'x-slack-request-timestamp': expect.stringMatching(/^\d{10}$/),
       'x-slack-signature': `v0=${hmac(old, `v0:${headers['x-slack-request-timestamp']}:${body}`)}`,
     })
@@ -294,6 +295,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     )
     expect(added).toMatchObject({ code: 0 })
     const headers = {
+      'content-type': 'application/json',
       'x-github-event': 'issues',
       'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
       'x-hub-signature-256': `sha256=${hmac(others, body)}`,
@@ -304,9 +306,18 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(await run(['webhook', 'send', 'Acme/code', endpoint.url, '--body-file', '-'], {}, body)).toMatchObject({
       code: 0,
     })
-    expect(endpoint.requests.splice(0)).toMatchObject([
-      { body, headers: { ...headers, 'content-type': 'application/json' } },
-    ])
+    expect(endpoint.requests.splice(0)).toMatchObject([{ body, headers }])
+    const verify = async (type: string) => {
+      const sent = Object.entries({ ...JSON.parse(signed.stdout), 'content-type': type })
+      const flags = sent.flatMap(([name, value]) => ['--header', `${name}: ${value}`])
+      const args = ['webhook', 'verify', 'Acme/code', ...flags, '--body-file', '-', '-o', 'json']
+      const { code, stdout } = await run(args, {}, body)
+      return [code, JSON.parse(stdout).reason]
+    }
+    expect(await verify('application/json')).toEqual([0, null])
+    expect(await verify('application/x-www-form-urlencoded')).toEqual([8, 'malformed_body'])
+    const empty = await run(['webhook', 'sign', 'Acme/code', '--body-file', '-'], {}, '')
+    expect(empty).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('the body is empty') })
   })
 
   test('send goes where it was told to, and nowhere else', async () => {

@@ -225,18 +225,25 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
     await gone.close()
     const check = (url: string) => platform.api.check(client(new URL(url), 5000), new Secret('token'))
     expect(await check(gone.url)).toEqual({ verdict: 'unreachable', code: 'connection_refused' })
+    expect(await check('http://127.0.0.1:6000/')).toEqual({ verdict: 'unreachable', code: 'bad_port' })
     expect(await check('http://nobody.invalid/')).toEqual({ verdict: 'unreachable', code: 'no_such_host' })
     // Speaks no TLS.
     expect(await check(server.url.replace('http:', 'https:'))).toEqual({ verdict: 'unreachable', code: 'tls_failed' })
   })
 
-  test('its own address is https, and a host that no config changes but among its own', () => {
-    const configs: Json[] = [null, {}, { pylonRegion: 'eu' }, { pylonRegion: '//127.0.0.2', slackEvents: ['x'] }, 'x']
-    const hosts = new Set(configs.map((config) => new URL(platform.api.url(config)).host))
-    for (const config of configs) expect(platform.api.url(config)).toMatch(/^https:\/\/[\w.-]+\/(?:api\/)?$/)
-    expect(
-      [...hosts].filter((host) => !/^(?:slack\.com|api(?:\.eu)?\.usepylon\.com|api\.github\.com)$/.test(host)),
-    ).toEqual([])
+  test('its own address is https, and one of those between which its config may choose', () => {
+    const properties = Object.entries(platform.config.properties)
+    const configOf = (key: string, value: unknown) => ({ [key]: value }) as Json
+    const meant = properties.flatMap(([key, { enum: values }]) =>
+      Array.isArray(values) ? values.map((value) => configOf(key, value)) : [],
+    )
+    const odd = properties.flatMap(([key]) =>
+      ['//127.0.0.2', '@127.0.0.2/', ['x'], 7].map((value) => configOf(key, value)),
+    )
+    const urls = (configs: Json[]) => new Set(configs.map((config) => platform.api.url(config)))
+    const own = urls([{}, ...meant])
+    for (const url of own) expect(url).toMatch(/^https:\/\/[a-z][\w.-]+\.[a-z]+\/(?:[\w.-]+\/)*$/)
+    expect([...urls([null, 'x', ...odd])].filter((url) => !own.has(url))).toEqual([])
   })
 
   describe('where it wants to be asked later', () => {

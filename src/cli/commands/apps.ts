@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { addApp, checkApp, findApp, removeApp } from '../../operations/apps.ts'
 import { readSecret } from '../../operations/secret-values.ts'
-import { platforms } from '../../platforms/platforms.ts'
+import { findPlatform, platforms } from '../../platforms/platforms.ts'
 import { answers, dryRunOption, examples } from '../arguments.ts'
 import { confirmOption, confirmRemoval } from '../consent.ts'
 import type { Context } from '../context.ts'
@@ -93,4 +93,10 @@ const removeCommand = (ctx: Context) =>
       )
     const removed = await removeApp(store, shown.id, { dryRun })
     await ctx.output.change(appView, removed, `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`)
+    const { platform } = removed
+    const left = await store.read((rows) => rows.apps.list({ platform }))
+    if (left.every(({ id }) => id === removed.id))
+      ctx.output.warn(
+        `without an app of ${findPlatform(platform)?.title ?? platform}, none of its tokens can be refreshed`,
+      )
   })

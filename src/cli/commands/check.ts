@@ -15,7 +15,7 @@ import { refsArgument } from '../selection.ts'
 export const checkCommand = (ctx: Context) => {
   const command = new Command('check')
     .description(
-      "Ask the platforms whether access tokens work, and whose they are. Ids and the token's end are filled in where they are empty. Verdicts: ok; refused; expired, a refresh may help; limited, it works but not for all; unreachable; unknown. Findings are where the platform says otherwise than what is stored. Ends with 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; with several, the worst in the order of 7, 4, 8. That a token was read stands in the audit log before it is used, and the verdict after.",
+      "Ask the platforms whether access tokens work, and whose they are. Ids and the token's end are filled in where they are empty. Verdicts: ok; refused; expired, a refresh may help; limited, it works but not for all; unreachable; unknown. Findings are where the platform says otherwise than what is stored. Ends with 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; with several, the worst in the order of 6, 7, 4, 8. That a token was read stands in the audit log before it is used, and the verdict after.",
     )
     .addArgument(refsArgument())
     .addOption(new Option('--all', 'all integrations').default(false))
@@ -83,7 +83,8 @@ async function withBar(
 
 const hints: { readonly [C in ErrorCode]?: string } = {
   CREDENTIAL_REFUSED:
-    'make new tokens at the platform, and put them in with integrations rotate --access-token-stdin --check',
+    'make new tokens at the platform, and put each in with integrations rotate <ref> --access-token-stdin --grace 0 --check',
   PLATFORM_FAILED: 'try again later; the code says what happened',
-  CHECK_FAILED: 'see findings and reason with -o json; what is stored is corrected with integrations update',
+  CHECK_FAILED:
+    'see code, findings and reason (-o json); where something else is stored than the platform says, integrations update <ref> corrects it',
 }

@@ -34,7 +34,7 @@ export const recoverCommand = (ctx: Context) =>
   ).action(async (refs, { all, retry, ...options }) => {
     if (refs.length > 0 === all)
       throw badInput(
-        all ? 'integrations are named, and --all is given' : 'there is nothing to say which integrations are meant',
+        all ? 'integrations are named, and --all is given' : 'it was not said which integrations',
         all ? 'keep one of the two' : 'name them, or pass --all',
       )
     const urls = apiUrls(ctx, options)
@@ -50,10 +50,13 @@ export const recoverCommand = (ctx: Context) =>
     if (integrations.length > 0) await verifyKeys(store)
     const { uninterrupted, exitCode } = deferSignals(ctx)
     const rows: Recovered[] = []
+    const deadline = performance.now() + ctx.options.wait
     const recovering = { urls, spool, retry, uninterrupted, owner: ctx.actor() }
     for (const integration of integrations) {
       try {
-        rows.push(await recoverOne(store, integration, recovering))
+        rows.push(
+          await recoverOne(store, integration, { ...recovering, wait: Math.max(0, deadline - performance.now()) }),
+        )
       } catch (error) {
         if (!(error instanceof IntegrationsError)) throw error
         rows.push({ integration, outcome: outcomes[error.code] ?? 'error', accessToken: null, worksUntil: null, error })

@@ -33,6 +33,7 @@ export const signCommand = (ctx: Context) =>
       if (format === 'csv' || format === 'id' || fields)
         throw badInput('headers are printed as lines or as JSON', 'leave --fields out, and -o, or pass -o json')
       const body = await readBytes(ctx, bodyFile, '--body-file')
+      if (body.length === 0) throw badInput('the body is empty', 'see that something comes by --body-file')
       const { signWebhook } = await import('../../../operations/webhook-sign.ts')
       const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
       if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })

@@ -67,6 +67,7 @@ const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string }
   duplicated_header: 'the webhook has two signatures',
   stale: 'the timestamp of the webhook is not accepted',
   body_altered: 'the body of the webhook was changed on its way',
+  malformed_body: 'the signature of the webhook is right, and its body cannot be read',
   other_scheme: 'the webhook is signed by another scheme',
   other_integration: 'the webhook is signed with the secret of another integration',
   wrong_secret: 'the webhook is signed with another secret, or was changed on its way',
@@ -80,6 +81,8 @@ function next({ refusal, integration, scheme, owner }: WebhookCheck): string {
       return 'see that the clocks are right; a webhook that is kept and sent again later is refused too'
     case 'body_altered':
       return 'check the signature against the bytes that came, before anything parses them'
+    case 'malformed_body':
+      return 'see that the body has the content type with which the platform sends it'
     case 'other_scheme':
       return `see which one is right in integrations config get ${ref}, and set it with integrations config set (now: ${scheme})`
     case 'other_integration':
