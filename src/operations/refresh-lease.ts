@@ -13,9 +13,6 @@ import { findIntegration } from './find.ts'
 import { appOf, type Due, isDue, noRefreshToken, type Standing, standingOf, uncertain } from './refresh-standing.ts'
 import { platformOf } from './rotate.ts'
 
-/** How long an attempt is nobody else's turn, in milliseconds. A request may take less than half of it. */
-export const leaseTime = 60_000
-
 /** Whose turn it is, and what it takes to hand a refresh token in. */
 export interface Lease {
   readonly outcome: 'leased'
@@ -109,7 +106,6 @@ export async function beginRefresh(
     sharers.map((sharer) => sharer.id),
     owner,
     fingerprint,
-    leaseTime,
   )
   for (const one of [integration, ...sharers])
     await rows.record({

@@ -33,6 +33,8 @@ export interface Dialect {
   timeOf(instant: string): Sql
   /** The database's clock, as a timestamp column would hold it. */
   readonly now: Sql
+  /** What its clock will say in a number of milliseconds. */
+  later(milliseconds: number): Sql
   /** Who the database says this is; null where it knows nobody. */
   readonly role: Sql
   /** A text column as a value that orders by its bytes. */

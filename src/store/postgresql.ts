@@ -122,6 +122,8 @@ const dialect: Dialect = {
   instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   time: (column) => column,
   now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
+  later: (milliseconds) =>
+    sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
   role: sql`current_user::text`,
   timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   bytes: (column) => sql`${column} COLLATE "C"`,

@@ -25,9 +25,15 @@ export interface RefreshAttempt {
   readonly code: string | null
 }
 
-/** Whether an attempt (`r`) is a lease whose time runs, by the database's clock. */
-export const leased = ({ time, now }: Dialect): Sql =>
-  sql`(r.state = 'started' AND ${time(sql`r.lease_until`)} > ${time(now)})`
+/** How long an attempt is nobody else's turn, in milliseconds. A request may take less than half of it. */
+export const leaseTime = 60_000
+
+/**
+ * Whether an attempt (`r`) is a lease whose time runs, by the database's clock. One that would last longer than a lease
+ * does was begun while that clock was wrong.
+ */
+export const leased = ({ time, now, later }: Dialect): Sql =>
+  sql`(r.state = 'started' AND ${time(sql`r.lease_until`)} > ${time(now)} AND ${time(sql`r.lease_until`)} <= ${time(later(2 * leaseTime))})`
 
 /** The queries about attempts to refresh tokens. */
 export function refreshRows(db: Statements, dialect: Dialect) {
@@ -86,17 +92,15 @@ export function refreshChanges(tx: Transaction, now: Date) {
      * may forget it because another one is removed, or gets other tokens.
      *
      * @param sharers the others that share it
-     * @param lease how long it is nobody else's turn, in milliseconds
      */
     async begin(
       integrationId: string,
       sharers: readonly string[],
       owner: string,
       oldFingerprint: string,
-      lease: number,
     ): Promise<RefreshAttempt> {
       const all = [integrationId, ...sharers]
-      const leaseUntil = new Date(now.getTime() + lease)
+      const leaseUntil = new Date(now.getTime() + leaseTime)
       const { _max: before } = await tx.models.integrationRefreshAttempt.aggregate({
         where: { integrationId: { in: all } },
         _max: { fence: true },

@@ -141,6 +141,7 @@ const dialect: Dialect = {
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
   time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
   now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
+  later: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
   role: sql`NULL`,
   timeOf: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.

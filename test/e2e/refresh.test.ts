@@ -317,6 +317,19 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   })
 
+  test('a lease that was begun while the database’s clock was far ahead holds nobody up', async () => {
+    const { db, server, env, id } = await start(kind)
+    server.mood = 'hung up'
+    expect((await run(env, 'refresh', id)).code).toBe(9)
+    server.mood = 'well'
+    const begun = (until: string) =>
+      db.query(`UPDATE integration_refresh_attempts SET state = 'started', lease_until = '${until}'`)
+    await begun(new Date(Date.now() + 60_000).toISOString().replace('Z', ''))
+    expect((await run(env, 'recover', id, '--wait', '0')).code).toBe(5)
+    await begun('2126-01-02 03:04:05')
+    expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['needs_reauth'])
+  })
+
   test('no key is retired that may seal new tokens which a refresh has left', async () => {
     const keys = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
