@@ -6,6 +6,7 @@ import type { RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes } from '../store/store.ts'
+import { fingerprint } from '../vault/keyed-hash.ts'
 import { changeWithin, type Facts, targetOf } from './change.ts'
 import { recordFailure } from './refresh-lease.ts'
 import type { NewTokens } from './spool.ts'
@@ -41,7 +42,9 @@ export async function applyTokens(
     )
   const open = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
   const { applied, superseded } = await storeTokens(rows, id, open, attempt.oldFingerprint, tokens, by)
-  await rows.refresh.settle(attempt, 'applied', null, applied)
+  const { fingerprinting } = rows.vault
+  const used = tokens.refreshToken && fingerprint(fingerprinting, tokens.refreshToken) !== attempt.oldFingerprint
+  await rows.refresh.settle(attempt, 'applied', used ? null : 'same_refresh_token', applied)
   for (const one of await rows.refresh.settle(attempt, 'failed', 'superseded', superseded))
     await recordFailure(rows, one, 'failed', 'superseded')
   failpoint('tokens written')
@@ -59,7 +62,7 @@ export interface Renewing {
  *
  * @param id the integration that is meant: a broken value of another must not keep the tokens out of it
  * @param among where it may be, beside those that are known to have it
- * @returns those that have the new tokens now, and those that hold another refresh token
+ * @returns those that have the new tokens now, and those that hold another refresh token, or are gone
  */
 export async function storeTokens(
   rows: Changes,
@@ -72,6 +75,11 @@ export async function storeTokens(
   const applied: string[] = []
   const superseded: string[] = []
   for (const one of new Set([...among, ...(await rows.secrets.sharing('refreshToken', oldFingerprint))])) {
+    // Whoever removed it without foreign keys has left what names it.
+    if ((await rows.integrations.match({ id: one }, 1)).length === 0) {
+      superseded.push(one)
+      continue
+    }
     const replaced = await changeWithin(rows, one, undefined, (integration) =>
       replaceTokens(rows, integration, oldFingerprint, tokens, by),
     ).catch((error: unknown) => {

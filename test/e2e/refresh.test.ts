@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
@@ -316,6 +317,38 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   })
 
+  test('a refresh token that was handed in is not handed in again by whoever comes to hold it later', async () => {
+    const { db, server, chain, env, id, spool } = await start(kind)
+    expect(await run(env, 'keys', 'mode', 'migrating', '--confirm', 'migrating')).toMatchObject({ code: 0 })
+    const before = { ...chain }
+    expect(await run(env, 'refresh', id)).toMatchObject({ code: 0 })
+    // The application saves what it had read before.
+    await db.query('UPDATE integrations SET refresh_token = ? WHERE id = ?', refreshToken(before), id)
+    const stale = await run(env, 'refresh', id, '--force')
+    expect([stale.code, rowsOf(stale, 'outcome')]).toEqual([9, ['uncertain']])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['needs_reauth'])
+    expect((await events(db)).slice(-1)).toEqual(['token.refresh failed outcome:needs_reauth,code:handed_in_before'])
+
+    // Of one of which nobody knows how it ended, a twin that is added later is told, too, and may take the new tokens.
+    await db.query('UPDATE integrations SET refresh_token = ? WHERE id = ?', refreshToken(chain), id)
+    const shared = { ...chain }
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id, '--force'))).code).toBe(9)
+    await endLeases(db)
+    const twin = await addToken(env, shared, 'twin')
+    const told = await run(env, 'refresh', twin)
+    expect([told.code, rowsOf(told, 'outcome'), errorOf(told).hint]).toEqual([
+      9,
+      ['uncertain'],
+      `integrations recover ${twin}`,
+    ])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain', 'uncertain'])
+    expect(rowsOf(await run(env, 'recover', twin), 'outcome')).toEqual(['applied'])
+    const both = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
+    expect([await tokens(db, id), await tokens(db, twin), files(spool)]).toEqual([both, both, []])
+    expect([server.exchanges.length, server.refused]).toEqual([2, []])
+    expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
   test('no key is retired that may seal new tokens which a refresh has left', async () => {
     const keys = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
@@ -391,4 +424,17 @@ test('new tokens are stored though the database has lost their attempt, and no f
   expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
   expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   expect(server.exchanges).toHaveLength(1)
+})
+
+test('new tokens are stored though one that shared the refresh token was removed without foreign keys', async () => {
+  const { db, server, chain, env, id, spool } = await start('sqlite')
+  const twin = await addToken(env, chain, 'twin')
+  server.onAnswer = async () => {
+    const client = createClient({ url: db.url })
+    await client.executeMultiple(`PRAGMA foreign_keys = OFF; DELETE FROM integrations WHERE id = '${twin}'`)
+    client.close()
+  }
+  expect(rowsOf(await run(env, 'refresh', id), 'outcome')).toEqual(['refreshed'])
+  expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+  expect([(await attempts(db)).map(({ state }) => state).sort(), files(spool)]).toEqual([['applied', 'failed'], []])
 })
