@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   copyFileSync,
@@ -12,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
+import { bin, environment, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
@@ -343,10 +345,25 @@ describe.each(kinds)('on %s', (kind) => {
     ])
     expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain', 'uncertain'])
     expect(rowsOf(await run(env, 'recover', twin), 'outcome')).toEqual(['applied'])
-    const both = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
-    expect([await tokens(db, id), await tokens(db, twin), files(spool)]).toEqual([both, both, []])
+    const fresh = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
+    const late = { ...fresh, access_token: accessToken(shared) }
+    expect([await tokens(db, id), await tokens(db, twin), files(spool)]).toEqual([fresh, late, []])
     expect([server.exchanges.length, server.refused]).toEqual([2, []])
     expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
+  test('an access token that is put in after the refresh token was handed in stays', async () => {
+    const { db, server, chain, env, id } = await start(kind)
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
+    const mine = accessToken(server.install(2))
+    const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--no-expiry', '--grace', '0']
+    expect(await integrations(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
+    expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
+    expect(await tokens(db, id)).toEqual({ access_token: mine, refresh_token: refreshToken(chain) })
+    expect(rowsOf(await run(env, 'list'), 'tokenExpiresAt', 'tokenRefresh')).toEqual([
+      { tokenExpiresAt: null, tokenRefresh: null },
+    ])
+    expect((await events(db)).at(-2)).toBe('token.recover done refresh_token')
   })
 
   test('no key is retired that may seal new tokens which a refresh has left', async () => {
@@ -438,3 +455,31 @@ test('new tokens are stored though one that shared the refresh token was removed
   expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   expect([(await attempts(db)).map(({ state }) => state).sort(), files(spool)]).toEqual([['applied', 'failed'], []])
 })
+
+test('a signal ends the wait for whoever else refreshes a token, too', async () => {
+  const { db, server, env, id } = await start('sqlite')
+  const held = await addToken(env, server.install(2), 'held')
+  await db.query(
+    `INSERT INTO integration_refresh_attempts (integration_id, id, fence, state, owner, old_fingerprint, started_at, lease_until)
+      VALUES (?, 'another', 1, 'started', 'another', 'another', '2026-01-02 03:04:05', '2999-01-02 03:04:05')`,
+    held,
+  )
+  const child = spawn(process.execPath, [bin, 'refresh', '--all', '--wait', '5m', '-o', 'json'], {
+    env: environment(env),
+  })
+  let stdout = ''
+  child.stdout.on('data', (text) => (stdout += text))
+  server.onAnswer = async () => {
+    child.kill('SIGINT')
+    // What is answered comes when the signal has.
+    await once(child.stderr, 'data')
+  }
+  const [code] = await once(child, 'close')
+  expect([code, rowsOf({ code, stdout, stderr: '' }, 'id', 'outcome')]).toEqual([
+    130,
+    [
+      { id: held, outcome: 'cancelled' },
+      { id, outcome: 'refreshed' },
+    ],
+  ])
+}, 60_000)
