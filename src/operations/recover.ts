@@ -126,7 +126,7 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
     // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
     const { refreshToken } = await rows.secrets.read(id, ['refreshToken'], () => {})
     if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
-    await storeTokens(rows, id, [id], tokens.oldFingerprint, tokens, by)
+    await storeTokens(rows, id, [id], tokens, tokens, by)
     return { outcome: 'applied', integration }
   }
   if (attempt?.leased) return { outcome: 'held', integration, attempt }

@@ -1,4 +1,3 @@
-import { IntegrationsError } from '../errors.ts'
 import type { Integration } from '../integration.ts'
 import type { OAuthClient, Platform } from '../platforms/platform.ts'
 import type { Secret } from '../secret.ts'
@@ -83,14 +82,19 @@ export async function beginRefresh(
   const others = await rows.refresh.handing(fingerprint)
   const busy = others.find(({ leased }) => leased)
   if (busy) return { outcome: 'held', attempt: busy }
-  const [open] = others
+  const own = others.find(({ integrationId, state }) => integrationId === id && state !== 'applied')
+  const open = own ?? others[0]
   if (open && !retried) {
     if (open.state === 'started') await flag(rows, open)
-    if (open.state === 'started' && noticed.length > 0)
+    const outcome = open.state === 'needs_reauth' || open.state === 'applied' ? 'needs_reauth' : 'uncertain'
+    // It came to hold the token later, or the application has put the old one back.
+    if (!own) {
+      const state = outcome === 'uncertain' ? 'unknown' : outcome
+      await rows.refresh.join(id, open, state, 'handed_in_before')
+      await recordFailure(rows, id, state, 'handed_in_before', noticed)
+    } else if (open.state === 'started' && noticed.length > 0)
       await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
-    const [flagged = integration] = await rows.integrations.match({ id: open.integrationId }, 1)
-    const outcome = open.state === 'needs_reauth' ? 'needs_reauth' : 'uncertain'
-    return { outcome, error: uncertain(flagged, outcome) }
+    return { outcome, error: uncertain(integration, outcome) }
   }
   // What was read may be newer than what was recorded.
   if (!retried && !isDue(integration, before, rows.now, due)) return { outcome: 'not_due' }
@@ -158,7 +162,8 @@ export async function recordFailure(
   fingerprints: FingerprintChanges = [],
 ): Promise<void> {
   const [integration] = await rows.integrations.match({ id }, 1)
-  if (!integration) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
+  // Whoever removed it without foreign keys has left its attempt.
+  if (!integration) return
   await rows.record({
     action: 'token.refresh',
     outcome: 'failed',

@@ -79,6 +79,8 @@ export async function refreshOne(store: Store, ref: string, options: Refreshing)
     const pause = 100 + Math.random() * 300
     if (performance.now() + pause > deadline) throw leaseHeld(integration, standing.attempt)
     await sleep(pause)
+    // A signal that came while others were refreshed ends this wait, too.
+    await uninterrupted(integration, async () => {})
   }
 }
 

@@ -6,6 +6,7 @@ import type { RefreshAttempt } from '../store/refresh-attempts.ts'
 import { secretColumns } from '../store/secret-facts.ts'
 import type { BrokenSecret, HeldSecret } from '../store/secrets.ts'
 import type { Changes } from '../store/store.ts'
+import { fingerprint } from '../vault/keyed-hash.ts'
 import { changeWithin, type Facts, targetOf } from './change.ts'
 import { recordFailure } from './refresh-lease.ts'
 import type { NewTokens } from './spool.ts'
@@ -40,8 +41,10 @@ export async function applyTokens(
       `integrations recover ${shellWord(id)}`,
     )
   const open = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
-  const { applied, superseded } = await storeTokens(rows, id, open, attempt.oldFingerprint, tokens, by)
-  await rows.refresh.settle(attempt, 'applied', null, applied)
+  const { applied, superseded } = await storeTokens(rows, id, open, attempt, tokens, by)
+  const { fingerprinting } = rows.vault
+  const used = tokens.refreshToken && fingerprint(fingerprinting, tokens.refreshToken) !== attempt.oldFingerprint
+  await rows.refresh.settle(attempt, 'applied', used ? null : 'same_refresh_token', applied)
   for (const one of await rows.refresh.settle(attempt, 'failed', 'superseded', superseded))
     await recordFailure(rows, one, 'failed', 'superseded')
   failpoint('tokens written')
@@ -54,26 +57,34 @@ export interface Renewing {
   readonly owner: string
 }
 
+/** The refresh token that was handed in, and when; undefined where the database has lost that. */
+type Handed = Pick<RefreshAttempt, 'oldFingerprint'> & Partial<Pick<RefreshAttempt, 'startedAt'>>
+
 /**
  * Puts new tokens in the place of old ones, in every integration that holds the refresh token that was handed in.
  *
  * @param id the integration that is meant: a broken value of another must not keep the tokens out of it
  * @param among where it may be, beside those that are known to have it
- * @returns those that have the new tokens now, and those that hold another refresh token
+ * @returns those that have the new tokens now, and those that hold another refresh token, or are gone
  */
 export async function storeTokens(
   rows: Changes,
   id: string,
   among: readonly string[],
-  oldFingerprint: string,
+  attempt: Handed,
   tokens: NewTokens,
   by: Renewing,
 ): Promise<{ readonly applied: string[]; readonly superseded: string[] }> {
   const applied: string[] = []
   const superseded: string[] = []
-  for (const one of new Set([...among, ...(await rows.secrets.sharing('refreshToken', oldFingerprint))])) {
+  for (const one of new Set([...among, ...(await rows.secrets.sharing('refreshToken', attempt.oldFingerprint))])) {
+    // Whoever removed it without foreign keys has left what names it.
+    if ((await rows.integrations.match({ id: one }, 1)).length === 0) {
+      superseded.push(one)
+      continue
+    }
     const replaced = await changeWithin(rows, one, undefined, (integration) =>
-      replaceTokens(rows, integration, oldFingerprint, tokens, by),
+      replaceTokens(rows, integration, attempt, tokens, by),
     ).catch((error: unknown) => {
       if (one === id || !isBroken(error)) throw error
       return undefined
@@ -89,7 +100,7 @@ const isBroken = (error: unknown): boolean =>
 async function replaceTokens(
   rows: Changes,
   integration: Integration,
-  oldFingerprint: string,
+  { oldFingerprint, startedAt }: Handed,
   { accessToken, refreshToken, expiresAt }: NewTokens,
   { action, owner: setBy }: Renewing,
 ): Promise<Facts | undefined> {
@@ -133,10 +144,18 @@ async function replaceTokens(
       )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to })
   }
-  await replace('accessToken', accessToken, endOf(integration.tokenExpiresAt, rows.now))
+  // An access token that was put in since the refresh token was handed in is newer than what came for that.
+  const newer = startedAt !== undefined && (await rows.secrets.setSince(integration.id, 'accessToken', startedAt))
+  if (!newer) {
+    await replace('accessToken', accessToken, endOf(integration.tokenExpiresAt, rows.now))
+    await rows.integrations.update(integration.id, { tokenExpiresAt: expiresAt })
+  }
   if (refreshToken) await replace('refreshToken', refreshToken, rows.now)
-  await rows.integrations.update(integration.id, { tokenExpiresAt: expiresAt })
-  const fields = [secretColumns.accessToken, ...(refreshToken ? [secretColumns.refreshToken] : []), 'token_expires_at']
+  const fields = [
+    ...(newer ? [] : [secretColumns.accessToken]),
+    ...(refreshToken ? [secretColumns.refreshToken] : []),
+    ...(newer ? [] : ['token_expires_at']),
+  ]
   return { action, fields, fingerprints }
 }
 

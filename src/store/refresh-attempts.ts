@@ -56,9 +56,10 @@ export function refreshRows(db: Statements, dialect: Dialect) {
     shared: (id: string): Promise<RefreshAttempt[]> =>
       read(sql`${select} WHERE r.id = ${id} ORDER BY ${bytes(sql`r.integration_id`)}`),
 
-    /** The attempts at a refresh token that have not ended, or of which nobody knows how. */
+    /** The attempts that may have used a refresh token up, or have: the platform gave another one for it. */
     handing: (oldFingerprint: string): Promise<RefreshAttempt[]> =>
-      read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint} AND r.state IN ('started', 'unknown', 'needs_reauth')
+      read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint}
+        AND (r.state IN ('started', 'unknown', 'needs_reauth') OR (r.state = 'applied' AND r.code IS NULL))
         ORDER BY ${bytes(sql`r.integration_id`)}`),
 
     /** The oldest lease that runs. */
@@ -123,6 +124,22 @@ export function refreshChanges(tx: Transaction, now: Date) {
         leased: true,
         code: null,
       }
+    },
+
+    /** Makes an attempt that others began the last one of an integration that holds their refresh token, too. */
+    async join(
+      integrationId: string,
+      { id, fence, owner, oldFingerprint, startedAt, leaseUntil }: RefreshAttempt,
+      state: AttemptState,
+      code: string,
+    ): Promise<void> {
+      const data = { id, fence, owner, oldFingerprint, state, startedAt, leaseUntil, finishedAt: now, code }
+      await tx.models.integrationRefreshAttempt.upsert({
+        where: { integrationId },
+        create: { integrationId, ...data },
+        update: data,
+        select: { id: true },
+      })
     },
 
     /**

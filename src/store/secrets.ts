@@ -283,6 +283,12 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
         select: { number: true, fingerprint: true, validUntil: true, lastMatchedAt: true },
       }),
 
+    /** Whether the current value of a field was set, or seen for the first time, after an instant. */
+    async setSince(id: string, field: SecretField, since: Instant): Promise<boolean> {
+      const where = { ...current(id, field), setAt: { gt: new Date(since) } }
+      return (await tx.models.integrationSecret.count({ where })) > 0
+    },
+
     /** When the current version of a field last matched a request. */
     async currentMatchedAt(id: string, field: SecretField): Promise<Date | null> {
       const row = await tx.models.integrationSecret.findFirst({

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   copyFileSync,
@@ -10,8 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
+import { bin, environment, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
@@ -330,6 +333,53 @@ describe.each(kinds)('on %s', (kind) => {
     expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['needs_reauth'])
   })
 
+  test('a refresh token that was handed in is not handed in again by whoever comes to hold it later', async () => {
+    const { db, server, chain, env, id, spool } = await start(kind)
+    expect(await run(env, 'keys', 'mode', 'migrating', '--confirm', 'migrating')).toMatchObject({ code: 0 })
+    const before = { ...chain }
+    expect(await run(env, 'refresh', id)).toMatchObject({ code: 0 })
+    // The application saves what it had read before.
+    await db.query('UPDATE integrations SET refresh_token = ? WHERE id = ?', refreshToken(before), id)
+    const stale = await run(env, 'refresh', id, '--force')
+    expect([stale.code, rowsOf(stale, 'outcome')]).toEqual([9, ['uncertain']])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['needs_reauth'])
+    expect((await events(db)).slice(-1)).toEqual(['token.refresh failed outcome:needs_reauth,code:handed_in_before'])
+
+    // Of one of which nobody knows how it ended, a twin that is added later is told, too, and may take the new tokens.
+    await db.query('UPDATE integrations SET refresh_token = ? WHERE id = ?', refreshToken(chain), id)
+    const shared = { ...chain }
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id, '--force'))).code).toBe(9)
+    await endLeases(db)
+    const twin = await addToken(env, shared, 'twin')
+    const told = await run(env, 'refresh', twin)
+    expect([told.code, rowsOf(told, 'outcome'), errorOf(told).hint]).toEqual([
+      9,
+      ['uncertain'],
+      `integrations recover ${twin}`,
+    ])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain', 'uncertain'])
+    expect(rowsOf(await run(env, 'recover', twin), 'outcome')).toEqual(['applied'])
+    const fresh = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
+    const late = { ...fresh, access_token: accessToken(shared) }
+    expect([await tokens(db, id), await tokens(db, twin), files(spool)]).toEqual([fresh, late, []])
+    expect([server.exchanges.length, server.refused]).toEqual([2, []])
+    expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
+  })
+
+  test('an access token that is put in after the refresh token was handed in stays', async () => {
+    const { db, server, chain, env, id } = await start(kind)
+    expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
+    const mine = accessToken(server.install(2))
+    const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--no-expiry', '--grace', '0']
+    expect(await integrations(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
+    expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
+    expect(await tokens(db, id)).toEqual({ access_token: mine, refresh_token: refreshToken(chain) })
+    expect(rowsOf(await run(env, 'list'), 'tokenExpiresAt', 'tokenRefresh')).toEqual([
+      { tokenExpiresAt: null, tokenRefresh: null },
+    ])
+    expect((await events(db)).at(-2)).toBe('token.recover done refresh_token')
+  })
+
   test('no key is retired that may seal new tokens which a refresh has left', async () => {
     const keys = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
@@ -406,3 +456,44 @@ test('new tokens are stored though the database has lost their attempt, and no f
   expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   expect(server.exchanges).toHaveLength(1)
 })
+
+test('new tokens are stored though one that shared the refresh token was removed without foreign keys', async () => {
+  const { db, server, chain, env, id, spool } = await start('sqlite')
+  const twin = await addToken(env, chain, 'twin')
+  server.onAnswer = async () => {
+    const client = createClient({ url: db.url })
+    await client.executeMultiple(`PRAGMA foreign_keys = OFF; DELETE FROM integrations WHERE id = '${twin}'`)
+    client.close()
+  }
+  expect(rowsOf(await run(env, 'refresh', id), 'outcome')).toEqual(['refreshed'])
+  expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+  expect([(await attempts(db)).map(({ state }) => state).sort(), files(spool)]).toEqual([['applied', 'failed'], []])
+})
+
+test('a signal ends the wait for whoever else refreshes a token, too', async () => {
+  const { db, server, env, id } = await start('sqlite')
+  const held = await addToken(env, server.install(2), 'held')
+  await db.query(
+    `INSERT INTO integration_refresh_attempts (integration_id, id, fence, state, owner, old_fingerprint, started_at, lease_until)
+      VALUES (?, 'another', 1, 'started', 'another', 'another', '2026-01-02 03:04:05', '2999-01-02 03:04:05')`,
+    held,
+  )
+  const child = spawn(process.execPath, [bin, 'refresh', '--all', '--wait', '5m', '-o', 'json'], {
+    env: environment(env),
+  })
+  let stdout = ''
+  child.stdout.on('data', (text) => (stdout += text))
+  server.onAnswer = async () => {
+    child.kill('SIGINT')
+    // What is answered comes when the signal has.
+    await once(child.stderr, 'data')
+  }
+  const [code] = await once(child, 'close')
+  expect([code, rowsOf({ code, stdout, stderr: '' }, 'id', 'outcome')]).toEqual([
+    130,
+    [
+      { id: held, outcome: 'cancelled' },
+      { id, outcome: 'refreshed' },
+    ],
+  ])
+}, 60_000)
