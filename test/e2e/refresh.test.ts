@@ -475,8 +475,9 @@ test('a signal ends the wait for whoever else refreshes a token, too', async () 
   const held = await addToken(env, server.install(2), 'held')
   await db.query(
     `INSERT INTO integration_refresh_attempts (integration_id, id, fence, state, owner, old_fingerprint, started_at, lease_until)
-      VALUES (?, 'another', 1, 'started', 'another', 'another', '2026-01-02 03:04:05', '2999-01-02 03:04:05')`,
+      VALUES (?, 'another', 1, 'started', 'another', 'another', '2026-01-02 03:04:05', ?)`,
     held,
+    new Date(Date.now() + 60_000).toISOString().replace('Z', ''),
   )
   const child = spawn(process.execPath, [bin, 'refresh', '--all', '--wait', '5m', '-o', 'json'], {
     env: environment(env),
