@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
+import { answer, runner } from '../support/answer.ts'
 import { converse, freshFolder, integrations, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 
@@ -14,6 +14,8 @@ const syntax = 'hint: JSON has double quotes around keys and strings, and no com
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 
 describe.each(kinds)('config on %s', (kind) => {
+  const run = runner(kind)
+
   /** An integration Acme/support with a config. */
   async function prepare(config: object | string | null = start) {
     const db = await freshDatabase(kind)
@@ -246,7 +248,7 @@ describe.each(kinds)('config on %s', (kind) => {
         stdout: '',
         stderr: typeof stderr === 'string' ? stderr : expect.stringMatching(stderr),
       })
-    const add = await integrations(
+    const add = await run(
       ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'new', '--config', '{"a":\n1e400}'],
       { env },
     )
