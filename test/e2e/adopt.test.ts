@@ -154,14 +154,14 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(
       await run(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
     ).toMatchObject({ code: 0 })
-    expect(await run(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject({
       code: 0,
     })
     expect(await answer(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await run(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env })).toMatchObject({
       code: 0,
     })
-    expect(await run(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
+    expect(await answer(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
       code: 0,
       stdout: 'IRFa-VaY2b_6KKrd\t{"pylonEvents":["issue_new"]}\t4\n',
       stderr: '',
@@ -228,7 +228,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       ['add', 'bo@example.com'],
       ['remove', 'ana@example.com', '--confirm', 'ana@example.com'],
     ])
-      expect(await run(['users', ...args], { env })).toEqual(refused('users'))
+      expect(await answer(['users', ...args], { env })).toEqual(refused('users'))
     expect(await own(db)).toEqual(before)
   })
 

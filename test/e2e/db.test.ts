@@ -112,7 +112,9 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await history(db)
     const lacks = `${shown(db)} lacks ${rest.length} of this program's migrations`
     for (const args of [['list'], ['workspaces', 'add', 'Acme']])
-      expect(await run(args, { env })).toEqual(refusal(6, lacks, `integrations db migrate${flag(db)}`))
+      expect(await (args[0] === 'list' ? run : answer)(args, { env })).toEqual(
+        refusal(6, lacks, `integrations db migrate${flag(db)}`),
+      )
     expect(await status(db)).toMatchObject({
       code: 0,
       stderr: `${lacks}\nhint: integrations db migrate${flag(db)}\n`,
@@ -150,7 +152,7 @@ describe.each(kinds)('db on %s', (kind) => {
     )
     const before = [await history(db), await journal(db)]
     for (const args of [['list'], ['workspaces', 'add', 'Acme'], ['init'], ['db', 'migrate'], ['db', 'adopt']])
-      expect(await run(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(
           6,
           `a newer version of integrations has changed ${shown(db)}`,
@@ -171,7 +173,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await journal(db)
     const message = `${shown(db)} has tables that this program did not make`
     for (const args of [['list'], ['init'], ['db', 'migrate']])
-      expect(await run(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, message, `integrations db adopt${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({
@@ -187,7 +189,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'empty.db')) : await emptyPostgresql()
     if (kind === 'sqlite') writeFileSync(db.url.slice('file:'.length), '')
     for (const args of [['list'], ['db', 'adopt']])
-      expect(await run(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, `${shown(db)} is empty`, `integrations init${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({ code: 0, status: { state: 'empty', migrationsPending: migrations } })
@@ -214,7 +216,12 @@ describe('an SQLite file that', () => {
     for (const args of commands) {
       // Another user is another process.
       const run = args === commands[0] || options.uid !== undefined ? integrations : answer
-      expect(await run(args, { ...options, env: { DATABASE_URL: `file:${file}`, ...options.env } })).toEqual(outcome)
+      expect(
+        await run(args, {
+          ...options,
+          env: { DATABASE_URL: `file:${file}`, ...options.env },
+        }),
+      ).toEqual(outcome)
     }
   }
   const copy = async () => (await freshDatabase('sqlite')).url.slice('file:'.length)
@@ -252,7 +259,7 @@ describe('an SQLite file that', () => {
       ['db', 'migrate'],
       ['db', 'adopt'],
     ])
-      expect(await integrations(args, { env: { HOME } })).toEqual(outcome)
+      expect(await answer(args, { env: { HOME } })).toEqual(outcome)
     expect(readdirSync(HOME)).toEqual([])
   })
 
@@ -508,7 +515,7 @@ describe('a PostgreSQL database that', () => {
         { env },
       ),
     ).toMatchObject({ code: 0 })
-    expect(await integrations(['list', '--fields', 'workspace,name'], { env })).toEqual({
+    expect(await answer(['list', '--fields', 'workspace,name'], { env })).toEqual({
       code: 0,
       stdout: 'Acme\tsupport\n',
       stderr: '',

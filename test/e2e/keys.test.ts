@@ -266,27 +266,27 @@ describe.each(kinds)('keys on %s', (kind) => {
         'integrations keys add, then integrations keys activate with the new one',
       ),
     })
-    expect(await run(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
+    expect(await answer(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key seal-elsewhere is not in the key set (${file})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await run(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
+    expect(await answer(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
 
     // A machine that the new key has not reached.
     const elsewhere = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', elsewhere)
     const there = { ...env, INTEGRATIONS_KEYS_FILE: elsewhere }
-    expect(await run(['keys', 'activate', next], { env: there })).toEqual({
+    expect(await answer(['keys', 'activate', next], { env: there })).toEqual({
       code: 4,
       ...refused(
         `the key ${next} is not in the key set (${elsewhere})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await run(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
+    expect(await answer(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(`warning: the key ${next} is not in the key set (${elsewhere})`),
     })
@@ -403,7 +403,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 0,
       stdout: `${jwk.kid}\n`,
     })
-    expect(await run(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(`this database knows the key ${jwk.kid} already\n`),
     })
@@ -416,7 +416,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       ['kill -9 $$', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND was ended by SIGKILL'],
       ['yes 2>/dev/null', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND prints more than 1 MB'],
     ] as const) {
-      const outcome = await run(['keys', 'reencrypt', '-o', 'json'], {
+      const outcome = await answer(['keys', 'reencrypt', '-o', 'json'], {
         env: { ...env, INTEGRATIONS_KEYS_COMMAND: command },
       })
       expect({ ...outcome, stderr: JSON.parse(outcome.stderr).error }).toMatchObject({
@@ -485,12 +485,12 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 5,
       stderr: expect.stringContaining('there are values that are not sealed yet: 1'),
     })
-    expect(await run(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
     await db.query('UPDATE integrations SET access_token = ?', botToken(1))
-    expect(await run(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
@@ -516,7 +516,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 
     // From here on a plain value is not one that this program wrote.
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(3))
-    expect(await run(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 6,
       stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) does not open: '),
     })
@@ -735,7 +735,7 @@ test('keys init --print prints a key set, and touches nothing', async () => {
   // It is one that a database can be begun with.
   writeFileSync(join(home, 'set'), stdout)
   const vault = { HOME: home, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(join(home, 'set'))}` }
-  expect(await integrations(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
+  expect(await answer(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
     code: 0,
     stdout: 'true\ntrue\ntrue\n',
   })
@@ -757,7 +757,7 @@ test('databases that share a key file and add keys at once lose none', async () 
 test('a mode that is not decided yet is not said to be one', async () => {
   const folder = freshFolder()
   const env = { DATABASE_URL: `file:${join(folder, 'new.db')}`, INTEGRATIONS_KEYS_COMMAND: 'exit 3' }
-  expect(await integrations(['init'], { env })).toMatchObject({ code: 4 })
+  expect(await answer(['init'], { env })).toMatchObject({ code: 4 })
   const note = 'the mode is not decided yet, and there are no keys: the first change makes them, and decides it\n'
   expect(await integrations(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
@@ -796,7 +796,7 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
     code: 6,
     ...refused(why('webhook secret'), hint),
   })
-  expect(await integrations(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
+  expect(await answer(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
     code: 6,
     ...refused(why('access token'), hint),
   })
@@ -814,7 +814,7 @@ error: values that do not open, and stay as they are: 2
 hint: ${hint}
 `,
   })
-  const verified = await integrations(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
+  const verified = await answer(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
   const place = { id: 'app-1', name: 'Acme/support' }
   expect({ code: verified.code, ...JSON.parse(verified.stdout) }).toEqual({
     code: 8,
@@ -825,7 +825,7 @@ hint: ${hint}
   })
   expect(await bytes()).toEqual(before)
   expect(
-    await integrations(
+    await answer(
       [
         'rotate',
         'app-1',

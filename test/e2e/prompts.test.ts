@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { answer } from '../support/answer.ts'
-import { converse, integrations } from '../support/cli.ts'
+import { converse } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 import { opened } from '../support/vault.ts'
@@ -76,7 +76,7 @@ describe.each(kinds)('questions on %s', (kind) => {
   test('rotate asks which secret and for its value, and keeps the old one for a day', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const added = await integrations(
+    const added = await answer(
       ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', '--webhook-secret-stdin'],
       { env, input: `${signingSecret(1)}\n` },
     )
