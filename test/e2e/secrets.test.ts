@@ -189,7 +189,7 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     const { env } = await start(kind)
     const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
     const put = (name: string, ...flags: string[]) =>
-      run(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
+      answer(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
     expect((await put('ONE', '--expires-at', '2020-01-31T12:00:00Z')).code).toBe(0)
     expect((await put('TWO', '--no-expiry')).code).toBe(0)
     await answer(['secrets', 'revert', 'support', 'access-token'], { env })
@@ -278,8 +278,11 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
   test('finish refuses while the old value may be in use', async () => {
     const { db, env, id } = await start(kind)
-    const finish = (...flags: string[]) =>
-      run(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
+    const finishing =
+      (program: typeof answer) =>
+      (...flags: string[]) =>
+        program(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
+    const [finish, again] = [finishing(run), finishing(answer)]
     const hint = `hint: see integrations secrets list ${id}; pass --force if you know better\n`
     expect(await finish()).toEqual({
       code: 0,
@@ -294,7 +297,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       'error: no request is known to have matched the new signing secret yet: the old one may still be in use\n'
     expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
     await db.query('UPDATE integration_secrets SET last_matched_at = ? WHERE number = 1', at(-2 * hour))
-    expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
+    expect(await again()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
 
     await db.query('UPDATE integration_secrets SET last_matched_at = ?', at(-180_000))
     expect(await finish()).toEqual({
@@ -303,8 +306,8 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       stderr: expect.stringMatching(/^error: the old signing secret still matched a request at \S+Z\nhint: see /),
     })
     expect(await kept(db)).toBe(before)
-    expect(await finish('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
-    expect(await finish('--force', '--if-version', '1')).toMatchObject({ code: 5 })
+    expect(await again('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
+    expect(await again('--force', '--if-version', '1')).toMatchObject({ code: 5 })
     expect(await kept(db)).toBe(before)
 
     const until = (await shown(env, 'show', 'support')).webhookSecret.previousValidUntil
@@ -319,7 +322,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
       { number: 2, is_current: yes },
     ])
     await rotate(env, 3, '--grace', '24h')
-    expect(await finish('--force')).toMatchObject({ code: 0 })
+    expect(await again('--force')).toMatchObject({ code: 0 })
     expect(await revealed(env)).toBe(signingSecret(3))
   })
 
@@ -363,7 +366,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
   test('a token pair is replaced in one transaction, as one event', async () => {
     const { db, env } = await start(kind)
     const put = (n: number) =>
-      run(
+      answer(
         [
           'rotate',
           'support',
