@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { freshFolder, integrations } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { freshFolder } from '../support/cli.ts'
 import {
   dropOwnTables,
   emptyPostgresql,
@@ -89,19 +90,21 @@ const exclusion = (
 `
 
 describe.each(kinds)('adopting on %s', (kind) => {
+  const run = runner(kind)
+
   test("takes over an application's database without altering it, and works on its rows", async () => {
     const db = await database(kind, application[kind], rows)
     const env = { DATABASE_URL: db.url, SECRET: 'new-webhook-secret' }
     const before = await own(db)
     const untouched = [await tables(db), await journal(db)]
 
-    expect(await integrations(['db', 'adopt', '--dry-run', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'adopt', '--dry-run', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `would adopt ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
     })
     expect([await tables(db), await journal(db)]).toEqual(untouched)
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `adopted ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
@@ -113,18 +116,18 @@ describe.each(kinds)('adopting on %s', (kind) => {
       { key: 'id', value: expect.any(String) },
       { key: 'sealing', value: 'off' },
     ])
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `${shown(db)} is adopted already\n`,
     })
-    expect(await integrations(['db', 'migrate', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'migrate', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `${shown(db)} is up to date already\n`,
     })
 
-    const shownBefore = await integrations(
+    const shownBefore = await run(
       [
         'show',
         'Acme/support',
@@ -149,22 +152,22 @@ describe.each(kinds)('adopting on %s', (kind) => {
       },
     })
     expect(
-      await integrations(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
+      await run(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
     ).toMatchObject({ code: 0 })
-    expect(await integrations(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject(
-      { code: 0 },
-    )
-    expect(await integrations(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(
-      await integrations(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env }),
-    ).toMatchObject({ code: 0 })
-    expect(await integrations(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
+    expect(await answer(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+    })
+    expect(await answer(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+    })
+    expect(await answer(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
       code: 0,
       stdout: 'IRFa-VaY2b_6KKrd\t{"pylonEvents":["issue_new"]}\t4\n',
       stderr: '',
     })
     expect(
-      await integrations(
+      await run(
         [
           'add',
           '--platform',
@@ -208,7 +211,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
   test('leaves workspaces and users to the application', async () => {
     const db = await database(kind, application[kind], rows)
     const env = { DATABASE_URL: db.url }
-    await integrations(['db', 'adopt'], { env })
+    await answer(['db', 'adopt'], { env })
     const before = await own(db)
     const refused = (table: string) => ({
       code: 4,
@@ -220,12 +223,12 @@ describe.each(kinds)('adopting on %s', (kind) => {
       ['rename', 'Acme', 'Bolt'],
       ['remove', 'Acme', '--confirm', 'Acme'],
     ])
-      expect(await integrations(['workspaces', ...args], { env })).toEqual(refused('workspaces'))
+      expect(await run(['workspaces', ...args], { env })).toEqual(refused('workspaces'))
     for (const args of [
       ['add', 'bo@example.com'],
       ['remove', 'ana@example.com', '--confirm', 'ana@example.com'],
     ])
-      expect(await integrations(['users', ...args], { env })).toEqual(refused('users'))
+      expect(await answer(['users', ...args], { env })).toEqual(refused('users'))
     expect(await own(db)).toEqual(before)
   })
 
@@ -269,7 +272,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       'integrations.region, which this program does not know, is not null and has no default',
       'there is a table integration_settings already, which this program would make',
     ]
-    expect(await integrations(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toEqual({
+    expect(await run(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toEqual({
       code: 6,
       stdout: '',
       stderr: `error: ${shown(db)} differs in ${places.length} places from what this program can share: ${places.map((place, i) => `(${i + 1}) ${place}`).join('; ')}
@@ -291,15 +294,13 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     const env = { DATABASE_URL: db.url }
     const theirs = `SELECT * FROM _prisma_migrations WHERE id LIKE 'p_' ORDER BY id`
     const before = await db.query(theirs)
-    const { code, stderr } = await integrations(['db', 'adopt'], { env })
+    const { code, stderr } = await run(['db', 'adopt'], { env })
     expect(code).toBe(0)
     expect(stderr.split('\n').filter((line) => line.startsWith('warning:'))).toEqual([
       `warning: _prisma_migrations holds 2 of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
     ])
     expect(await db.query(theirs)).toEqual(before)
-    expect(
-      await integrations(['db', 'status', '--fields', 'state,adopted,migrationsUnknown,integrations'], { env }),
-    ).toEqual({
+    expect(await run(['db', 'status', '--fields', 'state,adopted,migrationsUnknown,integrations'], { env })).toEqual({
       code: 0,
       stdout: 'ready\ttrue\t["20260101000000_init","20260102000000_agents"]\t1\n',
       stderr: '',
@@ -309,8 +310,8 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
   test('has nothing to do where the database is its own', async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'own.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
-    await integrations(['init'], { env })
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toEqual({
+    await answer(['init'], { env })
+    expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `${shown(db)} is this program's own already\n`,
@@ -321,10 +322,10 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
   test('takes what the first migration makes', async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'first.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
-    await integrations(['init'], { env })
+    await answer(['init'], { env })
     await dropOwnTables(db)
     await db.query('DROP TABLE _prisma_migrations')
-    expect(await integrations(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({
+    expect(await run(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stdout: `${shown(db)}\n`,
     })

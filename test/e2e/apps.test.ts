@@ -1,7 +1,8 @@
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { converse, freshFolder, integrations } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { converse, freshFolder } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { app } from '../support/slack-oauth.ts'
@@ -12,10 +13,12 @@ const add = (name: string, ...flags: string[]) => [
 ]
 
 describe.each(kinds)('apps on %s', (kind) => {
+  const run = runner(kind)
+
   test('are added, named by integrations, listed without their secrets, and removed when nobody names them', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const added = await integrations(add('bot', '--client-secret-stdin', '-o', 'id'), { env, input: `${app.secret}\n` })
+    const added = await run(add('bot', '--client-secret-stdin', '-o', 'id'), { env, input: `${app.secret}\n` })
     const id = added.stdout.trim()
     expect(added).toMatchObject({ code: 0, stderr: `added the app bot, id ${id}\n` })
     const typed = await converse(add('typed'), [['Client secret', `${app.secret}\r`]], { env })
@@ -28,25 +31,25 @@ describe.each(kinds)('apps on %s', (kind) => {
       [add('x'), 2],
       [['update', 'nobody', '--app', 'bot'], 3],
     ] as const) {
-      const { stdout, stderr, ...outcome } = await integrations(args, { env, input: app.secret })
+      const { stdout, stderr, ...outcome } = await answer(args, { env, input: app.secret })
       expect([args, outcome.code, stdout, stderr.includes(app.secret)]).toEqual([args, code, '', false])
     }
 
     await addSlack(env, 'support', '--app', 'bot')
     const shown = async () =>
-      JSON.parse((await integrations(['list', '-o', 'json', '--fields', 'app'], { env })).stdout) as unknown
+      JSON.parse((await answer(['list', '-o', 'json', '--fields', 'app'], { env })).stdout) as unknown
     expect(await shown()).toEqual([{ app: 'bot' }])
-    expect(await integrations(['apps', 'remove', 'bot', '--confirm', 'bot'], { env })).toMatchObject({ code: 5 })
-    const update = (...args: string[]) => integrations(['update', 'support', '-o', 'id', ...args], { env })
+    expect(await run(['apps', 'remove', 'bot', '--confirm', 'bot'], { env })).toMatchObject({ code: 5 })
+    const update = (...args: string[]) => run(['update', 'support', '-o', 'id', ...args], { env })
     expect((await update('--app', 'none')).code).toBe(3)
     expect((await update('--app', 'typed')).stderr).toBe('changed Acme/support: app "bot" -> "typed"\n')
     expect((await update('--unset', 'app')).stderr).toBe('changed Acme/support: app "typed" -> null\n')
-    expect(await integrations(['apps', 'remove', 'bot', '--confirm', 'bot', '-o', 'id'], { env })).toEqual({
+    expect(await run(['apps', 'remove', 'bot', '--confirm', 'bot', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${id}\n`,
       stderr: 'removed the app bot\n',
     })
-    const { stdout } = await integrations(['apps', 'list', '-o', 'json', '--fields', 'name,clientId,integrations'], {
+    const { stdout } = await run(['apps', 'list', '-o', 'json', '--fields', 'name,clientId,integrations'], {
       env,
     })
     expect(JSON.parse(stdout)).toEqual([{ name: 'typed', clientId: app.id, integrations: 0 }])
@@ -73,35 +76,35 @@ describe.each(kinds)('apps on %s', (kind) => {
     const keys = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
-    const run = (...args: string[]) => integrations(args, { env, input: app.secret })
-    expect(await run(...add('bot', '--client-secret-stdin'))).toMatchObject({ code: 0 })
+    const say = (...args: string[]) => answer(args, { env, input: app.secret })
+    expect(await say(...add('bot', '--client-secret-stdin'))).toMatchObject({ code: 0 })
     const [{ key_id: old } = {}] = await db.query('SELECT key_id FROM integration_apps')
-    const { stdout } = await run('keys', 'add', '-o', 'id')
-    expect(await run('keys', 'activate', stdout.trim())).toMatchObject({ code: 0 })
-    const status = await run('keys', 'status')
+    const { stdout } = await say('keys', 'add', '-o', 'id')
+    expect(await say('keys', 'activate', stdout.trim())).toMatchObject({ code: 0 })
+    const status = await run(['keys', 'status'], { env })
     expect([status.code, status.stderr]).toEqual([
       8,
       expect.stringContaining(`the key ${old}, which is not active, seals values: 0 current, 0 previous, 1 of apps`),
     ])
-    expect(await run('keys', 'retire', String(old))).toMatchObject({ code: 5 })
-    expect(await run('keys', 'reencrypt', '--dry-run', '-o', 'json', '--fields', 'changed')).toMatchObject({
+    expect(await run(['keys', 'retire', String(old)], { env })).toMatchObject({ code: 5 })
+    expect(await say('keys', 'reencrypt', '--dry-run', '-o', 'json', '--fields', 'changed')).toMatchObject({
       stdout: '{\n  "changed": 1\n}\n',
     })
-    expect(await run('keys', 'reencrypt', '-o', 'json', '--fields', 'changed')).toMatchObject({
+    expect(await run(['keys', 'reencrypt', '-o', 'json', '--fields', 'changed'], { env })).toMatchObject({
       code: 0,
       stdout: '{\n  "changed": 1\n}\n',
     })
-    expect(await run('keys', 'retire', String(old))).toMatchObject({ code: 0 })
-    expect(await run('keys', 'status')).toMatchObject({ code: 0 })
-    expect(await run('audit', 'verify', '-o', 'json', '--fields', 'ok,values')).toMatchObject({
+    expect(await say('keys', 'retire', String(old))).toMatchObject({ code: 0 })
+    expect(await say('keys', 'status')).toMatchObject({ code: 0 })
+    expect(await say('audit', 'verify', '-o', 'json', '--fields', 'ok,values')).toMatchObject({
       code: 0,
       stdout: '{\n  "ok": true,\n  "values": 1\n}\n',
     })
-    expect(await run(...add('other', '--client-secret-stdin'))).toMatchObject({ code: 0 })
+    expect(await say(...add('other', '--client-secret-stdin'))).toMatchObject({ code: 0 })
     await db.query(
       "UPDATE integration_apps SET client_secret = (SELECT client_secret FROM integration_apps WHERE name = 'other') WHERE name = 'bot'",
     )
-    const verified = await run('audit', 'verify', '-o', 'json', '--fields', 'problems')
+    const verified = await say('audit', 'verify', '-o', 'json', '--fields', 'problems')
     expect([verified.code, JSON.parse(verified.stdout)]).toEqual([
       8,
       { problems: [expect.objectContaining({ name: 'bot', field: 'clientSecret' })] },

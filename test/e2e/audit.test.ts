@@ -14,8 +14,8 @@ import { type AuditEvent, eventColumns } from '../../src/store/events.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/ready.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { keyFor, parseKeySet, type RootKey } from '../../src/vault/key-set.ts'
-import { answer } from '../support/answer.ts'
-import { converse, freshFolder, integrations, type Outcome } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { converse, freshFolder, type Outcome } from '../support/cli.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
@@ -88,6 +88,8 @@ async function open(db: TestDatabase): Promise<Store> {
 }
 
 describe.each(kinds)('the audit log on %s', (kind) => {
+  const program = runner(kind)
+
   test('tells of every change, and of nothing else', async () => {
     const { db, env, run, verify } = await start(kind)
     const grace = '--webhook-secret-stdin --grace 24h'
@@ -103,7 +105,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await run('config unset support slackEvents')
     await run('add --platform slack --workspace Acme --name sales --webhook-secret-stdin', signingSecret(1))
     await run(`rotate support ${grace} --shared`, signingSecret(2))
-    expect(await integrations(`rotate support ${grace}`.split(' '), { env, input: 'short' })).toMatchObject({ code: 5 })
+    expect(await program(`rotate support ${grace}`.split(' '), { env, input: 'short' })).toMatchObject({ code: 5 })
     await run(`rotate support ${grace} --force`, signingSecret(3))
     await run('rotate support --access-token-env NEW_TOKEN --expires-in 12h --grace 0')
     const store = await open(db)
@@ -197,11 +199,11 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     ] as const
     for (const [variables] of systems)
       expect(
-        await integrations(['toggle', 'support', '--as', 'Eve', '--reason', 'drill = 1'], {
+        await program(['toggle', 'support', '--as', 'Eve', '--reason', 'drill = 1'], {
           env: { ...env, ...variables },
         }),
       ).toMatchObject({ code: 0 })
-    const { stdout } = await integrations(['audit', 'list', '--sort', 'seq', '--actor', 'eve', '-o', 'json'], { env })
+    const { stdout } = await program(['audit', 'list', '--sort', 'seq', '--actor', 'eve', '-o', 'json'], { env })
     const me = { osUser: userInfo().username, host: hostname() }
     expect(
       JSON.parse(stdout).map(
@@ -237,7 +239,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       })),
     )
     const named = async (actor: string) =>
-      (await integrations(['audit', 'list', '--actor', actor, '-o', 'id'], { env })).stdout.split('\n').length - 1
+      (await program(['audit', 'list', '--actor', actor, '-o', 'id'], { env })).stdout.split('\n').length - 1
     expect(await named('GITHUB:ana')).toBe(1)
     expect(await named(`os:${me.osUser}@${me.host}`)).toBe(8)
     expect(await named('%')).toBe(0)
@@ -298,7 +300,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       expect(await list(...args), args.join(' ')).toMatchObject({ code: 2, stdout: '' })
     expect(await list('--cursor', '99')).toMatchObject({ code: 3, stdout: '' })
     expect(
-      await integrations(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),
+      await program(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),
     ).toEqual({ code: 0, stdout: 'seq,action,target\n2,workspace.add,Acme\n', stderr: '' })
     const [last] = JSON.parse((await answer(['audit', 'list', '--limit', '1', '-o', 'json'], { env })).stdout)
     // However long it took to get here, nine seconds have passed.
@@ -381,7 +383,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     }
     expect(await verify()).toEqual(whole)
 
-    const outcome = await integrations(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
+    const outcome = await program(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
     await db.query("UPDATE integration_events SET os_user = 'x' WHERE seq IN (4, 5)")
     const { screen, code } = await converse(['audit', 'verify'], [], {
@@ -407,7 +409,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const { stdout: late } = await run('audit checkpoint')
     const [, id = ''] = late.split(' ')
     for (const line of [early, late]) expect(await verify('--checkpoint', line)).toEqual(whole)
-    expect(await integrations(['audit', 'verify', '--checkpoint', '-', '-o', 'id'], { env, input: late })).toEqual({
+    expect(await program(['audit', 'verify', '--checkpoint', '-', '-o', 'id'], { env, input: late })).toEqual({
       code: 0,
       stdout: `${late.trim().split(' ')[3]}\n`,
       stderr: '',
@@ -429,7 +431,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     // The end is cut off.
     await db.query('DELETE FROM integration_events WHERE seq > 4')
     expect(await verify()).toEqual(broken({ seq: 5, problem: 'the event is missing: the log had 6 events' }))
-    expect(await integrations(['audit', 'checkpoint'], { env })).toEqual({
+    expect(await program(['audit', 'checkpoint'], { env })).toEqual({
       code: 8,
       stdout: '',
       stderr: 'error: the audit log does not end where its head row says\nhint: integrations audit verify\n',
@@ -503,7 +505,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       ),
     )
     await head(0, '')
-    expect(await integrations(['audit', 'checkpoint'], { env })).toEqual({
+    expect(await program(['audit', 'checkpoint'], { env })).toEqual({
       code: 3,
       stdout: '',
       stderr:
@@ -581,7 +583,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const before = await all()
     const places = ['webhookSecret', 'accessToken'].map((field) => ({ id: row?.id, name: 'Acme/support', field }))
     expect(await verify()).toEqual({ ...whole, changedByApplication: places })
-    expect(await integrations(['audit', 'verify', '--read-only', '-o', 'json'], { env })).toMatchObject({
+    expect(await program(['audit', 'verify', '--read-only', '-o', 'json'], { env })).toMatchObject({
       code: 0,
       stderr: '',
     })
@@ -603,8 +605,8 @@ describe.each(kinds)('the audit log on %s', (kind) => {
 
     // The next change that reads the value tells of it.
     const shared = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--shared']
-    expect(await integrations(shared, { env, input: signingSecret(6) })).toMatchObject({ code: 0 })
-    const { stdout } = await integrations(['audit', 'list', '--sort', 'seq', '-o', 'json'], { env })
+    expect(await program(shared, { env, input: signingSecret(6) })).toMatchObject({ code: 0 })
+    const { stdout } = await program(['audit', 'list', '--sort', 'seq', '-o', 'json'], { env })
     const [added, noticed, rotated] = JSON.parse(stdout)
       .flatMap(({ fingerprints }: { fingerprints: { field: string }[] }) => fingerprints)
       .filter(({ field }: { field: string }) => field === 'webhook_secret')
@@ -614,7 +616,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     ])
     expect(await verify()).toEqual({ ...whole, changedByApplication: places.slice(1) })
     const none = join(freshFolder(), 'none.json')
-    expect(await integrations(['audit', 'verify'], { env: { ...env, INTEGRATIONS_KEYS_FILE: none } })).toEqual({
+    expect(await program(['audit', 'verify'], { env: { ...env, INTEGRATIONS_KEYS_FILE: none } })).toEqual({
       code: 4,
       stdout: '',
       stderr: `error: the key file ${none} does not exist\nhint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE\n`,
@@ -660,7 +662,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const refused = async (changed: object[]) => {
       const file = join(freshFolder(), 'keys.json')
       writeFileSync(file, JSON.stringify({ keys: changed }), { mode: 0o600 })
-      const { code, stdout, stderr } = await integrations(['audit', 'verify'], {
+      const { code, stdout, stderr } = await program(['audit', 'verify'], {
         env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file },
       })
       return [code, stdout, stderr.split('\n')[0]?.replace(file, '<file>')]

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { converse, freshFolder, integrations, quote } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { converse, freshFolder, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 
 const help = { id: 'C024BE91L', name: 'help' }
@@ -14,6 +14,8 @@ const syntax = 'hint: JSON has double quotes around keys and strings, and no com
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 
 describe.each(kinds)('config on %s', (kind) => {
+  const run = runner(kind)
+
   /** An integration Acme/support with a config. */
   async function prepare(config: object | string | null = start) {
     const db = await freshDatabase(kind)
@@ -38,7 +40,9 @@ describe.each(kinds)('config on %s', (kind) => {
     return {
       db,
       env,
-      config: (args: readonly string[], input = '') => integrations(['config', ...args], { env, input }),
+      config: (args: readonly string[], input = '') => run(['config', ...args], { env, input }),
+      /** The same within this process: for what was shown with the program already. */
+      again: (args: readonly string[], input = '') => answer(['config', ...args], { env, input }),
       state: () => state(db),
     }
   }
@@ -52,7 +56,7 @@ describe.each(kinds)('config on %s', (kind) => {
   }
 
   test('get prints JSON with its keys in order', async () => {
-    const { config } = await prepare('{"slackEvents": [], "b": {"y": 1.0, "x": "\\u001b[31m"}, "10": 1, "9": 2}')
+    const { config, again } = await prepare('{"slackEvents": [], "b": {"y": 1.0, "x": "\\u001b[31m"}, "10": 1, "9": 2}')
     expect(await config(['get', 'Acme/support'])).toEqual({
       code: 0,
       stdout: '{\n  "9": 2,\n  "10": 1,\n  "b": {\n    "x": "\\u001b[31m",\n    "y": 1\n  },\n  "slackEvents": []\n}\n',
@@ -64,16 +68,16 @@ describe.each(kinds)('config on %s', (kind) => {
       stderr: '',
     })
     expect(await config(['get', 'Acme/support', 'b.x'])).toEqual({ code: 0, stdout: '"\\u001b[31m"\n', stderr: '' })
-    expect(await config(['get', 'Acme/support', 'b.toString', '-o', 'json'])).toMatchObject({
+    expect(await again(['get', 'Acme/support', 'b.toString', '-o', 'json'])).toMatchObject({
       code: 3,
       stdout: '',
       stderr: expect.stringContaining('"code":"NOT_FOUND"'),
     })
-    expect(await config(['get', 'Acme/support', '-o', 'csv'])).toMatchObject({ code: 2, stdout: '' })
+    expect(await again(['get', 'Acme/support', '-o', 'csv'])).toMatchObject({ code: 2, stdout: '' })
   })
 
   test('set puts values at paths, once', async () => {
-    const { config, state } = await prepare(null)
+    const { config, again, state } = await prepare(null)
     const values = [
       `slackChannels=[${JSON.stringify(help)}]`,
       'slackChannels[0].name="triage"',
@@ -98,18 +102,18 @@ describe.each(kinds)('config on %s', (kind) => {
       ],
     }
     expect(await state()).toEqual({ config: stored, version: 1 })
-    expect(await config(['set', 'Acme/support', ...values])).toEqual({
+    expect(await again(['set', 'Acme/support', ...values])).toEqual({
       code: 0,
       ...answer,
       stderr: `${warning}${stillSo}`,
     })
     expect(await state()).toEqual({ config: stored, version: 1 })
-    const object = JSON.parse((await config(['set', 'Acme/support', 'slackEvents=["message"]', '-o', 'json'])).stdout)
+    const object = JSON.parse((await again(['set', 'Acme/support', 'slackEvents=["message"]', '-o', 'json'])).stdout)
     expect(object).toMatchObject({ id: 'support-1', config: { ...stored, slackEvents: ['message'] }, version: 2 })
   })
 
   test('unset removes what all its paths meant before, and leaves no gap', async () => {
-    const { config, state } = await prepare({
+    const { config, again, state } = await prepare({
       slackChannels: [help, news, { ...help, name: 'old' }],
       slackEvents: ['message'],
       x: { y: 1 },
@@ -122,13 +126,13 @@ describe.each(kinds)('config on %s', (kind) => {
     })
     expect(await state()).toEqual({ config: { slackChannels: [{ ...help, name: 'old' }], x: {} }, version: 1 })
     expect(
-      await config(['unset', 'Acme/support', 'slackEvents', 'slackChannels[7]', 'slackChannels.length', 'x.toString']),
+      await again(['unset', 'Acme/support', 'slackEvents', 'slackChannels[7]', 'slackChannels.length', 'x.toString']),
     ).toMatchObject({ code: 0, stderr: expect.stringContaining(stillSo) })
     expect(await state()).toMatchObject({ version: 1 })
   })
 
   test('patch merges a file or standard input', async () => {
-    const { config, state } = await prepare()
+    const { config, again, state } = await prepare()
     const file = join(freshFolder(), 'patch.json')
     writeFileSync(file, '{"slackEvents": null, "x": {"y": null, "z": {"$type": "Json"}}}')
     expect(await config(['patch', 'Acme/support', file])).toMatchObject({
@@ -139,9 +143,9 @@ describe.each(kinds)('config on %s', (kind) => {
     expect(await config(['patch', 'Acme/support'], '{"x": null}')).toMatchObject({ code: 0, stderr: changed })
     expect(await config(['patch', 'Acme/support', '-'], '{"x": null}')).toMatchObject({ code: 0, stderr: stillSo })
     expect(await state()).toEqual({ config: { slackChannels: [help, news] }, version: 2 })
-    expect(await config(['patch', 'Acme/support'], 'null')).toMatchObject({ code: 0, stderr: changed })
+    expect(await again(['patch', 'Acme/support'], 'null')).toMatchObject({ code: 0, stderr: changed })
     expect(await state()).toEqual({ config: null, version: 3 })
-    expect(await config(['patch', 'Acme/support'], '{}')).toMatchObject({ code: 0, stderr: stillSo })
+    expect(await again(['patch', 'Acme/support'], '{}')).toMatchObject({ code: 0, stderr: stillSo })
     // A large one, deep as it may be, survives the way there and back.
     const large = {
       slackChannels: Array.from({ length: 6000 }, (_, i) => ({ id: `C${i}AB`, name: `channel ${i} 😀` })),
@@ -246,7 +250,7 @@ describe.each(kinds)('config on %s', (kind) => {
         stdout: '',
         stderr: typeof stderr === 'string' ? stderr : expect.stringMatching(stderr),
       })
-    const add = await integrations(
+    const add = await run(
       ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'new', '--config', '{"a":\n1e400}'],
       { env },
     )
@@ -265,7 +269,7 @@ describe.each(kinds)('config on %s', (kind) => {
       ['{"big": 9007199254740993}', 'column 9: a number cannot be kept exactly'],
       ['["message"]', 'column 1: this is not a JSON object'],
     ] as const) {
-      const { config, db } = await prepare(stored)
+      const { config, again, db } = await prepare(stored)
       const error = `the stored config, line 1, ${why}`
       expect(await config(['get', 'Acme/support'])).toEqual({
         code: 0,
@@ -278,13 +282,13 @@ describe.each(kinds)('config on %s', (kind) => {
         ['unset', 'Acme/support', 'big'],
         ['patch', 'Acme/support'],
       ])
-        expect({ args, ...(await config(args, 'null')) }).toMatchObject({
+        expect({ args, ...(await again(args, 'null')) }).toMatchObject({
           args,
           code: 2,
           stdout: '',
           stderr: expect.stringContaining(`error: ${error}\n`),
         })
-      expect(await config(['validate', 'Acme/support'])).toMatchObject({
+      expect(await again(['validate', 'Acme/support'])).toMatchObject({
         code: 8,
         stdout: expect.stringContaining(why),
       })
@@ -294,7 +298,7 @@ describe.each(kinds)('config on %s', (kind) => {
   })
 
   test('validate lists every finding; schema prints the schema', async () => {
-    const { config } = await prepare({
+    const { config, again } = await prepare({
       slackEvents: ['mesage'],
       slackChanels: [],
       slackChannels: [{ id: 1, nam: 'x' }],
@@ -321,21 +325,21 @@ describe.each(kinds)('config on %s', (kind) => {
       ],
       stderr: 'standard input fits Pylon\n',
     })
-    expect(await config(['validate', '--platform', 'pylon', '--file', '-'], '{"pylonRegion":"uk",}')).toMatchObject({
+    expect(await again(['validate', '--platform', 'pylon', '--file', '-'], '{"pylonRegion":"uk",}')).toMatchObject({
       code: 8,
       stdout: 'error\t\tthe document, line 1, column 21: property name expected\n',
     })
-    expect(await config(['validate', '--platform', 'pylon', '--file', '-'], '{"pylonRegion":"uk"}')).toMatchObject({
+    expect(await again(['validate', '--platform', 'pylon', '--file', '-'], '{"pylonRegion":"uk"}')).toMatchObject({
       code: 8,
       stdout: 'error\tpylonRegion\tmust be equal to one of the allowed values: us, eu\n',
     })
-    expect(await config(['validate', '--platform', 'pylon'])).toMatchObject({ code: 2, stdout: '' })
-    expect(await config(['validate', 'Acme/support', '--platform', 'pylon'])).toMatchObject({ code: 2, stdout: '' })
+    expect(await again(['validate', '--platform', 'pylon'])).toMatchObject({ code: 2, stdout: '' })
+    expect(await again(['validate', 'Acme/support', '--platform', 'pylon'])).toMatchObject({ code: 2, stdout: '' })
     expect(JSON.parse((await config(['schema', 'pylon'])).stdout)).toMatchObject({
       type: 'object',
       properties: { pylonRegion: { enum: ['us', 'eu'] } },
     })
-    expect(await config(['schema', 'salck'])).toMatchObject({ code: 2, stdout: '' })
+    expect(await again(['schema', 'salck'])).toMatchObject({ code: 2, stdout: '' })
   })
 
   test('a terminal shows the difference', async () => {

@@ -2,6 +2,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSyn
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
+import { answer, runner } from '../support/answer.ts'
 import { freshFolder, integrations, type Outcome, type RunOptions } from '../support/cli.ts'
 import {
   dropOwnTables,
@@ -54,13 +55,15 @@ async function behind(kind: Kind): Promise<TestDatabase> {
 const history = (db: TestDatabase) => db.query('SELECT * FROM _prisma_migrations ORDER BY migration_name')
 
 const status = async (db: TestDatabase) => {
-  const { code, stdout, stderr } = await integrations(['db', 'status', '-o', 'json'], { env: { DATABASE_URL: db.url } })
+  const { code, stdout, stderr } = await answer(['db', 'status', '-o', 'json'], { env: { DATABASE_URL: db.url } })
   return { code, stderr, status: JSON.parse(stdout) }
 }
 
 const newer = '29990101000000_integrations__future'
 
 describe.each(kinds)('db on %s', (kind) => {
+  const run = runner(kind)
+
   test('status tells where, what, and how many', async () => {
     const db = await freshDatabase(kind)
     await script(
@@ -87,13 +90,13 @@ describe.each(kinds)('db on %s', (kind) => {
         integrationsByPlatform: { pylon: 1, slack: 2 },
       },
     })
-    expect(await integrations(['db', 'status', '-o', 'id'], { env: { DATABASE_URL: db.url } })).toEqual({
+    expect(await run(['db', 'status', '-o', 'id'], { env: { DATABASE_URL: db.url } })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: '',
     })
     expect(
-      await integrations(['db', 'status', '-o', 'csv', '--fields', 'state,integrationsByPlatform'], {
+      await run(['db', 'status', '-o', 'csv', '--fields', 'state,integrationsByPlatform'], {
         env: { DATABASE_URL: db.url },
       }),
     ).toEqual({
@@ -109,20 +112,22 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await history(db)
     const lacks = `${shown(db)} lacks ${rest.length} of this program's migrations`
     for (const args of [['list'], ['workspaces', 'add', 'Acme']])
-      expect(await integrations(args, { env })).toEqual(refusal(6, lacks, `integrations db migrate${flag(db)}`))
+      expect(await (args[0] === 'list' ? run : answer)(args, { env })).toEqual(
+        refusal(6, lacks, `integrations db migrate${flag(db)}`),
+      )
     expect(await status(db)).toMatchObject({
       code: 0,
       stderr: `${lacks}\nhint: integrations db migrate${flag(db)}\n`,
       status: { state: 'behind', migrationsApplied: [first], migrationsPending: rest, integrations: 0 },
     })
-    expect(await integrations(['db', 'migrate', '--dry-run', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'migrate', '--dry-run', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `would apply to ${shown(db)}: ${rest.join(', ')}\n`,
     })
     expect(await history(db)).toEqual(before)
 
-    const migrated = await integrations(['db', 'migrate', '-o', 'id'], { env })
+    const migrated = await run(['db', 'migrate', '-o', 'id'], { env })
     expect(migrated).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
@@ -130,13 +135,13 @@ describe.each(kinds)('db on %s', (kind) => {
     })
     const after = await history(db)
     expect(after.map((row) => row.migration_name)).toEqual(migrations)
-    expect(await integrations(['db', 'migrate', '-o', 'id'], { env })).toEqual({
+    expect(await run(['db', 'migrate', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
       stderr: `${shown(db)} is up to date already\n`,
     })
     expect(await history(db)).toEqual(after)
-    expect(await integrations(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   })
 
   test('one that a newer version has changed is refused, and not touched', async () => {
@@ -147,7 +152,7 @@ describe.each(kinds)('db on %s', (kind) => {
     )
     const before = [await history(db), await journal(db)]
     for (const args of [['list'], ['workspaces', 'add', 'Acme'], ['init'], ['db', 'migrate'], ['db', 'adopt']])
-      expect(await integrations(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(
           6,
           `a newer version of integrations has changed ${shown(db)}`,
@@ -168,7 +173,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await journal(db)
     const message = `${shown(db)} has tables that this program did not make`
     for (const args of [['list'], ['init'], ['db', 'migrate']])
-      expect(await integrations(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, message, `integrations db adopt${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({
@@ -184,11 +189,11 @@ describe.each(kinds)('db on %s', (kind) => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'empty.db')) : await emptyPostgresql()
     if (kind === 'sqlite') writeFileSync(db.url.slice('file:'.length), '')
     for (const args of [['list'], ['db', 'adopt']])
-      expect(await integrations(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, `${shown(db)} is empty`, `integrations init${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({ code: 0, status: { state: 'empty', migrationsPending: migrations } })
-    expect(await integrations(['db', 'migrate', '-o', 'id'], { env: { DATABASE_URL: db.url } })).toMatchObject({
+    expect(await run(['db', 'migrate', '-o', 'id'], { env: { DATABASE_URL: db.url } })).toMatchObject({
       code: 0,
       stdout: `${shown(db)}\n`,
     })
@@ -208,10 +213,16 @@ const readingAndChanging = [['list'], ['workspaces', 'add', 'Acme']]
 
 describe('an SQLite file that', () => {
   const refuses = async (file: string, outcome: Outcome, commands: string[][], options: RunOptions = {}) => {
-    for (const args of commands)
-      expect(await integrations(args, { ...options, env: { DATABASE_URL: `file:${file}`, ...options.env } })).toEqual(
-        outcome,
-      )
+    for (const args of commands) {
+      // Another user is another process.
+      const run = args === commands[0] || options.uid !== undefined ? integrations : answer
+      expect(
+        await run(args, {
+          ...options,
+          env: { DATABASE_URL: `file:${file}`, ...options.env },
+        }),
+      ).toEqual(outcome)
+    }
   }
   const copy = async () => (await freshDatabase('sqlite')).url.slice('file:'.length)
   const root = process.getuid?.() === 0
@@ -248,7 +259,7 @@ describe('an SQLite file that', () => {
       ['db', 'migrate'],
       ['db', 'adopt'],
     ])
-      expect(await integrations(args, { env: { HOME } })).toEqual(outcome)
+      expect(await answer(args, { env: { HOME } })).toEqual(outcome)
     expect(readdirSync(HOME)).toEqual([])
   })
 
@@ -392,13 +403,16 @@ describe('an SQLite file that', () => {
       stderr: `${db.url} is up to date already\n`,
     })
     expect(await db.query('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
-    expect(await integrations(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
   })
 })
 
 describe('a PostgreSQL database that', () => {
   const refuses = async (url: string, outcome: Outcome, commands: string[][]) => {
-    for (const args of commands) expect(await integrations(args, { env: { DATABASE_URL: url } })).toEqual(outcome)
+    for (const args of commands)
+      expect(await (args === commands[0] ? integrations : answer)(args, { env: { DATABASE_URL: url } })).toEqual(
+        outcome,
+      )
   }
 
   test('is down', async () => {
@@ -494,14 +508,14 @@ describe('a PostgreSQL database that', () => {
     await db.query(`CREATE SCHEMA "Other" AUTHORIZATION ${role}`)
     const env = { DATABASE_URL: url, SECRET: 's3cret-of-a-test' }
     expect(await integrations(['init'], { env })).toMatchObject({ code: 0 })
-    expect(await integrations(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
     expect(
-      await integrations(
+      await answer(
         ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'support', '--webhook-secret-env', 'SECRET'],
         { env },
       ),
     ).toMatchObject({ code: 0 })
-    expect(await integrations(['list', '--fields', 'workspace,name'], { env })).toEqual({
+    expect(await answer(['list', '--fields', 'workspace,name'], { env })).toEqual({
       code: 0,
       stdout: 'Acme\tsupport\n',
       stderr: '',

@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
 import { bin, converse, freshFolder, integrations } from '../support/cli.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
@@ -122,7 +123,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       ],
       [['-o', 'xml', 'support', 'true'], "option '-o, --output <format>' does not take that value"],
     ] as const) {
-      const { code, stdout, stderr } = await exec(...args)
+      const { code, stdout, stderr } = await answer(['exec', ...args], { env })
       expect({ args, code, stdout, error: stderr.split('\n')[0] }).toEqual({
         args,
         code: 125,
@@ -134,7 +135,7 @@ describe.each(kinds)('exec on %s', (kind) => {
     const refused = await integrations(['exec', 'support', '-o', 'json', '--', 'true'], { env: keyless })
     expect(JSON.parse(refused.stderr).error).toMatchObject({ code: 'KEYS_MISSING', exit: 125 })
     expect(refused.code).toBe(125)
-    await integrations(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'bare'], { env })
+    await answer(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'bare'], { env })
     expect(await exec('bare', '--', 'true')).toMatchObject({
       code: 125,
       stderr: expect.stringMatching(/^error: Acme\/bare has no secret\nhint: integrations rotate /),
@@ -185,7 +186,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       ['keys', 'add', '-o', 'id'],
       ['keys', 'activate'],
     ]) {
-      const { code, stdout } = await integrations([...args, ...added], {
+      const { code, stdout } = await answer([...args, ...added], {
         env: { ...env, INTEGRATIONS_KEYS_FILE: keys },
       })
       expect(code).toBe(0)

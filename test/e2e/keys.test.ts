@@ -5,7 +5,7 @@ import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { parseKeySet } from '../../src/vault/key-set.ts'
 import { open } from '../../src/vault/sealing.ts'
-import { answer } from '../support/answer.ts'
+import { answer, runner } from '../support/answer.ts'
 import { converse, freshFolder, integrations, quote } from '../support/cli.ts'
 import {
   emptyPostgresql,
@@ -117,20 +117,22 @@ async function addKey({ env }: Place): Promise<string> {
 }
 
 describe.each(kinds)('keys on %s', (kind) => {
+  const run = runner(kind)
+
   test('a key takes the place of another, for every value and without a version raised', async () => {
     const at = await place(kind)
     const { db, env, file } = at
     await addSupport(at)
     // A value that is still accepted moves too.
     expect(
-      await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h', '-o', 'id'], {
+      await answer(['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h', '-o', 'id'], {
         env,
         input: signingSecret(2),
       }),
     ).toMatchObject({ code: 0 })
     const old = await sealId(at)
 
-    const added = await integrations(['keys', 'add'], { env })
+    const added = await run(['keys', 'add'], { env })
     const [, next = ''] = /^(seal-[0-9a-f]{12})\t/.exec(added.stdout) ?? []
     expect({ ...added, stdout: added.stdout.replace(instant, '<instant>') }).toEqual({
       code: 0,
@@ -146,21 +148,18 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(readdirSync(dirname(file))).toEqual(['keys.json'])
 
-    expect(await integrations(['keys', 'activate', next, '-o', 'id'], { env })).toEqual({
+    expect(await run(['keys', 'activate', next, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${next}\n`,
       stderr: `the key ${next} seals from now on\nnext: integrations keys reencrypt   # move what the old key has sealed to it\n`,
     })
-    expect(await integrations(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({
+    expect(await run(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(`the key ${next} is active already\n`),
     })
-    const off = await integrations(
-      ['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,plain,unread,problems'],
-      {
-        env,
-      },
-    )
+    const off = await run(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,plain,unread,problems'], {
+      env,
+    })
     const problem = `the key ${old}, which is not active, seals values: 2 current, 1 previous`
     expect({ ...off, stdout: JSON.parse(off.stdout) }).toMatchObject({
       code: 8,
@@ -175,18 +174,18 @@ describe.each(kinds)('keys on %s', (kind) => {
     })
 
     const before = await everything(at)
-    expect(await integrations(['keys', 'retire', old], { env })).toEqual({
+    expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
       ...refused(`the key ${old} still seals values: 2 current, 1 previous`, 'integrations keys reencrypt'),
     })
-    expect(await integrations(['keys', 'reencrypt', '--dry-run'], { env })).toEqual({
+    expect(await run(['keys', 'reencrypt', '--dry-run'], { env })).toEqual({
       code: 0,
       stdout: `required\t${next}\t3\n`,
       stderr: 'would change 3 values\n',
     })
     expect(await everything(at)).toBe(before)
 
-    expect(await integrations(['keys', 'reencrypt'], { env })).toEqual({
+    expect(await run(['keys', 'reencrypt'], { env })).toEqual({
       code: 0,
       stdout: `required\t${next}\t3\n`,
       stderr: 'changed 3 values\n',
@@ -206,10 +205,10 @@ describe.each(kinds)('keys on %s', (kind) => {
     ).toBe(signingSecret(1))
     expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 2 }])
     const after = await everything(at)
-    expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0, stderr: 'changed 0 values\n' })
+    expect(await run(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0, stderr: 'changed 0 values\n' })
     expect(await everything(at)).toBe(after)
 
-    expect(await integrations(['keys', 'retire', old, '-o', 'id'], { env })).toEqual({
+    expect(await run(['keys', 'retire', old, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${old}\n`,
       stderr: `retired the key ${old}; it can be taken out of the key set\n`,
@@ -218,7 +217,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       { id: old, state: 'retired' },
       { id: next, state: 'active' },
     ])
-    expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toEqual({
+    expect(await run(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${next}\n`,
       stderr: '',
@@ -249,8 +248,8 @@ describe.each(kinds)('keys on %s', (kind) => {
     const before = [await everything(at), readFileSync(file, 'utf8')]
 
     const unknown = { code: 3, ...refused('this database knows no key "nothing"', 'integrations keys list') }
-    expect(await integrations(['keys', 'activate', 'nothing'], { env })).toEqual(unknown)
-    expect(await integrations(['keys', 'retire', 'nothing'], { env })).toEqual(unknown)
+    expect(await run(['keys', 'activate', 'nothing'], { env })).toEqual(unknown)
+    expect(await answer(['keys', 'retire', 'nothing'], { env })).toEqual(unknown)
     const stays = {
       code: 2,
       ...refused(
@@ -258,45 +257,45 @@ describe.each(kinds)('keys on %s', (kind) => {
         'name a key that seals; integrations keys list shows them',
       ),
     }
-    expect(await integrations(['keys', 'retire', String(print?.id)], { env })).toEqual(stays)
-    expect(await integrations(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
-    expect(await integrations(['keys', 'retire', old], { env })).toEqual({
+    expect(await run(['keys', 'retire', String(print?.id)], { env })).toEqual(stays)
+    expect(await answer(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
+    expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
       ...refused(
         `the key ${old} is the one that seals now`,
         'integrations keys add, then integrations keys activate with the new one',
       ),
     })
-    expect(await integrations(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
+    expect(await answer(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key seal-elsewhere is not in the key set (${file})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await integrations(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
+    expect(await answer(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
 
     // A machine that the new key has not reached.
     const elsewhere = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', elsewhere)
     const there = { ...env, INTEGRATIONS_KEYS_FILE: elsewhere }
-    expect(await integrations(['keys', 'activate', next], { env: there })).toEqual({
+    expect(await answer(['keys', 'activate', next], { env: there })).toEqual({
       code: 4,
       ...refused(
         `the key ${next} is not in the key set (${elsewhere})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await integrations(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
+    expect(await answer(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(`warning: the key ${next} is not in the key set (${elsewhere})`),
     })
     expect([await everything(at), readFileSync(file, 'utf8')]).toEqual(before)
 
-    expect(await integrations(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
     const gone = { code: 5, ...refused(`the key ${next} was retired`, 'make another with integrations keys add') }
-    expect(await integrations(['keys', 'activate', next], { env })).toEqual(gone)
-    expect(await integrations(['keys', 'add', next], { env })).toEqual(gone)
+    expect(await answer(['keys', 'activate', next], { env })).toEqual(gone)
+    expect(await answer(['keys', 'add', next], { env })).toEqual(gone)
   })
 
   test('without a key set keys are listed and counted, and none is made', async () => {
@@ -306,10 +305,9 @@ describe.each(kinds)('keys on %s', (kind) => {
     const env = { DATABASE_URL: at.db.url, HOME: home, INTEGRATIONS_KEYS_FILE: '' }
     const where = join(home, '.config', 'integrations', 'keys.json')
     const before = await everything(at)
-    const listed = await integrations(
-      ['keys', 'list', '-o', 'json', '--fields', 'purpose,state,current,previous,inKeySet'],
-      { env },
-    )
+    const listed = await run(['keys', 'list', '-o', 'json', '--fields', 'purpose,state,current,previous,inKeySet'], {
+      env,
+    })
     const key = { state: 'active', previous: 0, inKeySet: null }
     expect({ ...listed, stdout: JSON.parse(listed.stdout) }).toEqual({
       code: 0,
@@ -320,7 +318,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       ],
       stderr: `whether they are in the key set is not known: the key file ${where} does not exist\n`,
     })
-    expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toEqual({
+    expect(await run(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 8,
       stdout: `${await sealId(at)}\n`,
       stderr: `whether values are plain is not known: that takes the keys, and the right to read secrets
@@ -330,7 +328,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 `,
     })
     for (const verb of [['init'], ['add'], ['reencrypt'], ['mode', 'migrating'], ['retire', await sealId(at)]])
-      expect(await integrations(['keys', ...verb], { env }), verb[0]).toEqual({
+      expect(await answer(['keys', ...verb], { env }), verb[0]).toEqual({
         code: 4,
         ...refused(
           `the key file ${where} does not exist`,
@@ -351,25 +349,25 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const wrong = JSON.parse(whole)
     for (const key of wrong.keys) if (key.kid === id) key.k = Buffer.alloc(32, 7).toString('base64url')
     writeFileSync(file, JSON.stringify(wrong))
-    expect(await integrations(['keys', 'reencrypt'], { env })).toEqual({
+    expect(await run(['keys', 'reencrypt'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key ${id} in the key set (${file}) is not the one that this database knows`,
         'use the key set that this database was made with, or a backup of it',
       ),
     })
-    expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toMatchObject({ code: 8 })
+    expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({ code: 8 })
 
     writeFileSync(file, whole)
     chmodSync(file, 0o640)
-    expect(await integrations(['keys', 'reencrypt'], { env })).toEqual({
+    expect(await run(['keys', 'reencrypt'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key file ${file} can be read by others`,
         `chmod 600 ${file}; and if others may have read it, replace the keys`,
       ),
     })
-    expect(await integrations(['keys', 'list', '-o', 'id'], { env })).toMatchObject({
+    expect(await run(['keys', 'list', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: `whether they are in the key set is not known: the key file ${file} can be read by others\n`,
     })
@@ -381,7 +379,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const { db, file } = at
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(file)}` }
     const before = [await everything(at), readFileSync(file, 'utf8')]
-    const printed = await integrations(['keys', 'add'], { env })
+    const printed = await run(['keys', 'add'], { env })
     const jwk = JSON.parse(printed.stdout)
     expect(jwk).toEqual({
       kty: 'oct',
@@ -393,7 +391,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 0,
       stderr: `add this key to the set that INTEGRATIONS_KEYS_COMMAND prints; the database has not been told of it\nnext: integrations keys add ${jwk.kid}   # once the command prints it, on every machine\n`,
     })
-    expect(await integrations(['keys', 'add', jwk.kid], { env })).toMatchObject({
+    expect(await run(['keys', 'add', jwk.kid], { env })).toMatchObject({
       code: 4,
       stderr: expect.stringContaining(`the key ${jwk.kid} is not in the key set (INTEGRATIONS_KEYS_COMMAND)`),
     })
@@ -401,11 +399,11 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 
     const set = JSON.parse(readFileSync(file, 'utf8'))
     writeFileSync(file, JSON.stringify({ keys: [...set.keys, jwk] }))
-    expect(await integrations(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
+    expect(await run(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stdout: `${jwk.kid}\n`,
     })
-    expect(await integrations(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(`this database knows the key ${jwk.kid} already\n`),
     })
@@ -418,7 +416,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       ['kill -9 $$', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND was ended by SIGKILL'],
       ['yes 2>/dev/null', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND prints more than 1 MB'],
     ] as const) {
-      const outcome = await integrations(['keys', 'reencrypt', '-o', 'json'], {
+      const outcome = await answer(['keys', 'reencrypt', '-o', 'json'], {
         env: { ...env, INTEGRATIONS_KEYS_COMMAND: command },
       })
       expect({ ...outcome, stderr: JSON.parse(outcome.stderr).error }).toMatchObject({
@@ -440,12 +438,12 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const plain = [{ id: 'app-1', webhook_secret: signingSecret(1), access_token: botToken(1) }]
     const key = await sealId(at)
     const status = async () => {
-      const { code, stdout } = await integrations(['keys', 'status', '-o', 'json', '--fields', 'mode,plain,unread'], {
+      const { code, stdout } = await answer(['keys', 'status', '-o', 'json', '--fields', 'mode,plain,unread'], {
         env,
       })
       return { code, ...JSON.parse(stdout) }
     }
-    const change = (to: string, ...flags: string[]) => integrations(['keys', 'mode', to, ...flags], { env })
+    const change = (to: string, ...flags: string[]) => run(['keys', 'mode', to, ...flags], { env })
     expect(await status()).toEqual({ code: 0, mode: 'off', plain: 0, unread: 2 })
     expect(await change('required')).toEqual({
       code: 5,
@@ -471,7 +469,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 5,
       ...refused('there are values that are not sealed yet: 2', 'integrations keys reencrypt'),
     })
-    expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({
+    expect(await run(['keys', 'reencrypt'], { env })).toMatchObject({
       code: 0,
       stdout: `migrating\t${key}\t2\n`,
     })
@@ -487,12 +485,12 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 5,
       stderr: expect.stringContaining('there are values that are not sealed yet: 1'),
     })
-    expect(await integrations(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
     await db.query('UPDATE integrations SET access_token = ?', botToken(1))
-    expect(await integrations(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
@@ -518,13 +516,13 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 
     // From here on a plain value is not one that this program wrote.
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(3))
-    expect(await integrations(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 6,
       stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) does not open: '),
     })
     expect((await columns(at))[0]?.webhook_secret).toBe(signingSecret(3))
     const [unsealed] = JSON.parse(
-      (await integrations(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
+      (await answer(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
     ).problems
     expect(unsealed).toEqual({
       problem: 'current values are not sealed, which this database demands: 1',
@@ -540,13 +538,13 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt   # unseal what is sealed\n',
     })
     expect(await change('off')).toMatchObject({ code: 0, stderr: 'the mode is off already\n' })
-    expect(await integrations(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
+    expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(
         'current values are sealed, which the application cannot read: 2; integrations keys reencrypt\n',
       ),
     })
-    expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
     expect(await columns(at)).toEqual([{ id: 'app-1', webhook_secret: signingSecret(3), access_token: botToken(1) }])
     expect(await status()).toEqual({ code: 0, mode: 'off', plain: 2, unread: 0 })
     expect((await events(at)).filter(({ action }) => action === 'keys.mode').map(({ fields }) => fields)).toEqual([
@@ -580,11 +578,11 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const { db, env } = at
     await addSupport(at)
     const next = await addKey(at)
-    expect(await integrations(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
     const [row] = await columns(at)
     const broken = String(row?.webhook_secret).replace(/.$/, (end) => (end === 'A' ? 'Q' : 'A'))
     await db.query('UPDATE integrations SET webhook_secret = ?', broken)
-    const { code, stdout, stderr } = await integrations(['keys', 'reencrypt'], { env })
+    const { code, stdout, stderr } = await run(['keys', 'reencrypt'], { env })
     expect({ code, stdout }).toEqual({ code: 6, stdout: `required\t${next}\t1\n` })
     expect(stderr).toBe(
       `changed 1 value
@@ -603,7 +601,7 @@ hint: integrations audit verify tells since when; put the value in again with in
       [['--dry-run'], 'would change'],
       [[], 'changed'],
     ] as const) {
-      const again = await integrations(['keys', 'reencrypt', ...flags, '-o', 'json'], { env })
+      const again = await run(['keys', 'reencrypt', ...flags, '-o', 'json'], { env })
       const unopened = { id: row?.id, name: 'Acme/support', code: 'SEAL_BROKEN' }
       expect({ ...again, stdout: JSON.parse(again.stdout) }).toMatchObject({
         code: 6,
@@ -628,7 +626,7 @@ hint: integrations audit verify tells since when; put the value in again with in
     const next = await addKey(at)
     const before = [await everything(at), readFileSync(file, 'utf8')]
     const dry = async (...args: string[]) => {
-      const { code, stdout, stderr } = await integrations(
+      const { code, stdout, stderr } = await run(
         ['keys', ...args, '--dry-run', '--fields', 'id,state,current,inKeySet'],
         { env },
       )
@@ -645,7 +643,7 @@ hint: integrations audit verify tells since when; put the value in again with in
     expect(await dry('retire', next)).toEqual([0, 'next\tretired\t0\ttrue\nwould retire the key next\n'])
     expect((await dry('retire', old))[0]).toBe(5)
     const command = { DATABASE_URL: at.db.url, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(file)}` }
-    expect(await integrations(['keys', 'add', '--dry-run', '--fields', 'state'], { env: command })).toEqual({
+    expect(await run(['keys', 'add', '--dry-run', '--fields', 'state'], { env: command })).toEqual({
       code: 0,
       stdout: 'decrypt-only\n',
       stderr: 'would print a key to add to the set that INTEGRATIONS_KEYS_COMMAND prints\n',
@@ -658,8 +656,8 @@ hint: integrations audit verify tells since when; put the value in again with in
     const { db, env } = at
     await addSupport(at)
     const next = await addKey(at)
-    expect(await integrations(['keys', 'activate', next], { env })).toMatchObject({ code: 0 })
-    expect(await integrations(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['keys', 'activate', next], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
     const stored =
       kind === 'sqlite'
         ? readdirSync(dirname(db.url.slice('file:'.length))).map((name) =>
@@ -681,7 +679,7 @@ hint: integrations audit verify tells since when; put the value in again with in
 
 test('a value that the application writes while it is being sealed is not lost', async () => {
   const at = await adopted('postgresql')
-  expect(await integrations(['keys', 'mode', 'migrating', '--confirm', 'migrating'], { env: at.env })).toMatchObject({
+  expect(await answer(['keys', 'mode', 'migrating', '--confirm', 'migrating'], { env: at.env })).toMatchObject({
     code: 0,
   })
   const application = new pg.Client({ connectionString: at.db.url })
@@ -737,7 +735,7 @@ test('keys init --print prints a key set, and touches nothing', async () => {
   // It is one that a database can be begun with.
   writeFileSync(join(home, 'set'), stdout)
   const vault = { HOME: home, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(join(home, 'set'))}` }
-  expect(await integrations(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
+  expect(await answer(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
     code: 0,
     stdout: 'true\ntrue\ntrue\n',
   })
@@ -759,7 +757,7 @@ test('databases that share a key file and add keys at once lose none', async () 
 test('a mode that is not decided yet is not said to be one', async () => {
   const folder = freshFolder()
   const env = { DATABASE_URL: `file:${join(folder, 'new.db')}`, INTEGRATIONS_KEYS_COMMAND: 'exit 3' }
-  expect(await integrations(['init'], { env })).toMatchObject({ code: 4 })
+  expect(await answer(['init'], { env })).toMatchObject({ code: 4 })
   const note = 'the mode is not decided yet, and there are no keys: the first change makes them, and decides it\n'
   expect(await integrations(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
@@ -798,13 +796,13 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
     code: 6,
     ...refused(why('webhook secret'), hint),
   })
-  expect(await integrations(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
+  expect(await answer(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
     code: 6,
     ...refused(why('access token'), hint),
   })
-  expect(
-    await integrations(['keys', 'mode', 'migrating', '--confirm', 'migrating', '-o', 'id'], { env }),
-  ).toMatchObject({ code: 0 })
+  expect(await answer(['keys', 'mode', 'migrating', '--confirm', 'migrating', '-o', 'id'], { env })).toMatchObject({
+    code: 0,
+  })
   const { code, stdout, stderr } = await integrations(['keys', 'reencrypt', '--fields', 'changed'], { env })
   expect({ code, stdout, stderr }).toEqual({
     code: 6,
@@ -816,7 +814,7 @@ error: values that do not open, and stay as they are: 2
 hint: ${hint}
 `,
   })
-  const verified = await integrations(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
+  const verified = await answer(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
   const place = { id: 'app-1', name: 'Acme/support' }
   expect({ code: verified.code, ...JSON.parse(verified.stdout) }).toEqual({
     code: 8,
@@ -827,7 +825,7 @@ hint: ${hint}
   })
   expect(await bytes()).toEqual(before)
   expect(
-    await integrations(
+    await answer(
       [
         'rotate',
         'app-1',

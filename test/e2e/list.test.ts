@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { Page } from '../../src/store/page.ts'
 import { integrationSorts } from '../../src/store/sorts.ts'
 import { openStore } from '../../src/store/store.ts'
-import { answer } from '../support/answer.ts'
-import { bin, converse, integrations } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { bin, converse } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 import { storeOptions } from '../support/vault.ts'
@@ -33,6 +33,8 @@ const workspaces = (...names: string[]) =>
   names.map((name) => ({ id: `w-${name}`, name, created_at: at(-100), updated_at: at(-100) }))
 
 describe.each(kinds)('list on %s', (kind) => {
+  const run = runner(kind)
+
   test('pages of 33 show each of 1,000 rows once, in every order', async () => {
     const db = await freshDatabase(kind)
     await insert(db, 'workspaces', workspaces('Acme', 'acme', 'Östra'))
@@ -78,12 +80,12 @@ describe.each(kinds)('list on %s', (kind) => {
 
     const env = { DATABASE_URL: db.url }
     const ids = async (...args: string[]) =>
-      (await integrations(['list', '-o', 'id', '--sort=-lastUsedAt', ...args], { env })).stdout.split('\n').slice(0, -1)
+      (await run(['list', '-o', 'id', '--sort=-lastUsedAt', ...args], { env })).stdout.split('\n').slice(0, -1)
     const all = await ids()
     expect(await ids('--limit', '33', '--cursor', all[499] ?? '')).toEqual(all.slice(500, 533))
     // Nulls come last both ways.
     for (const sort of ['lastUsedAt', '-lastUsedAt']) {
-      const { stdout } = await integrations(['list', '--fields', 'lastUsedAt', `--sort=${sort}`], { env })
+      const { stdout } = await run(['list', '--fields', 'lastUsedAt', `--sort=${sort}`], { env })
       const values = stdout.split('\n').slice(0, -1)
       expect(values.slice(750).every((value) => value === '')).toBe(true)
       expect(values.slice(0, 750).every((value) => value !== '')).toBe(true)
@@ -194,7 +196,7 @@ describe.each(kinds)('list on %s', (kind) => {
       { ...row, id: 'i-2', name: 'say "hi"', config: null, last_used_at: null },
     ])
     const fields = ['--fields', 'id,name,config,lastUsedAt,createdAt,refreshToken']
-    const out = async (...args: string[]) => (await integrations(['list', ...args], { env })).stdout
+    const out = async (...args: string[]) => (await run(['list', ...args], { env })).stdout
     const config = '{"a":[true],"b":1}'
     // Only the application has written these rows.
     const none = '{"set":null,"fingerprint":null,"setAt":null,"previousValidUntil":null}'
@@ -256,7 +258,7 @@ describe.each(kinds)('list on %s', (kind) => {
     expect((await converse(['list', '--fields', 'name', '--all'], [], { env })).screen.match(/n\d{3}/g)?.length).toBe(
       103,
     )
-    expect((await integrations(['list', '--fields', 'name'], { env })).stdout.match(/n\d{3}/g)?.length).toBe(103)
+    expect((await run(['list', '--fields', 'name'], { env })).stdout.match(/n\d{3}/g)?.length).toBe(103)
     // Forty columns hold no table of seven fields: a line a field instead, none of them wider.
     const narrow = await converse(['list', '--limit', '2'], [], { env: { ...env, NO_COLOR: '1' }, columns: 40 })
     expect(narrow.screen).toContain('NAME              n000')

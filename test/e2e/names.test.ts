@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { bin, execute, integrations, quote } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { bin, execute, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 
 /** Names that are taken, and come back byte for byte. */
@@ -58,6 +58,8 @@ const refused: [what: string, name: string, why: RegExp][] = [
 ]
 
 describe.each(kinds)('names on %s', (kind) => {
+  const run = runner(kind)
+
   test('come back byte for byte, or are refused', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
@@ -148,15 +150,15 @@ describe.each(kinds)('names on %s', (kind) => {
       expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(raw)
     }
     // Machines get the text as it is: escaped in JSON, whole in CSV.
-    const json = await integrations(['list', '-o', 'json'], { env })
+    const json = await run(['list', '-o', 'json'], { env })
     expect(JSON.parse(json.stdout)[0]).toMatchObject({
       name: wild,
       workspace: wild,
       slackTeamName: wild,
       config: { note: wild },
     })
-    expect((await integrations(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(`name\n"${wild}"\n`)
-    const text = await integrations(['list', '--fields', 'name,id'], { env })
+    expect((await run(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(`name\n"${wild}"\n`)
+    const text = await run(['list', '--fields', 'name,id'], { env })
     expect(text.stdout).toBe('red \\u{1b}[31m \\u{9b} \\u{202e} \\u{200b} \\r\\n\\t end\ti\n')
   })
 })

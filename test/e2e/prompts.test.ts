@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { converse, integrations } from '../support/cli.ts'
+import { answer } from '../support/answer.ts'
+import { converse } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 import { opened } from '../support/vault.ts'
@@ -52,7 +53,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url, TOKEN: 'pylon-token-1' }
     for (const name of ['Acme', 'Beta'])
-      expect(await integrations(['workspaces', 'add', name], { env })).toMatchObject({ code: 0 })
+      expect(await answer(['workspaces', 'add', name], { env })).toMatchObject({ code: 0 })
     const { code, screen } = await converse(
       ['add', '--platform', 'pylon', '--access-token-env', 'TOKEN'],
       [
@@ -75,7 +76,7 @@ describe.each(kinds)('questions on %s', (kind) => {
   test('rotate asks which secret and for its value, and keeps the old one for a day', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const added = await integrations(
+    const added = await answer(
       ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', '--webhook-secret-stdin'],
       { env, input: `${signingSecret(1)}\n` },
     )
@@ -117,7 +118,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
-      await integrations(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
+      await answer(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
     ).toMatchObject({ code: 0 })
     const { code } = await converse(
       ['rotate', 'support', '--field', 'webhook-secret'],
@@ -125,7 +126,7 @@ describe.each(kinds)('questions on %s', (kind) => {
         [
           'New Slack signing secret',
           async () => {
-            expect(await integrations(['update', 'support', '--slack-team-id', 'T012AB3CD'], { env })).toMatchObject({
+            expect(await answer(['update', 'support', '--slack-team-id', 'T012AB3CD'], { env })).toMatchObject({
               code: 0,
             })
             return `${signingSecret(2)}${enter}`
@@ -144,7 +145,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
-      await integrations(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
+      await answer(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
     ).toMatchObject({ code: 0 })
     const wrong = await converse(['remove', 'Acme/support'], [['Type support to go on', `yes${enter}`]], { env })
     expect(wrong.code).toBe(130)

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { bin, converse, execute, integrations, type RunOptions } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { bin, converse, execute, type RunOptions } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
@@ -363,6 +363,8 @@ const refusals: Refusal[] = [
 ]
 
 describe.each(kinds)('refused on %s', (kind) => {
+  const run = runner(kind)
+
   let db: TestDatabase
   let env: Record<string, string>
 
@@ -423,7 +425,7 @@ describe.each(kinds)('refused on %s', (kind) => {
   })
 
   test('as JSON for scripts', async () => {
-    const { code, stdout, stderr } = await integrations(['show', 'Acme/nothing', '-o', 'json'], { env })
+    const { code, stdout, stderr } = await run(['show', 'Acme/nothing', '-o', 'json'], { env })
     expect({ code, stdout, stderr: JSON.parse(stderr) }).toEqual({
       code: 3,
       stdout: '',
@@ -441,7 +443,7 @@ describe.each(kinds)('refused on %s', (kind) => {
   })
 
   test('a usage error as JSON', async () => {
-    const { code, stdout, stderr } = await integrations(['list', '--limit', '0', '-o', 'json'], { env })
+    const { code, stdout, stderr } = await run(['list', '--limit', '0', '-o', 'json'], { env })
     expect({ code, stdout, stderr: JSON.parse(stderr) }).toEqual({
       code: 2,
       stdout: '',
@@ -479,7 +481,7 @@ describe.each(kinds)('refused on %s', (kind) => {
   })
 
   test('a change whose answer cannot be written says that it was made', async () => {
-    const { version } = JSON.parse((await integrations(['show', 'Acme/other', '-o', 'json'], { env })).stdout)
+    const { version } = JSON.parse((await run(['show', 'Acme/other', '-o', 'json'], { env })).stdout)
     const { code, stderr } = await execute(
       'sh',
       ['-c', `exec ${process.execPath} ${bin} toggle Acme/other -o json > /dev/full`],
@@ -498,8 +500,6 @@ describe.each(kinds)('refused on %s', (kind) => {
         },
       },
     })
-    expect(JSON.parse((await integrations(['show', 'Acme/other', '-o', 'json'], { env })).stdout).version).toBe(
-      version + 1,
-    )
+    expect(JSON.parse((await run(['show', 'Acme/other', '-o', 'json'], { env })).stdout).version).toBe(version + 1)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { converse, integrations } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { converse } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack, revealed, rotate } from '../support/integration.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
@@ -10,6 +10,8 @@ const history =
   'SELECT field, number, origin, set_by IS NOT NULL AS attributed, valid_until IS NULL AS is_current, never_expires FROM integration_secrets ORDER BY field, number'
 
 describe.each(kinds)('rotate on %s', (kind) => {
+  const run = runner(kind)
+
   const yes = kind === 'sqlite' ? 1 : true
   const no = kind === 'sqlite' ? 0 : false
 
@@ -39,7 +41,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('a token pair is replaced together, and nothing else is touched', async () => {
     const { db, env } = await start()
-    const { code, stdout, stderr } = await integrations([...pair, '--expires-in', '12h', '-o', 'json'], { env })
+    const { code, stdout, stderr } = await run([...pair, '--expires-in', '12h', '-o', 'json'], { env })
     expect({ code, stderr }).toEqual({
       code: 0,
       stderr: 'replaced the access-token and refresh-token of Acme/support; the old access-token is forgotten here\n',
@@ -71,7 +73,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
   test('when one of two is refused, neither is replaced', async () => {
     const { db, env } = await start()
     const before = [await db.query(columns), await db.query(history)]
-    const outcome = await integrations(pair, { env: { ...env, NEW_REFRESH: 'not-a-refresh-token' } })
+    const outcome = await run(pair, { env: { ...env, NEW_REFRESH: 'not-a-refresh-token' } })
     expect(outcome).toEqual({
       code: 2,
       stdout: '',
@@ -84,7 +86,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
   test('a new token without an expiry has one that nobody knows', async () => {
     const { db, env } = await start()
     await db.query("UPDATE integrations SET token_expires_at = '2026-12-31 00:00:00'")
-    const { stdout } = await integrations(
+    const { stdout } = await run(
       [
         'rotate',
         'support',
@@ -111,7 +113,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
         await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'"),
       ])
     const before = await all()
-    const outcome = await integrations([...pair, '--dry-run', '-o', 'id'], { env })
+    const outcome = await run([...pair, '--dry-run', '-o', 'id'], { env })
     expect(outcome).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/),
@@ -123,7 +125,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('a value of a customary shape only is warned about; --force takes what is refused', async () => {
     const { env } = await start()
-    const warned = await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], {
+    const warned = await run(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], {
       env,
       input: 'S'.repeat(40),
     })
@@ -131,7 +133,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 0,
       stderr: expect.stringContaining('warning: a Slack signing secret should be 32 lower-case hex digits\n'),
     })
-    const forced = await integrations(
+    const forced = await run(
       ['rotate', 'support', '--access-token-env', 'NEW_REFRESH', '--grace', '0', '--force', '-o', 'id'],
       { env },
     )
@@ -144,10 +146,10 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('a value is generated where the platform may take one', async () => {
     const { db, env } = await start()
-    expect(
-      await integrations(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk'], { env }),
-    ).toMatchObject({ code: 0 })
-    const outcome = await integrations(
+    expect(await run(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk'], { env })).toMatchObject({
+      code: 0,
+    })
+    const outcome = await run(
       ['rotate', 'desk', '--field', 'webhook-secret', '--generate', '--grace', '0', '-o', 'id'],
       { env },
     )
@@ -190,7 +192,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       [4, ''],
     ] as const) {
       expect(
-        await integrations(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+        await run(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
           env,
           input: `${signingSecret(n)}${end}`,
         }),
@@ -237,11 +239,12 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { db, env } = await start()
     const until = new Date(Date.now() + 2 * 86_400_000).toISOString()
     expect(await rotate(env, 2, '--until', until, '--if-version', '1')).toMatchObject({ code: 0 })
-    const show = await integrations(['show', 'support', '-o', 'json', '--fields', 'webhookSecret,version'], { env })
+    const show = await answer(['show', 'support', '-o', 'json', '--fields', 'webhookSecret,version'], { env })
     expect(JSON.parse(show.stdout)).toMatchObject({ webhookSecret: { previousValidUntil: until }, version: 2 })
-    expect(
-      await integrations(['rotate', 'support', '--refresh-token-env', 'REFRESH', '-o', 'table'], { env }),
-    ).toMatchObject({ code: 0, stdout: 'replaced the refresh-token of Acme/support\n' })
+    expect(await run(['rotate', 'support', '--refresh-token-env', 'REFRESH', '-o', 'table'], { env })).toMatchObject({
+      code: 0,
+      stdout: 'replaced the refresh-token of Acme/support\n',
+    })
     expect(await rotate(env, 3, '--grace', '1h', '--force', '--if-version', '2')).toMatchObject({ code: 5 })
     expect(await db.query("SELECT number FROM integration_secrets WHERE field = 'webhook_secret'")).toHaveLength(2)
   })
@@ -256,7 +259,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
     expect(screen).not.toContain(signingSecret(2))
     expect(code).toBe(0)
-    const show = await integrations(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })
+    const show = await answer(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })
     const hours = (Date.parse(JSON.parse(show.stdout).webhookSecret.previousValidUntil) - Date.now()) / 3_600_000
     expect(hours).toBeGreaterThan(23.9)
     expect(hours).toBeLessThanOrEqual(24)

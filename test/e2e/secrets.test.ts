@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { answer, runner } from '../support/answer.ts'
 import { bin, execute, freshFolder, integrations, quote } from '../support/cli.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack, revealed, rotate } from '../support/integration.ts'
@@ -37,9 +38,11 @@ const events = (db: TestDatabase) =>
   db.query('SELECT action, outcome, target_name, fields FROM integration_events ORDER BY seq')
 
 const shown = async (env: Record<string, string>, ...args: string[]) =>
-  JSON.parse((await integrations([...args, '-o', 'json'], { env })).stdout)
+  JSON.parse((await answer([...args, '-o', 'json'], { env })).stdout)
 
 describe.each(kinds)('secrets on %s', (kind) => {
+  const run = runner(kind)
+
   const yes = kind === 'sqlite' ? 1 : true
   const no = kind === 'sqlite' ? 0 : false
 
@@ -85,7 +88,7 @@ describe.each(kinds)('secrets on %s', (kind) => {
     )
     expect(new Set(facts.map(({ fingerprint }: { fingerprint: string }) => fingerprint)).size).toBe(3)
 
-    const people = await integrations(
+    const people = await run(
       ['secrets', 'list', 'support', '-o', 'table', '--fields', 'field,number,state,lastMatchedAt'],
       { env: keyless },
     )
@@ -138,12 +141,12 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     await rotate(env, 2, '--grace', '6h')
     const before = await shown(env, 'secrets', 'list', 'support')
     const dry = await kept(db)
-    expect(await integrations(['secrets', 'revert', 'support', 'webhook-secret', '--dry-run'], { env })).toMatchObject({
+    expect(await run(['secrets', 'revert', 'support', 'webhook-secret', '--dry-run'], { env })).toMatchObject({
       code: 0,
     })
     expect(await kept(db)).toBe(dry)
 
-    const outcome = await integrations(['secrets', 'revert', 'support', 'webhook-secret', '-o', 'table'], { env })
+    const outcome = await run(['secrets', 'revert', 'support', 'webhook-secret', '-o', 'table'], { env })
     expect(outcome).toMatchObject({
       code: 0,
       stdout: `made the webhook-secret with the fingerprint ${before[1].fingerprint} current again in Acme/support; the one taken back stays valid until ${before[1].validUntil} in endpoints that use the receiver library\n`,
@@ -156,7 +159,7 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     ])
     expect(await versions(db)).toMatchObject([{ is_kept: no }, { is_kept: yes }])
 
-    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await shown(env, 'secrets', 'list', 'support')).toEqual(before)
     expect(await revealed(env)).toBe(signingSecret(2))
     expect(await events(db)).toMatchObject([
@@ -174,11 +177,11 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
   test('an old version that was made current again stays within reach, however many came after it', async () => {
     const { db, env } = await start(kind)
     await rotate(env, 2, '--grace', '6h')
-    await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })
+    await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })
     // As if there had been ten more.
     await db.query('UPDATE integration_secrets SET number = 12 WHERE number = 2')
     expect(await rotate(env, 3, '--grace', '6h', '--force')).toMatchObject({ code: 0 })
-    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await revealed(env)).toBe(signingSecret(1))
   })
 
@@ -186,17 +189,16 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     const { env } = await start(kind)
     const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
     const put = (name: string, ...flags: string[]) =>
-      integrations(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
+      answer(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
     expect((await put('ONE', '--expires-at', '2020-01-31T12:00:00Z')).code).toBe(0)
     expect((await put('TWO', '--no-expiry')).code).toBe(0)
-    await integrations(['secrets', 'revert', 'support', 'access-token'], { env })
+    await answer(['secrets', 'revert', 'support', 'access-token'], { env })
     expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: '2020-01-31T12:00:00.000Z' })
     const list = async (output: string, ...fields: string[]) =>
       (
-        await integrations(
-          ['secrets', 'list', 'support', '-o', output, '--fields', ['field', 'number', ...fields].join()],
-          { env },
-        )
+        await run(['secrets', 'list', 'support', '-o', output, '--fields', ['field', 'number', ...fields].join()], {
+          env,
+        })
       ).stdout
     expect(await list('csv', 'tokenExpiresAt', 'tokenExpiry')).toBe(`field,number,tokenExpiresAt,tokenExpiry
 access-token,2,,never
@@ -217,7 +219,7 @@ webhook-secret  1
     await rotate(env, 2, '--grace', '24h')
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
     const before = await kept(db)
-    expect(await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toEqual({
+    expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toEqual({
       code: 3,
       stdout: '',
       stderr: `error: Acme/support has no old signing secret that is still valid
@@ -228,9 +230,9 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     const logged = (await events(db)).length
 
     // What changes nothing of its own keeps nothing either.
-    expect(await integrations(['enable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['enable', 'support'], { env })).toMatchObject({ code: 0 })
     expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
-    expect(await integrations(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await answer(['disable', 'support'], { env })).toMatchObject({ code: 0 })
     expect(
       await db.query('SELECT action, target_type, count FROM integration_events ORDER BY seq LIMIT 9 OFFSET ?', logged),
     ).toEqual([
@@ -245,7 +247,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
   test('purge forgets what is over and nothing else', async () => {
     const { db, env } = await start(kind)
-    const purge = (...flags: string[]) => integrations(['secrets', 'purge', '-o', 'json', ...flags], { env })
+    const purge = (...flags: string[]) => run(['secrets', 'purge', '-o', 'json', ...flags], { env })
     await rotate(env, 2, '--grace', '24h')
     expect(await purge()).toEqual({
       code: 0,
@@ -276,8 +278,11 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
   test('finish refuses while the old value may be in use', async () => {
     const { db, env, id } = await start(kind)
-    const finish = (...flags: string[]) =>
-      integrations(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
+    const finishing =
+      (program: typeof answer) =>
+      (...flags: string[]) =>
+        program(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
+    const [finish, again] = [finishing(run), finishing(answer)]
     const hint = `hint: see integrations secrets list ${id}; pass --force if you know better\n`
     expect(await finish()).toEqual({
       code: 0,
@@ -292,7 +297,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       'error: no request is known to have matched the new signing secret yet: the old one may still be in use\n'
     expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
     await db.query('UPDATE integration_secrets SET last_matched_at = ? WHERE number = 1', at(-2 * hour))
-    expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
+    expect(await again()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
 
     await db.query('UPDATE integration_secrets SET last_matched_at = ?', at(-180_000))
     expect(await finish()).toEqual({
@@ -301,8 +306,8 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       stderr: expect.stringMatching(/^error: the old signing secret still matched a request at \S+Z\nhint: see /),
     })
     expect(await kept(db)).toBe(before)
-    expect(await finish('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
-    expect(await finish('--force', '--if-version', '1')).toMatchObject({ code: 5 })
+    expect(await again('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
+    expect(await again('--force', '--if-version', '1')).toMatchObject({ code: 5 })
     expect(await kept(db)).toBe(before)
 
     const until = (await shown(env, 'show', 'support')).webhookSecret.previousValidUntil
@@ -317,7 +322,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
       { number: 2, is_current: yes },
     ])
     await rotate(env, 3, '--grace', '24h')
-    expect(await finish('--force')).toMatchObject({ code: 0 })
+    expect(await again('--force')).toMatchObject({ code: 0 })
     expect(await revealed(env)).toBe(signingSecret(3))
   })
 
@@ -325,7 +330,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     const { db, env } = await start(kind)
     for (const name of ['sales', 'ops', 'other']) await addSlack(env, name)
     // This one has another app.
-    await integrations(['rotate', 'other', '--webhook-secret-stdin', '--grace', '0'], { env, input: signingSecret(9) })
+    await answer(['rotate', 'other', '--webhook-secret-stdin', '--grace', '0'], { env, input: signingSecret(9) })
     const foreign = () =>
       db.query(`SELECT webhook_secret, version, CAST(valid_until AS TEXT) AS valid_until, sealed FROM integrations i
         JOIN integration_versions v ON v.integration_id = i.id JOIN integration_secrets s ON s.integration_id = i.id
@@ -334,12 +339,12 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     const logged = (await events(db)).length
 
     // When one of them cannot take it, none does.
-    await integrations(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
-    await integrations(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
+    await answer(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
+    await answer(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
     const untouched = await kept(db)
     expect(await rotate(env, 2, '--shared', '--grace', '24h')).toMatchObject({ code: 5 })
     expect(await kept(db)).toBe(untouched)
-    await integrations(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
+    await answer(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
 
     const outcome = await rotate(env, 2, '--shared', '--grace', '24h')
     expect(outcome).toMatchObject({
@@ -361,7 +366,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
   test('a token pair is replaced in one transaction, as one event', async () => {
     const { db, env } = await start(kind)
     const put = (n: number) =>
-      integrations(
+      answer(
         [
           'rotate',
           'support',
@@ -405,13 +410,13 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
       ['update', 'support', '--name', 'helpdesk'],
       ['config', 'set', 'helpdesk', 'slackEvents=["message"]'],
     ])
-      expect(await integrations(args, { env })).toMatchObject({ code: 0 })
+      expect(await answer(args, { env })).toMatchObject({ code: 0 })
     expect(await kept(db)).toBe(before)
   })
 
   test('reveal prints the value alone, or as one object; what it cannot print it does not read', async () => {
     const { db, env, id } = await start(kind)
-    const reveal = (...args: string[]) => integrations(['secrets', 'reveal', 'support', ...args], { env })
+    const reveal = (...args: string[]) => run(['secrets', 'reveal', 'support', ...args], { env })
     expect(await reveal('webhook-secret', '--reason', 'entered at Slack')).toEqual({
       code: 0,
       stdout: `${signingSecret(1)}\n`,
@@ -483,7 +488,7 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
       { number: 2, origin: 'application', is_current: no, is_kept: yes },
       { number: 3, origin: 'provided', is_current: yes, is_kept: no },
     ])
-    expect((await integrations(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(7) }])
   })
 

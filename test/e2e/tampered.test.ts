@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { freshFolder, integrations } from '../support/cli.ts'
+import { answer, runner } from '../support/answer.ts'
+import { freshFolder } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { opened } from '../support/vault.ts'
 
@@ -8,8 +9,9 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
   const start = async () => {
     const db = await freshDatabase(kind)
     const run = (words: string, input = '', env: Record<string, string> = {}) =>
-      integrations(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
-    const done = async (words: string, input = '') => expect(await run(words, input)).toMatchObject({ code: 0 })
+      runner(kind)(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
+    const done = async (words: string, input = '') =>
+      expect(await answer(words.split(' '), { env: { DATABASE_URL: db.url }, input })).toMatchObject({ code: 0 })
     await done('add --platform pylon --new-workspace Acme --name desk --webhook-secret-stdin', 'first-value-of-a-test')
     return { db, run, done }
   }

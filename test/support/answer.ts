@@ -2,7 +2,8 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type { main } from '../../src/cli/main.ts'
-import { environment, type Outcome, type RunOptions } from './cli.ts'
+import { environment, integrations, type Outcome, type RunOptions } from './cli.ts'
+import type { Kind } from './database.ts'
 
 /**
  * Has the program as it is built answer a command line, in this process: what bin/integrations.js starts, on streams
@@ -29,6 +30,9 @@ export async function answer(
   const code = await built.main(host as unknown as Parameters<typeof main>[0])
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }
+
+/** What runs a command line in a test that both kinds of database have: a process for SQLite, this one for PostgreSQL. */
+export const runner = (kind: Kind): typeof answer => (kind === 'sqlite' ? integrations : answer)
 
 function collector() {
   const chunks: Buffer[] = []

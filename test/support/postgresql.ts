@@ -21,11 +21,12 @@ export interface Server {
  * Starts a PostgreSQL server in a folder of its own, or takes that of TEST_DATABASE_URL.
  *
  * @param settings more of the server's own, as in `autovacuum=off`
+ * @param parent where its folder is made
  */
-export async function startPostgresql(settings: readonly string[] = []): Promise<Server> {
+export async function startPostgresql(settings: readonly string[] = [], parent = tmpdir()): Promise<Server> {
   const given = process.env.TEST_DATABASE_URL
   if (given) return { url: given, log: '', stop: async () => {} }
-  const folder = mkdtempSync(join(tmpdir(), 'integrations-postgresql-'))
+  const folder = mkdtempSync(join(parent, 'integrations-postgresql-'))
   // PostgreSQL refuses to run as root, and its own user has to reach its files.
   chmodSync(folder, 0o755)
   const port = await freePort()
