@@ -53,7 +53,7 @@ describe.each(kinds)('apps on %s', (kind) => {
       env,
     })
     expect(JSON.parse(stdout)).toEqual([{ name: 'typed', clientId: app.id, integrations: 0 }])
-    const last = await integrations(['apps', 'remove', 'typed', '--confirm', 'typed', '--dry-run'], { env })
+    const last = await run(['apps', 'remove', 'typed', '--confirm', 'typed', '--dry-run'], { env })
     expect(last).toMatchObject({
       code: 0,
       stderr: 'would remove the app typed\nwarning: without an app of Slack, none of its tokens can be refreshed\n',

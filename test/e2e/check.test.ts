@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { answer, runner } from '../support/answer.ts'
 import { integrations, type Outcome } from '../support/cli.ts'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { revealed } from '../support/integration.ts'
@@ -33,10 +34,10 @@ async function add(db: TestDatabase, name: string, value: string | undefined, ..
   const platform = flags.includes('--platform') ? [] : ['--platform', 'slack']
   const workspace = (await db.query('SELECT 1 AS x FROM workspaces')).length > 0 ? '--workspace' : '--new-workspace'
   const args = ['add', ...platform, workspace, 'Acme', '--name', name, ...flags, '-o', 'id']
-  const { code, stdout, stderr } = await integrations(
-    [...args, ...(value === undefined ? [] : ['--access-token-stdin'])],
-    { env: environment(db), input: value ?? '' },
-  )
+  const { code, stdout, stderr } = await answer([...args, ...(value === undefined ? [] : ['--access-token-stdin'])], {
+    env: environment(db),
+    input: value ?? '',
+  })
   expect({ code, stderr }).toMatchObject({ code: 0 })
   return stdout.trim()
 }
@@ -74,6 +75,7 @@ const nowhere = async (db: TestDatabase, ...outcomes: Outcome[]) => {
 }
 
 describe.each(kinds)('check on %s', (kind) => {
+  const program = runner(kind)
   const api = () => `api_url:slack=${server.url}api/`
 
   test('asks about each token, fills in what is empty, and says who was asked in the audit log', async () => {
@@ -91,12 +93,12 @@ describe.each(kinds)('check on %s', (kind) => {
     server.script(token(1), slackOk({ expires_in: 43_200 }, 'chat:write,users:read'))
     const since = await lastEvent(db)
 
-    const kept = await integrations(['check', 'empty', 'desk', '--no-fill', '--fields', 'name,verdict,filled'], { env })
+    const kept = await program(['check', 'empty', 'desk', '--no-fill', '--fields', 'name,verdict,filled'], { env })
     expect(kept).toEqual({ code: 0, stdout: 'empty\tok\t[]\ndesk\tok\t[]\n', stderr: 'checked: 2 ok\n' })
     expect((await rows(db)).map(({ version }) => version)).toEqual([1, 1, 1, 1])
 
     const before = Date.now()
-    const outcome = await integrations(['check', '--all', '-o', 'json'], { env })
+    const outcome = await program(['check', '--all', '-o', 'json'], { env })
     const { expiresAt } = JSON.parse(outcome.stdout)[1]
     expect({ ...outcome, stdout: JSON.parse(outcome.stdout), stderr: error(outcome.stderr) }).toEqual({
       code: 8,
@@ -182,13 +184,13 @@ describe.each(kinds)('check on %s', (kind) => {
     ])
 
     // All of it is there now.
-    const again = await integrations(['check', 'empty', 'desk'], { env })
+    const again = await program(['check', 'empty', 'desk'], { env })
     expect({ ...again, stdout: stable(again.stdout) }).toEqual({
       code: 0,
       stdout: 'Acme\tempty\tslack\tok\t\t[]\t[]\t<id>\nAcme\tdesk\tpylon\tok\t\t[]\t[]\t<id>\n',
       stderr: 'checked: 2 ok\n',
     })
-    expect(await integrations(['audit', 'verify', '--fields', 'ok'], { env })).toMatchObject({ code: 0 })
+    expect(await program(['audit', 'verify', '--fields', 'ok'], { env })).toMatchObject({ code: 0 })
     await nowhere(db, kept, outcome, again)
   })
 
@@ -207,7 +209,7 @@ describe.each(kinds)('check on %s', (kind) => {
     server.script(token(2), slackError('token_expired'))
     server.script(token(3), pylonError(403, 'permission_denied'))
     server.script(token(4), (_, request) => void request.socket.resetAndDestroy())
-    const run = (...args: string[]) => integrations(['check', ...args], { env })
+    const run = (...args: string[]) => program(['check', ...args], { env })
     const since = await lastEvent(db)
 
     const table = await run('--all', '-o', 'table', '--no-fill', '--fields', 'name,verdict,code,findings')
@@ -266,7 +268,7 @@ hint: try again later; the code says what happened
       setTimeout(() => response.end(JSON.stringify({ ok: true, team_id: 'T012345' })), 200 - 5 * answered++)
     })
     server.script(token(1), { status: 429, headers: { 'retry-after': '2' }, body: '' }, slackOk())
-    const outcome = await integrations(['check', '--all', '--fields', 'name,verdict'], { env: environment(db) })
+    const outcome = await program(['check', '--all', '--fields', 'name,verdict'], { env: environment(db) })
     expect(outcome).toEqual({
       code: 0,
       stdout: Array.from({ length: 30 }, (_, n) => `n-${String(n).padStart(2, '0')}\tok\n`).join(''),
@@ -277,12 +279,12 @@ hint: try again later; the code says what happened
     const begun =
       "SELECT DISTINCT CAST(count(*) AS INTEGER) AS events FROM integration_events WHERE outcome = 'started' GROUP BY request_id"
     expect(await db.query(begun)).toEqual([{ events: 30 }])
-    expect(await integrations(['check', 'n-29', '--wait', '500ms'], { env: environment(db) })).toMatchObject({
+    expect(await program(['check', 'n-29', '--wait', '500ms'], { env: environment(db) })).toMatchObject({
       code: 0,
     })
     server.script(token(1), { status: 429, headers: { 'retry-after': '2' }, body: '' })
     expect(
-      await integrations(['check', 'n-29', '--wait', '500ms', '--fields', 'verdict,code'], { env: environment(db) }),
+      await program(['check', 'n-29', '--wait', '500ms', '--fields', 'verdict,code'], { env: environment(db) }),
     ).toMatchObject({ code: 7, stdout: 'unreachable\tratelimited\n' })
   })
 
@@ -298,12 +300,12 @@ hint: try again later; the code says what happened
       server.script(token(n), (response) => {
         waiting.push(() => response.end(JSON.stringify({ ok: true, team_id: 'T012345', team: 'Acme Inc' })))
       })
-    const checking = integrations(['check', '--all', '--fields', 'name,verdict,filled'], { env })
+    const checking = program(['check', '--all', '--fields', 'name,verdict,filled'], { env })
     while (waiting.length < 4) await sleep(20)
-    await integrations(['update', 'renamed', '--slack-team-name', 'Mine'], { env })
-    await integrations(['rotate', 'rotated', '--access-token-stdin', '--grace', '0'], { env, input: token(5) })
+    await program(['update', 'renamed', '--slack-team-name', 'Mine'], { env })
+    await program(['rotate', 'rotated', '--access-token-stdin', '--grace', '0'], { env, input: token(5) })
     await db.query("UPDATE integrations SET slack_team_name = 'Theirs' WHERE name = 'written'")
-    await integrations(['remove', 'removed', '--confirm', 'removed'], { env })
+    await program(['remove', 'removed', '--confirm', 'removed'], { env })
     for (const answer of waiting) answer()
     expect(await checking).toEqual({
       code: 0,
@@ -316,13 +318,13 @@ hint: try again later; the code says what happened
       { ...nothing, name: 'rotated', version: 2 },
       { ...nothing, name: 'written', team: 'T012345', team_name: 'Theirs', version: 2 },
     ])
-    expect(await integrations(['audit', 'verify', '--fields', 'ok'], { env })).toMatchObject({ code: 0 })
+    expect(await program(['audit', 'verify', '--fields', 'ok'], { env })).toMatchObject({ code: 0 })
   })
 
   test('add and rotate --check store no token that the platform refuses, or that is of another team', async () => {
     const db = await freshDatabase(kind)
     const env = environment(db)
-    await integrations(['workspaces', 'add', 'Acme'], { env })
+    await program(['workspaces', 'add', 'Acme'], { env })
     server.script(token(1), slackError('invalid_auth'))
     server.script(token(2), (_, request) => void request.socket.resetAndDestroy())
     server.script(token(3), slackOk({ expires_in: 43_200 }))
@@ -330,7 +332,7 @@ hint: try again later; the code says what happened
     server.script(token(6), slackOk({ team_id: 'T777' }))
     const outcomes: Outcome[] = []
     const run = async (n: number, ...args: string[]) => {
-      const outcome = await integrations([...args, '--access-token-stdin', '--check', '-o', 'id'], {
+      const outcome = await program([...args, '--access-token-stdin', '--check', '-o', 'id'], {
         env,
         input: token(n),
       })
@@ -374,7 +376,7 @@ hint: try again later; the code says what happened
     const asked = server.asked.length
     expect(await run(3, ...adding)).toMatchObject({ code: 5, stderr: expect.stringContaining('already') })
     expect(
-      await integrations(['rotate', 'support', '--webhook-secret-env', 'S', '--check', '--grace', '0'], {
+      await program(['rotate', 'support', '--webhook-secret-env', 'S', '--check', '--grace', '0'], {
         env: { ...env, S: 'ab'.repeat(16) },
       }),
     ).toEqual({

@@ -14,14 +14,15 @@ import {
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { bin, environment, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
-import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { answer, runner } from '../support/answer.ts'
+import { bin, environment, execute, freshFolder, type Outcome, quote } from '../support/cli.ts'
+import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { addSlack } from '../support/integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
 import { opened } from '../support/vault.ts'
 
 /** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
-async function start(kind: (typeof kinds)[number], more: Record<string, string> = {}) {
+async function start(kind: Kind, more: Record<string, string> = {}) {
   const db = await freshDatabase(kind)
   const server = await slackOAuth()
   const chain = server.install(1)
@@ -34,7 +35,7 @@ async function start(kind: (typeof kinds)[number], more: Record<string, string> 
 
 const addApp = async (env: Record<string, string>, name = 'bot', secret = app.secret) => {
   const args = ['apps', 'add', name, '--platform', 'slack', '--client-id', app.id, '--client-secret-stdin', '-o', 'id']
-  expect(await integrations(args, { env, input: secret })).toMatchObject({ code: 0 })
+  expect(await answer(args, { env, input: secret })).toMatchObject({ code: 0 })
 }
 
 const addToken = (env: Record<string, string>, chain: Chain, name = 'support', expires = ['--expires-in', '1h']) =>
@@ -44,7 +45,11 @@ const addToken = (env: Record<string, string>, chain: Chain, name = 'support', e
     ...['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', ...expires],
   )
 
-const run = (env: Record<string, string>, ...args: string[]) => integrations([...args, '-o', 'json'], { env })
+/** The program on a kind of database. */
+const runOn =
+  (kind: Kind) =>
+  (env: Record<string, string>, ...args: string[]) =>
+    runner(kind)([...args, '-o', 'json'], { env })
 
 /** The rows of an answer in the fields that matter. */
 const rowsOf = ({ stdout }: Outcome, ...fields: string[]) =>
@@ -90,6 +95,8 @@ const endLeases = (db: TestDatabase) =>
   db.query(`UPDATE integration_refresh_attempts SET lease_until = '2026-01-02 03:04:05'`)
 
 describe.each(kinds)('on %s', (kind) => {
+  const run = runOn(kind)
+
   test('a token that is about to end is replaced, with its refresh token, and the old one stays until its end', async () => {
     const { db, server, chain, env, id, spool } = await start(kind)
     const before = { ...chain }
@@ -136,7 +143,7 @@ describe.each(kinds)('on %s', (kind) => {
   test('what cannot be refreshed says why, and is an error where it was named', async () => {
     const { db, server, env, id } = await start(kind)
     const pylon = ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk']
-    expect(await integrations(pylon, { env })).toMatchObject({ code: 0 })
+    expect(await answer(pylon, { env })).toMatchObject({ code: 0 })
     await addSlack(env, 'other')
     await addToken(env, server.install(2), 'off')
     expect(await run(env, 'disable', 'off')).toMatchObject({ code: 0 })
@@ -181,9 +188,9 @@ describe.each(kinds)('on %s', (kind) => {
     const [chain] = [...server.chains.values()]
     if (chain) chain.generation += 5
     const env2 = { ...env, REFRESH: refreshToken(chain as Chain) }
-    expect(
-      await integrations(['rotate', id, '--refresh-token-env', 'REFRESH', '--grace', '0'], { env: env2 }),
-    ).toMatchObject({ code: 0 })
+    expect(await answer(['rotate', id, '--refresh-token-env', 'REFRESH', '--grace', '0'], { env: env2 })).toMatchObject(
+      { code: 0 },
+    )
     const dead = await run(env, 'refresh', id, '--force')
     expect([dead.code, errorOf(dead).code]).toEqual([4, 'CREDENTIAL_REFUSED'])
     expect(errorOf(dead).hint).toContain('https://api.slack.com/apps')
@@ -218,7 +225,7 @@ describe.each(kinds)('on %s', (kind) => {
     // With another refresh token, what was is history.
     const again = { ...env, ACCESS: accessToken(chain), REFRESH: refreshToken(chain) }
     const rotated = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
-    expect(await integrations(rotated, { env: again })).toMatchObject({ code: 0 })
+    expect(await answer(rotated, { env: again })).toMatchObject({ code: 0 })
     expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual([null])
 
     // The database goes away between the answer and its being stored.
@@ -279,7 +286,7 @@ describe.each(kinds)('on %s', (kind) => {
     const other = server.install(2)
     const fresh = { ...env, ACCESS: accessToken(other), REFRESH: refreshToken(other) }
     const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
-    expect(await integrations(rotate, { env: fresh })).toMatchObject({ code: 0 })
+    expect(await answer(rotate, { env: fresh })).toMatchObject({ code: 0 })
     const recovered = await run(env, 'recover', twin)
     expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
     const own = { access_token: accessToken(other), refresh_token: refreshToken(other) }
@@ -371,7 +378,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
     const mine = accessToken(server.install(2))
     const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--no-expiry', '--grace', '0']
-    expect(await integrations(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
+    expect(await answer(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
     expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
     expect(await tokens(db, id)).toEqual({ access_token: mine, refresh_token: refreshToken(chain) })
     expect(rowsOf(await run(env, 'list'), 'tokenExpiresAt', 'tokenRefresh')).toEqual([
@@ -386,7 +393,7 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, server, chain, env, id } = await start(kind, { INTEGRATIONS_KEYS_FILE: keys })
     expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
     const [{ id: old } = {}] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
-    const next = (await integrations(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    const next = (await answer(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
     for (const change of [['activate', next], ['reencrypt']])
       expect(await run(env, 'keys', ...change)).toMatchObject({ code: 0 })
     const refused = await run(env, 'keys', 'retire', String(old))
@@ -401,10 +408,12 @@ describe.each(kinds)('on %s', (kind) => {
     server.mood = 'hung up'
     expect((await run(env, 'refresh', id, '--force')).code).toBe(9)
     expect(accessToken(chain)).toContain('1x2')
-    const last = (await integrations(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    const last = (await answer(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
     expect(await run(env, 'keys', 'retire', last)).toMatchObject({ code: 0 })
   })
 })
+
+const run = runOn('sqlite')
 
 test('without a place for new tokens, no platform is asked', async () => {
   const { db, server, env } = await start('sqlite')
