@@ -59,23 +59,34 @@ export async function refreshMany(
   for (const integration of integrations) tell(firstLook(integration, now, options))
   const left = integrations.filter(({ id }) => !rows.has(id))
   if (options.dryRun) for (const integration of left) tell(await foretold(store, integration, options))
-  else if (left.length > 0) {
-    // What would fail for all of them fails before anybody is asked.
-    await verifyKeys(store)
-    const inOrder = left.map((integration) => ({ integration, chance: Math.random() }))
-    inOrder.sort((a, b) => a.chance - b.chance)
-    const relook = async () => {
-      for (const integration of await present(store))
-        if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
-    }
-    const mine = new Set<string>()
-    const turn = { mine, wait: oneAtATime(() => giveWay(store, mine, options.wait, relook)) }
-    await fewAtOnce(inOrder, atOnce, async ({ integration }) => {
-      if (rows.has(integration.id)) return
-      tell(await refreshRow(store, integration, left.length > atOnce ? { ...options, turn } : options))
-    })
-  }
+  else await refreshLeft(store, left, rows, now, options)
   return integrations.flatMap(({ id }) => rows.get(id) ?? [])
+}
+
+/** Refreshes what is left, and adds what came of it to the rows. */
+async function refreshLeft(
+  store: Store,
+  left: readonly Integration[],
+  rows: Map<string, RefreshRow>,
+  now: Date,
+  options: Batch,
+): Promise<void> {
+  const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
+  const mine = new Set<string>()
+  const relook = async () => {
+    for (const integration of await present(store))
+      if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
+  }
+  const turn = { mine, wait: oneAtATime(() => giveWay(store, mine, options.wait, relook)) }
+  const many = left.length > atOnce
+  if (many) await turn.wait()
+  const due = left.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, chance: Math.random() }))
+  due.sort((a, b) => a.chance - b.chance)
+  // What would fail for all of them fails before anybody is asked.
+  if (due.length > 0) await verifyKeys(store)
+  await fewAtOnce(due, atOnce, async ({ integration }) => {
+    if (!rows.has(integration.id)) tell(await refreshRow(store, integration, many ? { ...options, turn } : options))
+  })
 }
 
 /** Lets those who ask while it is done already wait for that, instead of doing it as well. */
