@@ -9,9 +9,8 @@ export default defineConfig({
     include: [hostile ? 'test/hostile/**/*.test.ts' : 'test/**/*.test.ts'],
     exclude: hostile ? [] : ['test/hostile/**'],
     globalSetup: 'test/support/setup.ts',
-    // Vitest leaves one core to itself, which is half of two; a test mostly waits for the program it started.
-    // The hostile suites load the machine by themselves: one at a time.
-    maxWorkers: hostile ? 1 : Math.max(2, availableParallelism() - 1),
+    // A test mostly waits for the program it started. The hostile suites load the machine by themselves: one at a time.
+    maxWorkers: hostile ? 1 : availableParallelism() + 1,
     // A test starts the program many times, on machines that may have two busy cores.
     testTimeout: 300_000,
     hookTimeout: 300_000,

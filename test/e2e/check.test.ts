@@ -152,7 +152,8 @@ describe.each(kinds)('check on %s', (kind) => {
         team: 'T012345',
         team_name: 'Acme Inc',
         bot: 'U012345',
-        ends: expect.stringContaining(expiresAt.slice(11, 23)),
+        // PostgreSQL leaves zeros at the end out.
+        ends: expect.stringContaining(expiresAt.slice(11, 23).replace(/\.?0+$/, '')),
         version: 2,
       },
       { ...nothing, name: 'full', team: 'T012345', team_name: 'Old Name', bot: 'U999', version: 1 },
