@@ -112,10 +112,20 @@ export const uncertain = (integration: Integration, state: 'uncertain' | 'needs_
     state === 'uncertain' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
   )
 
+/** Refuses to remove an integration whose tokens are being refreshed: the new ones would be lost. @throws LEASE_HELD */
+export async function refuseWhileRefreshed(rows: Rows, integration: Integration): Promise<void> {
+  const attempt = await rows.refresh.of(integration.id)
+  if (attempt?.leased) throw leaseHeld(integration, attempt, 'try again then')
+}
+
 /** Somebody else is at it. */
-export const leaseHeld = (integration: Integration, { owner, leaseUntil }: RefreshAttempt): IntegrationsError =>
+export const leaseHeld = (
+  integration: Integration,
+  { owner, leaseUntil }: RefreshAttempt,
+  hint = 'wait longer with --wait 2m, or look again later',
+): IntegrationsError =>
   new IntegrationsError(
     'LEASE_HELD',
     `${owner} is refreshing the token of ${nameOf(integration)}, until ${leaseUntil} at most`,
-    'wait longer with --wait 2m, or look again later',
+    hint,
   )

@@ -4,6 +4,7 @@ import type { Changes, Store } from '../store/store.ts'
 import { removalOf } from './change.ts'
 import { findWorkspace } from './find.ts'
 import { checkName } from './names.ts'
+import { refuseWhileRefreshed } from './refresh-standing.ts'
 
 interface Options {
   readonly dryRun: boolean
@@ -30,7 +31,7 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
     return { ...workspace, name }
   }, options)
 
-/** Removes a workspace and every integration in it. @throws NOT_FOUND, AMBIGUOUS, CONFLICT, NOT_PERMITTED in an adopted database */
+/** Removes a workspace and every integration in it. @throws NOT_FOUND, AMBIGUOUS, CONFLICT, LEASE_HELD, NOT_PERMITTED in an adopted database */
 export const removeWorkspace = (
   store: Store,
   ref: string,
@@ -49,6 +50,7 @@ export const removeWorkspace = (
     await rows.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }, async (batch) => {
       within.push(...batch)
     })
+    for (const one of within) await refuseWhileRefreshed(rows, one)
     await rows.workspaces.remove(workspace.id)
     for (const one of within) await rows.record(removalOf(one))
     await rows.record({

@@ -327,6 +327,28 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   })
 
+  test('an integration is not removed while its tokens are being refreshed', async () => {
+    const { db, server, chain, env, id } = await start(kind)
+    const removals: Outcome[] = []
+    server.onAnswer = async () => {
+      removals.push(await run(env, 'remove', id, '--confirm', 'support'))
+      removals.push(await run(env, 'workspaces', 'remove', 'Acme', '--confirm', 'Acme'))
+    }
+    expect(rowsOf(await run(env, 'refresh', id), 'outcome')).toEqual(['refreshed'])
+    for (const removal of removals)
+      expect([removal.code, removal.stdout, errorOf(removal)]).toEqual([
+        5,
+        '',
+        expect.objectContaining({
+          code: 'LEASE_HELD',
+          message: expect.stringMatching(/is refreshing the token of Acme\/support, until \S+ at most$/),
+          hint: 'try again then',
+        }),
+      ])
+    expect(removals).toHaveLength(2)
+    expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
+  })
+
   test('a lease that was begun while the database’s clock was far ahead holds nobody up', async () => {
     const { db, server, env, id } = await start(kind)
     server.mood = 'hung up'
