@@ -200,6 +200,8 @@ describe.each(kinds)('refreshes on %s', (kind) => {
 
     // Nobody knows yet which of them are dead; their leases end, as they would in a minute.
     await db.query("UPDATE integration_refresh_attempts SET lease_until = '2026-01-02 03:04:05'")
+    // What the last one that was killed has asked may be under way.
+    await sleep(1000)
     const exchanged = server.exchanges.length
     const recovered = await integrations(['recover', '--all', '-o', 'json'], { env })
     expect(recovered.code).toBe(9)
