@@ -1,7 +1,10 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { integrations } from '../support/cli.ts'
+import { answer } from '../support/answer.ts'
+import { freshFolder, integrations } from '../support/cli.ts'
 import { dropOwnTables, freshDatabase, type TestDatabase } from '../support/database.ts'
+import { addSlack } from '../support/integration.ts'
+import { accessToken, app, refreshToken, slackOAuth } from '../support/slack-oauth.ts'
 
 /** Where the connection is cut: before the server sees COMMIT, or after it has answered, before the client sees that. */
 const cuts = ['before', 'after'] as const
@@ -86,3 +89,46 @@ test.each(cuts)('a connection lost %s COMMIT leaves it open whether migrations w
   expect(proxy.commits()).toBe(1)
   expect(await names()).toEqual(cut === 'before' ? [first] : [first, ...rest])
 })
+
+test.each(cuts)(
+  'a connection lost %s COMMIT of a lease has no platform asked, and that is written down',
+  async (cut) => {
+    const db = await freshDatabase('postgresql')
+    const server = await slackOAuth()
+    const chain = server.install(1)
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.url, XDG_STATE_HOME: freshFolder() }
+    const adding = [
+      'apps',
+      'add',
+      'bot',
+      '--platform',
+      'slack',
+      '--client-id',
+      app.id,
+      '--client-secret-stdin',
+      '-o',
+      'id',
+    ]
+    expect(await answer(adding, { env, input: app.secret })).toMatchObject({ code: 0 })
+    const tokens = { ACCESS: accessToken(chain), REFRESH: refreshToken(chain) }
+    const flags = ['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--expires-in', '1h']
+    const id = await addSlack({ ...env, ...tokens }, 'support', ...flags)
+    const proxy = await cutting(db, cut)
+
+    const { code, stderr } = await integrations(['refresh', id, '-o', 'json'], {
+      env: { ...env, DATABASE_URL: proxy.url },
+    })
+    const { error } = JSON.parse(stderr.trim().split('\n').at(-1) ?? '')
+    // Where there is something to settle, that is cut as well.
+    expect([code, error.code, proxy.commits()]).toEqual(
+      cut === 'before' ? [6, 'COMMIT_UNKNOWN', 1] : [9, 'UNCERTAIN', 2],
+    )
+    if (cut === 'after') expect(error.hint).toBe(`integrations recover ${id} --retry`)
+    expect(server.exchanges).toEqual([])
+    expect(await db.query('SELECT state, code FROM integration_refresh_attempts')).toEqual(
+      cut === 'before' ? [] : [{ state: 'failed', code: 'not_asked' }],
+    )
+    expect(await answer(['refresh', id], { env })).toMatchObject({ code: 0 })
+    expect(server.exchanges).toEqual([tokens.REFRESH])
+  },
+)
