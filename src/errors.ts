@@ -116,6 +116,10 @@ export class IntegrationsError extends Error {
   }
 }
 
+/** Whether a stored value could not be decrypted. */
+export const isDecryptionFailure = (error: unknown): error is IntegrationsError =>
+  error instanceof IntegrationsError && (error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN')
+
 /** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */
 export const shellWord = (word: string): string =>
   /^[\w:/.,+@%=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

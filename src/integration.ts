@@ -3,6 +3,16 @@ export const secretFields = ['webhookSecret', 'accessToken', 'refreshToken'] as 
 /** One of the three secrets an integration can hold. */
 export type SecretField = (typeof secretFields)[number]
 
+/** The column of a secret, which is also how its history names the field. */
+export const secretColumns = {
+  webhookSecret: 'webhook_secret',
+  accessToken: 'access_token',
+  refreshToken: 'refresh_token',
+} as const satisfies Record<SecretField, string>
+
+/** The name of a secret in flags, as in `webhook-secret`. */
+export const flagOf = (field: string): string => field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
 /** The columns that hold a platform's own identifiers. A platform without one of its own uses none of them. */
 export type PlatformColumn = 'slackTeamId' | 'slackTeamName' | 'slackBotUserId' | 'pylonAccountId'
 
@@ -68,6 +78,9 @@ export interface Integration {
   readonly version: number
 }
 
+/** How messages and the audit log name an integration: `workspace/name`. */
+export const refOf = ({ workspace, name }: Pick<Integration, 'workspace' | 'name'>): string => `${workspace}/${name}`
+
 /** The fields of an integration that are given when it is made. */
 export interface NewIntegration {
   readonly workspaceId: string
@@ -124,3 +137,6 @@ export function sortKeys(value: Json, depth = 0): Json {
   for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null, depth + 1)
   return sorted
 }
+
+/** Whether both databases can hold a text: PostgreSQL takes neither lone surrogates nor zero characters. */
+export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')

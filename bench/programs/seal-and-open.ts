@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { open, seal } from '../../src/crypto/jwe.ts'
 import { Secret } from '../../src/secret.ts'
-import { open, seal } from '../../src/vault/sealing.ts'
 
 /** Seals and opens as many values as the argument says, each for a cell of its own, as the program does. */
 const key = { id: 'seal-1', use: 'enc', bytes: randomBytes(32) } as const

@@ -1,13 +1,14 @@
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
+import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
-import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database.ts'
-import type { Attribution } from '../store/events.ts'
-import type { KeySource, StoreOptions } from '../store/ready.ts'
+import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database/url.ts'
+import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
-import { type Format, type Output, startOutput } from './output.ts'
-import { type Prompts, prompts } from './prompts.ts'
+import type { Attribution } from '../store/tables/events.ts'
+import { type Prompts, prompts } from './input/prompts.ts'
+import { type Format, type Output, startOutput } from './output/output.ts'
 
 /** What the program is given to run on: a part of `process`. */
 export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd' | 'pid'>
@@ -177,8 +178,9 @@ function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    const { keyCommand, keyFile, once } = await import('../operations/key-source.ts')
-    return once(command ? keyCommand(command, { env, endGroup }) : keyFile(path(), process.getuid?.()))
+    const { once } = await import('../crypto/key-source.ts')
+    if (!command) return once((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
+    return once((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
   }
   const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
   const opened = () => {

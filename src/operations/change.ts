@@ -1,10 +1,9 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { type Integration, secretFields } from '../integration.ts'
-import type { NewEvent, Target } from '../store/events.ts'
-import type { FingerprintChanges } from '../store/fingerprints.ts'
-import { secretColumns } from '../store/secret-facts.ts'
+import { type Integration, refOf, secretColumns, secretFields } from '../integration.ts'
 import type { Changes, Store } from '../store/store.ts'
+import type { NewEvent, Target } from '../store/tables/events.ts'
+import type { FingerprintChanges } from '../store/tables/fingerprints.ts'
 import { findIntegration } from './find.ts'
 
 /** How a change is to be made. */
@@ -76,10 +75,10 @@ export async function changeWithin(
 }
 
 /** An integration as the audit log names it. */
-export const targetOf = ({ id, workspace, name }: Pick<Integration, 'id' | 'workspace' | 'name'>): Target => ({
+export const targetOf = (integration: Pick<Integration, 'id' | 'workspace' | 'name'>): Target => ({
   type: 'integration',
-  id,
-  name: `${workspace}/${name}`,
+  id: integration.id,
+  name: refOf(integration),
 })
 
 /** What the audit log is to say of an integration that is removed: with it, its secrets go. */
@@ -101,6 +100,6 @@ export function removalOf(integration: Integration): NewEvent {
 export const movedOn = (integration: Integration, expected: number): IntegrationsError =>
   new IntegrationsError(
     'CONFLICT',
-    `${integration.workspace}/${integration.name} is at version ${integration.version}, not ${expected}`,
+    `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
     `look at what changed with integrations show ${shellWord(integration.id)}, and try again`,
   )

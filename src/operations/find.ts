@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
-import { badInput, IntegrationsError, shellWord } from '../errors.ts'
-import type { Integration, User, Workspace } from '../integration.ts'
-import type { IntegrationFilter } from '../store/integrations.ts'
+import { IntegrationsError, shellWord } from '../errors.ts'
+import { type Integration, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Rows, Store } from '../store/store.ts'
+import type { IntegrationFilter } from '../store/tables/integrations.ts'
 
 const shortestIdPrefix = 6
 const candidatesShown = 10
@@ -16,8 +16,7 @@ const many = 1000
  * @throws NOT_FOUND with what was nearly named, AMBIGUOUS with the candidates
  */
 export async function findIntegration(rows: Rows, ref: string): Promise<Integration> {
-  // PostgreSQL takes neither, so nothing stored can be meant.
-  if (!ref.isWellFormed() || ref.includes('\0')) throw notFound('integration', ref, [])
+  if (!isStorable(ref)) throw notFound('integration', ref, [])
   const { match } = rows.integrations
   const limit = candidatesShown + 1
   const tries = [
@@ -33,7 +32,7 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
       throw ambiguous(
         'integration',
         ref,
-        [found, ...others].map((one) => `${shellWord(one.id)} (${one.workspace}/${one.name}, ${one.platform})`),
+        [found, ...others].map((one) => `${shellWord(one.id)} (${refOf(one)}, ${one.platform})`),
       )
   }
   throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
@@ -60,7 +59,7 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<string[]> =>
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
 export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace> {
-  const valid = ref.isWellFormed() && !ref.includes('\0')
+  const valid = isStorable(ref)
   const [byId] = valid ? await rows.workspaces.match({ id: ref }, 1) : []
   if (byId) return byId
   const [found, ...others] = valid ? await rows.workspaces.match({ name: ref }, candidatesShown + 1) : []
@@ -77,7 +76,7 @@ export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace>
 
 /** The user with this id or e-mail address. @throws NOT_FOUND */
 export async function findUser(rows: Rows, ref: string): Promise<User> {
-  const [user] = ref.isWellFormed() && !ref.includes('\0') ? await rows.users.match(ref) : []
+  const [user] = isStorable(ref) ? await rows.users.match(ref) : []
   if (user === undefined)
     throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
   return user
@@ -110,8 +109,7 @@ export async function findAudited(rows: Rows, ref: string): Promise<string[]> {
         ? []
         : [...(await audit.targets({ idPrefix: ref })), ...idsOf(await integrations.match({ idPrefix: ref }, many))],
   ]
-  // PostgreSQL takes neither, so nothing stored can be meant.
-  if (ref.isWellFormed() && !ref.includes('\0'))
+  if (isStorable(ref))
     for (const attempt of tries) {
       const found = await attempt()
       if (found.length > 0) return [...new Set(found)]
@@ -134,7 +132,7 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
   }
   return names
     .map((candidate) => ({
-      ref: `${candidate.workspace}/${candidate.name}`,
+      ref: refOf(candidate),
       far: far(candidate) + (workspace === '' ? 0 : distance(candidate.workspace.toLowerCase(), workspace)),
     }))
     .filter((candidate) => candidate.far <= Math.max(2, ref.length / 2))
@@ -163,7 +161,3 @@ function ambiguous(what: string, ref: string, candidates: readonly string[]): In
     `give the id of one of them: ${shown.join(', ')}${more}`,
   )
 }
-
-/** A platform that this program does not know. */
-export const unknownPlatform = (id: string, known: readonly string[]): IntegrationsError =>
-  badInput(`there is no platform ${quoted(id)}`, `the platforms are ${known.join(', ')}`)

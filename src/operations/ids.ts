@@ -1,8 +1,7 @@
 import { badInput } from '../errors.ts'
-import type { PlatformColumn } from '../integration.ts'
+import { flagOf, type PlatformColumn } from '../integration.ts'
 import type { Platform } from '../platforms/platform.ts'
 import { unprintable } from './names.ts'
-import { flagOf } from './secret-values.ts'
 
 /**
  * Checks one of a platform's own identifiers.

@@ -1,3 +1,5 @@
+import { badInput } from '../errors.ts'
+import type { Integration } from '../integration.ts'
 import { github } from './github.ts'
 import type { Platform } from './platform.ts'
 import { pylon } from './pylon.ts'
@@ -12,3 +14,25 @@ export type IntegrationPlatform = (typeof platforms)[number]['id']
 /** The platform with this id; undefined for one that only the application knows. */
 export const findPlatform = (id: string): (Platform & { readonly id: IntegrationPlatform }) | undefined =>
   platforms.find((platform) => platform.id === id)
+
+/** The platform with this id. @throws BAD_INPUT for one that this version does not know */
+export function platformById(id: string): Platform & { readonly id: IntegrationPlatform } {
+  const platform = findPlatform(id)
+  if (!platform)
+    throw badInput(
+      `unknown platform ${JSON.stringify(id.length > 100 ? `${id.slice(0, 100)}…` : id)}`,
+      `the platforms are ${platforms.map((known) => known.id).join(', ')}`,
+    )
+  return platform
+}
+
+/** The platform of an integration. @throws BAD_INPUT when this version does not know it */
+export function platformOf(integration: Pick<Integration, 'platform'>): Platform {
+  const platform = findPlatform(integration.platform)
+  if (!platform)
+    throw badInput(
+      `this version does not know the platform ${JSON.stringify(integration.platform)}`,
+      'upgrade integrations',
+    )
+  return platform
+}

@@ -1,8 +1,8 @@
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
-import type { ValidSecret } from '../store/valid-secrets.ts'
+import type { ValidSecret } from '../store/secrets/accepted.ts'
+import { type findRecipients, type Known, mostTried, type Recipient, type Wanted } from './cache.ts'
 import { type Outcome, refused } from './outcome.ts'
-import { type findRecipients, type Known, mostTried, type Recipient, type Wanted } from './recipients.ts'
 
 /** Whose secret a request was signed with. */
 export interface Match {

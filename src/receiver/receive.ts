@@ -1,14 +1,15 @@
 import { IntegrationsError } from '../errors.ts'
-import { setActive } from '../operations/set-active.ts'
+import { isStorable } from '../integration.ts'
+import { setActive } from '../operations/integrations/set-active.ts'
 import type { Platform, Reading, WebhookRequest } from '../platforms/platform.ts'
+import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { Store } from '../store/store.ts'
-import type { ValidSecret } from '../store/valid-secrets.ts'
+import type { findRecipients, Recipient, Wanted } from './cache.ts'
 import type { rememberRequests } from './duplicates.ts'
 import { findMatch, type Match, signaturesOf, unreadable } from './match.ts'
 import { type Nothing, nothing, type Outcome, refused } from './outcome.ts'
-import type { findRecipients, Recipient, Wanted } from './recipients.ts'
 import { type IncomingRequest, readBody } from './request.ts'
-import type { noteUses } from './uses.ts'
+import type { noteUses } from './usage.ts'
 
 /** How large a body may be that is not signed, in bytes. */
 const largestUnsigned = 4096
@@ -70,7 +71,7 @@ function whoseIsIt(
 }
 
 // PostgreSQL takes neither, so nothing stored can be meant.
-const valid = (id: string) => id.isWellFormed() && !id.includes('\0') && id.length <= 200
+const valid = (id: string) => isStorable(id) && id.length <= 200
 
 type Wish = { readonly recipient: Recipient; readonly secret: ValidSecret; readonly reading: Reading }
 

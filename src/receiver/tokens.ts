@@ -1,12 +1,12 @@
 import { badInput, IntegrationsError, shellWord } from '../errors.ts'
-import type { Instant } from '../integration.ts'
+import { type Instant, refOf } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
-import { type Refreshing, refreshOne } from '../operations/refresh.ts'
-import { isDue } from '../operations/refresh-standing.ts'
+import { isDue } from '../operations/refresh/eligibility.ts'
+import { type Refreshing, refreshOne } from '../operations/refresh/refresh.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
+import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { Store } from '../store/store.ts'
-import type { ValidSecret } from '../store/valid-secrets.ts'
 import type { Token } from './outcome.ts'
 
 /** Opens the current value of a secret. */
@@ -35,7 +35,7 @@ export function giveTokens(
       now: await rows.refresh.clock(),
     }))
     const { id, tokenExpiresAt } = integration
-    const name = `${integration.workspace}/${integration.name}`
+    const name = refOf(integration)
     if (!integration.isActive) throw badInput(`${name} is inactive`, `integrations enable ${shellWord(id)}`)
     const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
     const ended = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()

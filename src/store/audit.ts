@@ -1,10 +1,10 @@
 import sql, { join, type Sql } from 'sql-template-tag'
+import { chained } from '../crypto/hmac.ts'
+import type { Vault } from '../crypto/keyring.ts'
 import { failpoint } from '../failpoint.ts'
-import { chained } from '../vault/keyed-hash.ts'
-import type { Vault } from '../vault/vault.ts'
-import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './events.ts'
-import { fingerprintsText } from './fingerprints.ts'
-import type { Transaction } from './statements.ts'
+import type { Transaction } from './database/statements.ts'
+import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './tables/events.ts'
+import { fingerprintsText } from './tables/fingerprints.ts'
 
 const names = Object.keys(eventColumns) as (keyof AuditEvent)[]
 const covered = names.filter((column) => column !== 'previousHash' && column !== 'hash')

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
-import type { Provider } from './database.ts'
-import type { SchemaEngine } from './schema-engine.ts'
+import type { Provider } from './database/url.ts'
+import type { SchemaEngine } from './schema/engine.ts'
 
 /**
  * Ours among the names in `_prisma_migrations`, which an application that uses Prisma shares with us: `prisma migrate
@@ -113,7 +113,7 @@ async function withEngine<T>(
   work: (engine: SchemaEngine) => Promise<T>,
 ): Promise<T> {
   // 5 MB of WebAssembly that only a database that is behind needs.
-  const { startSchemaEngine } = await import('./schema-engine.ts')
+  const { startSchemaEngine } = await import('./schema/engine.ts')
   let refusal: unknown
   const executeScript = (script: string) =>
     adapter.executeScript(script).catch((error: unknown) => {

@@ -1,13 +1,11 @@
+import { type KeyPurpose, type KeySet, keyFor, newKey } from '../crypto/key-set.ts'
+import type { Vault } from '../crypto/keyring.ts'
 import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { type KeyPurpose, type KeySet, keyFor, newKey } from '../vault/key-set.ts'
-import type { Vault } from '../vault/vault.ts'
-import { type appChanges, appRows } from './apps.ts'
-import { type Database, databaseFlag, displayUrl } from './database.ts'
-import type { Driver } from './driver.ts'
-import { auditRows, type NewEvent } from './events.ts'
-import { type integrationChanges, integrationRows } from './integrations.ts'
-import { type keyChanges, keyRows, type SealingMode, type Settings } from './keys.ts'
+import type { Driver } from './database/driver.ts'
+import { type Session, startSession } from './database/session.ts'
+import type { Statements } from './database/statements.ts'
+import { type Database, databaseFlag, displayUrl } from './database/url.ts'
 import {
   type DatabaseState,
   glance,
@@ -17,18 +15,20 @@ import {
   readState,
   refuseReadOnly,
   type StoreOptions,
-} from './ready.ts'
-import { type refreshChanges, refreshRows } from './refresh-attempts.ts'
-import { secretRows } from './secret-facts.ts'
-import type { secretChanges } from './secrets.ts'
-import { type Session, startSession } from './session.ts'
-import type { storedValueChanges } from './settling.ts'
-import type { Statements } from './statements.ts'
-import { storedValueRows } from './stored-values.ts'
-import { type userChanges, userRows } from './users.ts'
-import { useNotes } from './uses.ts'
-import { validRows } from './valid-secrets.ts'
-import { type workspaceChanges, workspaceRows } from './workspaces.ts'
+} from './schema/ready.ts'
+import { validRows } from './secrets/accepted.ts'
+import type { secretChanges } from './secrets/changes.ts'
+import type { storedValueChanges } from './secrets/reencrypt.ts'
+import { storedValueRows } from './secrets/stored.ts'
+import { useNotes } from './secrets/usage.ts'
+import { type appChanges, appRows } from './tables/apps.ts'
+import { auditRows, type NewEvent } from './tables/events.ts'
+import { type integrationChanges, integrationRows } from './tables/integrations.ts'
+import { type keyChanges, keyRows, type SealingMode, type Settings } from './tables/keys.ts'
+import { type refreshChanges, refreshRows } from './tables/refresh-attempts.ts'
+import { secretRows } from './tables/secret-metadata.ts'
+import { type userChanges, userRows } from './tables/users.ts'
+import { type workspaceChanges, workspaceRows } from './tables/workspaces.ts'
 
 /** What can be read. */
 export interface Rows {

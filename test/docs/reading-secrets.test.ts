@@ -17,7 +17,7 @@ const possible = spawnSync('python3', ['-c', 'import cryptography']).status === 
 
 test('the value to test with is the first of the vectors', () => {
   const [{ cell, keyId, rootKey, cellKey, plaintextParts, sealed }] = JSON.parse(
-    readFileSync('test/vault/vectors.json', 'utf8'),
+    readFileSync('test/unit/crypto/vectors.json', 'utf8'),
   )
   for (const value of [cell.id, cell.field, keyId, rootKey, cellKey, plaintextParts.join(''), sealed])
     expect(guide).toContain(`\`${value}\``)
@@ -59,7 +59,7 @@ describe.runIf(possible)('the Python program', () => {
   })
 
   test('opens the value to test with, in its cell alone', async () => {
-    const vectors = JSON.parse(readFileSync('test/vault/vectors.json', 'utf8'))
+    const vectors = JSON.parse(readFileSync('test/unit/crypto/vectors.json', 'utf8'))
     const script = `
 import json, sys
 from read_secrets import cell_key, open_sealed

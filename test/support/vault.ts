@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { keyFile } from '../../src/operations/key-source.ts'
-import { parseDatabaseUrl } from '../../src/store/database.ts'
-import type { StoreOptions } from '../../src/store/ready.ts'
-import { parseKeySet } from '../../src/vault/key-set.ts'
-import { isSealed } from '../../src/vault/sealed-text.ts'
-import { open } from '../../src/vault/sealing.ts'
+import { open } from '../../src/crypto/jwe.ts'
+import { isSealed } from '../../src/crypto/jwe-format.ts'
+import { parseKeySet } from '../../src/crypto/key-set.ts'
+import { keyFile } from '../../src/keys/file.ts'
+import { parseDatabaseUrl } from '../../src/store/database/url.ts'
+import type { StoreOptions } from '../../src/store/schema/ready.ts'
 import type { TestDatabase } from './database.ts'
 
 /** The keys of the template databases. */

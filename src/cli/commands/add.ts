@@ -1,13 +1,14 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { shellWord } from '../../errors.ts'
-import type { IntegrationConfig, SecretField } from '../../integration.ts'
-import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/add.ts'
-import { parseConfig } from '../../operations/config-document.ts'
+import { flagOf, type IntegrationConfig, refOf, type SecretField } from '../../integration.ts'
+import { parseConfig } from '../../operations/config/document.ts'
+import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
-import { checkShape, flagOf } from '../../operations/secret-values.ts'
+import { checkShape } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
-import { platforms } from '../../platforms/platforms.ts'
+import { platformById, platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import type { Context } from '../context.ts'
 import {
   addIdFlags,
   answers,
@@ -20,13 +21,11 @@ import {
   expiryOptions,
   forceOption,
   givenIds,
-  platformOf,
   warnAll,
-} from '../arguments.ts'
-import type { Context } from '../context.ts'
-import type { Choice } from '../prompts.ts'
-import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../secret-input.ts'
-import { integrationView } from '../views.ts'
+} from '../input/arguments.ts'
+import type { Choice } from '../input/prompts.ts'
+import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../input/secret-input.ts'
+import { integrationView } from '../views/integration.ts'
 
 /** `integrations add` */
 export const addCommand = (ctx: Context) => {
@@ -92,7 +91,7 @@ export const addCommand = (ctx: Context) => {
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
     warnAll(ctx, warnings)
-    const ref = `${integration.workspace}/${integration.name}`
+    const ref = refOf(integration)
     await ctx.output.change(
       integrationView,
       integration,
@@ -111,7 +110,7 @@ export const addCommand = (ctx: Context) => {
 }
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
-  return platformOf(
+  return platformById(
     given ??
       (await prompts.choose(
         'Platform',

@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { addApp, checkApp, findApp, removeApp } from '../../operations/apps.ts'
-import { readSecret } from '../../operations/secret-values.ts'
+import { addApp, checkApp, findApp, removeApp } from '../../operations/directory/apps.ts'
+import { readSecret } from '../../operations/secrets/values.ts'
 import { findPlatform, platforms } from '../../platforms/platforms.ts'
-import { answers, dryRunOption, examples } from '../arguments.ts'
-import { confirmOption, confirmRemoval } from '../consent.ts'
 import type { Context } from '../context.ts'
-import { addSecretFlags, givenSecret } from '../secret-input.ts'
-import { appView } from '../views.ts'
+import { answers, dryRunOption, examples } from '../input/arguments.ts'
+import { confirmOption, confirmRemoval } from '../input/consent.ts'
+import { addSecretFlags, givenSecret } from '../input/secret-input.ts'
+import { appView } from '../views/integration.ts'
 
 /** `integrations apps` */
 export const appsCommand = (ctx: Context) =>

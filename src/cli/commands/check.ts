@@ -1,15 +1,15 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { type ErrorCode, IntegrationsError, worstOf } from '../../errors.ts'
-import { type Checked, type Checking, checkIntegrations } from '../../operations/check.ts'
+import { type Checked, type Checking, checkIntegrations } from '../../operations/check/batch.ts'
 import { findChosen } from '../../operations/find.ts'
 import type { Verdict } from '../../platforms/platform.ts'
 import type { Store } from '../../store/store.ts'
-import { answers, apiUrlOption, apiUrls, examples } from '../arguments.ts'
-import { checkView } from '../check-view.ts'
 import type { Context } from '../context.ts'
-import { addFilters, chosen, unknownEnds } from '../filters.ts'
-import { progressBar } from '../progress.ts'
-import { refsArgument } from '../selection.ts'
+import { answers, apiUrlOption, apiUrls, examples } from '../input/arguments.ts'
+import { addFilters, chosen, unknownEnds } from '../input/filters.ts'
+import { refsArgument } from '../input/selection.ts'
+import { progressBar } from '../output/progress.ts'
+import { checkView } from '../views/check.ts'
 
 /** `integrations check` */
 export const checkCommand = (ctx: Context) => {

@@ -1,7 +1,7 @@
 import { Argument, Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
-import type { Lookup } from '../candidates.ts'
+import type { Lookup } from '../completion/candidates.ts'
+import { quoted, readLine, type Shell, shells } from '../completion/shells.ts'
 import type { Context } from '../context.ts'
-import { quoted, readLine, type Shell, shells } from '../shells.ts'
 
 /** Who pressed Tab does not wait longer for a database. */
 const patience = 2000
@@ -13,7 +13,7 @@ export const completeCommand = (ctx: Context) =>
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .argument('<words...>', 'for bash its word breaks and the line up to the cursor, else the words up to the cursor')
     .action(async (shell, words, _, command: CommandUnknownOpts) => {
-      const { aFile, candidates } = await import('../candidates.ts')
+      const { aFile, candidates } = await import('../completion/candidates.ts')
       const line = split(shell, words)
       // A shell waits for an answer in the middle of a line: whatever is wrong, there is just nothing to offer.
       const found = await candidates(command.parent ?? command, line.words, line.current, lookup(ctx)).catch(() => [])

@@ -1,7 +1,7 @@
 import { Argument, Command } from '@commander-js/extra-typings'
-import { answersText, examples } from '../arguments.ts'
+import { scripts, shells } from '../completion/shells.ts'
 import type { Context } from '../context.ts'
-import { scripts, shells } from '../shells.ts'
+import { answersText, examples } from '../input/arguments.ts'
 
 /** `integrations completion` */
 export const completionCommand = (ctx: Context) =>

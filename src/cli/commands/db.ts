@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { prepareKeys } from '../../operations/keys.ts'
-import type { Database } from '../../store/database.ts'
-import { answers, dryRunOption, examples } from '../arguments.ts'
+import { prepareKeys } from '../../operations/keys/keys.ts'
+import type { Database } from '../../store/database/url.ts'
 import type { Context } from '../context.ts'
-import { databaseView } from '../views.ts'
+import { answers, dryRunOption, examples } from '../input/arguments.ts'
+import { databaseView } from '../views/integration.ts'
 import { rolesCommand } from './db/roles.ts'
 
 /** `integrations db` */
@@ -32,8 +32,8 @@ const statusCommand = (ctx: Context) =>
     databaseView,
   ).action(async () => {
     const [{ readStatus }, { obstacle }] = await Promise.all([
-      import('../../store/status.ts'),
-      import('../../store/ready.ts'),
+      import('../../store/schema/status.ts'),
+      import('../../store/schema/ready.ts'),
     ])
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.one(databaseView, status)
@@ -59,8 +59,8 @@ const migrateCommand = (ctx: Context) =>
     databaseView,
   ).action(async ({ dryRun }) => {
     const [{ readStatus }, { migrateDatabase }] = await Promise.all([
-      import('../../store/status.ts'),
-      import('../../store/ready.ts'),
+      import('../../store/schema/status.ts'),
+      import('../../store/schema/ready.ts'),
     ])
     const applied = await migrateDatabase(ctx.storeOptions(false), dryRun)
     if (!dryRun) await prepareKeys(await ctx.store())
@@ -93,8 +93,8 @@ const adoptCommand = (ctx: Context) =>
     databaseView,
   ).action(async ({ dryRun }) => {
     const [{ readStatus }, { adoptDatabase }] = await Promise.all([
-      import('../../store/status.ts'),
-      import('../../store/adopt.ts'),
+      import('../../store/schema/status.ts'),
+      import('../../store/schema/adopt.ts'),
     ])
     const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
     const status = await readStatus(ctx.storeOptions(false))

@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Integration, SecretField } from '../../integration.ts'
-import { variableOf } from '../../operations/secret-values.ts'
-import { type ReadSecrets, readSecrets, recordEnd } from '../../operations/secrets.ts'
+import { type ReadSecrets, readSecrets, recordEnd } from '../../operations/secrets/history.ts'
+import { variableOf } from '../../operations/secrets/values.ts'
 import { platforms } from '../../platforms/platforms.ts'
-import { examples, refArgument, secretField, secretFlags } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
 
 /** What opens the database that the secrets are in is not for the command. */
 const ours = /^INTEGRATIONS_|^(?:DATABASE_URL|PGPASSFILE|PGPASSWORD)$/

@@ -1,7 +1,7 @@
 import { Argument, Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { answersText, examples } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import { answersText, examples } from '../input/arguments.ts'
 import type { Topic } from '../topics.ts'
 
 /** What can be read about besides commands. */

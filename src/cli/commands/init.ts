@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings'
-import { verifyKeys } from '../../operations/keys.ts'
-import { answers, examples } from '../arguments.ts'
+import { verifyKeys } from '../../operations/keys/keys.ts'
 import type { Context } from '../context.ts'
-import { databaseView } from '../views.ts'
+import { answers, examples } from '../input/arguments.ts'
+import { databaseView } from '../views/integration.ts'
 
 /** `integrations init` */
 export const initCommand = (ctx: Context) =>
@@ -23,7 +23,7 @@ export const initCommand = (ctx: Context) =>
     databaseView,
   ).action(async () => {
     await verifyKeys(await ctx.store({ create: true }))
-    const { readStatus } = await import('../../store/status.ts')
+    const { readStatus } = await import('../../store/schema/status.ts')
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.change(databaseView, status, `${status.url} is ready`, [
       'integrations workspaces add <name>',

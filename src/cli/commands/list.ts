@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
-import { integrationSorts } from '../../store/sorts.ts'
-import { answers, examples, page, pageOptions } from '../arguments.ts'
+import { integrationSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { addFilters, filterOf, unknownEnds } from '../filters.ts'
-import { printRows } from '../listing.ts'
-import { integrationView } from '../views.ts'
+import { answers, examples, page, pageOptions } from '../input/arguments.ts'
+import { addFilters, filterOf, unknownEnds } from '../input/filters.ts'
+import { printRows } from '../output/listing.ts'
+import { integrationView } from '../views/integration.ts'
 
 /** `integrations list` */
 export const listCommand = (ctx: Context) => {

@@ -1,13 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { refreshMany } from '../../operations/refresh-many.ts'
-import { answers, apiUrlOption, apiUrls, dryRunOption, examples } from '../arguments.ts'
-import { endBatch } from '../batch.ts'
+import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
-import { addFilters } from '../filters.ts'
+import { answers, apiUrlOption, apiUrls, dryRunOption, examples } from '../input/arguments.ts'
+import { addFilters } from '../input/filters.ts'
+import { refsArgument, selected } from '../input/selection.ts'
+import { duration } from '../input/time.ts'
 import { deferSignals } from '../interruptions.ts'
-import { refreshView } from '../refresh-views.ts'
-import { refsArgument, selected } from '../selection.ts'
-import { duration } from '../time.ts'
+import { endBatch } from '../output/batch.ts'
+import { refreshView } from '../views/refresh.ts'
 
 /** `integrations refresh` */
 export const refreshCommand = (ctx: Context) => {

@@ -1,10 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
+import { refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
-import { removeIntegration } from '../../operations/remove.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../arguments.ts'
-import { confirmOption, confirmRemoval } from '../consent.ts'
+import { removeIntegration } from '../../operations/integrations/remove.ts'
 import type { Context } from '../context.ts'
-import { integrationView } from '../views.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { confirmOption, confirmRemoval } from '../input/consent.ts'
+import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
 export const removeCommand = (ctx: Context) =>
@@ -26,7 +27,7 @@ export const removeCommand = (ctx: Context) =>
   ).action(async (ref, { confirm, ifVersion, dryRun }) => {
     const store = await ctx.store()
     const shown = await store.read((rows) => findIntegration(rows, ref))
-    const name = `${shown.workspace}/${shown.name}`
+    const name = refOf(shown)
     if (!dryRun)
       await confirmRemoval(
         ctx,

@@ -1,11 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import type { Integration, SecretField } from '../../integration.ts'
+import { flagOf, type Integration, refOf, type SecretField } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
-import { platformOf, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/rotate.ts'
-import { checkShape, flagOf, type NewSecrets, secretDefinition } from '../../operations/secret-values.ts'
+import { type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
+import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import type { Context } from '../context.ts'
 import {
   answers,
   apiUrlOption,
@@ -20,12 +22,11 @@ import {
   secretField,
   secretFlags,
   warnAll,
-} from '../arguments.ts'
-import type { Context } from '../context.ts'
-import { fateOfOld, warnUnlessReceived, whileOpen } from '../old-secrets.ts'
-import { addSecretFlags, askSecrets, generated, givenSecrets } from '../secret-input.ts'
-import { duration, instant } from '../time.ts'
-import { batchView, integrationView } from '../views.ts'
+} from '../input/arguments.ts'
+import { addSecretFlags, askSecrets, generated, givenSecrets } from '../input/secret-input.ts'
+import { duration, instant } from '../input/time.ts'
+import { fateOfOld, warnUnlessReceived, whileOpen } from '../views/grace-period.ts'
+import { batchView, integrationView } from '../views/integration.ts'
 
 /** `integrations rotate` */
 export const rotateCommand = (ctx: Context) => {
@@ -108,7 +109,7 @@ export const rotateCommand = (ctx: Context) => {
     const open = replaced.filter((field) => after[field].previousValidUntil !== null)
     if (!dryRun) await warnUnlessReceived(ctx, after)
     const all = [after, ...others.map((other) => other.after)]
-    const where = all.map(({ workspace, name }) => `${workspace}/${name}`)
+    const where = all.map(refOf)
     const fates = replaced.map((field) => fateOfOld(before, after, field, dryRun))
     const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
     const next = dryRun || open.length === 0 ? [] : whileOpen(after, open)

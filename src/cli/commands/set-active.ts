@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { setActive } from '../../operations/set-active.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../arguments.ts'
-import { differences } from '../changes.ts'
+import { setActive } from '../../operations/integrations/set-active.ts'
 import type { Context } from '../context.ts'
-import { integrationView } from '../views.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { differences } from '../views/changes.ts'
+import { integrationView } from '../views/integration.ts'
 
 const command = (ctx: Context, name: string, description: string, to: boolean | 'other') =>
   answers(

@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings'
 import { findIntegration } from '../../operations/find.ts'
-import { answers, examples, refArgument } from '../arguments.ts'
 import type { Context } from '../context.ts'
-import { integrationView } from '../views.ts'
+import { answers, examples, refArgument } from '../input/arguments.ts'
+import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */
 export const showCommand = (ctx: Context) =>

@@ -1,7 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { flagOf } from '../../operations/secret-values.ts'
-import { updateIntegration } from '../../operations/update.ts'
+import { flagOf } from '../../integration.ts'
+import { updateIntegration } from '../../operations/integrations/update.ts'
+import type { Context } from '../context.ts'
 import {
   addIdFlags,
   answers,
@@ -12,10 +13,9 @@ import {
   idFlags,
   ifVersionOption,
   refArgument,
-} from '../arguments.ts'
-import { differences } from '../changes.ts'
-import type { Context } from '../context.ts'
-import { integrationView } from '../views.ts'
+} from '../input/arguments.ts'
+import { differences } from '../views/changes.ts'
+import { integrationView } from '../views/integration.ts'
 
 const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => flag)]
 

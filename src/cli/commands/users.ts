@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import { addUser, removeUser } from '../../operations/directory/users.ts'
 import { findUser } from '../../operations/find.ts'
-import { addUser, removeUser } from '../../operations/users.ts'
-import { userSorts } from '../../store/sorts.ts'
-import { answers, dryRunOption, examples, page, pageOptions } from '../arguments.ts'
-import { confirmOption, confirmRemoval } from '../consent.ts'
+import { userSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { printRows } from '../listing.ts'
-import { userView } from '../views.ts'
+import { answers, dryRunOption, examples, page, pageOptions } from '../input/arguments.ts'
+import { confirmOption, confirmRemoval } from '../input/consent.ts'
+import { printRows } from '../output/listing.ts'
+import { userView } from '../views/integration.ts'
 
 /** `integrations users` */
 export const usersCommand = (ctx: Context) =>

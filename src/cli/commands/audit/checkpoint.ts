@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
-import { examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
+import { examples } from '../../input/arguments.ts'
 
 /** `integrations audit checkpoint` */
 export const checkpointCommand = (ctx: Context) =>
@@ -19,7 +19,7 @@ export const checkpointCommand = (ctx: Context) =>
     .action(async () => {
       const inJson = ctx.options.output === 'json' || ctx.options.output === 'jsonl'
       if (!inJson || ctx.options.fields) ctx.output.textOnly()
-      const { checkpointText, takeCheckpoint } = await import('../../../operations/verify-audit.ts')
+      const { checkpointText, takeCheckpoint } = await import('../../../operations/audit/verify.ts')
       const taken = await takeCheckpoint(await ctx.store())
       const checkpoint = checkpointText(taken)
       if (inJson) return ctx.output.json({ checkpoint, ...taken, seq: Number(taken.seq) })

@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { findAudited } from '../../../operations/find.ts'
-import type { EventFilter } from '../../../store/events.ts'
-import { eventSorts } from '../../../store/sorts.ts'
-import { answers, examples, page, pageOptions, wholeNumber } from '../../arguments.ts'
+import type { EventFilter } from '../../../store/tables/events.ts'
+import { eventSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { printRows } from '../../listing.ts'
-import { past } from '../../time.ts'
-import { eventView } from '../../views.ts'
+import { answers, examples, page, pageOptions, wholeNumber } from '../../input/arguments.ts'
+import { past } from '../../input/time.ts'
+import { printRows } from '../../output/listing.ts'
+import { eventView } from '../../views/integration.ts'
 
 /** `integrations audit list` */
 export const listCommand = (ctx: Context) => {

@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import { flagOf } from '../../../operations/secret-values.ts'
-import type { Place, Problem, Verification } from '../../../operations/verify-audit.ts'
-import { answers, examples } from '../../arguments.ts'
+import { flagOf } from '../../../integration.ts'
+import type { Place, Problem, Verification } from '../../../operations/audit/verify.ts'
 import type { Context } from '../../context.ts'
-import type { Tone } from '../../output.ts'
-import { readDocument } from '../../secret-input.ts'
-import { verificationView } from '../../views.ts'
+import { answers, examples } from '../../input/arguments.ts'
+import { readDocument } from '../../input/secret-input.ts'
+import type { Tone } from '../../output/output.ts'
+import { verificationView } from '../../views/integration.ts'
 
 /** `integrations audit verify` */
 export const verifyCommand = (ctx: Context) =>
@@ -33,7 +33,7 @@ export const verifyCommand = (ctx: Context) =>
     ctx.output,
     verificationView,
   ).action(async ({ checkpoint }) => {
-    const { parseCheckpoint, verifyAudit } = await import('../../../operations/verify-audit.ts')
+    const { parseCheckpoint, verifyAudit } = await import('../../../operations/audit/verify.ts')
     const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
     const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
     if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')

@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
 import type { IntegrationConfig } from '../../../integration.ts'
-import { readConfig, storedConfig, valueAt } from '../../../operations/config.ts'
-import { examples, refArgument } from '../../arguments.ts'
+import { readConfig, storedConfig, valueAt } from '../../../operations/config/config.ts'
 import type { Context } from '../../context.ts'
-import { printableJson } from '../../text.ts'
+import { examples, refArgument } from '../../input/arguments.ts'
+import { printableJson } from '../../output/text.ts'
 
 /** `integrations config get` */
 export const getCommand = (ctx: Context) =>

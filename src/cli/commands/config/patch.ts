@@ -1,11 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
-import { changeConfig, mergePatch } from '../../../operations/config.ts'
-import { parseJson } from '../../../operations/json.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../arguments.ts'
-import { answerConfigChange } from '../../config-changes.ts'
+import { changeConfig, mergePatch } from '../../../operations/config/config.ts'
+import { parseJson } from '../../../operations/config/json.ts'
 import type { Context } from '../../context.ts'
-import { readDocument } from '../../secret-input.ts'
-import { integrationView } from '../../views.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
+import { readDocument } from '../../input/secret-input.ts'
+import { answerConfigChange } from '../../views/config-change.ts'
+import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config patch` */
 export const patchCommand = (ctx: Context) =>

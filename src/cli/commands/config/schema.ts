@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings'
 import type { Json } from '../../../integration.ts'
-import { platforms } from '../../../platforms/platforms.ts'
-import { examples, platformOf } from '../../arguments.ts'
+import { platformById, platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
+import { examples } from '../../input/arguments.ts'
 
 /** `integrations config schema` */
 export const schemaCommand = (ctx: Context) =>
@@ -12,7 +12,7 @@ export const schemaCommand = (ctx: Context) =>
     .argument('<platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`)
     .addHelpText('after', examples('integrations config schema slack > slack-config.schema.json'))
     .action(async (id) => {
-      const { title, config } = platformOf(id)
+      const { title, config } = platformById(id)
       await ctx.output.json({
         $schema: 'https://json-schema.org/draft/2020-12/schema',
         title: `${title} config`,

@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { changeConfig, readAssignment, withValues } from '../../../operations/config.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../arguments.ts'
-import { answerConfigChange } from '../../config-changes.ts'
+import { changeConfig, readAssignment, withValues } from '../../../operations/config/config.ts'
 import type { Context } from '../../context.ts'
-import { integrationView } from '../../views.ts'
+import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
+import { answerConfigChange } from '../../views/config-change.ts'
+import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config set` */
 export const setCommand = (ctx: Context) =>

@@ -1,12 +1,14 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../../errors.ts'
-import { readConfig } from '../../../operations/config.ts'
-import { inspectText } from '../../../operations/config-document.ts'
+import { refOf } from '../../../integration.ts'
+import { readConfig } from '../../../operations/config/config.ts'
+import { inspectText } from '../../../operations/config/document.ts'
 import type { Platform } from '../../../platforms/platform.ts'
-import { answers, examples, platformOf, refArgument } from '../../arguments.ts'
+import { platformById } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { readDocument } from '../../secret-input.ts'
-import { findingView } from '../../views.ts'
+import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { readDocument } from '../../input/secret-input.ts'
+import { findingView } from '../../views/integration.ts'
 
 /** `integrations config validate` */
 export const validateCommand = (ctx: Context) =>
@@ -50,7 +52,7 @@ async function subject(
 ): Promise<{ platform: Platform; text: string | null; name: string }> {
   if (ref === undefined && platform !== undefined && file !== undefined)
     return {
-      platform: platformOf(platform),
+      platform: platformById(platform),
       text: await readDocument(ctx, file, '--file'),
       name: file === '-' ? 'standard input' : file,
     }
@@ -58,8 +60,8 @@ async function subject(
     throw badInput('give either an integration, or --platform and --file', 'integrations config validate --help')
   const { integration, text } = await readConfig(await ctx.store(), ref)
   return {
-    platform: platformOf(integration.platform),
+    platform: platformById(integration.platform),
     text,
-    name: `the config of ${integration.workspace}/${integration.name}`,
+    name: `the config of ${refOf(integration)}`,
   }
 }

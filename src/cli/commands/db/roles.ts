@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
-import { answersText, examples } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
+import { answersText, examples } from '../../input/arguments.ts'
 
 /** `integrations db roles` */
 export const rolesCommand = (ctx: Context) =>
@@ -23,6 +23,6 @@ export const rolesCommand = (ctx: Context) =>
         'SQLite has no roles: who can read the file reads all of it',
         'there, the key set is the boundary: give the file without it to those who must not see secrets',
       )
-    const { rolesSql } = await import('../../../store/roles.ts')
+    const { rolesSql } = await import('../../../store/schema/roles.ts')
     await ctx.output.raw(rolesSql(database.schema))
   })

@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
 import { shellWord } from '../../../errors.ts'
-import { addKey, type KeyChange, registerKey } from '../../../operations/keys.ts'
-import { answers, dryRunOption, examples } from '../../arguments.ts'
+import { addKey, type KeyChange, registerKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answerKeyChange } from '../../key-changes.ts'
-import { keyView } from '../../key-views.ts'
+import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { keyView } from '../../views/key.ts'
+import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys add` */
 export const addCommand = (ctx: Context) =>

@@ -1,8 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { listKeys, newKeySet, verifyKeys } from '../../../operations/keys.ts'
-import { examples } from '../../arguments.ts'
+import { listKeys, newKeySet, verifyKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { keyView } from '../../key-views.ts'
+import { examples } from '../../input/arguments.ts'
+import { keyView } from '../../views/key.ts'
 
 /** `integrations keys init` */
 export const initCommand = (ctx: Context) =>

@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings'
-import { listKeys } from '../../../operations/keys.ts'
-import { answers, examples } from '../../arguments.ts'
+import { listKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { keyView } from '../../key-views.ts'
+import { answers, examples } from '../../input/arguments.ts'
+import { keyView } from '../../views/key.ts'
 
 /** `integrations keys list` */
 export const listCommand = (ctx: Context) =>

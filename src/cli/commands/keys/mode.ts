@@ -1,10 +1,10 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { changeMode, modes } from '../../../operations/sealing-mode.ts'
-import type { SealingMode } from '../../../store/keys.ts'
-import { answers, dryRunOption, examples } from '../../arguments.ts'
-import { confirmRemoval } from '../../consent.ts'
+import { changeMode, modes } from '../../../operations/keys/mode.ts'
+import type { SealingMode } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
-import { modeView, undecided } from '../../key-views.ts'
+import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { confirmRemoval } from '../../input/consent.ts'
+import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
 export const modeCommand = (ctx: Context) =>

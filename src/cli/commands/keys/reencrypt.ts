@@ -1,11 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import { planReencryption, type Reencryption, reencrypt } from '../../../operations/reencrypt.ts'
-import { flagOf } from '../../../operations/secret-values.ts'
-import { answers, dryRunOption, examples } from '../../arguments.ts'
+import { flagOf } from '../../../integration.ts'
+import { planReencryption, type Reencryption, reencrypt } from '../../../operations/keys/reencrypt.ts'
 import type { Context } from '../../context.ts'
-import { reencryptionView } from '../../key-views.ts'
-import { progressBar } from '../../progress.ts'
+import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { progressBar } from '../../output/progress.ts'
+import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
 export const reencryptCommand = (ctx: Context) =>

@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { retireKey } from '../../../operations/keys.ts'
-import { answers, dryRunOption, examples } from '../../arguments.ts'
+import { retireKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answerKeyChange } from '../../key-changes.ts'
-import { keyView } from '../../key-views.ts'
+import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { keyView } from '../../views/key.ts'
+import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys retire` */
 export const retireCommand = (ctx: Context) =>

@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import { keyStatus } from '../../../operations/key-status.ts'
-import { answers, examples } from '../../arguments.ts'
+import { keyStatus } from '../../../operations/keys/status.ts'
 import type { Context } from '../../context.ts'
-import { keyStatusView, undecided } from '../../key-views.ts'
+import { answers, examples } from '../../input/arguments.ts'
+import { keyStatusView, undecided } from '../../views/key.ts'
 
 /** `integrations keys status` */
 export const statusCommand = (ctx: Context) =>

@@ -1,11 +1,18 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { shellWord } from '../../../errors.ts'
-import { flagOf } from '../../../operations/secret-values.ts'
-import { finishSecret } from '../../../operations/secrets.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument, secretFieldArgument } from '../../arguments.ts'
+import { flagOf, refOf } from '../../../integration.ts'
+import { finishSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { duration } from '../../time.ts'
-import { integrationView } from '../../views.ts'
+import {
+  answers,
+  dryRunOption,
+  examples,
+  ifVersionOption,
+  refArgument,
+  secretFieldArgument,
+} from '../../input/arguments.ts'
+import { duration } from '../../input/time.ts'
+import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
 export const finishCommand = (ctx: Context) =>
@@ -36,7 +43,7 @@ export const finishCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref, field, options) => {
     const { before, after } = await finishSecret(await ctx.store(), ref, field, options)
-    const [flag, where] = [flagOf(field), `${after.workspace}/${after.name}`]
+    const [flag, where] = [flagOf(field), refOf(after)]
     if (before.version === after.version)
       return ctx.output.change(
         integrationView,

@@ -1,10 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { secretFields } from '../../../integration.ts'
-import { flagOf } from '../../../operations/secret-values.ts'
-import { listSecrets } from '../../../operations/secrets.ts'
-import { answers, examples, refArgument } from '../../arguments.ts'
+import { flagOf, secretFields } from '../../../integration.ts'
+import { listSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { secretVersionView } from '../../views.ts'
+import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { secretVersionView } from '../../views/integration.ts'
 
 /** `integrations secrets list` */
 export const listCommand = (ctx: Context) =>

@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings'
-import { purgeSecrets } from '../../../operations/secrets.ts'
-import { answers, dryRunOption, examples } from '../../arguments.ts'
+import { purgeSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { purgeView } from '../../views.ts'
+import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { purgeView } from '../../views/integration.ts'
 
 /** `integrations secrets purge` */
 export const purgeCommand = (ctx: Context) =>

@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
-import { flagOf } from '../../../operations/secret-values.ts'
-import { readSecrets } from '../../../operations/secrets.ts'
-import { examples, refArgument, secretFieldArgument } from '../../arguments.ts'
+import { flagOf } from '../../../integration.ts'
+import { readSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { printable } from '../../text.ts'
+import { examples, refArgument, secretFieldArgument } from '../../input/arguments.ts'
+import { printable } from '../../output/text.ts'
 
 /** `integrations secrets reveal` */
 export const revealCommand = (ctx: Context) =>

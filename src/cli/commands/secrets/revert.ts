@@ -1,10 +1,17 @@
 import { Command } from '@commander-js/extra-typings'
-import { flagOf } from '../../../operations/secret-values.ts'
-import { revertSecret } from '../../../operations/secrets.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument, secretFieldArgument } from '../../arguments.ts'
+import { flagOf, refOf } from '../../../integration.ts'
+import { revertSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { fateOfOld, warnUnlessReceived, whileOpen } from '../../old-secrets.ts'
-import { integrationView } from '../../views.ts'
+import {
+  answers,
+  dryRunOption,
+  examples,
+  ifVersionOption,
+  refArgument,
+  secretFieldArgument,
+} from '../../input/arguments.ts'
+import { fateOfOld, warnUnlessReceived, whileOpen } from '../../views/grace-period.ts'
+import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets revert` */
 export const revertCommand = (ctx: Context) =>
@@ -27,7 +34,7 @@ export const revertCommand = (ctx: Context) =>
     await ctx.output.change(
       integrationView,
       after,
-      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${after.workspace}/${after.name}${fateOfOld(before, after, field, options.dryRun, 'the one taken back')}`,
+      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${fateOfOld(before, after, field, options.dryRun, 'the one taken back')}`,
       options.dryRun ? [] : whileOpen(after, [field]),
     )
   })

@@ -1,11 +1,11 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { IntegrationsError, shellWord } from '../../../errors.ts'
-import type { Sent } from '../../../operations/webhook-send.ts'
+import type { Sent } from '../../../operations/webhooks/send.ts'
 import { platforms } from '../../../platforms/platforms.ts'
-import { answers, examples, refArgument, signerOption } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
-import { readBytes } from '../../secret-input.ts'
-import { sentView } from '../../webhook-views.ts'
+import { answers, examples, refArgument, signerOption } from '../../input/arguments.ts'
+import { readBytes } from '../../input/secret-input.ts'
+import { sentView } from '../../views/webhook.ts'
 
 const samples = platforms.map(({ id, webhooks }) => `${id}: ${Object.keys(webhooks.samples).join(', ')}`).join('; ')
 
@@ -38,7 +38,7 @@ export const sendCommand = (ctx: Context) =>
     sentView,
   ).action(async (ref, url, { sample, bodyFile, secret, allowPrivate }) => {
     const body = bodyFile === undefined ? undefined : await readBytes(ctx, bodyFile, '--body-file')
-    const { accepted, sendWebhook } = await import('../../../operations/webhook-send.ts')
+    const { accepted, sendWebhook } = await import('../../../operations/webhooks/send.ts')
     const sent = await sendWebhook(await ctx.store(), ref, url, { signer: secret, sample, body, allowPrivate })
     await ctx.output.one(sentView, sent)
     if (!accepted(sent.answer)) throw refused(sent)

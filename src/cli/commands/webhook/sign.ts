@@ -1,8 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
-import { examples, refArgument, signerOption } from '../../arguments.ts'
 import type { Context } from '../../context.ts'
-import { readBytes } from '../../secret-input.ts'
+import { examples, refArgument, signerOption } from '../../input/arguments.ts'
+import { readBytes } from '../../input/secret-input.ts'
 
 /** `integrations webhook sign` */
 export const signCommand = (ctx: Context) =>
@@ -34,7 +34,7 @@ export const signCommand = (ctx: Context) =>
         throw badInput('headers are printed as lines or as JSON', 'leave --fields out, and -o, or pass -o json')
       const body = await readBytes(ctx, bodyFile, '--body-file')
       if (body.length === 0) throw badInput('the body is empty', 'see that something comes by --body-file')
-      const { signWebhook } = await import('../../../operations/webhook-sign.ts')
+      const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
       const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
       if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })
       await ctx.output.raw(

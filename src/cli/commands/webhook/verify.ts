@@ -1,12 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError, shellWord } from '../../../errors.ts'
-import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/raw-request.ts'
-import type { WebhookCheck } from '../../../operations/webhook-verify.ts'
-import { answers, examples, refArgument } from '../../arguments.ts'
+import { refOf } from '../../../integration.ts'
+import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/webhooks/raw-request.ts'
+import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
 import type { Context } from '../../context.ts'
-import type { Tone } from '../../output.ts'
-import { readBytes } from '../../secret-input.ts'
-import { webhookCheckView } from '../../webhook-views.ts'
+import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { readBytes } from '../../input/secret-input.ts'
+import type { Tone } from '../../output/output.ts'
+import { webhookCheckView } from '../../views/webhook.ts'
 
 /** `integrations webhook verify` */
 export const verifyCommand = (ctx: Context) =>
@@ -40,7 +41,7 @@ export const verifyCommand = (ctx: Context) =>
     webhookCheckView,
   ).action(async (ref, options) => {
     const captured = await readCaptured(ctx, options)
-    const { verifyWebhook } = await import('../../../operations/webhook-verify.ts')
+    const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
     const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
     if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
     else await ctx.output.one(webhookCheckView, found)
@@ -97,7 +98,7 @@ function next({ refusal, integration, scheme, owner }: WebhookCheck): string {
 
 /** What people read. */
 function report({ integration, refusal, findings, skew }: WebhookCheck): [string, Tone][] {
-  const name = `${integration.workspace}/${integration.name}`
+  const name = refOf(integration)
   const clock =
     skew === null ? 'nothing tells its time' : `its clock is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
   return [

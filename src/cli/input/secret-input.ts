@@ -1,0 +1,146 @@
+import { createReadStream } from 'node:fs'
+import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import { flagOf, type SecretField, secretFields } from '../../integration.ts'
+import { generateSecret, type NewSecret, type NewSecrets, readSecret } from '../../operations/secrets/values.ts'
+import type { Secret } from '../../secret.ts'
+import type { Context, Host } from '../context.ts'
+
+/** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for secrets. No flag takes a value. */
+export function addSecretFlags(command: CommandUnknownOpts, fields: readonly string[] = secretFields): void {
+  for (const field of fields) {
+    const flag = flagOf(field)
+    const words = flag.replaceAll('-', ' ')
+    command
+      .addOption(new Option(`--${flag}-stdin`, `read the ${words} from standard input`))
+      .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file`))
+      .addOption(new Option(`--${flag}-env <name>`, `read the ${words} from an environment variable`))
+  }
+}
+
+/**
+ * Reads the secrets that flags name.
+ *
+ * @throws BAD_INPUT when one is given twice, two want standard input, or a value cannot be a secret
+ */
+export async function givenSecrets(ctx: Context, options: object): Promise<NewSecrets> {
+  const given = options as Record<string, string | boolean | undefined>
+  const wantStdin = secretFields.filter((field) => given[`${field}Stdin`])
+  if (wantStdin.length > 1)
+    throw badInput(
+      'standard input can hold one secret only',
+      `give the others by --${flagOf(wantStdin[1] ?? '')}-file or --${flagOf(wantStdin[1] ?? '')}-env`,
+    )
+  const secrets: { [F in SecretField]?: NewSecret } = {}
+  for (const field of secretFields) {
+    const value = await givenSecret(ctx, options, field)
+    if (value) secrets[field] = { value, origin: 'provided' }
+  }
+  return secrets
+}
+
+/** Reads the secret that one of its flags names; undefined without any. @throws BAD_INPUT when it is given twice, or cannot be a secret */
+export async function givenSecret({ host }: Context, options: object, field: string): Promise<Secret | undefined> {
+  const given = options as Record<string, string | boolean | undefined>
+  const flag = `--${flagOf(field)}`
+  const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
+  if (ways.length > 1)
+    throw badInput(
+      `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
+      `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
+    )
+  if (given[`${field}Stdin`]) return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
+  const file = given[`${field}File`]
+  if (typeof file === 'string') return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
+  const name = given[`${field}Env`]
+  if (typeof name !== 'string') return undefined
+  return readSecret(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
+}
+
+/** Asks for secrets, in order; what is left empty is left out. */
+export async function askSecrets(
+  { prompts }: Context,
+  questions: readonly {
+    field: SecretField
+    question: string
+    required: boolean
+    check: (value: Secret) => void
+  }[],
+): Promise<NewSecrets> {
+  const secrets: { [F in SecretField]?: NewSecret } = {}
+  for (const { field, question, required, check } of questions) {
+    const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
+      if (text !== '' || required) check(readSecret(text, 'the answer'))
+    })
+    if (answer !== '') secrets[field] = { value: readSecret(answer, 'the answer'), origin: 'provided' }
+  }
+  return secrets
+}
+
+/** A secret made here, for a field. */
+export const generated = (field: SecretField): NewSecrets => ({ [field]: generateSecret() })
+
+/** The most that is read, in bytes: whatever is asked for is much shorter. */
+const readAtMost = 1024 * 1024
+
+/** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
+export const readStdin = async (host: Host): Promise<string> => decoded(await readStdinBytes(host), 'standard input')
+
+async function readStdinBytes({ stdin }: Host): Promise<Buffer> {
+  if (stdin.isTTY)
+    throw badInput('standard input is a terminal', 'pipe the value in, or leave the flag out to be asked for it')
+  return readAll(stdin, 'standard input')
+}
+
+/** The text of a file, which may be a pipe. @throws BAD_INPUT when it cannot be read, is too large, or is not UTF-8 */
+export const readTextFile = async (path: string, flag: string): Promise<string> =>
+  decoded(await readFileBytes(path, flag), `the file of ${flag}`)
+
+/** The bytes of a file, or of standard input for `-`. @throws BAD_INPUT when they cannot be read, or are too many */
+export const readBytes = ({ host }: Context, file: string, flag: string): Promise<Buffer> =>
+  file === '-' ? readStdinBytes(host) : readFileBytes(file, flag)
+
+function readFileBytes(path: string, flag: string): Promise<Buffer> {
+  return readAll(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
+    if (error instanceof IntegrationsError) throw error
+    throw badInput(
+      `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
+      'see that the path is right and the file readable',
+    )
+  })
+}
+
+async function readAll(stream: AsyncIterable<Buffer | string>, source: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > readAtMost) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
+    chunks.push(bytes)
+  }
+  return Buffer.concat(chunks)
+}
+
+function decoded(bytes: Buffer, source: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw badInput(`${source} is not UTF-8 text`, 'give the value as UTF-8')
+  }
+}
+
+/** A document from a file, or from standard input for `-` or nothing. `of` names the file in messages. @throws BAD_INPUT */
+export const readDocument = ({ host }: Context, file: string | undefined, of: string): Promise<string> =>
+  file === undefined || file === '-' ? readStdin(host) : readTextFile(file, of)
+
+function variable({ env }: Host, name: string, flag: string): string {
+  const value = env[name]
+  // The name is not quoted: it is the secret itself when somebody took the flag for one that takes a value.
+  if (value === undefined)
+    throw badInput(
+      `the environment variable that ${flag} names is not set`,
+      'export it, or correct the name; the flag takes a name, not the secret',
+    )
+  return value
+}

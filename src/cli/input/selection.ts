@@ -1,0 +1,25 @@
+import { Argument } from '@commander-js/extra-typings'
+import type { Integration } from '../../integration.ts'
+import { findIntegration } from '../../operations/find.ts'
+import type { Store } from '../../store/store.ts'
+import { chosen } from './filters.ts'
+
+/** References to integrations, as a command about several takes them. */
+export const refsArgument = () =>
+  new Argument('[ref...]', 'ids, workspace/name, unique names, or the first 6 or more characters of ids')
+
+/** The integrations that are meant, each once. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS */
+export async function selected(
+  store: Store,
+  refs: readonly string[],
+  options: { readonly all: boolean } & object,
+): Promise<Integration[]> {
+  const choice = await chosen(store, refs, options)
+  const found = new Map<string, Integration>()
+  const add = async (some: readonly Integration[]) => {
+    for (const one of some) found.set(one.id, one)
+  }
+  if ('refs' in choice) for (const ref of refs) await add([await store.read((rows) => findIntegration(rows, ref))])
+  else await store.snapshot((rows) => rows.integrations.list(choice.filter, { sort: 'name', descending: false }, add))
+  return [...found.values()]
+}

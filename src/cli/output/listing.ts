@@ -1,0 +1,59 @@
+import { IntegrationsError } from '../../errors.ts'
+import type { Rows } from '../../store/store.ts'
+import type { Page } from '../../store/tables/page.ts'
+import type { Context } from '../context.ts'
+import type { View } from './output.ts'
+
+/** What a list command reads. */
+interface Listing<Row> {
+  list(rows: Rows, page: Page, emit: (rows: readonly Row[]) => Promise<void>): Promise<void>
+  /** How many there are from where the page begins. */
+  count(rows: Rows, page: Page): Promise<number>
+}
+
+/** A listing of no more rows than these needs no transaction to show one moment: one statement does, which is faster. */
+const few = 500
+
+/** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
+export async function printRows<Row>(
+  ctx: Context,
+  view: View<Row>,
+  page: Page,
+  { list, count }: Listing<Row>,
+): Promise<void> {
+  const store = await ctx.store()
+  let shown = 0
+  let last: Row | undefined
+  await ctx.output.rows(view, async (emit) => {
+    const show = async (batch: readonly Row[]) => {
+      shown += batch.length
+      last = batch.at(-1)
+      await emit(batch)
+    }
+    if (page.cursor === undefined && (page.limit ?? 0) <= few) {
+      const first = await store.read(async (rows) => {
+        const read: Row[] = []
+        await list(rows, { ...page, limit: page.limit ?? few + 1 }, async (batch) => void read.push(...batch))
+        return read
+      })
+      if (page.limit !== undefined || first.length <= few) return show(first)
+    }
+    await store.snapshot((rows) => {
+      // The store tries again when it is interrupted; what was printed would be printed twice.
+      if (shown > 0) throw interrupted(shown)
+      return list(rows, page, show)
+    })
+  })
+  if (!ctx.output.table()) return
+  if (shown === 0) ctx.output.note('nothing to show')
+  if (page.limit === undefined || shown < page.limit || last === undefined) return
+  const more = (await store.read((rows) => count(rows, page))) - shown
+  if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
+}
+
+const interrupted = (rows: number) =>
+  new IntegrationsError(
+    'DATABASE_FAILED',
+    `the database broke the reading off; the ${rows} rows before this are not all`,
+    'run it again',
+  )

@@ -1,0 +1,46 @@
+import type { Checked } from '../../operations/check/batch.ts'
+import type { Verdict } from '../../platforms/platform.ts'
+import type { Column, Tone, View } from '../output/output.ts'
+
+const verdictTones: Record<Verdict, Tone> = {
+  ok: 'good',
+  refused: 'bad',
+  expired: 'bad',
+  limited: 'warn',
+  unreachable: 'warn',
+  unknown: 'warn',
+}
+
+/** How integrations that were checked are shown. */
+export const checkView: View<Checked> = {
+  columns: [
+    ...(['id', 'workspace', 'name', 'platform'] as const).map(
+      (field): Column<Checked> => ({ field, value: ({ integration }) => integration[field] }),
+    ),
+    { field: 'verdict', value: (row) => row.verdict, cell: (row) => [row.verdict, verdictTones[row.verdict]] },
+    { field: 'code', value: (row) => row.code },
+    { field: 'reason', value: (row) => row.reason },
+    {
+      field: 'findings',
+      value: (row) => row.findings.map((finding) => ({ ...finding })),
+      cell: (row) => [
+        row.findings.map((one) => `${one.field} is ${one.stored}, the platform says ${one.platform}`).join('; '),
+        'bad',
+      ],
+    },
+    {
+      field: 'filled',
+      value: (row) => [...row.filled],
+      cell: (row) => [row.filled.join(', '), 'plain'],
+    },
+    { field: 'ids', value: (row) => ({ ...row.ids }) },
+    {
+      field: 'scopes',
+      value: (row) => (row.scopes === null ? null : [...row.scopes]),
+      cell: (row) => [row.scopes?.join(', ') ?? '', 'plain'],
+    },
+    { field: 'expiresAt', value: (row) => row.expiresAt },
+  ],
+  short: ['workspace', 'name', 'platform', 'verdict', 'code', 'findings', 'filled', 'id'],
+  id: ({ integration }) => integration.id,
+}

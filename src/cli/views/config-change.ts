@@ -1,0 +1,45 @@
+import { type IntegrationConfig, refOf } from '../../integration.ts'
+import type { ChangedConfig } from '../../operations/config/config.ts'
+import type { Context } from '../context.ts'
+import { warnAll } from '../input/arguments.ts'
+import type { Tone } from '../output/output.ts'
+import { integrationView } from './integration.ts'
+
+/** A config as text that people read and edit. */
+export const configText = (config: IntegrationConfig | null): string => `${JSON.stringify(config ?? {}, null, 2)}\n`
+
+// The time to compare grows with the square of this.
+const mostChangedLines = 4000
+
+const tones: { readonly [sign: string]: Tone } = { '+': 'good', '-': 'bad', '@': 'dim' }
+
+/** What differs between two configs, as lines for people. */
+export async function configDiff(
+  from: IntegrationConfig | null,
+  to: IntegrationConfig | null,
+): Promise<(readonly [line: string, tone: Tone])[]> {
+  const { structuredPatch } = await import('diff')
+  const options = { context: 3, maxEditLength: mostChangedLines }
+  const patch = structuredPatch('', '', configText(from), configText(to), '', '', options)
+  if (!patch) return [['more lines change than can be shown', 'dim']]
+  return patch.hunks
+    .flatMap(({ oldStart, newStart, lines }) => [`@@ line ${oldStart} -> ${newStart}`, ...lines])
+    .map((line) => [line, tones[line.charAt(0)] ?? 'plain'])
+}
+
+/** Answers a change of a config; `shown`: a person has seen what changes, and the warnings. */
+export async function answerConfigChange(
+  ctx: Context,
+  { before, after, from, to, warnings }: ChangedConfig,
+  { dryRun, shown = false }: { readonly dryRun: boolean; readonly shown?: boolean },
+): Promise<void> {
+  if (!shown) warnAll(ctx, warnings)
+  const name = `the config of ${refOf(after)}`
+  const nothing = before === after
+  await ctx.output.change(
+    integrationView,
+    after,
+    nothing ? `${name} is so already; nothing was changed` : `${dryRun ? 'would change' : 'changed'} ${name}`,
+  )
+  if (!nothing && !shown && ctx.output.table()) await ctx.output.lines(await configDiff(from, to), 'stdout')
+}

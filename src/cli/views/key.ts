@@ -1,0 +1,101 @@
+import { counted, type Key } from '../../operations/keys/keys.ts'
+import type { Reencryption } from '../../operations/keys/reencrypt.ts'
+import type { KeyStatus } from '../../operations/keys/status.ts'
+import type { SealingMode } from '../../store/tables/keys.ts'
+import { relative } from '../input/time.ts'
+import type { Cell, Column, Tone, View } from '../output/output.ts'
+
+const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
+
+function inKeySetCell({ inKeySet, state }: Key): Cell {
+  if (inKeySet === null) return ['unknown', 'warn']
+  return inKeySet ? ['yes', 'good'] : ['no', state === 'retired' ? 'dim' : 'bad']
+}
+
+/** How keys are shown. */
+export const keyView: View<Key> = {
+  columns: [
+    { field: 'id', value: (row) => row.id },
+    { field: 'purpose', value: (row) => row.purpose },
+    { field: 'state', value: (row) => row.state, cell: (row) => [row.state, states[row.state]] },
+    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => [relative(row.createdAt, now), 'plain'] },
+    { field: 'current', value: (row) => row.current },
+    { field: 'previous', value: (row) => row.previous },
+    { field: 'apps', value: (row) => row.apps },
+    { field: 'inKeySet', value: (row) => row.inKeySet, cell: inKeySetCell },
+  ],
+  short: ['id', 'purpose', 'state', 'createdAt', 'current', 'previous', 'inKeySet'],
+  id: (row) => row.id,
+}
+
+const of = <Row>(view: View<Row>, row: Row) =>
+  Object.fromEntries(view.columns.map(({ field, value }) => [field, value(row)]))
+
+const number = (field: 'plain' | 'unread', what: string): Column<KeyStatus> => ({
+  field,
+  value: (row) => row[field],
+  cell: (row) => (row[field] === null ? ['not counted', 'dim'] : [`${row[field]} ${what}`, 'plain']),
+})
+
+const keys: Column<KeyStatus> = {
+  field: 'keys',
+  value: (row) => row.keys.map((key) => of(keyView, key)),
+  cell: (row) => [
+    row.keys
+      .filter(({ purpose }) => purpose === 'seal')
+      .map((key) => `${key.id} (${key.state}): ${counted(key)}`)
+      .join('; '),
+    'plain',
+  ],
+}
+
+/** What is said of a database whose sealing mode is not decided yet. */
+export const undecided =
+  'the mode is not decided yet, and there are no keys: the first change makes them, and decides it'
+
+const mode: Column<{ readonly mode: SealingMode | null }> = {
+  field: 'mode',
+  value: (row) => row.mode,
+  cell: (row) => (row.mode === null ? ['undecided', 'dim'] : [row.mode, 'plain']),
+}
+
+/** How the sealing of a database is shown. */
+export const keyStatusView: View<KeyStatus> = {
+  columns: [
+    mode,
+    { field: 'activeKey', value: (row) => row.activeKey },
+    keys,
+    number('plain', 'current values'),
+    number('unread', 'values of the application'),
+    {
+      field: 'problems',
+      value: (row) => row.problems.map(({ problem, hint }) => ({ problem, hint })),
+      cell: (row) => (row.problems.length === 0 ? ['none', 'good'] : [`${row.problems.length}`, 'bad']),
+    },
+  ],
+  short: ['mode', 'activeKey', 'plain', 'unread', 'problems'],
+  id: (row) => row.activeKey ?? '',
+}
+
+/** How a re-encryption is shown. */
+export const reencryptionView: View<Reencryption> = {
+  columns: [
+    mode,
+    { field: 'keyId', value: (row) => row.keyId },
+    { field: 'changed', value: (row) => row.changed },
+    {
+      field: 'unopened',
+      value: (row) => row.unopened.map(({ id, name, field, error }) => ({ id, name, field, code: error.code })),
+      cell: (row) => [`${row.unopened.length}`, row.unopened.length === 0 ? 'plain' : 'bad'],
+    },
+  ],
+  short: ['mode', 'keyId', 'changed'],
+  id: (row) => row.keyId ?? '',
+}
+
+/** How a sealing mode is shown. */
+export const modeView: View<{ readonly mode: SealingMode | null }> = {
+  columns: [mode],
+  short: ['mode'],
+  id: (row) => row.mode ?? 'undecided',
+}

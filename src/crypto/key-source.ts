@@ -1,0 +1,32 @@
+import type { IntegrationsError } from '../errors.ts'
+import type { KeySet, RootKey } from './key-set.ts'
+
+/** Where the keys of a database come from. */
+export interface KeySource {
+  /** Where that is, for messages. */
+  readonly name: string
+  /** Whether keys can be added to it from here. */
+  readonly writable: boolean
+  /** The keys that are there; none when there is no set yet. @throws KEYS_INVALID, KEYS_MISSING */
+  load(): Promise<KeySet>
+  /** The error for a set without any key, where keys are needed: KEYS_MISSING. */
+  empty(): Promise<IntegrationsError>
+  /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */
+  add(keys: readonly RootKey[]): Promise<KeySet>
+}
+
+/** A source that is read once. */
+export function once(source: KeySource): KeySource {
+  let loaded: Promise<KeySet> | undefined
+  return {
+    ...source,
+    load: () => {
+      loaded ??= source.load()
+      return loaded
+    },
+    add: (keys) => {
+      loaded = source.add(keys)
+      return loaded
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { IntegrationsError } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import { keyedHash } from './hmac.ts'
+import { open, seal } from './jwe.ts'
+import type { KeyPurpose, KeySet, RootKey } from './key-set.ts'
+
+/** How a key may be used: one key of each purpose is active; the others open what they have sealed, until they are retired. */
+export type KeyState = 'active' | 'decrypt-only' | 'retired'
+
+/** A key as a database knows it. */
+export interface KnownKey {
+  readonly id: string
+  readonly purpose: KeyPurpose
+  readonly state: KeyState
+  /** Tells the key from another of the same id. */
+  readonly checkValue: string
+}
+
+/** The keys that a database is changed with. */
+export interface Vault {
+  readonly keys: KeySet
+  readonly sealing: RootKey
+  readonly fingerprinting: RootKey
+  readonly auditing: RootKey
+}
+
+const purposes = ['seal', 'fingerprint', 'audit'] as const
+
+/**
+ * Finds the keys of a database in a set.
+ *
+ * @param where the set comes from, for the message
+ * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id
+ */
+export async function openVault(keys: KeySet, known: readonly KnownKey[], where: string): Promise<Vault> {
+  for (const one of known) {
+    const key = keys.get(one.id)
+    if (key && one.state !== 'retired' && !(await isKey(key, one)))
+      throw new IntegrationsError(
+        'KEY_WRONG',
+        `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
+        'use the key set that this database was made with, or a backup of it',
+      )
+  }
+  const [sealing, fingerprinting, auditing] = purposes.map((purpose) => active(keys, known, purpose, where))
+  return { keys, sealing, fingerprinting, auditing } as Vault
+}
+
+function active(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose, where: string): RootKey {
+  const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
+  const key = keys.get(id)
+  if (!key)
+    throw new IntegrationsError(
+      'KEYS_MISSING',
+      `the key ${id} of this database is not in the key set (${where})`,
+      'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+    )
+  return key
+}
+
+/** What a database keeps of a key, to know it again. */
+export async function checkValue(key: RootKey): Promise<string> {
+  return key.use === 'enc' ? seal(key, checkCell(key), constant) : keyedHash(key, 'check/v1')
+}
+
+/** Whether a key of a set is the one that a database knows by this id. */
+export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
+  if (key.use !== (known.purpose === 'seal' ? 'enc' : 'sig')) return false
+  if (key.use === 'sig') return keyedHash(key, 'check/v1') === known.checkValue
+  try {
+    return (await open(new Map([[key.id, key]]), checkCell(key), known.checkValue)).reveal() === constant.reveal()
+  } catch {
+    return false
+  }
+}
+
+const constant = new Secret('integrations')
+const checkCell = ({ id }: RootKey) => ({ id, field: 'check' })

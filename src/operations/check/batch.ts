@@ -1,0 +1,270 @@
+import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
+import type { Integration, PlatformColumn } from '../../integration.ts'
+import type { ApiUrls } from '../../platforms/api-urls.ts'
+import type { Platform, Verdict } from '../../platforms/platform.ts'
+import { findPlatform } from '../../platforms/platforms.ts'
+import type { HeldSecret } from '../../store/secrets/changes.ts'
+import type { Changes, Store } from '../../store/store.ts'
+import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
+import type { IntegrationChange } from '../../store/tables/integrations.ts'
+import { changeWithin, targetOf } from '../change.ts'
+import { columnOf } from '../integrations/update.ts'
+import { type Answered, type Asking, askAbout, type Difference, differences, eventOf, usableIds } from './token.ts'
+
+/** What came of checking one integration. */
+export interface Checked extends Answered {
+  readonly integration: Integration
+  readonly findings: readonly Difference[]
+  /** The fields that were empty, and were filled in. */
+  readonly filled: readonly string[]
+  /** What is wrong; null for nothing. */
+  readonly error: ErrorCode | null
+}
+
+/** How integrations are checked. */
+export interface Checking extends Asking {
+  /** Fill in what is empty: the platform's ids, and when the token ends. */
+  readonly fill: boolean
+}
+
+/** How many platforms are asked at the same time. */
+const atOnce = 8
+
+/** How many integrations are read, or recorded, in one change at most: others wait for it. */
+const inOneChange = 100
+
+/** How long an answer waits for others to be recorded with, in milliseconds. */
+const soon = 100
+
+/**
+ * Asks the platforms about the access tokens of integrations, eight at a time. That a token was read is committed to the
+ * audit log before it is used, and what came of it after. One that was removed meanwhile is left out.
+ *
+ * @param ids in the order of the answers, which are handed on as they come
+ * @param emit given some answers
+ * @throws what the store throws; what a platform does is an answer
+ */
+export async function checkIntegrations(
+  store: Store,
+  ids: readonly string[],
+  checking: Checking,
+  emit: (checked: readonly Checked[]) => Promise<void>,
+): Promise<void> {
+  const alone = oneAfterAnother()
+  const ordered = inOrder(ids, emit)
+  const answered: Asked[] = []
+  let begun: Step[] = []
+  let next = 0
+  let settling: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+  let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown) => {
+    failure ??= { error }
+  }
+
+  /** What is next; undefined at the end. After a failure, what was asked is recorded, and no more is asked. */
+  async function take(): Promise<Step | undefined> {
+    while (begun.length === 0 && next < ids.length && !failure)
+      await alone(async () => {
+        const [first, ...others] = ids.slice(next, next + inOneChange)
+        // Somebody else was first.
+        if (begun.length > 0 || first === undefined || failure) return
+        begun = await begin(store, [first, ...others], checking)
+        next += inOneChange
+      })
+    return failure ? undefined : begun.shift()
+  }
+  /** Records what was answered by the time that it is its turn. */
+  const settle = () => {
+    settling ??= alone(async () => {
+      settling = undefined
+      clearTimeout(timer)
+      timer = undefined
+      const some = answered.splice(0)
+      if (some.length > 0) for (const one of await finish(store, some, checking)) ordered.add(one.integration.id, one)
+      await ordered.flush()
+    }).catch(fail)
+    return settling
+  }
+
+  async function work(): Promise<void> {
+    for (let one = await take(); one !== undefined; one = await take()) {
+      if (typeof one === 'string') ordered.add(one, undefined)
+      else if ('held' in one) {
+        const { platform, integration, held } = one
+        answered.push({ ...one, answer: await askAbout(platform, integration.config, held.value, checking) })
+      } else ordered.add(one.integration.id, one)
+      timer ??= setTimeout(settle, soon)
+      if (answered.length >= inOneChange) await settle()
+    }
+  }
+
+  await Promise.all(Array.from({ length: Math.min(atOnce, ids.length) }, () => work().catch(fail)))
+  await settle()
+  if (failure) throw failure.error
+}
+
+/** An integration whose token is to be asked about. */
+interface Begun {
+  readonly integration: Integration
+  readonly platform: Platform
+  readonly held: HeldSecret
+}
+
+interface Asked extends Begun {
+  readonly answer: Answered
+}
+
+/** What to ask, what is known without asking, or the id of an integration that is gone. */
+type Step = Begun | Checked | string
+
+/** Reads tokens, and records that. */
+const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Checking): Promise<Step[]> =>
+  store.mutate(
+    async (rows) => {
+      const integrations = new Map((await rows.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
+      const open = await rows.secrets.opener(ids, 'accessToken')
+      const begun: Step[] = []
+      for (const id of ids) {
+        const integration = integrations.get(id)
+        if (!integration) {
+          begun.push(id)
+          continue
+        }
+        const platform = findPlatform(integration.platform)
+        begun.push(
+          platform
+            ? await beginOne(rows, open, integration, platform, urls)
+            : notAsked(integration, 'unknown_platform', 'this version does not know the platform'),
+        )
+      }
+      return begun
+    },
+    { reading: true },
+  )
+
+async function beginOne(
+  rows: Changes,
+  open: Awaited<ReturnType<Changes['secrets']['opener']>>,
+  integration: Integration,
+  platform: Platform,
+  urls: ApiUrls,
+): Promise<Begun | Checked> {
+  const fingerprints: FingerprintChanges[number][] = []
+  try {
+    const held = await open(integration.id, (some) => fingerprints.push(...some))
+    if (!held) {
+      if (fingerprints.length > 0)
+        await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
+      return notAsked(integration, 'no_token', 'it has no access token')
+    }
+    await rows.record({ ...eventOf(targetOf(integration), platform, urls), fingerprints })
+    return { integration, platform, held }
+  } catch (error) {
+    // One value that does not open must not keep the others from being checked.
+    if (isDecryptionFailure(error)) return notAsked(integration, error.code, error.message, error.code)
+    throw error
+  }
+}
+
+const notAsked = (
+  integration: Integration,
+  code: string,
+  reason: string,
+  error: ErrorCode = 'CHECK_FAILED',
+): Checked => ({
+  integration,
+  verdict: 'unknown',
+  code,
+  reason,
+  ids: {},
+  scopes: null,
+  expiresAt: null,
+  findings: [],
+  filled: [],
+  error,
+})
+
+/** Records answers, and fills in what they tell. */
+const finish = (store: Store, asked: readonly Asked[], { urls, fill }: Checking): Promise<Checked[]> => {
+  const filling = asked.map((one) => (fill ? missing(one, one.integration) : {}))
+  return store.mutate(
+    async (rows) => {
+      const checked: Checked[] = []
+      for (const [i, one] of asked.entries()) {
+        const { integration, platform, answer } = one
+        const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(rows, one) : []
+        await rows.record(eventOf(targetOf(integration), platform, urls, answer))
+        const findings = differences(platform, integration, answer)
+        checked.push({ ...answer, integration, findings, filled, error: wrong(answer.verdict, findings) })
+      }
+      return checked
+    },
+    { reading: filling.every((change) => Object.keys(change).length === 0) },
+  )
+}
+
+/** What is empty in an integration and told by the platform. */
+function missing({ platform, answer }: Asked, integration: Integration): IntegrationChange {
+  if (answer.verdict !== 'ok') return {}
+  const ids = Object.entries(usableIds(platform, answer.ids)).filter(
+    ([column]) => integration[column as PlatformColumn] === null,
+  )
+  const ends = answer.expiresAt !== null && integration.tokenExpiry === 'unknown'
+  return { ...Object.fromEntries(ids), ...(ends ? { tokenExpiresAt: answer.expiresAt } : {}) }
+}
+
+/** Fills in what is empty still, unless the integration or its token has changed meanwhile. @returns the fields */
+async function fillIn(rows: Changes, asked: Asked): Promise<string[]> {
+  const { integration, held } = asked
+  // It was removed meanwhile.
+  if ((await rows.integrations.match({ id: integration.id }, 1)).length === 0) return []
+  let filled: string[] = []
+  await changeWithin(rows, integration.id, undefined, async (now) => {
+    if (now.version !== integration.version) return undefined
+    const fingerprints: FingerprintChanges[number][] = []
+    const { accessToken } = await rows.secrets.read(now.id, ['accessToken'], (some) => fingerprints.push(...some))
+    if (accessToken?.fingerprint !== held.fingerprint)
+      return fingerprints.length === 0 ? undefined : { action: 'secret.notice', fingerprints }
+    const change = missing(asked, now)
+    filled = Object.keys(change)
+    if (filled.length === 0) return undefined
+    await rows.integrations.update(now.id, change)
+    return { action: 'integration.fill', fields: filled.map(columnOf) }
+  })
+  return filled
+}
+
+function wrong(verdict: Verdict, findings: readonly Difference[]): ErrorCode | null {
+  if (verdict === 'refused' || verdict === 'expired') return 'CREDENTIAL_REFUSED'
+  if (verdict === 'unreachable') return 'PLATFORM_FAILED'
+  return verdict === 'ok' && findings.length === 0 ? null : 'CHECK_FAILED'
+}
+
+/** Runs work one after another: the store makes one change at a time. */
+function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const done = last.then(work)
+    last = done.catch(() => {})
+    return done
+  }
+}
+
+/** Hands answers on in the order of ids, each as soon as those before it are there. */
+function inOrder(ids: readonly string[], emit: (checked: readonly Checked[]) => Promise<void>) {
+  const waiting = new Map<string, Checked | undefined>()
+  let next = 0
+  return {
+    add: (id: string, checked: Checked | undefined) => void waiting.set(id, checked),
+    async flush(): Promise<void> {
+      const ready: Checked[] = []
+      for (let id = ids[next]; id !== undefined && waiting.has(id); id = ids[++next]) {
+        const checked = waiting.get(id)
+        waiting.delete(id)
+        if (checked) ready.push(checked)
+      }
+      if (ready.length > 0) await emit(ready)
+    },
+  }
+}

@@ -1,0 +1,106 @@
+import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import type { App } from '../../integration.ts'
+import { platformById } from '../../platforms/platforms.ts'
+import type { Secret } from '../../secret.ts'
+import type { Rows, Store } from '../../store/store.ts'
+import { clientSecretColumn } from '../../store/tables/apps.ts'
+import { checkName, unprintable } from '../names.ts'
+
+interface Options {
+  readonly dryRun: boolean
+}
+
+/** An OAuth app to add. */
+export interface NewApp {
+  readonly platform: string
+  readonly name: string
+  readonly clientId: string
+  readonly secret: Secret
+}
+
+/** Checks what is not secret of an app to add. @throws BAD_INPUT */
+export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'>): void {
+  const platform = platformById(id)
+  if (!('refresh' in platform.api))
+    throw badInput(`${platform.title} refreshes no tokens, so no app of it is needed`, 'integrations apps add --help')
+  checkName('app', name)
+  // With a colon in it, HTTP's basic authentication would take it for two things.
+  if (!/^[^\s:]{1,200}$/.test(clientId) || unprintable.test(clientId) || !clientId.isWellFormed())
+    throw badInput('the client id is not one', 'copy it from the page of the app at the platform')
+}
+
+/** Adds an OAuth app, whose secret is sealed. @throws BAD_INPUT, ALREADY_EXISTS */
+export function addApp(store: Store, { secret, ...given }: NewApp, options: Options): Promise<App> {
+  checkApp(given)
+  const { platform, name, clientId } = given
+  return store.mutate(async (rows) => {
+    const [taken] = await rows.apps.list({ name })
+    if (taken)
+      throw new IntegrationsError(
+        'ALREADY_EXISTS',
+        `there is an app named ${JSON.stringify(name)} already`,
+        `choose another name, or remove that one with integrations apps remove ${shellWord(name)}`,
+      )
+    const id = crypto.randomUUID()
+    const to = await rows.apps.insert({ id, platform, name, clientId }, secret)
+    await rows.record({
+      action: 'app.add',
+      target: { type: 'app', id, name },
+      fields: [clientSecretColumn],
+      fingerprints: [{ field: clientSecretColumn, from: null, to }],
+    })
+    return {
+      id,
+      platform,
+      name,
+      clientId,
+      keyId: rows.vault.sealing.id,
+      createdAt: rows.now.toISOString(),
+      integrations: 0,
+    }
+  }, options)
+}
+
+/** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration names it */
+export const removeApp = (store: Store, ref: string, options: Options): Promise<App> =>
+  store.mutate(async (rows) => {
+    const app = await findApp(rows, ref)
+    if (app.integrations > 0)
+      throw new IntegrationsError(
+        'CONFLICT',
+        `the app ${app.name} is named by integrations: ${app.integrations}`,
+        'give each another with integrations update <ref> --app <name>, or none with --unset app; integrations list --fields name,app shows them',
+      )
+    const told = await rows.audit.fingerprints([app.id])
+    await rows.apps.remove(app.id)
+    await rows.record({
+      action: 'app.remove',
+      target: { type: 'app', id: app.id, name: app.name },
+      fields: [clientSecretColumn],
+      fingerprints: [{ field: clientSecretColumn, from: told.get(app.id)?.get(clientSecretColumn) ?? null, to: null }],
+    })
+    return app
+  }, options)
+
+/**
+ * The app with this id or name.
+ *
+ * @param platform what it has to be of
+ * @throws NOT_FOUND, BAD_INPUT when it is another platform's
+ */
+export async function findApp(rows: Rows, ref: string, platform?: string): Promise<App> {
+  const apps = await rows.apps.list()
+  const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
+  if (!app)
+    throw new IntegrationsError(
+      'NOT_FOUND',
+      `there is no app ${JSON.stringify(ref.length > 100 ? `${ref.slice(0, 100)}…` : ref)}`,
+      'integrations apps list',
+    )
+  if (platform !== undefined && app.platform !== platform)
+    throw badInput(
+      `the app ${app.name} belongs to ${app.platform}, and the integration to ${platform}`,
+      'integrations apps list',
+    )
+  return app
+}

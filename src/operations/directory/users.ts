@@ -1,0 +1,41 @@
+import { badInput, IntegrationsError } from '../../errors.ts'
+import type { User } from '../../integration.ts'
+import type { Store } from '../../store/store.ts'
+import { findUser } from '../find.ts'
+import { checkName, unprintable } from '../names.ts'
+import { refuseAdopted } from './workspaces.ts'
+
+interface Options {
+  readonly dryRun: boolean
+}
+
+/** Adds a user. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
+export const addUser = (store: Store, email: string, name: string | null, options: Options): Promise<User> =>
+  store.mutate(async (rows) => {
+    refuseAdopted(rows, 'users')
+    // Only what tells an address from a slip: whether it works, mail alone can show.
+    if (!/^[^\s@]+@[^\s@]+$/.test(email) || unprintable.test(email) || email.includes('\uFFFD') || email.length > 254)
+      throw badInput('the e-mail address is not one', 'write it as in ana@example.com')
+    if (name !== null) checkName('user', name)
+    const [taken] = await rows.users.match(email)
+    if (taken)
+      throw new IntegrationsError(
+        'ALREADY_EXISTS',
+        `there is a user with the address ${email} already`,
+        'integrations users list',
+      )
+    const id = crypto.randomUUID()
+    await rows.users.insert(id, email, name, rows.now)
+    await rows.record({ action: 'user.add', target: { type: 'user', id, name: email } })
+    return { id, email, name, createdAt: rows.now.toISOString() }
+  }, options)
+
+/** Removes a user; integrations they created stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
+export const removeUser = (store: Store, ref: string, options: Options): Promise<User> =>
+  store.mutate(async (rows) => {
+    refuseAdopted(rows, 'users')
+    const user = await findUser(rows, ref)
+    await rows.users.remove(user.id)
+    await rows.record({ action: 'user.remove', target: { type: 'user', id: user.id, name: user.email } })
+    return user
+  }, options)

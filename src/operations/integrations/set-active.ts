@@ -1,0 +1,15 @@
+import type { Store } from '../../store/store.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+
+/**
+ * Makes an integration active or inactive, or the other of what it is.
+ *
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT
+ */
+export const setActive = (store: Store, ref: string, to: boolean | 'other', options: ChangeOptions): Promise<Changed> =>
+  changeIntegration(store, ref, options, async (rows, integration) => {
+    const isActive = to === 'other' ? !integration.isActive : to
+    if (isActive === integration.isActive) return undefined
+    await rows.integrations.update(integration.id, { isActive })
+    return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }
+  })

@@ -1,0 +1,62 @@
+import { IntegrationsError } from '../../errors.ts'
+import type { PlatformColumn } from '../../integration.ts'
+import { findPlatform } from '../../platforms/platforms.ts'
+import type { Store } from '../../store/store.ts'
+import type { IntegrationChange } from '../../store/tables/integrations.ts'
+import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+import { findApp } from '../directory/apps.ts'
+import { findUser } from '../find.ts'
+import { checkId } from '../ids.ts'
+import { checkName } from '../names.ts'
+
+/** New values for what is not secret; null clears. */
+export interface Update extends ChangeOptions {
+  readonly name?: string
+  /** A user's id or e-mail address. */
+  readonly createdBy?: string | null
+  /** The name or id of an OAuth app. */
+  readonly app?: string | null
+  readonly ids: { readonly [C in PlatformColumn]?: string | null }
+  readonly force: boolean
+}
+
+/** The column of a field, which is how the audit log names it. */
+export const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
+export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
+  if (update.name !== undefined) checkName('integration', update.name)
+  return changeIntegration(store, ref, update, async (rows, integration) => {
+    const platform = findPlatform(integration.platform)
+    for (const [column, id] of Object.entries(update.ids)) {
+      if (id !== null) checkId(platform, column as PlatformColumn, id, update.force)
+    }
+    if (
+      update.name !== undefined &&
+      (await rows.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id))
+    )
+      throw new IntegrationsError(
+        'ALREADY_EXISTS',
+        `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`,
+        'choose another --name',
+      )
+    const createdBy =
+      typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
+    const app = typeof update.app === 'string' ? await findApp(rows, update.app, integration.platform) : update.app
+    const wanted: IntegrationChange = {
+      ...(update.name === undefined ? {} : { name: update.name }),
+      ...(createdBy === undefined ? {} : { createdBy }),
+      ...update.ids,
+    }
+    const different = Object.entries(wanted).filter(
+      ([field, value]) => integration[field as keyof typeof integration] !== value,
+    )
+    const fields = different.map(([field]) => columnOf(field))
+    if (different.length > 0) await rows.integrations.update(integration.id, Object.fromEntries(different))
+    if (app !== undefined && (app?.name ?? null) !== integration.app) {
+      await rows.apps.link(integration.id, app?.id ?? null)
+      fields.push('app')
+    }
+    return fields.length === 0 ? undefined : { action: 'integration.update', fields }
+  })
+}

@@ -1,0 +1,129 @@
+import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { type App, type Integration, refOf } from '../../integration.ts'
+import type { Platform } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
+import type { Rows } from '../../store/store.ts'
+import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
+
+/** Which tokens are to be refreshed. */
+export interface Due {
+  /** Those that end within so many milliseconds, or of which nobody knows when they end. */
+  readonly margin: number
+  /** All of them. */
+  readonly force: boolean
+  /** An attempt that was waited for: when it was applied, nothing is left to do, `force` or not. */
+  readonly awaited?: string | undefined
+}
+
+/** Whether a token can and should be refreshed, as far as can be told without a key. */
+export type Standing =
+  | { readonly outcome: 'due' | 'not_due' }
+  | { readonly outcome: 'held'; readonly attempt: RefreshAttempt }
+  | { readonly outcome: 'uncertain' | 'needs_reauth'; readonly error: IntegrationsError }
+  /** There is nothing to refresh. */
+  | { readonly outcome: 'unsupported' | 'inactive' | 'no_refresh_token'; readonly error: IntegrationsError }
+
+/** Looks how the token of an integration stands. @throws BAD_INPUT for a platform that this version does not know */
+export async function standingOf(rows: Rows, integration: Integration, due: Due): Promise<Standing> {
+  const obstacle = obstacleTo(integration)
+  if (obstacle) return obstacle
+  const attempt = await rows.refresh.of(integration.id)
+  if (attempt?.leased) return { outcome: 'held', attempt }
+  const { tokenRefresh } = integration
+  if (tokenRefresh === 'uncertain' || tokenRefresh === 'needs_reauth')
+    return { outcome: tokenRefresh, error: uncertain(integration, tokenRefresh) }
+  return { outcome: isDue(integration, attempt, await rows.refresh.clock(), due) ? 'due' : 'not_due' }
+}
+
+/** Whether a token is to be refreshed now. */
+export function isDue(
+  { tokenExpiresAt, tokenExpiry }: Integration,
+  attempt: RefreshAttempt | undefined,
+  now: Date,
+  { margin, force, awaited }: Due,
+): boolean {
+  if (awaited !== undefined && attempt?.id === awaited && attempt.state === 'applied') return false
+  if (force) return true
+  return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= margin
+}
+
+/** Why there is nothing to refresh in an integration. @throws BAD_INPUT for a platform that this version does not know */
+export function obstacleTo(
+  integration: Integration,
+): Extract<Standing, { outcome: 'unsupported' | 'inactive' | 'no_refresh_token' }> | undefined {
+  const platform = platformOf(integration)
+  const id = shellWord(integration.id)
+  if (!platform.api.refresh)
+    return {
+      outcome: 'unsupported',
+      error: badInput(
+        `${platform.title} has no tokens that can be refreshed`,
+        `put a new one in with integrations rotate ${id} --field access-token`,
+      ),
+    }
+  if (!integration.isActive)
+    return {
+      outcome: 'inactive',
+      error: badInput(`${refOf(integration)} is inactive`, `integrations enable ${id}`),
+    }
+  if (integration.refreshToken.set === false) return { outcome: 'no_refresh_token', error: noRefreshToken(integration) }
+  return undefined
+}
+
+/** The app whose client refreshes an integration's token: the one that it names, else the only one of its platform. */
+export async function appOf(rows: Rows, integration: Integration, platform: Platform): Promise<App> {
+  const apps = await rows.apps.list({ platform: platform.id })
+  const app =
+    integration.app === null && apps.length === 1 ? apps[0] : apps.find(({ name }) => name === integration.app)
+  if (app) return app
+  if (apps.length === 0)
+    throw new IntegrationsError(
+      'NOT_FOUND',
+      `there is no ${platform.title} app here whose client could refresh the token of ${refOf(integration)}`,
+      `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
+    )
+  throw badInput(
+    `${refOf(integration)} names no app, and there are several of ${platform.title}: ${apps.map(({ name }) => name).join(', ')}`,
+    `integrations update ${shellWord(integration.id)} --app ${shellWord(apps[0]?.name ?? '')}`,
+  )
+}
+
+/** There is no refresh token to hand in. */
+export const noRefreshToken = (integration: Integration): IntegrationsError =>
+  new IntegrationsError(
+    'NOT_FOUND',
+    `${refOf(integration)} has no refresh token`,
+    `put one in, where the app has token rotation: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
+  )
+
+/** What to do where only a person can go on. */
+export const reauthorize = (integration: Integration): string =>
+  `give the application access again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then put the new tokens in: integrations rotate ${shellWord(integration.id)} --field access-token refresh-token`
+
+/** Nobody knows whether the refresh token was used up. */
+export const uncertain = (integration: Integration, state: 'uncertain' | 'needs_reauth', why = ''): IntegrationsError =>
+  new IntegrationsError(
+    'UNCERTAIN',
+    state === 'uncertain'
+      ? `a refresh of ${refOf(integration)} may have used up its refresh token, and nobody knows how it ended${why}`
+      : `the refresh token of ${refOf(integration)} is used up, as far as can be told${why}`,
+    state === 'uncertain' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
+  )
+
+/** Refuses to remove an integration whose tokens are being refreshed: the new ones would be lost. @throws LEASE_HELD */
+export async function refuseWhileRefreshed(rows: Rows, integration: Integration): Promise<void> {
+  const attempt = await rows.refresh.of(integration.id)
+  if (attempt?.leased) throw leaseHeld(integration, attempt, 'try again then')
+}
+
+/** Somebody else is at it. */
+export const leaseHeld = (
+  integration: Integration,
+  { owner, leaseUntil }: RefreshAttempt,
+  hint = 'wait longer with --wait 2m, or look again later',
+): IntegrationsError =>
+  new IntegrationsError(
+    'LEASE_HELD',
+    `${owner} is refreshing the token of ${refOf(integration)}, until ${leaseUntil} at most`,
+    hint,
+  )

@@ -1,0 +1,84 @@
+import { parseJson } from '../../platforms/http.ts'
+
+/** A body as it may have been before something changed it, and in which way. */
+export interface Unaltered {
+  /** Completes "it matches …". */
+  readonly how: string
+  readonly body: Buffer
+}
+
+/** What a proxy, an editor or a framework does to a body on its way, undone: the likely ones, each on its own. */
+export function* unaltered(body: Uint8Array): Generator<Unaltered> {
+  const bytes = Buffer.from(body)
+  // One character a byte: the body need not be UTF-8.
+  const text = bytes.toString('latin1')
+  const again = (how: string, changed: string) => ({ how, body: Buffer.from(changed, 'latin1') })
+  if (/\n$/.test(text)) yield again('without the newline at its end', text.replace(/\r?\n$/, ''))
+  yield again('with a newline at its end', `${text}\n`)
+  yield again('with CR and LF at its end', `${text}\r\n`)
+  if (text.includes('\r\n'))
+    yield again('with LF at the ends of lines, in place of CR and LF', text.replaceAll('\r\n', '\n'))
+  if (/(^|[^\r])\n/.test(text))
+    yield again('with CR and LF at the ends of lines, in place of LF', text.replace(/\r?\n/g, '\r\n'))
+  if (text.startsWith('\xef\xbb\xbf')) yield again('without the byte order mark at its beginning', text.slice(3))
+  if (text !== text.trim()) yield again('without the white space around it', text.trim())
+  const chunks = unchunked(text)
+  if (chunks !== undefined) yield again('without the framing of HTTP chunks', chunks)
+  const json = parseJson(bytes.toString().replace(/^\ufeff/, ''))
+  if (typeof json === 'object' && json !== null) {
+    try {
+      yield* rewritten(json)
+    } catch (error) {
+      // What is read can be nested more deeply than what is written.
+      if (!(error instanceof RangeError)) throw error
+    }
+  }
+  if (json === undefined && /^[^\s=&]+=[^\s]*\s*$/.test(text))
+    yield again('as a form that is written anew', new URLSearchParams(text.trim()).toString())
+}
+
+/** A value in the ways that the usual writers of JSON have. */
+function* rewritten(json: object): Generator<Unaltered> {
+  const layouts = [
+    ['without spaces', JSON.stringify(json)],
+    ['with a space after each comma and colon', spaced(json)],
+    ['indented by 2', JSON.stringify(json, null, 2)],
+    ['indented by 4', JSON.stringify(json, null, 4)],
+  ] as const
+  const slashes = (text: string) => text.replaceAll('/', '\\/')
+  const ascii = (text: string) =>
+    text.replace(/[\x7f-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const escapes = [
+    ['', (text: string) => text],
+    [', with \\/ for every slash', slashes],
+    [', with \\u for what is not ASCII', ascii],
+    [', with \\/ for every slash and \\u for what is not ASCII', (text: string) => ascii(slashes(text))],
+  ] as const
+  for (const [layout, text] of layouts)
+    for (const [also, written] of escapes)
+      yield { how: `as JSON that is written anew ${layout}${also}`, body: Buffer.from(written(text)) }
+}
+
+/** JSON as Python writes it. */
+function spaced(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spaced).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  return `{${Object.entries(value)
+    .map(([key, one]) => `${JSON.stringify(key)}: ${spaced(one)}`)
+    .join(', ')}}`
+}
+
+/** The data of a chunked body (RFC 9112, 7.1); undefined when it is none. */
+function unchunked(text: string): string | undefined {
+  let data = ''
+  for (let at = 0; ; ) {
+    const [head, size] = /^([0-9a-f]{1,8})[^\r\n]*\r?\n/i.exec(text.slice(at, at + 100)) ?? []
+    if (head === undefined || size === undefined) return undefined
+    const length = Number.parseInt(size, 16)
+    if (length === 0) return data
+    data += text.slice(at + head.length, at + head.length + length)
+    const [, gap] = /^(\r?\n)/.exec(text.slice(at + head.length + length)) ?? []
+    if (gap === undefined) return undefined
+    at += head.length + length + gap.length
+  }
+}

@@ -1,0 +1,45 @@
+import { badInput } from '../../errors.ts'
+
+/** A request as it was captured. */
+export interface CapturedRequest {
+  /** In the order in which they came, repeated ones included. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Uint8Array
+}
+
+const hint = 'save it as it was sent: POST /path HTTP/1.1, the headers, an empty line, and the bytes of the body'
+
+/**
+ * Reads an HTTP/1.1 request from its bytes (RFC 9112): start line, headers, an empty line, and everything after it is
+ * the body. Lines of the head end with CRLF or LF.
+ *
+ * @throws BAD_INPUT
+ */
+export function parseRequest(bytes: Buffer): CapturedRequest {
+  // One character a byte, so that offsets are those of the bytes.
+  const text = bytes.toString('latin1')
+  const end = /\r?\n\r?\n/.exec(text)
+  const [start = '', ...lines] = text.slice(0, end?.index).split(/\r?\n/)
+  if (!/^[A-Z]+ \S+ HTTP\/\d(\.\d)?$/.test(start))
+    throw badInput('the first line of the request is not one of HTTP', hint)
+  return {
+    headers: lines.filter((line, i) => line !== '' || i < lines.length - 1).map(parseHeader),
+    body: end ? bytes.subarray(end.index + end[0].length) : Buffer.alloc(0),
+  }
+}
+
+/** Reads a header, as in `Name: value`. @throws BAD_INPUT, which never quotes it: it may be a credential */
+export function parseHeader(line: string): readonly [name: string, value: string] {
+  const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
+  if (name === undefined || value === undefined)
+    throw badInput('a header is not of the form Name: value', `${hint}; or give --header 'Name: value'`)
+  return [name.toLowerCase(), value]
+}
+
+/** Headers as the web's `Headers` gives them, which joins repeated ones. */
+export const headersOf = ({ headers }: CapturedRequest) => ({
+  get(name: string): string | null {
+    const values = headers.flatMap(([one, value]) => (one === name.toLowerCase() ? [value] : []))
+    return values.length === 0 ? null : values.join(', ')
+  },
+})

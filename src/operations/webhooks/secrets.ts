@@ -1,0 +1,117 @@
+import { fingerprint } from '../../crypto/hmac.ts'
+import { IntegrationsError, shellWord } from '../../errors.ts'
+import { flagOf, type Instant, type Integration, refOf, secretColumns } from '../../integration.ts'
+import type { Platform } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
+import type { Secret } from '../../secret.ts'
+import { openValid } from '../../store/secrets/accepted.ts'
+import type { Changes, Store } from '../../store/store.ts'
+import type { NewEvent } from '../../store/tables/events.ts'
+import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
+import { targetOf } from '../change.ts'
+import { findIntegration } from '../find.ts'
+import { secretDefinition } from '../secrets/values.ts'
+
+/** Which of an integration's webhook secrets to sign with: `previous` is the newest one inside its window. */
+export type Signer = 'current' | 'previous'
+
+/** A webhook secret that is accepted now. */
+export interface AcceptedSecret {
+  /** null: the application wrote it, and nobody has recorded it yet. */
+  readonly number: number | null
+  readonly fingerprint: string
+  /** null: it is the current one. */
+  readonly validUntil: Instant | null
+  readonly value: Secret
+}
+
+/**
+ * The webhook secrets of some integrations that are accepted now, by integration; of each the current one first.
+ *
+ * @param broken is told of one that does not open
+ */
+export async function acceptedSecrets(
+  { secrets, vault, settings }: Changes,
+  ids: readonly string[],
+  broken: (error: unknown) => void,
+): Promise<ReadonlyMap<string, readonly AcceptedSecret[]>> {
+  const { stored } = await secrets.valid('webhookSecret', ids)
+  const accepted = new Map<string, readonly AcceptedSecret[]>()
+  for (const one of stored) {
+    const opened = await openValid(vault, settings.mode, one, broken)
+    accepted.set(
+      one.id,
+      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(vault.fingerprinting, secret.value) })),
+    )
+  }
+  return accepted
+}
+
+/**
+ * The webhook secrets of one integration that are accepted now, the current one first. One that the application wrote
+ * is recorded.
+ *
+ * @param noticed is told the fingerprints of what was not known
+ * @throws SEAL_BROKEN, KEY_UNKNOWN
+ */
+export async function ownSecrets(
+  rows: Changes,
+  { id }: Integration,
+  noticed: (changes: FingerprintChanges) => void,
+): Promise<readonly AcceptedSecret[]> {
+  await rows.secrets.read(id, ['webhookSecret'], noticed)
+  const accepted = await acceptedSecrets(rows, [id], (error) => {
+    throw error
+  })
+  return accepted.get(id) ?? []
+}
+
+/** An integration, and the secret to sign a webhook of it with. */
+export interface Signing {
+  readonly integration: Integration
+  readonly platform: Platform
+  readonly secret: AcceptedSecret
+}
+
+/**
+ * Reads the secret to sign a webhook with; that it was done is committed to the audit log before.
+ *
+ * @param event what the log calls it
+ * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ */
+export const openSigning = (
+  store: Store,
+  ref: string,
+  signer: Signer,
+  event: Pick<NewEvent, 'action' | 'outcome'> & { readonly fields?: readonly string[] },
+): Promise<Signing> =>
+  store.mutate(
+    async (rows) => {
+      const integration = await findIntegration(rows, ref)
+      const platform = platformOf(integration)
+      const { label } = secretDefinition(platform, 'webhookSecret')
+      const noticed: FingerprintChanges[number][] = []
+      const accepted = await ownSecrets(rows, integration, (changes) => noticed.push(...changes))
+      const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
+      if (!secret)
+        throw new IntegrationsError(
+          'NOT_FOUND',
+          `${refOf(integration)} has no ${signer === 'current' ? label : `old ${label} that is still valid`}`,
+          signer === 'current'
+            ? `integrations rotate ${shellWord(integration.id)} --field ${flagOf('webhookSecret')}`
+            : `integrations secrets list ${shellWord(integration.id)}`,
+        )
+      await rows.record({
+        ...event,
+        target: targetOf(integration),
+        fields: [signedWith(signer), ...(event.fields ?? [])],
+        fingerprints: noticed,
+      })
+      return { integration, platform, secret }
+    },
+    { reading: true },
+  )
+
+/** The secret that was used, as the audit log names it. */
+export const signedWith = (signer: Signer): string =>
+  signer === 'current' ? secretColumns.webhookSecret : `previous_${secretColumns.webhookSecret}`

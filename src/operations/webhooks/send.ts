@@ -1,0 +1,174 @@
+import { request as overHttp } from 'node:http'
+import { request as overHttps } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import type { Integration } from '../../integration.ts'
+import { schemeOf } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
+import { signedHeaders } from '../../platforms/signature.ts'
+import type { Store } from '../../store/store.ts'
+import { targetOf } from '../change.ts'
+import { findIntegration } from '../find.ts'
+import { type AcceptedSecret, openSigning, type Signer, signedWith } from './secrets.ts'
+import { unsignedHeaders } from './sign.ts'
+import { type Destination, findDestination, parseAddress } from './web-address.ts'
+
+/** What to send. */
+export interface Sending {
+  readonly signer: Signer
+  /** One of the platform's samples; absent: its usual one. */
+  readonly sample?: string | undefined
+  /** In place of a sample. */
+  readonly body?: Uint8Array | undefined
+  readonly allowPrivate: boolean
+}
+
+/** What an endpoint answered. */
+export interface EndpointAnswer {
+  readonly status: number
+  /** Where a redirect points to, which is not followed. */
+  readonly location: string | null
+  /** The first bytes of the body, as UTF-8. */
+  readonly body: string
+  /** Whether there is more. */
+  readonly truncated: boolean
+  /** Until its head was there. */
+  readonly milliseconds: number
+}
+
+/** What came of sending a webhook. */
+export interface Sent {
+  readonly integration: Integration
+  /** null for a body of one's own. */
+  readonly sample: string | null
+  readonly secret: Omit<AcceptedSecret, 'value'>
+  readonly host: string
+  readonly answer: EndpointAnswer
+}
+
+/** How long an endpoint may take for all of its answer, in milliseconds. Slack waits for 3 seconds. */
+const patience = 20_000
+
+/** How many bytes of an answer are shown; no more are read. */
+const shown = 1000
+
+/**
+ * Posts a signed webhook to an endpoint, as the platform would. That it begins is committed to the audit log before,
+ * and what came of it after; of the URL, the host alone.
+ *
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN, PLATFORM_FAILED when no answer came
+ */
+export async function sendWebhook(store: Store, ref: string, address: string, sending: Sending): Promise<Sent> {
+  const url = parseAddress(address)
+  const { sample, headers, body } = await contentOf(store, ref, sending)
+  const destination = await findDestination(url, sending.allowPrivate)
+  // A comma would end the field of the log.
+  const host = `host:${url.host.replaceAll(',', '%2C')}`
+  const event = { action: 'webhook.send', fields: [host] }
+  const { integration, platform, secret } = await openSigning(store, ref, sending.signer, {
+    ...event,
+    outcome: 'started',
+  })
+  const record = (outcome: 'done' | 'failed', ...more: readonly string[]) =>
+    store.mutate(
+      (rows) =>
+        rows.record({
+          ...event,
+          outcome,
+          target: targetOf(integration),
+          fields: [signedWith(sending.signer), host, ...more],
+        }),
+      { reading: true },
+    )
+  const signature = signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, Date.now())
+  const answer = await post(destination, { ...headers, ...signature }, body).catch(async (error) => {
+    await record('failed')
+    throw error
+  })
+  await record(accepted(answer) ? 'done' : 'failed', `status:${answer.status}`)
+  const { number, fingerprint, validUntil } = secret
+  return { integration, sample, secret: { number, fingerprint, validUntil }, host: url.host, answer }
+}
+
+/** Whether an endpoint took a webhook. */
+export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 && status < 300
+
+/** What is to be sent: a sample, or a body of one's own. */
+async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
+  const integration = await store.read((rows) => findIntegration(rows, ref))
+  const { title, webhooks } = platformOf(integration)
+  if (body) return { sample: null, body, headers: unsignedHeaders(webhooks, body) }
+  const names = Object.keys(webhooks.samples)
+  const name = sample ?? names[0] ?? ''
+  const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined
+  if (!make) throw badInput(`${title} has no sample of that name`, `its samples are ${names.join(', ')}`)
+  const { body: text, headers } = make(integration, new Date())
+  return { sample: name, body: Buffer.from(text), headers }
+}
+
+/** Posts to the addresses that were found, and looks up no name again. @throws PLATFORM_FAILED */
+function post(
+  { url, addresses }: Destination,
+  headers: { readonly [name: string]: string },
+  body: Uint8Array,
+): Promise<EndpointAnswer> {
+  const pinned: LookupFunction = (_, { all }, found) =>
+    all ? found(null, [...addresses]) : found(null, addresses[0].address, addresses[0].family)
+  const began = performance.now()
+  return new Promise((answered, failed) => {
+    const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, {
+      method: 'POST',
+      headers: { ...headers, 'content-length': body.length, 'user-agent': 'integrations' },
+      lookup: pinned,
+      agent: false,
+      signal: AbortSignal.timeout(patience),
+    })
+    let begun = false
+    // One after the head of the answer ends its body.
+    request.on('error', (error) => begun || failed(notReached(url, error)))
+    request.on('response', (response) => {
+      begun = true
+      const milliseconds = Math.round(performance.now() - began)
+      const chunks: Buffer[] = []
+      let length = 0
+      const done = () => {
+        answered({
+          status: response.statusCode ?? 0,
+          location: response.headers.location ?? null,
+          body: Buffer.concat(chunks).subarray(0, shown).toString(),
+          truncated: length > shown || !response.complete,
+          milliseconds,
+        })
+        request.destroy()
+      }
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        length += chunk.length
+        if (length > shown) done()
+      })
+      // Whatever ends an answer, its head was there.
+      response.on('error', done).on('close', done)
+    })
+    request.end(body)
+  })
+}
+
+const reasons: { readonly [code: string]: string } = {
+  ECONNREFUSED: 'the connection was refused',
+  ECONNRESET: 'the connection was lost',
+  EHOSTUNREACH: 'there is no way to it',
+  ENETUNREACH: 'there is no way to it',
+  ETIMEDOUT: 'it did not answer',
+  ABORT_ERR: `no answer came within ${patience / 1000} seconds`,
+}
+
+function notReached(url: URL, error: NodeJS.ErrnoException): IntegrationsError {
+  // Codes are Node's and OpenSSL's own; messages may hold what the other side has said.
+  const code = error.code ?? 'unknown error'
+  const reason = reasons[code] ?? (url.protocol === 'https:' ? `no secure connection (${code})` : `it failed (${code})`)
+  return new IntegrationsError(
+    'PLATFORM_FAILED',
+    `${url.host} was not reached: ${reason}`,
+    'see that the endpoint runs there, and that this machine can reach it',
+  )
+}

@@ -1,0 +1,86 @@
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { Sql } from 'sql-template-tag'
+import type { PrismaClient } from '../generated/sqlite/client.ts'
+import type { Statements } from './statements.ts'
+import type { Provider } from './url.ts'
+
+/**
+ * A Prisma client. Both providers' clients are generated from the same models and differ in none of the calls made
+ * here; SQLite's stands for both.
+ */
+export type Client = PrismaClient
+
+/** A query that lists rows, in the parts that a page of it needs. */
+export interface Listing {
+  readonly columns: Sql
+  /** Tables and joins. */
+  readonly from: Sql
+  readonly where: Sql
+  readonly order: Sql
+  /** Empty, or how many rows at most. */
+  readonly limit: Sql
+  /** The listed table's primary key. */
+  readonly id: Sql
+}
+
+/** Where the two databases' SQL differs. */
+export interface Dialect {
+  /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
+  instant(column: Sql): Sql
+  /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */
+  time(column: Sql): Sql
+  /** An instant given as RFC 3339 text, comparable with `time`. */
+  timeOf(instant: string): Sql
+  /** The database's clock, as a timestamp column would hold it. */
+  readonly now: Sql
+  /** What its clock will say in a number of milliseconds. */
+  later(milliseconds: number): Sql
+  /** Who the database says this is; null where it knows nobody. */
+  readonly role: Sql
+  /** A text column as a value that orders by its bytes. */
+  bytes(column: Sql): Sql
+  /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
+  readonly lock: Sql
+  /**
+   * Whether a text column holds what cannot be read whole: SQLite keeps bytes there as well, and its client cuts a text
+   * at a zero character.
+   */
+  spoilt(column: Sql): Sql
+  /** A column as its text. */
+  text(column: Sql): Sql
+  /** Whether a text contains another, taken literally, ASCII case ignored. */
+  contains(column: Sql, text: string): Sql
+  /** The rows of a query as the text of a JSON array of arrays; null or an empty array when there are none. */
+  nested(columns: readonly Sql[], from: Sql): Sql
+  /**
+   * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
+   * What it makes there ends with the transaction or the connection.
+   */
+  pages<Row>(db: Statements, listing: Listing, size: number): AsyncGenerator<Row[]>
+}
+
+/** One kind of database: how to connect to it, and how to speak to it. */
+export interface Driver {
+  readonly provider: Provider
+  readonly dialect: Dialect
+  /** A new connection, for reading. */
+  connect(): Promise<SqlDriverAdapter>
+  /** A new Prisma client, for changing; it connects at its first statement. */
+  client(): Promise<Client>
+  /** Whether the database, as it is set up, loses no change that was acknowledged. */
+  keepsWrites(db: Statements): Promise<boolean>
+  /**
+   * Sets the database up so that `keepsWrites` holds. SQLite writes that into the file, so it is for those who know
+   * that the database is theirs to change.
+   *
+   * @throws DATABASE_INVALID when that is not possible where the database is
+   */
+  keepWrites(): Promise<void>
+  /**
+   * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
+   * when it returns, rolls back when it throws.
+   *
+   * @throws COMMIT_UNKNOWN when the connection was lost at COMMIT, and whatever `work` throws
+   */
+  exclusively<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
+}

@@ -1,0 +1,190 @@
+import { IntegrationsError } from '../../errors.ts'
+import { type Database, displayUrl } from './url.ts'
+
+/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
+interface DriverFacts {
+  readonly codes: readonly string[]
+  readonly message: string
+}
+
+/** SQLSTATE, SQLite and Node codes that a later try may not meet. */
+const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
+
+/**
+ * Whether an error says that somebody else holds a lock, so that the same statement may succeed in a moment.
+ * SQLite says it in three shapes: P1008 from a model call, P2010 around SQLITE_BUSY from a raw statement, and a bare
+ * driver error at COMMIT.
+ */
+export function isBusy(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  // P2028 is also what a transaction that could not begin in time says; nothing of it was done then.
+  return codes.some((code) => busyCodes.test(code)) || (codes.includes('P2028') && /unable to start/i.test(message))
+}
+
+/** Whether the connection went away, so that nobody can say whether a COMMIT that was under way took place. */
+export function isConnectionLost(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  return (
+    codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3})$/.test(code)) ||
+    /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
+      message,
+    )
+  )
+}
+
+/** Whether a unique constraint was violated. */
+export const isDuplicate = (error: unknown): boolean =>
+  facts(error).codes.some((code) => /^(P2002|UniqueConstraintViolation|23505)$/.test(code))
+
+/** Whether a table is missing. */
+export const isMissingTable = (error: unknown): boolean => {
+  const { codes, message } = facts(error)
+  return codes.some((code) => /^(TableDoesNotExist|42P01|P2021)$/.test(code)) || /no such table/.test(message)
+}
+
+/**
+ * Turns what a driver or Prisma threw into an error of ours; anything not recognised comes back as it was, as a bug.
+ * No text of theirs is kept: Prisma's messages can hold the values of a statement.
+ */
+export function databaseError(error: unknown, database: Database): unknown {
+  if (error instanceof IntegrationsError) return error
+  const { codes, message } = facts(error)
+  const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
+  const where = displayUrl(database)
+  const embedded = database.provider === 'sqlite'
+  const fail = (...[code, text, hint]: ConstructorParameters<typeof IntegrationsError>) =>
+    new IntegrationsError(code, text, hint, { cause: error })
+
+  // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
+  if (/integration_events is append-only/.test(message))
+    return fail(
+      'NOT_PERMITTED',
+      'the audit log takes new events only: none can be changed or deleted',
+      'integrations audit list',
+    )
+  if (has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/))
+    return fail(
+      'NOT_PERMITTED',
+      `${where} refused the user or the password`,
+      'put the right user and password into DATABASE_URL',
+    )
+  if (has(/^42501$/) || (!embedded && /permission denied/.test(message)))
+    return fail(
+      'NOT_PERMITTED',
+      'the database role may not do this',
+      'connect as a role with the rights, or ask the owner of the database',
+    )
+  if (has(/^(3D000|DatabaseDoesNotExist|P1003)$/))
+    return fail('DATABASE_MISSING', `${where} does not exist`, 'create it, or correct DATABASE_URL or --database')
+  if (has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message))
+    return fail(
+      'DATABASE_INVALID',
+      `${where} is not a usable SQLite database`,
+      'name another file with --database, or restore this one from a backup',
+    )
+  if (has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message))
+    return embedded
+      ? fail(
+          'DATABASE_READ_ONLY',
+          `${where} or its folder may not be written to`,
+          'give yourself write permission on the file and on its folder, which SQLite needs for reading too',
+        )
+      : fail(
+          'DATABASE_READ_ONLY',
+          `${where} can only be read`,
+          'connect to the primary server, or as a role that may write',
+        )
+  if (isBusy(error))
+    return fail(
+      'DATABASE_BUSY',
+      'the database was busy until the time was up',
+      'try again, or wait longer with --wait 2m',
+    )
+  if (has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/))
+    return fail('DATABASE_FAILED', `${where} could not be written`, 'make room on the disk and try again')
+  // libsql gives no code when the file is a folder, or is not this user's to read.
+  if (
+    has(/^SQLITE_CANTOPEN.*$/) ||
+    (embedded && (has(/^(EACCES|EPERM|ENOTDIR|EISDIR|EEXIST|ENOENT)$/) || /^ConnectionFailed/.test(message)))
+  )
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `${where} cannot be opened`,
+      'see that it is a file, and that you may read and write it and its folder',
+    )
+  if (
+    has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
+    /does not support SSL/.test(message)
+  )
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `no trusted TLS connection to ${where}`,
+      'name the authority with sslrootcert=FILE, or see README, "TLS"',
+    )
+  if (
+    isConnectionLost(error) ||
+    has(
+      /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/,
+    ) ||
+    /timeout exceeded when trying to connect/.test(message)
+  )
+    return fail(
+      'DATABASE_UNREACHABLE',
+      `${where} cannot be reached`,
+      'see that the server runs and that DATABASE_URL or --database names it',
+    )
+  if (has(/^(P2003|23503|ForeignKeyConstraintViolation)$/))
+    return fail(
+      'CONFLICT',
+      'another row of the application still refers to this one',
+      'remove that row in the application first',
+    )
+  if (has(/^(23514|23502|P0001|P2004|P2011|NullConstraintViolation|SQLITE_CONSTRAINT.*)$/))
+    return fail(
+      'CONFLICT',
+      "a rule of the application's own tables forbids this change",
+      'see what the tables demand, or make the change in the application',
+    )
+  if (isDuplicate(error))
+    return fail(
+      'ALREADY_EXISTS',
+      'the application has made something unique, and there is a row like this one already',
+      'look for it with integrations list',
+    )
+  if (has(/^P3009$/))
+    return fail(
+      'DATABASE_INVALID',
+      `a migration of ${where} failed halfway, so no other is applied`,
+      'finish it, and mark it with prisma migrate resolve',
+    )
+  if (has(/^42P07$/) || /already exists/.test(message))
+    return fail(
+      'DATABASE_INVALID',
+      `${where} has a table already that a migration of this program makes`,
+      'rename that table, or restore the database from a backup',
+    )
+  if (isMissingTable(error))
+    return fail('DATABASE_INVALID', `${where} lacks a table that this program needs`, 'integrations db status')
+  return error
+}
+
+function facts(error: unknown, depth = 0): DriverFacts {
+  if (typeof error !== 'object' || error === null || depth > 5) return { codes: [], message: '' }
+  const own = error as Record<string, unknown>
+  const codes = [
+    own.code,
+    own.originalCode,
+    own.extendedCode,
+    own.kind,
+    own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
+  ].filter((code) => typeof code === 'string')
+  const messages = [own.message, own.originalMessage].filter((text) => typeof text === 'string')
+  // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
+  codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
+  for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
+    const deeper = facts(inner, depth + 1)
+    codes.push(...deeper.codes)
+    messages.push(deeper.message)
+  }
+  return { codes, message: messages.join('\n') }
+}

@@ -1,0 +1,153 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import pg from 'pg'
+import sql, { join, raw } from 'sql-template-tag'
+import { badInput, IntegrationsError } from '../../errors.ts'
+import type { Client, Dialect, Driver, Listing } from './driver.ts'
+import { isConnectionLost } from './errors.ts'
+import type { Statements } from './statements.ts'
+
+/** Locks out every other process that migrates; the number is ours alone. */
+const migrationLock = 7_251_104_816
+
+/** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
+const lockTimeout = 2000
+
+/** How long connecting may take at most, and at least even when nobody wants to wait, in milliseconds. */
+const longestConnect = 10_000
+
+/**
+ * A PostgreSQL database.
+ *
+ * @param wait how long to go on when the database is busy, in milliseconds
+ * @param readOnly have the server refuse every change
+ * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
+ */
+export function postgresql(url: URL, schema: string, wait: number, readOnly: boolean): Driver {
+  const config = poolConfig(url, schema, wait, readOnly)
+  return {
+    provider: 'postgresql',
+    dialect,
+    connect: () => new PrismaPg(config, { schema }).connect(),
+    client: async () => {
+      const { PrismaClient } = await import('../generated/postgresql/client.ts')
+      return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
+    },
+    keepsWrites: async () => true,
+    keepWrites: async () => {},
+    exclusively: async (work) => {
+      const pool = new pg.Pool(config)
+      try {
+        const connection = await pool.connect()
+        // Its loss is told by the next statement.
+        connection.on('error', () => {})
+        try {
+          await connection.query('BEGIN')
+          await connection.query('SELECT pg_advisory_xact_lock($1)', [migrationLock])
+          const result = await work(await adapterOn(connection, schema))
+          await commit(connection)
+          return result
+        } finally {
+          // Closed, not kept: that ends a transaction which is still open.
+          connection.release(true)
+        }
+      } finally {
+        await pool.end()
+      }
+    },
+  }
+}
+
+function poolConfig(url: URL, schema: string, wait: number, readOnly: boolean): pg.PoolConfig {
+  const target = new URL(url)
+  // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
+  if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
+    target.searchParams.set('sslmode', 'verify-full')
+  try {
+    // Connects to nothing: reads the certificates that the URL names.
+    new pg.Client({ connectionString: target.href })
+  } catch {
+    throw badInput(
+      'the database URL names a certificate file that cannot be read',
+      'correct sslrootcert, sslcert or sslkey in DATABASE_URL',
+    )
+  }
+  return {
+    connectionString: target.href,
+    connectionTimeoutMillis: Math.min(Math.max(wait, 1000), longestConnect),
+    keepAlive: true,
+    application_name: 'integrations',
+    // As statements, not as start-up options, which connection poolers refuse.
+    onConnect: async (client) => {
+      await client.query(
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}${readOnly ? '; SET default_transaction_read_only = on' : ''}`,
+      )
+    },
+  }
+}
+
+async function commit(connection: pg.PoolClient): Promise<void> {
+  try {
+    await connection.query('COMMIT')
+  } catch (cause) {
+    if (!isConnectionLost(cause)) throw cause
+    throw new IntegrationsError(
+      'COMMIT_UNKNOWN',
+      'the connection was lost while the migrations were being committed',
+      'see with integrations db status whether they were applied',
+      { cause, committed: null },
+    )
+  }
+}
+
+/** Prisma's adapter on one connection, whose scripts go to the server as one simple query. */
+async function adapterOn(connection: pg.PoolClient, schema: string): Promise<SqlDriverAdapter> {
+  // The adapter takes nothing but a pool, and a pool replaces a connection that was lost, outside the transaction.
+  const pool = Object.assign(new pg.Pool(), { query: connection.query.bind(connection) })
+  const adapter = await new PrismaPg(pool, { schema }).connect()
+  return {
+    provider: 'postgres',
+    adapterName: adapter.adapterName,
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: async (script) => void (await connection.query(script)),
+    startTransaction: () => Promise.reject(new Error('a transaction is open')),
+    getConnectionInfo: () => adapter.getConnectionInfo(),
+    dispose: async () => {},
+  }
+}
+
+const dialect: Dialect = {
+  lock: sql`FOR UPDATE`,
+  instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  time: (column) => column,
+  now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
+  later: (milliseconds) =>
+    sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
+  role: sql`current_user::text`,
+  timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
+  bytes: (column) => sql`${column} COLLATE "C"`,
+  spoilt: () => sql`FALSE`,
+  text: (column) => sql`${column}::text`,
+  // lower() of the C collation changes ASCII letters alone, as SQLite's does.
+  contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
+  nested: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
+  pages,
+}
+
+async function* pages<Row>(
+  db: Statements,
+  { columns, from, where, order, limit }: Listing,
+  size: number,
+): AsyncGenerator<Row[]> {
+  await db.execute(
+    sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
+  )
+  for (;;) {
+    const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)
+    if (rows.length > 0) yield rows
+    if (rows.length < size) break
+  }
+  // The same transaction may read another listing.
+  await db.execute(sql`CLOSE listing`)
+}

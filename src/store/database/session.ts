@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import sql from 'sql-template-tag'
+import { IntegrationsError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
+import type { Client, Driver } from './driver.ts'
+import { databaseError, isBusy, isConnectionLost } from './errors.ts'
+import { onAdapter, onPrisma, type Statements, type Transaction } from './statements.ts'
+import type { Database } from './url.ts'
+
+/** The longest time that a timer takes, in milliseconds. */
+const unlimited = 2 ** 31 - 1
+
+/** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
+export type Session = ReturnType<typeof startSession>
+
+/**
+ * Runs statements with retries to the deadline, on connections that are thrown away after a failure.
+ *
+ * @param wait how long to go on when the database is busy, in milliseconds
+ */
+export function startSession(driver: Driver, database: Database, wait: number) {
+  const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
+  const changing = connection(driver.client, (client: Client) => client.$disconnect())
+
+  async function retrying<T>(work: () => Promise<T>): Promise<T> {
+    const deadline = performance.now() + wait
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof IntegrationsError) throw error
+        const pause = Math.random() * Math.min(1000, 20 * 2 ** attempt)
+        if (!isBusy(error) || performance.now() + pause > deadline) throw databaseError(error, database)
+        await sleep(pause)
+      }
+    }
+  }
+
+  const read = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver.provider))))
+
+  const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
+    retrying(() =>
+      reading.use(async (adapter) => {
+        // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+        const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
+        const transaction = await adapter.startTransaction(level)
+        try {
+          return await work(onAdapter(transaction, driver.provider))
+        } finally {
+          // The adapters differ in who says ROLLBACK.
+          if (!transaction.options.usePhantomQuery)
+            await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+          await transaction.rollback()
+        }
+      }),
+    )
+
+  /** `work` tells whether what it did is to be kept. */
+  const mutate = <T>(work: (tx: Transaction) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T> =>
+    retrying(async () => {
+      const rollBack = new Error('not to be kept')
+      let done: { result: T; keep: boolean } | undefined
+      try {
+        await changing.use(async (client) =>
+          client.$transaction(
+            async (models) => {
+              const tx = onPrisma(models)
+              await lockHead(tx)
+              failpoint('head locked')
+              done = await work(tx)
+              if (!done.keep) throw rollBack
+            },
+            // Locks are waited for no longer than the drivers allow; what holds them may take its time.
+            { maxWait: unlimited, timeout: unlimited },
+          ),
+        )
+      } catch (error) {
+        if (error !== rollBack && done?.keep && isConnectionLost(error))
+          throw new IntegrationsError(
+            'COMMIT_UNKNOWN',
+            'the connection was lost while the change was being committed',
+            'see with integrations audit list whether it was made',
+            { cause: error, committed: null },
+          )
+        if (error !== rollBack) throw error
+      }
+      return (done as { result: T }).result
+    })
+
+  return {
+    retrying,
+    read,
+    snapshot,
+    mutate,
+    close: async () => void (await Promise.all([reading.end(), changing.end()])),
+  }
+}
+
+/**
+ * A connection that is opened when it is first used, and again after it has failed: a client that saw a transaction fail
+ * may hold on to it, and acknowledge writes that are never committed. Whoever uses it meanwhile may finish.
+ */
+function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise<unknown>) {
+  interface Opened {
+    readonly connection: Promise<C>
+    users: number
+    over: boolean
+  }
+  let current: Opened | undefined
+  const endIfUnused = async ({ connection, users, over }: Opened) => {
+    // One that could not be opened, or is lost, need not be closed.
+    if (over && users === 0) await connection.then(close).catch(() => {})
+  }
+  return {
+    async use<T>(work: (connection: C) => Promise<T>): Promise<T> {
+      current ??= { connection: open(), users: 0, over: false }
+      const mine = current
+      mine.users++
+      try {
+        return await work(await mine.connection)
+      } catch (error) {
+        mine.over = true
+        if (current === mine) current = undefined
+        throw error
+      } finally {
+        mine.users--
+        await endIfUnused(mine)
+      }
+    },
+    async end(): Promise<void> {
+      if (!current) return
+      current.over = true
+      await endIfUnused(current)
+      current = undefined
+    },
+  }
+}
+
+/**
+ * The first statement of every change. It puts all changes in one order; and since it writes, SQLite's transaction has
+ * the write lock from here on and cannot fail at its first write after reading.
+ */
+async function lockHead(tx: Transaction): Promise<void> {
+  const changed = await tx.execute(sql`UPDATE integration_settings SET updated_at = ${new Date()} WHERE key = 'head'`)
+  if (changed !== 1)
+    throw new IntegrationsError(
+      'DATABASE_INVALID',
+      'the head row of integration_settings is missing',
+      'restore it from a backup',
+    )
+}

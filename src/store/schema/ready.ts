@@ -1,0 +1,257 @@
+import sql from 'sql-template-tag'
+import type { KeySource } from '../../crypto/key-source.ts'
+import { IntegrationsError } from '../../errors.ts'
+import type { Driver } from '../database/driver.ts'
+import { databaseError } from '../database/errors.ts'
+import { type Session, startSession } from '../database/session.ts'
+import { onAdapter, type Statements } from '../database/statements.ts'
+import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
+import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from '../migrations.ts'
+import type { Attribution } from '../tables/events.ts'
+
+/** How to open a database. */
+export interface StoreOptions {
+  readonly database: Database
+  /** How long to go on when the database is busy, in milliseconds. */
+  readonly wait: number
+  /** Leave every wait for a lock to timers, so that a busy database never stops the event loop. */
+  readonly neverBlock?: boolean
+  /** Whether to make what is missing: a file, a migration. */
+  readonly create: boolean
+  /** Told what was made, for people. */
+  readonly notice: (text: string) => void
+  /** Nothing may be changed. */
+  readonly readOnly: boolean
+  readonly keys: KeySource
+  readonly attribution: Attribution
+}
+
+/** How a database stands to this program; it need not have any table. */
+export interface DatabaseState {
+  /** `foreign`: it has tables, and this program has never been here. */
+  readonly standing: 'ready' | 'empty' | 'foreign' | 'behind' | 'ahead'
+  readonly migrations: MigrationState
+  /** The application owns workspaces and users, and writes secrets too. */
+  readonly adopted: boolean
+  /** The application may write secrets, as far as the sealing mode goes. */
+  readonly applicationWrites: boolean
+}
+
+/**
+ * Connects to a database as it is, for as long as `work` takes.
+ *
+ * @throws DATABASE_MISSING for a file that is not there and may not be made, and whatever `work` throws
+ */
+export async function withDatabase<T>(
+  options: StoreOptions,
+  work: (driver: Driver, session: Session) => Promise<T>,
+): Promise<T> {
+  const driver = await openDriver(options)
+  const session = startSession(driver, options.database, options.wait)
+  try {
+    return await work(driver, session)
+  } finally {
+    await session.close()
+  }
+}
+
+/** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
+export async function openDriver({
+  database,
+  create,
+  wait,
+  neverBlock,
+  notice,
+  readOnly,
+}: StoreOptions): Promise<Driver> {
+  if (database.provider === 'postgresql') {
+    const { postgresql } = await import('../database/postgresql.ts')
+    return postgresql(database.url, database.schema, wait, readOnly)
+  }
+  const { createFile, fileExists, sqlite } = await import('../database/sqlite.ts')
+  if (!fileExists(database.file)) {
+    if (!create)
+      throw new IntegrationsError(
+        'DATABASE_MISSING',
+        `there is no file ${database.file}`,
+        `integrations init${databaseFlag(database)}`,
+      )
+    try {
+      createFile(database.file)
+    } catch (error) {
+      throw databaseError(error, database)
+    }
+    notice(`created ${database.file}`)
+  }
+  return sqlite(database.file, readOnly, neverBlock)
+}
+
+/** Refuses a change where none may be made, before anything is looked at. @throws NOT_PERMITTED */
+export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): void {
+  if (readOnly)
+    throw new IntegrationsError(
+      'NOT_PERMITTED',
+      'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
+      'leave it out to do this',
+    )
+}
+
+/** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
+export const readState =
+  (provider: Provider) =>
+  async (db: Statements): Promise<DatabaseState> => {
+    const there = await look(db, provider)
+    const migrations = migrationState(provider, there.history ? await history(db) : [])
+    return { standing: standing(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
+  }
+
+/**
+ * Reads how a database stands by one statement, which only one that was made or adopted can run.
+ *
+ * @returns undefined when it has to be looked at more closely
+ */
+export const glance =
+  ({ provider, dialect }: Driver) =>
+  async (db: Statements): Promise<DatabaseState | undefined> => {
+    const finished = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+    const [row] = await db
+      .query<{ names: string | null; kind: string | null; mode: string | null }>(
+        sql`SELECT ${dialect.nested([sql`migration_name`], finished)} AS names,
+          (SELECT value FROM integration_settings WHERE key = 'database') AS kind,
+          (SELECT value FROM integration_settings WHERE key = 'sealing') AS mode`,
+      )
+      .catch(() => [])
+    if (!row) return undefined
+    const names = (JSON.parse(row.names ?? '[]') as [string][]).flat()
+    const migrations = migrationState(
+      provider,
+      names.map((name) => ({ name, finished: true, rolledBack: false })),
+    )
+    return { standing: standing(migrations, true), migrations, ...ownership(row.kind, row.mode) }
+  }
+
+/** What keeps a database from being used as it is; undefined when it is ready. */
+export function obstacle(
+  database: Database,
+  { standing, migrations: { pending } }: DatabaseState,
+): IntegrationsError | undefined {
+  const where = displayUrl(database)
+  const flag = databaseFlag(database)
+  switch (standing) {
+    case 'ready':
+      return undefined
+    case 'ahead':
+      return new IntegrationsError(
+        'DATABASE_AHEAD',
+        `a newer version of integrations has changed ${where}`,
+        'upgrade integrations: npm install -g integrations@latest',
+      )
+    case 'behind':
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} lacks ${pending.length} of this program's migrations`,
+        `integrations db migrate${flag}`,
+      )
+    case 'empty':
+      return new IntegrationsError('DATABASE_BEHIND', `${where} is empty`, `integrations init${flag}`)
+    case 'foreign':
+      return new IntegrationsError(
+        'DATABASE_BEHIND',
+        `${where} has tables that this program did not make`,
+        `integrations db adopt${flag}`,
+      )
+  }
+}
+
+/**
+ * Brings a database up to date that was seen to be this program's, in one transaction that no other process can begin
+ * meanwhile.
+ *
+ * @returns the names of the migrations applied
+ * @throws DATABASE_AHEAD, DATABASE_BEHIND when its tables are somebody else's, COMMIT_UNKNOWN
+ */
+export async function migrate(driver: Driver, database: Database): Promise<readonly string[]> {
+  await driver.keepWrites()
+  return driver.exclusively(async (adapter) => {
+    // Read again under the lock: another process may have done it since.
+    const state = await readState(driver.provider)(onAdapter(adapter, driver.provider))
+    refuseOthers(database, state)
+    return state.standing === 'ready' ? [] : applyMigrations(driver.provider, adapter)
+  })
+}
+
+/**
+ * Brings a database up to date, as `db migrate`.
+ *
+ * @param dryRun apply nothing
+ * @returns the names of the migrations applied, or that would be; none when it was ready
+ * @throws NOT_PERMITTED, and as `migrate`
+ */
+export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
+  refuseReadOnly(options)
+  return withDatabase(options, async (driver, session) => {
+    const state = await session.read(readState(driver.provider))
+    refuseOthers(options.database, state)
+    if (dryRun) return state.migrations.pending
+    return session.retrying(() => migrate(driver, options.database))
+  })
+}
+
+function refuseOthers(database: Database, state: DatabaseState): void {
+  if (state.standing === 'ahead' || state.standing === 'foreign') throw obstacle(database, state)
+}
+
+function standing({ ahead, applied, pending }: MigrationState, others: boolean): DatabaseState['standing'] {
+  if (ahead) return 'ahead'
+  if (pending.length === 0) return 'ready'
+  if (applied.length > 0) return 'behind'
+  return others ? 'foreign' : 'empty'
+}
+
+/** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */
+async function look(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
+  const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
+    provider === 'sqlite'
+      ? sql`SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations') AS history,
+          EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*') AS others, 0 AS nowhere`
+      : sql`SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations') AS history,
+          EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
+  )
+  if (row?.nowhere)
+    throw new IntegrationsError(
+      'DATABASE_MISSING',
+      'the schema that the database URL names does not exist, or this role may not use it',
+      'create it with CREATE SCHEMA, or correct schema= in the URL',
+    )
+  return { history: Boolean(row?.history), others: Boolean(row?.others) }
+}
+
+async function history(db: Statements): Promise<HistoryRow[]> {
+  const rows = await db.query<{
+    name: string
+    finished: boolean | number
+    rolledBack: boolean | number
+  }>(sql`SELECT migration_name AS name,
+    finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`)
+  return rows.map(({ name, finished, rolledBack }) => ({
+    name,
+    finished: Boolean(finished),
+    rolledBack: Boolean(rolledBack),
+  }))
+}
+
+async function readOwnership(db: Statements, { applied }: MigrationState): Promise<ReturnType<typeof ownership>> {
+  // The first migration makes the application's tables, the second the settings.
+  if (applied.length < 2) return ownership(null, null)
+  const rows = await db.query<{ key: string; value: string }>(
+    sql`SELECT key, value FROM integration_settings WHERE key IN ('database', 'sealing')`,
+  )
+  const value = (key: string) => rows.find((row) => row.key === key)?.value ?? null
+  return ownership(value('database'), value('sealing'))
+}
+
+/** What the settings say of the application; the mode is empty until the first change decides it. */
+const ownership = (kind: string | null, mode: string | null) => ({
+  adopted: kind === 'adopted',
+  applicationWrites: mode === 'off' || mode === 'migrating' || (kind === 'adopted' && mode !== 'required'),
+})

@@ -1,0 +1,162 @@
+import { secretColumns } from '../../integration.ts'
+
+type Role = 'support' | 'receiver' | 'operator'
+
+/** Rights on a table, as GRANT takes them; with columns in parentheses, on these alone. */
+type Rights = { readonly [R in Role]?: string }
+
+const columns = (...names: string[]) => `(${names.join(', ')})`
+
+// Named one by one: an application's own tables may have more columns, such as the password of a user.
+const workspace = columns('id', 'name', 'created_at', 'updated_at')
+const user = columns('id', 'email', 'name', 'created_at', 'updated_at')
+const integration = [
+  'id',
+  'workspace_id',
+  'platform',
+  'name',
+  'token_expires_at',
+  'slack_team_id',
+  'slack_team_name',
+  'slack_bot_user_id',
+  'pylon_account_id',
+  'is_active',
+  'config',
+  'last_used_at',
+  'created_at',
+  'created_by',
+]
+const version = [
+  'integration_id',
+  'field',
+  'number',
+  'fingerprint',
+  'key_id',
+  'origin',
+  'set_at',
+  'set_by',
+  'valid_until',
+  'never_expires',
+  'expires_at',
+  'last_matched_at',
+  'match_count',
+]
+
+const everybody = (rights: string): Rights => ({ support: rights, receiver: rights, operator: rights })
+const change = 'SELECT, INSERT, UPDATE, DELETE'
+
+/** What each role may do with each table. */
+const rights: { readonly [table: string]: Rights } = {
+  workspaces: everybody(`SELECT ${workspace}`),
+  users: everybody(`SELECT ${user}`),
+  integrations: {
+    support: `SELECT ${columns(...integration)}`,
+    receiver: `SELECT ${columns(...integration, ...Object.values(secretColumns))}, UPDATE (last_used_at)`,
+    operator: change,
+  },
+  integration_versions: { ...everybody('SELECT'), operator: change },
+  integration_secrets: {
+    support: `SELECT ${columns(...version)}`,
+    receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
+    operator: change,
+  },
+  // A receiver says in a row of its own that it is there; it cannot change what the others hold.
+  integration_settings: {
+    support: 'SELECT',
+    receiver: 'SELECT, INSERT, UPDATE (updated_at)',
+    operator: 'SELECT, UPDATE',
+  },
+  integration_keys: { ...everybody('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
+  integration_apps: {
+    support: `SELECT ${columns('id', 'platform', 'name', 'client_id', 'key_id', 'created_at')}`,
+    receiver: 'SELECT',
+    operator: change,
+  },
+  integration_refresh_attempts: { ...everybody('SELECT'), operator: change },
+  integration_events: { support: 'SELECT', operator: 'SELECT, INSERT' },
+  _prisma_migrations: everybody('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
+}
+
+const roles = {
+  support: 'sees what there is, and no secret',
+  receiver: 'checks webhooks: reads secrets, and records their use',
+  operator: 'changes everything but the audit log, to which it adds, and the tables themselves',
+} as const satisfies Record<Role, string>
+
+const nameOf = (role: string) => `integrations_${role}`
+
+/** A name in SQL. */
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
+
+/**
+ * The SQL that makes the PostgreSQL roles for those who work with a database, and gives them what they need and no
+ * more. It can be run again, and takes back what the roles had besides.
+ *
+ * @param schema where the tables are
+ */
+export function rolesSql(schema: string): string {
+  const names = Object.keys(roles).map(nameOf)
+  const table = (name: string) => `${quoted(schema)}.${quoted(name)}`
+  const grant = (name: string, { ...held }: Rights) =>
+    Object.entries(held).map(([role, what]) => `GRANT ${what} ON ${table(name)} TO ${nameOf(role)};`)
+  return `-- Roles for those who work with the integrations of this database. They cannot log in themselves: make one that can
+-- a member, as in GRANT integrations_support TO ana. Run this as the owner of the tables, with the right to make roles,
+-- and again after each upgrade of integrations. A role that a database has already is kept.
+--
+${Object.entries(roles)
+  .map(([role, what]) => `-- ${nameOf(role)}: ${what}`)
+  .join('\n')}
+--
+-- Before PostgreSQL 15, everybody may make tables in the schema public: REVOKE CREATE ON SCHEMA public FROM PUBLIC.
+BEGIN;
+
+DO $integrations$
+BEGIN
+${names
+  .map(
+    (name) => `  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN
+    CREATE ROLE ${name} NOLOGIN;
+  END IF;`,
+  )
+  .join('\n')}
+END
+$integrations$;
+
+GRANT USAGE ON SCHEMA ${quoted(schema)} TO ${names.join(', ')};
+
+-- A right on a whole table would go before the columns named below.
+${Object.keys(rights)
+  .map((name) => `REVOKE ALL ON ${table(name)} FROM ${names.join(', ')};`)
+  .join('\n')}
+
+${Object.entries(rights)
+  .flatMap(([name, held]) => grant(name, held))
+  .join('\n')}
+
+DO $integrations$
+BEGIN
+  -- In an adopted database, workspaces and users are the application's.
+  IF EXISTS (SELECT FROM ${table('integration_settings')} WHERE key = 'database' AND value = 'own') THEN
+    GRANT ${change} ON ${table('workspaces')}, ${table('users')} TO ${nameOf('operator')};
+  END IF;
+  -- What is granted to everybody, or to a role that this one is a member of, is not taken back above.
+${[
+  ...Object.values(secretColumns).map((column) => ['integrations', column] as const),
+  ['integration_secrets', 'sealed'] as const,
+  ['integration_apps', 'client_secret'] as const,
+]
+  .map(
+    ([
+      name,
+      column,
+    ]) => `  IF has_column_privilege('${nameOf('support')}', '${table(name).replaceAll("'", "''")}', '${column}', 'SELECT') THEN
+    RAISE EXCEPTION 'integrations_support could still read ${name}.${column}: everybody can, or a role that it is a member of';
+  END IF;`,
+  )
+  .join('\n')}
+END
+$integrations$;
+
+COMMIT;
+`
+}

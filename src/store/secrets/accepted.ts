@@ -1,0 +1,123 @@
+import sql, { join } from 'sql-template-tag'
+import { fingerprint } from '../../crypto/hmac.ts'
+import { open } from '../../crypto/jwe.ts'
+import type { Vault } from '../../crypto/keyring.ts'
+import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import type { Secret } from '../../secret.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { Statements } from '../database/statements.ts'
+import type { SealingMode } from '../tables/keys.ts'
+import { notRecorded, openKnown } from './decrypt.ts'
+import { wholeColumn, wholeText } from './stored.ts'
+
+/** What an integration's field holds that is valid now, unopened: the current value, and those inside their window. */
+export interface StoredValid {
+  /** Of the integration. */
+  readonly id: string
+  readonly field: SecretField
+  /** What the application's column holds; null for nothing. */
+  readonly current: string | null
+  /** What is recorded of the current value and those before it, newest first. */
+  readonly versions: readonly {
+    readonly number: number
+    readonly fingerprint: string | null
+    readonly keyId: string | null
+    readonly sealed: string | null
+    /** null: current */
+    readonly validUntil: Instant | null
+  }[]
+}
+
+/** A value that is valid now. */
+export interface ValidSecret {
+  /** null: the application has written it, and nobody has recorded it yet. */
+  readonly number: number | null
+  readonly value: Secret
+  /** null: current */
+  readonly validUntil: Instant | null
+}
+
+/** The query for values that are valid now. */
+export const validRows = (db: Statements, dialect: Dialect) => {
+  const { nested, instant, time, now } = dialect
+  return {
+    /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
+    async valid(
+      field: SecretField,
+      ids: readonly string[],
+    ): Promise<{ readonly now: Instant; readonly stored: readonly StoredValid[] }> {
+      const versions = nested(
+        [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, instant(sql`s.valid_until`)],
+        sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
+        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${time(sql`s.valid_until`)} > ${time(now)}))`,
+      )
+      const rows = await db.query<{ now: Instant; id: string | null; versions: string | null }>(
+        sql`SELECT ${instant(now)} AS now, i.id, ${wholeColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
+        FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
+      )
+      return {
+        now: rows[0]?.now ?? '',
+        stored: rows.flatMap(({ id, versions, ...row }) =>
+          id === null ? [] : [{ id, field, current: wholeText(row, 'current'), versions: recorded(versions) }],
+        ),
+      }
+    },
+
+    /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
+    async holders(field: SecretField, platform: string, limit: number): Promise<string[]> {
+      const column = secretColumns[field]
+      const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
+        SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
+          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})
+          GROUP BY s.fingerprint
+        UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL)
+      ) h ORDER BY h.id LIMIT ${limit}`)
+      return rows.map(({ id }) => id)
+    },
+  }
+}
+
+type Recorded = StoredValid['versions'][number]
+
+const recorded = (text: string | null): Recorded[] =>
+  (JSON.parse(text ?? '[]') as [number, string | null, string | null, string | null, Instant | null][])
+    .map(([number, print, keyId, sealed, validUntil]) => ({ number, fingerprint: print, keyId, sealed, validUntil }))
+    .sort((a, b) => b.number - a.number)
+
+/**
+ * Opens the values of a field that are valid now, the current one first.
+ *
+ * @param broken is told of each that does not open, or is not the one that was recorded: the others are valid all the
+ *   same
+ */
+export async function openValid(
+  vault: Vault,
+  mode: SealingMode,
+  { id, field, current, versions }: StoredValid,
+  broken: (error: unknown) => void,
+): Promise<ValidSecret[]> {
+  const cell = { id, field: secretColumns[field] }
+  const opened: ValidSecret[] = []
+  const known = versions.find(({ validUntil }) => validUntil === null)
+  if (current !== null) {
+    try {
+      const { value, fingerprint: print } = await openKnown(vault, mode, cell, current, known ?? null)
+      const number = known?.fingerprint === print ? known.number : null
+      opened.push({ number, value, validUntil: null })
+    } catch (error) {
+      broken(error)
+    }
+  }
+  for (const { number, fingerprint: print, sealed, validUntil } of versions) {
+    if (sealed === null || validUntil === null) continue
+    try {
+      const value = await open(vault.keys, cell, sealed)
+      if (print !== null && print !== fingerprint(vault.fingerprinting, value)) throw notRecorded(cell)
+      opened.push({ number, value, validUntil })
+    } catch (error) {
+      broken(error)
+    }
+  }
+  return opened
+}

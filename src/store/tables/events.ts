@@ -1,0 +1,197 @@
+import sql, { join, type Sql } from 'sql-template-tag'
+import type { Instant } from '../../integration.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { Statements } from '../database/statements.ts'
+import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
+import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import type { eventSorts } from './sorts.ts'
+
+/** Who makes a change, as far as this process can tell; all of it is self-declared. */
+export interface Attribution {
+  /** What a CI system says of itself, as in `github:ana:1234`. */
+  readonly ciIdentity: string | null
+  readonly osUser: string
+  readonly host: string
+  readonly pid: number
+  /** `--as` */
+  readonly declaredAs: string | null
+  /** `--reason` */
+  readonly reason: string | null
+  readonly programVersion: string
+}
+
+/** What an event is about. It keeps the name that it had then. */
+export interface Target {
+  readonly type: 'integration' | 'workspace' | 'user' | 'app' | 'key' | 'database'
+  readonly id: string
+  readonly name: string | null
+}
+
+/** An event to record. It never holds a value, nor the text of an error. */
+export interface NewEvent {
+  /** A noun and a verb, as in `integration.add`. */
+  readonly action: string
+  /** Network actions and those that start another program are recorded before, as `started`, and after. */
+  readonly outcome?: 'done' | 'started' | 'failed'
+  readonly target: Target
+  readonly fields?: readonly string[]
+  readonly fingerprints?: FingerprintChanges
+  readonly keyId?: string
+  readonly versionBefore?: number
+  readonly versionAfter?: number
+  /** How many rows, where one event stands for several. */
+  readonly count?: number
+}
+
+/** An event as the log holds it: every column as text, which is how the chain covers it. */
+export type AuditEvent = { readonly [C in keyof typeof eventColumns]: string | null } & {
+  readonly seq: string
+  readonly at: Instant
+  readonly action: string
+  readonly outcome: string
+  readonly targetType: string
+  readonly osUser: string
+  readonly host: string
+  readonly previousHash: string
+  readonly hash: string
+}
+
+/** The columns of the log in the order in which the chain covers them; it does not cover the two hashes themselves. */
+export const eventColumns = {
+  seq: 'seq',
+  at: 'at',
+  requestId: 'request_id',
+  action: 'action',
+  outcome: 'outcome',
+  targetType: 'target_type',
+  targetId: 'target_id',
+  targetName: 'target_name',
+  fields: 'fields',
+  fingerprints: 'fingerprints',
+  keyId: 'key_id',
+  versionBefore: 'version_before',
+  versionAfter: 'version_after',
+  count: 'count',
+  ciIdentity: 'ci_identity',
+  osUser: 'os_user',
+  host: 'host',
+  pid: 'pid',
+  databaseRole: 'database_role',
+  declaredAs: 'declared_as',
+  reason: 'reason',
+  programVersion: 'program_version',
+  previousHash: 'previous_hash',
+  hash: 'hash',
+} as const
+
+/** Where the log ends. */
+export interface Head {
+  /** The number of the last event, 0 for none. */
+  readonly seq: bigint
+  /** The hash of the last event, or the id of the database before the first. */
+  readonly hash: string
+}
+
+/** Which events to list. Conditions combine. */
+export interface EventFilter {
+  readonly targetIds?: readonly string[]
+  /** An action, or its noun alone for all that was done to such things. */
+  readonly action?: string
+  /** A literal part of who is said to have done it, ASCII case ignored. */
+  readonly actor?: string
+  readonly since?: Instant
+  /** Before this instant. */
+  readonly until?: Instant
+}
+
+/** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
+export type TargetMatch = { readonly id: string } | { readonly name: string } | { readonly idPrefix: string }
+
+function targeting(match: TargetMatch): Sql {
+  if ('id' in match) return sql`e.target_id = ${match.id}`
+  if ('idPrefix' in match) return sql`substr(e.target_id, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  const end = `/${match.name}`
+  return sql`(e.target_name = ${match.name} OR (e.target_type = 'integration'
+    AND substr(e.target_name, length(e.target_name) - ${[...end].length - 1}) = ${end}))`
+}
+
+/** The queries about the audit log. */
+export function auditRows(db: Statements, dialect: Dialect) {
+  const { instant, time, timeOf, contains, text } = dialect
+  const columns = Object.entries(eventColumns).map(([name, column]) => {
+    const own = sql([`e.${column}`])
+    const value = column === 'at' ? instant(own) : text(own)
+    return sql`${value} AS ${sql([`"${name}"`])}`
+  })
+  const source: Source = {
+    columns: join(columns),
+    from: sql`integration_events e`,
+    id: sql`e.seq`,
+    idKey: sql`e.seq`,
+    keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
+  }
+  const condition = ({ targetIds, action, actor, since, until }: EventFilter) =>
+    all([
+      ...(targetIds === undefined
+        ? []
+        : [targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`]),
+      ...(action === undefined
+        ? []
+        : [sql`(e.action = ${action} OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`]),
+      ...(actor === undefined
+        ? []
+        : [
+            sql`(${join(
+              [
+                sql`e.ci_identity`,
+                sql`'os:' || e.os_user || '@' || e.host`,
+                sql`e.declared_as`,
+                sql`e.database_role`,
+              ].map((text) => contains(sql`COALESCE(${text}, '')`, actor)),
+              ' OR ',
+            )})`,
+          ]),
+      ...(since === undefined ? [] : [sql`${time(sql`e.at`)} >= ${timeOf(since)}`]),
+      ...(until === undefined ? [] : [sql`${time(sql`e.at`)} < ${timeOf(until)}`]),
+    ])
+
+  return {
+    /** Hands on the events of a page, in order. */
+    list: (filter: EventFilter, page: Page, onRows: (rows: AuditEvent[]) => Promise<void>): Promise<void> =>
+      readPage<AuditEvent>(db, dialect, source, condition(filter), page, onRows),
+
+    /** How many events a filter leaves, from where the page begins. */
+    count: (filter: EventFilter, page: Page): Promise<number> =>
+      countRows(db, dialect, source, condition(filter), page),
+
+    /** Where the log ends, as the head row says. */
+    async head(): Promise<Head> {
+      const [row] = await db.query<{ seq: bigint | number; hash: string }>(
+        sql`SELECT h.seq, CASE WHEN h.seq = 0 THEN i.value ELSE h.value END AS hash
+          FROM integration_settings h JOIN integration_settings i ON i.key = 'id' WHERE h.key = 'head'`,
+      )
+      return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
+    },
+
+    /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
+    async fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, string | null>>> {
+      const told = new Map(ids.map((id) => [id, new Map<string, string | null>()]))
+      if (ids.length === 0) return told
+      const rows = await db.query<{ id: string; fingerprints: string }>(
+        sql`SELECT e.target_id AS id, e.fingerprints FROM integration_events e
+          WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL ORDER BY e.seq`,
+      )
+      for (const { id, fingerprints } of rows)
+        for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
+      return told
+    },
+
+    /** The ids of what had a name when it was recorded, or has an id. */
+    async targets(match: TargetMatch): Promise<string[]> {
+      const rows = await db.query<{ id: string }>(
+        sql`SELECT DISTINCT e.target_id AS id FROM integration_events e WHERE ${targeting(match)} ORDER BY id`,
+      )
+      return rows.map(({ id }) => id)
+    },
+  }
+}

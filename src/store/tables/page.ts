@@ -1,0 +1,129 @@
+import sql, { empty, join, type Sql } from 'sql-template-tag'
+import { IntegrationsError } from '../../errors.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { Statements } from '../database/statements.ts'
+
+/** Which part of a listing to read, in which order. */
+export interface Page<Field extends string = string> {
+  readonly sort: Field
+  readonly descending: boolean
+  /** Absent: every row. */
+  readonly limit?: number
+  /** The id of the last row seen. */
+  readonly cursor?: string
+}
+
+/** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */
+export interface Source {
+  readonly columns: Sql
+  readonly from: Sql
+  readonly id: Sql
+  /** What orders by the id, where that is not the bytes of its text. */
+  readonly idKey?: Sql
+  /** One value per sortable field, that orders as the field should. */
+  readonly keys: { readonly [field: string]: Sql }
+}
+
+/** How many rows of a long listing are held at a time. */
+const rowsAtOnce = 500
+
+/** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
+const oneStatement = 1000
+
+/**
+ * Reads a page, and hands its rows on in order: a limited one from one statement, everything from one snapshot. Nulls
+ * come last in both directions and the id breaks ties. The boundary is read in SQL: a value that had passed through
+ * JavaScript would have lost the microseconds that tell rows apart.
+ *
+ * @throws NOT_FOUND when the row of the cursor is gone
+ */
+export async function readPage<Row>(
+  db: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+  onRows: (rows: Row[]) => Promise<void>,
+): Promise<void> {
+  const { order, from, where } = await bounded(db, dialect, source, filter, page)
+  const { columns, id } = source
+  if (page.limit === undefined || page.limit > oneStatement) {
+    const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
+    await ahead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce), onRows)
+  } else {
+    await onRows(
+      await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`),
+    )
+  }
+}
+
+/** The part of a listing that begins after the page's cursor, and its order. */
+async function bounded(
+  db: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+): Promise<{ order: Sql; from: Sql; where: Sql }> {
+  const key = source.keys[page.sort]
+  if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
+  const id = source.idKey ?? dialect.bytes(source.id)
+  const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
+  if (page.cursor === undefined) return { order, from: source.from, where: filter }
+  await requireRow(db, source, page.cursor)
+  const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
+  return {
+    order,
+    from: sql`${source.from} CROSS JOIN ${boundary} AS boundary`,
+    where: sql`${filter} AND (
+      (boundary.last_key IS NOT NULL AND (${key} ${page.descending ? sql`<` : sql`>`} boundary.last_key OR ${key} IS NULL))
+      OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`,
+  }
+}
+
+/** Hands each batch on while the database is reading the next. */
+async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) => Promise<void>): Promise<void> {
+  const read = () => {
+    const batch = batches.next()
+    // Whoever awaits it hears of a failure; until then it must not count as one that nobody handles.
+    batch.catch(() => {})
+    return batch
+  }
+  let next = read()
+  try {
+    for (let batch = await next; !batch.done; batch = await next) {
+      next = read()
+      await onRows(batch.value)
+    }
+  } finally {
+    // The caller ends the transaction, and nothing may be under way on its connection by then.
+    await next.catch(() => {})
+  }
+}
+
+/** How many rows a filter leaves, from where the page begins. */
+export async function countRows(
+  db: Statements,
+  dialect: Dialect,
+  source: Source,
+  filter: Sql,
+  page: Page,
+): Promise<number> {
+  const { from, where } = await bounded(db, dialect, source, filter, page)
+  const [row] = await db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
+  return Number(row?.n ?? 0)
+}
+
+/** Conditions that all hold; none: every row. */
+export const all = (conditions: readonly Sql[]): Sql =>
+  conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND ')
+
+async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
+  const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
+  if (found.length === 0)
+    throw new IntegrationsError(
+      'NOT_FOUND',
+      'the row that --cursor names is not there any more',
+      'start again without --cursor',
+    )
+}

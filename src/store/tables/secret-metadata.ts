@@ -1,0 +1,103 @@
+import sql, { type Sql } from 'sql-template-tag'
+import { type Instant, type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { Statements } from '../database/statements.ts'
+
+const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
+
+/** What is known of a field's current value, and of the one before it that is still accepted. */
+export interface CurrentSecret {
+  readonly current?: { readonly fingerprint: string | null; readonly setAt: Instant; readonly neverExpires: boolean }
+  readonly previousValidUntil: Instant | null
+}
+
+/** One version of a secret, without its value. */
+export interface SecretVersion {
+  readonly field: SecretField
+  readonly number: number
+  readonly fingerprint: string | null
+  readonly keyId: string | null
+  readonly origin: string
+  readonly setAt: Instant
+  readonly setBy: string | null
+  /** null: it is the current one. */
+  readonly validUntil: Instant | null
+  /** Of an access token. */
+  readonly tokenExpiresAt: Instant | null
+  /** null: it is no access token. */
+  readonly tokenExpiry: TokenExpiry
+  readonly lastMatchedAt: Instant | null
+  readonly matchCount: number
+}
+
+/** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
+export function secretFactsText({ instant, time, now, nested }: Dialect, id: Sql): Sql {
+  const columns = [
+    sql`s.field`,
+    sql`s.fingerprint`,
+    instant(sql`s.set_at`),
+    sql`s.never_expires`,
+    instant(sql`s.valid_until`),
+  ]
+  return nested(
+    columns,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})`,
+  )
+}
+
+type Facts = [
+  field: string,
+  fingerprint: string | null,
+  setAt: Instant,
+  neverExpires: boolean | number,
+  validUntil: Instant | null,
+]
+
+/** What is known of an integration's secrets, by field. */
+export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
+  const known = new Map<SecretField, CurrentSecret>()
+  for (const [column, print, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
+    const field = fieldOfColumn.get(column)
+    if (field === undefined) continue
+    const before = known.get(field) ?? { previousValidUntil: null }
+    known.set(
+      field,
+      validUntil === null
+        ? { ...before, current: { fingerprint: print, setAt, neverExpires: Boolean(neverExpires) } }
+        : { ...before, previousValidUntil: later(before.previousValidUntil, validUntil) },
+    )
+  }
+  return known
+}
+
+/** The queries about the versions of secrets; none reads a value. */
+export function secretRows(db: Statements, { instant }: Dialect) {
+  return {
+    /** The versions of an integration's secrets that are remembered, newest first. */
+    async versions(id: string): Promise<SecretVersion[]> {
+      const rows = await db.query<
+        Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> &
+          Record<'field' | 'number' | 'matchCount' | 'neverExpires', never>
+      >(
+        sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${instant(sql`s.set_at`)} AS "setAt",
+          s.set_by AS "setBy", ${instant(sql`s.valid_until`)} AS "validUntil", ${instant(sql`s.last_matched_at`)} AS "lastMatchedAt",
+          s.match_count AS "matchCount", s.never_expires AS "neverExpires", CASE WHEN s.field = ${secretColumns.accessToken} THEN
+            ${instant(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END AS "tokenExpiresAt"
+          FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
+          WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
+      )
+      return rows.flatMap(({ field: column, number, matchCount, neverExpires, ...row }) => {
+        const field = fieldOfColumn.get(column)
+        if (field === undefined) return []
+        const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, neverExpires) : null
+        return [{ ...row, field, tokenExpiry, number: Number(number), matchCount: Number(matchCount) }]
+      })
+    },
+  }
+}
+
+/** What is known of when an access token ends. */
+export const expiryOf = (expiresAt: Instant | null, neverExpires: boolean): 'dated' | 'never' | 'unknown' =>
+  expiresAt !== null ? 'dated' : neverExpires ? 'never' : 'unknown'
+
+const later = (a: Instant | null, b: Instant): Instant => (a !== null && a > b ? a : b)

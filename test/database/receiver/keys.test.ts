@@ -1,0 +1,68 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test, vi } from 'vitest'
+import { keyFile } from '../../../src/keys/file.ts'
+import { activateKey, addKey } from '../../../src/operations/keys/keys.ts'
+import { openStore } from '../../../src/store/store.ts'
+import { freshFolder } from '../../support/cli.ts'
+import { kinds } from '../../support/database.ts'
+import { add, brief, rotate, start } from '../../support/receiver.ts'
+import { signingSecret } from '../../support/samples.ts'
+import { storeOptions } from '../../support/vault.ts'
+import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
+
+afterEach(() => vi.restoreAllMocks())
+
+test.each(kinds)('on %s, a key that is not here yet stops those alone whose values need it', async (kind) => {
+  const { db, errors, receive } = await start(kind)
+  const file = join(freshFolder(), 'keys.json')
+  copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', file)
+  const source = keyFile(file, process.getuid?.())
+  const store = await openStore({ ...storeOptions(db), keys: source })
+  try {
+    await add(store, 'one', signingSecret(1))
+    const id = await add(store, 'two', signingSecret(2), { team: 'T222AB3CD' })
+    let set: string | Error = readFileSync(file, 'utf8')
+    const vault = () => (set instanceof Error ? Promise.reject(set) : set)
+    const receiver = await receive({ keys: { set: vault } })
+    let passed = 0
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + passed)
+    const slack = async (n: number, team_id: string) =>
+      brief(await receiver.slack(fromSlack(signingSecret(n), slackEvent(message, { team_id }))))
+    const outcomes = async () => [
+      await slack(1, 'T012AB3CD'),
+      await slack(2, 'T222AB3CD'),
+      await slack(3, 'T222AB3CD'),
+      await slack(3, 'T333AB3CD'),
+    ]
+    const { key } = await addKey(store, source, { dryRun: false })
+    await activateKey(store, source, key.id, { dryRun: false })
+    await rotate(store, id, signingSecret(3), 60_000)
+    const lacking = [
+      ['one', 'message', 1, 'current'],
+      ['two', 'message', 1, 'previous'],
+      [503, 'unavailable'],
+      [401, 'unknown_integration'],
+    ]
+    expect(await outcomes()).toEqual(lacking)
+    // The vault is asked again, now and then; what it cannot say leaves the keys that are known.
+    passed = 6000
+    set = new Error('the vault is away')
+    expect(await outcomes()).toEqual(lacking)
+    expect(errors).toContain(set)
+    expect(new Set(errors.map((error) => (error as { code?: string }).code))).toEqual(
+      new Set(['KEY_UNKNOWN', undefined]),
+    )
+    passed = 12_000
+    set = readFileSync(file, 'utf8')
+    expect(await outcomes()).toEqual([
+      ['one', 'message', 1, 'current'],
+      ['two', 'message', 1, 'previous'],
+      ['two', 'message', 2, 'current'],
+      [401, 'unknown_integration'],
+    ])
+  } finally {
+    await store.close()
+  }
+})

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { IntegrationsError } from '../../../src/errors.ts'
+import { noteUses } from '../../../src/receiver/usage.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { kinds } from '../../support/database.ts'
+import { add, rotate, start } from '../../support/receiver.ts'
+import { signingSecret } from '../../support/samples.ts'
+
+test.each(kinds)('on %s, a match is counted once, however often it is tried to write it', async (kind) => {
+  const { db, store } = await start(kind)
+  const id = await add(store, 'support', signingSecret(1))
+  for (const n of [2, 3, 4]) await rotate(store, id, signingSecret(n), 60_000)
+  const failed: number[] = []
+  const once = (number: number | null) => {
+    if (number === null || failed.includes(number)) return false
+    failed.push(number)
+    return true
+  }
+  const failing: Store = {
+    ...store,
+    note: async (work) => {
+      let after: Error | undefined
+      await store.note((notes) =>
+        work({
+          ...notes,
+          used: async (use) => {
+            // Somebody holds the database: for a moment, or until the time is up.
+            if (use.number === 2 && once(2)) throw Object.assign(new Error('held'), { code: 'SQLITE_BUSY' })
+            if (use.number === 3 && once(3))
+              throw new IntegrationsError('DATABASE_BUSY', 'held until the time was up', '')
+            await notes.used(use)
+            // It was written, and nobody is told.
+            if (use.number === 4 && once(4)) after = new IntegrationsError('DATABASE_UNREACHABLE', 'lost', '')
+          },
+        }),
+      )
+      if (after) throw after
+    },
+  }
+  const problems: unknown[] = []
+  const uses = noteUses(failing, (error) => problems.push((error as { code: string }).code))
+  const at = new Date('2026-01-02T03:04:05.000Z')
+  for (const number of [1, 2, 3, 4]) uses.matched(id, number, at)
+  await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
+  await uses.close()
+  const rows = await db.query(
+    'SELECT number, match_count, last_matched_at IS NOT NULL AS matched FROM integration_secrets ORDER BY number',
+  )
+  expect(rows.map(({ number, match_count, matched }) => [number, match_count, Boolean(matched)])).toEqual([
+    [1, 1, true],
+    [2, 1, true],
+    [3, 1, true],
+    [4, 1, true],
+  ])
+})

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from '@libsql/client/sqlite3'
+import pg from 'pg'
+import { describe, expect, test } from 'vitest'
+import { freshFolder, integrations } from '../../support/cli.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
+
+/** Takes what every change needs first, as another process that is changing something; the answer lets it go. */
+async function hold(db: TestDatabase): Promise<() => Promise<void>> {
+  const head = "UPDATE integration_settings SET seq = seq WHERE key = 'head'"
+  if (db.kind === 'sqlite') {
+    const client = createClient({ url: db.url })
+    const transaction = await client.transaction('write')
+    await transaction.execute(head)
+    return async () => {
+      await transaction.rollback()
+      client.close()
+    }
+  }
+  const client = new pg.Client({ connectionString: db.url })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query(head)
+  return async () => {
+    await client.query('ROLLBACK')
+    await client.end()
+  }
+}
+
+// Loaded before the program: writes, when it ends, for how many milliseconds its event loop stood still at most while it
+// had nothing to do. What Linux tells of its main thread, how long it ran and waited for a core, does not count: that is
+// the work of others on the machine, or its own.
+const watch = `data:text/javascript,${encodeURIComponent(`import { readFileSync, writeFileSync } from 'node:fs'
+const busy = () => {
+  try {
+    const [ran, waited] = readFileSync('/proc/self/task/' + process.pid + '/schedstat', 'utf8').split(' ')
+    return (Number(ran) + Number(waited)) / 1e6
+  } catch {
+    return 0
+  }
+}
+let longest = 0
+let last = { before: busy(), at: performance.now() }
+const look = () => {
+  const next = { before: busy(), at: performance.now() }
+  longest = Math.max(longest, next.at - last.at - (busy() - last.before))
+  last = next
+}
+setInterval(look, 10).unref()
+process.on('exit', () => {
+  look()
+  writeFileSync(process.env.LONGEST, String(longest))
+})`)}`
+
+const names = (db: TestDatabase) => db.query('SELECT name FROM workspaces')
+
+describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
+  test('a change waits without stopping the event loop, and is made', async () => {
+    const db = await freshDatabase(kind)
+    const longest = join(freshFolder(), 'longest')
+    const release = await hold(db)
+    const change = integrations(['workspaces', 'add', 'Acme', '-o', 'id'], {
+      env: { DATABASE_URL: db.url, NODE_OPTIONS: `--import=${watch}`, LONGEST: longest },
+    })
+    await sleep(3000)
+    expect(await names(db)).toEqual([])
+    await release()
+    expect(await change).toMatchObject({ code: 0 })
+    expect(await names(db)).toEqual([{ name: 'Acme' }])
+    expect(Number(readFileSync(longest, 'utf8'))).toBeLessThan(200)
+  })
+
+  test('a change is given up when its time is up, with nothing changed', async () => {
+    const db = await freshDatabase(kind)
+    const head = () => db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
+    const before = await head()
+    const release = await hold(db)
+    const started = performance.now()
+    expect(
+      await integrations(['workspaces', 'add', 'Acme', '--wait', '1s', '-o', 'json'], {
+        env: { DATABASE_URL: db.url },
+      }),
+    ).toEqual({
+      code: 6,
+      stdout: '',
+      stderr: `${JSON.stringify({
+        error: {
+          code: 'DATABASE_BUSY',
+          message: 'the database was busy until the time was up',
+          hint: 'try again, or wait longer with --wait 2m',
+          exit: 6,
+          retryable: true,
+          committed: false,
+        },
+      })}\n`,
+    })
+    expect(performance.now() - started).toBeLessThan(10_000)
+    await release()
+    expect(await names(db)).toEqual([])
+    expect(await head()).toEqual(before)
+  })
+})

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { Secret } from '../../../src/secret.ts'
+import { openStore } from '../../../src/store/store.ts'
+import { freshDatabase, kinds } from '../../support/database.ts'
+import { signingSecret } from '../../support/samples.ts'
+import { opened, storeOptions } from '../../support/vault.ts'
+
+const target = { type: 'integration', id: 'i', name: null } as const
+
+describe.each(kinds)('on %s', (kind) => {
+  const start = async () => {
+    const db = await freshDatabase(kind)
+    await db.query(
+      "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', 'Acme', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+    )
+    await db.query("INSERT INTO integrations (id, workspace_id, platform, name) VALUES ('i', 'w', 'slack', 'support')")
+    return { db, store: await openStore(storeOptions(db)) }
+  }
+
+  test('a secret is replaced only while the column holds the value that was read', async () => {
+    const { db, store } = await start()
+    const replace = (value: string, foreign?: string) =>
+      store.mutate(async (rows) => {
+        const held = (await rows.secrets.read('i', ['webhookSecret'], () => {})).webhookSecret
+        const print = await rows.secrets.replace('i', {
+          field: 'webhookSecret',
+          // What the application has written after we read it.
+          old: held && foreign !== undefined ? { ...held, stored: foreign } : (held ?? null),
+          value: new Secret(value),
+          origin: 'provided',
+          setBy: 'test',
+          expiry: 'unknown',
+          oldValidUntil: rows.now,
+        })
+        if (print !== undefined) await rows.record({ action: 'test.replace', target })
+        return print
+      })
+    const versions = () => db.query('SELECT number FROM integration_secrets')
+
+    expect(await replace(signingSecret(1))).toMatch(/^[0-9a-f]{16}$/)
+    expect(await replace(signingSecret(2), 'something else')).toBeUndefined()
+    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(1) }])
+    expect(await versions()).toEqual([{ number: 1 }])
+    expect(await replace(signingSecret(2))).toMatch(/^[0-9a-f]{16}$/)
+    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(2) }])
+    await store.close()
+  })
+
+  test('a version is raised only from what was read', async () => {
+    const { db, store } = await start()
+    const raise = (from: number) =>
+      store.mutate(async (rows) => {
+        await rows.record({ action: 'test.raise', target })
+        return rows.integrations.raiseVersion('i', from, rows.now)
+      })
+    // A row that only the application has written is at version 0.
+    expect([await raise(0), await raise(0), await raise(2), await raise(1)]).toEqual([true, false, false, true])
+    expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 2 }])
+    await store.close()
+  })
+
+  test('a change of which nothing is recorded is not kept', async () => {
+    const { db, store } = await start()
+    await store.mutate((rows) => rows.integrations.update('i', { name: 'other' }))
+    expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
+    await store.close()
+  })
+
+  test('what is recorded is appended to the log, and the head is where it ends', async () => {
+    const { db, store } = await start()
+    const log = () => db.query('SELECT action, previous_hash, hash FROM integration_events ORDER BY seq')
+    const before = await log()
+    // More than one statement inserts.
+    const many = Array.from({ length: 201 }, (_, n) => `test.${n}`)
+    for (const actions of [['test.a', 'test.b'], ['test.c'], many])
+      await store.mutate(async (rows) => {
+        for (const [i, action] of actions.entries())
+          await rows.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
+      })
+    const added = (await log()).slice(before.length)
+    const hashes = added.map(({ hash }) => hash)
+    expect(added.map(({ action }) => action)).toEqual(['test.a', 'test.b', 'test.c', ...many])
+    expect(added.map(({ previous_hash }) => previous_hash)).toEqual([before.at(-1)?.hash, ...hashes.slice(0, -1)])
+    const head = "SELECT CAST(seq AS INTEGER) AS seq, value FROM integration_settings WHERE key = 'head'"
+    expect(await db.query(head)).toEqual([{ seq: before.length + 204, value: hashes[203] }])
+    await store.close()
+  })
+
+  test('a change whose events cannot all be appended is not kept', async () => {
+    const { db, store } = await start()
+    await store.mutate((rows) => rows.record({ action: 'test.first', target }))
+    const state = async () => [
+      await db.query('SELECT name FROM integrations'),
+      await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'"),
+      await db.query('SELECT seq FROM integration_events ORDER BY seq'),
+    ]
+    // Where the second event is to stand, somebody has written already.
+    await db.query(
+      `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash)
+        SELECT seq + 2, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, previous_hash, hash
+        FROM integration_events WHERE action = 'test.first'`,
+    )
+    const before = await state()
+    const change = store.mutate(async (rows) => {
+      await rows.integrations.update('i', { name: 'other' })
+      for (const action of ['test.second', 'test.third']) await rows.record({ action, target })
+    })
+    await expect(change).rejects.toThrow()
+    expect(await state()).toEqual(before)
+    await store.close()
+  })
+
+  test('a change begins when the one before it has ended', async () => {
+    const { db, store } = await start()
+    const other = await openStore(storeOptions(db))
+    const told: string[] = []
+    let second: Promise<void> | undefined
+    await store.mutate(async (rows) => {
+      second ??= other.mutate(async (later) => {
+        told.push('second begins')
+        await later.record({ action: 'test.second', target })
+      })
+      await sleep(700)
+      await rows.record({ action: 'test.first', target })
+      told.push('first ends')
+    })
+    await second
+    expect(told).toEqual(['first ends', 'second begins'])
+    await store.close()
+    await other.close()
+  })
+})

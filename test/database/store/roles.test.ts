@@ -1,0 +1,248 @@
+import type pg from 'pg'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { answer } from '../../support/answer.ts'
+import { freshFolder, integrations } from '../../support/cli.ts'
+import {
+  attempt,
+  changing,
+  everyCommand,
+  keyed,
+  neither,
+  populate,
+  reading,
+  revealing,
+  settled,
+} from '../../support/commands.ts'
+import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../../support/database.ts'
+
+const roles = ['support', 'receiver', 'operator'] as const
+type Role = (typeof roles)[number]
+
+test('every command is tried here', async () => {
+  const tried = [...reading, ...keyed, ...revealing, ...changing].map(({ command }) => command)
+  expect(new Set([...tried, ...neither, ...settled])).toEqual(new Set(await everyCommand()))
+})
+
+/** Runs the SQL of `db roles`, twice as it may be, and gives each role a member that can log in. */
+async function withRoles(db: TestDatabase): Promise<Record<Role, TestDatabase>> {
+  const { code, stdout, stderr } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  await db.query(stdout)
+  await db.query(stdout)
+  const logins = {} as Record<Role, TestDatabase>
+  for (const role of roles) {
+    const name = `${role}_${new URL(db.url).pathname.slice(1)}`
+    await db.query(`CREATE ROLE ${name} LOGIN PASSWORD 'pass' IN ROLE integrations_${role}`)
+    const url = new URL(db.url)
+    url.username = name
+    url.password = 'pass'
+    logins[role] = postgresqlDatabase(url.href)
+  }
+  return logins
+}
+
+const nobodysKeys = () => ({ INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` })
+const denied =
+  'error: the database role may not do this\nhint: connect as a role with the rights, or ask the owner of the database\n'
+
+describe('roles of PostgreSQL', () => {
+  let db: TestDatabase
+  let as: Record<Role, TestDatabase>
+  beforeAll(async () => {
+    db = await freshDatabase('postgresql')
+    await populate(db)
+    as = await withRoles(db)
+  })
+
+  /** The same, whoever reads. */
+  const impersonal = (text: string) => text.replaceAll(/\/\/\w+(:\w+)?@/g, '//<user>@')
+
+  test.each(reading)('support may $args, without keys, and sees what the owner sees', async (sample) => {
+    const owners = await attempt(sample, { DATABASE_URL: db.url }, answer)
+    const theirs = await attempt(sample, { DATABASE_URL: as.support.url, ...nobodysKeys() }, answer)
+    expect(owners).toMatchObject({ code: 0, stdout: expect.stringMatching(/./) })
+    expect({ ...theirs, stdout: impersonal(theirs.stdout) }).toEqual({ ...owners, stdout: impersonal(owners.stdout) })
+  })
+
+  test('support is told that whether values are plain is not known', async () => {
+    const args = ['keys', 'status', '-o', 'json', '--fields', 'plain,problems']
+    expect(await integrations(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
+      code: 0,
+      stdout: '{\n  "plain": null,\n  "problems": []\n}\n',
+      stderr: 'whether values are plain is not known: that takes the keys, and the right to read secrets\n',
+    })
+  })
+
+  test('support may change nothing', async () => {
+    const before = await contents(db)
+    for (const sample of [...changing, ...revealing.slice(0, 1)]) {
+      const { code, stdout, stderr } = await attempt(sample, { DATABASE_URL: as.support.url }, answer)
+      expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
+      expect(stderr).toContain(denied)
+    }
+    expect(await contents(db)).toEqual(before)
+  })
+
+  const refusal = (query: Promise<unknown>) =>
+    query.then(
+      () => 'allowed',
+      (error: pg.DatabaseError) => error.code,
+    )
+
+  test('support reads no secret, nor what an application keeps beside', async () => {
+    await db.query('ALTER TABLE users ADD COLUMN password_hash text')
+    for (const statement of [
+      'SELECT webhook_secret FROM integrations',
+      'SELECT access_token FROM integrations',
+      'SELECT refresh_token FROM integrations',
+      'SELECT 1 FROM integrations WHERE access_token IS NULL',
+      'SELECT sealed FROM integration_secrets',
+      'SELECT client_secret FROM integration_apps',
+      'SELECT * FROM integrations',
+      'SELECT password_hash FROM users',
+      'SELECT logs FROM _prisma_migrations',
+      'UPDATE integrations SET last_used_at = NULL',
+      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now())",
+    ])
+      expect([statement, await refusal(as.support.query(statement))]).toEqual([statement, '42501'])
+    await db.query('ALTER TABLE users DROP COLUMN password_hash')
+  })
+
+  test('a receiver reads secrets and records their use, and no more', async () => {
+    for (const statement of [
+      'SELECT webhook_secret, access_token, refresh_token FROM integrations',
+      'SELECT sealed, valid_until FROM integration_secrets',
+      'SELECT id, state, check_value FROM integration_keys',
+      'UPDATE integrations SET last_used_at = now()',
+      'UPDATE integration_secrets SET last_matched_at = now(), match_count = match_count + 1',
+      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now()) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
+      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now()) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
+    ])
+      expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, 'allowed'])
+    for (const statement of [
+      "UPDATE integrations SET webhook_secret = 'x'",
+      'UPDATE integrations SET is_active = false',
+      'DELETE FROM integrations',
+      'UPDATE integration_secrets SET valid_until = NULL',
+      "UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'",
+      'DELETE FROM integration_settings',
+      'SELECT 1 FROM integration_events',
+      "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
+    ])
+      expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])
+    await db.query("DELETE FROM integration_settings WHERE key = 'receiver'")
+  })
+
+  test('every table of the program is spoken of', async () => {
+    const { stdout } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+    const granted = [...stdout.matchAll(/^GRANT .* ON "public"\."(\w+)" TO/gm)].map(([, name]) => name)
+    expect(new Set(granted)).toEqual(new Set(Object.keys(await contents(db))))
+    // A column that comes later is either a secret or granted.
+    const columns = await db.query(
+      `SELECT table_name AS name, column_name AS column FROM information_schema.columns WHERE table_name IN ('integrations', 'integration_secrets', 'integration_apps')
+       AND NOT has_column_privilege('integrations_support', table_name, column_name, 'SELECT') ORDER BY 1, 2`,
+    )
+    expect(columns).toEqual([
+      { name: 'integration_apps', column: 'client_secret' },
+      { name: 'integration_secrets', column: 'sealed' },
+      { name: 'integrations', column: 'access_token' },
+      { name: 'integrations', column: 'refresh_token' },
+      { name: 'integrations', column: 'webhook_secret' },
+    ])
+  })
+
+  test('an operator makes every change, and rewrites no history', async () => {
+    for (const sample of changing) {
+      const { code, stderr } = await attempt(sample, { DATABASE_URL: as.operator.url }, answer)
+      expect([sample.args, code, stderr]).toEqual([sample.args, 0, expect.not.stringContaining('error')])
+    }
+    const events = await db.query('SELECT DISTINCT database_role AS role FROM integration_events ORDER BY 1')
+    expect(events).toContainEqual({ role: new URL(as.operator.url).username })
+    for (const statement of [
+      "UPDATE integration_events SET action = 'x'",
+      'DELETE FROM integration_events',
+      'TRUNCATE integration_events',
+      'ALTER TABLE integrations ADD COLUMN x text',
+      'DROP TABLE integration_events',
+      'ALTER TABLE integration_events DISABLE TRIGGER ALL',
+      'CREATE TABLE public.mine (id int)',
+    ])
+      expect([statement, await refusal(as.operator.query(statement))]).toEqual([statement, '42501'])
+  })
+})
+
+test('in an adopted database, workspaces and users stay the application’s', async () => {
+  const db = await freshDatabase('postgresql')
+  await db.query("UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'")
+  const { operator } = await withRoles(db)
+  const mayChange = (table: string) =>
+    operator.query(
+      `SELECT has_table_privilege('${table}', 'INSERT') OR has_table_privilege('${table}', 'DELETE') AS may`,
+    )
+  expect(await Promise.all(['integrations', 'workspaces', 'users'].map(mayChange))).toEqual([
+    [{ may: true }],
+    [{ may: false }],
+    [{ may: false }],
+  ])
+})
+
+test('roles that everybody’s rights would make pointless are refused, and what a role had besides is taken back', async () => {
+  const db = await freshDatabase('postgresql')
+  const { support } = await withRoles(db)
+  await db.query('GRANT ALL ON integrations, integration_secrets TO integrations_support')
+  const { stdout } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+  await db.query(stdout)
+  await expect(support.query('SELECT access_token FROM integrations')).rejects.toMatchObject({ code: '42501' })
+  await db.query('GRANT SELECT ON integrations TO PUBLIC')
+  await expect(db.query(stdout)).rejects.toThrow(
+    'integrations_support could still read integrations.webhook_secret: everybody can, or a role that it is a member of',
+  )
+})
+
+test('SQLite has no roles', async () => {
+  expect(await integrations(['db', 'roles'], { env: { DATABASE_URL: 'file:/nowhere/x.db' } })).toEqual({
+    code: 2,
+    stdout: '',
+    stderr:
+      'error: SQLite has no roles: who can read the file reads all of it\nhint: there, the key set is the boundary: give the file without it to those who must not see secrets\n',
+  })
+})
+
+describe('in a database whose secrets are sealed, no command that changes nothing names a secret column', () => {
+  const secret = /webhook_secret|access_token|refresh_token|\bsealed\b/
+
+  // audit verify opens every secret, and keys status, where the keys are at hand, looks whether each is sealed.
+  const silent = [...reading, ...keyed.filter(({ command }) => command === 'keys list')]
+
+  test.skipIf(inject('postgresqlLog') === '')('in what PostgreSQL was sent', async () => {
+    const db = await freshDatabase('postgresql')
+    await populate(db)
+    await db.query(`ALTER DATABASE ${new URL(db.url).pathname.slice(1)} SET log_statement = 'all'`)
+    for (const sample of silent)
+      expect(await attempt(sample, { DATABASE_URL: db.url }, answer)).toMatchObject({
+        code: 0,
+        stderr: expect.not.stringContaining('error'),
+      })
+    const log = (await serverLog(db)) ?? ''
+    // Values are logged as well, and these are the names of the fields.
+    const statements = log.split(/\n(?!\t)/).filter((entry) => !entry.includes('DETAIL:'))
+    expect(statements.filter((entry) => entry.includes('FROM integrations')).length).toBeGreaterThan(reading.length / 2)
+    expect(statements.filter((entry) => secret.test(entry))).toEqual([])
+  })
+
+  test('in what SQLite could run without these columns', async () => {
+    const db = await freshDatabase('sqlite')
+    await populate(db)
+    for (const column of ['webhook_secret', 'access_token', 'refresh_token'])
+      await db.query(`ALTER TABLE integrations RENAME COLUMN ${column} TO hidden_${column}`)
+    await db.query('ALTER TABLE integration_secrets RENAME COLUMN sealed TO hidden_sealed')
+    for (const sample of silent) {
+      const outcome = await attempt(sample, { DATABASE_URL: db.url }, answer)
+      expect({ ...outcome, args: sample.args }).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/./),
+        args: sample.args,
+      })
+    }
+  })
+})

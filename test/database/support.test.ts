@@ -1,0 +1,31 @@
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { answer } from '../support/answer.ts'
+import { execute, freshFolder, integrations } from '../support/cli.ts'
+import { freshDatabase } from '../support/database.ts'
+
+test('a run that fails ends as one, with the embedded server loaded', async () => {
+  const script = join(freshFolder(), 'failing.mts')
+  writeFileSync(script, `import '${resolve('test/support/postgresql.ts')}'\nprocess.exitCode = 3\n`)
+  expect(await execute(resolve('node_modules/.bin/jiti'), [script])).toMatchObject({ code: 3 })
+})
+
+test('what the program answers in this process is what it answers as one', async () => {
+  const db = await freshDatabase('sqlite')
+  const run = (how: typeof answer, args: string[], input = '') => how(args, { env: { DATABASE_URL: db.url }, input })
+  const add = ['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk', '--webhook-secret-stdin']
+  for (const [args, code, input = ''] of [
+    [add, 2],
+    [[...add, '--dry-run', '-o', 'json', '--fields', 'name'], 0, 'value-of-a-test'],
+    [['--version'], 0],
+    [['list', '--nothing'], 2],
+    [['show', 'Acme/ödland'], 3],
+    [['help', 'exit-codes'], 0],
+    [['audit', 'list', '-o', 'csv'], 0],
+  ] as [string[], number, string?][]) {
+    const outcome = await run(integrations, args, input)
+    expect({ args, ...outcome }).toMatchObject({ args, code })
+    expect({ args, ...(await run(answer, args, input)) }).toEqual({ args, ...outcome })
+  }
+})

@@ -1,0 +1,169 @@
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { type Host, startContext } from '../../src/cli/context.ts'
+import { fieldsOf } from '../../src/cli/input/arguments.ts'
+import { program } from '../../src/cli/program.ts'
+import { run } from '../../src/cli/run.ts'
+import { everyCommand } from '../support/commands.ts'
+import { freshDatabase } from '../support/database.ts'
+import { signingSecret } from '../support/samples.ts'
+
+/** A host without a terminal. */
+function fakeHost(args: readonly string[], env: Record<string, string>) {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  const { cwd, pid } = process
+  return { ...streams, argv: ['node', 'integrations', ...args], env, cwd, pid } as unknown as Host
+}
+
+/** Runs a command line within this process. */
+async function within(args: readonly string[], env: Record<string, string> = {}) {
+  const host = fakeHost(args, env)
+  const printed = Promise.all([text(host.stdout as never), text(host.stderr as never)])
+  const code = await run(host)
+  host.stdout.end()
+  host.stderr.end()
+  const [stdout, stderr] = await printed
+  return { code, stdout, stderr }
+}
+
+const refused = (code: number, message: string, hint: string) => ({
+  code,
+  stdout: '',
+  stderr: `error: ${message}\nhint: ${hint}\n`,
+})
+
+test('every command says which fields it answers with, but for those that answer with text, a document or keys', async () => {
+  const root = await program(startContext(process), () => true)
+  const found = (path: string) =>
+    path.split(' ').reduce((command, name) => command.commands.find((one) => one.name() === name) ?? command, root)
+  expect((await everyCommand()).filter((path) => !fieldsOf.has(found(path))).sort()).toEqual([
+    'audit checkpoint',
+    'complete',
+    'completion',
+    'config get',
+    'config schema',
+    'db roles',
+    'exec',
+    'help',
+    'keys init',
+    'secrets reveal',
+    'webhook sign',
+  ])
+})
+
+test.each([
+  [['completion', 'bash', '-o', 'jsonl']],
+  [['help', 'output', '-o', 'csv']],
+  [['help', 'show', '-o', 'id']],
+  [['db', 'roles', '--fields', 'id']],
+  [['audit', 'checkpoint', '-o', 'csv']],
+  [['audit', 'checkpoint', '-o', 'json', '--fields', 'seq']],
+])('%j: text has one form', async (args) => {
+  const { stderr, ...outcome } = await within(args, { DATABASE_URL: 'postgresql://nobody@localhost:1/none' })
+  expect(outcome).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toContain('the answer is text, which has no other form and no fields')
+})
+
+test('init answers with the database', async () => {
+  const { url } = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: url, INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
+  expect(await within(['init', '-o', 'json', '--fields', 'database,state,workspaces'], env)).toEqual({
+    code: 0,
+    stdout: `${JSON.stringify({ database: url, state: 'ready', workspaces: 0 }, null, 2)}\n`,
+    stderr: `${url} is ready\nnext: integrations workspaces add <name>\n      integrations add\n`,
+  })
+})
+
+test('rotate --shared answers with an outcome each, in an array also of one; without it, with the one thing', async () => {
+  const { url } = await freshDatabase('sqlite')
+  const env = {
+    DATABASE_URL: url,
+    INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '',
+    ...Object.fromEntries([1, 2, 3, 4].map((n) => [`SECRET_${n}`, signingSecret(n)])),
+  }
+  const add = ['add', '--platform', 'slack', '--webhook-secret-env']
+  for (const [n, name, place] of [
+    [1, 'support', '--new-workspace'],
+    [1, 'sales', '--workspace'],
+    [2, 'other', '--workspace'],
+  ] as const)
+    expect(await within([...add, `SECRET_${n}`, '--name', name, place, 'Acme'], env)).toMatchObject({ code: 0 })
+  const rotate = async (ref: string, n: number, ...flags: string[]) => {
+    const { code, stdout } = await within(
+      ['rotate', ref, '--webhook-secret-env', `SECRET_${n}`, '--grace', '0', '-o', 'json', ...flags],
+      env,
+    )
+    return { code, answer: stdout === '' ? '' : JSON.parse(stdout) }
+  }
+  const all = (outcome: string) => [
+    { name: 'support', version: 2, outcome },
+    { name: 'sales', version: 2, outcome },
+  ]
+  const fields = ['--fields', 'name,version,outcome']
+  expect(await rotate('support', 3, '--shared', '--dry-run', ...fields)).toEqual({
+    code: 0,
+    answer: all('would change'),
+  })
+  expect(await rotate('support', 3, '--shared', ...fields)).toEqual({ code: 0, answer: all('changed') })
+  expect(await rotate('other', 4, '--shared')).toEqual({
+    code: 0,
+    answer: [expect.objectContaining({ name: 'other', version: 2, outcome: 'changed' })],
+  })
+  // What is not there is refused before anything is changed.
+  expect(await rotate('other', 3, ...fields)).toEqual({ code: 2, answer: '' })
+  const { code, answer } = await rotate('other', 3)
+  expect({ code, version: answer.version, outcome: 'outcome' in answer }).toEqual({
+    code: 0,
+    version: 3,
+    outcome: false,
+  })
+})
+
+test('exec says how it is typed', async () => {
+  const { url } = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: url, INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
+  const typed = 'integrations exec <ref> -- <command>'
+  const twice = refused(125, "argument 'command' does not take that value", `write -- once, as in ${typed}`)
+  const command = refused(125, "missing required argument 'command'", `${typed} [args...]`)
+  for (const [args, outcome] of [
+    [['exec'], refused(125, "missing required argument 'ref'", `${typed} [args...]`)],
+    [['exec', 'Acme/support'], command],
+    [['exec', 'Acme/support', '--'], command],
+    [['exec', '--', 'true'], command],
+    [['exec', 'Acme/support', '--', '--', 'true'], twice],
+    [['exec', '--', 'Acme/support', '--', 'true'], twice],
+    [['exec', '--', 'npm', 'start'], refused(125, 'there is no integration "npm"', `integrations list; ${typed}`)],
+  ] as const)
+    expect([args, await within(args, env)]).toEqual([args, outcome])
+})
+
+test.each([
+  [undefined, false],
+  ['', false],
+  ['0', false],
+  ['false', false],
+  ['False', false],
+  ['1', true],
+  ['true', true],
+  ['no', true],
+  [' ', true],
+])('INTEGRATIONS_READ_ONLY=%j refuses changes: %s', (setting, expected) => {
+  const env = { DATABASE_URL: 'file:/nowhere', ...(setting === undefined ? {} : { INTEGRATIONS_READ_ONLY: setting }) }
+  const ctx = startContext(fakeHost([], env))
+  expect(ctx.storeOptions(false).readOnly).toBe(expected)
+  // The flag is stronger, and only ever switches it on.
+  ctx.options = { ...ctx.options, readOnly: true }
+  expect(ctx.storeOptions(false).readOnly).toBe(true)
+})
+
+test('no flag takes INTEGRATIONS_READ_ONLY back', async () => {
+  const { url } = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: url, INTEGRATIONS_READ_ONLY: '1' }
+  for (const [flag, code] of [
+    ['--read-only=false', 2],
+    ['--no-read-only', 2],
+    ['--read-only', 4],
+  ] as const)
+    expect(await within([flag, 'workspaces', 'add', 'Acme'], env)).toMatchObject({ code, stdout: '' })
+})

@@ -1,0 +1,63 @@
+import { createHash, createHmac } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { chained, fingerprint, keyedHash } from '../../../src/crypto/hmac.ts'
+import { newKey } from '../../../src/crypto/key-set.ts'
+import { Secret } from '../../../src/secret.ts'
+import { signingSecret } from '../../support/samples.ts'
+
+const [key, other] = [newKey('fingerprint'), newKey('fingerprint')]
+
+test('fingerprints are of the value and of the key', () => {
+  const value = new Secret(signingSecret())
+  const print = fingerprint(key, value)
+  expect(print).toMatch(/^[0-9a-f]{16}$/)
+  expect(fingerprint(key, new Secret(signingSecret()))).toBe(print)
+  expect(fingerprint(key, new Secret(signingSecret(2)))).not.toBe(print)
+  expect(fingerprint(other, value)).not.toBe(print)
+  // Neither who has no key can make it, nor what else the key is used for.
+  for (const hash of [
+    createHash('sha256').update(value.reveal()).digest('hex'),
+    createHmac('sha256', key.bytes).update(value.reveal()).digest('hex'),
+    keyedHash(key, 'audit/v1', value.reveal()),
+    keyedHash(key, 'check/v1', value.reveal()),
+  ])
+    expect(hash.slice(0, 16)).not.toBe(print)
+})
+
+const letters = ['1', '2', '0', ':', ';', '-'] as const
+
+test('no two events of few letters have the same hash', () => {
+  const texts = ['', ...letters, ...letters.flatMap((a) => letters.map((b) => `${a}${b}`)), null]
+  const hashes = new Set<string>()
+  let events = 0
+  for (const a of texts)
+    for (const b of texts) {
+      events += 2
+      hashes.add(chained(key, 'x', [a, b]))
+      hashes.add(chained(key, 'x', [a, b, null]))
+    }
+  expect(hashes.size).toBe(events)
+})
+
+test('no two events have the same hash, wherever their columns begin and end', () => {
+  const text = fc.string({ unit: fc.constantFrom(...letters), maxLength: 24 })
+  const cuts = fc.array(fc.nat(24), { minLength: 3, maxLength: 3 })
+  const nulls = fc.array(fc.boolean(), { minLength: 4, maxLength: 4 })
+  /** The same text, as columns that begin and end elsewhere; an empty one may be none. */
+  const columns = (whole: string, at: number[], none: boolean[]) => {
+    const places = [0, ...at.map((place) => Math.min(place, whole.length)).sort((a, b) => a - b), whole.length]
+    return places.slice(1).map((end, i) => {
+      const part = whole.slice(places[i], end)
+      return part === '' && none[i] ? null : part
+    })
+  }
+  fc.assert(
+    fc.property(text, cuts, nulls, cuts, nulls, (whole, cutsA, nullsA, cutsB, nullsB) => {
+      const [a, b] = [columns(whole, cutsA, nullsA), columns(whole, cutsB, nullsB)]
+      const same = JSON.stringify(a) === JSON.stringify(b)
+      return (chained(key, 'x', a) === chained(key, 'x', b)) === same
+    }),
+    { numRuns: 3000 },
+  )
+})

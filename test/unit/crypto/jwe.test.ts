@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs'
+import { compactDecrypt } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { type Cell, open, seal } from '../../../src/crypto/jwe.ts'
+import { isSealed } from '../../../src/crypto/jwe-format.ts'
+import type { RootKey } from '../../../src/crypto/key-set.ts'
+import { Secret } from '../../../src/secret.ts'
+import { botToken } from '../../support/samples.ts'
+
+interface Vector {
+  cell: Cell
+  keyId: string
+  rootKey: string
+  cellKey: string
+  /** Joined here, so that no scanner takes them for leaked tokens. */
+  plaintextParts: string[]
+  sealed: string
+}
+
+const vectors: Vector[] = JSON.parse(readFileSync('test/unit/crypto/vectors.json', 'utf8'))
+
+const rootKey = (id: string, hex: string): RootKey => ({ id, use: 'enc', bytes: Buffer.from(hex, 'hex') })
+const set = (...keys: RootKey[]) => new Map(keys.map((key) => [key.id, key]))
+
+/** What a text opens to in a cell, or the code of the error. */
+const outcome = (keys: ReadonlyMap<string, RootKey>, cell: Cell, text: string): Promise<string> =>
+  open(keys, cell, text).then(
+    (value) => `opened: ${value.reveal()}`,
+    (error) => error.code,
+  )
+
+describe.each(vectors)(
+  'the vector of $cell.field',
+  ({ cell, keyId, rootKey: hex, cellKey, plaintextParts, sealed }) => {
+    const key = rootKey(keyId, hex)
+    const plaintext = plaintextParts.join('')
+
+    test('opens in its own cell', async () => {
+      expect(await outcome(set(key), cell, sealed)).toBe(`opened: ${plaintext}`)
+    })
+
+    test('opens in no other', async () => {
+      const field = cell.field === 'webhook_secret' ? 'access_token' : 'webhook_secret'
+      const other = rootKey('k2', hex)
+      expect({
+        id: await outcome(set(key), { ...cell, id: cell.id.replace(/1$/, '2') }, sealed),
+        field: await outcome(set(key), { ...cell, field }, sealed),
+        // What belongs to the one must not run into the other.
+        boundary: await outcome(set(key), { id: `${cell.id}\0${cell.field}`, field: '' }, sealed),
+        keyId: await outcome(set(other), cell, sealed),
+        relabelled: await outcome(set(key, other), cell, sealed.replace(/^[^.]*/, header(other.id))),
+        key: await outcome(set(rootKey(keyId, hex.replace(/^00/, '01'))), cell, sealed),
+        use: await outcome(set({ ...key, use: 'sig' }), cell, sealed),
+      }).toEqual({
+        id: 'SEAL_BROKEN',
+        field: 'SEAL_BROKEN',
+        boundary: 'SEAL_BROKEN',
+        keyId: 'KEY_UNKNOWN',
+        relabelled: 'SEAL_BROKEN',
+        key: 'SEAL_BROKEN',
+        use: 'KEY_UNKNOWN',
+      })
+    })
+
+    test('is sealed with the key of its cell', async () => {
+      const ours = await seal(key, cell, new Secret(plaintext))
+      const { plaintext: opened, protectedHeader } = await compactDecrypt(ours, Buffer.from(cellKey, 'hex'))
+      expect({ opened: Buffer.from(opened).toString(), protectedHeader }).toEqual({
+        opened: plaintext,
+        protectedHeader: { alg: 'dir', enc: 'A256GCM', kid: keyId },
+      })
+      expect(ours.length).toBe(sealed.length)
+      expect(ours).not.toBe(sealed)
+    })
+
+    test('does not open with any bit changed', async () => {
+      const opened: string[] = []
+      for (let at = 0; at < sealed.length; at++)
+        for (let bit = 0; bit < 8; bit++) {
+          const bytes = Buffer.from(sealed, 'latin1')
+          bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
+          const text = bytes.toString('latin1')
+          if ((await outcome(set(key), cell, text)).startsWith('opened')) opened.push(text)
+        }
+      // The last letter of the value and of the tag has bits that stand for nothing: these are the same token.
+      expect(opened.filter((text) => !sameToken(text, sealed))).toEqual([])
+      expect(opened.length).toBeLessThanOrEqual(8)
+    })
+  },
+)
+
+const header = (kid: string) => Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid })).toString('base64url')
+
+/** Whether two texts hold the very same bytes; the header counts as the text that it is. */
+function sameToken(a: string, b: string): boolean {
+  const parts = (text: string) => {
+    const [head = '', ...rest] = text.split('.')
+    return [head, ...rest.map((part) => Buffer.from(part, 'base64url').toString('hex'))].join('.')
+  }
+  return parts(a) === parts(b)
+}
+
+const key = rootKey('k1', '07'.repeat(32))
+const cell = { id: 'a', field: 'access_token' }
+
+test('none of 100 cells takes the place of another', async () => {
+  const cells = Array.from({ length: 100 }, (_, i) => ({
+    id: `integration-${i % 50}`,
+    field: i < 50 ? 'access_token' : 'refresh_token',
+  }))
+  const values = await Promise.all(cells.map((one, i) => seal(key, one, new Secret(botToken(i)))))
+  const opened: string[] = []
+  let refused = 0
+  for (const [i, one] of cells.entries())
+    for (const [j, text] of values.entries()) {
+      const answer = await outcome(set(key), one, text)
+      if (answer.startsWith('opened')) opened.push(`${i} in ${j}`)
+      else refused += answer === 'SEAL_BROKEN' ? 1 : 0
+    }
+  expect(opened).toEqual(cells.map((_, i) => `${i} in ${i}`))
+  expect(refused).toBe(9_900)
+})
+
+test('a tag that was cut short is refused', async () => {
+  const text = await seal(key, cell, new Secret('value'))
+  const tag = Buffer.from(text.split('.')[4] ?? '', 'base64url')
+  for (const length of [4, 8, 12, 15]) {
+    const short = text.replace(/[^.]*$/, tag.subarray(0, length).toString('base64url'))
+    expect([length, isSealed(short), await outcome(set(key), cell, short)]).toEqual([length, false, 'SEAL_BROKEN'])
+  }
+})
+
+test('what has not exactly the form is not sealed', async () => {
+  const text = await seal(key, cell, new Secret('value'))
+  const head = (header: object) => text.replace(/^[^.]*/, Buffer.from(JSON.stringify(header)).toString('base64url'))
+  expect(isSealed(text)).toBe(true)
+  for (const other of [
+    ...['\n', ' ', '=', '\0', '.'].flatMap((extra) => [`${text}${extra}`, `${extra}${text}`]),
+    text.replace('..', '.=.'),
+    text.replace('..', '.AAAA.'),
+    `${text}\n${text}`,
+    head({ alg: 'dir', enc: 'A256GCM' }),
+    head({ alg: 'dir', enc: 'A256GCM', kid: 1 }),
+    head({ alg: 'dir', enc: 'A128GCM', kid: 'k1' }),
+    head({ alg: 'A256KW', enc: 'A256GCM', kid: 'k1' }),
+    head({ alg: 'dir', enc: 'A256GCM', kid: 'k1', zip: 'DEF' }),
+    head({ alg: 'dir', enc: 'A256GCM', kid: 'k1', crit: ['exp'] }),
+    '',
+    botToken(),
+  ]) {
+    expect([other, isSealed(other)]).toEqual([other, false])
+    expect(await outcome(set(key), cell, other)).toBe('SEAL_BROKEN')
+  }
+})
+
+test.each(['', ' ', 'ünïcödé 🔑', '\ufeffbom', 'line\nline', 'x'.repeat(10_000)])(
+  'what is sealed opens as it was: %#',
+  async (value) => {
+    const text = await seal(key, cell, new Secret(value))
+    expect(isSealed(text)).toBe(true)
+    expect(await outcome(set(key), cell, text)).toBe(`opened: ${value}`)
+  },
+)
