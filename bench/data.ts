@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { fingerprint } from '../src/crypto/hmac.ts'
-import { seal } from '../src/crypto/jwe.ts'
+import { encrypt } from '../src/crypto/jwe.ts'
 import { keyFor, parseKeySet } from '../src/crypto/key-set.ts'
 import { Secret } from '../src/secret.ts'
 import { eventHash } from '../src/store/audit.ts'
@@ -101,8 +101,8 @@ const eventsAtOnce = 500
 /** Adds events to the audit log of a database, until it has so many, chained as the program would. */
 export async function addEvents({ kind, env }: Data, count: number): Promise<void> {
   const file = env.INTEGRATIONS_KEYS_FILE
-  const auditing = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'audit')
-  if (!auditing) throw new Error(`${file} has no audit key`)
+  const auditKey = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'audit')
+  if (!auditKey) throw new Error(`${file} has no audit key`)
   const { query, end } = kind === 'sqlite' ? onFile(env.DATABASE_URL) : await onServer(env.DATABASE_URL)
   const [head] = await query("SELECT seq, value FROM integration_settings WHERE key = 'head'", [])
   let seq = Number(head?.seq)
@@ -116,7 +116,7 @@ export async function addEvents({ kind, env }: Data, count: number): Promise<voi
         Object.entries(eventColumns).map(([name, column]) => [name, (event as Record<string, string>)[column] ?? null]),
       )
       const previous = hash
-      hash = eventHash({ auditing }, previous, columns as unknown as AuditEvent)
+      hash = eventHash({ auditKey }, previous, columns as unknown as AuditEvent)
       const stored = { ...event, at: kind === 'sqlite' ? event.at.replace('Z', '+00:00') : event.at.replace('Z', '') }
       values.push([...Object.values(stored), previous, hash])
     }
@@ -165,7 +165,7 @@ export async function addSealed(
       Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
         const id = `sealed-${String(at + i).padStart(8, '0')}`
         const value = new Secret(`value-of-${id}`)
-        const text = await seal(key, { id, field }, value)
+        const text = await encrypt(key, { id, field }, value)
         return { id, text, print: fingerprint(fingerprinting, value) }
       }),
     )

@@ -5,7 +5,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
-import { startContext } from '../src/cli/context.ts'
+import { createContext } from '../src/cli/context.ts'
 import { program } from '../src/cli/program.ts'
 
 const begin = '<!-- reference: written by "npm run docs" from the help -->'
@@ -16,7 +16,7 @@ export async function withReference(readme: string): Promise<string> {
   const [before, rest] = readme.split(begin)
   const [, after] = rest?.split(end) ?? []
   if (before === undefined || after === undefined) throw new Error('README.md lacks the markers of the reference')
-  return `${before}${begin}\n\n${reference(await program(startContext(process), () => true))}\n${end}${after}`
+  return `${before}${begin}\n\n${reference(await program(createContext(process), () => true))}\n${end}${after}`
 }
 
 function reference(command: CommandUnknownOpts, path: readonly string[] = []): string {

@@ -20,10 +20,10 @@ export const errorCodes = {
     meaning: 'the key set cannot be used: unreadable, readable by others, or malformed',
   },
   KEY_WRONG: { exit: 4, retryable: false, meaning: 'a key of the set is not the one that this database knows' },
-  KEY_UNKNOWN: { exit: 4, retryable: false, meaning: 'a value is sealed with a key that is not in the key set' },
+  KEY_NOT_FOUND: { exit: 4, retryable: false, meaning: 'a value is sealed with a key that is not in the key set' },
   CREDENTIAL_REFUSED: { exit: 4, retryable: false, meaning: 'the platform refuses the credential' },
   ALREADY_EXISTS: { exit: 5, retryable: false, meaning: 'there is one of that name already' },
-  WINDOW_OPEN: {
+  GRACE_PERIOD_ACTIVE: {
     exit: 5,
     retryable: false,
     meaning: 'the secret before the last is still valid, or may still be in use',
@@ -33,12 +33,12 @@ export const errorCodes = {
   DATABASE_UNREACHABLE: { exit: 6, retryable: true, meaning: 'the database cannot be reached or opened' },
   DATABASE_BUSY: { exit: 6, retryable: true, meaning: 'others held the database until the time was up' },
   DATABASE_MISSING: { exit: 6, retryable: false, meaning: 'the database is not there' },
-  DATABASE_BEHIND: { exit: 6, retryable: false, meaning: 'the database needs migrations' },
-  DATABASE_AHEAD: { exit: 6, retryable: false, meaning: 'the database needs a newer version of this program' },
+  DATABASE_OUTDATED: { exit: 6, retryable: false, meaning: 'the database needs migrations' },
+  DATABASE_TOO_NEW: { exit: 6, retryable: false, meaning: 'the database needs a newer version of this program' },
   DATABASE_INVALID: { exit: 6, retryable: false, meaning: 'the database is damaged, or not one of this program' },
   DATABASE_READ_ONLY: { exit: 6, retryable: false, meaning: 'the database can only be read' },
   DATABASE_FAILED: { exit: 6, retryable: true, meaning: 'the database could not do it' },
-  SEAL_BROKEN: { exit: 6, retryable: false, meaning: 'a stored value does not open where it stands' },
+  DECRYPTION_FAILED: { exit: 6, retryable: false, meaning: 'a stored value does not open where it stands' },
   COMMIT_UNKNOWN: {
     exit: 6,
     retryable: false,
@@ -51,7 +51,7 @@ export const errorCodes = {
     meaning: 'the platform or the network failed, and nothing was changed there',
   },
   CHECK_FAILED: { exit: 8, retryable: false, meaning: 'a check found problems' },
-  UNCERTAIN: {
+  OUTCOME_UNKNOWN: {
     exit: 9,
     retryable: false,
     meaning:
@@ -90,6 +90,15 @@ const worstFirst = [9, 1, 6, 7, 4, 5, 3, 2, 8]
 export const worstOf = (codes: readonly ErrorCode[]): ErrorCode | undefined =>
   codes.toSorted((a, b) => worstFirst.indexOf(errorCodes[a].exit) - worstFirst.indexOf(errorCodes[b].exit))[0]
 
+/** What an error says: see `IntegrationsError`. */
+export interface ErrorFacts {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint: string
+  readonly cause?: unknown
+  readonly committed?: boolean | null
+}
+
 /**
  * The one error type thrown on purpose.
  *
@@ -103,22 +112,18 @@ export class IntegrationsError extends Error {
   /** Whether the change is in the database: null when a connection was lost at COMMIT. */
   readonly committed: boolean | null
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    hint: string,
-    options: { cause?: unknown; committed?: boolean | null } = {},
-  ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+  /** @param committed whether the change is in the database: null when a connection was lost at COMMIT */
+  constructor({ code, message, hint, cause, committed = false }: ErrorFacts) {
+    super(message, cause === undefined ? undefined : { cause })
     this.code = code
     this.hint = hint
-    this.committed = options.committed ?? (options.committed === null ? null : false)
+    this.committed = committed
   }
 }
 
 /** Whether a stored value could not be decrypted. */
 export const isDecryptionFailure = (error: unknown): error is IntegrationsError =>
-  error instanceof IntegrationsError && (error.code === 'SEAL_BROKEN' || error.code === 'KEY_UNKNOWN')
+  error instanceof IntegrationsError && (error.code === 'DECRYPTION_FAILED' || error.code === 'KEY_NOT_FOUND')
 
 /** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */
 export const shellWord = (word: string): string =>
@@ -126,8 +131,12 @@ export const shellWord = (word: string): string =>
 
 /** Somebody ended a question, or said no: exit 130. */
 export const cancelled = (what = 'cancelled'): IntegrationsError =>
-  new IntegrationsError('CANCELLED', `${what}; nothing was changed`, 'run it again to start over')
+  new IntegrationsError({
+    code: 'CANCELLED',
+    message: `${what}; nothing was changed`,
+    hint: 'run it again to start over',
+  })
 
 /** Bad input: exit 2. */
 export const badInput = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError('BAD_INPUT', message, hint)
+  new IntegrationsError({ code: 'BAD_INPUT', message, hint })

@@ -49,7 +49,7 @@ export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 export type TokenRefresh = 'uncertain' | 'needs_reauth' | 'refused' | null
 
 /** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
-export interface Integration {
+export interface IntegrationView {
   readonly id: string
   readonly workspaceId: string
   /** The workspace's name. */
@@ -79,10 +79,11 @@ export interface Integration {
 }
 
 /** How messages and the audit log name an integration: `workspace/name`. */
-export const refOf = ({ workspace, name }: Pick<Integration, 'workspace' | 'name'>): string => `${workspace}/${name}`
+export const refOf = ({ workspace, name }: Pick<IntegrationView, 'workspace' | 'name'>): string =>
+  `${workspace}/${name}`
 
 /** The fields of an integration that are given when it is made. */
-export interface NewIntegration {
+export interface IntegrationInsert {
   readonly workspaceId: string
   readonly platform: string
   readonly name: string

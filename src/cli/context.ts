@@ -8,7 +8,7 @@ import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
 import type { Attribution } from '../store/tables/events.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
-import { type Format, type Output, startOutput } from './output/output.ts'
+import { createOutput, type Format, type Output } from './output/output.ts'
 
 /** What the program is given to run on: a part of `process`. */
 export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd' | 'pid'>
@@ -52,7 +52,7 @@ export interface Context {
 const off = /^(|0|false)$/i
 
 /** Starts a context on a host. */
-export function startContext(host: Host): Context {
+export function createContext(host: Host): Context {
   let store: Promise<Store> | undefined
   let changed = false
   let keys: KeySource | undefined
@@ -62,7 +62,7 @@ export function startContext(host: Host): Context {
     host,
     exitCode: 0,
     options: { input: true, wait: 30_000, readOnly: false },
-    output: startOutput(host, () => context.options),
+    output: createOutput(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
     storeOptions: (create) => ({
@@ -120,11 +120,11 @@ function dataHome(env: NodeJS.ProcessEnv): string {
   if (XDG_DATA_HOME?.startsWith('/')) return XDG_DATA_HOME
   if (HOME) return join(HOME, '.local', 'share')
   if (LOCALAPPDATA) return LOCALAPPDATA
-  throw new IntegrationsError(
-    'DATABASE_MISSING',
-    'there is no home directory to keep a database in',
-    'set HOME, or name a database with --database',
-  )
+  throw new IntegrationsError({
+    code: 'DATABASE_MISSING',
+    message: 'there is no home directory to keep a database in',
+    hint: 'set HOME, or name a database with --database',
+  })
 }
 
 function stateHome({ XDG_STATE_HOME, HOME, LOCALAPPDATA }: NodeJS.ProcessEnv): string {
@@ -178,9 +178,9 @@ function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    const { once } = await import('../crypto/key-source.ts')
-    if (!command) return once((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
-    return once((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
+    const { cached } = await import('../crypto/key-source.ts')
+    if (!command) return cached((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
+    return cached((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
   }
   const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
   const opened = () => {
@@ -202,9 +202,9 @@ function configHome({ XDG_CONFIG_HOME, HOME, APPDATA }: NodeJS.ProcessEnv): stri
   if (XDG_CONFIG_HOME?.startsWith('/')) return XDG_CONFIG_HOME
   if (HOME) return join(HOME, '.config')
   if (APPDATA) return APPDATA
-  throw new IntegrationsError(
-    'KEYS_MISSING',
-    'there is no home directory to keep keys in',
-    'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
-  )
+  throw new IntegrationsError({
+    code: 'KEYS_MISSING',
+    message: 'there is no home directory to keep keys in',
+    hint: 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
+  })
 }

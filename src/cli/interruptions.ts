@@ -1,12 +1,12 @@
 import { constants } from 'node:os'
 import { cancelled } from '../errors.ts'
-import type { Integration } from '../integration.ts'
+import type { IntegrationView } from '../integration.ts'
 import type { Context } from './context.ts'
 
 const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Puts off the signals that would end this program while a platform is about to answer with what it says only once. */
-export function deferSignals({ output }: Context) {
+export function createSignalGuard({ output }: Context) {
   const under = new Map<symbol, string>()
   let signalled: (typeof deferred)[number] | undefined
   const onSignal = (signal: (typeof deferred)[number]) => {
@@ -24,7 +24,7 @@ export function deferSignals({ output }: Context) {
     exitCode: () => (signalled === undefined ? undefined : 128 + constants.signals[signalled]),
 
     /** Does something that no signal interrupts; begins nothing after one. @throws CANCELLED */
-    async uninterrupted<T>({ workspace, name }: Integration, work: () => Promise<T>): Promise<T> {
+    async uninterrupted<T>({ workspace, name }: IntegrationView, work: () => Promise<T>): Promise<T> {
       if (signalled !== undefined) throw cancelled('a signal came before it was begun')
       const key = Symbol()
       if (under.size === 0) for (const signal of deferred) process.on(signal, onSignal)

@@ -36,16 +36,16 @@ export async function runCommand(command: string, args: readonly string[], env: 
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT')
-      throw new IntegrationsError(
-        'COMMAND_NOT_FOUND',
-        `there is no command ${JSON.stringify(command)}`,
-        'see that it is spelled right, and in a folder of PATH',
-      )
-    throw new IntegrationsError(
-      'COMMAND_NOT_STARTED',
-      `the command ${JSON.stringify(command)} cannot be started (${code ?? 'unknown error'})`,
-      'see that it is a program, and that you may run it',
-    )
+      throw new IntegrationsError({
+        code: 'COMMAND_NOT_FOUND',
+        message: `there is no command ${JSON.stringify(command)}`,
+        hint: 'see that it is spelled right, and in a folder of PATH',
+      })
+    throw new IntegrationsError({
+      code: 'COMMAND_NOT_STARTED',
+      message: `the command ${JSON.stringify(command)} cannot be started (${code ?? 'unknown error'})`,
+      hint: 'see that it is a program, and that you may run it',
+    })
   } finally {
     listen('off')
   }

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { errorCodes, IntegrationsError } from '../errors.ts'
-import { type Context, type Host, startContext } from './context.ts'
+import { type Context, createContext, type Host } from './context.ts'
 import { execArguments, program } from './program.ts'
 
 /**
@@ -9,7 +9,7 @@ import { execArguments, program } from './program.ts'
  * @returns the exit code; the caller leaves it to the event loop to end, so that output is not cut short
  */
 export async function run(host: Host): Promise<number> {
-  const ctx = startContext(host)
+  const ctx = createContext(host)
   let exec: string[] | undefined
   try {
     const root = await program(ctx)
@@ -40,10 +40,20 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
   }
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false)
-    known = new IntegrationsError(known.code, known.message, known.hint, { cause: known.cause, committed: true })
+    known = new IntegrationsError({
+      code: known.code,
+      message: known.message,
+      hint: known.hint,
+      cause: known.cause,
+      committed: true,
+    })
   // `exec npm start` takes npm for an integration.
   if (exec && known.code === 'NOT_FOUND')
-    known = new IntegrationsError(known.code, known.message, `${known.hint}; integrations exec <ref> -- <command>`)
+    known = new IntegrationsError({
+      code: known.code,
+      message: known.message,
+      hint: `${known.hint}; integrations exec <ref> -- <command>`,
+    })
   const { exit: usual, retryable } = errorCodes[known.code]
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
@@ -52,19 +62,20 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
 }
 
 const answerLost = (cause: IntegrationsError) =>
-  new IntegrationsError(
-    'OUTPUT_FAILED',
-    'the change was made, but the answer could not be written',
-    'see what was done with integrations audit list',
-    { cause, committed: true },
-  )
+  new IntegrationsError({
+    code: 'OUTPUT_FAILED',
+    message: 'the change was made, but the answer could not be written',
+    hint: 'see what was done with integrations audit list',
+    cause,
+    committed: true,
+  })
 
 const bug = (error: unknown) =>
-  new IntegrationsError(
-    'BUG',
-    `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
-    'run it again with DEBUG=integrations, and report what it prints',
-  )
+  new IntegrationsError({
+    code: 'BUG',
+    message: `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
+    hint: 'run it again with DEBUG=integrations, and report what it prints',
+  })
 
 /** Where an error came from, without its message: that may hold a value. */
 function frames(error: unknown): string {

@@ -6,7 +6,7 @@ import type { RootKey } from './key-set.ts'
 type Use = 'fingerprint/v1' | 'audit/v1' | 'check/v1'
 
 /** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
-export function keyedHash(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
+export function hmacHex(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
   const hmac = createHmac('sha256', derived(key, use))
   for (const part of parts) hmac.update(part)
   return hmac.digest('hex')
@@ -27,7 +27,7 @@ function derived(key: RootKey, use: Use): KeyObject {
 
 /** 8 bytes of hex by which two values can be compared unseen. */
 export const fingerprint = (key: RootKey, value: Secret): string =>
-  keyedHash(key, 'fingerprint/v1', value.reveal()).slice(0, 16)
+  hmacHex(key, 'fingerprint/v1', value.reveal()).slice(0, 16)
 
 /**
  * The hash of an audit event, which covers the event before it and every column: text with its length before it, so
@@ -36,7 +36,7 @@ export const fingerprint = (key: RootKey, value: Secret): string =>
  * @param previous the hash of the event before, or the id of the database for the first
  * @param columns every column in the order of the table, null for none
  */
-export const chained = (key: RootKey, previous: string, columns: readonly (string | null)[]): string =>
-  keyedHash(key, 'audit/v1', ...['integrations/audit/v1', previous, ...columns].map(counted))
+export const eventMac = (key: RootKey, previous: string, columns: readonly (string | null)[]): string =>
+  hmacHex(key, 'audit/v1', ...['integrations/audit/v1', previous, ...columns].map(lengthPrefixed))
 
-const counted = (text: string | null) => (text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`)
+const lengthPrefixed = (text: string | null) => (text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`)

@@ -3,7 +3,7 @@
 const sealed = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
 
 /** Whether a text has exactly the form of a sealed value; what seals it is another question. */
-export const isSealed = (text: string): boolean => keyIdOf(text) !== undefined
+export const isEncrypted = (text: string): boolean => keyIdOf(text) !== undefined
 
 /** The id of the key that a value is sealed with; undefined when the text is not exactly of the form. */
 export function keyIdOf(text: string): string | undefined {

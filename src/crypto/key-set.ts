@@ -25,7 +25,7 @@ const keyLength = 32
  * @throws KEYS_INVALID
  */
 export function parseKeySet(text: string, source: string, hint = 'restore it from a backup, or name another'): KeySet {
-  const invalid = (why: string) => new IntegrationsError('KEYS_INVALID', `${source} ${why}`, hint)
+  const invalid = (why: string) => new IntegrationsError({ code: 'KEYS_INVALID', message: `${source} ${why}`, hint })
   let set: unknown
   try {
     set = JSON.parse(text)

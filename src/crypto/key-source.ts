@@ -16,7 +16,7 @@ export interface KeySource {
 }
 
 /** A source that is read once. */
-export function once(source: KeySource): KeySource {
+export function cached(source: KeySource): KeySource {
   let loaded: Promise<KeySet> | undefined
   return {
     ...source,

@@ -1,7 +1,7 @@
 import { IntegrationsError } from '../errors.ts'
 import { Secret } from '../secret.ts'
-import { keyedHash } from './hmac.ts'
-import { open, seal } from './jwe.ts'
+import { hmacHex } from './hmac.ts'
+import { decrypt, encrypt } from './jwe.ts'
 import type { KeyPurpose, KeySet, RootKey } from './key-set.ts'
 
 /** How a key may be used: one key of each purpose is active; the others open what they have sealed, until they are retired. */
@@ -17,11 +17,11 @@ export interface KnownKey {
 }
 
 /** The keys that a database is changed with. */
-export interface Vault {
+export interface Keyring {
   readonly keys: KeySet
-  readonly sealing: RootKey
-  readonly fingerprinting: RootKey
-  readonly auditing: RootKey
+  readonly encryptionKey: RootKey
+  readonly fingerprintKey: RootKey
+  readonly auditKey: RootKey
 }
 
 const purposes = ['seal', 'fingerprint', 'audit'] as const
@@ -32,47 +32,50 @@ const purposes = ['seal', 'fingerprint', 'audit'] as const
  * @param where the set comes from, for the message
  * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id
  */
-export async function openVault(keys: KeySet, known: readonly KnownKey[], where: string): Promise<Vault> {
+export async function openKeyring(keys: KeySet, known: readonly KnownKey[], where: string): Promise<Keyring> {
   for (const one of known) {
     const key = keys.get(one.id)
     if (key && one.state !== 'retired' && !(await isKey(key, one)))
-      throw new IntegrationsError(
-        'KEY_WRONG',
-        `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
-        'use the key set that this database was made with, or a backup of it',
-      )
+      throw new IntegrationsError({
+        code: 'KEY_WRONG',
+        message: `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
+        hint: 'use the key set that this database was made with, or a backup of it',
+      })
   }
-  const [sealing, fingerprinting, auditing] = purposes.map((purpose) => active(keys, known, purpose, where))
-  return { keys, sealing, fingerprinting, auditing } as Vault
+  const [encryptionKey, fingerprintKey, auditKey] = purposes.map((purpose) => activeKey(keys, known, purpose, where))
+  return { keys, encryptionKey, fingerprintKey, auditKey } as Keyring
 }
 
-function active(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose, where: string): RootKey {
+function activeKey(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose, where: string): RootKey {
   const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
   const key = keys.get(id)
   if (!key)
-    throw new IntegrationsError(
-      'KEYS_MISSING',
-      `the key ${id} of this database is not in the key set (${where})`,
-      'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
-    )
+    throw new IntegrationsError({
+      code: 'KEYS_MISSING',
+      message: `the key ${id} of this database is not in the key set (${where})`,
+      hint: 'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+    })
   return key
 }
 
 /** What a database keeps of a key, to know it again. */
 export async function checkValue(key: RootKey): Promise<string> {
-  return key.use === 'enc' ? seal(key, checkCell(key), constant) : keyedHash(key, 'check/v1')
+  return key.use === 'enc' ? encrypt(key, checkContext(key), checkPlaintext) : hmacHex(key, 'check/v1')
 }
 
 /** Whether a key of a set is the one that a database knows by this id. */
 export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
   if (key.use !== (known.purpose === 'seal' ? 'enc' : 'sig')) return false
-  if (key.use === 'sig') return keyedHash(key, 'check/v1') === known.checkValue
+  if (key.use === 'sig') return hmacHex(key, 'check/v1') === known.checkValue
   try {
-    return (await open(new Map([[key.id, key]]), checkCell(key), known.checkValue)).reveal() === constant.reveal()
+    return (
+      (await decrypt(new Map([[key.id, key]]), checkContext(key), known.checkValue)).reveal() ===
+      checkPlaintext.reveal()
+    )
   } catch {
     return false
   }
 }
 
-const constant = new Secret('integrations')
-const checkCell = ({ id }: RootKey) => ({ id, field: 'check' })
+const checkPlaintext = new Secret('integrations')
+const checkContext = ({ id }: RootKey) => ({ id, field: 'check' })

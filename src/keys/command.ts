@@ -32,13 +32,14 @@ export function keyCommand(command: string, run: CommandRun): KeySource {
     name,
     writable: false,
     load: async () => parseKeySet(await outputOf(command, run), `what ${name} prints`, printsIt),
-    empty: async () => new IntegrationsError('KEYS_MISSING', `${name} prints a key set without keys`, printsIt),
+    empty: async () =>
+      new IntegrationsError({ code: 'KEYS_MISSING', message: `${name} prints a key set without keys`, hint: printsIt }),
     add: async () => {
-      throw new IntegrationsError(
-        'KEYS_MISSING',
-        `${name} prints no keys that this database can use, and they cannot be added from here`,
-        'integrations keys init --print prints a key set to store there',
-      )
+      throw new IntegrationsError({
+        code: 'KEYS_MISSING',
+        message: `${name} prints no keys that this database can use, and they cannot be added from here`,
+        hint: 'integrations keys init --print prints a key set to store there',
+      })
     },
   }
 }
@@ -58,7 +59,9 @@ function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: 
     const giveUp = (why: string) => {
       clearTimeout(timer)
       child.stdout.destroy()
-      refused(new IntegrationsError('KEYS_MISSING', `INTEGRATIONS_KEYS_COMMAND ${why}`, printsIt))
+      refused(
+        new IntegrationsError({ code: 'KEYS_MISSING', message: `INTEGRATIONS_KEYS_COMMAND ${why}`, hint: printsIt }),
+      )
     }
     const end = (why: string) => {
       // Without a group of its own, what it has started may live on; nobody waits for that.

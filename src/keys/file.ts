@@ -25,11 +25,11 @@ export function keyFile(path: string, me: number | undefined): KeySource {
     writable: true,
     load,
     empty: async () =>
-      new IntegrationsError(
-        'KEYS_MISSING',
-        `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
-        'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
-      ),
+      new IntegrationsError({
+        code: 'KEYS_MISSING',
+        message: `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
+        hint: 'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+      }),
     async add(keys) {
       if (read() === undefined) {
         if (writeFile(path, keySetText(keys), linkSync)) return load()
@@ -53,11 +53,11 @@ async function locked<T>(path: string, work: () => T): Promise<T> {
   const deadline = performance.now() + lockTimeout
   while (!writeFile(lock, '', linkSync)) {
     if (performance.now() > deadline)
-      throw new IntegrationsError(
-        'KEYS_INVALID',
-        `another process is changing the key file ${path}, or was killed while it did`,
-        `when no other one runs: rm ${shellWord(lock)}`,
-      )
+      throw new IntegrationsError({
+        code: 'KEYS_INVALID',
+        message: `another process is changing the key file ${path}, or was killed while it did`,
+        hint: `when no other one runs: rm ${shellWord(lock)}`,
+      })
     await sleep(50)
   }
   try {
@@ -83,7 +83,7 @@ function withKeys(text: string, keys: readonly RootKey[]): string {
 /** The text of a file that nobody else can read; undefined when there is no file. */
 function readPrivate(path: string, me: number | undefined): string | undefined {
   const invalid = (why: string, hint: string) =>
-    new IntegrationsError('KEYS_INVALID', `the key file ${path} ${why}`, hint)
+    new IntegrationsError({ code: 'KEYS_INVALID', message: `the key file ${path} ${why}`, hint })
   try {
     const stats = statSync(path)
     // To read a pipe or a device may take for ever.
@@ -126,11 +126,11 @@ function writeFile(path: string, text: string, place: (from: string, to: string)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (place === linkSync && code === 'EEXIST') return false
-    throw new IntegrationsError(
-      'KEYS_INVALID',
-      `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
-      'name a place that can be written with INTEGRATIONS_KEYS_FILE',
-    )
+    throw new IntegrationsError({
+      code: 'KEYS_INVALID',
+      message: `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
+      hint: 'name a place that can be written with INTEGRATIONS_KEYS_FILE',
+    })
   } finally {
     rmSync(beside, { force: true })
   }

@@ -1,7 +1,7 @@
 import { IntegrationsError, shellWord } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { type Integration, refOf, secretColumns, secretFields } from '../integration.ts'
-import type { Changes, Store } from '../store/store.ts'
+import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
+import type { Store, Transaction } from '../store/store.ts'
 import type { NewEvent, Target } from '../store/tables/events.ts'
 import type { FingerprintChanges } from '../store/tables/fingerprints.ts'
 import { findIntegration } from './find.ts'
@@ -16,8 +16,8 @@ export interface ChangeOptions {
 
 /** What a change did: the integration before and after it; the same when there was nothing to do. */
 export interface Changed {
-  readonly before: Integration
-  readonly after: Integration
+  readonly before: IntegrationView
+  readonly after: IntegrationView
 }
 
 /** What the audit log is to say of a change. */
@@ -35,11 +35,11 @@ export const changeIntegration = (
   store: Store,
   ref: string,
   { ifVersion, dryRun }: ChangeOptions,
-  work: (rows: Changes, integration: Integration) => Promise<Facts | undefined>,
+  work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> =>
   store.mutate(
-    async (rows) =>
-      changeWithin(rows, (await findIntegration(rows, ref)).id, ifVersion, (integration) => work(rows, integration)),
+    async (tx) =>
+      changeWithin(tx, (await findIntegration(tx, ref)).id, ifVersion, (integration) => work(tx, integration)),
     { dryRun: dryRun ?? false },
   )
 
@@ -50,39 +50,44 @@ export const changeIntegration = (
  * @throws NOT_FOUND, CONFLICT when the version is another, and whatever `work` throws
  */
 export async function changeWithin(
-  rows: Changes,
+  tx: Transaction,
   id: string,
   ifVersion: number | undefined,
-  work: (integration: Integration) => Promise<Facts | undefined>,
+  work: (integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> {
   // The head row keeps this program's own changes apart; the application's are kept out from here on.
-  await rows.integrations.lock(id)
-  const [before] = await rows.integrations.match({ id }, 1)
-  if (!before) throw new IntegrationsError('NOT_FOUND', 'the integration was just removed', 'integrations list')
-  if (ifVersion !== undefined && before.version !== ifVersion) throw movedOn(before, ifVersion)
+  await tx.integrations.lock(id)
+  const [before] = await tx.integrations.match({ id }, 1)
+  if (!before)
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: 'the integration was just removed',
+      hint: 'integrations list',
+    })
+  if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
   const facts = await work(before)
   if (!facts) return { before, after: before }
-  if (!(await rows.integrations.raiseVersion(id, before.version, rows.now))) throw movedOn(before, before.version)
+  if (!(await tx.integrations.raiseVersion(id, before.version, tx.now))) throw versionConflict(before, before.version)
   failpoint('version raised')
-  await rows.record({
+  await tx.record({
     ...facts,
     target: targetOf(before),
     versionBefore: before.version,
     versionAfter: before.version + 1,
   })
-  const [after] = await rows.integrations.match({ id }, 1)
+  const [after] = await tx.integrations.match({ id }, 1)
   return { before, after: after ?? before }
 }
 
 /** An integration as the audit log names it. */
-export const targetOf = (integration: Pick<Integration, 'id' | 'workspace' | 'name'>): Target => ({
+export const targetOf = (integration: Pick<IntegrationView, 'id' | 'workspace' | 'name'>): Target => ({
   type: 'integration',
   id: integration.id,
   name: refOf(integration),
 })
 
 /** What the audit log is to say of an integration that is removed: with it, its secrets go. */
-export function removalOf(integration: Integration): NewEvent {
+export function removalOf(integration: IntegrationView): NewEvent {
   const fingerprints = secretFields.flatMap((field) => {
     const from = integration[field].fingerprint
     return from === null ? [] : [{ field: secretColumns[field], from, to: null }]
@@ -97,9 +102,9 @@ export function removalOf(integration: Integration): NewEvent {
 }
 
 /** The integration changed since it was read: somebody has to look again. */
-export const movedOn = (integration: Integration, expected: number): IntegrationsError =>
-  new IntegrationsError(
-    'CONFLICT',
-    `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
-    `look at what changed with integrations show ${shellWord(integration.id)}, and try again`,
-  )
+export const versionConflict = (integration: IntegrationView, expected: number): IntegrationsError =>
+  new IntegrationsError({
+    code: 'CONFLICT',
+    message: `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
+    hint: `look at what changed with integrations show ${shellWord(integration.id)}, and try again`,
+  })

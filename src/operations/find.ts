@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein'
 import { IntegrationsError, shellWord } from '../errors.ts'
-import { type Integration, isStorable, refOf, type User, type Workspace } from '../integration.ts'
-import type { Rows, Store } from '../store/store.ts'
+import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
+import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integrations.ts'
 
 const shortestIdPrefix = 6
@@ -15,9 +15,9 @@ const many = 1000
  *
  * @throws NOT_FOUND with what was nearly named, AMBIGUOUS with the candidates
  */
-export async function findIntegration(rows: Rows, ref: string): Promise<Integration> {
+export async function findIntegration(db: Reader, ref: string): Promise<IntegrationView> {
   if (!isStorable(ref)) throw notFound('integration', ref, [])
-  const { match } = rows.integrations
+  const { match } = db.integrations
   const limit = candidatesShown + 1
   const tries = [
     () => match({ id: ref }, 1),
@@ -35,7 +35,7 @@ export async function findIntegration(rows: Rows, ref: string): Promise<Integrat
         [found, ...others].map((one) => `${shellWord(one.id)} (${refOf(one)}, ${one.platform})`),
       )
   }
-  throw notFound('integration', ref, near(ref, await rows.integrations.names(namesCompared)))
+  throw notFound('integration', ref, near(ref, await db.integrations.names(namesCompared)))
 }
 
 /** Some integrations: by their references, or by what they are like. */
@@ -47,24 +47,28 @@ export type Chosen = { readonly refs: readonly string[] } | { readonly filter: I
  * @throws NOT_FOUND, AMBIGUOUS for a reference
  */
 export const findChosen = (store: Store, chosen: Chosen): Promise<string[]> =>
-  store.snapshot(async (rows) => {
+  store.snapshot(async (db) => {
     const ids = new Set<string>()
-    if ('refs' in chosen) for (const ref of chosen.refs) ids.add((await findIntegration(rows, ref)).id)
+    if ('refs' in chosen) for (const ref of chosen.refs) ids.add((await findIntegration(db, ref)).id)
     else
-      await rows.integrations.list(chosen.filter, { sort: 'name', descending: false }, async (batch) => {
+      await db.integrations.list(chosen.filter, { sort: 'name', descending: false }, async (batch) => {
         for (const { id } of batch) ids.add(id)
       })
     return [...ids]
   })
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
-export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace> {
+export async function findWorkspace(db: Reader, ref: string): Promise<Workspace> {
   const valid = isStorable(ref)
-  const [byId] = valid ? await rows.workspaces.match({ id: ref }, 1) : []
+  const [byId] = valid ? await db.workspaces.match({ id: ref }, 1) : []
   if (byId) return byId
-  const [found, ...others] = valid ? await rows.workspaces.match({ name: ref }, candidatesShown + 1) : []
+  const [found, ...others] = valid ? await db.workspaces.match({ name: ref }, candidatesShown + 1) : []
   if (found === undefined)
-    throw new IntegrationsError('NOT_FOUND', `there is no workspace ${quoted(ref)}`, 'integrations workspaces list')
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `there is no workspace ${quoted(ref)}`,
+      hint: 'integrations workspaces list',
+    })
   if (others.length > 0)
     throw ambiguous(
       'workspace',
@@ -75,10 +79,14 @@ export async function findWorkspace(rows: Rows, ref: string): Promise<Workspace>
 }
 
 /** The user with this id or e-mail address. @throws NOT_FOUND */
-export async function findUser(rows: Rows, ref: string): Promise<User> {
-  const [user] = isStorable(ref) ? await rows.users.match(ref) : []
+export async function findUser(db: Reader, ref: string): Promise<User> {
+  const [user] = isStorable(ref) ? await db.users.match(ref) : []
   if (user === undefined)
-    throw new IntegrationsError('NOT_FOUND', `there is no user ${quoted(ref)}`, 'integrations users list')
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `there is no user ${quoted(ref)}`,
+      hint: 'integrations users list',
+    })
   return user
 }
 
@@ -88,8 +96,8 @@ export async function findUser(rows: Rows, ref: string): Promise<User> {
  *
  * @throws NOT_FOUND
  */
-export async function findAudited(rows: Rows, ref: string): Promise<string[]> {
-  const { integrations, workspaces, users, audit } = rows
+export async function findAudited(db: Reader, ref: string): Promise<string[]> {
+  const { integrations, workspaces, users, audit } = db
   const idsOf = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id)
   const tries = [
     async () => [
@@ -114,11 +122,11 @@ export async function findAudited(rows: Rows, ref: string): Promise<string[]> {
       const found = await attempt()
       if (found.length > 0) return [...new Set(found)]
     }
-  throw new IntegrationsError(
-    'NOT_FOUND',
-    `nothing is, or was, called ${quoted(ref)}, as far as the audit log tells`,
-    'integrations audit list',
-  )
+  throw new IntegrationsError({
+    code: 'NOT_FOUND',
+    message: `nothing is, or was, called ${quoted(ref)}, as far as the audit log tells`,
+    hint: 'integrations audit list',
+  })
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {
@@ -144,20 +152,21 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 const notFound = (what: string, ref: string, candidates: readonly string[]) =>
-  new IntegrationsError(
-    'NOT_FOUND',
-    `there is no ${what} ${quoted(ref)}`,
-    candidates.length > 0
-      ? `did you mean ${candidates.map(shellWord).join(' or ')}? See integrations list`
-      : 'integrations list',
-  )
+  new IntegrationsError({
+    code: 'NOT_FOUND',
+    message: `there is no ${what} ${quoted(ref)}`,
+    hint:
+      candidates.length > 0
+        ? `did you mean ${candidates.map(shellWord).join(' or ')}? See integrations list`
+        : 'integrations list',
+  })
 
 function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and more' : ''
-  return new IntegrationsError(
-    'AMBIGUOUS',
-    `more than one ${what} is named ${quoted(ref)}`,
-    `give the id of one of them: ${shown.join(', ')}${more}`,
-  )
+  return new IntegrationsError({
+    code: 'AMBIGUOUS',
+    message: `more than one ${what} is named ${quoted(ref)}`,
+    hint: `give the id of one of them: ${shown.join(', ')}${more}`,
+  })
 }

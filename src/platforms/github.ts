@@ -1,6 +1,13 @@
 import type { Json } from '../integration.ts'
 import { parseJson, retryAfter, secondsUntil } from './http.ts'
-import { definePlatform, type Finding, listOf, type Reading, type Recipient, type WebhookRequest } from './platform.ts'
+import {
+  definePlatform,
+  type Finding,
+  listOf,
+  type ParsedWebhook,
+  type Recipient,
+  type WebhookRequest,
+} from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
 
@@ -146,7 +153,7 @@ function beside(body: Uint8Array): { readonly [header: string]: string } {
   return { ...(event ? { 'x-github-event': event } : {}), 'x-github-delivery': crypto.randomUUID() }
 }
 
-function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): Reading {
+function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): ParsedWebhook {
   const payload = payloadOf(request)
   // The headers are not signed, so nothing is concluded from them but how to call what came.
   const name = request.headers.get('x-github-event')

@@ -1,4 +1,4 @@
-import type { Integration, IntegrationConfig, Json, PlatformColumn, SecretField } from '../integration.ts'
+import type { IntegrationConfig, IntegrationView, Json, PlatformColumn, SecretField } from '../integration.ts'
 import type { Secret } from '../secret.ts'
 import type { Ask } from './http.ts'
 import type { SignatureScheme } from './signature.ts'
@@ -109,7 +109,7 @@ export interface WebhookEvent {
 }
 
 /** What a request is, once its signature holds. */
-export type Reading =
+export type ParsedWebhook =
   /** The platform asks for an answer, and nothing has happened. */
   | { readonly kind: 'answer'; readonly reason: string; readonly body: string }
   /** Not what it should be. */
@@ -130,7 +130,7 @@ export interface WebhookRequest {
 }
 
 /** What the receiver of a webhook knows of an integration. */
-export type Recipient = Pick<Integration, 'config' | PlatformColumn>
+export type Recipient = Pick<IntegrationView, 'config' | PlatformColumn>
 
 /** How a platform sends webhooks. */
 export interface Webhooks {
@@ -152,7 +152,7 @@ export interface Webhooks {
   /** A small request that is answered before its signature is checked, since nothing is done. @returns why */
   unsigned?(request: WebhookRequest): string | undefined
   /** Reads a request whose signature holds. */
-  read(request: WebhookRequest, recipient: Recipient): Reading
+  read(request: WebhookRequest, recipient: Recipient): ParsedWebhook
   /** The headers that are sent with a body beside its signature; absent where the body says it all. */
   beside?(body: Uint8Array): { readonly [header: string]: string }
   /** Requests to try an endpoint with, by name; the first is the usual one. */

@@ -1,5 +1,5 @@
 import { badInput } from '../errors.ts'
-import type { Integration } from '../integration.ts'
+import type { IntegrationView } from '../integration.ts'
 import { github } from './github.ts'
 import type { Platform } from './platform.ts'
 import { pylon } from './pylon.ts'
@@ -20,14 +20,14 @@ export function platformById(id: string): Platform & { readonly id: IntegrationP
   const platform = findPlatform(id)
   if (!platform)
     throw badInput(
-      `unknown platform ${JSON.stringify(id.length > 100 ? `${id.slice(0, 100)}…` : id)}`,
+      `there is no platform ${JSON.stringify(id.length > 100 ? `${id.slice(0, 100)}…` : id)}`,
       `the platforms are ${platforms.map((known) => known.id).join(', ')}`,
     )
   return platform
 }
 
 /** The platform of an integration. @throws BAD_INPUT when this version does not know it */
-export function platformOf(integration: Pick<Integration, 'platform'>): Platform {
+export function platformOf(integration: Pick<IntegrationView, 'platform'>): Platform {
   const platform = findPlatform(integration.platform)
   if (!platform)
     throw badInput(

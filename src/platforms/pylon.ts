@@ -1,6 +1,6 @@
 import type { Json } from '../integration.ts'
 import { codeOf, parseJson, retryAfter } from './http.ts'
-import { configOf, definePlatform, type Finding, listOf, type Reading, type WebhookRequest } from './platform.ts'
+import { configOf, definePlatform, type Finding, listOf, type ParsedWebhook, type WebhookRequest } from './platform.ts'
 
 const tokens = 'https://app.usepylon.com/settings/api-tokens'
 
@@ -107,7 +107,7 @@ export const pylon = definePlatform({
   },
 })
 
-function read(request: WebhookRequest, { config }: { readonly config: Json }): Reading {
+function read(request: WebhookRequest, { config }: { readonly config: Json }): ParsedWebhook {
   const payload = parseJson(Buffer.from(request.body).toString())
   if (payload === undefined) return { kind: 'malformed' }
   const name = eventName(payload, config)

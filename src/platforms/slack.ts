@@ -6,7 +6,7 @@ import {
   definePlatform,
   type Finding,
   listOf,
-  type Reading,
+  type ParsedWebhook,
   type Recipient,
   type Renewal,
   type Verdict,
@@ -280,7 +280,7 @@ const subscriptions: { readonly [channelType: string]: string } = {
   app_home: 'message.app_home',
 }
 
-function read(request: WebhookRequest, recipient: Recipient): Reading {
+function read(request: WebhookRequest, recipient: Recipient): ParsedWebhook {
   const payload = fieldsOf(request)
   if (Object.keys(payload).length === 0) return { kind: 'malformed' }
   if (payload.type === 'url_verification')

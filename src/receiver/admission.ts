@@ -7,7 +7,7 @@ const mostHeld = 67_108_864
  *
  * @returns a function that waits there; undefined when the room is full
  */
-export function waitingRoom() {
+export function createAdmissionLimit() {
   let requests = 0
   let bytes = 0
   return async <T>(body: number, wait: () => Promise<T>): Promise<T | undefined> => {
@@ -24,7 +24,7 @@ export function waitingRoom() {
 }
 
 /** Does a few things at once; others wait in line. */
-export function inLine(few: number) {
+export function createSemaphore(few: number) {
   const line: (() => void)[] = []
   let under = 0
   return async <T>(work: () => Promise<T>): Promise<T> => {

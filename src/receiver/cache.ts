@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeySource } from '../crypto/key-source.ts'
-import { openVault, type Vault } from '../crypto/keyring.ts'
+import { type Keyring, openKeyring } from '../crypto/keyring.ts'
 import { IntegrationsError } from '../errors.ts'
-import type { Integration, SecretField } from '../integration.ts'
-import { openValid, type StoredValid, type ValidSecret } from '../store/secrets/accepted.ts'
-import type { Rows, Store } from '../store/store.ts'
+import type { IntegrationView, SecretField } from '../integration.ts'
+import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
+import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationMatch } from '../store/tables/integrations.ts'
-import type { SealingMode } from '../store/tables/keys.ts'
-import { inLine, waitingRoom } from './admission.ts'
+import type { EncryptionMode } from '../store/tables/keys.ts'
+import { createAdmissionLimit, createSemaphore } from './admission.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
-export interface Recipient {
-  readonly integration: Integration
+export interface CacheEntry {
+  readonly integration: IntegrationView
   readonly secrets: readonly ValidSecret[]
 }
 
 /** What was read of some recipients. */
-export interface Known {
-  readonly recipients: readonly Recipient[]
+export interface LookupResult {
+  readonly recipients: readonly CacheEntry[]
   /** When the reading began, on this process's own clock (`performance.now()`). */
   readonly began: number
   /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
@@ -29,7 +29,7 @@ export interface Known {
 }
 
 /** Which integrations a webhook may be for: one by its id, or those that match; `secretsOf` a platform: one for each secret. */
-export type Wanted = IntegrationMatch | { readonly secretsOf: string }
+export type LookupKey = IntegrationMatch | { readonly secretsOf: string }
 
 /** How many lookups are remembered of those that found somebody, and of those that did not. */
 const remembered = 10_000
@@ -47,8 +47,8 @@ const mostFound = 1000
 export const mostTried = 100
 
 interface Lookup {
-  known?: Known
-  reading?: Promise<Known>
+  known?: LookupResult
+  reading?: Promise<LookupResult>
   /** When the last reading began. */
   began: number
 }
@@ -59,26 +59,27 @@ interface Lookup {
  * @param keep for how long, in milliseconds: so long a secret that was revoked can still match
  * @param problem is told of values that do not open
  */
-export function findRecipients(store: Store, keys: KeySource, keep: number, problem: (error: unknown) => void) {
+export function createLookup(store: Store, keys: KeySource, keep: number, problem: (error: unknown) => void) {
   // What strangers invent neither displaces nor delays those that are there.
   const tenants = new Map<string, Lookup>()
   const strangers = new Map<string, Lookup>()
-  const rooms = { tenants: waitingRoom(), strangers: waitingRoom() }
-  const afterOthers = inLine(strangersAtOnce)
+  const rooms = { tenants: createAdmissionLimit(), strangers: createAdmissionLimit() }
+  const afterOthers = createSemaphore(strangersAtOnce)
   const vault = vaultOf(store, keys, problem)
 
   async function open(
-    mode: SealingMode,
-    stored: readonly StoredValid[],
+    mode: EncryptionMode,
+    stored: readonly StoredAccepted[],
     problem: (error: unknown) => void,
   ): Promise<{ readonly opened: Map<string, ValidSecret[]>; readonly locked: boolean }> {
-    const attempt = async (keys: Vault) => {
+    const attempt = async (keys: Keyring) => {
       const problems: unknown[] = []
       const opened = new Map<string, ValidSecret[]>()
-      for (const one of stored) opened.set(one.id, await openValid(keys, mode, one, (error) => problems.push(error)))
+      for (const one of stored)
+        opened.set(one.id, await decryptAccepted(keys, mode, one, (error) => problems.push(error)))
       return { opened, problems }
     }
-    const unknownKey = (error: unknown) => error instanceof IntegrationsError && error.code === 'KEY_UNKNOWN'
+    const unknownKey = (error: unknown) => error instanceof IntegrationsError && error.code === 'KEY_NOT_FOUND'
     const first = await attempt(await vault.current())
     // A key was made active elsewhere since ours were read.
     const renewed = first.problems.some(unknownKey) ? vault.renewed() : undefined
@@ -88,13 +89,13 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     return { opened, locked: problems.some(unknownKey) }
   }
 
-  async function read(wanted: Wanted): Promise<Known> {
+  async function read(wanted: LookupKey): Promise<LookupResult> {
     const began = performance.now()
-    const { integrations, more, stored, mode, ahead } = await store.read(async (rows) => {
-      const mode = (await rows.keys.settings()).mode ?? 'off'
-      const { integrations, more } = await matching(rows, wanted)
+    const { integrations, more, stored, mode, ahead } = await store.read(async (db) => {
+      const mode = (await db.keys.settings()).mode ?? 'off'
+      const { integrations, more } = await matching(db, wanted)
       const ids = integrations.map(({ id }) => id)
-      const { now, stored } = await rows.secrets.valid('webhookSecret', ids)
+      const { now, stored } = await db.secrets.valid('webhookSecret', ids)
       return { integrations, more, stored, mode, ahead: Date.parse(now) - Date.now() }
     })
     const { opened, locked } = await open(mode, stored, problem)
@@ -120,7 +121,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     }
   }
 
-  function load(key: string, wanted: Wanted): Promise<Known> {
+  function load(key: string, wanted: LookupKey): Promise<LookupResult> {
     const lookup: Lookup = lookupOf(key) ?? { began: Number.NEGATIVE_INFINITY }
     lookup.began = performance.now()
     const isTenant = tenants.has(key)
@@ -139,11 +140,11 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
   }
 
   return {
-    /** Opens the current value of a secret. @throws SEAL_BROKEN, KEY_UNKNOWN */
+    /** Opens the current value of a secret. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
     async current(id: string, field: SecretField): Promise<ValidSecret | undefined> {
-      const { stored, mode } = await store.read(async (rows) => ({
-        ...(await rows.secrets.valid(field, [id])),
-        mode: (await rows.keys.settings()).mode ?? 'off',
+      const { stored, mode } = await store.read(async (db) => ({
+        ...(await db.secrets.valid(field, [id])),
+        mode: (await db.keys.settings()).mode ?? 'off',
       }))
       const { opened } = await open(mode, stored, (error) => {
         throw error
@@ -160,7 +161,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
      * @param body how long the body is that is held meanwhile, in bytes
      * @throws what the store throws
      */
-    async find(wanted: Wanted, body: number): Promise<Known | undefined> {
+    async find(wanted: LookupKey, body: number): Promise<LookupResult | undefined> {
       const key = JSON.stringify(wanted)
       const { known, reading, began = 0 } = lookupOf(key) ?? {}
       const oldest = performance.now() - keep
@@ -175,7 +176,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
      * @param body how long the body is that is held meanwhile, in bytes
      * @param since on this process's own clock (`performance.now()`)
      */
-    async findSince(wanted: Wanted, body: number, since: number): Promise<Known | undefined> {
+    async findSince(wanted: LookupKey, body: number, since: number): Promise<LookupResult | undefined> {
       const key = JSON.stringify(wanted)
       const { known } = lookupOf(key) ?? {}
       if (known && known.began >= since) return known
@@ -192,7 +193,7 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
     },
 
     /** Takes what a request has claimed whose signature holds for no stranger's invention, as another company's team is none. */
-    vouch(wanted: readonly Wanted[]): void {
+    vouch(wanted: readonly LookupKey[]): void {
       for (const key of wanted.map((one) => JSON.stringify(one))) {
         const lookup = strangers.get(key)
         if (lookup) keepAmong(tenants, key, lookup)
@@ -202,29 +203,29 @@ export function findRecipients(store: Store, keys: KeySource, keep: number, prob
 }
 
 async function matching(
-  rows: Rows,
-  wanted: Wanted,
-): Promise<{ readonly integrations: Integration[]; readonly more: boolean }> {
+  db: Reader,
+  wanted: LookupKey,
+): Promise<{ readonly integrations: IntegrationView[]; readonly more: boolean }> {
   if (!('secretsOf' in wanted)) {
-    const found = await rows.integrations.match(wanted, mostFound + 1)
+    const found = await db.integrations.match(wanted, mostFound + 1)
     // Some of them alone would be to keep a request from the others without a word.
     return found.length > mostFound ? { integrations: [], more: true } : { integrations: found, more: false }
   }
-  const ids = await rows.secrets.holders('webhookSecret', wanted.secretsOf, mostTried + 1)
-  const found = await Promise.all(ids.slice(0, mostTried).map((id) => rows.integrations.match({ id }, 1)))
+  const ids = await db.secrets.holders('webhookSecret', wanted.secretsOf, mostTried + 1)
+  const found = await Promise.all(ids.slice(0, mostTried).map((id) => db.integrations.match({ id }, 1)))
   return { integrations: found.flat(), more: ids.length > mostTried }
 }
 
 /** The keys of the database; read again, now and then, when a value is met that is sealed with another. */
 function vaultOf(store: Store, keys: KeySource, problem: (error: unknown) => void) {
-  let opened: Promise<Vault> | undefined
+  let opened: Promise<Keyring> | undefined
   let began = 0
-  const load = async (): Promise<Vault> => {
+  const load = async (): Promise<Keyring> => {
     began = performance.now()
-    return openVault(await keys.load(), await store.read((rows) => rows.keys.list()), keys.name)
+    return openKeyring(await keys.load(), await store.read((db) => db.keys.list()), keys.name)
   }
   return {
-    current(): Promise<Vault> {
+    current(): Promise<Keyring> {
       if (opened) return opened
       const loading = load()
       opened = loading
@@ -235,7 +236,7 @@ function vaultOf(store: Store, keys: KeySource, problem: (error: unknown) => voi
     },
 
     /** The keys as they are now; undefined when they were read a moment ago, or cannot be: those that are known go on. */
-    async renewed(): Promise<Vault | undefined> {
+    async renewed(): Promise<Keyring | undefined> {
       if (performance.now() - began < 5 * pause) return undefined
       try {
         const vault = await load()

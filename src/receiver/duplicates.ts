@@ -7,7 +7,7 @@ const most = 10_000
  *
  * @returns a function that remembers a request and tells whether it came before, and one that forgets it
  */
-export function rememberRequests() {
+export function createDuplicateFilter() {
   // Two halves: the older one is let go as a whole.
   let older = new Set<string>()
   let newer = new Set<string>()

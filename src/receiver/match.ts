@@ -1,12 +1,12 @@
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
-import { type findRecipients, type Known, mostTried, type Recipient, type Wanted } from './cache.ts'
-import { type Outcome, refused } from './outcome.ts'
+import { type CacheEntry, type createLookup, type LookupKey, type LookupResult, mostTried } from './cache.ts'
+import { type Outcome, rejected } from './outcome.ts'
 
 /** Whose secret a request was signed with. */
 export interface Match {
-  readonly matched: readonly { readonly recipient: Recipient; readonly secret: ValidSecret }[]
+  readonly matched: readonly { readonly recipient: CacheEntry; readonly secret: ValidSecret }[]
   /** Tells the request from others, where it does not say when it was sent. */
   readonly digest: string | null
   /** When, by the database's clock. */
@@ -31,7 +31,7 @@ export function signaturesOf(request: Pick<WebhookRequest, 'headers'>): Signatur
 export function unreadable(signatures: readonly Signature[]): Outcome {
   const whys = signatures.flatMap((signature) => (signature.readable ? [] : [signature.why]))
   const why = (['stale', 'malformed', 'missing'] as const).find((one) => whys.includes(one)) ?? 'missing'
-  return refused(401, `signature_${why}`)
+  return rejected(401, `signature_${why}`)
 }
 
 /**
@@ -41,16 +41,16 @@ export function unreadable(signatures: readonly Signature[]): Outcome {
  * @throws what the store throws
  */
 export async function findMatch(
-  recipients: ReturnType<typeof findRecipients>,
+  recipients: ReturnType<typeof createLookup>,
   platform: Platform,
   request: WebhookRequest,
   signatures: Signatures,
-  wanted: readonly Wanted[],
+  wanted: readonly LookupKey[],
   arrived: number,
 ): Promise<Match | Outcome> {
   const { length } = request.body
   const tried = new Set<string>()
-  const attempt = async (find: (one: Wanted) => Promise<Known | undefined>) => {
+  const attempt = async (find: (one: LookupKey) => Promise<LookupResult | undefined>) => {
     const found = await Promise.all(wanted.map(find))
     const known = found.filter((one) => one !== undefined)
     if (known.length < found.length) return undefined
@@ -62,17 +62,17 @@ export async function findMatch(
   if (first?.match) return first.match
   // The secret may have been replaced since.
   const second = first && (await attempt((one) => recipients.findSince(one, length, arrived)))
-  if (!second) return refused(503, 'unavailable')
+  if (!second) return rejected(503, 'unavailable')
   if (second.match) return second.match
   const { known, more } = second
   // The right secret may be the one that cannot be opened here yet: it is to come again.
-  if (known.some(({ locked }) => locked)) return refused(503, 'unavailable')
-  if (more) return refused(503, 'too_many')
+  if (known.some(({ locked }) => locked)) return rejected(503, 'unavailable')
+  if (more) return rejected(503, 'too_many')
   const found = known.flatMap((one) => one.recipients).filter(({ integration }) => integration.platform === platform.id)
-  if (found.length === 0) return refused(401, 'unknown_integration')
+  if (found.length === 0) return rejected(401, 'unknown_integration')
   const schemes = new Set(found.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))
   const each = [...schemes].map(signatures)
-  return each.some(({ readable }) => readable) ? refused(401, 'signature_mismatch') : unreadable(each)
+  return each.some(({ readable }) => readable) ? rejected(401, 'signature_mismatch') : unreadable(each)
 }
 
 interface Holders {
@@ -90,7 +90,7 @@ function tryAll(
   platform: Platform,
   request: WebhookRequest,
   signatures: Signatures,
-  known: readonly Known[],
+  known: readonly LookupResult[],
   tried: Set<string>,
 ): { readonly match?: Match; readonly more: boolean } {
   const secrets = new Map<string, Holders>()

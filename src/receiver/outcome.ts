@@ -1,4 +1,4 @@
-import type { Instant, Integration } from '../integration.ts'
+import type { Instant, IntegrationView } from '../integration.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 
 /** Why a request is refused. The status to answer does not tell strangers more than it must. */
@@ -14,7 +14,7 @@ export type Refusal =
   | 'too_many'
 
 /** Why a request that is as it should be is nothing to act on. */
-export type Nothing = 'answered' | 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'
+export type IgnoreReason = 'answered' | 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'
 
 /** What came of a request, and what to answer. */
 export type Outcome =
@@ -22,9 +22,9 @@ export type Outcome =
       readonly ok: true
       readonly status: 200
       readonly body: ''
-      readonly integration: Integration
+      readonly integration: IntegrationView
       /** Others that share tenant and secret, and want the event too. */
-      readonly others: readonly Integration[]
+      readonly others: readonly IntegrationView[]
       readonly event: WebhookEvent
       /** Which version of the secret matched, as `secrets list` numbers them; null for one that nobody has recorded. */
       readonly version: number | null
@@ -37,7 +37,7 @@ export type Outcome =
       readonly ok: false
       readonly status: 200
       readonly body: string
-      readonly reason: Nothing
+      readonly reason: IgnoreReason
       readonly what: string | null
     }
   | { readonly ok: false; readonly status: 400 | 401 | 413 | 503; readonly body: ''; readonly reason: Refusal }
@@ -50,7 +50,7 @@ export interface Token {
 }
 
 /** An outcome for a request that is refused. */
-export const refused = (status: 400 | 401 | 413 | 503, reason: Refusal): Outcome => ({
+export const rejected = (status: 400 | 401 | 413 | 503, reason: Refusal): Outcome => ({
   ok: false,
   status,
   body: '',
@@ -58,7 +58,7 @@ export const refused = (status: 400 | 401 | 413 | 503, reason: Refusal): Outcome
 })
 
 /** An outcome for a request that is nothing to act on. */
-export const nothing = (reason: Nothing, what: string | null = null, body = ''): Outcome => ({
+export const ignored = (reason: IgnoreReason, what: string | null = null, body = ''): Outcome => ({
   ok: false,
   status: 200,
   body,

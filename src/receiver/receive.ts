@@ -1,15 +1,15 @@
 import { IntegrationsError } from '../errors.ts'
 import { isStorable } from '../integration.ts'
 import { setActive } from '../operations/integrations/set-active.ts'
-import type { Platform, Reading, WebhookRequest } from '../platforms/platform.ts'
+import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { Store } from '../store/store.ts'
-import type { findRecipients, Recipient, Wanted } from './cache.ts'
-import type { rememberRequests } from './duplicates.ts'
+import type { CacheEntry, createLookup, LookupKey } from './cache.ts'
+import type { createDuplicateFilter } from './duplicates.ts'
 import { findMatch, type Match, signaturesOf, unreadable } from './match.ts'
-import { type Nothing, nothing, type Outcome, refused } from './outcome.ts'
+import { type IgnoreReason, ignored, type Outcome, rejected } from './outcome.ts'
 import { type IncomingRequest, readBody } from './request.ts'
-import type { noteUses } from './usage.ts'
+import type { createUsageRecorder } from './usage.ts'
 
 /** How large a body may be that is not signed, in bytes. */
 const largestUnsigned = 4096
@@ -20,9 +20,9 @@ const largestAnonymous = 16_384
 /** What receiving works with. */
 export interface Parts {
   readonly store: Store
-  readonly recipients: ReturnType<typeof findRecipients>
-  readonly uses: ReturnType<typeof noteUses>
-  readonly duplicates: ReturnType<typeof rememberRequests>
+  readonly recipients: ReturnType<typeof createLookup>
+  readonly uses: ReturnType<typeof createUsageRecorder>
+  readonly duplicates: ReturnType<typeof createDuplicateFilter>
   readonly problem: (error: unknown) => void
 }
 
@@ -41,20 +41,22 @@ export async function receive(
   const hopeless = each.every(({ readable }) => !readable)
   // Who breaks off while sending gets no answer any more.
   const body = await readBody(incoming, hopeless ? largestUnsigned : webhooks.largestBody).catch(() => null)
-  if (body === null) return refused(400, 'malformed')
-  if (!body) return hopeless ? unreadable(each) : refused(413, 'too_large')
+  if (body === null) return rejected(400, 'malformed')
+  if (!body) return hopeless ? unreadable(each) : rejected(413, 'too_large')
   const request = { headers: incoming.headers, body }
   const unsigned = body.length > largestUnsigned ? undefined : webhooks.unsigned?.(request)
-  if (unsigned !== undefined) return nothing('answered', unsigned)
+  if (unsigned !== undefined) return ignored('answered', unsigned)
   if (hopeless) return unreadable(each)
   const wanted = whoseIsIt(platform, request, integrationId)
-  if (wanted.length === 0) return refused(401, 'unknown_integration')
+  if (wanted.length === 0) return rejected(401, 'unknown_integration')
   try {
     const match = await findMatch(parts.recipients, platform, request, signatures, wanted, arrived)
-    return 'ok' in match ? match : await accept(parts, platform, request, match, 'secretsOf' in (wanted[0] as Wanted))
+    return 'ok' in match
+      ? match
+      : await accept(parts, platform, request, match, 'secretsOf' in (wanted[0] as LookupKey))
   } catch (error) {
     parts.problem(error)
-    return refused(503, 'unavailable')
+    return rejected(503, 'unavailable')
   }
 }
 
@@ -62,7 +64,7 @@ function whoseIsIt(
   { id, webhooks: { tenant } }: Platform,
   request: WebhookRequest,
   integrationId: string | undefined,
-): Wanted[] {
+): LookupKey[] {
   if (!tenant) return integrationId === undefined || !valid(integrationId) ? [] : [{ id: integrationId }]
   const claimed = tenant.claimed(request)
   // Many secrets are tried for it, so it has to be as small as what platforms try an endpoint with.
@@ -73,7 +75,7 @@ function whoseIsIt(
 // PostgreSQL takes neither, so nothing stored can be meant.
 const valid = (id: string) => isStorable(id) && id.length <= 200
 
-type Wish = { readonly recipient: Recipient; readonly secret: ValidSecret; readonly reading: Reading }
+type Wish = { readonly recipient: CacheEntry; readonly secret: ValidSecret; readonly reading: ParsedWebhook }
 
 /** What to make of a request whose signature holds. @param anonymous nothing in it says whose it is */
 async function accept(
@@ -91,13 +93,13 @@ async function accept(
     }),
   )
   const [first] = wishes as [Wish, ...Wish[]]
-  if (first.reading.kind === 'malformed') return refused(400, 'malformed')
-  if (first.reading.kind === 'answer') return nothing('answered', first.reading.reason, first.reading.body)
+  if (first.reading.kind === 'malformed') return rejected(400, 'malformed')
+  if (first.reading.kind === 'answer') return ignored('answered', first.reading.reason, first.reading.body)
   // The secret is one that several tenants share, so it does not say either.
-  if (anonymous) return refused(401, 'unknown_integration')
+  if (anonymous) return rejected(401, 'unknown_integration')
   for (const { recipient, secret } of wishes) parts.uses.matched(recipient.integration.id, secret.number, at)
   const seen = digest === null ? [] : wishes.map(({ recipient }) => `${recipient.integration.id} ${digest}`)
-  if (seen.map((one) => parts.duplicates.cameBefore(one)).some((before) => before)) return nothing('duplicate')
+  if (seen.map((one) => parts.duplicates.cameBefore(one)).some((before) => before)) return ignored('duplicate')
   const forget = () => {
     for (const one of seen) parts.duplicates.forget(one)
   }
@@ -107,9 +109,9 @@ async function accept(
     throw error
   })
   const active = wishes.filter(({ recipient }) => recipient.integration.isActive)
-  if (active.length === 0) return nothing('inactive')
+  if (active.length === 0) return ignored('inactive')
   const [chosen, ...others] = active.filter(({ reading }) => reading.kind === 'event' && reading.unwanted === null)
-  if (chosen?.reading.kind !== 'event') return nothing(unwanted(active))
+  if (chosen?.reading.kind !== 'event') return ignored(unwanted(active))
   return {
     ok: true,
     status: 200,
@@ -123,7 +125,7 @@ async function accept(
   }
 }
 
-const unwanted = (wishes: readonly Wish[]): Nothing =>
+const unwanted = (wishes: readonly Wish[]): IgnoreReason =>
   wishes.map(({ reading }) => (reading.kind === 'event' ? reading.unwanted : null)).find((why) => why !== null) ??
   'event'
 

@@ -4,24 +4,24 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { IntegrationsError } from '../errors.ts'
-import type { Integration } from '../integration.ts'
+import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
 import { parseApiUrl } from '../platforms/api-urls.ts'
 import type { Platform, WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms } from '../platforms/platforms.ts'
 import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/store.ts'
-import { findRecipients } from './cache.ts'
-import { rememberRequests } from './duplicates.ts'
-import type { Nothing, Outcome, Refusal, Token } from './outcome.ts'
+import { createLookup } from './cache.ts'
+import { createDuplicateFilter } from './duplicates.ts'
+import type { IgnoreReason, Outcome, Refusal, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
-import { giveTokens } from './tokens.ts'
-import { noteUses } from './usage.ts'
+import { createTokenProvider } from './tokens.ts'
+import { createUsageRecorder } from './usage.ts'
 
 export { IntegrationsError } from '../errors.ts'
 export { fromNode } from './request.ts'
-export type { IncomingRequest, Integration, Nothing, Outcome, Refusal, Token, WebhookEvent }
+export type { IgnoreReason, IncomingRequest, IntegrationView, Outcome, Refusal, Token, WebhookEvent }
 
 /** Where the keys of the database are. */
 export type ReceiverKeys =
@@ -58,7 +58,7 @@ export type Receiver = {
    * refreshed first, where the platform has refresh tokens; however many processes ask, one of them does it.
    *
    * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, and when none is valid any more CREDENTIAL_REFUSED, PLATFORM_FAILED,
-   *   LEASE_HELD, UNCERTAIN
+   *   LEASE_HELD, OUTCOME_UNKNOWN
    */
   token(ref: string): Promise<Token>
   /** Waits for tokens that are being refreshed, writes down what is left to be, and closes the connections. */
@@ -69,7 +69,7 @@ export type Receiver = {
  * Starts to receive: connects to the database, reads its keys, and reports in, so that `integrations rotate` knows that
  * old values are accepted here for a while.
  *
- * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_BEHIND, KEYS_MISSING, KEYS_INVALID, BAD_INPUT
+ * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_OUTDATED, KEYS_MISSING, KEYS_INVALID, BAD_INPUT
  */
 export async function createReceiver(options: ReceiverOptions): Promise<Receiver> {
   const problem = told(options.onError)
@@ -93,9 +93,9 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     },
   })
   const keep = Math.min(Math.max(options.remember ?? 5, 0), 60) * 1000
-  const recipients = findRecipients(store, keys, keep, problem)
-  const uses = noteUses(store, problem)
-  const duplicates = rememberRequests()
+  const recipients = createLookup(store, keys, keep, problem)
+  const uses = createUsageRecorder(store, problem)
+  const duplicates = createDuplicateFilter()
   try {
     await recipients.ready()
     await uses.reportIn()
@@ -110,7 +110,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     (request: IncomingRequest, sender?: { readonly integrationId: string }) =>
       receive(parts, platform, request, sender?.integrationId),
   ])
-  const tokens = giveTokens(
+  const tokens = createTokenProvider(
     store,
     recipients.current,
     {
@@ -141,7 +141,12 @@ const told =
     // A driver's own error may quote the row.
     const shown =
       error instanceof IntegrationsError
-        ? new IntegrationsError(error.code, error.message, error.hint, { committed: error.committed })
+        ? new IntegrationsError({
+            code: error.code,
+            message: error.message,
+            hint: error.hint,
+            committed: error.committed,
+          })
         : error instanceof Error
           ? error
           : new Error('something was thrown that is no error')
@@ -162,7 +167,8 @@ function keySource(keys: ReceiverKeys): KeySource {
   if ('file' in keys) return keyFile(keys.file, process.getuid?.())
   const { set } = keys
   const name = 'the key set that the receiver was given'
-  const missing = (what: string) => new IntegrationsError('KEYS_MISSING', what, 'integrations keys status')
+  const missing = (what: string) =>
+    new IntegrationsError({ code: 'KEYS_MISSING', message: what, hint: 'integrations keys status' })
   return {
     name,
     writable: false,

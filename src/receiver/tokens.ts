@@ -2,7 +2,7 @@ import { badInput, IntegrationsError, shellWord } from '../errors.ts'
 import { type Instant, refOf } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
 import { isDue } from '../operations/refresh/eligibility.ts'
-import { type Refreshing, refreshOne } from '../operations/refresh/refresh.ts'
+import { type RefreshOptions, refreshOne } from '../operations/refresh/refresh.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
@@ -18,10 +18,10 @@ export type OpenCurrent = (id: string, field: 'accessToken') => Promise<ValidSec
  * @param keep how long one is remembered, in milliseconds
  * @param problem is told why a token that is still good for a while could not be refreshed
  */
-export function giveTokens(
+export function createTokenProvider(
   store: Store,
   open: OpenCurrent,
-  refreshing: Omit<Refreshing, 'force'>,
+  refreshing: Omit<RefreshOptions, 'force'>,
   keep: number,
   problem: (error: unknown) => void,
 ) {
@@ -30,9 +30,9 @@ export function giveTokens(
   let closed = false
 
   async function find(ref: string): Promise<Token> {
-    const { integration, now } = await store.read(async (rows) => ({
-      integration: await findIntegration(rows, ref),
-      now: await rows.refresh.clock(),
+    const { integration, now } = await store.read(async (db) => ({
+      integration: await findIntegration(db, ref),
+      now: await db.refresh.clock(),
     }))
     const { id, tokenExpiresAt } = integration
     const name = refOf(integration)
@@ -49,20 +49,20 @@ export function giveTokens(
         problem(error)
       }
     } else if (ended)
-      throw new IntegrationsError(
-        'CREDENTIAL_REFUSED',
-        `the access token of ${name} ended at ${tokenExpiresAt}`,
-        `integrations rotate ${shellWord(id)} --field access-token`,
-      )
+      throw new IntegrationsError({
+        code: 'CREDENTIAL_REFUSED',
+        message: `the access token of ${name} ended at ${tokenExpiresAt}`,
+        hint: `integrations rotate ${shellWord(id)} --field access-token`,
+      })
     // Read after the wait for whoever else may have refreshed it; the end first, so that it is not later than the token's.
-    const [after] = await store.read((rows) => rows.integrations.match({ id }, 1))
+    const [after] = await store.read((db) => db.integrations.match({ id }, 1))
     const current = await open(id, 'accessToken')
     if (!current)
-      throw new IntegrationsError(
-        'NOT_FOUND',
-        `${name} has no access token`,
-        `integrations rotate ${shellWord(id)} --field access-token`,
-      )
+      throw new IntegrationsError({
+        code: 'NOT_FOUND',
+        message: `${name} has no access token`,
+        hint: `integrations rotate ${shellWord(id)} --field access-token`,
+      })
     return shown(current.value, after?.tokenExpiresAt ?? null)
   }
 

@@ -1,5 +1,5 @@
 import { IntegrationsError } from '../errors.ts'
-import { noticeSecrets } from '../operations/secrets/history.ts'
+import { recordExternalChanges } from '../operations/secrets/history.ts'
 import type { Store } from '../store/store.ts'
 
 /** How often the use of one integration is written down at most, in milliseconds. */
@@ -17,7 +17,7 @@ type Pending = Map<number | null, { readonly count: number; readonly lastAt: Dat
  *
  * @param problem is told what could not be written; it is tried again with what comes next
  */
-export function noteUses(store: Store, problem: (error: unknown) => void) {
+export function createUsageRecorder(store: Store, problem: (error: unknown) => void) {
   const pending = new Map<string, Pending>()
   const written = new Map<string, number>()
   let reported = Number.NEGATIVE_INFINITY
@@ -29,21 +29,21 @@ export function noteUses(store: Store, problem: (error: unknown) => void) {
     const due = [...pending].filter(([id]) => all || now - (written.get(id) ?? Number.NEGATIVE_INFINITY) >= apart)
     if (now - reported >= apart) {
       reported = now
-      await store.note((notes) => notes.reportIn(new Date())).catch(problem)
+      await store.recordUsage((notes) => notes.reportIn(new Date())).catch(problem)
     }
     for (const [id, uses] of due) {
       pending.delete(id)
       written.set(id, now)
       for (const [number, { count, lastAt }] of uses)
         await store
-          .note((notes) => notes.used({ id, field: 'webhookSecret', number, count, lastAt }))
+          .recordUsage((notes) => notes.used({ id, field: 'webhookSecret', number, count, lastAt }))
           .catch((error: unknown) => {
             // Of a connection that was lost nobody knows what it has written: better a match too few than one too many.
             const unwritten = error instanceof IntegrationsError && error.code === 'DATABASE_BUSY'
             add(id, lastAt, number, unwritten ? count : 0)
             problem(error)
           })
-      if (uses.has(null)) await noticeSecrets(store, id, ['webhookSecret']).catch(problem)
+      if (uses.has(null)) await recordExternalChanges(store, id, ['webhookSecret']).catch(problem)
     }
     // Of those that were not used since, nothing has to be remembered.
     for (const [id, at] of written) if (now - at >= apart && !pending.has(id)) written.delete(id)
@@ -79,7 +79,7 @@ export function noteUses(store: Store, problem: (error: unknown) => void) {
     /** Says that this endpoint is there. @throws what the store throws */
     reportIn: async (): Promise<void> => {
       reported = performance.now()
-      await store.note((notes) => notes.reportIn(new Date()))
+      await store.recordUsage((notes) => notes.reportIn(new Date()))
     },
   }
 }

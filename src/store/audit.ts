@@ -1,8 +1,8 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import { chained } from '../crypto/hmac.ts'
-import type { Vault } from '../crypto/keyring.ts'
+import { eventMac } from '../crypto/hmac.ts'
+import type { Keyring } from '../crypto/keyring.ts'
 import { failpoint } from '../failpoint.ts'
-import type { Transaction } from './database/statements.ts'
+import type { WritableStatements } from './database/statements.ts'
 import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './tables/events.ts'
 import { fingerprintsText } from './tables/fingerprints.ts'
 
@@ -14,16 +14,16 @@ const columnNames = join(names.map((name) => sql([eventColumns[name]])))
 const atOnce = 100
 
 /** The hash that an event must have after another. */
-export const eventHash = ({ auditing }: Pick<Vault, 'auditing'>, previousHash: string, event: AuditEvent): string =>
-  chained(
-    auditing,
+export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash: string, event: AuditEvent): string =>
+  eventMac(
+    auditKey,
     previousHash,
     covered.map((column) => event[column]),
   )
 
 /** What a change is recorded with. */
 export interface Recording {
-  readonly vault: Vault
+  readonly vault: Keyring
   readonly head: Head
   /** The database's clock at the beginning of the transaction. */
   readonly now: Date
@@ -32,7 +32,7 @@ export interface Recording {
 }
 
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
-export function auditChanges(tx: Transaction, { vault, head, now, databaseRole, attribution }: Recording) {
+export function auditChanges(tx: WritableStatements, { vault, head, now, databaseRole, attribution }: Recording) {
   let { seq, hash } = head
   const requestId = crypto.randomUUID()
   const events: Sql[] = []

@@ -1,17 +1,17 @@
 import sql from 'sql-template-tag'
 import { type KeySet, keyFor } from '../crypto/key-set.ts'
-import { checkValue, openVault } from '../crypto/keyring.ts'
+import { checkValue, openKeyring } from '../crypto/keyring.ts'
 import type { Instant } from '../integration.ts'
 import { auditChanges } from './audit.ts'
 import type { Dialect } from './database/driver.ts'
-import type { Transaction } from './database/statements.ts'
+import type { WritableStatements } from './database/statements.ts'
 import { secretChanges } from './secrets/changes.ts'
 import { storedValueChanges } from './secrets/reencrypt.ts'
-import { type Changes, isFresh, type Rows } from './store.ts'
+import { isFresh, type Reader, type Transaction } from './store.ts'
 import { appChanges } from './tables/apps.ts'
 import type { Attribution, NewEvent } from './tables/events.ts'
 import { integrationChanges } from './tables/integrations.ts'
-import { keyChanges, type SealingMode, unknownMode } from './tables/keys.ts'
+import { type EncryptionMode, keyChanges, unknownMode } from './tables/keys.ts'
 import { refreshChanges } from './tables/refresh-attempts.ts'
 import { userChanges } from './tables/users.ts'
 import { workspaceChanges } from './tables/workspaces.ts'
@@ -27,28 +27,28 @@ import { workspaceChanges } from './tables/workspaces.ts'
  * @throws KEYS_MISSING, KEY_WRONG
  */
 export async function beginChange(
-  tx: Transaction,
+  tx: WritableStatements,
   dialect: Dialect,
-  rows: Rows,
+  db: Reader,
   keys: KeySet,
   where: string,
   attribution: Attribution,
-): Promise<{ changes: Changes; append: () => Promise<number> }> {
+): Promise<{ changes: Transaction; append: () => Promise<number> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
-    sql`SELECT ${dialect.instant(dialect.now)} AS now, ${dialect.role} AS role`,
+    sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,
   )
   const now = new Date(clock?.now ?? Number.NaN)
-  const known = await rows.keys.list()
-  const fresh = await isFresh(rows)
+  const known = await db.keys.list()
+  const fresh = await isFresh(db)
   if (fresh) await register(tx, keys, now)
-  const vault = await openVault(keys, fresh ? await rows.keys.list() : known, where)
-  const stored = await rows.keys.settings()
-  const mode = fresh ? await decideMode(tx, rows.adopted, now) : stored.mode
+  const vault = await openKeyring(keys, fresh ? await db.keys.list() : known, where)
+  const stored = await db.keys.settings()
+  const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
   const settings = { ...stored, mode }
   const log = auditChanges(tx, {
     vault,
-    head: await rows.audit.head(),
+    head: await db.audit.head(),
     now,
     databaseRole: clock?.role ?? null,
     attribution,
@@ -58,7 +58,7 @@ export async function beginChange(
       action: 'keys.init',
       target: { type: 'database', id: settings.id, name: null },
       fields: [mode],
-      keyId: vault.sealing.id,
+      keyId: vault.encryptionKey.id,
     })
   const secrets = secretChanges(tx, dialect, vault, mode, now)
   const purged = await secrets.purge()
@@ -72,15 +72,15 @@ export async function beginChange(
     return purged
   }
   const changes = {
-    ...rows,
-    integrations: { ...rows.integrations, ...integrationChanges(tx, dialect) },
-    secrets: { ...rows.secrets, ...secrets },
-    storedValues: { ...rows.storedValues, ...storedValueChanges(tx, { vault, mode, secrets }) },
-    workspaces: { ...rows.workspaces, ...workspaceChanges(tx) },
-    users: { ...rows.users, ...userChanges(tx) },
-    keys: { ...rows.keys, ...keyChanges(tx) },
-    apps: { ...rows.apps, ...appChanges(tx, vault, now) },
-    refresh: { ...rows.refresh, ...refreshChanges(tx, now) },
+    ...db,
+    integrations: { ...db.integrations, ...integrationChanges(tx, dialect) },
+    secrets: { ...db.secrets, ...secrets },
+    storedValues: { ...db.storedValues, ...storedValueChanges(tx, { vault, mode, secrets }) },
+    workspaces: { ...db.workspaces, ...workspaceChanges(tx) },
+    users: { ...db.users, ...userChanges(tx) },
+    keys: { ...db.keys, ...keyChanges(tx) },
+    apps: { ...db.apps, ...appChanges(tx, vault, now) },
+    refresh: { ...db.refresh, ...refreshChanges(tx, now) },
     settings,
     vault,
     now,
@@ -93,7 +93,7 @@ export async function beginChange(
   return { changes, append: log.append }
 }
 
-async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void> {
+async function register(tx: WritableStatements, keys: KeySet, now: Date): Promise<void> {
   for (const purpose of ['seal', 'fingerprint', 'audit'] as const) {
     const key = keyFor(keys, purpose)
     if (key) await keyChanges(tx).insert(key.id, purpose, 'active', await checkValue(key), now)
@@ -101,10 +101,10 @@ async function register(tx: Transaction, keys: KeySet, now: Date): Promise<void>
 }
 
 /** A new database seals everything; one that an application reads, or that holds plain values, goes on as it is. */
-async function decideMode(tx: Transaction, adopted: boolean, now: Date): Promise<SealingMode> {
+async function decideMode(tx: WritableStatements, adopted: boolean, now: Date): Promise<EncryptionMode> {
   const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
     WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
-  const mode: SealingMode = adopted || plain ? 'off' : 'required'
+  const mode: EncryptionMode = adopted || plain ? 'off' : 'required'
   await keyChanges(tx).setMode(mode, now)
   return mode
 }

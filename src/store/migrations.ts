@@ -48,7 +48,7 @@ export interface MigrationState {
   /** Names that this program does not know, of a newer one of ours or of the application's. */
   readonly unknown: readonly string[]
   /** A newer version of this program has been here. */
-  readonly ahead: boolean
+  readonly newer: boolean
 }
 
 /** Compares a database's history with the migrations that came with this program. */
@@ -60,7 +60,7 @@ export function migrationState(provider: Provider, history: readonly HistoryRow[
     applied: known.filter((name) => done.includes(name)),
     pending: known.filter((name) => !done.includes(name)),
     unknown,
-    ahead: unknown.some((name) => ownName.test(name)),
+    newer: unknown.some((name) => ownName.test(name)),
   }
 }
 

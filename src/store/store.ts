@@ -1,18 +1,18 @@
 import { type KeyPurpose, type KeySet, keyFor, newKey } from '../crypto/key-set.ts'
-import type { Vault } from '../crypto/keyring.ts'
+import type { Keyring } from '../crypto/keyring.ts'
 import { IntegrationsError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { Driver } from './database/driver.ts'
-import { type Session, startSession } from './database/session.ts'
+import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { type Database, databaseFlag, displayUrl } from './database/url.ts'
 import {
   type DatabaseState,
-  glance,
   migrate,
-  obstacle,
   openDriver,
   readState,
+  readStateFast,
+  refusalFor,
   refuseReadOnly,
   type StoreOptions,
 } from './schema/ready.ts'
@@ -20,18 +20,18 @@ import { validRows } from './secrets/accepted.ts'
 import type { secretChanges } from './secrets/changes.ts'
 import type { storedValueChanges } from './secrets/reencrypt.ts'
 import { storedValueRows } from './secrets/stored.ts'
-import { useNotes } from './secrets/usage.ts'
+import { usageWriter } from './secrets/usage.ts'
 import { type appChanges, appRows } from './tables/apps.ts'
 import { auditRows, type NewEvent } from './tables/events.ts'
 import { type integrationChanges, integrationRows } from './tables/integrations.ts'
-import { type keyChanges, keyRows, type SealingMode, type Settings } from './tables/keys.ts'
+import { type EncryptionMode, type keyChanges, keyRows, type Settings } from './tables/keys.ts'
 import { type refreshChanges, refreshRows } from './tables/refresh-attempts.ts'
 import { secretRows } from './tables/secret-metadata.ts'
 import { type userChanges, userRows } from './tables/users.ts'
 import { type workspaceChanges, workspaceRows } from './tables/workspaces.ts'
 
 /** What can be read. */
-export interface Rows {
+export interface Reader {
   /** The application owns workspaces and users, and writes secrets too. */
   readonly adopted: boolean
   readonly integrations: ReturnType<typeof integrationRows>
@@ -46,18 +46,18 @@ export interface Rows {
 }
 
 /** What can be read and changed, within a transaction. */
-export interface Changes extends Rows {
-  readonly integrations: Rows['integrations'] & ReturnType<typeof integrationChanges>
-  readonly secrets: Rows['secrets'] & ReturnType<typeof secretChanges>
-  readonly storedValues: Rows['storedValues'] & ReturnType<typeof storedValueChanges>
-  readonly keys: Rows['keys'] & ReturnType<typeof keyChanges>
-  readonly apps: Rows['apps'] & ReturnType<typeof appChanges>
-  readonly refresh: Rows['refresh'] & ReturnType<typeof refreshChanges>
-  readonly workspaces: Rows['workspaces'] & ReturnType<typeof workspaceChanges>
-  readonly users: Rows['users'] & ReturnType<typeof userChanges>
+export interface Transaction extends Reader {
+  readonly integrations: Reader['integrations'] & ReturnType<typeof integrationChanges>
+  readonly secrets: Reader['secrets'] & ReturnType<typeof secretChanges>
+  readonly storedValues: Reader['storedValues'] & ReturnType<typeof storedValueChanges>
+  readonly keys: Reader['keys'] & ReturnType<typeof keyChanges>
+  readonly apps: Reader['apps'] & ReturnType<typeof appChanges>
+  readonly refresh: Reader['refresh'] & ReturnType<typeof refreshChanges>
+  readonly workspaces: Reader['workspaces'] & ReturnType<typeof workspaceChanges>
+  readonly users: Reader['users'] & ReturnType<typeof userChanges>
   /** As they are once the first change has decided the mode. */
-  readonly settings: Settings & { readonly mode: SealingMode }
-  readonly vault: Vault
+  readonly settings: Settings & { readonly mode: EncryptionMode }
+  readonly vault: Keyring
   /** The database's clock at the beginning. */
   readonly now: Date
   /**
@@ -74,7 +74,7 @@ export interface Changes extends Rows {
 /** How a change is made. */
 interface MutateOptions {
   readonly dryRun?: boolean
-  readonly reading?: boolean
+  readonly auditOnly?: boolean
 }
 
 /** An open database. */
@@ -82,21 +82,21 @@ export interface Store {
   readonly database: Database
   readonly adopted: boolean
   /** Reads; `work` may run again when the database is busy. */
-  read<T>(work: (rows: Rows) => Promise<T>): Promise<T>
+  read<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /** Reads in one transaction, so that all of it shows one moment. */
-  snapshot<T>(work: (rows: Rows) => Promise<T>): Promise<T>
+  snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /**
    * Changes something, in one transaction that holds the head row's lock from its first statement on. `work` may run
    * again when the database is busy, so it changes nothing but the database. What it did is kept when it has recorded
    * an event, and undone when it has not.
    *
-   * @param options `dryRun`: undo it all the same; `reading`: what is recorded is that something was read
+   * @param options `dryRun`: undo it all the same; `auditOnly`: what is recorded is that something was read
    * @throws DATABASE_BUSY when others held it until the time was up, COMMIT_UNKNOWN when the connection was lost at
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */
-  mutate<T>(work: (rows: Changes) => Promise<T>, options?: MutateOptions): Promise<T>
+  mutate<T>(work: (tx: Transaction) => Promise<T>, options?: MutateOptions): Promise<T>
   /** Notes how secrets were used, which is no change; `work` may run again when the database is busy. */
-  note(work: (notes: ReturnType<typeof useNotes>) => Promise<void>): Promise<void>
+  recordUsage(work: (notes: ReturnType<typeof usageWriter>) => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -109,7 +109,7 @@ interface OpenOptions extends StoreOptions {
 /**
  * Opens a database whose tables are those of this program.
  *
- * @throws DATABASE_MISSING, DATABASE_BEHIND, DATABASE_AHEAD, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
+ * @throws DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { database, wait, notice } = options
@@ -117,15 +117,15 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   // The default database makes and updates itself.
   const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
   const driver = await openDriver({ ...options, create })
-  const session = startSession(driver, database, wait)
+  const session = createSession(driver, database, wait)
   try {
-    let state = (await session.read(glance(driver))) ?? (await session.read(readState(driver.provider)))
-    if (create && (state.standing === 'empty' || state.standing === 'behind')) {
+    let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver.provider)))
+    if (create && (state.status === 'empty' || state.status === 'behind')) {
       await session.retrying(() => migrate(driver, database))
       notice(`made ready ${displayUrl(database)}`)
       state = await session.read(readState(driver.provider))
     }
-    const refusal = obstacle(database, state)
+    const refusal = refusalFor(database, state)
     if (refusal) throw refusal
     return storeOn(driver, session, state, options)
   } catch (error) {
@@ -142,7 +142,7 @@ function storeOn(
 ): Store {
   const { database, keys: source, attribution, notice } = options
   const { dialect } = driver
-  const rows = (db: Statements): Rows => ({
+  const rows = (db: Statements): Reader => ({
     adopted,
     integrations: integrationRows(db, dialect, applicationWrites),
     workspaces: workspaceRows(db, dialect),
@@ -175,14 +175,14 @@ function storeOn(
     adopted,
     read: (work) => session.read((db) => work(rows(db))),
     snapshot: (work) => session.snapshot((db) => work(rows(db))),
-    mutate: async (work, { dryRun = false, reading = false } = {}) => {
+    mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
       refuseReadOnly(options)
-      if (!(await session.read(driver.keepsWrites)))
-        throw new IntegrationsError(
-          'DATABASE_INVALID',
-          `${displayUrl(database)} keeps no write-ahead log, without which a change can be lost`,
-          `integrations db migrate${databaseFlag(database)}`,
-        )
+      if (!(await session.read(driver.isDurable)))
+        throw new IntegrationsError({
+          code: 'DATABASE_INVALID',
+          message: `${displayUrl(database)} keeps no write-ahead log, without which a change can be lost`,
+          hint: `integrations db migrate${databaseFlag(database)}`,
+        })
       // With the encryption that only a change needs.
       const { beginChange } = await import('./change.ts')
       const keys = await keySet(dryRun)
@@ -194,19 +194,19 @@ function storeOn(
         return { result, keep: kept }
       })
       failpoint('committed')
-      if (kept && !reading) options.onCommit?.()
+      if (kept && !auditOnly) options.onCommit?.()
       return result
     },
-    note: async (work) => {
+    recordUsage: async (work) => {
       refuseReadOnly(options)
-      await session.read((db) => work(useNotes(db, dialect)))
+      await session.read((db) => work(usageWriter(db, dialect)))
     },
     close: session.close,
   }
 }
 
 /** Whether nothing was ever changed in a database: only then are keys made for it. */
-export const isFresh = async (rows: Rows): Promise<boolean> =>
-  (await rows.keys.list()).length === 0 && (await rows.audit.head()).seq === 0n
+export const isFresh = async (db: Reader): Promise<boolean> =>
+  (await db.keys.list()).length === 0 && (await db.audit.head()).seq === 0n
 
 const purposes: readonly KeyPurpose[] = ['seal', 'fingerprint', 'audit']

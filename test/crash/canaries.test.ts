@@ -2,22 +2,22 @@ import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bin, execute, freshFolder, integrations, type Outcome, quote } from '../support/cli.ts'
+import { contents, freshDatabase, type Kind, kinds, serverLog, type TestDatabase } from '../support/database.ts'
+import { bin, freshFolder, type Outcome, quote, runCommand, runProgram } from '../support/program.ts'
 import {
-  attempt,
-  changing,
+  changingCommands,
+  commandsWithKeys,
   everyCommand,
-  keyed,
-  neither,
+  neitherCommands,
   populate,
-  reading,
-  revealing,
+  readOnlyCommands,
+  revealingCommands,
+  runSample,
   type Sample,
   type Secrets,
-  settled,
-  verifying,
-} from '../support/commands.ts'
-import { contents, freshDatabase, type Kind, kinds, serverLog, type TestDatabase } from '../support/database.ts'
+  settledCommands,
+  verifyingCommand,
+} from '../support/sample-commands.ts'
 
 /** A planted secret, by what it is for. Nothing but its own cell, sealed, may hold it. */
 const canaries = new Map<string, string>()
@@ -84,17 +84,17 @@ const file = (name: string, text: string, mode = 0o600): string => {
 }
 
 const withCanary = (sample: Sample): Sample => {
-  if (sample.command === 'webhook verify') return verifying(stored.pylonSecret)
+  if (sample.command === 'webhook verify') return verifyingCommand(stored.pylonSecret)
   return sample.input !== undefined && /^[0-9a-f]{32}$/.test(sample.input) ? { ...sample, input: given.piped } : sample
 }
 
 const tokens = ['rotate', 'Acme/support', '--grace', '1h', '--force', '--no-expiry']
 const samples: readonly Sample[] = [
-  ...reading,
-  ...revealing,
-  ...keyed,
-  ...neither.map((command) => ({ command, args: command.split(' ') })),
-  ...changing.slice(0, -3).map(withCanary),
+  ...readOnlyCommands,
+  ...revealingCommands,
+  ...commandsWithKeys,
+  ...neitherCommands.map((command) => ({ command, args: command.split(' ') })),
+  ...changingCommands.slice(0, -3).map(withCanary),
   { command: 'rotate', args: [...tokens, '--access-token-file', file('token', given.file)] },
   { command: 'rotate', args: [...tokens, '--access-token-env', 'TOKEN'], env: { TOKEN: given.variable } },
   {
@@ -102,12 +102,12 @@ const samples: readonly Sample[] = [
     args: ['rotate', 'Acme/desk', '--field', 'webhook-secret', '--grace', '1h'],
     answers: [['New Pylon webhook secret', `${given.typed}\r`]],
   },
-  ...changing.slice(-3),
+  ...changingCommands.slice(-3),
 ]
 
 /** Commands that need no database. */
 const apart = new Set(['config schema', 'completion', 'complete', 'help'])
-const changes = new Set([...changing, ...revealing].map(({ command }) => command))
+const changes = new Set([...changingCommands, ...revealingCommands].map(({ command }) => command))
 const refs = /^Acme\/(support|desk|care)$/
 const takesSecret = ({ command, args }: Sample) => command === 'rotate' && !args.includes('--field')
 
@@ -343,7 +343,7 @@ const failures: readonly Failure[] = [
 ]
 
 test('the table has every command', async () => {
-  expect(new Set([...samples.map(({ command }) => command), ...settled])).toEqual(new Set(await everyCommand()))
+  expect(new Set([...samples.map(({ command }) => command), ...settledCommands])).toEqual(new Set(await everyCommand()))
 })
 
 /** exec keeps the codes of its command apart from its own. */
@@ -408,7 +408,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
     'in case of: $name',
     async (failure) => {
       const db = await freshDatabase(kind)
-      await populate(db, everywhere, stored, integrations)
+      await populate(db, everywhere, stored, runProgram)
       expect(await db.query("SELECT value FROM integration_settings WHERE key = 'sealing'")).toEqual([
         { value: 'required' },
       ])
@@ -433,7 +433,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
         }
         const outcome = await runOne(sample, env, failure.stdout)
         codes.push([sample.args.join(' '), outcome.code, outcome.code === expected(sample) ? '' : outcome.stderr])
-        const streams = revealing.includes(sample) ? [outcome.stderr] : [outcome.stdout, outcome.stderr]
+        const streams = revealingCommands.includes(sample) ? [outcome.stderr] : [outcome.stdout, outcome.stderr]
         for (const name of canariesIn(streams.join('\0')))
           leaks.push(`${name} in the output of ${sample.args.slice(0, 3).join(' ')}`)
       }
@@ -457,7 +457,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
 
   test('the search finds what is there', async () => {
     const db = await freshDatabase(kind)
-    await populate(db, everywhere, stored, integrations)
+    await populate(db, everywhere, stored, runProgram)
     await db.query("UPDATE integrations SET webhook_secret = ? WHERE name = 'desk'", stored.pylonSecret)
     expect(canariesIn(JSON.stringify(await contents(db)))).toEqual(['the stored Pylon secret'])
     if (kind === 'postgresql') {
@@ -477,7 +477,7 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
 })
 
 function runOne(sample: Sample, env: Record<string, string>, stdout: string | undefined): Promise<Outcome> {
-  if (stdout === undefined) return attempt(sample, { ...sample.env, ...env, ...sample.env })
+  if (stdout === undefined) return runSample(sample, { ...sample.env, ...env, ...sample.env })
   const command = `exec ${[process.execPath, bin, ...sample.args].map(quote).join(' ')} > ${stdout}`
-  return execute('sh', ['-c', command], { env: { ...env, ...sample.env }, input: sample.input ?? '' })
+  return runCommand('sh', ['-c', command], { env: { ...env, ...sample.env }, input: sample.input ?? '' })
 }

@@ -3,8 +3,8 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { bin, freshFolder, integrations } from '../support/cli.ts'
 import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
+import { bin, freshFolder, runProgram } from '../support/program.ts'
 
 const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 
@@ -18,7 +18,7 @@ async function expectUsable(db: TestDatabase, env: Record<string, string>): Prom
       'SELECT migration_name AS name, finished_at IS NOT NULL AS finished, rolled_back_at AS "rolledBack" FROM _prisma_migrations ORDER BY migration_name',
     ),
   ).toEqual(migrations.map((name) => ({ name, finished: db.kind === 'sqlite' ? 1 : true, rolledBack: null })))
-  expect(await integrations(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  expect(await runProgram(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   expect(await db.query('SELECT name FROM workspaces')).toEqual([{ name: 'Acme' }])
 }
 
@@ -27,7 +27,7 @@ describe.each(kinds)('first use on %s', (kind) => {
     const db = await newDatabase(kind)
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'keys.json') }
     const init = ['init', '-o', 'json', '--fields', 'database,state']
-    const outcomes = await Promise.all(Array.from({ length: 8 }, () => integrations(init, { env })))
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => runProgram(init, { env })))
     const shown = kind === 'sqlite' ? db.url : db.url.replace(':postgres@', '@')
     expect(outcomes.map(({ code, stdout }) => ({ code, ...JSON.parse(stdout) }))).toEqual(
       Array(8).fill({ code: 0, database: shown, state: 'ready' }),
@@ -59,7 +59,7 @@ describe.each(kinds)('first use on %s', (kind) => {
       await sleep((whole * i) / kills)
       child.kill('SIGKILL')
       if ((await end) === 'SIGKILL') killed++
-      expect(await integrations(['init'], { env })).toMatchObject({ code: 0 })
+      expect(await runProgram(['init'], { env })).toMatchObject({ code: 0 })
       await expectUsable(db, env)
     }
     expect(killed).toBeGreaterThan(kills / 2)
@@ -70,7 +70,7 @@ test('eight commands at once on the default database make it, private', async ()
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_KEYS_FILE: join(home, 'keys.json') }
   const outcomes = await Promise.all(
-    Array.from({ length: 8 }, (_, i) => integrations(i % 2 === 0 ? ['init'] : ['list'], { env })),
+    Array.from({ length: 8 }, (_, i) => runProgram(i % 2 === 0 ? ['init'] : ['list'], { env })),
   )
   expect(outcomes.map(({ code }) => code)).toEqual(Array(8).fill(0))
   const folder = join(home, '.local', 'share', 'integrations')

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { integrations } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { type Endpoint, postSlack, startEndpoint } from '../support/example.ts'
-import { addSlack, rotate } from '../support/integration.ts'
+import { runProgram } from '../support/program.ts'
+import { type Endpoint, postSlack, startEndpoint } from '../support/receiver-example.ts'
 import { signingSecret } from '../support/samples.ts'
+import { addSlack, rotate } from '../support/slack-integration.ts'
 import { message, slackEvent } from '../support/webhooks.ts'
 
 /** How many requests are sent each second, and for how long a receiver remembers secrets, in milliseconds. */
@@ -49,7 +49,7 @@ test.each(kinds)(
     await addSlack(env, 'support', '--slack-team-id', 'T012AB3CD')
     const done = async (outcome: Promise<{ code: number | null; stderr: string }>) =>
       expect(await outcome).toMatchObject({ code: 0 })
-    const secrets = (...args: string[]) => done(integrations(['secrets', ...args], { env }))
+    const secrets = (...args: string[]) => done(runProgram(['secrets', ...args], { env }))
     const endpoint = await startEndpoint(db)
     const load = startSending(endpoint, signingSecret(1))
     /** At a random moment, some time after the secret was put in here. */

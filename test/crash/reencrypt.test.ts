@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { fingerprint } from '../../src/crypto/hmac.ts'
-import { open, seal } from '../../src/crypto/jwe.ts'
+import { decrypt, encrypt } from '../../src/crypto/jwe.ts'
 import { type KeySet, parseKeySet, type RootKey } from '../../src/crypto/key-set.ts'
 import { Secret } from '../../src/secret.ts'
-import { bin, freshFolder, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { bin, freshFolder, runProgram } from '../support/program.ts'
 
 const rows = 10_000
 const kills = 50
@@ -27,7 +27,7 @@ async function seed(db: TestDatabase, keys: KeySet, key: RootKey): Promise<void>
       Array.from({ length: 500 }, async (_, i) => {
         const secret = new Secret(value(from + i))
         const { id, field } = cell(from + i)
-        return { id, field, text: await seal(key, cell(from + i), secret), print: fingerprint(print, secret) }
+        return { id, field, text: await encrypt(key, cell(from + i), secret), print: fingerprint(print, secret) }
       }),
     )
     await db.query(
@@ -51,8 +51,8 @@ describe.each(kinds)('on %s', (kind) => {
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file }
     const keySet = () => parseKeySet(readFileSync(file, 'utf8'), 'it')
     const activateNew = async (): Promise<string> => {
-      const { stdout } = await integrations(['keys', 'add', '-o', 'id'], { env })
-      expect(await integrations(['keys', 'activate', stdout.trim(), '-o', 'id'], { env })).toMatchObject({ code: 0 })
+      const { stdout } = await runProgram(['keys', 'add', '-o', 'id'], { env })
+      expect(await runProgram(['keys', 'activate', stdout.trim(), '-o', 'id'], { env })).toMatchObject({ code: 0 })
       return stdout.trim()
     }
     await seed(db, keySet(), [...keySet().values()].find(({ use }) => use === 'enc') as RootKey)
@@ -62,7 +62,7 @@ describe.each(kinds)('on %s', (kind) => {
     // A whole run, to know how long one takes.
     const measured = await activateNew()
     const started = performance.now()
-    expect(await integrations(['keys', 'reencrypt', '-o', 'json', '--fields', 'changed'], { env })).toMatchObject({
+    expect(await runProgram(['keys', 'reencrypt', '-o', 'json', '--fields', 'changed'], { env })).toMatchObject({
       code: 0,
       stdout: `{\n  "changed": ${rows}\n}\n`,
     })
@@ -98,7 +98,7 @@ describe.each(kinds)('on %s', (kind) => {
     }
     expect(landed, remaining.join(' ')).toBeGreaterThan(kills * 0.8)
 
-    expect(await integrations(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await runProgram(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stdout: `${key}\n`,
     })
@@ -108,7 +108,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect(stored).toHaveLength(rows)
     for (const [i, { id, webhook_secret }] of stored.entries()) {
       expect(id).toBe(cell(i).id)
-      expect((await open(set, cell(i), String(webhook_secret))).reveal()).toBe(value(i))
+      expect((await decrypt(set, cell(i), String(webhook_secret))).reveal()).toBe(value(i))
     }
     expect(await db.query('SELECT version FROM integration_versions')).toEqual([])
     const [total] = await db.query(
@@ -118,6 +118,6 @@ describe.each(kinds)('on %s', (kind) => {
     // What was recorded is what was done, each value once.
     expect(Number(total?.n)).toBe(rows)
     for (const old of [...keySet().values()].filter(({ id, use }) => use === 'enc' && id !== key))
-      expect(await integrations(['keys', 'retire', old.id, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+      expect(await runProgram(['keys', 'retire', old.id, '-o', 'id'], { env })).toMatchObject({ code: 0 })
   }, 900_000)
 })

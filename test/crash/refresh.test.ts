@@ -3,18 +3,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { open } from '../../src/crypto/jwe.ts'
+import { decrypt } from '../../src/crypto/jwe.ts'
 import { addApp } from '../../src/operations/directory/apps.ts'
 import { addIntegration } from '../../src/operations/integrations/add.ts'
 import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/store.ts'
-import { freshFolder, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
+import { expectInvariants } from '../support/invariants.ts'
+import { storeOptions, testKeys } from '../support/keyring.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
-import { expectSound } from '../support/sound.ts'
-import { storeOptions, testKeys } from '../support/vault.ts'
 
 // For a look in between: TOKENS=120 KILLS=40 RACING=2,10 npm run test:crash -- refresh
 const many = Number(process.env.TOKENS ?? 250)
@@ -75,7 +75,7 @@ async function tokensOf(db: TestDatabase, server: SlackOAuth) {
   const rows = await db.query('SELECT id, name, access_token, refresh_token FROM integrations ORDER BY name')
   const keys = testKeys()
   const value = async ({ id, ...row }: Record<string, unknown>, field: string) =>
-    (await open(keys, { id: String(id), field }, String(row[field]))).reveal()
+    (await decrypt(keys, { id: String(id), field }, String(row[field]))).reveal()
   return Promise.all(
     rows.map(async (row, n) => {
       const chain = server.chains.get(n)
@@ -101,7 +101,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
       const started = performance.now()
       const outcomes = await Promise.all(
         Array.from({ length: processes }, () =>
-          integrations(['refresh', '--all', '--wait', '10m', '-o', 'json', '--fields', 'outcome'], { env }),
+          runProgram(['refresh', '--all', '--wait', '10m', '-o', 'json', '--fields', 'outcome'], { env }),
         ),
       )
       const seconds = Math.round((performance.now() - started) / 1000)
@@ -122,7 +122,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     }
     for (const { name, stored, issued } of await tokensOf(db, server)) expect([name, stored]).toEqual([name, issued])
     expect(readdirSync(join(state, 'integrations', 'spool'))).toEqual([])
-    await expectSound(db)
+    await expectInvariants(db)
   }, 1_800_000)
 
   test('killed at every step and at points between, leave no token silently dead', async () => {
@@ -204,7 +204,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     // What the last one that was killed has asked may be under way.
     await sleep(1000)
     const exchanged = server.exchanges.length
-    const recovered = await integrations(['recover', '--all', '-o', 'json'], { env })
+    const recovered = await runProgram(['recover', '--all', '-o', 'json'], { env })
     expect(recovered.code).toBe(9)
     const rows = JSON.parse(recovered.stdout) as { name: string; outcome: string; accessToken: string | null }[]
     // Where only the file was left over, nothing was to be done.
@@ -220,10 +220,10 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     expect(lost.filter(({ name }) => !flagged.has(name))).toEqual([])
     expect(readdirSync(spool)).toEqual([])
     expect(await db.query("SELECT id FROM integration_refresh_attempts WHERE state = 'started'")).toEqual([])
-    await expectSound(db)
+    await expectInvariants(db)
 
     // None of those is tried again; the others go on.
-    const again = await integrations(['refresh', '--all', '--force', '-o', 'json', '--fields', 'name,outcome'], { env })
+    const again = await runProgram(['refresh', '--all', '--force', '-o', 'json', '--fields', 'name,outcome'], { env })
     expect(again.code).toBe(9)
     const outcomes = JSON.parse(again.stdout) as { name: string; outcome: string }[]
     for (const { name, outcome } of outcomes)
@@ -233,7 +233,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
 })
 
 async function flaggedNames(env: Record<string, string>): Promise<Set<string>> {
-  const { stdout } = await integrations(['list', '-o', 'json', '--fields', 'name,tokenRefresh'], { env })
+  const { stdout } = await runProgram(['list', '-o', 'json', '--fields', 'name,tokenRefresh'], { env })
   const rows = JSON.parse(stdout) as { name: string; tokenRefresh: string | null }[]
   return new Set(rows.filter((row) => row.tokenRefresh === 'needs_reauth').map(({ name }) => name))
 }

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { freshFolder, integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
-import { expectSound } from '../support/sound.ts'
+import { expectInvariants } from '../support/invariants.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 
 /** Where a rotation can be ended, in the order in which it gets there. */
 const steps = [
@@ -110,7 +110,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
     for (const step of ['', ...steps]) expect([step, counts[step]]).toEqual([step, expect.any(Number)])
     expect(Math.min(...Object.values(counts))).toBeGreaterThan(0)
 
-    const rotations = await expectSound(db)
+    const rotations = await expectInvariants(db)
     const committed = endings.filter(({ last }) => last === 'committed').length
     // Who was killed before it could say so may have committed too.
     const between = endings.filter(({ acknowledged, last }) => !acknowledged && last === 'head moved').length
@@ -123,7 +123,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
     const [name = ''] = await addIntegrations(db, 1)
     const outcomes = await Promise.all(
       Array.from({ length: 100 }, (_, i) =>
-        integrations(
+        runProgram(
           [
             'rotate',
             name,
@@ -145,7 +145,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
     const answers = outcomes
       .map(({ stdout }) => JSON.parse(stdout) as { version: number; webhookSecret: { fingerprint: string } })
       .sort((a, b) => a.version - b.version)
-    expect(await expectSound(db)).toBe(100)
+    expect(await expectInvariants(db)).toBe(100)
     const events = await db.query(
       "SELECT version_after, fingerprints FROM integration_events WHERE action = 'secret.rotate' ORDER BY seq",
     )
@@ -161,24 +161,24 @@ describe.each(kinds)('rotations on %s', (kind) => {
       names.map(async (name, i) => {
         for (let round = 0; round < 5; round++)
           expect(
-            await integrations(['rotate', name, '--webhook-secret-stdin', '--grace', '0', '--wait', '5m'], {
+            await runProgram(['rotate', name, '--webhook-secret-stdin', '--grace', '0', '--wait', '5m'], {
               env: { DATABASE_URL: db.url },
               input: `value-${i}-${round}-of-a-test`,
             }),
           ).toMatchObject({ code: 0 })
       }),
     )
-    expect(await expectSound(db)).toBe(80)
+    expect(await expectInvariants(db)).toBe(80)
   })
 })
 
 async function addIntegrations(db: TestDatabase, count: number): Promise<string[]> {
   const env = { DATABASE_URL: db.url }
-  expect(await integrations(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+  expect(await runProgram(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
   const names = Array.from({ length: count }, (_, i) => `desk-${i}`)
   for (const name of names)
     expect(
-      await integrations(
+      await runProgram(
         ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', name, '--webhook-secret-stdin'],
         {
           env,

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { integrations } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
+import { runProgram } from '../support/program.ts'
 
 describe.each(kinds)('on %s', (kind) => {
   test('20 processes that each toggle the same integration 10 times lose nothing', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
-      await integrations(['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk'], { env }),
+      await runProgram(['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk'], { env }),
     ).toMatchObject({ code: 0 })
 
     const toggling = async () => {
       const answers: { version: number; isActive: boolean }[] = []
       for (let i = 0; i < 10; i++) {
-        const { code, stdout, stderr } = await integrations(
+        const { code, stdout, stderr } = await runProgram(
           ['toggle', 'Acme/desk', '-o', 'json', '--fields', 'version,isActive', '--wait', '2m'],
           { env },
         )

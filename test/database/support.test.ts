@@ -1,19 +1,20 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { execute, freshFolder, integrations } from '../support/cli.ts'
 import { freshDatabase } from '../support/database.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { freshFolder, runCommand, runProgram } from '../support/program.ts'
 
 test('a run that fails ends as one, with the embedded server loaded', async () => {
   const script = join(freshFolder(), 'failing.mts')
   writeFileSync(script, `import '${resolve('test/support/postgresql.ts')}'\nprocess.exitCode = 3\n`)
-  expect(await execute(resolve('node_modules/.bin/jiti'), [script])).toMatchObject({ code: 3 })
+  expect(await runCommand(resolve('node_modules/.bin/jiti'), [script])).toMatchObject({ code: 3 })
 })
 
 test('what the program answers in this process is what it answers as one', async () => {
   const db = await freshDatabase('sqlite')
-  const run = (how: typeof answer, args: string[], input = '') => how(args, { env: { DATABASE_URL: db.url }, input })
+  const run = (how: typeof runInProcess, args: string[], input = '') =>
+    how(args, { env: { DATABASE_URL: db.url }, input })
   const add = ['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk', '--webhook-secret-stdin']
   for (const [args, code, input = ''] of [
     [add, 2],
@@ -24,8 +25,8 @@ test('what the program answers in this process is what it answers as one', async
     [['help', 'exit-codes'], 0],
     [['audit', 'list', '-o', 'csv'], 0],
   ] as [string[], number, string?][]) {
-    const outcome = await run(integrations, args, input)
+    const outcome = await run(runProgram, args, input)
     expect({ args, ...outcome }).toMatchObject({ args, code })
-    expect({ args, ...(await run(answer, args, input)) }).toEqual({ args, ...outcome })
+    expect({ args, ...(await run(runInProcess, args, input)) }).toEqual({ args, ...outcome })
   }
 })

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { integrations } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const guide = readFileSync('docs/adopting.md', 'utf8')
@@ -38,7 +38,7 @@ describe.each(kinds)('leaving %s', (kind) => {
     const env = { DATABASE_URL: db.url, SLACK_TOKEN: botToken() }
     const input = signingSecret()
     const flags = ['--webhook-secret-stdin', '--access-token-env', 'SLACK_TOKEN', '--no-expiry']
-    const added = await integrations(
+    const added = await runProgram(
       ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', ...flags],
       { env, input },
     )
@@ -61,6 +61,6 @@ describe.each(kinds)('leaving %s', (kind) => {
     expect(JSON.stringify(await db.query('SELECT * FROM integrations')) === JSON.stringify(before)).toBe(true)
 
     // What is left is a database like any other application's.
-    expect(await integrations(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
+    expect(await runProgram(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
   })
 })

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { execute, freshFolder, integrations } from '../support/cli.ts'
-import { populate } from '../support/commands.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
+import { freshFolder, runCommand, runProgram } from '../support/program.ts'
+import { populate } from '../support/sample-commands.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 
 const guide = readFileSync('docs/reading-secrets.md', 'utf8')
@@ -29,13 +29,13 @@ describe.runIf(possible)('the Python program', () => {
   async function database(): Promise<{ db: TestDatabase; read: (field: string) => Promise<string[] | string> }> {
     const db = await freshDatabase('sqlite')
     await populate(db)
-    const { stdout } = await integrations(['show', 'Acme/support', '-o', 'id'], { env: { DATABASE_URL: db.url } })
+    const { stdout } = await runProgram(['show', 'Acme/support', '-o', 'id'], { env: { DATABASE_URL: db.url } })
     const file = db.url.slice('file:'.length)
     return {
       db,
       // What it prints, or the last line of what it says of an error.
       read: async (field) => {
-        const run = await execute('python3', [program, keys, file, stdout.trim(), field])
+        const run = await runCommand('python3', [program, keys, file, stdout.trim(), field])
         return run.code === 0 ? run.stdout.split('\n').slice(0, -1) : (run.stderr.trim().split('\n').at(-1) ?? '')
       },
     }
@@ -73,7 +73,7 @@ for v in json.load(sys.stdin):
         try: print("opened", open_sealed({v["keyId"]: root}, id, field, other))
         except ValueError as error: print(error)
 `
-    const run = await execute('python3', ['-c', script], {
+    const run = await runCommand('python3', ['-c', script], {
       input: JSON.stringify(vectors),
       env: { PYTHONPATH: join(program, '..') },
     })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { withReference } from '../../scripts/docs.ts'
 import { exitCodes } from '../../src/errors.ts'
-import { execute, freshFolder, pathWithProgram, quote } from '../support/cli.ts'
+import { freshFolder, pathWithProgram, quote, runCommand } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const readme = readFileSync('README.md', 'utf8')
@@ -42,7 +42,7 @@ test('the worked examples print what they are said to print', async () => {
     const file = join(freshFolder(), 'example.sh')
     writeFileSync(file, commands)
     const command = `stty cols 160; exec bash -eu -o pipefail ${quote(file)}`
-    const { code, stdout } = await execute('script', ['-qefc', command, '/dev/null'], { env })
+    const { code, stdout } = await runCommand('script', ['-qefc', command, '/dev/null'], { env })
     const screen = stdout.replaceAll('\r\n', '\n').replace(/ +$/gm, '')
     const pattern = output.split('…').map(literally).join('.*')
     expect(screen).toMatch(new RegExp(`^${pattern}$`))

@@ -1,8 +1,6 @@
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { freshFolder } from '../support/cli.ts'
 import {
   dropOwnTables,
   emptyPostgresql,
@@ -13,6 +11,8 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { freshFolder } from '../support/program.ts'
 
 /** An application's tables, as its own tool may have written them. */
 const application: Record<Kind, string> = {
@@ -154,14 +154,18 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(
       await run(['rotate', 'IRFa-V', '--webhook-secret-env', 'SECRET', '--grace', '0', '-o', 'id'], { env }),
     ).toMatchObject({ code: 0 })
-    expect(await answer(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject({
+    expect(await runInProcess(['update', 'support', '--pylon-account-id', 'acc_1', '-o', 'id'], { env })).toMatchObject(
+      {
+        code: 0,
+      },
+    )
+    expect(await runInProcess(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(
+      await runInProcess(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env }),
+    ).toMatchObject({
       code: 0,
     })
-    expect(await answer(['disable', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    expect(await answer(['config', 'set', 'support', 'pylonEvents=["issue_new"]', '-o', 'id'], { env })).toMatchObject({
-      code: 0,
-    })
-    expect(await answer(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
+    expect(await runInProcess(['list', '--inactive', '--fields', 'id,config,version'], { env })).toEqual({
       code: 0,
       stdout: 'IRFa-VaY2b_6KKrd\t{"pylonEvents":["issue_new"]}\t4\n',
       stderr: '',
@@ -211,7 +215,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
   test('leaves workspaces and users to the application', async () => {
     const db = await database(kind, application[kind], rows)
     const env = { DATABASE_URL: db.url }
-    await answer(['db', 'adopt'], { env })
+    await runInProcess(['db', 'adopt'], { env })
     const before = await own(db)
     const refused = (table: string) => ({
       code: 4,
@@ -228,7 +232,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       ['add', 'bo@example.com'],
       ['remove', 'ana@example.com', '--confirm', 'ana@example.com'],
     ])
-      expect(await answer(['users', ...args], { env })).toEqual(refused('users'))
+      expect(await runInProcess(['users', ...args], { env })).toEqual(refused('users'))
     expect(await own(db)).toEqual(before)
   })
 
@@ -310,7 +314,7 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
   test('has nothing to do where the database is its own', async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'own.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
-    await answer(['init'], { env })
+    await runInProcess(['init'], { env })
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
@@ -322,7 +326,7 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
   test('takes what the first migration makes', async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'first.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url }
-    await answer(['init'], { env })
+    await runInProcess(['init'], { env })
     await dropOwnTables(db)
     await db.query('DROP TABLE _prisma_migrations')
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({

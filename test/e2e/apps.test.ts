@@ -1,10 +1,10 @@
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { converse, freshFolder } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { addSlack } from '../support/integration.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { freshFolder, runInTerminal } from '../support/program.ts'
+import { addSlack } from '../support/slack-integration.ts'
 import { app } from '../support/slack-oauth.ts'
 
 const add = (name: string, ...flags: string[]) => [
@@ -21,7 +21,7 @@ describe.each(kinds)('apps on %s', (kind) => {
     const added = await run(add('bot', '--client-secret-stdin', '-o', 'id'), { env, input: `${app.secret}\n` })
     const id = added.stdout.trim()
     expect(added).toMatchObject({ code: 0, stderr: `added the app bot, id ${id}\n` })
-    const typed = await converse(add('typed'), [['Client secret', `${app.secret}\r`]], { env })
+    const typed = await runInTerminal(add('typed'), [['Client secret', `${app.secret}\r`]], { env })
     expect([typed.code, typed.screen.includes(app.secret)]).toEqual([0, false])
     for (const [args, code] of [
       [add('bot', '--client-secret-stdin'), 5],
@@ -31,13 +31,13 @@ describe.each(kinds)('apps on %s', (kind) => {
       [add('x'), 2],
       [['update', 'nobody', '--app', 'bot'], 3],
     ] as const) {
-      const { stdout, stderr, ...outcome } = await answer(args, { env, input: app.secret })
+      const { stdout, stderr, ...outcome } = await runInProcess(args, { env, input: app.secret })
       expect([args, outcome.code, stdout, stderr.includes(app.secret)]).toEqual([args, code, '', false])
     }
 
     await addSlack(env, 'support', '--app', 'bot')
     const shown = async () =>
-      JSON.parse((await answer(['list', '-o', 'json', '--fields', 'app'], { env })).stdout) as unknown
+      JSON.parse((await runInProcess(['list', '-o', 'json', '--fields', 'app'], { env })).stdout) as unknown
     expect(await shown()).toEqual([{ app: 'bot' }])
     expect(await run(['apps', 'remove', 'bot', '--confirm', 'bot'], { env })).toMatchObject({ code: 5 })
     const update = (...args: string[]) => run(['update', 'support', '-o', 'id', ...args], { env })
@@ -76,7 +76,7 @@ describe.each(kinds)('apps on %s', (kind) => {
     const keys = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
-    const say = (...args: string[]) => answer(args, { env, input: app.secret })
+    const say = (...args: string[]) => runInProcess(args, { env, input: app.secret })
     expect(await say(...add('bot', '--client-secret-stdin'))).toMatchObject({ code: 0 })
     const [{ key_id: old } = {}] = await db.query('SELECT key_id FROM integration_apps')
     const { stdout } = await say('keys', 'add', '-o', 'id')

@@ -14,9 +14,9 @@ import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/schema/ready.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { type AuditEvent, eventColumns } from '../../src/store/tables/events.ts'
-import { answer, runner } from '../support/answer.ts'
-import { converse, freshFolder, type Outcome } from '../support/cli.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { freshFolder, type Outcome, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
 const keys = process.env.INTEGRATIONS_TEST_KEYS ?? ''
@@ -32,7 +32,7 @@ async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
   }
   const env = { DATABASE_URL: db.url, TOKEN: botToken(1), NEW_TOKEN: botToken(2) }
   const run = async (command: string, input = ''): Promise<Outcome> => {
-    const outcome = await answer(command.split(' '), { env, input })
+    const outcome = await runInProcess(command.split(' '), { env, input })
     expect(outcome, command).toMatchObject({ code: 0 })
     return outcome
   }
@@ -45,7 +45,7 @@ async function start(kind: Kind, mode: 'required' | 'off' = 'required') {
 
 /** What `audit verify` says, as JSON, with the exit code. */
 async function verify(db: TestDatabase, ...args: string[]) {
-  const { code, stdout, stderr } = await answer(['audit', 'verify', '-o', 'json', ...args], {
+  const { code, stdout, stderr } = await runInProcess(['audit', 'verify', '-o', 'json', ...args], {
     env: { DATABASE_URL: db.url },
   })
   if (stdout === '') return { code, stderr }
@@ -255,7 +255,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await disarm(db)
     await db.query("UPDATE integration_events SET at = '2026-01-02 03:04:05.678' WHERE seq = 1")
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none.json') }
-    const list = (...args: string[]) => answer(['audit', 'list', '-o', 'id', ...args], { env })
+    const list = (...args: string[]) => runInProcess(['audit', 'list', '-o', 'id', ...args], { env })
     const lines = (...seqs: number[]) => ({ code: 0, stdout: seqs.map((seq) => `${seq}\n`).join(''), stderr: '' })
 
     expect(await list()).toEqual(lines(6, 5, 4, 3, 2, 1))
@@ -302,10 +302,10 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(
       await program(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),
     ).toEqual({ code: 0, stdout: 'seq,action,target\n2,workspace.add,Acme\n', stderr: '' })
-    const [last] = JSON.parse((await answer(['audit', 'list', '--limit', '1', '-o', 'json'], { env })).stdout)
+    const [last] = JSON.parse((await runInProcess(['audit', 'list', '--limit', '1', '-o', 'json'], { env })).stdout)
     // However long it took to get here, nine seconds have passed.
     const clock = `--import=data:text/javascript,Date.now=()=>${Date.parse(last.at) + 9000}`
-    const { screen } = await converse(['audit', 'list', '--limit', '1'], [], {
+    const { screen } = await runInTerminal(['audit', 'list', '--limit', '1'], [], {
       env: { ...env, NO_COLOR: '1', NODE_OPTIONS: clock },
       columns: 200,
     })
@@ -386,7 +386,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const outcome = await program(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
     await db.query("UPDATE integration_events SET os_user = 'x' WHERE seq IN (4, 5)")
-    const { screen, code } = await converse(['audit', 'verify'], [], {
+    const { screen, code } = await runInTerminal(['audit', 'verify'], [], {
       env: { DATABASE_URL: db.url, NO_COLOR: '1' },
       columns: 200,
     })
@@ -482,7 +482,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
         .digest('hex'),
     )
     expect(await verify()).toEqual(broken({ seq: 3, problem: 'the event was changed, or made without the audit key' }))
-    await rewrite((previous, event) => eventHash({ auditing: auditKey() }, previous, event))
+    await rewrite((previous, event) => eventHash({ auditKey: auditKey() }, previous, event))
     expect(await verify()).toEqual(whole)
     expect(await verify('--checkpoint', early)).toEqual(
       broken({ seq: 3, problem: 'the event is not the one of the checkpoint: the log was written anew' }),
@@ -587,7 +587,10 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       code: 0,
       stderr: '',
     })
-    const { screen, code } = await converse(['audit', 'verify'], [], { env: { ...env, NO_COLOR: '1' }, columns: 200 })
+    const { screen, code } = await runInTerminal(['audit', 'verify'], [], {
+      env: { ...env, NO_COLOR: '1' },
+      columns: 200,
+    })
     expect([
       code,
       stable(screen.replace(/[0-9a-f]{64}/, '<hash>'))

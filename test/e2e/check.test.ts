@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { integrations, type Outcome } from '../support/cli.ts'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { revealed } from '../support/integration.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
 import {
   type PlatformServer,
   pylonError,
@@ -11,7 +9,9 @@ import {
   slackOk,
   startPlatformServer,
 } from '../support/platform-server.ts'
+import { type Outcome, runProgram } from '../support/program.ts'
 import { botToken, stable } from '../support/samples.ts'
+import { revealed } from '../support/slack-integration.ts'
 
 let server: PlatformServer
 beforeAll(async () => {
@@ -34,10 +34,13 @@ async function add(db: TestDatabase, name: string, value: string | undefined, ..
   const platform = flags.includes('--platform') ? [] : ['--platform', 'slack']
   const workspace = (await db.query('SELECT 1 AS x FROM workspaces')).length > 0 ? '--workspace' : '--new-workspace'
   const args = ['add', ...platform, workspace, 'Acme', '--name', name, ...flags, '-o', 'id']
-  const { code, stdout, stderr } = await answer([...args, ...(value === undefined ? [] : ['--access-token-stdin'])], {
-    env: environment(db),
-    input: value ?? '',
-  })
+  const { code, stdout, stderr } = await runInProcess(
+    [...args, ...(value === undefined ? [] : ['--access-token-stdin'])],
+    {
+      env: environment(db),
+      input: value ?? '',
+    },
+  )
   expect({ code, stderr }).toMatchObject({ code: 0 })
   return stdout.trim()
 }
@@ -245,8 +248,8 @@ hint: try again later; the code says what happened
     expect({ ...broken, stderr: error(broken.stderr) }).toMatchObject({
       code: 6,
       stdout:
-        '{"name":"a-refused","verdict":"refused","code":"invalid_auth"}\n{"name":"c-limited","verdict":"unknown","code":"SEAL_BROKEN"}\n',
-      stderr: { code: 'SEAL_BROKEN', committed: false },
+        '{"name":"a-refused","verdict":"refused","code":"invalid_auth"}\n{"name":"c-limited","verdict":"unknown","code":"DECRYPTION_FAILED"}\n',
+      stderr: { code: 'DECRYPTION_FAILED', committed: false },
     })
     await nowhere(db, table, broken)
   })
@@ -421,7 +424,7 @@ test('an address for a platform is refused before anything is done', async () =>
   await add(db, 'support', token(1))
   const before = await contents(db)
   const run = (args: string[], url = '') =>
-    integrations(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_API_URL: url } })
+    runProgram(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_API_URL: url } })
   const refusals = await Promise.all([
     run(['check', 'support', '--api-url', 'slack=http://example.com/']),
     run(['check', 'support', '--api-url', 'slack=https://me:hidden@example.com/', '-o', 'json']),

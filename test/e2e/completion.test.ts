@@ -3,8 +3,8 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { execute, freshFolder, integrations, pathWithProgram } from '../support/cli.ts'
 import { freshDatabase, kinds, sqliteDatabase } from '../support/database.ts'
+import { freshFolder, pathWithProgram, runCommand, runProgram } from '../support/program.ts'
 
 /** What bash would put in place of the last word of a line; `compopt` lines tell what else it was told. */
 async function complete(line: string, env: Record<string, string> = {}): Promise<string[]> {
@@ -14,7 +14,7 @@ async function complete(line: string, env: Record<string, string> = {}): Promise
     COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:' COMP_LINE=$1 COMP_POINT=\${#1}
     _integrations
     for reply in "\${COMPREPLY[@]}"; do printf '%s\\n' "$reply"; done`
-  const { code, stdout, stderr } = await execute('bash', ['--norc', '-c', script, 'bash', line], {
+  const { code, stdout, stderr } = await runCommand('bash', ['--norc', '-c', script, 'bash', line], {
     env: { PATH: pathWithProgram(), ...env },
   })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -69,7 +69,7 @@ describe.each(kinds)('completion in bash from %s', (kind) => {
     // Whatever the quoting, bash reads back the very name.
     for (const open of ['', '"', "'"]) {
       const [reply] = await complete(`integrations workspaces show ${open}Ev`, env)
-      const { stdout } = await execute('bash', ['-c', `printf %s ${open}${reply}${open}`])
+      const { stdout } = await runCommand('bash', ['-c', `printf %s ${open}${reply}${open}`])
       expect(stdout).toBe(evil)
     }
   })
@@ -127,12 +127,12 @@ test('a Tab gives up on a server that does not answer', async () => {
 })
 
 test('zsh gets whole words with descriptions, fish reads the last one without its quotes', async () => {
-  expect(await integrations(['complete', 'zsh', '--', 'users', 're'])).toEqual({
+  expect(await runProgram(['complete', 'zsh', '--', 'users', 're'])).toEqual({
     code: 0,
     stdout: 'remove\tRemove a user. Integrations they created stay, without a creator.\n',
     stderr: '',
   })
-  expect(await integrations(['complete', 'fish', '--', 'users', '"re'])).toEqual({
+  expect(await runProgram(['complete', 'fish', '--', 'users', '"re'])).toEqual({
     code: 0,
     stdout: 'remove\tRemove a user. Integrations they created stay, without a creator.\n',
     stderr: '',
@@ -142,18 +142,18 @@ test('zsh gets whole words with descriptions, fish reads the last one without it
 const there = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0
 
 test.each(['bash', 'zsh', 'fish'])('%s takes its script without a complaint', async (shell) => {
-  const { code, stdout, stderr } = await integrations(['completion', shell])
+  const { code, stdout, stderr } = await runProgram(['completion', shell])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout).toContain(`integrations complete ${shell} -- `)
   if (!there(shell)) return
   const script = join(freshFolder(), 'script')
   writeFileSync(script, stdout)
-  expect(await execute(shell, ['-n', script])).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(await runCommand(shell, ['-n', script])).toEqual({ code: 0, stdout: '', stderr: '' })
 })
 
 test.runIf(there('fish'))('fish offers what the script says', async () => {
   const script = `integrations completion fish | source; complete --do-complete 'integrations workspaces re'`
-  const { stdout } = await execute('fish', ['--no-config', '-c', script], { env: { PATH: pathWithProgram() } })
+  const { stdout } = await runCommand('fish', ['--no-config', '-c', script], { env: { PATH: pathWithProgram() } })
   expect(stdout).toBe(
     'remove\tRemove a workspace with every integration in it. Nothing of them is kept.\nrename\tGive a workspace another name.\n',
   )
@@ -161,12 +161,12 @@ test.runIf(there('fish'))('fish offers what the script says', async () => {
 
 test.runIf(there('zsh'))('zsh registers its function', async () => {
   const script = 'autoload -U compinit; compinit -D; eval "$(integrations completion zsh)"; print $_comps[integrations]'
-  expect(await execute('zsh', ['-f', '-c', script], { env: { PATH: pathWithProgram() } })).toMatchObject({
+  expect(await runCommand('zsh', ['-f', '-c', script], { env: { PATH: pathWithProgram() } })).toMatchObject({
     code: 0,
     stdout: '_integrations\n',
   })
 })
 
 test('a shell without completion is a usage error', async () => {
-  expect(await integrations(['completion', 'tcsh'])).toMatchObject({ code: 2, stdout: '' })
+  expect(await runProgram(['completion', 'tcsh'])).toMatchObject({ code: 2, stdout: '' })
 })

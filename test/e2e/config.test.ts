@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { converse, freshFolder, quote } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { freshFolder, quote, runInTerminal } from '../support/program.ts'
 
 const help = { id: 'C024BE91L', name: 'help' }
 const news = { id: 'C024BE92L', name: 'news' }
@@ -42,7 +42,7 @@ describe.each(kinds)('config on %s', (kind) => {
       env,
       config: (args: readonly string[], input = '') => run(['config', ...args], { env, input }),
       /** The same within this process: for what was shown with the program already. */
-      again: (args: readonly string[], input = '') => answer(['config', ...args], { env, input }),
+      again: (args: readonly string[], input = '') => runInProcess(['config', ...args], { env, input }),
       state: () => state(db),
     }
   }
@@ -244,7 +244,7 @@ describe.each(kinds)('config on %s', (kind) => {
       [['get', 'Acme/nothing'], '', 3, /^error: there is no integration "Acme\/nothing"\n/],
     ]
     for (const [args, input, code, stderr] of refusals)
-      expect({ args, ...(await answer(['config', ...args], { env, input })) }).toEqual({
+      expect({ args, ...(await runInProcess(['config', ...args], { env, input })) }).toEqual({
         args,
         code,
         stdout: '',
@@ -344,9 +344,13 @@ describe.each(kinds)('config on %s', (kind) => {
 
   test('a terminal shows the difference', async () => {
     const { env } = await prepare()
-    const { code, screen } = await converse(['config', 'set', 'Acme/support', 'slackChannels[1].name="triage"'], [], {
-      env,
-    })
+    const { code, screen } = await runInTerminal(
+      ['config', 'set', 'Acme/support', 'slackChannels[1].name="triage"'],
+      [],
+      {
+        env,
+      },
+    )
     expect({ code, screen: screen.replaceAll('\r', '') }).toEqual({
       code: 0,
       screen: `changed the config of Acme/support
@@ -384,7 +388,7 @@ describe.each(kinds)('config on %s', (kind) => {
         VISUAL: `${quote(editor)} --wait`,
         EDITOR: 'false',
       }
-      const { code, screen } = await converse(['config', 'edit', 'Acme/support', ...args], answers, { env })
+      const { code, screen } = await runInTerminal(['config', 'edit', 'Acme/support', ...args], answers, { env })
       const [left] = readdirSync(temporary)
       const kept = left === undefined ? undefined : join(temporary, left, 'config.json')
       return {
@@ -482,7 +486,7 @@ describe.each(kinds)('config on %s', (kind) => {
       expect(late).toMatchObject({ code: 2, draft: `${JSON.stringify(renamed, null, 2)}\n` })
       expect(await edit('rm "$file"', [])).toMatchObject({ code: 2, draft: undefined })
       const { env, state } = await prepare()
-      const none = await converse(['config', 'edit', 'Acme/support'], [], {
+      const none = await runInTerminal(['config', 'edit', 'Acme/support'], [], {
         env: { ...env, EDITOR: '/nowhere/editor' },
       })
       expect(none).toMatchObject({
@@ -531,7 +535,7 @@ describe.each(kinds)('config on %s', (kind) => {
           `#!/bin/sh\nfile="$1"\ntouch ${quote(join(folder, 'open'))}\nwhile [ ! -e ${quote(join(folder, 'changed'))} ]; do sleep 0.1; done\n${rename}\n`,
           { mode: 0o755 },
         )
-        const done = converse(['config', 'edit', 'Acme/support'], [['Change the config', 'y\r']], {
+        const done = runInTerminal(['config', 'edit', 'Acme/support'], [['Change the config', 'y\r']], {
           env: { ...prepared.env, EDITOR: editor, TMPDIR: folder, NO_COLOR: '1' },
         })
         while (!existsSync(join(folder, 'open'))) await new Promise((resolve) => setTimeout(resolve, 50))

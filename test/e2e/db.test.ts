@@ -2,8 +2,6 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSyn
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { freshFolder, integrations, type Outcome, type RunOptions } from '../support/cli.ts'
 import {
   dropOwnTables,
   emptyPostgresql,
@@ -14,6 +12,8 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { freshFolder, type Outcome, type RunOptions, runProgram } from '../support/program.ts'
 
 const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 const [first = '', ...rest] = migrations
@@ -55,7 +55,7 @@ async function behind(kind: Kind): Promise<TestDatabase> {
 const history = (db: TestDatabase) => db.query('SELECT * FROM _prisma_migrations ORDER BY migration_name')
 
 const status = async (db: TestDatabase) => {
-  const { code, stdout, stderr } = await answer(['db', 'status', '-o', 'json'], { env: { DATABASE_URL: db.url } })
+  const { code, stdout, stderr } = await runInProcess(['db', 'status', '-o', 'json'], { env: { DATABASE_URL: db.url } })
   return { code, stderr, status: JSON.parse(stdout) }
 }
 
@@ -112,7 +112,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await history(db)
     const lacks = `${shown(db)} lacks ${rest.length} of this program's migrations`
     for (const args of [['list'], ['workspaces', 'add', 'Acme']])
-      expect(await (args[0] === 'list' ? run : answer)(args, { env })).toEqual(
+      expect(await (args[0] === 'list' ? run : runInProcess)(args, { env })).toEqual(
         refusal(6, lacks, `integrations db migrate${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({
@@ -141,7 +141,7 @@ describe.each(kinds)('db on %s', (kind) => {
       stderr: `${shown(db)} is up to date already\n`,
     })
     expect(await history(db)).toEqual(after)
-    expect(await answer(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   })
 
   test('one that a newer version has changed is refused, and not touched', async () => {
@@ -152,7 +152,7 @@ describe.each(kinds)('db on %s', (kind) => {
     )
     const before = [await history(db), await journal(db)]
     for (const args of [['list'], ['workspaces', 'add', 'Acme'], ['init'], ['db', 'migrate'], ['db', 'adopt']])
-      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : runInProcess)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(
           6,
           `a newer version of integrations has changed ${shown(db)}`,
@@ -173,7 +173,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const before = await journal(db)
     const message = `${shown(db)} has tables that this program did not make`
     for (const args of [['list'], ['init'], ['db', 'migrate']])
-      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : runInProcess)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, message, `integrations db adopt${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({
@@ -189,7 +189,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'empty.db')) : await emptyPostgresql()
     if (kind === 'sqlite') writeFileSync(db.url.slice('file:'.length), '')
     for (const args of [['list'], ['db', 'adopt']])
-      expect(await (args[0] === 'list' ? run : answer)(args, { env: { DATABASE_URL: db.url } })).toEqual(
+      expect(await (args[0] === 'list' ? run : runInProcess)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, `${shown(db)} is empty`, `integrations init${flag(db)}`),
       )
     expect(await status(db)).toMatchObject({ code: 0, status: { state: 'empty', migrationsPending: migrations } })
@@ -215,7 +215,7 @@ describe('an SQLite file that', () => {
   const refuses = async (file: string, outcome: Outcome, commands: string[][], options: RunOptions = {}) => {
     for (const args of commands) {
       // Another user is another process.
-      const run = args === commands[0] || options.uid !== undefined ? integrations : answer
+      const run = args === commands[0] || options.uid !== undefined ? runProgram : runInProcess
       expect(
         await run(args, {
           ...options,
@@ -259,7 +259,7 @@ describe('an SQLite file that', () => {
       ['db', 'migrate'],
       ['db', 'adopt'],
     ])
-      expect(await answer(args, { env: { HOME } })).toEqual(outcome)
+      expect(await runInProcess(args, { env: { HOME } })).toEqual(outcome)
     expect(readdirSync(HOME)).toEqual([])
   })
 
@@ -329,8 +329,8 @@ describe('an SQLite file that', () => {
     chmodSync(file, 0o444)
     const env = { DATABASE_URL: `file:${file}` }
     const before = readFileSync(file)
-    expect(await integrations(['list'], { env, uid: nobody })).toEqual({ code: 0, stdout: '', stderr: '' })
-    expect(await integrations(['db', 'status', '--fields', 'state'], { env, uid: nobody })).toEqual({
+    expect(await runProgram(['list'], { env, uid: nobody })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await runProgram(['db', 'status', '--fields', 'state'], { env, uid: nobody })).toEqual({
       code: 0,
       stdout: 'ready\n',
       stderr: '',
@@ -389,8 +389,8 @@ describe('an SQLite file that', () => {
     const db = await freshDatabase('sqlite')
     const env = { DATABASE_URL: db.url }
     await db.query('PRAGMA journal_mode = DELETE')
-    expect(await integrations(['list'], { env })).toEqual({ code: 0, stdout: '', stderr: '' })
-    expect(await integrations(['workspaces', 'add', 'Acme'], { env })).toEqual(
+    expect(await runProgram(['list'], { env })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await runProgram(['workspaces', 'add', 'Acme'], { env })).toEqual(
       refusal(
         6,
         `${db.url} keeps no write-ahead log, without which a change can be lost`,
@@ -398,19 +398,19 @@ describe('an SQLite file that', () => {
       ),
     )
     expect(await db.query('SELECT * FROM workspaces')).toEqual([])
-    expect(await integrations(['db', 'migrate'], { env })).toMatchObject({
+    expect(await runProgram(['db', 'migrate'], { env })).toMatchObject({
       code: 0,
       stderr: `${db.url} is up to date already\n`,
     })
     expect(await db.query('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
-    expect(await answer(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
   })
 })
 
 describe('a PostgreSQL database that', () => {
   const refuses = async (url: string, outcome: Outcome, commands: string[][]) => {
     for (const args of commands)
-      expect(await (args === commands[0] ? integrations : answer)(args, { env: { DATABASE_URL: url } })).toEqual(
+      expect(await (args === commands[0] ? runProgram : runInProcess)(args, { env: { DATABASE_URL: url } })).toEqual(
         outcome,
       )
   }
@@ -469,7 +469,7 @@ describe('a PostgreSQL database that', () => {
     await refuses(empty.url, readOnly(empty), [['init'], ['db', 'migrate']])
     await refuses(db.url, { code: 0, stdout: '', stderr: '' }, [['list']])
     expect(await status(db)).toMatchObject({ code: 0, status: { state: 'ready', workspaces: 0 } })
-    expect(await integrations(['db', 'migrate'], { env: { DATABASE_URL: db.url } })).toMatchObject({
+    expect(await runProgram(['db', 'migrate'], { env: { DATABASE_URL: db.url } })).toMatchObject({
       code: 0,
       stderr: `${shown(db)} is up to date already\n`,
     })
@@ -507,15 +507,15 @@ describe('a PostgreSQL database that', () => {
 
     await db.query(`CREATE SCHEMA "Other" AUTHORIZATION ${role}`)
     const env = { DATABASE_URL: url, SECRET: 's3cret-of-a-test' }
-    expect(await integrations(['init'], { env })).toMatchObject({ code: 0 })
-    expect(await answer(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+    expect(await runProgram(['init'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
     expect(
-      await answer(
+      await runInProcess(
         ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'support', '--webhook-secret-env', 'SECRET'],
         { env },
       ),
     ).toMatchObject({ code: 0 })
-    expect(await answer(['list', '--fields', 'workspace,name'], { env })).toEqual({
+    expect(await runInProcess(['list', '--fields', 'workspace,name'], { env })).toEqual({
       code: 0,
       stdout: 'Acme\tsupport\n',
       stderr: '',

@@ -3,11 +3,11 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { bin, converse, freshFolder, integrations } from '../support/cli.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { addSlack } from '../support/integration.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { bin, freshFolder, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
+import { addSlack } from '../support/slack-integration.ts'
 
 const events = (db: TestDatabase) =>
   db.query("SELECT outcome, target_name, fields FROM integration_events WHERE action = 'secret.exec' ORDER BY seq")
@@ -34,12 +34,12 @@ describe.each(kinds)('exec on %s', (kind) => {
     const env = { DATABASE_URL: db.url, TOKEN: botToken(1) }
     await addSlack(env, 'support', '--access-token-env', 'TOKEN')
     const { TOKEN: _, ...rest } = env
-    return { db, env: rest, exec: (...args: string[]) => integrations(['exec', ...args], { env: rest }) }
+    return { db, env: rest, exec: (...args: string[]) => runProgram(['exec', ...args], { env: rest }) }
   }
 
   /** The environment of a command, as it was given to it. */
   async function environmentOf(env: Record<string, string>, ...args: string[]) {
-    const { code, stdout, stderr } = await integrations(['exec', ...args, 'env', '-0'], { env })
+    const { code, stdout, stderr } = await runProgram(['exec', ...args, 'env', '-0'], { env })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     return Object.fromEntries(
       stdout
@@ -90,7 +90,7 @@ describe.each(kinds)('exec on %s', (kind) => {
   test('standard input is read by the command alone, whole', async () => {
     const { env } = await start()
     const input = 'x'.repeat(3_000_000)
-    const { code, stdout } = await integrations(['exec', 'support', '--', 'wc', '-c'], { env, input })
+    const { code, stdout } = await runProgram(['exec', 'support', '--', 'wc', '-c'], { env, input })
     expect({ code, stdout: stdout.trim() }).toEqual({ code: 0, stdout: String(input.length) })
   })
 
@@ -123,7 +123,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       ],
       [['-o', 'xml', 'support', 'true'], "option '-o, --output <format>' does not take that value"],
     ] as const) {
-      const { code, stdout, stderr } = await answer(['exec', ...args], { env })
+      const { code, stdout, stderr } = await runInProcess(['exec', ...args], { env })
       expect({ args, code, stdout, error: stderr.split('\n')[0] }).toEqual({
         args,
         code: 125,
@@ -132,10 +132,10 @@ describe.each(kinds)('exec on %s', (kind) => {
       })
     }
     const keyless = { ...env, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none.json') }
-    const refused = await integrations(['exec', 'support', '-o', 'json', '--', 'true'], { env: keyless })
+    const refused = await runProgram(['exec', 'support', '-o', 'json', '--', 'true'], { env: keyless })
     expect(JSON.parse(refused.stderr).error).toMatchObject({ code: 'KEYS_MISSING', exit: 125 })
     expect(refused.code).toBe(125)
-    await answer(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'bare'], { env })
+    await runInProcess(['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'bare'], { env })
     expect(await exec('bare', '--', 'true')).toMatchObject({
       code: 125,
       stderr: expect.stringMatching(/^error: Acme\/bare has no secret\nhint: integrations rotate /),
@@ -186,7 +186,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       ['keys', 'add', '-o', 'id'],
       ['keys', 'activate'],
     ]) {
-      const { code, stdout } = await answer([...args, ...added], {
+      const { code, stdout } = await runInProcess([...args, ...added], {
         env: { ...env, INTEGRATIONS_KEYS_FILE: keys },
       })
       expect(code).toBe(0)
@@ -228,7 +228,7 @@ test('a default database that is gone when the command has ended is not made ane
   const env = { HOME: home }
   await addSlack(env)
   const folder = join(home, '.local/share/integrations')
-  expect(await integrations(['exec', 'support', '--', 'sh', '-c', `rm -r ${folder}; exit 7`], { env })).toEqual({
+  expect(await runProgram(['exec', 'support', '--', 'sh', '-c', `rm -r ${folder}; exit 7`], { env })).toEqual({
     code: 7,
     stdout: '',
     stderr: `warning: how the command ended is not in the audit log: there is no file ${folder}/integrations.db\n`,
@@ -237,11 +237,11 @@ test('a default database that is gone when the command has ended is not made ane
 })
 
 describe('on a terminal', () => {
-  async function start(script: string, answers: Parameters<typeof converse>[1]) {
+  async function start(script: string, answers: Parameters<typeof runInTerminal>[1]) {
     const db = await freshDatabase('sqlite')
     const env = { DATABASE_URL: db.url }
     await addSlack(env)
-    return converse(['exec', 'support', '--', process.execPath, '-e', script], answers, { env })
+    return runInTerminal(['exec', 'support', '--', process.execPath, '-e', script], answers, { env })
   }
 
   test('the command has it to itself', async () => {

@@ -1,12 +1,12 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { type Host, startContext } from '../../src/cli/context.ts'
+import { createContext, type Host } from '../../src/cli/context.ts'
 import { fieldsOf } from '../../src/cli/input/arguments.ts'
 import { program } from '../../src/cli/program.ts'
 import { run } from '../../src/cli/run.ts'
-import { everyCommand } from '../support/commands.ts'
 import { freshDatabase } from '../support/database.ts'
+import { everyCommand } from '../support/sample-commands.ts'
 import { signingSecret } from '../support/samples.ts'
 
 /** A host without a terminal. */
@@ -34,7 +34,7 @@ const refused = (code: number, message: string, hint: string) => ({
 })
 
 test('every command says which fields it answers with, but for those that answer with text, a document or keys', async () => {
-  const root = await program(startContext(process), () => true)
+  const root = await program(createContext(process), () => true)
   const found = (path: string) =>
     path.split(' ').reduce((command, name) => command.commands.find((one) => one.name() === name) ?? command, root)
   expect((await everyCommand()).filter((path) => !fieldsOf.has(found(path))).sort()).toEqual([
@@ -150,7 +150,7 @@ test.each([
   [' ', true],
 ])('INTEGRATIONS_READ_ONLY=%j refuses changes: %s', (setting, expected) => {
   const env = { DATABASE_URL: 'file:/nowhere', ...(setting === undefined ? {} : { INTEGRATIONS_READ_ONLY: setting }) }
-  const ctx = startContext(fakeHost([], env))
+  const ctx = createContext(fakeHost([], env))
   expect(ctx.storeOptions(false).readOnly).toBe(expected)
   // The flag is stronger, and only ever switches it on.
   ctx.options = { ...ctx.options, readOnly: true }

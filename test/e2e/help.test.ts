@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { errorCodes, exitCodes } from '../../src/errors.ts'
-import { integrations } from '../support/cli.ts'
+import { runProgram } from '../support/program.ts'
 
 test('help exit-codes is the table of the program', async () => {
-  const { code, stdout, stderr } = await integrations(['help', 'exit-codes'])
+  const { code, stdout, stderr } = await runProgram(['help', 'exit-codes'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   for (const [exit, meaning] of Object.entries(exitCodes))
     expect(stdout).toMatch(new RegExp(`^ +${exit}  ${meaning}$`, 'm'))
@@ -14,7 +14,7 @@ test('help exit-codes is the table of the program', async () => {
 })
 
 test('help environment names every variable that the program reads', async () => {
-  const { code, stdout, stderr } = await integrations(['help', 'environment'])
+  const { code, stdout, stderr } = await runProgram(['help', 'environment'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
     (file) => file.endsWith('.ts') && !file.includes('generated'),
@@ -32,7 +32,7 @@ test('help environment names every variable that the program reads', async () =>
 })
 
 test('help output says what the formats are', async () => {
-  expect(await integrations(['help', 'output'])).toEqual({
+  expect(await runProgram(['help', 'output'])).toEqual({
     code: 0,
     stdout: expect.stringContaining('table, json, jsonl, csv, id'),
     stderr: '',
@@ -41,11 +41,11 @@ test('help output says what the formats are', async () => {
 
 test('help of a command, of one below another, and of all', async () => {
   for (const words of [['rotate'], ['workspaces'], ['workspaces', 'add'], []])
-    expect(await integrations(['help', ...words])).toEqual(await integrations([...words, '--help']))
+    expect(await runProgram(['help', ...words])).toEqual(await runProgram([...words, '--help']))
 })
 
 test('help that there is not', async () => {
-  expect(await integrations(['help', 'nonsense'])).toEqual({
+  expect(await runProgram(['help', 'nonsense'])).toEqual({
     code: 2,
     stdout: '',
     stderr:
@@ -56,7 +56,7 @@ test('help that there is not', async () => {
 test.each([[[]], [['workspaces']], [['users']]])(
   'a command line that stops at %j gets help as an error',
   async (words) => {
-    const { stdout } = await integrations([...words, '--help'])
-    expect(await integrations(words)).toEqual({ code: 2, stdout: '', stderr: stdout })
+    const { stdout } = await runProgram([...words, '--help'])
+    expect(await runProgram(words)).toEqual({ code: 2, stdout: '', stderr: stdout })
   },
 )

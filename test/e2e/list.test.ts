@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { openStore } from '../../src/store/store.ts'
 import type { Page } from '../../src/store/tables/page.ts'
 import { integrationSorts } from '../../src/store/tables/sorts.ts'
-import { answer, runner } from '../support/answer.ts'
-import { bin, converse } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { storeOptions } from '../support/keyring.ts'
+import { bin, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
-import { storeOptions } from '../support/vault.ts'
 
 const day = 86_400_000
 /** A timestamp as either database stores it. */
@@ -61,8 +61,8 @@ describe.each(kinds)('list on %s', (kind) => {
     const store = await openStore(storeOptions(db))
     const read = async (page: Page) => {
       const ids: string[] = []
-      await store.snapshot((rows) =>
-        rows.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))),
+      await store.snapshot((db) =>
+        db.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))),
       )
       return ids
     }
@@ -96,7 +96,7 @@ describe.each(kinds)('list on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url, TOKEN: botToken() }
     const run = async (args: string[], input = '') => {
-      const outcome = await answer(args, { env, input })
+      const outcome = await runInProcess(args, { env, input })
       expect(outcome).toMatchObject({ code: 0 })
       return outcome
     }
@@ -174,7 +174,7 @@ describe.each(kinds)('list on %s', (kind) => {
     ])
 
     // What support staff read.
-    const { code, screen } = await converse(['list', '--fields', 'name,isActive,lastUsedAt,tokenExpiresAt'], [], {
+    const { code, screen } = await runInTerminal(['list', '--fields', 'name,isActive,lastUsedAt,tokenExpiresAt'], [], {
       env,
     })
     expect(code).toBe(0)
@@ -252,15 +252,15 @@ describe.each(kinds)('list on %s', (kind) => {
       })),
     )
     const env = { DATABASE_URL: db.url }
-    const wide = (await converse(['list', '--fields', 'name'], [], { env })).screen
+    const wide = (await runInTerminal(['list', '--fields', 'name'], [], { env })).screen
     expect(wide.match(/n\d{3}/g)?.length).toBe(100)
     expect(wide).toContain('3 more: add --all, or --cursor i-99')
-    expect((await converse(['list', '--fields', 'name', '--all'], [], { env })).screen.match(/n\d{3}/g)?.length).toBe(
-      103,
-    )
+    expect(
+      (await runInTerminal(['list', '--fields', 'name', '--all'], [], { env })).screen.match(/n\d{3}/g)?.length,
+    ).toBe(103)
     expect((await run(['list', '--fields', 'name'], { env })).stdout.match(/n\d{3}/g)?.length).toBe(103)
     // Forty columns hold no table of seven fields: a line a field instead, none of them wider.
-    const narrow = await converse(['list', '--limit', '2'], [], { env: { ...env, NO_COLOR: '1' }, columns: 40 })
+    const narrow = await runInTerminal(['list', '--limit', '2'], [], { env: { ...env, NO_COLOR: '1' }, columns: 40 })
     expect(narrow.screen).toContain('NAME              n000')
     expect(narrow.screen).not.toContain('\u001b[')
   })

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { execute, pathWithProgram, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
+import { openedStore } from '../support/keyring.ts'
+import { pathWithProgram, quote, runCommand } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
-import { opened } from '../support/vault.ts'
 
 const job = `
 integrations workspaces add Acme
@@ -64,7 +64,7 @@ describe.each(kinds)('the main job on %s', (kind) => {
 
   test('without a terminal', async () => {
     const { db, env } = await start()
-    const outcome = await execute('sh', ['-ec', job], { env })
+    const outcome = await runCommand('sh', ['-ec', job], { env })
     expect({
       ...outcome,
       stdout: stable(outcome.stdout).replace(/"[0-9a-f]{16}"/g, '"<fingerprint>"'),
@@ -101,7 +101,7 @@ version\t4
 `,
       stderr: expect.stringContaining('the old webhook-secret is refused from now on'),
     })
-    expect(await opened(db)(read)).toEqual([stored])
+    expect(await openedStore(db)(read)).toEqual([stored])
     expect(
       await db.query(
         'SELECT field, number, origin, valid_until IS NULL AS current, length(fingerprint) AS print, key_id IS NULL AS plain, sealed FROM integration_secrets ORDER BY field, number',
@@ -125,7 +125,7 @@ version\t4
 
   test('on a terminal', async () => {
     const { db, env } = await start()
-    const { code, stdout } = await execute('script', ['-qefc', `exec sh -ec ${quote(job)}`, '/dev/null'], {
+    const { code, stdout } = await runCommand('script', ['-qefc', `exec sh -ec ${quote(job)}`, '/dev/null'], {
       env: { ...env, TERM: 'dumb', SHELL: '/bin/sh' },
     })
     const screen = stdout.replaceAll('\r\n', '\n')
@@ -136,7 +136,7 @@ version\t4
       ),
     })
     for (const secret of [env.SECRET, env.NEW, env.SLACK_TOKEN]) expect(screen).not.toContain(secret)
-    expect(await opened(db)(read)).toEqual([stored])
+    expect(await openedStore(db)(read)).toEqual([stored])
   })
 })
 

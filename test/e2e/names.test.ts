@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { bin, execute, quote } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { bin, quote, runCommand } from '../support/program.ts'
 
 /** Names that are taken, and come back byte for byte. */
 const taken: Record<string, string> = {
@@ -65,27 +65,27 @@ describe.each(kinds)('names on %s', (kind) => {
     const env = { DATABASE_URL: db.url }
     const workspace = Object.values(taken).join('').slice(0, 1000)
     expect(
-      await answer(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
+      await runInProcess(['workspaces', 'add', '--', workspace.normalize('NFC').replaceAll('/', '')], { env }),
     ).toMatchObject({ code: 0 })
     const [row] = await db.query('SELECT id FROM workspaces')
     const id = String(row?.id)
 
     for (const [what, name] of Object.entries(taken)) {
-      const added = await answer(
+      const added = await runInProcess(
         ['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`, '-o', 'json', '--fields', 'name'],
         { env },
       )
       expect([what, added.code, JSON.parse(added.stdout)]).toEqual([what, 0, { name }])
     }
     for (const [what, name, why] of refused) {
-      const outcome = await answer(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
+      const outcome = await runInProcess(['add', '--platform', 'pylon', '--workspace', id, `--name=${name}`], { env })
       expect([what, outcome]).toEqual([what, { code: 2, stdout: '', stderr: expect.stringMatching(why) }])
       // What was refused is not handed on to the terminal either.
       expect(outcome.stderr).not.toMatch(/[\p{C}--\n]/v)
     }
 
     const byBytes = Object.values(taken).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    const listed = await answer(['list', '-o', 'json', '--fields', 'name'], { env })
+    const listed = await runInProcess(['list', '-o', 'json', '--fields', 'name'], { env })
     expect(JSON.parse(listed.stdout).map((one: { name: string }) => one.name)).toEqual(byBytes)
     expect((await db.query('SELECT name FROM integrations')).map((one) => one.name).sort()).toEqual(
       Object.values(taken).sort(),
@@ -93,7 +93,7 @@ describe.each(kinds)('names on %s', (kind) => {
 
     // A name stands for its integration, whatever is in it.
     for (const name of Object.values(taken)) {
-      const shown = await answer(['show', '-o', 'json', '--fields', 'name', '--', name], { env })
+      const shown = await runInProcess(['show', '-o', 'json', '--fields', 'name', '--', name], { env })
       expect(JSON.parse(shown.stdout)).toEqual({ name })
     }
   })
@@ -103,7 +103,7 @@ describe.each(kinds)('names on %s', (kind) => {
     // A lone surrogate as UTF-8 would write it, and a byte that begins no character.
     for (const bytes of ['\\355\\240\\200', '\\377'])
       expect(
-        await execute(
+        await runCommand(
           'sh',
           ['-c', `exec ${quote(process.execPath)} ${quote(bin)} workspaces add "$(printf '${bytes}')"`],
           { env: { DATABASE_URL: db.url } },
@@ -142,7 +142,7 @@ describe.each(kinds)('names on %s', (kind) => {
       ['toggle', 'i'],
       ['toggle', 'i', '-o', 'json'],
     ]) {
-      const { stdout } = await execute(
+      const { stdout } = await runCommand(
         'script',
         ['-qefc', [process.execPath, bin, ...args].map(quote).join(' '), '/dev/null'],
         { env: { ...env, NO_COLOR: '1', TERM: 'xterm', SHELL: '/bin/sh' } },

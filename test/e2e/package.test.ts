@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { execute, freshFolder } from '../support/cli.ts'
+import { freshFolder, runCommand } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 
 test('the packed program works where it is installed, and brings nothing that downloads', async () => {
   const folder = freshFolder()
   const npm = (args: string[], cwd: string) =>
-    execute('npm', [...args, '--no-audit', '--no-fund'], { cwd, env: npmEnvironment() })
+    runCommand('npm', [...args, '--no-audit', '--no-fund'], { cwd, env: npmEnvironment() })
   const packed = await npm(['pack', '--ignore-scripts', '--json', '--pack-destination', folder], process.cwd())
   expect(packed).toMatchObject({ code: 0 })
   const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
@@ -26,7 +26,7 @@ test('the packed program works where it is installed, and brings nothing that do
   ).toEqual([])
 
   const program = (args: string[], input = '') =>
-    execute(join(home, 'node_modules/.bin/integrations'), args, { env: { HOME: home }, cwd: home, input })
+    runCommand(join(home, 'node_modules/.bin/integrations'), args, { env: { HOME: home }, cwd: home, input })
   expect(await program(['init'])).toMatchObject({ code: 0 })
   expect(
     await program(
@@ -76,7 +76,7 @@ test('the receiver is there for modules, for require and for TypeScript', async 
     // @ts-expect-error there is no such platform
     receiver.solar`,
   )
-  const run = (command: string, ...args: string[]) => execute(command, args, { cwd: home })
+  const run = (command: string, ...args: string[]) => runCommand(command, args, { cwd: home })
   const tsc = resolve('node_modules/.bin/tsc')
   const types = ['--typeRoots', resolve('node_modules/@types'), '--types', 'node', '--lib', 'es2024']
   expect([

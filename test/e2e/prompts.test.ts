@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { answer } from '../support/answer.ts'
-import { converse } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { openedStore } from '../support/keyring.ts'
+import { runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
-import { opened } from '../support/vault.ts'
 
 const enter = '\r'
 const down = '\u001b[B'
@@ -12,7 +12,7 @@ describe.each(kinds)('questions on %s', (kind) => {
   test('add asks for what is missing, and shows no secret', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const { code, screen } = await converse(
+    const { code, screen } = await runInTerminal(
       ['add'],
       [
         ['Platform', enter],
@@ -34,7 +34,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     // Not even the length is shown.
     expect(screen).not.toContain('****')
     expect(
-      await opened(db)(
+      await openedStore(db)(
         'SELECT i.name, i.platform, i.webhook_secret, i.access_token, i.refresh_token, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id',
       ),
     ).toEqual([
@@ -53,8 +53,8 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url, TOKEN: 'pylon-token-1' }
     for (const name of ['Acme', 'Beta'])
-      expect(await answer(['workspaces', 'add', name], { env })).toMatchObject({ code: 0 })
-    const { code, screen } = await converse(
+      expect(await runInProcess(['workspaces', 'add', name], { env })).toMatchObject({ code: 0 })
+    const { code, screen } = await runInTerminal(
       ['add', '--platform', 'pylon', '--access-token-env', 'TOKEN'],
       [
         ['Workspace', `${down}${enter}`],
@@ -67,7 +67,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect(screen).not.toContain('Platform')
     expect(screen).toContain('# it has no webhook secret yet')
     expect(
-      await opened(db)(
+      await openedStore(db)(
         'SELECT i.name, i.access_token, i.webhook_secret, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id',
       ),
     ).toEqual([{ name: 'desk', access_token: 'pylon-token-1', webhook_secret: null, workspace: 'Beta' }])
@@ -76,14 +76,14 @@ describe.each(kinds)('questions on %s', (kind) => {
   test('rotate asks which secret and for its value, and keeps the old one for a day', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const added = await answer(
+    const added = await runInProcess(
       ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', '--webhook-secret-stdin'],
       { env, input: `${signingSecret(1)}\n` },
     )
     expect(added.code).toBe(0)
-    const stored = () => opened(db)('SELECT webhook_secret FROM integrations')
+    const stored = () => openedStore(db)('SELECT webhook_secret FROM integrations')
 
-    const left = await converse(
+    const left = await runInTerminal(
       ['rotate', 'support'],
       [
         ['Which secret', enter],
@@ -95,7 +95,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect(left.screen).toContain('cancelled; nothing was changed')
     expect(await stored()).toEqual([{ webhook_secret: signingSecret(1) }])
 
-    const done = await converse(
+    const done = await runInTerminal(
       ['rotate', 'support'],
       [
         ['Which secret', enter],
@@ -107,7 +107,9 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect(done.screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
     expect(done.screen).not.toContain(signingSecret(2))
     expect(await stored()).toEqual([{ webhook_secret: signingSecret(2) }])
-    const [old] = await opened(db)('SELECT sealed, valid_until FROM integration_secrets WHERE valid_until IS NOT NULL')
+    const [old] = await openedStore(db)(
+      'SELECT sealed, valid_until FROM integration_secrets WHERE valid_until IS NOT NULL',
+    )
     expect(old?.sealed).toBe(signingSecret(1))
     const hours = (new Date(old?.valid_until as string).getTime() - Date.now()) / 3_600_000
     expect(hours).toBeGreaterThan(23.9)
@@ -118,15 +120,15 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
-      await answer(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
+      await runInProcess(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
     ).toMatchObject({ code: 0 })
-    const { code } = await converse(
+    const { code } = await runInTerminal(
       ['rotate', 'support', '--field', 'webhook-secret'],
       [
         [
           'New Slack signing secret',
           async () => {
-            expect(await answer(['update', 'support', '--slack-team-id', 'T012AB3CD'], { env })).toMatchObject({
+            expect(await runInProcess(['update', 'support', '--slack-team-id', 'T012AB3CD'], { env })).toMatchObject({
               code: 0,
             })
             return `${signingSecret(2)}${enter}`
@@ -145,13 +147,15 @@ describe.each(kinds)('questions on %s', (kind) => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
-      await answer(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
+      await runInProcess(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
     ).toMatchObject({ code: 0 })
-    const wrong = await converse(['remove', 'Acme/support'], [['Type support to go on', `yes${enter}`]], { env })
+    const wrong = await runInTerminal(['remove', 'Acme/support'], [['Type support to go on', `yes${enter}`]], { env })
     expect(wrong.code).toBe(130)
     expect(wrong.screen).toContain('nothing of it is kept')
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
-    const right = await converse(['remove', 'Acme/support'], [['Type support to go on', `support${enter}`]], { env })
+    const right = await runInTerminal(['remove', 'Acme/support'], [['Type support to go on', `support${enter}`]], {
+      env,
+    })
     expect(right.code).toBe(0)
     for (const table of ['integrations', 'integration_versions', 'integration_secrets'])
       expect(await db.query(`SELECT * FROM ${table}`)).toEqual([])
@@ -163,7 +167,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     ['CI', { CI: 'true' }],
   ])('%s: nobody is asked, on a terminal either', async (flag, more) => {
     const db = await freshDatabase(kind)
-    const { code, screen } = await converse(['add', ...(flag === 'CI' ? [] : [flag])], [], {
+    const { code, screen } = await runInTerminal(['add', ...(flag === 'CI' ? [] : [flag])], [], {
       env: { DATABASE_URL: db.url, ...more },
     })
     expect({ code, screen }).toEqual({

@@ -4,10 +4,10 @@ import sql from 'sql-template-tag'
 import { describe, expect, test } from 'vitest'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/schema/ready.ts'
-import { answer } from '../support/answer.ts'
-import { freshFolder, integrations } from '../support/cli.ts'
-import { attempt, changing, populate, reading } from '../support/commands.ts'
 import { contents, emptyPostgresql, freshDatabase, kinds, sqliteDatabase } from '../support/database.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
+import { changingCommands, populate, readOnlyCommands, runSample } from '../support/sample-commands.ts'
 
 const refused =
   'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set\nhint: leave it out to do this\n'
@@ -18,20 +18,22 @@ describe.each(kinds)('read-only on %s', (kind) => {
     const keys = join(freshFolder(), 'none.json')
     await populate(db)
     const before = await contents(db)
-    for (const sample of changing) {
+    for (const sample of changingCommands) {
       const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
       const { code, stdout, stderr } =
         kind === 'sqlite'
-          ? await attempt(sample, { ...env, INTEGRATIONS_READ_ONLY: '1' }, answer)
-          : await attempt({ ...sample, args: ['--read-only', ...sample.args] }, env, answer)
+          ? await runSample(sample, { ...env, INTEGRATIONS_READ_ONLY: '1' }, runInProcess)
+          : await runSample({ ...sample, args: ['--read-only', ...sample.args] }, env, runInProcess)
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
       expect(stderr).toContain(refused)
     }
     expect(await contents(db)).toEqual(before)
     expect(existsSync(keys)).toBe(false)
-    for (const sample of reading) {
-      const plain = await attempt(sample, { DATABASE_URL: db.url }, answer)
-      expect(await attempt(sample, { DATABASE_URL: db.url, INTEGRATIONS_READ_ONLY: '1' }, answer)).toEqual(plain)
+    for (const sample of readOnlyCommands) {
+      const plain = await runSample(sample, { DATABASE_URL: db.url }, runInProcess)
+      expect(await runSample(sample, { DATABASE_URL: db.url, INTEGRATIONS_READ_ONLY: '1' }, runInProcess)).toEqual(
+        plain,
+      )
     }
   })
 
@@ -39,7 +41,7 @@ describe.each(kinds)('read-only on %s', (kind) => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'new.db')) : await emptyPostgresql()
     const env = { DATABASE_URL: db.url, INTEGRATIONS_READ_ONLY: '1' }
     for (const args of [['init'], ['db', 'migrate'], ['db', 'adopt']])
-      expect(await integrations(args, { env })).toEqual({ code: 4, stdout: '', stderr: `error: ${refused}` })
+      expect(await runProgram(args, { env })).toEqual({ code: 4, stdout: '', stderr: `error: ${refused}` })
     if (kind === 'sqlite') expect(existsSync(db.url.slice('file:'.length))).toBe(false)
     else expect(await contents(db)).toEqual({})
   })
@@ -73,18 +75,18 @@ test('the default database is neither made nor updated', async () => {
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_READ_ONLY: '1' }
   const file = join(home, '.local', 'share', 'integrations', 'integrations.db')
-  expect(await integrations(['list'], { env })).toEqual({
+  expect(await runProgram(['list'], { env })).toEqual({
     code: 6,
     stdout: '',
     stderr: `error: there is no file ${file}\nhint: integrations init\n`,
   })
   expect(readdirSync(home)).toEqual([])
 
-  expect(await integrations(['init'], { env: { HOME: home } })).toMatchObject({ code: 0 })
+  expect(await runProgram(['init'], { env: { HOME: home } })).toMatchObject({ code: 0 })
   const db = sqliteDatabase(file)
   await db.query("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%_integrations__keys_events'")
   const before = await contents(db)
-  expect(await integrations(['list'], { env })).toEqual({
+  expect(await runProgram(['list'], { env })).toEqual({
     code: 6,
     stdout: '',
     stderr: `error: file:${file} lacks 1 of this program's migrations\nhint: integrations db migrate\n`,

@@ -14,12 +14,12 @@ import {
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { bin, environment, execute, freshFolder, type Outcome, quote } from '../support/cli.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { addSlack } from '../support/integration.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { openedStore } from '../support/keyring.ts'
+import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
+import { addSlack } from '../support/slack-integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
-import { opened } from '../support/vault.ts'
 
 /** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
 async function start(kind: Kind, more: Record<string, string> = {}) {
@@ -35,7 +35,7 @@ async function start(kind: Kind, more: Record<string, string> = {}) {
 
 const addApp = async (env: Record<string, string>, name = 'bot', secret = app.secret) => {
   const args = ['apps', 'add', name, '--platform', 'slack', '--client-id', app.id, '--client-secret-stdin', '-o', 'id']
-  expect(await answer(args, { env, input: secret })).toMatchObject({ code: 0 })
+  expect(await runInProcess(args, { env, input: secret })).toMatchObject({ code: 0 })
 }
 
 const addToken = (env: Record<string, string>, chain: Chain, name = 'support', expires = ['--expires-in', '1h']) =>
@@ -64,7 +64,7 @@ const attempts = (db: TestDatabase) =>
   db.query('SELECT state, fence, code FROM integration_refresh_attempts ORDER BY integration_id')
 
 const tokens = async (db: TestDatabase, id: string) =>
-  (await opened(db)('SELECT access_token, refresh_token FROM integrations WHERE id = ?', id))[0]
+  (await openedStore(db)('SELECT access_token, refresh_token FROM integrations WHERE id = ?', id))[0]
 
 const events = async (db: TestDatabase) =>
   (
@@ -115,7 +115,7 @@ describe.each(kinds)('on %s', (kind) => {
     // Good for 12 hours now: nobody is asked.
     expect(rowsOf(await run(env, 'refresh', '--all'), 'outcome')).toEqual(['not_due'])
     expect(server.exchanges).toHaveLength(1)
-    const versions = await opened(db)(
+    const versions = await openedStore(db)(
       "SELECT field, number, origin, sealed, valid_until FROM integration_secrets WHERE field <> 'webhook_secret' ORDER BY field, number",
     )
     expect(versions).toEqual([
@@ -143,7 +143,7 @@ describe.each(kinds)('on %s', (kind) => {
   test('what cannot be refreshed says why, and is an error where it was named', async () => {
     const { db, server, env, id } = await start(kind)
     const pylon = ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk']
-    expect(await answer(pylon, { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(pylon, { env })).toMatchObject({ code: 0 })
     await addSlack(env, 'other')
     await addToken(env, server.install(2), 'off')
     expect(await run(env, 'disable', 'off')).toMatchObject({ code: 0 })
@@ -188,9 +188,9 @@ describe.each(kinds)('on %s', (kind) => {
     const [chain] = [...server.chains.values()]
     if (chain) chain.generation += 5
     const env2 = { ...env, REFRESH: refreshToken(chain as Chain) }
-    expect(await answer(['rotate', id, '--refresh-token-env', 'REFRESH', '--grace', '0'], { env: env2 })).toMatchObject(
-      { code: 0 },
-    )
+    expect(
+      await runInProcess(['rotate', id, '--refresh-token-env', 'REFRESH', '--grace', '0'], { env: env2 }),
+    ).toMatchObject({ code: 0 })
     const dead = await run(env, 'refresh', id, '--force')
     expect([dead.code, errorOf(dead).code]).toEqual([4, 'CREDENTIAL_REFUSED'])
     expect(errorOf(dead).hint).toContain('https://api.slack.com/apps')
@@ -202,7 +202,11 @@ describe.each(kinds)('on %s', (kind) => {
     const before = { ...chain }
     server.mood = 'hung up'
     const lost = await run(env, 'refresh', id)
-    expect([lost.code, errorOf(lost).code, errorOf(lost).hint]).toEqual([9, 'UNCERTAIN', `integrations recover ${id}`])
+    expect([lost.code, errorOf(lost).code, errorOf(lost).hint]).toEqual([
+      9,
+      'OUTCOME_UNKNOWN',
+      `integrations recover ${id}`,
+    ])
     server.mood = 'well'
     expect(await run(env, 'refresh', '--all')).toMatchObject({ code: 9 })
     expect(server.exchanges).toEqual([refreshToken(before)])
@@ -225,12 +229,12 @@ describe.each(kinds)('on %s', (kind) => {
     // With another refresh token, what was is history.
     const again = { ...env, ACCESS: accessToken(chain), REFRESH: refreshToken(chain) }
     const rotated = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
-    expect(await answer(rotated, { env: again })).toMatchObject({ code: 0 })
+    expect(await runInProcess(rotated, { env: again })).toMatchObject({ code: 0 })
     expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual([null])
 
     // The database goes away between the answer and its being stored.
     const kept = await withoutLog(db, server, () => run(env, 'refresh', id))
-    expect([kept.code, errorOf(kept).code]).toEqual([9, 'UNCERTAIN'])
+    expect([kept.code, errorOf(kept).code]).toEqual([9, 'OUTCOME_UNKNOWN'])
     const [file = ''] = files(spool)
     expect(errorOf(kept).message).toContain(join(spool, file))
     expect(statSync(join(spool, file)).mode & 0o777).toBe(0o600)
@@ -286,7 +290,7 @@ describe.each(kinds)('on %s', (kind) => {
     const other = server.install(2)
     const fresh = { ...env, ACCESS: accessToken(other), REFRESH: refreshToken(other) }
     const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--grace', '0']
-    expect(await answer(rotate, { env: fresh })).toMatchObject({ code: 0 })
+    expect(await runInProcess(rotate, { env: fresh })).toMatchObject({ code: 0 })
     const recovered = await run(env, 'recover', twin)
     expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
     const own = { access_token: accessToken(other), refresh_token: refreshToken(other) }
@@ -400,7 +404,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
     const mine = accessToken(server.install(2))
     const rotate = ['rotate', id, '--access-token-env', 'ACCESS', '--no-expiry', '--grace', '0']
-    expect(await answer(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
+    expect(await runInProcess(rotate, { env: { ...env, ACCESS: mine } })).toMatchObject({ code: 0 })
     expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
     expect(await tokens(db, id)).toEqual({ access_token: mine, refresh_token: refreshToken(chain) })
     expect(rowsOf(await run(env, 'list'), 'tokenExpiresAt', 'tokenRefresh')).toEqual([
@@ -415,7 +419,7 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, server, chain, env, id } = await start(kind, { INTEGRATIONS_KEYS_FILE: keys })
     expect((await withoutLog(db, server, () => run(env, 'refresh', id))).code).toBe(9)
     const [{ id: old } = {}] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
-    const next = (await answer(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    const next = (await runInProcess(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
     for (const change of [['activate', next], ['reencrypt']])
       expect(await run(env, 'keys', ...change)).toMatchObject({ code: 0 })
     const refused = await run(env, 'keys', 'retire', String(old))
@@ -430,7 +434,7 @@ describe.each(kinds)('on %s', (kind) => {
     server.mood = 'hung up'
     expect((await run(env, 'refresh', id, '--force')).code).toBe(9)
     expect(accessToken(chain)).toContain('1x2')
-    const last = (await answer(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
+    const last = (await runInProcess(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
     expect(await run(env, 'keys', 'retire', last)).toMatchObject({ code: 0 })
   })
 })
@@ -469,7 +473,7 @@ test('new tokens are stored though the database has lost their attempt, and no f
   const backup = await tokens(db, id)
   // That the answer cannot be written hides nothing.
   const command = [process.execPath, bin, 'refresh', id].map(quote).join(' ')
-  const kept = await withoutLog(db, server, () => execute('sh', ['-c', `${command} > /dev/full`], { env }))
+  const kept = await withoutLog(db, server, () => runCommand('sh', ['-c', `${command} > /dev/full`], { env }))
   expect([kept.code, kept.stderr.includes(`hint: integrations recover ${id}`)]).toEqual([9, true])
   // What is restored from a backup is from before the attempt.
   await db.query('DELETE FROM integration_refresh_attempts')

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { bin, converse, execute, type RunOptions } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { bin, type RunOptions, runCommand, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
 interface Refusal {
@@ -372,7 +372,7 @@ describe.each(kinds)('refused on %s', (kind) => {
     db = await freshDatabase(kind)
     env = { DATABASE_URL: db.url }
     const prepare = async (args: string[], input = '') =>
-      expect(await answer(args, { env: { ...env, TOKEN: botToken() }, input })).toMatchObject({ code: 0 })
+      expect(await runInProcess(args, { env: { ...env, TOKEN: botToken() }, input })).toMatchObject({ code: 0 })
     await prepare(['workspaces', 'add', 'Acme'])
     await prepare(['workspaces', 'add', 'Beta'])
     await prepare(
@@ -413,7 +413,7 @@ describe.each(kinds)('refused on %s', (kind) => {
 
   test.each(refusals)('$what', async ({ args, options = {}, code, stderr }) => {
     const before = await everything()
-    const outcome = await answer(args, { ...options, env: { ...env, ...options.env } })
+    const outcome = await runInProcess(args, { ...options, env: { ...env, ...options.env } })
     expect({ ...outcome, stderr: stable(outcome.stderr) }).toEqual({
       code,
       stdout: '',
@@ -462,7 +462,7 @@ describe.each(kinds)('refused on %s', (kind) => {
 
   test('Ctrl-C at a prompt', async () => {
     const before = await everything()
-    const { code, screen } = await converse(
+    const { code, screen } = await runInTerminal(
       ['rotate', 'Acme/support', '--field', 'webhook-secret'],
       [['signing secret', '\u0003']],
       { env },
@@ -473,7 +473,7 @@ describe.each(kinds)('refused on %s', (kind) => {
   })
 
   test('an output that cannot be written', async () => {
-    expect(await execute('sh', ['-c', `exec ${process.execPath} ${bin} list > /dev/full`], { env })).toEqual({
+    expect(await runCommand('sh', ['-c', `exec ${process.execPath} ${bin} list > /dev/full`], { env })).toEqual({
       code: 6,
       stdout: '',
       stderr: 'error: the output could not be written\nhint: see that the disk has room, and run it again\n',
@@ -482,7 +482,7 @@ describe.each(kinds)('refused on %s', (kind) => {
 
   test('a change whose answer cannot be written says that it was made', async () => {
     const { version } = JSON.parse((await run(['show', 'Acme/other', '-o', 'json'], { env })).stdout)
-    const { code, stderr } = await execute(
+    const { code, stderr } = await runCommand(
       'sh',
       ['-c', `exec ${process.execPath} ${bin} toggle Acme/other -o json > /dev/full`],
       { env },

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { converse } from '../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { addSlack, revealed, rotate } from '../support/integration.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
+import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 
 const columns = 'SELECT webhook_secret, access_token, refresh_token FROM integrations'
 const history =
@@ -171,7 +171,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { db, env } = await start()
     for (let n = 2; n <= 13; n++)
       expect(
-        await answer(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+        await runInProcess(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
           env,
           input: signingSecret(n),
         }),
@@ -239,7 +239,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { db, env } = await start()
     const until = new Date(Date.now() + 2 * 86_400_000).toISOString()
     expect(await rotate(env, 2, '--until', until, '--if-version', '1')).toMatchObject({ code: 0 })
-    const show = await answer(['show', 'support', '-o', 'json', '--fields', 'webhookSecret,version'], { env })
+    const show = await runInProcess(['show', 'support', '-o', 'json', '--fields', 'webhookSecret,version'], { env })
     expect(JSON.parse(show.stdout)).toMatchObject({ webhookSecret: { previousValidUntil: until }, version: 2 })
     expect(await run(['rotate', 'support', '--refresh-token-env', 'REFRESH', '-o', 'table'], { env })).toMatchObject({
       code: 0,
@@ -251,7 +251,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('at a terminal the old value stays valid for a day, and that is said', async () => {
     const { env } = await start()
-    const { code, screen } = await converse(
+    const { code, screen } = await runInTerminal(
       ['rotate', 'support', '--field', 'webhook-secret'],
       [['New Slack signing secret', `${signingSecret(2)}\n`]],
       { env },
@@ -259,7 +259,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
     expect(screen).not.toContain(signingSecret(2))
     expect(code).toBe(0)
-    const show = await answer(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })
+    const show = await runInProcess(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })
     const hours = (Date.parse(JSON.parse(show.stdout).webhookSecret.previousValidUntil) - Date.now()) / 3_600_000
     expect(hours).toBeGreaterThan(23.9)
     expect(hours).toBeLessThanOrEqual(24)

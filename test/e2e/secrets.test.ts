@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { bin, execute, freshFolder, integrations, quote } from '../support/cli.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { addSlack, revealed, rotate } from '../support/integration.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
+import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 
 const hour = 3_600_000
 
@@ -38,7 +38,7 @@ const events = (db: TestDatabase) =>
   db.query('SELECT action, outcome, target_name, fields FROM integration_events ORDER BY seq')
 
 const shown = async (env: Record<string, string>, ...args: string[]) =>
-  JSON.parse((await answer([...args, '-o', 'json'], { env })).stdout)
+  JSON.parse((await runInProcess([...args, '-o', 'json'], { env })).stdout)
 
 describe.each(kinds)('secrets on %s', (kind) => {
   const run = runner(kind)
@@ -159,7 +159,7 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     ])
     expect(await versions(db)).toMatchObject([{ is_kept: no }, { is_kept: yes }])
 
-    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await shown(env, 'secrets', 'list', 'support')).toEqual(before)
     expect(await revealed(env)).toBe(signingSecret(2))
     expect(await events(db)).toMatchObject([
@@ -177,11 +177,11 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
   test('an old version that was made current again stays within reach, however many came after it', async () => {
     const { db, env } = await start(kind)
     await rotate(env, 2, '--grace', '6h')
-    await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })
+    await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })
     // As if there had been ten more.
     await db.query('UPDATE integration_secrets SET number = 12 WHERE number = 2')
     expect(await rotate(env, 3, '--grace', '6h', '--force')).toMatchObject({ code: 0 })
-    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await revealed(env)).toBe(signingSecret(1))
   })
 
@@ -189,10 +189,10 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     const { env } = await start(kind)
     const tokens = { ...env, ONE: botToken(1), TWO: botToken(2) }
     const put = (name: string, ...flags: string[]) =>
-      answer(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
+      runInProcess(['rotate', 'support', '--access-token-env', name, '--grace', '1h', ...flags], { env: tokens })
     expect((await put('ONE', '--expires-at', '2020-01-31T12:00:00Z')).code).toBe(0)
     expect((await put('TWO', '--no-expiry')).code).toBe(0)
-    await answer(['secrets', 'revert', 'support', 'access-token'], { env })
+    await runInProcess(['secrets', 'revert', 'support', 'access-token'], { env })
     expect(await shown(env, 'show', 'support')).toMatchObject({ tokenExpiresAt: '2020-01-31T12:00:00.000Z' })
     const list = async (output: string, ...fields: string[]) =>
       (
@@ -230,9 +230,9 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     const logged = (await events(db)).length
 
     // What changes nothing of its own keeps nothing either.
-    expect(await answer(['enable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['enable', 'support'], { env })).toMatchObject({ code: 0 })
     expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
-    expect(await answer(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['disable', 'support'], { env })).toMatchObject({ code: 0 })
     expect(
       await db.query('SELECT action, target_type, count FROM integration_events ORDER BY seq LIMIT 9 OFFSET ?', logged),
     ).toEqual([
@@ -279,10 +279,10 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
   test('finish refuses while the old value may be in use', async () => {
     const { db, env, id } = await start(kind)
     const finishing =
-      (program: typeof answer) =>
+      (program: typeof runInProcess) =>
       (...flags: string[]) =>
         program(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
-    const [finish, again] = [finishing(run), finishing(answer)]
+    const [finish, again] = [finishing(run), finishing(runInProcess)]
     const hint = `hint: see integrations secrets list ${id}; pass --force if you know better\n`
     expect(await finish()).toEqual({
       code: 0,
@@ -330,7 +330,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     const { db, env } = await start(kind)
     for (const name of ['sales', 'ops', 'other']) await addSlack(env, name)
     // This one has another app.
-    await answer(['rotate', 'other', '--webhook-secret-stdin', '--grace', '0'], { env, input: signingSecret(9) })
+    await runInProcess(['rotate', 'other', '--webhook-secret-stdin', '--grace', '0'], { env, input: signingSecret(9) })
     const foreign = () =>
       db.query(`SELECT webhook_secret, version, CAST(valid_until AS TEXT) AS valid_until, sealed FROM integrations i
         JOIN integration_versions v ON v.integration_id = i.id JOIN integration_secrets s ON s.integration_id = i.id
@@ -339,12 +339,12 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     const logged = (await events(db)).length
 
     // When one of them cannot take it, none does.
-    await answer(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
-    await answer(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
+    await runInProcess(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
+    await runInProcess(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
     const untouched = await kept(db)
     expect(await rotate(env, 2, '--shared', '--grace', '24h')).toMatchObject({ code: 5 })
     expect(await kept(db)).toBe(untouched)
-    await answer(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
+    await runInProcess(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
 
     const outcome = await rotate(env, 2, '--shared', '--grace', '24h')
     expect(outcome).toMatchObject({
@@ -366,7 +366,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
   test('a token pair is replaced in one transaction, as one event', async () => {
     const { db, env } = await start(kind)
     const put = (n: number) =>
-      answer(
+      runInProcess(
         [
           'rotate',
           'support',
@@ -410,7 +410,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
       ['update', 'support', '--name', 'helpdesk'],
       ['config', 'set', 'helpdesk', 'slackEvents=["message"]'],
     ])
-      expect(await answer(args, { env })).toMatchObject({ code: 0 })
+      expect(await runInProcess(args, { env })).toMatchObject({ code: 0 })
     expect(await kept(db)).toBe(before)
   })
 
@@ -454,7 +454,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
     async (to) => {
       const { db, env } = await start(kind)
       const command = [process.execPath, bin, 'secrets', 'reveal', 'support', 'webhook-secret'].map(quote).join(' ')
-      const { stdout } = await execute('sh', ['-c', `${command} ${to}`], { env })
+      const { stdout } = await runCommand('sh', ['-c', `${command} ${to}`], { env })
       expect(stdout).toBe('')
       expect((await events(db)).slice(3)).toEqual([
         { action: 'secret.reveal', outcome: 'done', target_name: 'Acme/support', fields: 'webhook_secret' },
@@ -478,7 +478,7 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
     const { db, env } = await startPlain()
     const commit = await begin(db, `UPDATE integrations SET webhook_secret = '${signingSecret(7)}'`)
     const piped = ['--webhook-secret-stdin', '--grace', '24h']
-    const rotating = integrations(['rotate', 'support', ...piped], { env, input: signingSecret(2) })
+    const rotating = runProgram(['rotate', 'support', ...piped], { env, input: signingSecret(2) })
     await sleep(1500)
     await commit()
     expect(await rotating).toMatchObject({ code: 0 })
@@ -488,7 +488,7 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
       { number: 2, origin: 'application', is_current: no, is_kept: yes },
       { number: 3, origin: 'provided', is_current: yes, is_kept: no },
     ])
-    expect((await answer(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
+    expect((await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(7) }])
   })
 

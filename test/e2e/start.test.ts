@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { freshFolder, integrations } from '../support/cli.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 
 /** The packages that a chunk is made of, by its file name. */
 const packagesOf = new Map<string, Set<string>>()
@@ -39,7 +39,7 @@ const light = ['@commander-js/extra-typings', 'commander', 'dot-prop', 'fastest-
 /** The scripts that a run of the program loads, as V8 counts them. */
 async function loaded(args: readonly string[]): Promise<string[]> {
   const folder = freshFolder()
-  await integrations(args, { env: { NODE_V8_COVERAGE: folder } })
+  await runProgram(args, { env: { NODE_V8_COVERAGE: folder } })
   const reports = readdirSync(folder).map((file): { result: { url: string }[] } =>
     JSON.parse(readFileSync(join(folder, file), 'utf8')),
   )
@@ -74,7 +74,7 @@ test.each([
 })
 
 test('the help that the build wrote down is the help', async () => {
-  expect(await integrations(['--help'])).toEqual(await integrations(['help']))
+  expect(await runProgram(['--help'])).toEqual(await runProgram(['help']))
 })
 
 describe('what Node compiled', () => {
@@ -84,7 +84,7 @@ describe('what Node compiled', () => {
 
   test('is kept for the user alone, and what is damaged is made again', async () => {
     const cache = freshFolder()
-    const run = () => integrations(['help', 'output'], { env: { XDG_CACHE_HOME: cache } })
+    const run = () => runProgram(['help', 'output'], { env: { XDG_CACHE_HOME: cache } })
     const first = await run()
     expect(first).toMatchObject({ code: 0, stderr: '' })
     const kept = files(cache)
@@ -107,11 +107,11 @@ describe('what Node compiled', () => {
     const root = process.getuid?.() === 0
     if (root) chownSync(theirs, 65_534, 65_534)
     expect([
-      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: open } }),
-      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: unwanted, NODE_DISABLE_COMPILE_CACHE: '1' } }),
-      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: '/proc/nowhere' } }),
-      await integrations(['help', 'output'], { env: { XDG_CACHE_HOME: root ? theirs : '/proc/nowhere' } }),
-    ]).toEqual(Array(4).fill(await integrations(['help', 'output'])))
+      await runProgram(['help', 'output'], { env: { XDG_CACHE_HOME: open } }),
+      await runProgram(['help', 'output'], { env: { XDG_CACHE_HOME: unwanted, NODE_DISABLE_COMPILE_CACHE: '1' } }),
+      await runProgram(['help', 'output'], { env: { XDG_CACHE_HOME: '/proc/nowhere' } }),
+      await runProgram(['help', 'output'], { env: { XDG_CACHE_HOME: root ? theirs : '/proc/nowhere' } }),
+    ]).toEqual(Array(4).fill(await runProgram(['help', 'output'])))
     expect([files(open), files(unwanted), files(theirs)]).toEqual([[], [], []])
   })
 })

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { answer, runner } from '../support/answer.ts'
-import { freshFolder } from '../support/cli.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { opened } from '../support/vault.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
+import { openedStore } from '../support/keyring.ts'
+import { freshFolder } from '../support/program.ts'
 
 describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
   const start = async () => {
@@ -11,7 +11,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
     const run = (words: string, input = '', env: Record<string, string> = {}) =>
       runner(kind)(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
     const done = async (words: string, input = '') =>
-      expect(await answer(words.split(' '), { env: { DATABASE_URL: db.url }, input })).toMatchObject({ code: 0 })
+      expect(await runInProcess(words.split(' '), { env: { DATABASE_URL: db.url }, input })).toMatchObject({ code: 0 })
     await done('add --platform pylon --new-workspace Acme --name desk --webhook-secret-stdin', 'first-value-of-a-test')
     return { db, run, done }
   }
@@ -47,7 +47,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
     })
     expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: text }])
     await done(`${rotation} --force`, 'second-value-of-a-test')
-    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([
+    expect(await openedStore(db)('SELECT webhook_secret FROM integrations')).toEqual([
       { webhook_secret: 'second-value-of-a-test' },
     ])
     expect(await run('audit verify')).toMatchObject({ code: 0 })

@@ -2,11 +2,11 @@ import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { runner } from '../support/answer.ts'
-import { freshFolder, integrations, type Outcome } from '../support/cli.ts'
-import { populate } from '../support/commands.ts'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { type Endpoint, startEndpoint } from '../support/endpoint.ts'
+import { runner } from '../support/in-process.ts'
+import { freshFolder, type Outcome, runProgram } from '../support/program.ts'
+import { populate } from '../support/sample-commands.ts'
 import { signingSecret, stable } from '../support/samples.ts'
 
 const [current, old, pylons, others] = [1, 2, 3, 4].map(signingSecret) as [string, string, string, string]
@@ -49,7 +49,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
 
   const run = (args: readonly string[], env: Record<string, string> = {}, input = '') =>
     // What is to be loaded before the program takes a process.
-    (env.NODE_OPTIONS ? integrations : runner(kind))(args, { env: { DATABASE_URL: db.url, ...env }, input })
+    (env.NODE_OPTIONS ? runProgram : runner(kind))(args, { env: { DATABASE_URL: db.url, ...env }, input })
 
   /** Runs a command that may add events, and nothing else: gives its outcome and what it added. No secret shows. */
   async function recorded(args: readonly string[], input = '', env = {}): Promise<Outcome & { events: string[] }> {

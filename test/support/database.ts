@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { freshFolder } from './cli.ts'
+import { freshFolder } from './program.ts'
 
 /** The two kinds of database; nearly everything is tested on both. */
 export const kinds = ['sqlite', 'postgresql'] as const

@@ -6,7 +6,7 @@ import { createReceiver, type Outcome, type Receiver, type ReceiverOptions } fro
 import { Secret } from '../../src/secret.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { freshDatabase, type Kind } from './database.ts'
-import { storeOptions } from './vault.ts'
+import { storeOptions } from './keyring.ts'
 
 const left: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -42,7 +42,7 @@ export async function add(
   value: string,
   more: { platform?: string; team?: string; config?: IntegrationConfig } = {},
 ): Promise<string> {
-  const workspaces = await store.read((rows) => rows.workspaces.match({ name: 'Acme' }, 1))
+  const workspaces = await store.read((db) => db.workspaces.match({ name: 'Acme' }, 1))
   const { platform = 'slack', team = 'T012AB3CD', config = null } = more
   const { integration } = await addIntegration(store, {
     platform,
@@ -59,19 +59,19 @@ export async function add(
   return integration.id
 }
 
-/** Replaces a secret of an integration. @param overlap for how long the old one stays valid, in milliseconds */
+/** Replaces a secret of an integration. @param gracePeriod for how long the old one stays valid, in milliseconds */
 export const rotate = (
   store: Store,
   id: string,
   value: string,
-  overlap: number,
+  gracePeriod: number,
   field: SecretField = 'webhookSecret',
 ) =>
   rotateSecrets(store, id, {
     secrets: { [field]: secret(value) },
     expiry: 'unknown',
     setBy: 'test',
-    overlap,
+    gracePeriod,
     shared: false,
     force: true,
   })

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { integrations } from './cli.ts'
 import { startPlatformServer } from './platform-server.ts'
 import { startPostgresql } from './postgresql.ts'
+import { runProgram } from './program.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -68,6 +68,6 @@ function hasRoom(folder: string): boolean {
 }
 
 async function ready(env: Record<string, string>): Promise<void> {
-  const { code, stderr } = await integrations(['init'], { env })
+  const { code, stderr } = await runProgram(['init'], { env })
   if (code !== 0) throw new Error(`integrations init failed: ${stderr}`)
 }

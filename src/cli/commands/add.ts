@@ -11,10 +11,10 @@ import type { Secret } from '../../secret.ts'
 import type { Context } from '../context.ts'
 import {
   addIdFlags,
-  answers,
   apiUrlOption,
   apiUrls,
   checkOption,
+  declareOutput,
   dryRunOption,
   examples,
   expiry,
@@ -58,7 +58,7 @@ export const addCommand = (ctx: Context) => {
       --webhook-secret-stdin --access-token-env SLACK_TOKEN --no-expiry`,
     ),
   )
-  return answers(command, ctx.output, integrationView).action(async (options) => {
+  return declareOutput(command, ctx.output, integrationView).action(async (options) => {
     const urls = apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, options)
@@ -130,8 +130,8 @@ async function chooseWorkspace(
   const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
   const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
     const found: Choice[] = []
-    await store?.read((rows) =>
-      rows.workspaces.list(
+    await store?.read((db) =>
+      db.workspaces.list(
         { nameContains: typed },
         { sort: 'name', descending: false, limit: 50 },
         async (some) => void found.push(...some.map(({ id, name }) => ({ value: id, name }))),

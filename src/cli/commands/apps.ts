@@ -3,7 +3,7 @@ import { addApp, checkApp, findApp, removeApp } from '../../operations/directory
 import { readSecret } from '../../operations/secrets/values.ts'
 import { findPlatform, platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../input/consent.ts'
 import { addSecretFlags, givenSecret } from '../input/secret-input.ts'
 import { appView } from '../views/integration.ts'
@@ -35,30 +35,32 @@ const addCommand = (ctx: Context) => {
       'printf %s "$SECRET" | integrations apps add acme-bot --platform slack --client-id 1111.2222 --client-secret-stdin',
     ),
   )
-  return answers(command, ctx.output, appView).action(async (name, { platform, clientId, dryRun, ...options }) => {
-    const app = { platform, name, clientId }
-    checkApp(app)
-    const secret =
-      (await givenSecret(ctx, options, 'clientSecret')) ??
-      readSecret(
-        await ctx.prompts.secret(
-          'Client secret',
-          '--client-secret-stdin, -file or -env',
-          (text) => void readSecret(text, 'the answer'),
-        ),
-        'the answer',
+  return declareOutput(command, ctx.output, appView).action(
+    async (name, { platform, clientId, dryRun, ...options }) => {
+      const app = { platform, name, clientId }
+      checkApp(app)
+      const secret =
+        (await givenSecret(ctx, options, 'clientSecret')) ??
+        readSecret(
+          await ctx.prompts.secret(
+            'Client secret',
+            '--client-secret-stdin, -file or -env',
+            (text) => void readSecret(text, 'the answer'),
+          ),
+          'the answer',
+        )
+      const added = await addApp(await ctx.store(), { ...app, secret }, { dryRun })
+      await ctx.output.change(
+        appView,
+        added,
+        dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
       )
-    const added = await addApp(await ctx.store(), { ...app, secret }, { dryRun })
-    await ctx.output.change(
-      appView,
-      added,
-      dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
-    )
-  })
+    },
+  )
 }
 
 const listCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('list')
       .description('List OAuth apps, without their secrets.')
       .addHelpText('after', examples('integrations apps list', 'integrations apps list -o json')),
@@ -66,13 +68,13 @@ const listCommand = (ctx: Context) =>
     appView,
   ).action(async () => {
     const store = await ctx.store()
-    const apps = await store.read((rows) => rows.apps.list())
+    const apps = await store.read((db) => db.apps.list())
     await ctx.output.rows(appView, (emit) => emit(apps))
     if (apps.length === 0 && ctx.output.table()) ctx.output.note('nothing to show')
   })
 
 const removeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('remove')
       .description('Remove an OAuth app and its secret. It is refused while an integration names the app.')
       .argument('<name>', 'name or id of the app')
@@ -83,7 +85,7 @@ const removeCommand = (ctx: Context) =>
     appView,
   ).action(async (ref, { confirm, dryRun }) => {
     const store = await ctx.store()
-    const shown = await store.read((rows) => findApp(rows, ref))
+    const shown = await store.read((db) => findApp(db, ref))
     if (!dryRun && shown.integrations === 0)
       await confirmRemoval(
         ctx,
@@ -94,7 +96,7 @@ const removeCommand = (ctx: Context) =>
     const removed = await removeApp(store, shown.id, { dryRun })
     await ctx.output.change(appView, removed, `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`)
     const { platform } = removed
-    const left = await store.read((rows) => rows.apps.list({ platform }))
+    const left = await store.read((db) => db.apps.list({ platform }))
     if (left.every(({ id }) => id === removed.id))
       ctx.output.warn(
         `without an app of ${findPlatform(platform)?.title ?? platform}, none of its tokens can be refreshed`,

@@ -5,7 +5,7 @@ import { findChosen } from '../../operations/find.ts'
 import type { Verdict } from '../../platforms/platform.ts'
 import type { Store } from '../../store/store.ts'
 import type { Context } from '../context.ts'
-import { answers, apiUrlOption, apiUrls, examples } from '../input/arguments.ts'
+import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { addFilters, chosen, unknownEnds } from '../input/filters.ts'
 import { refsArgument } from '../input/selection.ts'
 import { progressBar } from '../output/progress.ts'
@@ -30,7 +30,7 @@ export const checkCommand = (ctx: Context) => {
       'integrations check --all --fields workspace,name,verdict,scopes',
     ),
   )
-  return answers(command, ctx.output, checkView).action(async (refs, options) => {
+  return declareOutput(command, ctx.output, checkView).action(async (refs, options) => {
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
@@ -51,7 +51,12 @@ export const checkCommand = (ctx: Context) => {
     if (findings > 0) counts.push(`${findings} with findings`)
     const sentence = counts.length === 0 ? 'nothing to check' : `checked: ${counts.join(', ')}`
     const worst = worstOf([...errors])
-    if (worst) throw new IntegrationsError(worst, sentence, hints[worst] ?? 'see code and reason with -o json')
+    if (worst)
+      throw new IntegrationsError({
+        code: worst,
+        message: sentence,
+        hint: hints[worst] ?? 'see code and reason with -o json',
+      })
     ctx.output.note(sentence)
   })
 }

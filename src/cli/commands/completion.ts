@@ -1,11 +1,11 @@
 import { Argument, Command } from '@commander-js/extra-typings'
 import { scripts, shells } from '../completion/shells.ts'
 import type { Context } from '../context.ts'
-import { answersText, examples } from '../input/arguments.ts'
+import { declareTextOutput, examples } from '../input/arguments.ts'
 
 /** `integrations completion` */
 export const completionCommand = (ctx: Context) =>
-  answersText(
+  declareTextOutput(
     new Command('completion')
       .description(
         'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',

@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { prepareKeys } from '../../operations/keys/keys.ts'
 import type { Database } from '../../store/database/url.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../input/arguments.ts'
 import { databaseView } from '../views/integration.ts'
 import { rolesCommand } from './db/roles.ts'
 
@@ -18,7 +18,7 @@ export const dbCommand = (ctx: Context) =>
     .addCommand(rolesCommand(ctx))
 
 const statusCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('status')
       .summary('show how the database stands, and what is in it')
       .description(
@@ -31,20 +31,20 @@ const statusCommand = (ctx: Context) =>
     ctx.output,
     databaseView,
   ).action(async () => {
-    const [{ readStatus }, { obstacle }] = await Promise.all([
+    const [{ readStatus }, { refusalFor }] = await Promise.all([
       import('../../store/schema/status.ts'),
       import('../../store/schema/ready.ts'),
     ])
     const status = await readStatus(ctx.storeOptions(false))
     await ctx.output.one(databaseView, status)
-    const reason = obstacle(ctx.database(), status)
+    const reason = refusalFor(ctx.database(), status)
     if (!reason) return
     ctx.output.note(reason.message)
     ctx.output.note(`hint: ${reason.hint}`)
   })
 
 const migrateCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('migrate')
       .summary('bring the database up to date')
       .description(
@@ -75,7 +75,7 @@ const migrateCommand = (ctx: Context) =>
   })
 
 const adoptCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('adopt')
       .summary("take over an application's database")
       .description(

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
-import type { Integration, SecretField } from '../../integration.ts'
-import { type ReadSecrets, readSecrets, recordEnd } from '../../operations/secrets/history.ts'
+import type { IntegrationView, SecretField } from '../../integration.ts'
+import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/history.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
@@ -77,7 +77,7 @@ const longestWait = 5000
 /** Records how the command ended. That its exit code is the answer stays so, whatever comes of this. */
 async function tellEnd(
   ctx: Context,
-  given: { readonly integration: Integration; readonly secrets: ReadSecrets },
+  given: { readonly integration: IntegrationView; readonly secrets: ReadSecrets },
   outcome: 'done' | 'failed',
 ): Promise<void> {
   try {
@@ -90,7 +90,7 @@ async function tellEnd(
       database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
     })
     try {
-      await recordEnd(store, given, outcome)
+      await recordExecResult(store, given, outcome)
     } finally {
       await store.close()
     }

@@ -1,7 +1,7 @@
 import { Argument, Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import { answersText, examples } from '../input/arguments.ts'
+import { declareTextOutput, examples } from '../input/arguments.ts'
 import type { Topic } from '../topics.ts'
 
 /** What can be read about besides commands. */
@@ -9,7 +9,7 @@ export const topicNames = ['exit-codes', 'environment', 'output'] as const satis
 
 /** `integrations help` */
 export const helpCommand = (ctx: Context) =>
-  answersText(
+  declareTextOutput(
     new Command('help')
       .description('Print help for a command, or for a topic that concerns all of them.')
       .addArgument(new Argument('[topic...]', `a command, or one of ${topicNames.join(', ')}`))

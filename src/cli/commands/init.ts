@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings'
 import { verifyKeys } from '../../operations/keys/keys.ts'
 import type { Context } from '../context.ts'
-import { answers, examples } from '../input/arguments.ts'
+import { declareOutput, examples } from '../input/arguments.ts'
 import { databaseView } from '../views/integration.ts'
 
 /** `integrations init` */
 export const initCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('init')
       .description(
         'Make a database ready: the file of an embedded one is made when it is not there, and an empty one gets its tables. One that is ready stays as it is.',

@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
 import { integrationSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { answers, examples, page, pageOptions } from '../input/arguments.ts'
+import { declareOutput, examples, page, pageOptions } from '../input/arguments.ts'
 import { addFilters, filterOf, unknownEnds } from '../input/filters.ts'
 import { printRows } from '../output/listing.ts'
 import { integrationView } from '../views/integration.ts'
@@ -24,12 +24,12 @@ export const listCommand = (ctx: Context) => {
         'integrations list --all -o jsonl',
       ),
     )
-  return answers(paged, ctx.output, integrationView).action(async (options) => {
+  return declareOutput(paged, ctx.output, integrationView).action(async (options) => {
     const store = await ctx.store()
     const filter = await filterOf(store, options)
     await printRows(ctx, integrationView, page(options, ctx.output), {
-      list: (rows, wanted, emit) => rows.integrations.list(filter, wanted, emit),
-      count: (rows, wanted) => rows.integrations.count(filter, wanted),
+      list: (db, wanted, emit) => db.integrations.list(filter, wanted, emit),
+      count: (db, wanted) => db.integrations.count(filter, wanted),
     })
     const more = await unknownEnds(store, filter)
     if (more !== undefined) ctx.output.note(more)

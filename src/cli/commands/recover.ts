@@ -1,20 +1,20 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { verifyKeys } from '../../operations/keys/keys.ts'
 import { type Recovered, recoverOne, toRecover } from '../../operations/refresh/recover.ts'
 import { removeLeftovers } from '../../operations/refresh/spool-cleanup.ts'
 import type { Context } from '../context.ts'
-import { answers, apiUrlOption, apiUrls, examples } from '../input/arguments.ts'
+import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { refsArgument } from '../input/selection.ts'
-import { deferSignals } from '../interruptions.ts'
-import { endBatch } from '../output/batch.ts'
+import { createSignalGuard } from '../interruptions.ts'
+import { finishBatch } from '../output/batch.ts'
 import { recoverView } from '../views/refresh.ts'
 
 /** `integrations recover` */
 export const recoverCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('recover')
       .description(
         'Settle refreshes of which nobody knows how they ended. New tokens that a killed process has left on this machine are put into the database. Without any, the platform is asked whether the access token still works, which changes nothing, and the integration is flagged: a person has to give the application access again (exit 9).',
@@ -41,14 +41,14 @@ export const recoverCommand = (ctx: Context) =>
     const store = await ctx.store()
     const spool = ctx.spool()
     const named = async () => {
-      const found: Integration[] = []
-      for (const ref of refs) found.push(await store.read((rows) => findIntegration(rows, ref)))
+      const found: IntegrationView[] = []
+      for (const ref of refs) found.push(await store.read((db) => findIntegration(db, ref)))
       return [...new Map(found.map((one) => [one.id, one])).values()]
     }
     const integrations = await (all ? toRecover(store, spool) : named())
     // What would fail for all of them fails at once.
     if (integrations.length > 0) await verifyKeys(store)
-    const { uninterrupted, exitCode } = deferSignals(ctx)
+    const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows: Recovered[] = []
     const deadline = performance.now() + ctx.options.wait
     const recovering = { urls, spool, retry, uninterrupted, owner: ctx.actor() }
@@ -68,7 +68,7 @@ export const recoverCommand = (ctx: Context) =>
     if (typeof removed === 'number' && removed > 0)
       ctx.output.note(`removed files with tokens that are settled: ${removed}`)
     const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
-    endBatch(ctx, failures, { what: 'settled', of: rows.length, signal: exitCode() })
+    finishBatch(ctx, failures, { what: 'settled', of: rows.length, signal: exitCode() })
     // Neither may hide what may not be tried again.
     if (unwritten) throw unwritten.error
     if (typeof removed !== 'number') throw removed.error
@@ -77,6 +77,6 @@ export const recoverCommand = (ctx: Context) =>
 const outcomes: { readonly [code: string]: Recovered['outcome'] } = {
   CREDENTIAL_REFUSED: 'refused',
   PLATFORM_FAILED: 'failed',
-  UNCERTAIN: 'uncertain',
+  OUTCOME_UNKNOWN: 'uncertain',
   LEASE_HELD: 'held',
 }

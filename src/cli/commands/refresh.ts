@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
-import { answers, apiUrlOption, apiUrls, dryRunOption, examples } from '../input/arguments.ts'
+import { apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
 import { addFilters } from '../input/filters.ts'
 import { refsArgument, selected } from '../input/selection.ts'
 import { duration } from '../input/time.ts'
-import { deferSignals } from '../interruptions.ts'
-import { endBatch } from '../output/batch.ts'
+import { createSignalGuard } from '../interruptions.ts'
+import { finishBatch } from '../output/batch.ts'
 import { refreshView } from '../views/refresh.ts'
 
 /** `integrations refresh` */
@@ -34,12 +34,12 @@ export const refreshCommand = (ctx: Context) => {
       'integrations refresh --platform slack --dry-run',
     ),
   )
-  return answers(command, ctx.output, refreshView).action(async (refs, options) => {
+  return declareOutput(command, ctx.output, refreshView).action(async (refs, options) => {
     const { margin, force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const integrations = await selected(store, refs, options)
-    const { uninterrupted, exitCode } = deferSignals(ctx)
+    const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows = await refreshMany(store, integrations, {
       margin,
       force,
@@ -53,7 +53,7 @@ export const refreshCommand = (ctx: Context) => {
     })
     const unwritten = await ctx.output.rows(refreshView, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
     const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
-    endBatch(ctx, failures, { what: 'refreshed', of: rows.length, signal: exitCode() })
+    finishBatch(ctx, failures, { what: 'refreshed', of: rows.length, signal: exitCode() })
     // That nobody reads the answer must not hide what may not be tried again.
     if (unwritten) throw unwritten.error
   })

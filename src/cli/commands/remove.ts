@@ -3,13 +3,13 @@ import { refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../input/consent.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
 export const removeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('remove')
       .description(
         'Remove an integration with its secrets and config. Nothing of it is kept, and it cannot be brought back.',
@@ -26,7 +26,7 @@ export const removeCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref, { confirm, ifVersion, dryRun }) => {
     const store = await ctx.store()
-    const shown = await store.read((rows) => findIntegration(rows, ref))
+    const shown = await store.read((db) => findIntegration(db, ref))
     const name = refOf(shown)
     if (!dryRun)
       await confirmRemoval(

@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { flagOf, type Integration, refOf, type SecretField } from '../../integration.ts'
+import { flagOf, type IntegrationView, refOf, type SecretField } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
@@ -9,10 +9,10 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Context } from '../context.ts'
 import {
-  answers,
   apiUrlOption,
   apiUrls,
   checkOption,
+  declareOutput,
   dryRunOption,
   examples,
   expiry,
@@ -25,7 +25,7 @@ import {
 } from '../input/arguments.ts'
 import { addSecretFlags, askSecrets, generated, givenSecrets } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
-import { fateOfOld, warnUnlessReceived, whileOpen } from '../views/grace-period.ts'
+import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../views/grace-period.ts'
 import { batchView, integrationView } from '../views/integration.ts'
 
 /** `integrations rotate` */
@@ -72,7 +72,7 @@ export const rotateCommand = (ctx: Context) => {
       'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',
     ),
   )
-  return answers(command, ctx.output, batchView).action(async (ref, options) => {
+  return declareOutput(command, ctx.output, batchView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
     if (!shared) ctx.output.check(integrationView)
     const urls = apiUrls(ctx, options)
@@ -81,15 +81,16 @@ export const rotateCommand = (ctx: Context) => {
     if (generate && fields.length === 0)
       throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
-    const shown = await store.read((rows) => findIntegration(rows, ref))
+    const shown = await store.read((db) => findIntegration(db, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
-    const overlap = options.grace ?? options.until ?? agreedOverlap(ctx, shown, Object.keys(secrets) as SecretField[])
+    const gracePeriod =
+      options.grace ?? options.until ?? agreedOverlap(ctx, shown, Object.keys(secrets) as SecretField[])
     const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
     const rotation: Rotation = {
       secrets,
       expiry: expiry(options),
       setBy: ctx.actor(),
-      overlap,
+      gracePeriod,
       shared,
       force,
       dryRun,
@@ -107,12 +108,12 @@ export const rotateCommand = (ctx: Context) => {
     const [{ before, after }, ...others] = rotated.changed
     const replaced = Object.keys(secrets) as SecretField[]
     const open = replaced.filter((field) => after[field].previousValidUntil !== null)
-    if (!dryRun) await warnUnlessReceived(ctx, after)
+    if (!dryRun) await warnIfNoReceiver(ctx, after)
     const all = [after, ...others.map((other) => other.after)]
     const where = all.map(refOf)
-    const fates = replaced.map((field) => fateOfOld(before, after, field, dryRun))
+    const fates = replaced.map((field) => describePrevious(before, after, field, dryRun))
     const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
-    const next = dryRun || open.length === 0 ? [] : whileOpen(after, open)
+    const next = dryRun || open.length === 0 ? [] : graceNextSteps(after, open)
     if (!shared) return ctx.output.change(integrationView, after, sentence, next)
     const outcome = dryRun ? 'would change' : 'changed'
     await ctx.output.changes(
@@ -127,7 +128,7 @@ export const rotateCommand = (ctx: Context) => {
 /** The secrets that were named without a value, and at a terminal, those nobody named. */
 async function missing(
   ctx: Context,
-  integration: Integration,
+  integration: IntegrationView,
   named: readonly SecretField[],
   given: NewSecrets,
   { generate, force }: { generate: boolean; force: boolean },
@@ -161,7 +162,7 @@ const question = (platform: Platform, field: SecretField, force: boolean) => ({
 /** A day, where a person can see that; a script that replaces a value has to say how long. */
 function agreedOverlap(
   { prompts, output }: Context,
-  integration: Integration,
+  integration: IntegrationView,
   fields: readonly SecretField[],
 ): number | undefined {
   const replaced = fields.filter((field) => integration[field].set !== false)

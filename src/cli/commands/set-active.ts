@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings'
 import { setActive } from '../../operations/integrations/set-active.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
 import { differences } from '../views/changes.ts'
 import { integrationView } from '../views/integration.ts'
 
 const command = (ctx: Context, name: string, description: string, to: boolean | 'other') =>
-  answers(
+  declareOutput(
     new Command(name)
       .description(description)
       .addArgument(refArgument())

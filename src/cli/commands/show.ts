@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings'
 import { findIntegration } from '../../operations/find.ts'
 import type { Context } from '../context.ts'
-import { answers, examples, refArgument } from '../input/arguments.ts'
+import { declareOutput, examples, refArgument } from '../input/arguments.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */
 export const showCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('show')
       .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')
       .addArgument(refArgument())
@@ -18,5 +18,5 @@ export const showCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref) => {
     const store = await ctx.store()
-    await ctx.output.one(integrationView, await store.read((rows) => findIntegration(rows, ref)))
+    await ctx.output.one(integrationView, await store.read((db) => findIntegration(db, ref)))
   })

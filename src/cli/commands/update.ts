@@ -5,7 +5,7 @@ import { updateIntegration } from '../../operations/integrations/update.ts'
 import type { Context } from '../context.ts'
 import {
   addIdFlags,
-  answers,
+  declareOutput,
   dryRunOption,
   examples,
   forceOption,
@@ -41,7 +41,7 @@ export const updateCommand = (ctx: Context) => {
       'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
     ),
   )
-  return answers(command, ctx.output, integrationView).action(
+  return declareOutput(command, ctx.output, integrationView).action(
     async (ref, { name, createdBy, app, unset = [], ...options }) => {
       const ids = givenIds(options)
       const cleared = Object.fromEntries(

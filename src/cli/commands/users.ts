@@ -3,7 +3,7 @@ import { addUser, removeUser } from '../../operations/directory/users.ts'
 import { findUser } from '../../operations/find.ts'
 import { userSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples, page, pageOptions } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, page, pageOptions } from '../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../input/consent.ts'
 import { printRows } from '../output/listing.ts'
 import { userView } from '../views/integration.ts'
@@ -19,7 +19,7 @@ export const usersCommand = (ctx: Context) =>
     .addCommand(removeCommand(ctx))
 
 const addCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('add')
       .description('Add a user.')
       .argument('<email>', 'e-mail address, unique')
@@ -47,17 +47,17 @@ const listCommand = (ctx: Context) => {
     .addOption(cursor)
     .addOption(all)
     .addHelpText('after', examples('integrations users list --email @example.com'))
-  return answers(command, ctx.output, userView).action(async (options) => {
+  return declareOutput(command, ctx.output, userView).action(async (options) => {
     const filter = options.email === undefined ? {} : { emailContains: options.email }
     await printRows(ctx, userView, page(options, ctx.output), {
-      list: (rows, wanted, emit) => rows.users.list(filter, wanted, emit),
-      count: (rows, wanted) => rows.users.count(filter, wanted),
+      list: (db, wanted, emit) => db.users.list(filter, wanted, emit),
+      count: (db, wanted) => db.users.count(filter, wanted),
     })
   })
 }
 
 const removeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('remove')
       .description('Remove a user. Integrations they created stay, without a creator.')
       .argument('<user>', 'id or e-mail address of the user')
@@ -68,7 +68,7 @@ const removeCommand = (ctx: Context) =>
     userView,
   ).action(async (ref, { confirm, dryRun }) => {
     const store = await ctx.store()
-    const shown = await store.read((rows) => findUser(rows, ref))
+    const shown = await store.read((db) => findUser(db, ref))
     if (!dryRun)
       await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
     const removed = await removeUser(store, shown.id, { dryRun })

@@ -4,7 +4,7 @@ import { addWorkspace, removeWorkspace, renameWorkspace } from '../../operations
 import { findWorkspace } from '../../operations/find.ts'
 import { workspaceSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { answers, dryRunOption, examples, page, pageOptions } from '../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, page, pageOptions } from '../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../input/consent.ts'
 import { printRows } from '../output/listing.ts'
 import { workspaceView } from '../views/integration.ts'
@@ -25,7 +25,7 @@ export const workspacesCommand = (ctx: Context) =>
     .addCommand(removeCommand(ctx))
 
 const addCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('add')
       .description('Add a workspace.')
       .argument('<name>', 'its name, unique')
@@ -53,17 +53,17 @@ const listCommand = (ctx: Context) => {
     .addOption(cursor)
     .addOption(all)
     .addHelpText('after', examples('integrations workspaces list --sort=-integrations'))
-  return answers(command, ctx.output, workspaceView).action(async (options) => {
+  return declareOutput(command, ctx.output, workspaceView).action(async (options) => {
     const filter = options.name === undefined ? {} : { nameContains: options.name }
     await printRows(ctx, workspaceView, page(options, ctx.output), {
-      list: (rows, wanted, emit) => rows.workspaces.list(filter, wanted, emit),
-      count: (rows, wanted) => rows.workspaces.count(filter, wanted),
+      list: (db, wanted, emit) => db.workspaces.list(filter, wanted, emit),
+      count: (db, wanted) => db.workspaces.count(filter, wanted),
     })
   })
 }
 
 const showCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('show')
       .description('Show one workspace.')
       .argument(workspaceArgument, workspaceHelp)
@@ -72,11 +72,11 @@ const showCommand = (ctx: Context) =>
     workspaceView,
   ).action(async (ref) => {
     const store = await ctx.store()
-    await ctx.output.one(workspaceView, await store.read((rows) => findWorkspace(rows, ref)))
+    await ctx.output.one(workspaceView, await store.read((db) => findWorkspace(db, ref)))
   })
 
 const renameCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('rename')
       .description('Give a workspace another name.')
       .argument(workspaceArgument, workspaceHelp)
@@ -91,7 +91,7 @@ const renameCommand = (ctx: Context) =>
   })
 
 const removeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('remove')
       .description('Remove a workspace with every integration in it. Nothing of them is kept.')
       .argument(workspaceArgument, workspaceHelp)
@@ -102,7 +102,7 @@ const removeCommand = (ctx: Context) =>
     workspaceView,
   ).action(async (ref, { confirm, dryRun }) => {
     const store = await ctx.store()
-    const shown = await store.read((rows) => findWorkspace(rows, ref))
+    const shown = await store.read((db) => findWorkspace(db, ref))
     const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
     if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing of them is kept.`)
     const asked = confirm === undefined && !dryRun

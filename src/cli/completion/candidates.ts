@@ -1,6 +1,6 @@
 import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { platforms } from '../../platforms/platforms.ts'
-import type { Rows } from '../../store/store.ts'
+import type { Reader } from '../../store/store.ts'
 import { topicNames } from '../commands/help.ts'
 import { fieldsOf } from '../input/arguments.ts'
 import { printable } from '../output/text.ts'
@@ -15,7 +15,7 @@ export interface Candidate {
 export const aFile: Candidate = { value: ':files', description: '' }
 
 /** Reads from the database that a command line names; undefined: from the default one. */
-export type Lookup = (database: string | undefined, work: (rows: Rows) => Promise<Candidate[]>) => Promise<Candidate[]>
+export type Lookup = (database: string | undefined, work: (db: Reader) => Promise<Candidate[]>) => Promise<Candidate[]>
 
 const most = 1000
 
@@ -88,7 +88,7 @@ async function valuesOf(
   command: CommandUnknownOpts,
   placeholder: string,
   begun: string,
-  read: (work: (rows: Rows) => Promise<Candidate[]>) => Promise<Candidate[]>,
+  read: (work: (db: Reader) => Promise<Candidate[]>) => Promise<Candidate[]>,
 ): Promise<readonly Candidate[]> {
   switch (placeholder) {
     case 'file':
@@ -107,15 +107,15 @@ async function valuesOf(
       )
     }
     case 'ref':
-      return read(async (rows) =>
-        (await rows.integrations.names(most, begun)).map(({ id, name, workspace }) =>
+      return read(async (db) =>
+        (await db.integrations.names(most, begun)).map(({ id, name, workspace }) =>
           named(`${workspace}/${name}`, id, begun),
         ),
       )
     case 'workspace':
-      return read(async (rows) => {
+      return read(async (db) => {
         const found: Candidate[] = []
-        await rows.workspaces.list(
+        await db.workspaces.list(
           begun === '' ? {} : { nameContains: begun },
           { sort: 'name', descending: false, limit: most },
           async (batch) => void found.push(...batch.map(({ id, name }) => named(name, id, begun))),
@@ -123,9 +123,9 @@ async function valuesOf(
         return found
       })
     case 'user':
-      return read(async (rows) => {
+      return read(async (db) => {
         const found: Candidate[] = []
-        await rows.users.list(
+        await db.users.list(
           begun === '' ? {} : { emailContains: begun },
           { sort: 'email', descending: false, limit: most },
           async (batch) => void found.push(...batch.map(({ id, email }) => named(email, id, begun))),

@@ -33,7 +33,7 @@ export const examples = (...lines: string[]): string => `\nExamples:\n${lines.ma
 export const fieldsOf = new WeakMap<CommandUnknownOpts, readonly string[]>()
 
 /** Says which fields a command answers with, and refuses others before it does anything. */
-export function answers<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {
+export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {
   const fields = view.columns.map(({ field }) => field)
   fieldsOf.set(command, fields)
   command.addHelpText('after', `\nFields:\n${wrapped(fields.join(', '))}`)
@@ -42,7 +42,7 @@ export function answers<C extends CommandUnknownOpts, Row>(command: C, output: O
 }
 
 /** Says that a command answers with text, such as a script, and refuses another form before it does anything. */
-export function answersText<C extends CommandUnknownOpts>(command: C, output: Output): C {
+export function declareTextOutput<C extends CommandUnknownOpts>(command: C, output: Output): C {
   command.hook('preAction', () => output.textOnly())
   return command
 }

@@ -64,13 +64,10 @@ export async function filterOf(store: Store, options: object): Promise<Integrati
   const at = (milliseconds: number) => new Date(now + milliseconds).toISOString()
   const { workspace, createdBy, name, platform } = given
   // The application may have platforms that this version does not know.
-  if (platform !== undefined && !(await store.read((rows) => rows.integrations.count({ platform }))))
-    platformById(platform)
+  if (platform !== undefined && !(await store.read((db) => db.integrations.count({ platform })))) platformById(platform)
   return {
-    ...(workspace === undefined
-      ? {}
-      : { workspaceId: (await store.read((rows) => findWorkspace(rows, workspace))).id }),
-    ...(createdBy === undefined ? {} : { createdBy: (await store.read((rows) => findUser(rows, createdBy))).id }),
+    ...(workspace === undefined ? {} : { workspaceId: (await store.read((db) => findWorkspace(db, workspace))).id }),
+    ...(createdBy === undefined ? {} : { createdBy: (await store.read((db) => findUser(db, createdBy))).id }),
     ...(platform === undefined ? {} : { platform }),
     ...(name === undefined ? {} : { nameContains: name }),
     ...(given.active ? { active: true } : given.inactive ? { active: false } : {}),
@@ -87,7 +84,7 @@ export async function filterOf(store: Store, options: object): Promise<Integrati
 export async function unknownEnds(store: Store, filter: IntegrationFilter): Promise<string | undefined> {
   const { expiredBefore, ...others } = filter
   if (expiredBefore === undefined) return undefined
-  const unknown = await store.read((rows) => rows.integrations.count({ ...others, unknownExpiry: true }))
+  const unknown = await store.read((db) => db.integrations.count({ ...others, unknownExpiry: true }))
   return unknown > 0 ? `of ${unknown} more, nobody knows when the token ends: integrations list --no-expiry` : undefined
 }
 

@@ -36,11 +36,11 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>,
   ): Promise<T> {
     if (!possible())
-      throw new IntegrationsError(
-        'INPUT_REQUIRED',
-        `${flag.split(/[, ]/)[0]} is missing, and nobody can be asked`,
-        `pass ${flag}`,
-      )
+      throw new IntegrationsError({
+        code: 'INPUT_REQUIRED',
+        message: `${flag.split(/[, ]/)[0]} is missing, and nobody can be asked`,
+        hint: `pass ${flag}`,
+      })
     try {
       return await question(await import('@inquirer/prompts'))
     } catch (error) {

@@ -1,5 +1,5 @@
 import { Argument } from '@commander-js/extra-typings'
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import type { Store } from '../../store/store.ts'
 import { chosen } from './filters.ts'
@@ -13,13 +13,13 @@ export async function selected(
   store: Store,
   refs: readonly string[],
   options: { readonly all: boolean } & object,
-): Promise<Integration[]> {
+): Promise<IntegrationView[]> {
   const choice = await chosen(store, refs, options)
-  const found = new Map<string, Integration>()
-  const add = async (some: readonly Integration[]) => {
+  const found = new Map<string, IntegrationView>()
+  const add = async (some: readonly IntegrationView[]) => {
     for (const one of some) found.set(one.id, one)
   }
-  if ('refs' in choice) for (const ref of refs) await add([await store.read((rows) => findIntegration(rows, ref))])
-  else await store.snapshot((rows) => rows.integrations.list(choice.filter, { sort: 'name', descending: false }, add))
+  if ('refs' in choice) for (const ref of refs) await add([await store.read((db) => findIntegration(db, ref))])
+  else await store.snapshot((db) => db.integrations.list(choice.filter, { sort: 'name', descending: false }, add))
   return [...found.values()]
 }

@@ -13,7 +13,7 @@ export interface Failure {
  * @param what completes "of … were", as in "refreshed"
  * @param signal the exit code of a signal that came; one that leaves nothing pending is no failure
  */
-export function endBatch(
+export function finishBatch(
   ctx: Context,
   failures: readonly Failure[],
   { what, of, signal }: { readonly what: string; readonly of: number; readonly signal: number | undefined },
@@ -28,10 +28,11 @@ export function endBatch(
   if (!worst) return
   if (of === 1) throw worst
   for (const { error } of real) ctx.output.warn(error.message)
-  throw new IntegrationsError(
-    worst.code,
-    `${real.length} of ${of} were not ${what}; the worst: ${worst.message}`,
-    worst.hint,
-    { cause: worst, committed: worst.committed },
-  )
+  throw new IntegrationsError({
+    code: worst.code,
+    message: `${real.length} of ${of} were not ${what}; the worst: ${worst.message}`,
+    hint: worst.hint,
+    cause: worst,
+    committed: worst.committed,
+  })
 }

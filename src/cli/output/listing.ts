@@ -1,14 +1,14 @@
 import { IntegrationsError } from '../../errors.ts'
-import type { Rows } from '../../store/store.ts'
+import type { Reader } from '../../store/store.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
 
 /** What a list command reads. */
 interface Listing<Row> {
-  list(rows: Rows, page: Page, emit: (rows: readonly Row[]) => Promise<void>): Promise<void>
+  list(db: Reader, page: Page, emit: (rows: readonly Row[]) => Promise<void>): Promise<void>
   /** How many there are from where the page begins. */
-  count(rows: Rows, page: Page): Promise<number>
+  count(db: Reader, page: Page): Promise<number>
 }
 
 /** A listing of no more rows than these needs no transaction to show one moment: one statement does, which is faster. */
@@ -31,29 +31,29 @@ export async function printRows<Row>(
       await emit(batch)
     }
     if (page.cursor === undefined && (page.limit ?? 0) <= few) {
-      const first = await store.read(async (rows) => {
+      const first = await store.read(async (db) => {
         const read: Row[] = []
-        await list(rows, { ...page, limit: page.limit ?? few + 1 }, async (batch) => void read.push(...batch))
+        await list(db, { ...page, limit: page.limit ?? few + 1 }, async (batch) => void read.push(...batch))
         return read
       })
       if (page.limit !== undefined || first.length <= few) return show(first)
     }
-    await store.snapshot((rows) => {
+    await store.snapshot((db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      return list(rows, page, show)
+      return list(db, page, show)
     })
   })
   if (!ctx.output.table()) return
   if (shown === 0) ctx.output.note('nothing to show')
   if (page.limit === undefined || shown < page.limit || last === undefined) return
-  const more = (await store.read((rows) => count(rows, page))) - shown
+  const more = (await store.read((db) => count(db, page))) - shown
   if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }
 
 const interrupted = (rows: number) =>
-  new IntegrationsError(
-    'DATABASE_FAILED',
-    `the database broke the reading off; the ${rows} rows before this are not all`,
-    'run it again',
-  )
+  new IntegrationsError({
+    code: 'DATABASE_FAILED',
+    message: `the database broke the reading off; the ${rows} rows before this are not all`,
+    hint: 'run it again',
+  })

@@ -67,7 +67,7 @@ export interface Output {
 }
 
 /** Opens the output of a host; `options` are read when something is printed. */
-export function startOutput(host: Host, options: () => GlobalOptions): Output {
+export function createOutput(host: Host, options: () => GlobalOptions): Output {
   const { stdout, stderr } = host
   // Failures reach whoever waits for the write; without a listener they would end the process as well.
   stdout.on('error', () => {})
@@ -271,9 +271,9 @@ const heading = ({ field, head }: { readonly field: string; readonly head?: stri
   (head ?? field.replace(/[A-Z]/g, (letter) => ` ${letter}`)).toUpperCase()
 
 const outputFailed = (cause: NodeJS.ErrnoException) =>
-  new IntegrationsError(
-    'OUTPUT_FAILED',
-    'the output could not be written',
-    'see that the disk has room, and run it again',
-    { cause },
-  )
+  new IntegrationsError({
+    code: 'OUTPUT_FAILED',
+    message: 'the output could not be written',
+    hint: 'see that the disk has room, and run it again',
+    cause,
+  })

@@ -1,4 +1,4 @@
-import { type Integration, refOf } from '../../integration.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Changed } from '../../operations/change.ts'
 
 /** Fields whose change is told; the secrets are told by what changes them. */
@@ -11,7 +11,7 @@ const told = [
   'slackTeamName',
   'slackBotUserId',
   'pylonAccountId',
-] as const satisfies readonly (keyof Integration)[]
+] as const satisfies readonly (keyof IntegrationView)[]
 
 /** What changed, in words, as in `changed Acme/support: name "a" -> "b"`. */
 export function differences({ before, after }: Changed, dryRun: boolean): string {

@@ -1,5 +1,5 @@
 import { shellWord } from '../../errors.ts'
-import { flagOf, type Integration, type SecretField } from '../../integration.ts'
+import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
 import type { Context } from '../context.ts'
 
 /**
@@ -8,9 +8,9 @@ import type { Context } from '../context.ts'
  *
  * @param name what to call it
  */
-export function fateOfOld(
-  before: Integration,
-  after: Integration,
+export function describePrevious(
+  before: IntegrationView,
+  after: IntegrationView,
   field: SecretField,
   dryRun: boolean,
   name = `the old ${flagOf(field)}`,
@@ -28,7 +28,7 @@ export function fateOfOld(
 }
 
 /** What to type while a window is open. */
-export const whileOpen = ({ id }: Integration, fields: readonly SecretField[]): string[] => [
+export const graceNextSteps = ({ id }: IntegrationView, fields: readonly SecretField[]): string[] => [
   `integrations secrets list ${shellWord(id)}   # which values requests still match`,
   ...fields.flatMap((field) => [
     `integrations secrets finish ${shellWord(id)} ${flagOf(field)}   # end the old value before its time`,
@@ -37,9 +37,9 @@ export const whileOpen = ({ id }: Integration, fields: readonly SecretField[]): 
 ]
 
 /** Says so when no endpoint that accepts an old value is known, while one is to be accepted. */
-export async function warnUnlessReceived(ctx: Context, { webhookSecret }: Integration): Promise<void> {
+export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: IntegrationView): Promise<void> {
   if (webhookSecret.previousValidUntil === null) return
-  const { receiverSeenAt } = await (await ctx.store()).read((rows) => rows.keys.settings())
+  const { receiverSeenAt } = await (await ctx.store()).read((db) => db.keys.settings())
   if (receiverSeenAt === null)
     ctx.output.warn(
       'no endpoint that uses the receiver library has reported in: whatever else checks webhooks accepts the current value alone',

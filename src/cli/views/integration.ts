@@ -2,7 +2,7 @@ import {
   type App,
   flagOf,
   type Instant,
-  type Integration,
+  type IntegrationView,
   type Json,
   type SecretFacts,
   type SecretField,
@@ -36,7 +36,7 @@ function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts
   return [parts.filter(Boolean).join(', '), 'good']
 }
 
-type Expiring = Pick<Integration, 'tokenExpiresAt' | 'tokenExpiry'>
+type Expiring = Pick<IntegrationView, 'tokenExpiresAt' | 'tokenExpiry'>
 
 /** @param none what to show where there is no access token */
 function expiryCell({ tokenExpiresAt, tokenExpiry }: Expiring, now: number, none = 'no token'): Cell {
@@ -47,7 +47,7 @@ function expiryCell({ tokenExpiresAt, tokenExpiry }: Expiring, now: number, none
   return [relative(tokenExpiresAt, now), left < soon ? 'warn' : 'plain']
 }
 
-const secret = (field: SecretField): Column<Integration> => ({
+const secret = (field: SecretField): Column<IntegrationView> => ({
   field,
   value: (row) => ({ ...row[field] }),
   cell: (row, now) => secretCell(row[field], now),
@@ -62,7 +62,7 @@ const refreshWords: Record<NonNullable<TokenRefresh>, string> = {
 }
 
 /** How integrations are shown. */
-export const integrationView: View<Integration> = {
+export const integrationView: View<IntegrationView> = {
   columns: [
     value('id'),
     value('name'),
@@ -100,7 +100,7 @@ export const integrationView: View<Integration> = {
 }
 
 /** How integrations that are changed together are shown: what became of each stands beside it. */
-export const batchView: View<Integration & { readonly outcome: 'changed' | 'would change' }> = {
+export const batchView: View<IntegrationView & { readonly outcome: 'changed' | 'would change' }> = {
   ...integrationView,
   columns: [...integrationView.columns, value('outcome')],
 }
@@ -217,7 +217,7 @@ const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<Datab
   value: (row) => row.counts?.[of] ?? null,
 })
 
-const standingTones: Record<DatabaseStatus['standing'], Tone> = {
+const statusTones: Record<DatabaseStatus['status'], Tone> = {
   ready: 'good',
   empty: 'warn',
   foreign: 'warn',
@@ -231,7 +231,7 @@ export const databaseView: View<DatabaseStatus> = {
     { field: 'database', value: (row) => row.url },
     value('provider'),
     value('version'),
-    { field: 'state', value: (row) => row.standing, cell: (row) => [row.standing, standingTones[row.standing]] },
+    { field: 'state', value: (row) => row.status, cell: (row) => [row.status, statusTones[row.status]] },
     { field: 'adopted', value: (row) => row.adopted, cell: (row) => [row.adopted ? 'yes' : 'no', 'plain'] },
     names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
     names('migrationsPending', (row) => row.migrations.pending, 'warn'),

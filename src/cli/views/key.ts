@@ -1,7 +1,7 @@
 import { counted, type Key } from '../../operations/keys/keys.ts'
 import type { Reencryption } from '../../operations/keys/reencrypt.ts'
 import type { KeyStatus } from '../../operations/keys/status.ts'
-import type { SealingMode } from '../../store/tables/keys.ts'
+import type { EncryptionMode } from '../../store/tables/keys.ts'
 import { relative } from '../input/time.ts'
 import type { Cell, Column, Tone, View } from '../output/output.ts'
 
@@ -53,7 +53,7 @@ const keys: Column<KeyStatus> = {
 export const undecided =
   'the mode is not decided yet, and there are no keys: the first change makes them, and decides it'
 
-const mode: Column<{ readonly mode: SealingMode | null }> = {
+const mode: Column<{ readonly mode: EncryptionMode | null }> = {
   field: 'mode',
   value: (row) => row.mode,
   cell: (row) => (row.mode === null ? ['undecided', 'dim'] : [row.mode, 'plain']),
@@ -94,7 +94,7 @@ export const reencryptionView: View<Reencryption> = {
 }
 
 /** How a sealing mode is shown. */
-export const modeView: View<{ readonly mode: SealingMode | null }> = {
+export const modeView: View<{ readonly mode: EncryptionMode | null }> = {
   columns: [mode],
   short: ['mode'],
   id: (row) => row.mode ?? 'undecided',

@@ -1,4 +1,4 @@
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
 import type { Recovered } from '../../operations/refresh/recover.ts'
 import { relative } from '../input/time.ts'
@@ -23,12 +23,12 @@ const tones: Record<RefreshRow['outcome'] | Recovered['outcome'], Tone> = {
   error: 'bad',
 }
 
-const of = <Row extends { readonly integration: Integration }>(
+const of = <Row extends { readonly integration: IntegrationView }>(
   field: 'id' | 'name' | 'workspace' | 'platform',
 ): Column<Row> => ({ field, value: (row) => row.integration[field] })
 
 type Outcome = {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly outcome: keyof typeof tones
   readonly error?: Error & { code: string; hint: string }
 }

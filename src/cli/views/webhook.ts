@@ -1,9 +1,9 @@
-import { type Integration, refOf } from '../../integration.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Sent } from '../../operations/webhooks/send.ts'
 import type { WebhookCheck } from '../../operations/webhooks/verify.ts'
 import type { Column, View } from '../output/output.ts'
 
-type Of = { readonly integration: Integration; readonly secret: WebhookCheck['secret'] }
+type Of = { readonly integration: IntegrationView; readonly secret: WebhookCheck['secret'] }
 
 const id: Column<Of> = { field: 'id', value: ({ integration }) => integration.id }
 const name: Column<Of> = { field: 'name', value: ({ integration }) => refOf(integration) }

@@ -1,16 +1,16 @@
 import { fingerprint } from '../../crypto/hmac.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { openVault, type Vault } from '../../crypto/keyring.ts'
+import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { eventHash } from '../../store/audit.ts'
-import { openStored } from '../../store/secrets/decrypt.ts'
+import { decryptStored } from '../../store/secrets/decrypt.ts'
 import type { StoredValue } from '../../store/secrets/stored.ts'
-import type { Rows, Store } from '../../store/store.ts'
+import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { AuditEvent, Head } from '../../store/tables/events.ts'
-import type { SealingMode, Settings } from '../../store/tables/keys.ts'
+import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
 import { modes } from '../keys/mode.ts'
 
 /** A place in the log to compare it with later: it is kept where whoever can write to the database cannot. */
@@ -33,7 +33,7 @@ export interface Place {
 /** Something that should not be: at an event, with the sealing mode as it is stored, or with a current value. */
 export type Problem = { readonly problem: string } & (
   | { readonly seq: bigint }
-  | { readonly mode: SealingMode | null }
+  | { readonly mode: EncryptionMode | null }
   | Place
 )
 
@@ -69,25 +69,25 @@ export function parseCheckpoint(text: string): Checkpoint {
 
 /** Where the log ends now. @throws NOT_FOUND without any event, CHECK_FAILED when the head row names no event */
 export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
-  store.snapshot(async (rows) => {
-    const { id } = await rows.keys.settings()
-    const { seq, hash } = await rows.audit.head()
+  store.snapshot(async (db) => {
+    const { id } = await db.keys.settings()
+    const { seq, hash } = await db.audit.head()
     let last: AuditEvent | undefined
-    await rows.audit.list({}, { sort: 'seq', descending: true, limit: 1 }, async ([event]) => {
+    await db.audit.list({}, { sort: 'seq', descending: true, limit: 1 }, async ([event]) => {
       last = event
     })
     if (!last && seq === 0n)
-      throw new IntegrationsError(
-        'NOT_FOUND',
-        'the audit log has no event yet, so there is nothing to keep',
-        'take a checkpoint after the first change',
-      )
+      throw new IntegrationsError({
+        code: 'NOT_FOUND',
+        message: 'the audit log has no event yet, so there is nothing to keep',
+        hint: 'take a checkpoint after the first change',
+      })
     if (last?.seq !== String(seq) || last.hash !== hash)
-      throw new IntegrationsError(
-        'CHECK_FAILED',
-        'the audit log does not end where its head row says',
-        'integrations audit verify',
-      )
+      throw new IntegrationsError({
+        code: 'CHECK_FAILED',
+        message: 'the audit log does not end where its head row says',
+        hint: 'integrations audit verify',
+      })
     return { database: id, seq, hash }
   })
 
@@ -100,43 +100,43 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
  */
 export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Checkpoint): Promise<Verification> {
   const set = await keys.load()
-  return store.snapshot(async (rows) => {
-    const settings = await rows.keys.settings()
+  return store.snapshot(async (db) => {
+    const settings = await db.keys.settings()
     if (checkpoint && checkpoint.database !== settings.id)
       throw badInput(
         'the checkpoint is of another database',
         `this one is ${settings.id}; name the right one with --database`,
       )
-    const head = await rows.audit.head()
-    const known = await rows.keys.list()
+    const head = await db.audit.head()
+    const known = await db.keys.list()
     // Its first change will make them. Whoever deletes them, and the log, cannot take a checkpoint back.
     const untouched = known.length === 0 && head.seq === 0n && !checkpoint
-    if (untouched && (await rows.audit.count({}, { sort: 'seq', descending: false })) === 0)
+    if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
     if (set.size === 0) throw await keys.empty()
-    const vault = await openVault(set, known, keys.name)
-    const chain = await checkChain(rows, vault, settings, head, checkpoint)
+    const vault = await openKeyring(set, known, keys.name)
+    const chain = await checkChain(db, vault, settings, head, checkpoint)
     const { mode } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
     // Whoever can write to the database can set the mode to one in which values need not be explained.
-    const values = await checkValues(rows, vault, mode ?? 'required')
+    const values = await checkValues(db, vault, mode ?? 'required')
     return { ...values, events: chain.events, head, problems: [...problems, ...values.problems] }
   })
 }
 
 async function checkChain(
-  rows: Rows,
-  vault: Vault,
+  db: Reader,
+  vault: Keyring,
   settings: Settings,
   head: Head,
   checkpoint: Checkpoint | undefined,
-): Promise<{ events: number; mode: SealingMode | undefined; problems: Problem[] }> {
+): Promise<{ events: number; mode: EncryptionMode | undefined; problems: Problem[] }> {
   let events = 0
   let last: Head = { seq: 0n, hash: settings.id }
   let first: Problem | undefined
   let kept: string | undefined
-  let mode: SealingMode | undefined
-  await rows.audit.list({}, { sort: 'seq', descending: false }, async (batch) => {
+  let mode: EncryptionMode | undefined
+  await db.audit.list({}, { sort: 'seq', descending: false }, async (batch) => {
     for (const event of batch) {
       events++
       const seq = BigInt(event.seq)
@@ -160,19 +160,19 @@ async function checkChain(
 }
 
 /** The sealing mode after an event that tells it. */
-const modeTold = ({ action, fields }: AuditEvent): SealingMode | undefined =>
+const modeTold = ({ action, fields }: AuditEvent): EncryptionMode | undefined =>
   action === 'keys.init' || action === 'keys.mode'
     ? modes.find((mode) => mode === fields?.split('>').at(-1))
     : undefined
 
-const wrongMode = (mode: SealingMode | null, told: SealingMode | undefined): Problem => ({
+const wrongMode = (mode: EncryptionMode | null, told: EncryptionMode | undefined): Problem => ({
   mode,
   problem:
     told === undefined ? 'no event tells the sealing mode' : `the last event that tells the sealing mode says ${told}`,
 })
 
 /** What is wrong with the event after another. */
-function wrong(vault: Vault, last: Head, event: AuditEvent): Problem | undefined {
+function wrong(vault: Keyring, last: Head, event: AuditEvent): Problem | undefined {
   const seq = last.seq + 1n
   if (BigInt(event.seq) !== seq)
     return BigInt(event.seq) > seq
@@ -193,15 +193,15 @@ function wrongEnd(last: Head, head: Head): Problem | undefined {
 }
 
 async function checkValues(
-  rows: Rows,
-  vault: Vault,
-  mode: SealingMode,
+  db: Reader,
+  vault: Keyring,
+  mode: EncryptionMode,
 ): Promise<Pick<Verification, 'values' | 'byApplication'> & { problems: Problem[] }> {
   let values = 0
   const problems: Problem[] = []
   const byApplication: Place[] = []
-  for await (const page of rows.storedValues.pages()) {
-    const told = await rows.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
+  for await (const page of db.storedValues.pages()) {
+    const told = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
     for (const value of page.values.filter(({ current }) => current)) {
       const { id, name, field, text } = value
       if (text !== null) values++
@@ -221,8 +221,8 @@ async function checkValues(
         })
     }
   }
-  const apps = await rows.apps.stored()
-  const told = await rows.audit.fingerprints(apps.map(({ id }) => id))
+  const apps = await db.apps.stored()
+  const told = await db.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
     const print = await fingerprintOf(vault, () => openClientSecret(vault, app))
     const problem = print instanceof IntegrationsError ? print.message : 'no event explains the secret of the app'
@@ -234,22 +234,22 @@ async function checkValues(
 
 /** The fingerprint of a current value, null for none; or why it does not open. */
 async function currentFingerprint(
-  vault: Vault,
-  mode: SealingMode,
+  vault: Keyring,
+  mode: EncryptionMode,
   { id, field, text, version }: StoredValue,
 ): Promise<string | null | IntegrationsError> {
   if (text === null) return null
   const cell = { id, field: secretColumns[field] }
   return fingerprintOf(
     vault,
-    async () => (await openStored(vault.keys, mode, cell, text, version?.keyId ?? null)).value,
+    async () => (await decryptStored(vault.keys, mode, cell, text, version?.keyId ?? null)).value,
   )
 }
 
 /** The fingerprint of what a value opens to; or why it does not open. */
-async function fingerprintOf(vault: Vault, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
+async function fingerprintOf(vault: Keyring, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
   try {
-    return fingerprint(vault.fingerprinting, await open())
+    return fingerprint(vault.fingerprintKey, await open())
   } catch (error) {
     if (error instanceof IntegrationsError) return error
     throw error

@@ -1,10 +1,10 @@
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
-import type { Integration, PlatformColumn } from '../../integration.ts'
+import type { IntegrationView, PlatformColumn } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
-import type { HeldSecret } from '../../store/secrets/changes.ts'
-import type { Changes, Store } from '../../store/store.ts'
+import type { CurrentSecret } from '../../store/secrets/changes.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { changeWithin, targetOf } from '../change.ts'
@@ -13,7 +13,7 @@ import { type Answered, type Asking, askAbout, type Difference, differences, eve
 
 /** What came of checking one integration. */
 export interface Checked extends Answered {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly findings: readonly Difference[]
   /** The fields that were empty, and were filled in. */
   readonly filled: readonly string[]
@@ -106,9 +106,9 @@ export async function checkIntegrations(
 
 /** An integration whose token is to be asked about. */
 interface Begun {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly platform: Platform
-  readonly held: HeldSecret
+  readonly held: CurrentSecret
 }
 
 interface Asked extends Begun {
@@ -121,9 +121,9 @@ type Step = Begun | Checked | string
 /** Reads tokens, and records that. */
 const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Checking): Promise<Step[]> =>
   store.mutate(
-    async (rows) => {
-      const integrations = new Map((await rows.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
-      const open = await rows.secrets.opener(ids, 'accessToken')
+    async (tx) => {
+      const integrations = new Map((await tx.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
+      const open = await tx.secrets.readMany(ids, 'accessToken')
       const begun: Step[] = []
       for (const id of ids) {
         const integration = integrations.get(id)
@@ -134,19 +134,19 @@ const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Chec
         const platform = findPlatform(integration.platform)
         begun.push(
           platform
-            ? await beginOne(rows, open, integration, platform, urls)
+            ? await beginOne(tx, open, integration, platform, urls)
             : notAsked(integration, 'unknown_platform', 'this version does not know the platform'),
         )
       }
       return begun
     },
-    { reading: true },
+    { auditOnly: true },
   )
 
 async function beginOne(
-  rows: Changes,
-  open: Awaited<ReturnType<Changes['secrets']['opener']>>,
-  integration: Integration,
+  tx: Transaction,
+  open: Awaited<ReturnType<Transaction['secrets']['readMany']>>,
+  integration: IntegrationView,
   platform: Platform,
   urls: ApiUrls,
 ): Promise<Begun | Checked> {
@@ -155,10 +155,10 @@ async function beginOne(
     const held = await open(integration.id, (some) => fingerprints.push(...some))
     if (!held) {
       if (fingerprints.length > 0)
-        await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
+        await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
       return notAsked(integration, 'no_token', 'it has no access token')
     }
-    await rows.record({ ...eventOf(targetOf(integration), platform, urls), fingerprints })
+    await tx.record({ ...eventOf(targetOf(integration), platform, urls), fingerprints })
     return { integration, platform, held }
   } catch (error) {
     // One value that does not open must not keep the others from being checked.
@@ -168,7 +168,7 @@ async function beginOne(
 }
 
 const notAsked = (
-  integration: Integration,
+  integration: IntegrationView,
   code: string,
   reason: string,
   error: ErrorCode = 'CHECK_FAILED',
@@ -189,23 +189,23 @@ const notAsked = (
 const finish = (store: Store, asked: readonly Asked[], { urls, fill }: Checking): Promise<Checked[]> => {
   const filling = asked.map((one) => (fill ? missing(one, one.integration) : {}))
   return store.mutate(
-    async (rows) => {
+    async (tx) => {
       const checked: Checked[] = []
       for (const [i, one] of asked.entries()) {
         const { integration, platform, answer } = one
-        const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(rows, one) : []
-        await rows.record(eventOf(targetOf(integration), platform, urls, answer))
+        const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(tx, one) : []
+        await tx.record(eventOf(targetOf(integration), platform, urls, answer))
         const findings = differences(platform, integration, answer)
         checked.push({ ...answer, integration, findings, filled, error: wrong(answer.verdict, findings) })
       }
       return checked
     },
-    { reading: filling.every((change) => Object.keys(change).length === 0) },
+    { auditOnly: filling.every((change) => Object.keys(change).length === 0) },
   )
 }
 
 /** What is empty in an integration and told by the platform. */
-function missing({ platform, answer }: Asked, integration: Integration): IntegrationChange {
+function missing({ platform, answer }: Asked, integration: IntegrationView): IntegrationChange {
   if (answer.verdict !== 'ok') return {}
   const ids = Object.entries(usableIds(platform, answer.ids)).filter(
     ([column]) => integration[column as PlatformColumn] === null,
@@ -215,21 +215,21 @@ function missing({ platform, answer }: Asked, integration: Integration): Integra
 }
 
 /** Fills in what is empty still, unless the integration or its token has changed meanwhile. @returns the fields */
-async function fillIn(rows: Changes, asked: Asked): Promise<string[]> {
+async function fillIn(tx: Transaction, asked: Asked): Promise<string[]> {
   const { integration, held } = asked
   // It was removed meanwhile.
-  if ((await rows.integrations.match({ id: integration.id }, 1)).length === 0) return []
+  if ((await tx.integrations.match({ id: integration.id }, 1)).length === 0) return []
   let filled: string[] = []
-  await changeWithin(rows, integration.id, undefined, async (now) => {
+  await changeWithin(tx, integration.id, undefined, async (now) => {
     if (now.version !== integration.version) return undefined
     const fingerprints: FingerprintChanges[number][] = []
-    const { accessToken } = await rows.secrets.read(now.id, ['accessToken'], (some) => fingerprints.push(...some))
+    const { accessToken } = await tx.secrets.read(now.id, ['accessToken'], (some) => fingerprints.push(...some))
     if (accessToken?.fingerprint !== held.fingerprint)
       return fingerprints.length === 0 ? undefined : { action: 'secret.notice', fingerprints }
     const change = missing(asked, now)
     filled = Object.keys(change)
     if (filled.length === 0) return undefined
-    await rows.integrations.update(now.id, change)
+    await tx.integrations.update(now.id, change)
     return { action: 'integration.fill', fields: filled.map(columnOf) }
   })
   return filled

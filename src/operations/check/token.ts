@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import {
   type Instant,
-  type Integration,
+  type IntegrationView,
   type Json,
   type PlatformColumn,
   secretColumns,
@@ -138,7 +138,7 @@ export const nothingToCheck = (): IntegrationsError =>
 /** A token that is not stored yet, and the integration that is to hold it. */
 export interface NewToken {
   readonly platform: Platform
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly token: Secret
   readonly expiry: Expiry
 }
@@ -157,18 +157,18 @@ export async function checkNewToken(
   asking: Asking,
 ): Promise<{ ids: Answered['ids']; expiry: Expiry; warnings: string[] }> {
   const { urls } = asking
-  await store.mutate((rows) => rows.record(eventOf(target, platform, urls)), { reading: true })
+  await store.mutate((tx) => tx.record(eventOf(target, platform, urls)), { auditOnly: true })
   const answer = await askAbout(platform, integration.config, token, asking)
-  await store.mutate((rows) => rows.record(eventOf(target, platform, urls, answer)), { reading: true })
+  await store.mutate((tx) => tx.record(eventOf(target, platform, urls, answer)), { auditOnly: true })
   refuse(platform, answer)
   const { ids, expiresAt } = answer
   const [other] = differences(platform, { ...integration, tokenExpiresAt: null, tokenExpiry: 'unknown' }, answer)
   if (other && other.field !== 'tokenExpiresAt')
-    throw new IntegrationsError(
-      'CHECK_FAILED',
-      `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
-      'see that it is the right token, or correct the integration with integrations update; nothing was changed',
-    )
+    throw new IntegrationsError({
+      code: 'CHECK_FAILED',
+      message: `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
+      hint: 'see that it is the right token, or correct the integration with integrations update; nothing was changed',
+    })
   const warnings =
     answer.verdict === 'limited' ? [`${platform.title} accepts the token, but not for all${word(answer)}`] : []
   if (expiresAt === null || expiry === 'unknown') return { ids, expiry: expiresAt ?? expiry, warnings }
@@ -186,22 +186,22 @@ function refuse(platform: Platform, answer: Answered): void {
   switch (answer.verdict) {
     case 'refused':
     case 'expired':
-      throw new IntegrationsError(
-        'CREDENTIAL_REFUSED',
-        `${title} ${answer.verdict === 'refused' ? 'refuses the token' : 'says that the token has ended'}${word(answer)}`,
-        `see that it is the right token, or make one at ${page}; nothing was changed`,
-      )
+      throw new IntegrationsError({
+        code: 'CREDENTIAL_REFUSED',
+        message: `${title} ${answer.verdict === 'refused' ? 'refuses the token' : 'says that the token has ended'}${word(answer)}`,
+        hint: `see that it is the right token, or make one at ${page}; nothing was changed`,
+      })
     case 'unreachable':
-      throw new IntegrationsError(
-        'PLATFORM_FAILED',
-        `${title} could not be asked about the token${word(answer)}`,
-        'try again later, or leave --check out; nothing was changed',
-      )
+      throw new IntegrationsError({
+        code: 'PLATFORM_FAILED',
+        message: `${title} could not be asked about the token${word(answer)}`,
+        hint: 'try again later, or leave --check out; nothing was changed',
+      })
     case 'unknown':
-      throw new IntegrationsError(
-        'CHECK_FAILED',
-        `${title} gives an answer about the token that nothing is known of${word(answer)}`,
-        'leave --check out if you know better; nothing was changed',
-      )
+      throw new IntegrationsError({
+        code: 'CHECK_FAILED',
+        message: `${title} gives an answer about the token that nothing is known of${word(answer)}`,
+        hint: 'leave --check out if you know better; nothing was changed',
+      })
   }
 }

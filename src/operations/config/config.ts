@@ -1,6 +1,6 @@
 import { parsePath, stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import { type Integration, type IntegrationConfig, type Json, refOf } from '../../integration.ts'
+import { type IntegrationConfig, type IntegrationView, type Json, refOf } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
@@ -10,7 +10,7 @@ import { deepest, parseJson } from './json.ts'
 
 /** An integration with the text of its config as it is stored. */
 export interface StoredConfig {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly text: string | null
 }
 
@@ -23,9 +23,9 @@ export interface ChangedConfig extends Changed {
 
 /** Reads an integration with its config. @throws NOT_FOUND, AMBIGUOUS */
 export const readConfig = (store: Store, ref: string): Promise<StoredConfig> =>
-  store.read(async (rows) => {
-    const integration = await findIntegration(rows, ref)
-    return { integration, text: await rows.integrations.configText(integration.id) }
+  store.read(async (db) => {
+    const integration = await findIntegration(db, ref)
+    return { integration, text: await db.integrations.configText(integration.id) }
   })
 
 /**
@@ -55,15 +55,15 @@ export async function changeConfig(
   let from: IntegrationConfig | null = null
   let to: IntegrationConfig | null = null
   let warnings: string[] = []
-  const changed = await changeIntegration(store, ref, options, async (rows, integration) => {
-    from = await storedConfig(await rows.integrations.configText(integration.id))
+  const changed = await changeIntegration(store, ref, options, async (tx, integration) => {
+    from = await storedConfig(await tx.integrations.configText(integration.id))
     const edited = edit(structuredClone(from ?? {}))
     // Through text once more, so that every way to a config meets the same limits.
     to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
     const platform = findPlatform(integration.platform)
     warnings = to && platform ? await checkConfig(platform, to) : []
     if (same(from, to)) return undefined
-    await rows.integrations.update(integration.id, { config: to })
+    await tx.integrations.update(integration.id, { config: to })
     return { action: 'config.change', fields: ['config'] }
   })
   return { ...changed, from, to, warnings }
@@ -76,18 +76,18 @@ export async function changeConfig(
  */
 export function replaceConfig(
   store: Store,
-  { integration, config }: { readonly integration: Integration; readonly config: IntegrationConfig },
+  { integration, config }: { readonly integration: IntegrationView; readonly config: IntegrationConfig },
   to: IntegrationConfig,
   dryRun: boolean,
 ): Promise<ChangedConfig> {
   return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
     // An application raises no version.
     if (!same(present, config))
-      throw new IntegrationsError(
-        'CONFLICT',
-        `the config of ${refOf(integration)} was changed meanwhile`,
-        `look at it with integrations config get ${shellWord(integration.id)}, and try again`,
-      )
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `the config of ${refOf(integration)} was changed meanwhile`,
+        hint: `look at it with integrations config get ${shellWord(integration.id)}, and try again`,
+      })
     return to
   })
 }
@@ -100,7 +100,11 @@ const same = (from: IntegrationConfig | null, to: IntegrationConfig | null) =>
 export function valueAt(config: IntegrationConfig | null, path: string): Json {
   const value = readPath(path).reduce(child, config ?? {})
   if (value === undefined)
-    throw new IntegrationsError('NOT_FOUND', `the config has nothing at ${path}`, 'integrations config get <ref>')
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `the config has nothing at ${path}`,
+      hint: 'integrations config get <ref>',
+    })
   return value
 }
 

@@ -2,7 +2,7 @@ import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import { platformById } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import type { Rows, Store } from '../../store/store.ts'
+import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
 import { checkName, unprintable } from '../names.ts'
 
@@ -33,17 +33,17 @@ export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'
 export function addApp(store: Store, { secret, ...given }: NewApp, options: Options): Promise<App> {
   checkApp(given)
   const { platform, name, clientId } = given
-  return store.mutate(async (rows) => {
-    const [taken] = await rows.apps.list({ name })
+  return store.mutate(async (tx) => {
+    const [taken] = await tx.apps.list({ name })
     if (taken)
-      throw new IntegrationsError(
-        'ALREADY_EXISTS',
-        `there is an app named ${JSON.stringify(name)} already`,
-        `choose another name, or remove that one with integrations apps remove ${shellWord(name)}`,
-      )
+      throw new IntegrationsError({
+        code: 'ALREADY_EXISTS',
+        message: `there is an app named ${JSON.stringify(name)} already`,
+        hint: `choose another name, or remove that one with integrations apps remove ${shellWord(name)}`,
+      })
     const id = crypto.randomUUID()
-    const to = await rows.apps.insert({ id, platform, name, clientId }, secret)
-    await rows.record({
+    const to = await tx.apps.insert({ id, platform, name, clientId }, secret)
+    await tx.record({
       action: 'app.add',
       target: { type: 'app', id, name },
       fields: [clientSecretColumn],
@@ -54,8 +54,8 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: Opti
       platform,
       name,
       clientId,
-      keyId: rows.vault.sealing.id,
-      createdAt: rows.now.toISOString(),
+      keyId: tx.vault.encryptionKey.id,
+      createdAt: tx.now.toISOString(),
       integrations: 0,
     }
   }, options)
@@ -63,17 +63,17 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: Opti
 
 /** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration names it */
 export const removeApp = (store: Store, ref: string, options: Options): Promise<App> =>
-  store.mutate(async (rows) => {
-    const app = await findApp(rows, ref)
+  store.mutate(async (tx) => {
+    const app = await findApp(tx, ref)
     if (app.integrations > 0)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `the app ${app.name} is named by integrations: ${app.integrations}`,
-        'give each another with integrations update <ref> --app <name>, or none with --unset app; integrations list --fields name,app shows them',
-      )
-    const told = await rows.audit.fingerprints([app.id])
-    await rows.apps.remove(app.id)
-    await rows.record({
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `the app ${app.name} is named by integrations: ${app.integrations}`,
+        hint: 'give each another with integrations update <ref> --app <name>, or none with --unset app; integrations list --fields name,app shows them',
+      })
+    const told = await tx.audit.fingerprints([app.id])
+    await tx.apps.remove(app.id)
+    await tx.record({
       action: 'app.remove',
       target: { type: 'app', id: app.id, name: app.name },
       fields: [clientSecretColumn],
@@ -88,15 +88,15 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
  * @param platform what it has to be of
  * @throws NOT_FOUND, BAD_INPUT when it is another platform's
  */
-export async function findApp(rows: Rows, ref: string, platform?: string): Promise<App> {
-  const apps = await rows.apps.list()
+export async function findApp(db: Reader, ref: string, platform?: string): Promise<App> {
+  const apps = await db.apps.list()
   const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
   if (!app)
-    throw new IntegrationsError(
-      'NOT_FOUND',
-      `there is no app ${JSON.stringify(ref.length > 100 ? `${ref.slice(0, 100)}…` : ref)}`,
-      'integrations apps list',
-    )
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `there is no app ${JSON.stringify(ref.length > 100 ? `${ref.slice(0, 100)}…` : ref)}`,
+      hint: 'integrations apps list',
+    })
   if (platform !== undefined && app.platform !== platform)
     throw badInput(
       `the app ${app.name} belongs to ${app.platform}, and the integration to ${platform}`,

@@ -11,31 +11,31 @@ interface Options {
 
 /** Adds a user. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const addUser = (store: Store, email: string, name: string | null, options: Options): Promise<User> =>
-  store.mutate(async (rows) => {
-    refuseAdopted(rows, 'users')
+  store.mutate(async (tx) => {
+    refuseAdopted(tx, 'users')
     // Only what tells an address from a slip: whether it works, mail alone can show.
     if (!/^[^\s@]+@[^\s@]+$/.test(email) || unprintable.test(email) || email.includes('\uFFFD') || email.length > 254)
       throw badInput('the e-mail address is not one', 'write it as in ana@example.com')
     if (name !== null) checkName('user', name)
-    const [taken] = await rows.users.match(email)
+    const [taken] = await tx.users.match(email)
     if (taken)
-      throw new IntegrationsError(
-        'ALREADY_EXISTS',
-        `there is a user with the address ${email} already`,
-        'integrations users list',
-      )
+      throw new IntegrationsError({
+        code: 'ALREADY_EXISTS',
+        message: `there is a user with the address ${email} already`,
+        hint: 'integrations users list',
+      })
     const id = crypto.randomUUID()
-    await rows.users.insert(id, email, name, rows.now)
-    await rows.record({ action: 'user.add', target: { type: 'user', id, name: email } })
-    return { id, email, name, createdAt: rows.now.toISOString() }
+    await tx.users.insert(id, email, name, tx.now)
+    await tx.record({ action: 'user.add', target: { type: 'user', id, name: email } })
+    return { id, email, name, createdAt: tx.now.toISOString() }
   }, options)
 
 /** Removes a user; integrations they created stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
 export const removeUser = (store: Store, ref: string, options: Options): Promise<User> =>
-  store.mutate(async (rows) => {
-    refuseAdopted(rows, 'users')
-    const user = await findUser(rows, ref)
-    await rows.users.remove(user.id)
-    await rows.record({ action: 'user.remove', target: { type: 'user', id: user.id, name: user.email } })
+  store.mutate(async (tx) => {
+    refuseAdopted(tx, 'users')
+    const user = await findUser(tx, ref)
+    await tx.users.remove(user.id)
+    await tx.record({ action: 'user.remove', target: { type: 'user', id: user.id, name: user.email } })
     return user
   }, options)

@@ -1,7 +1,7 @@
 import { badInput, IntegrationsError } from '../../errors.ts'
 import {
-  type Integration,
   type IntegrationConfig,
+  type IntegrationView,
   type PlatformColumn,
   type SecretField,
   secretColumns,
@@ -50,7 +50,7 @@ export interface Addition {
 export async function addIntegration(
   store: Store,
   addition: Addition,
-): Promise<{ integration: Integration; warnings: string[] }> {
+): Promise<{ integration: IntegrationView; warnings: string[] }> {
   const { name, secrets, expiry } = addition
   const platform = platformById(addition.platform)
   checkName('integration', name)
@@ -68,23 +68,23 @@ export async function addIntegration(
   if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
 
   const integration = await store.mutate(
-    async (rows) => {
-      const { now } = rows
+    async (tx) => {
+      const { now } = tx
       const workspace =
         'ref' in addition.workspace
-          ? await findWorkspace(rows, addition.workspace.ref)
-          : await insertWorkspace(rows, addition.workspace.create)
-      if (await rows.integrations.exists(workspace.id, platform.id, name))
-        throw new IntegrationsError(
-          'ALREADY_EXISTS',
-          `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`,
-          'choose another --name, or change that one with integrations update',
-        )
-      const createdBy = addition.createdBy === undefined ? null : (await findUser(rows, addition.createdBy)).id
-      const app = addition.app === undefined ? undefined : await findApp(rows, addition.app, platform.id)
+          ? await findWorkspace(tx, addition.workspace.ref)
+          : await insertWorkspace(tx, addition.workspace.create)
+      if (await tx.integrations.exists(workspace.id, platform.id, name))
+        throw new IntegrationsError({
+          code: 'ALREADY_EXISTS',
+          message: `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`,
+          hint: 'choose another --name, or change that one with integrations update',
+        })
+      const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
+      const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform.id)
       const id = addition.id ?? crypto.randomUUID()
       const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
-      await rows.integrations.insert(
+      await tx.integrations.insert(
         id,
         {
           workspaceId: workspace.id,
@@ -103,22 +103,22 @@ export async function addIntegration(
         SecretField,
         NonNullable<NewSecrets[SecretField]>,
       ][]) {
-        const print = await rows.secrets.replace(id, {
+        const print = await tx.secrets.replace(id, {
           field,
           old: null,
           value,
           origin,
           setBy: addition.setBy,
           expiry: field === 'accessToken' ? expiry : 'unknown',
-          oldValidUntil: now,
+          previousValidUntil: now,
         })
         fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
       }
-      if (app) await rows.apps.link(id, app.id)
-      await rows.integrations.raiseVersion(id, 0, now)
-      const [added] = await rows.integrations.match({ id }, 1)
+      if (app) await tx.apps.link(id, app.id)
+      await tx.integrations.raiseVersion(id, 0, now)
+      const [added] = await tx.integrations.match({ id }, 1)
       if (!added) throw new Error('the integration just added is not there')
-      await rows.record({
+      await tx.record({
         action: 'integration.add',
         target: targetOf(added),
         fields: fingerprints.map(({ field }) => field),
@@ -143,7 +143,7 @@ export async function addCheckedIntegration(
   store: Store,
   addition: Addition,
   asking: Asking,
-): Promise<{ integration: Integration; warnings: string[] }> {
+): Promise<{ integration: IntegrationView; warnings: string[] }> {
   const { accessToken } = addition.secrets
   if (!accessToken) throw nothingToCheck()
   const { integration } = await addIntegration(store, { ...addition, dryRun: true })

@@ -1,6 +1,6 @@
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
-import { type ChangeOptions, movedOn, removalOf } from '../change.ts'
+import { type ChangeOptions, removalOf, versionConflict } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
@@ -14,14 +14,14 @@ export const removeIntegration = (
   store: Store,
   ref: string,
   { ifVersion, dryRun = false }: ChangeOptions,
-): Promise<Integration> =>
+): Promise<IntegrationView> =>
   store.mutate(
-    async (rows) => {
-      const integration = await findIntegration(rows, ref)
-      if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
-      await refuseWhileRefreshed(rows, integration)
-      await rows.integrations.remove(integration.id)
-      await rows.record(removalOf(integration))
+    async (tx) => {
+      const integration = await findIntegration(tx, ref)
+      if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
+      await refuseWhileRefreshed(tx, integration)
+      await tx.integrations.remove(integration.id)
+      await tx.record(removalOf(integration))
       return integration
     },
     { dryRun },

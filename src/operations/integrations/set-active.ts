@@ -7,9 +7,9 @@ import { type Changed, type ChangeOptions, changeIntegration } from '../change.t
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT
  */
 export const setActive = (store: Store, ref: string, to: boolean | 'other', options: ChangeOptions): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (rows, integration) => {
+  changeIntegration(store, ref, options, async (tx, integration) => {
     const isActive = to === 'other' ? !integration.isActive : to
     if (isActive === integration.isActive) return undefined
-    await rows.integrations.update(integration.id, { isActive })
+    await tx.integrations.update(integration.id, { isActive })
     return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }
   })

@@ -26,23 +26,23 @@ export const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
-  return changeIntegration(store, ref, update, async (rows, integration) => {
+  return changeIntegration(store, ref, update, async (tx, integration) => {
     const platform = findPlatform(integration.platform)
     for (const [column, id] of Object.entries(update.ids)) {
       if (id !== null) checkId(platform, column as PlatformColumn, id, update.force)
     }
     if (
       update.name !== undefined &&
-      (await rows.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id))
+      (await tx.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id))
     )
-      throw new IntegrationsError(
-        'ALREADY_EXISTS',
-        `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`,
-        'choose another --name',
-      )
+      throw new IntegrationsError({
+        code: 'ALREADY_EXISTS',
+        message: `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`,
+        hint: 'choose another --name',
+      })
     const createdBy =
-      typeof update.createdBy === 'string' ? (await findUser(rows, update.createdBy)).id : update.createdBy
-    const app = typeof update.app === 'string' ? await findApp(rows, update.app, integration.platform) : update.app
+      typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
+    const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app
     const wanted: IntegrationChange = {
       ...(update.name === undefined ? {} : { name: update.name }),
       ...(createdBy === undefined ? {} : { createdBy }),
@@ -52,9 +52,9 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
       ([field, value]) => integration[field as keyof typeof integration] !== value,
     )
     const fields = different.map(([field]) => columnOf(field))
-    if (different.length > 0) await rows.integrations.update(integration.id, Object.fromEntries(different))
+    if (different.length > 0) await tx.integrations.update(integration.id, Object.fromEntries(different))
     if (app !== undefined && (app?.name ?? null) !== integration.app) {
-      await rows.apps.link(integration.id, app?.id ?? null)
+      await tx.apps.link(integration.id, app?.id ?? null)
       fields.push('app')
     }
     return fields.length === 0 ? undefined : { action: 'integration.update', fields }

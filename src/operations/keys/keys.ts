@@ -1,9 +1,9 @@
 import { jwk, type KeySet, newKey, type RootKey } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import { type Instant, type Integration, refOf } from '../../integration.ts'
-import type { Changes, Store } from '../../store/store.ts'
-import type { DatedKey, KeyUse } from '../../store/tables/keys.ts'
+import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
+import type { Store, Transaction } from '../../store/store.ts'
+import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
 
 /** A key of a database. */
 export interface Key extends DatedKey {
@@ -20,7 +20,7 @@ export interface Key extends DatedKey {
 /** The keys of a database, and why the key set could not be looked at. */
 export interface Keys {
   readonly keys: readonly Key[]
-  readonly use: readonly KeyUse[]
+  readonly use: readonly KeyUsage[]
   readonly unusable: IntegrationsError | undefined
 }
 
@@ -38,7 +38,7 @@ interface Options {
 
 /** Makes the keys of a database that knows none yet, as its first change would. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
 export async function prepareKeys(store: Store): Promise<void> {
-  const known = await store.read((rows) => rows.keys.list())
+  const known = await store.read((db) => db.keys.list())
   if (known.length === 0) await verifyKeys(store)
 }
 
@@ -50,7 +50,7 @@ export const newKeySet = () => ({ keys: (['seal', 'fingerprint', 'audit'] as con
 
 /** The keys that a database knows, and how they are used. Needs no key. */
 export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
-  const [known, use] = await store.read(async (rows) => [await rows.keys.list(), await rows.keys.use()] as const)
+  const [known, use] = await store.read(async (db) => [await db.keys.list(), await db.keys.usage()] as const)
   const { set, unusable } = await loaded(source)
   const { isKey } = await import('../../crypto/keyring.ts')
   const keys = known.map(async (one): Promise<Key> => {
@@ -88,33 +88,33 @@ export async function addKey(
   if (!dryRun) await verifyKeys(store)
   const key = newKey('seal')
   if (dryRun || !source.writable) {
-    const planned = await store.mutate((rows) => register(rows, key), { dryRun: true })
+    const planned = await store.mutate((tx) => register(tx, key), { dryRun: true })
     return source.writable ? planned : { ...planned, toStore: jwk(key) }
   }
   // First the set: a key that a database knows and nobody has would be worse than one that it does not know.
   await source.add([key])
-  return store.mutate((rows) => register(rows, key))
+  return store.mutate((tx) => register(tx, key))
 }
 
 /** Tells the database of a key that is in the set already. @throws KEYS_MISSING when it is not, BAD_INPUT, CONFLICT when it was retired */
 export const registerKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
-  store.mutate(async (rows) => {
-    const known = (await rows.keys.list()).find((key) => key.id === id)
+  store.mutate(async (tx) => {
+    const known = (await tx.keys.list()).find((key) => key.id === id)
     if (known) {
       requireSeal(known)
       if (known.state === 'retired') throw retired(id)
       return { key: known, already: true }
     }
-    const key = inSet(rows, source, id)
+    const key = inSet(tx, source, id)
     if (key.use !== 'enc') throw badInput(`the key ${id} is not one that seals`, 'name one whose "use" is "enc"')
-    return register(rows, key)
+    return register(tx, key)
   }, options)
 
-async function register(rows: Changes, { id, ...key }: RootKey): Promise<KeyChange> {
+async function register(tx: Transaction, { id, ...key }: RootKey): Promise<KeyChange> {
   const { checkValue } = await import('../../crypto/keyring.ts')
-  await rows.keys.insert(id, 'seal', 'decrypt-only', await checkValue({ id, ...key }), rows.now)
-  await rows.record({ action: 'keys.add', target: target(id), keyId: id })
-  return { key: await find(rows, id), already: false }
+  await tx.keys.insert(id, 'seal', 'decrypt-only', await checkValue({ id, ...key }), tx.now)
+  await tx.record({ action: 'keys.add', target: target(id), keyId: id })
+  return { key: await find(tx, id), already: false }
 }
 
 /**
@@ -124,14 +124,14 @@ async function register(rows: Changes, { id, ...key }: RootKey): Promise<KeyChan
  *   was retired
  */
 export const activateKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
-  store.mutate(async (rows) => {
-    const key = await find(rows, id)
+  store.mutate(async (tx) => {
+    const key = await find(tx, id)
     if (key.state === 'retired') throw retired(id)
-    inSet(rows, source, id)
+    inSet(tx, source, id)
     if (key.state === 'active') return { key, already: true }
-    await rows.keys.setState(rows.vault.sealing.id, 'decrypt-only')
-    await rows.keys.setState(id, 'active')
-    await rows.record({ action: 'keys.activate', target: target(id), keyId: id })
+    await tx.keys.setState(tx.vault.encryptionKey.id, 'decrypt-only')
+    await tx.keys.setState(id, 'active')
+    await tx.record({ action: 'keys.activate', target: target(id), keyId: id })
     return { key: { ...key, state: 'active' }, already: false }
   }, options)
 
@@ -142,53 +142,53 @@ export const activateKey = (store: Store, source: KeySource, id: string, options
  *   new tokens that a refresh has left in a file
  */
 export const retireKey = (store: Store, id: string, options: Options): Promise<KeyChange> =>
-  store.mutate(async (rows) => {
-    const key = await find(rows, id)
+  store.mutate(async (tx) => {
+    const key = await find(tx, id)
     if (key.state === 'retired') return { key, already: true }
     if (key.state === 'active')
-      throw new IntegrationsError(
-        'CONFLICT',
-        `the key ${id} is the one that seals now`,
-        'integrations keys add, then integrations keys activate with the new one',
-      )
-    const use = (await rows.keys.use()).find(({ keyId }) => keyId === id)
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `the key ${id} is the one that seals now`,
+        hint: 'integrations keys add, then integrations keys activate with the new one',
+      })
+    const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `the key ${id} still seals values: ${counted(use)}`,
-        'integrations keys reencrypt',
-      )
-    const since = await rows.keys.sealingSince()
-    const unsettled = since === null ? undefined : await unsettledBefore(rows, since)
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `the key ${id} still seals values: ${counted(use)}`,
+        hint: 'integrations keys reencrypt',
+      })
+    const since = await tx.keys.activeSince()
+    const unsettled = since === null ? undefined : await unsettledBefore(tx, since)
     if (unsettled)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `a refresh of ${refOf(unsettled)} is not settled, and may have left new tokens in a file that the key ${id} seals`,
-        `integrations recover ${shellWord(unsettled.id)}, on the machine where it was refreshed`,
-      )
-    await rows.keys.setState(id, 'retired')
-    await rows.record({ action: 'keys.retire', target: target(id), keyId: id })
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `a refresh of ${refOf(unsettled)} is not settled, and may have left new tokens in a file that the key ${id} seals`,
+        hint: `integrations recover ${shellWord(unsettled.id)}, on the machine where it was refreshed`,
+      })
+    await tx.keys.setState(id, 'retired')
+    await tx.record({ action: 'keys.retire', target: target(id), keyId: id })
     return { key: { ...key, state: 'retired' }, already: false }
   }, options)
 
 /** An integration of which nobody knows how a refresh ended that was begun before an instant. */
-async function unsettledBefore(rows: Changes, instant: Instant): Promise<Integration | undefined> {
-  for (const { startedAt, integrationId, leased } of await rows.refresh.open()) {
-    const [integration] = startedAt < instant ? await rows.integrations.match({ id: integrationId }, 1) : []
+async function unsettledBefore(tx: Transaction, instant: Instant): Promise<IntegrationView | undefined> {
+  for (const { startedAt, integrationId, leased } of await tx.refresh.open()) {
+    const [integration] = startedAt < instant ? await tx.integrations.match({ id: integrationId }, 1) : []
     // With another refresh token by now, what was left would be of no use.
     if (integration && (leased || integration.tokenRefresh !== null)) return integration
   }
   return undefined
 }
 
-async function find(rows: Changes, id: string): Promise<DatedKey> {
-  const key = (await rows.keys.list()).find((known) => known.id === id)
+async function find(tx: Transaction, id: string): Promise<DatedKey> {
+  const key = (await tx.keys.list()).find((known) => known.id === id)
   if (!key)
-    throw new IntegrationsError(
-      'NOT_FOUND',
-      `this database knows no key ${JSON.stringify(id)}`,
-      'integrations keys list',
-    )
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `this database knows no key ${JSON.stringify(id)}`,
+      hint: 'integrations keys list',
+    })
   requireSeal(key)
   return key
 }
@@ -201,22 +201,26 @@ function requireSeal({ id, purpose }: DatedKey): void {
     )
 }
 
-function inSet({ vault }: Changes, source: KeySource, id: string): RootKey {
+function inSet({ vault }: Transaction, source: KeySource, id: string): RootKey {
   const key = vault.keys.get(id)
   if (!key)
-    throw new IntegrationsError(
-      'KEYS_MISSING',
-      `the key ${id} is not in the key set (${source.name})`,
-      'add it there first, on every machine that uses this database',
-    )
+    throw new IntegrationsError({
+      code: 'KEYS_MISSING',
+      message: `the key ${id} is not in the key set (${source.name})`,
+      hint: 'add it there first, on every machine that uses this database',
+    })
   return key
 }
 
 const retired = (id: string) =>
-  new IntegrationsError('CONFLICT', `the key ${id} was retired`, 'make another with integrations keys add')
+  new IntegrationsError({
+    code: 'CONFLICT',
+    message: `the key ${id} was retired`,
+    hint: 'make another with integrations keys add',
+  })
 
 const target = (id: string) => ({ type: 'key', id, name: null }) as const
 
 /** How many values a key seals, in words. */
-export const counted = ({ current, previous, apps }: Pick<KeyUse, 'current' | 'previous' | 'apps'>): string =>
+export const counted = ({ current, previous, apps }: Pick<KeyUsage, 'current' | 'previous' | 'apps'>): string =>
   `${current} current, ${previous} previous${apps > 0 ? `, ${apps} of apps` : ''}`

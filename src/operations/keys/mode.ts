@@ -1,14 +1,14 @@
 import { IntegrationsError } from '../../errors.ts'
-import type { Changes, Rows, Store } from '../../store/store.ts'
-import type { SealingMode } from '../../store/tables/keys.ts'
+import type { Reader, Store, Transaction } from '../../store/store.ts'
+import type { EncryptionMode } from '../../store/tables/keys.ts'
 
 /** The modes in the order in which a database passes through them. */
-export const modes = ['off', 'migrating', 'required'] as const satisfies readonly SealingMode[]
+export const modes = ['off', 'migrating', 'required'] as const satisfies readonly EncryptionMode[]
 
 /** How secrets are stored from now on. */
 export interface ModeChange {
-  readonly before: SealingMode
-  readonly mode: SealingMode
+  readonly before: EncryptionMode
+  readonly mode: EncryptionMode
 }
 
 /**
@@ -18,42 +18,42 @@ export interface ModeChange {
  */
 export const changeMode = (
   store: Store,
-  mode: SealingMode,
+  mode: EncryptionMode,
   options: { readonly dryRun: boolean },
 ): Promise<ModeChange> =>
-  store.mutate(async (rows) => {
-    const before = rows.settings.mode
+  store.mutate(async (tx) => {
+    const before = tx.settings.mode
     if (mode === before) return { before, mode }
     if (Math.abs(modes.indexOf(mode) - modes.indexOf(before)) > 1)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `there is no way from ${before} to ${mode} but through migrating`,
-        'integrations keys mode migrating',
-      )
-    if (mode === 'required') await requireSealed(rows)
-    await rows.keys.setMode(mode, rows.now)
-    await rows.record({
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `there is no way from ${before} to ${mode} but through migrating`,
+        hint: 'integrations keys mode migrating',
+      })
+    if (mode === 'required') await requireSealed(tx)
+    await tx.keys.setMode(mode, tx.now)
+    await tx.record({
       action: 'keys.mode',
-      target: { type: 'database', id: rows.settings.id, name: null },
+      target: { type: 'database', id: tx.settings.id, name: null },
       fields: [`${before}>${mode}`],
     })
     return { before, mode }
   }, options)
 
-async function requireSealed(rows: Changes): Promise<void> {
-  const plain = await countPlain(rows)
+async function requireSealed(tx: Transaction): Promise<void> {
+  const plain = await countPlain(tx)
   if (plain > 0)
-    throw new IntegrationsError(
-      'CONFLICT',
-      `there are values that are not sealed yet: ${plain}`,
-      'integrations keys reencrypt',
-    )
+    throw new IntegrationsError({
+      code: 'CONFLICT',
+      message: `there are values that are not sealed yet: ${plain}`,
+      hint: 'integrations keys reencrypt',
+    })
 }
 
 /** How many stored values nothing seals. */
-export async function countPlain(rows: Rows): Promise<number> {
+export async function countPlain(db: Reader): Promise<number> {
   let plain = 0
-  for await (const { values } of rows.storedValues.pages())
+  for await (const { values } of db.storedValues.pages())
     plain += values.filter(({ text, keyId }) => text !== null && keyId === null).length
   return plain
 }

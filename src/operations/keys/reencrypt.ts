@@ -1,12 +1,12 @@
 import type { KeySource } from '../../crypto/key-source.ts'
-import { openVault } from '../../crypto/keyring.ts'
+import { openKeyring } from '../../crypto/keyring.ts'
 import { IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
-import { isFinished } from '../../store/secrets/reencrypt.ts'
-import { isSettled, type StoredValue } from '../../store/secrets/stored.ts'
-import type { Changes, Rows, Store } from '../../store/store.ts'
+import { isReencrypted } from '../../store/secrets/reencrypt.ts'
+import { isAsModeAsks, type StoredValue } from '../../store/secrets/stored.ts'
+import type { Reader, Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
-import { type SealingMode, unknownMode } from '../../store/tables/keys.ts'
+import { type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
 
 /** A value that does not open. */
@@ -22,7 +22,7 @@ export interface Unopened {
 /** What re-encryption did. */
 export interface Reencryption {
   /** null: not decided yet. */
-  readonly mode: SealingMode | null
+  readonly mode: EncryptionMode | null
   /** The key that seals now. */
   readonly keyId: string | null
   readonly changed: number
@@ -42,15 +42,15 @@ export type Progress = (done: number, of: number) => void
 export async function reencrypt(store: Store, source: KeySource, progress: Progress): Promise<Reencryption> {
   // Keys that are not this database's are refused, whether there is anything to do or not.
   await verifyKeys(store)
-  const of = await store.read((rows) => rows.integrations.count({}))
+  const of = await store.read((db) => db.integrations.count({}))
   let changed = 0
   const unopened: Unopened[] = []
   let page: SettledPage | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const after: string | undefined = page?.next
-    const read = await store.read((rows) => readPage(rows, source, after))
+    const read = await store.read((db) => readPage(db, source, after))
     // One on which nothing is left to do keeps nobody waiting.
-    page = read.finished ? read : await store.mutate((rows) => settlePage(rows, after))
+    page = read.finished ? read : await store.mutate((tx) => settlePage(tx, after))
     changed += page.changed
     unopened.push(...page.unopened)
     done += page.integrations
@@ -67,77 +67,77 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
 
 /** Seals the secrets of OAuth apps with the active key, whatever the mode. */
 async function resealApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
-  const left = await store.read(async (rows) => {
-    const keyId = await activeKey(rows)
-    return (await rows.apps.list()).some((app) => app.keyId !== keyId)
+  const left = await store.read(async (db) => {
+    const keyId = await activeKey(db)
+    return (await db.apps.list()).some((app) => app.keyId !== keyId)
   })
   if (!left) return { changed: 0, unopened: [] }
-  return store.mutate(async (rows) => {
+  return store.mutate(async (tx) => {
     const unopened: Unopened[] = []
     let changed = 0
-    for (const app of await rows.apps.stored()) {
-      if (app.keyId === rows.vault.sealing.id) continue
+    for (const app of await tx.apps.stored()) {
+      if (app.keyId === tx.vault.encryptionKey.id) continue
       try {
-        await rows.apps.reseal(app)
+        await tx.apps.reseal(app)
         changed++
       } catch (error) {
         if (!isDecryptionFailure(error)) throw error
         unopened.push({ id: app.id, name: app.name, field: 'clientSecret', error })
       }
     }
-    if (changed > 0) await recordReencryption(rows, changed)
+    if (changed > 0) await recordReencryption(tx, changed)
     return { changed, unopened }
   })
 }
 
-const recordReencryption = ({ settings, vault, record }: Changes, count: number): Promise<void> =>
+const recordReencryption = ({ settings, vault, record }: Transaction, count: number): Promise<void> =>
   record({
     action: 'keys.reencrypt',
     target: { type: 'database', id: settings.id, name: null },
-    keyId: vault.sealing.id,
+    keyId: vault.encryptionKey.id,
     count,
   })
 
-async function activeKey(rows: Rows): Promise<string | null> {
-  const active = (await rows.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')
+async function activeKey(db: Reader): Promise<string | null> {
+  const active = (await db.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')
   return active?.id ?? null
 }
 
 /** How many values re-encryption would change, and which do not open. @throws KEYS_MISSING, KEY_WRONG */
 export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
-  store.snapshot(async (rows) => {
+  store.snapshot(async (db) => {
     // The first change leaves what is there as it is.
-    if ((await rows.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, unopened: [] }
+    if ((await db.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, unopened: [] }
     let changed = 0
     const unopened: Unopened[] = []
     let page: ReadPage | undefined
     while (page === undefined || page.next !== undefined) {
-      page = await readPage(rows, source, page?.next)
+      page = await readPage(db, source, page?.next)
       changed += page.changed
       unopened.push(...page.unopened)
     }
-    changed += (await rows.apps.list()).filter((app) => app.keyId !== page?.keyId).length
+    changed += (await db.apps.list()).filter((app) => app.keyId !== page?.keyId).length
     return { mode: page.mode, keyId: page.keyId, changed, unopened }
   })
 
 /** Opens the values of a page; `changed` is how many would be. */
-async function readPage(rows: Rows, source: KeySource, after: string | undefined): Promise<ReadPage> {
-  const { mode } = await rows.keys.settings()
+async function readPage(db: Reader, source: KeySource, after: string | undefined): Promise<ReadPage> {
+  const { mode } = await db.keys.settings()
   if (mode === null) throw unknownMode()
   const set = await source.load()
   if (set.size === 0) throw await source.empty()
-  const vault = await openVault(set, await rows.keys.list(), source.name)
-  const { values, integrations, next } = await rows.storedValues.page(after)
-  const keyId = vault.sealing.id
+  const vault = await openKeyring(set, await db.keys.list(), source.name)
+  const { values, integrations, next } = await db.storedValues.page(after)
+  const keyId = vault.encryptionKey.id
   const page = { finished: true, changed: 0, unopened: [] as Unopened[] }
   for (const value of values) {
-    const outcome = await opening(value, () => isFinished(vault, mode, value))
+    const outcome = await opening(value, () => isReencrypted(vault, mode, value))
     if (typeof outcome !== 'boolean') {
       page.unopened.push(outcome)
     } else if (!outcome) {
       page.finished = false
       // What the application wrote or cleared is recorded, and may be as it should be.
-      if (!isSettled(value, mode, keyId)) page.changed++
+      if (!isAsModeAsks(value, mode, keyId)) page.changed++
     }
   }
   return { ...page, mode, keyId, integrations, next }
@@ -156,36 +156,38 @@ interface ReadPage extends SettledPage {
 /** How often a page is read again because the application wrote a value between our reading and writing it. */
 const rounds = 5
 
-async function settlePage(rows: Changes, after: string | undefined): Promise<SettledPage> {
+async function settlePage(tx: Transaction, after: string | undefined): Promise<SettledPage> {
   let changed = 0
   for (let round = 0; round < rounds; round++) {
-    const { values, integrations, next } = await rows.storedValues.page(after)
+    const { values, integrations, next } = await tx.storedValues.page(after)
     const unopened: Unopened[] = []
     let lost = 0
     for (const value of values) {
-      const outcome = await settled(rows, value)
+      const outcome = await settled(tx, value)
       if (outcome === 'changed') changed++
       else if (outcome === 'lost') lost++
       else if (outcome !== 'settled') unopened.push(outcome)
     }
     if (lost > 0) continue
-    const { mode } = rows.settings
-    const keyId = rows.vault.sealing.id
-    if (changed > 0) await recordReencryption(rows, changed)
+    const { mode } = tx.settings
+    const keyId = tx.vault.encryptionKey.id
+    if (changed > 0) await recordReencryption(tx, changed)
     return { mode, keyId, changed, unopened, integrations, next }
   }
-  throw new IntegrationsError(
-    'CONFLICT',
-    'the application wrote a secret each time that it was about to be sealed anew',
-    'run it again when the application is less busy; what is done stays done',
-  )
+  throw new IntegrationsError({
+    code: 'CONFLICT',
+    message: 'the application wrote a secret each time that it was about to be sealed anew',
+    hint: 'run it again when the application is less busy; what is done stays done',
+  })
 }
 
-async function settled(rows: Changes, value: StoredValue): Promise<'changed' | 'settled' | 'lost' | Unopened> {
+async function settled(tx: Transaction, value: StoredValue): Promise<'changed' | 'settled' | 'lost' | Unopened> {
   const noticed: FingerprintChanges[number][] = []
-  const outcome = await opening(value, () => rows.storedValues.settle(value, (changes) => noticed.push(...changes)))
+  const outcome = await opening(value, () =>
+    tx.storedValues.reencryptValue(value, (changes) => noticed.push(...changes)),
+  )
   if (noticed.length > 0)
-    await rows.record({
+    await tx.record({
       action: 'secret.notice',
       target: { type: 'integration', id: value.id, name: value.name },
       fingerprints: noticed,

@@ -1,14 +1,14 @@
 import type { KeySource } from '../../crypto/key-source.ts'
 import { IntegrationsError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
-import type { KeyUse, SealingMode } from '../../store/tables/keys.ts'
+import type { EncryptionMode, KeyUsage } from '../../store/tables/keys.ts'
 import { counted, type Key, listKeys } from './keys.ts'
 import { countPlain } from './mode.ts'
 
 /** How the values of a database are sealed. */
 export interface KeyStatus {
   /** null: not decided yet, which the first change does. */
-  readonly mode: SealingMode | null
+  readonly mode: EncryptionMode | null
   readonly activeKey: string | null
   /**
    * How many current values nothing seals: in `required`, as they are stored, null without keys or where these may not be read; else
@@ -25,13 +25,13 @@ export interface KeyStatus {
 /** Looks whether the values of a database are sealed as they should be, and whether its keys are in the set. Opens none. */
 export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
-  const { mode } = await store.read((rows) => rows.keys.settings())
+  const { mode } = await store.read((db) => db.keys.settings())
   const activeKey = keys.find(({ purpose, state }) => purpose === 'seal' && state === 'active')?.id ?? null
   const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
   // In `required`, who has no keys does not as much as ask what the columns hold.
   const plain = mode !== 'required' ? recorded : unusable ? null : await plainIfPermitted(store)
   // Who may not read secrets may not ask whether there is one either; in `required` that is a role of its own.
-  const unread = mode === 'required' ? null : await store.read((rows) => rows.keys.unread())
+  const unread = mode === 'required' ? null : await store.read((db) => db.keys.unread())
   const problems = [...sealingProblems(mode, activeKey, use), ...keyProblems(keys, source)]
   if (mode === 'required' && plain !== null && plain > 0)
     problems.unshift({
@@ -61,7 +61,7 @@ async function plainIfPermitted(store: Store): Promise<number | null> {
   }
 }
 
-function sealingProblems(mode: SealingMode | null, activeKey: string | null, use: readonly KeyUse[]) {
+function sealingProblems(mode: EncryptionMode | null, activeKey: string | null, use: readonly KeyUsage[]) {
   const hint = 'integrations keys reencrypt'
   return use.flatMap((one) => {
     const { keyId, current } = one

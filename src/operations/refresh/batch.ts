@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { verifyKeys } from '../keys/keys.ts'
-import { appOf, isDue, leaseHeld, obstacleTo } from './eligibility.ts'
+import { appOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
-import { fewAtOnce, inTurn } from './queue.ts'
-import { lookAt, type Refreshing, refreshOne } from './refresh.ts'
+import { mapConcurrent, serialize } from './queue.ts'
+import { inspect, type RefreshOptions, refreshOne } from './refresh.ts'
 
 /** How it went with one of several. */
 export interface RefreshRow {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly outcome:
     | 'refreshed'
     | 'due'
@@ -36,7 +36,7 @@ const atOnce = 8
 const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
   CREDENTIAL_REFUSED: 'refused',
   PLATFORM_FAILED: 'failed',
-  UNCERTAIN: 'uncertain',
+  OUTCOME_UNKNOWN: 'uncertain',
   LEASE_HELD: 'held',
   CANCELLED: 'cancelled',
 }
@@ -50,10 +50,10 @@ const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
  */
 export async function refreshMany(
   store: Store,
-  integrations: readonly Integration[],
+  integrations: readonly IntegrationView[],
   options: Batch,
 ): Promise<RefreshRow[]> {
-  const now = await inTurn(store, () => store.read((rows) => rows.refresh.clock()))
+  const now = await serialize(store, () => store.read((db) => db.refresh.clock()))
   const rows = new Map<string, RefreshRow>()
   const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
   for (const integration of integrations) tell(firstLook(integration, now, options))
@@ -66,25 +66,25 @@ export async function refreshMany(
 /** Refreshes what is left, and adds what came of it to the rows. */
 async function refreshLeft(
   store: Store,
-  left: readonly Integration[],
+  left: readonly IntegrationView[],
   rows: Map<string, RefreshRow>,
   now: Date,
   options: Batch,
 ): Promise<void> {
   const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
-  const mine = new Set<string>()
+  const ownAttempts = new Set<string>()
   const relook = async () => {
     for (const integration of await present(store))
       if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
   }
-  const turn = { mine, wait: oneAtATime(() => giveWay(store, mine, options.wait, relook)) }
+  const turn = { ownAttempts, wait: oneAtATime(() => giveWay(store, ownAttempts, options.wait, relook)) }
   const many = left.length > atOnce
   if (many) await turn.wait()
   const due = left.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, chance: Math.random() }))
   due.sort((a, b) => a.chance - b.chance)
   // What would fail for all of them fails before anybody is asked.
   if (due.length > 0) await verifyKeys(store)
-  await fewAtOnce(due, atOnce, async ({ integration }) => {
+  await mapConcurrent(due, atOnce, async ({ integration }) => {
     if (!rows.has(integration.id)) tell(await refreshRow(store, integration, many ? { ...options, turn } : options))
   })
 }
@@ -105,10 +105,15 @@ function oneAtATime(work: () => Promise<void>): () => Promise<void> {
  *
  * @param waited is called when somebody else has been at work
  */
-async function giveWay(store: Store, mine: Set<string>, wait: number, waited: () => Promise<void>): Promise<void> {
+async function giveWay(
+  store: Store,
+  ownAttempts: Set<string>,
+  wait: number,
+  waited: () => Promise<void>,
+): Promise<void> {
   const deadline = performance.now() + wait
   for (let turns = 0; ; turns++) {
-    const busy = await inTurn(store, () => store.read((rows) => isOthersTurn(rows, { mine })))
+    const busy = await serialize(store, () => store.read((db) => isOthersTurn(db, { ownAttempts })))
     if (!busy || performance.now() > deadline) {
       if (turns > 0) await waited()
       return
@@ -117,22 +122,22 @@ async function giveWay(store: Store, mine: Set<string>, wait: number, waited: ()
   }
 }
 
-async function present(store: Store): Promise<Integration[]> {
-  const all: Integration[] = []
-  await inTurn(store, () =>
-    store.snapshot((rows) =>
-      rows.integrations.list({}, { sort: 'id', descending: false }, async (some) => void all.push(...some)),
+async function present(store: Store): Promise<IntegrationView[]> {
+  const all: IntegrationView[] = []
+  await serialize(store, () =>
+    store.snapshot((db) =>
+      db.integrations.list({}, { sort: 'id', descending: false }, async (some) => void all.push(...some)),
     ),
   )
   return all
 }
 
-type Batch = Refreshing & { readonly named: boolean; readonly dryRun: boolean }
+type Batch = RefreshOptions & { readonly named: boolean; readonly dryRun: boolean }
 
 /** What is known of an integration without asking anybody; undefined when its token is to be refreshed. */
-function firstLook(integration: Integration, now: Date, options: Batch): RefreshRow | undefined {
+function firstLook(integration: IntegrationView, now: Date, options: Batch): RefreshRow | undefined {
   try {
-    const obstacle = obstacleTo(integration)
+    const obstacle = refusalFor(integration)
     if (obstacle) return { integration, outcome: obstacle.outcome, ...(options.named ? { error: obstacle.error } : {}) }
     // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
     return integration.tokenRefresh === 'uncertain' ||
@@ -145,7 +150,7 @@ function firstLook(integration: Integration, now: Date, options: Batch): Refresh
   }
 }
 
-async function refreshRow(store: Store, integration: Integration, options: Batch): Promise<RefreshRow> {
+async function refreshRow(store: Store, integration: IntegrationView, options: Batch): Promise<RefreshRow> {
   try {
     const { outcome, expiresAt } = await refreshOne(store, integration.id, options)
     return { integration: { ...integration, tokenExpiresAt: expiresAt }, outcome }
@@ -154,21 +159,21 @@ async function refreshRow(store: Store, integration: Integration, options: Batch
   }
 }
 
-function failed(integration: Integration, error: unknown): RefreshRow {
+function failed(integration: IntegrationView, error: unknown): RefreshRow {
   if (!(error instanceof IntegrationsError)) throw error
   return { integration, outcome: outcomes[error.code] ?? 'error', error }
 }
 
 /** What would be done now. */
-async function foretold(store: Store, { id }: Integration, options: Batch): Promise<RefreshRow> {
-  const { integration, standing } = await lookAt(store, id, options)
-  const { outcome } = standing
-  if (outcome === 'held') return { integration, outcome, error: leaseHeld(integration, standing.attempt) }
+async function foretold(store: Store, { id }: IntegrationView, options: Batch): Promise<RefreshRow> {
+  const { integration, eligibility } = await inspect(store, id, options)
+  const { outcome } = eligibility
+  if (outcome === 'held') return { integration, outcome, error: leaseHeld(integration, eligibility.attempt) }
   try {
     if (outcome === 'due')
-      await inTurn(store, () => store.read((rows) => appOf(rows, integration, platformOf(integration))))
+      await serialize(store, () => store.read((db) => appOf(db, integration, platformOf(integration))))
   } catch (error) {
     return failed(integration, error)
   }
-  return { integration, outcome, ...('error' in standing ? { error: standing.error } : {}) }
+  return { integration, outcome, ...('error' in eligibility ? { error: eligibility.error } : {}) }
 }

@@ -1,8 +1,8 @@
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import { type App, type Integration, refOf } from '../../integration.ts'
+import { type App, type IntegrationView, refOf } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
-import type { Rows } from '../../store/store.ts'
+import type { Reader } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
 /** Which tokens are to be refreshed. */
@@ -16,7 +16,7 @@ export interface Due {
 }
 
 /** Whether a token can and should be refreshed, as far as can be told without a key. */
-export type Standing =
+export type Eligibility =
   | { readonly outcome: 'due' | 'not_due' }
   | { readonly outcome: 'held'; readonly attempt: RefreshAttempt }
   | { readonly outcome: 'uncertain' | 'needs_reauth'; readonly error: IntegrationsError }
@@ -24,20 +24,20 @@ export type Standing =
   | { readonly outcome: 'unsupported' | 'inactive' | 'no_refresh_token'; readonly error: IntegrationsError }
 
 /** Looks how the token of an integration stands. @throws BAD_INPUT for a platform that this version does not know */
-export async function standingOf(rows: Rows, integration: Integration, due: Due): Promise<Standing> {
-  const obstacle = obstacleTo(integration)
+export async function eligibilityOf(db: Reader, integration: IntegrationView, due: Due): Promise<Eligibility> {
+  const obstacle = refusalFor(integration)
   if (obstacle) return obstacle
-  const attempt = await rows.refresh.of(integration.id)
+  const attempt = await db.refresh.of(integration.id)
   if (attempt?.leased) return { outcome: 'held', attempt }
   const { tokenRefresh } = integration
   if (tokenRefresh === 'uncertain' || tokenRefresh === 'needs_reauth')
-    return { outcome: tokenRefresh, error: uncertain(integration, tokenRefresh) }
-  return { outcome: isDue(integration, attempt, await rows.refresh.clock(), due) ? 'due' : 'not_due' }
+    return { outcome: tokenRefresh, error: outcomeUnknown(integration, tokenRefresh) }
+  return { outcome: isDue(integration, attempt, await db.refresh.clock(), due) ? 'due' : 'not_due' }
 }
 
 /** Whether a token is to be refreshed now. */
 export function isDue(
-  { tokenExpiresAt, tokenExpiry }: Integration,
+  { tokenExpiresAt, tokenExpiry }: IntegrationView,
   attempt: RefreshAttempt | undefined,
   now: Date,
   { margin, force, awaited }: Due,
@@ -48,9 +48,9 @@ export function isDue(
 }
 
 /** Why there is nothing to refresh in an integration. @throws BAD_INPUT for a platform that this version does not know */
-export function obstacleTo(
-  integration: Integration,
-): Extract<Standing, { outcome: 'unsupported' | 'inactive' | 'no_refresh_token' }> | undefined {
+export function refusalFor(
+  integration: IntegrationView,
+): Extract<Eligibility, { outcome: 'unsupported' | 'inactive' | 'no_refresh_token' }> | undefined {
   const platform = platformOf(integration)
   const id = shellWord(integration.id)
   if (!platform.api.refresh)
@@ -71,17 +71,17 @@ export function obstacleTo(
 }
 
 /** The app whose client refreshes an integration's token: the one that it names, else the only one of its platform. */
-export async function appOf(rows: Rows, integration: Integration, platform: Platform): Promise<App> {
-  const apps = await rows.apps.list({ platform: platform.id })
+export async function appOf(db: Reader, integration: IntegrationView, platform: Platform): Promise<App> {
+  const apps = await db.apps.list({ platform: platform.id })
   const app =
     integration.app === null && apps.length === 1 ? apps[0] : apps.find(({ name }) => name === integration.app)
   if (app) return app
   if (apps.length === 0)
-    throw new IntegrationsError(
-      'NOT_FOUND',
-      `there is no ${platform.title} app here whose client could refresh the token of ${refOf(integration)}`,
-      `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
-    )
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: `there is no ${platform.title} app here whose client could refresh the token of ${refOf(integration)}`,
+      hint: `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
+    })
   throw badInput(
     `${refOf(integration)} names no app, and there are several of ${platform.title}: ${apps.map(({ name }) => name).join(', ')}`,
     `integrations update ${shellWord(integration.id)} --app ${shellWord(apps[0]?.name ?? '')}`,
@@ -89,41 +89,46 @@ export async function appOf(rows: Rows, integration: Integration, platform: Plat
 }
 
 /** There is no refresh token to hand in. */
-export const noRefreshToken = (integration: Integration): IntegrationsError =>
-  new IntegrationsError(
-    'NOT_FOUND',
-    `${refOf(integration)} has no refresh token`,
-    `put one in, where the app has token rotation: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
-  )
+export const noRefreshToken = (integration: IntegrationView): IntegrationsError =>
+  new IntegrationsError({
+    code: 'NOT_FOUND',
+    message: `${refOf(integration)} has no refresh token`,
+    hint: `put one in, where the app has token rotation: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
+  })
 
 /** What to do where only a person can go on. */
-export const reauthorize = (integration: Integration): string =>
+export const reauthorize = (integration: IntegrationView): string =>
   `give the application access again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then put the new tokens in: integrations rotate ${shellWord(integration.id)} --field access-token refresh-token`
 
 /** Nobody knows whether the refresh token was used up. */
-export const uncertain = (integration: Integration, state: 'uncertain' | 'needs_reauth', why = ''): IntegrationsError =>
-  new IntegrationsError(
-    'UNCERTAIN',
-    state === 'uncertain'
-      ? `a refresh of ${refOf(integration)} may have used up its refresh token, and nobody knows how it ended${why}`
-      : `the refresh token of ${refOf(integration)} is used up, as far as can be told${why}`,
-    state === 'uncertain' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
-  )
+export const outcomeUnknown = (
+  integration: IntegrationView,
+  state: 'uncertain' | 'needs_reauth',
+  why = '',
+): IntegrationsError =>
+  new IntegrationsError({
+    code: 'OUTCOME_UNKNOWN',
+    message:
+      state === 'uncertain'
+        ? `a refresh of ${refOf(integration)} may have used up its refresh token, and nobody knows how it ended${why}`
+        : `the refresh token of ${refOf(integration)} is used up, as far as can be told${why}`,
+    hint: state === 'uncertain' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
+  })
 
 /** Refuses to remove an integration whose tokens are being refreshed: the new ones would be lost. @throws LEASE_HELD */
-export async function refuseWhileRefreshed(rows: Rows, integration: Integration): Promise<void> {
-  const attempt = await rows.refresh.of(integration.id)
+export async function refuseWhileRefreshed(db: Reader, integration: IntegrationView): Promise<void> {
+  const attempt = await db.refresh.of(integration.id)
   if (attempt?.leased) throw leaseHeld(integration, attempt, 'try again then')
 }
 
 /** Somebody else is at it. */
 export const leaseHeld = (
-  integration: Integration,
+  integration: IntegrationView,
   { owner, leaseUntil }: RefreshAttempt,
   hint = 'wait longer with --wait 2m, or look again later',
 ): IntegrationsError =>
-  new IntegrationsError(
-    'LEASE_HELD',
-    `${owner} is refreshing the token of ${refOf(integration)}, until ${leaseUntil} at most`,
+  new IntegrationsError({
+    code: 'LEASE_HELD',
+    message: `${owner} is refreshing the token of ${refOf(integration)}, until ${leaseUntil} at most`,
     hint,
-  )
+  })

@@ -1,26 +1,34 @@
-import type { Vault } from '../../crypto/keyring.ts'
-import { type Integration, secretColumns } from '../../integration.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
+import { type IntegrationView, secretColumns } from '../../integration.ts'
 import { type ApiUrls, overridden } from '../../platforms/api-urls.ts'
 import type { OAuthClient, Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import type { Changes, Rows } from '../../store/store.ts'
+import type { Reader, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { AttemptState, RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { appOf, type Due, isDue, noRefreshToken, type Standing, standingOf, uncertain } from './eligibility.ts'
+import {
+  appOf,
+  type Due,
+  type Eligibility,
+  eligibilityOf,
+  isDue,
+  noRefreshToken,
+  outcomeUnknown,
+} from './eligibility.ts'
 
 /** Whose turn it is, and what it takes to hand a refresh token in. */
 export interface Lease {
   readonly outcome: 'leased'
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly platform: Platform
   readonly app: string
   readonly attempt: RefreshAttempt
   readonly client: OAuthClient
   readonly refreshToken: Secret
-  readonly vault: Vault
+  readonly vault: Keyring
   /** The id of the database. */
   readonly database: string
   /** When it began, by the clock of this machine. */
@@ -28,7 +36,7 @@ export interface Lease {
 }
 
 /** How to begin an attempt. */
-export interface Beginning extends Due {
+export interface LeaseOptions extends Due {
   readonly owner: string
   readonly urls: ApiUrls
   /** The attempt whose refresh token a person wants handed in once more, though it may be used up. */
@@ -43,7 +51,7 @@ export interface Beginning extends Due {
  */
 export interface Turn {
   /** The attempts that this job has begun. */
-  readonly mine: Set<string>
+  readonly ownAttempts: Set<string>
   /** Waits while the oldest lease is another job's. */
   readonly wait: () => Promise<void>
 }
@@ -52,66 +60,66 @@ export interface Turn {
  * Begins an attempt, unless there is no need, or it is somebody else's turn; within a transaction. That it was begun is
  * in the audit log before anything is asked. An attempt whose time has run out is flagged.
  *
- * @throws NOT_FOUND, BAD_INPUT, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND, BAD_INPUT, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function beginRefresh(
-  rows: Changes,
+  tx: Transaction,
   id: string,
-  { owner, urls, retry, turn, ...due }: Beginning,
-): Promise<Lease | Exclude<Standing, { outcome: 'due' }> | { readonly outcome: 'busy' }> {
+  { owner, urls, retry, turn, ...due }: LeaseOptions,
+): Promise<Lease | Exclude<Eligibility, { outcome: 'due' }> | { readonly outcome: 'busy' }> {
   const began = Date.now()
-  if (await isOthersTurn(rows, turn)) return { outcome: 'busy' }
-  await rows.integrations.lock(id)
-  const integration = await findIntegration(rows, id)
-  const standing = await standingOf(rows, integration, due)
-  if (standing.outcome === 'held') return standing
-  const before = await rows.refresh.of(id)
+  if (await isOthersTurn(tx, turn)) return { outcome: 'busy' }
+  await tx.integrations.lock(id)
+  const integration = await findIntegration(tx, id)
+  const eligibility = await eligibilityOf(tx, integration, due)
+  if (eligibility.outcome === 'held') return eligibility
+  const before = await tx.refresh.of(id)
   const retried = retry !== undefined && before?.id === retry
   // Somebody else has tried it again meanwhile.
-  if (standing.outcome === 'not_due' || (retry !== undefined && !retried)) return { outcome: 'not_due' }
-  if ('error' in standing && standing.outcome !== 'uncertain' && standing.outcome !== 'needs_reauth')
-    throw standing.error
+  if (eligibility.outcome === 'not_due' || (retry !== undefined && !retried)) return { outcome: 'not_due' }
+  if ('error' in eligibility && eligibility.outcome !== 'uncertain' && eligibility.outcome !== 'needs_reauth')
+    throw eligibility.error
   const platform = platformOf(integration)
   const noticed: FingerprintChanges[number][] = []
-  const { refreshToken } = await rows.secrets.read(id, ['accessToken', 'refreshToken'], (changes) =>
+  const { refreshToken } = await tx.secrets.read(id, ['accessToken', 'refreshToken'], (changes) =>
     noticed.push(...changes),
   )
   if (!refreshToken) throw noRefreshToken(integration)
   const { fingerprint, value } = refreshToken
-  const others = await rows.refresh.handing(fingerprint)
+  const others = await tx.refresh.attemptsUsing(fingerprint)
   const busy = others.find(({ leased }) => leased)
   if (busy) return { outcome: 'held', attempt: busy }
   const own = others.find(({ integrationId, state }) => integrationId === id && state !== 'applied')
   const open = own ?? others[0]
   if (open && !retried) {
-    if (open.state === 'started') await flag(rows, open)
+    if (open.state === 'started') await markUnknown(tx, open)
     const outcome = open.state === 'needs_reauth' || open.state === 'applied' ? 'needs_reauth' : 'uncertain'
     // It came to hold the token later, or the application has put the old one back.
     if (!own) {
       const state = outcome === 'uncertain' ? 'unknown' : outcome
-      await rows.refresh.join(id, open, state, 'handed_in_before')
-      await recordFailure(rows, id, state, 'handed_in_before', noticed)
+      await tx.refresh.attachTo(id, open, state, 'handed_in_before')
+      await recordFailure(tx, id, state, 'handed_in_before', noticed)
     } else if (open.state === 'started' && noticed.length > 0)
-      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
-    return { outcome, error: uncertain(integration, outcome) }
+      await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
+    return { outcome, error: outcomeUnknown(integration, outcome) }
   }
   // What was read may be newer than what was recorded.
-  if (!retried && !isDue(integration, before, rows.now, due)) return { outcome: 'not_due' }
-  const app = await appOf(rows, integration, platform)
-  const sharers: Integration[] = []
-  for (const sharer of await rows.secrets.sharing('refreshToken', fingerprint, value)) {
+  if (!retried && !isDue(integration, before, tx.now, due)) return { outcome: 'not_due' }
+  const app = await appOf(tx, integration, platform)
+  const sharers: IntegrationView[] = []
+  for (const sharer of await tx.secrets.sharing('refreshToken', fingerprint, value)) {
     // One that is handing in another token just now has not stored this one yet, or not forgotten it.
-    if (sharer !== id && !(await rows.refresh.of(sharer))?.leased)
-      sharers.push(...(await rows.integrations.match({ id: sharer }, 1)))
+    if (sharer !== id && !(await tx.refresh.of(sharer))?.leased)
+      sharers.push(...(await tx.integrations.match({ id: sharer }, 1)))
   }
-  const attempt = await rows.refresh.begin(
+  const attempt = await tx.refresh.begin(
     id,
     sharers.map((sharer) => sharer.id),
     owner,
     fingerprint,
   )
   for (const one of [integration, ...sharers])
-    await rows.record({
+    await tx.record({
       action: 'token.refresh',
       outcome: 'started',
       target: targetOf(one),
@@ -124,46 +132,46 @@ export async function beginRefresh(
     platform,
     app: app.name,
     attempt,
-    client: { id: app.clientId, secret: await rows.apps.secret(app.id) },
+    client: { id: app.clientId, secret: await tx.apps.secret(app.id) },
     refreshToken: value,
-    vault: rows.vault,
-    database: rows.settings.id,
+    vault: tx.vault,
+    database: tx.settings.id,
     began,
   }
 }
 
 /** Whether another job is at work. */
-export async function isOthersTurn(rows: Rows, turn: Pick<Turn, 'mine'> | undefined): Promise<boolean> {
-  const oldest = turn && (await rows.refresh.oldestLease())
-  return oldest !== undefined && !turn?.mine.has(oldest)
+export async function isOthersTurn(db: Reader, turn: Pick<Turn, 'ownAttempts'> | undefined): Promise<boolean> {
+  const oldest = turn && (await db.refresh.oldestLease())
+  return oldest !== undefined && !turn?.ownAttempts.has(oldest)
 }
 
 /** An attempt whose lease has ended without a word: nobody knows whether the platform was asked. */
-export const flag = (rows: Changes, attempt: RefreshAttempt): Promise<void> =>
-  settle(rows, attempt, 'unknown', 'lease_ended')
+export const markUnknown = (tx: Transaction, attempt: RefreshAttempt): Promise<void> =>
+  closeAttempt(tx, attempt, 'unknown', 'lease_ended')
 
 /** Writes down and records how an attempt ended that brought no tokens, unless another one has begun. */
-export async function settle(
-  rows: Changes,
+export async function closeAttempt(
+  tx: Transaction,
   attempt: RefreshAttempt,
   state: AttemptState,
   code: string | null,
 ): Promise<void> {
-  for (const id of await rows.refresh.settle(attempt, state, code)) await recordFailure(rows, id, state, code)
+  for (const id of await tx.refresh.settle(attempt, state, code)) await recordFailure(tx, id, state, code)
 }
 
 /** Records how an attempt ended that brought no tokens. */
 export async function recordFailure(
-  rows: Changes,
+  tx: Transaction,
   id: string,
   state: string,
   code: string | null,
   fingerprints: FingerprintChanges = [],
 ): Promise<void> {
-  const [integration] = await rows.integrations.match({ id }, 1)
+  const [integration] = await tx.integrations.match({ id }, 1)
   // Whoever removed it without foreign keys has left its attempt.
   if (!integration) return
-  await rows.record({
+  await tx.record({
     action: 'token.refresh',
     outcome: 'failed',
     target: targetOf(integration),

@@ -6,7 +6,7 @@ const last = new WeakMap<Store, Promise<unknown>>()
  * Uses a store when whoever asked before is done with it: changes wait for each other anyway, and better here than for
  * the database's lock.
  */
-export function inTurn<T>(store: Store, work: () => Promise<T>): Promise<T> {
+export function serialize<T>(store: Store, work: () => Promise<T>): Promise<T> {
   const before = last.get(store) ?? Promise.resolve()
   const mine = before.then(work)
   last.set(
@@ -17,7 +17,7 @@ export function inTurn<T>(store: Store, work: () => Promise<T>): Promise<T> {
 }
 
 /** Does something with each of many, a few at a time. The results stand in the order of what they are of. */
-export async function fewAtOnce<T, R>(many: readonly T[], few: number, work: (one: T) => Promise<R>): Promise<R[]> {
+export async function mapConcurrent<T, R>(many: readonly T[], few: number, work: (one: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   const queue = many.entries()
   const worker = async () => {

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IntegrationsError } from '../../errors.ts'
-import { type Instant, type Integration, secretColumns } from '../../integration.ts'
+import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
 import { askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Verdict } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import type { Changes, Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { leaseHeld, uncertain } from './eligibility.ts'
-import { flag, recordFailure } from './lease.ts'
-import { inTurn } from './queue.ts'
-import { type Refreshing, refreshOne } from './refresh.ts'
+import { leaseHeld, outcomeUnknown } from './eligibility.ts'
+import { markUnknown, recordFailure } from './lease.ts'
+import { serialize } from './queue.ts'
+import { type RefreshOptions, refreshOne } from './refresh.ts'
 import { openSpooled, readSpool } from './spool.ts'
-import { applyTokens, storeTokens } from './store-tokens.ts'
+import { commitRefresh, updateSharers } from './store-tokens.ts'
 
 /** How an attempt was settled. */
 export interface Recovered {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   /**
    * `applied`: the new tokens are in the database; `superseded`: another refresh token has been put in since;
    * `settled`: nothing was open; `needs_reauth`: flagged, only a person can go on; otherwise why it is not settled.
@@ -40,21 +40,21 @@ export interface Recovered {
 }
 
 /** How to settle attempts. */
-export interface Recovering extends Omit<Refreshing, 'margin' | 'force' | 'retry'> {
+export interface RecoverOptions extends Omit<RefreshOptions, 'margin' | 'force' | 'retry'> {
   /** A person wants the old refresh token handed in once more. */
   readonly retry: boolean
 }
 
 /** The integrations with an attempt of which nobody knows how it ended, or with new tokens in the spool. */
-export const toRecover = (store: Store, folder: string): Promise<Integration[]> =>
-  store.read(async (rows) => {
-    const { id: database } = await rows.keys.settings()
-    const open = (await rows.refresh.open()).map(({ integrationId }) => integrationId)
+export const toRecover = (store: Store, folder: string): Promise<IntegrationView[]> =>
+  store.read(async (db) => {
+    const { id: database } = await db.keys.settings()
+    const open = (await db.refresh.open()).map(({ integrationId }) => integrationId)
     const spooled = readSpool(folder).flatMap(({ content }) =>
       content?.database === database ? [content.integration] : [],
     )
-    const present: Integration[] = []
-    for (const id of new Set([...open, ...spooled])) present.push(...(await rows.integrations.match({ id }, 1)))
+    const present: IntegrationView[] = []
+    for (const id of new Set([...open, ...spooled])) present.push(...(await db.integrations.match({ id }, 1)))
     return present
   })
 
@@ -63,13 +63,13 @@ export const toRecover = (store: Store, folder: string): Promise<Integration[]> 
  * any, the platform is asked about the access token, which changes nothing, and the integration is flagged: a person
  * has to give the application access again.
  *
- * @throws NOT_FOUND, SEAL_BROKEN, KEY_UNKNOWN, and with `retry` what `refreshOne` throws
+ * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, and with `retry` what `refreshOne` throws
  */
-export async function recoverOne(store: Store, { id }: Integration, options: Recovering): Promise<Recovered> {
+export async function recoverOne(store: Store, { id }: IntegrationView, options: RecoverOptions): Promise<Recovered> {
   const deadline = performance.now() + options.wait
   let opened: Opened
   for (;;) {
-    opened = await inTurn(store, () => store.mutate((rows) => settleFromSpool(rows, id, options)))
+    opened = await serialize(store, () => store.mutate((tx) => settleFromSpool(tx, id, options)))
     const pause = 300 + Math.random() * 700
     if (opened.outcome !== 'held' || performance.now() + pause > deadline) break
     await sleep(pause)
@@ -93,39 +93,39 @@ export async function recoverOne(store: Store, { id }: Integration, options: Rec
 }
 
 type Opened =
-  | { readonly outcome: 'applied' | 'superseded' | 'settled'; readonly integration: Integration }
-  | { readonly outcome: 'held'; readonly integration: Integration; readonly attempt: RefreshAttempt }
+  | { readonly outcome: 'applied' | 'superseded' | 'settled'; readonly integration: IntegrationView }
+  | { readonly outcome: 'held'; readonly integration: IntegrationView; readonly attempt: RefreshAttempt }
   | {
       readonly outcome: 'open'
-      readonly integration: Integration
+      readonly integration: IntegrationView
       readonly attempt: RefreshAttempt
       readonly accessToken: Secret | undefined
     }
 
-async function settleFromSpool(rows: Changes, id: string, options: Recovering): Promise<Opened> {
-  await rows.integrations.lock(id)
-  const integration = await findIntegration(rows, id)
-  const attempt = await rows.refresh.of(id)
+async function settleFromSpool(tx: Transaction, id: string, options: RecoverOptions): Promise<Opened> {
+  await tx.integrations.lock(id)
+  const integration = await findIntegration(tx, id)
+  const attempt = await tx.refresh.of(id)
   const by = { action: 'token.recover', owner: options.owner } as const
   let unopened: unknown
   for (const file of readSpool(options.spool)) {
-    if (file.content?.database !== rows.settings.id) continue
+    if (file.content?.database !== tx.settings.id) continue
     // What whoever is at it has kept may be stored for them; what was kept before may be stored no more.
     if (file.attempt !== attempt?.id && (file.content.integration !== id || attempt?.leased)) continue
-    const tokens = await openSpooled(rows.vault.keys, file).catch((error: unknown) => {
+    const tokens = await openSpooled(tx.vault.keys, file).catch((error: unknown) => {
       unopened = error
       return undefined
     })
     if (!tokens) continue
     // Of an attempt before, too: whoever handed the same refresh token in later got nothing for it.
     if (attempt && attempt.state !== 'applied' && tokens.oldFingerprint === attempt.oldFingerprint) {
-      const outcome = await applyTokens(rows, attempt, tokens, by)
+      const outcome = await commitRefresh(tx, attempt, tokens, by)
       return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
     }
     // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
-    const { refreshToken } = await rows.secrets.read(id, ['refreshToken'], () => {})
+    const { refreshToken } = await tx.secrets.read(id, ['refreshToken'], () => {})
     if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
-    await storeTokens(rows, id, [id], tokens, tokens, by)
+    await updateSharers(tx, id, [id], tokens, tokens, by)
     return { outcome: 'applied', integration }
   }
   if (attempt?.leased) return { outcome: 'held', integration, attempt }
@@ -133,14 +133,14 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
   if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
   if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
   const noticed: { field: string; from: string | null; to: string | null }[] = []
-  const held = await rows.secrets.read(id, ['accessToken', 'refreshToken'], (changes) => noticed.push(...changes))
+  const held = await tx.secrets.read(id, ['accessToken', 'refreshToken'], (changes) => noticed.push(...changes))
   if (held.refreshToken?.fingerprint !== attempt.oldFingerprint) {
-    await rows.refresh.settle(attempt, 'failed', 'superseded', [id])
-    await recordFailure(rows, id, 'failed', 'superseded', noticed)
+    await tx.refresh.settle(attempt, 'failed', 'superseded', [id])
+    await recordFailure(tx, id, 'failed', 'superseded', noticed)
     return { outcome: 'superseded', integration }
   }
-  if (attempt.state === 'started') await flag(rows, attempt)
-  await rows.record({
+  if (attempt.state === 'started') await markUnknown(tx, attempt)
+  await tx.record({
     action: 'token.recover',
     outcome: 'started',
     target: targetOf(integration),
@@ -154,25 +154,25 @@ async function settleFromSpool(rows: Changes, id: string, options: Recovering): 
 async function flagged(
   store: Store,
   { integration, attempt, accessToken }: Extract<Opened, { outcome: 'open' }>,
-  { urls }: Recovering,
+  { urls }: RecoverOptions,
 ): Promise<Recovered> {
   const platform = platformOf(integration)
   const finding: Finding | null = accessToken
     ? await platform.api.check(askPlatform(platform, integration.config, urls), accessToken)
     : null
   const verdict = finding?.verdict ?? null
-  const { isLast, now } = await inTurn(store, () =>
-    store.mutate(async (rows) => {
+  const { isLast, now } = await serialize(store, () =>
+    store.mutate(async (tx) => {
       const code = finding?.code ?? verdict
-      const isLast = (await rows.refresh.settle(attempt, 'needs_reauth', code, [integration.id])).length > 0
+      const isLast = (await tx.refresh.settle(attempt, 'needs_reauth', code, [integration.id])).length > 0
       if (isLast)
-        await rows.record({
+        await tx.record({
           action: 'token.recover',
           outcome: 'failed',
           target: targetOf(integration),
           fields: ['outcome:needs_reauth', ...(verdict === null ? [] : [`access_token:${verdict}`])],
         })
-      return { isLast, now: rows.now }
+      return { isLast, now: tx.now }
     }),
   )
   if (!isLast) return { integration, outcome: 'settled', accessToken: verdict, worksUntil: null }
@@ -193,6 +193,6 @@ async function flagged(
     outcome: 'needs_reauth',
     accessToken: verdict,
     worksUntil,
-    error: uncertain(integration, 'needs_reauth', still),
+    error: outcomeUnknown(integration, 'needs_reauth', still),
   }
 }

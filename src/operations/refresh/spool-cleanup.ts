@@ -1,6 +1,6 @@
-import type { Changes, Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import { targetOf } from '../change.ts'
-import { inTurn } from './queue.ts'
+import { serialize } from './queue.ts'
 import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 
 /**
@@ -13,21 +13,21 @@ import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 export async function removeLeftovers(store: Store, folder: string, ids?: ReadonlySet<string>): Promise<number> {
   let removed = 0
   for (const file of readSpool(folder)) {
-    if (!(await inTurn(store, () => store.mutate((rows) => discard(rows, file, ids))))) continue
+    if (!(await serialize(store, () => store.mutate((tx) => discard(tx, file, ids))))) continue
     removeSpooled(folder, file.path)
     removed++
   }
   return removed
 }
 
-async function discard(rows: Changes, { attempt, content }: Spooled, ids?: ReadonlySet<string>): Promise<boolean> {
-  if (content && content.database !== rows.settings.id) return false
-  const shared = await rows.refresh.shared(attempt)
+async function discard(tx: Transaction, { attempt, content }: Spooled, ids?: ReadonlySet<string>): Promise<boolean> {
+  if (content && content.database !== tx.settings.id) return false
+  const shared = await tx.refresh.shared(attempt)
   const [id = ''] = [content?.integration, ...shared.map(({ integrationId }) => integrationId)].filter(
     (one) => one !== undefined && (!ids || ids.has(one)),
   )
   if (!id) return false
-  const [integration] = await rows.integrations.match({ id }, 1)
+  const [integration] = await tx.integrations.match({ id }, 1)
   // One that was not written to its end says nothing of whose it is. Of an attempt that this database does not know,
   // after a restored backup for instance, nothing is settled.
   const over =
@@ -37,7 +37,7 @@ async function discard(rows: Changes, { attempt, content }: Spooled, ids?: Reado
         ? shared.every(({ state, code }) => state === 'applied' || code === 'superseded')
         : shared.every(({ state }) => state !== 'started')
   if (!over) return false
-  await rows.record({
+  await tx.record({
     action: 'token.recover',
     target: integration ? targetOf(integration) : { type: 'integration', id, name: null },
     fields: ['spool_removed'],

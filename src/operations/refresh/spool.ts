@@ -1,6 +1,6 @@
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { open, seal } from '../../crypto/jwe.ts'
+import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { KeySet, RootKey } from '../../crypto/key-set.ts'
 import { badInput } from '../../errors.ts'
 import { syncFolder, writeDurably } from '../../files.ts'
@@ -56,7 +56,7 @@ export async function writeSpool(
     refreshToken: refreshToken?.reveal() ?? null,
     expiresAt,
   }
-  const sealed = await seal(key, cell(integrationId), new Secret(JSON.stringify(tokens)))
+  const sealed = await encrypt(key, cell(integrationId), new Secret(JSON.stringify(tokens)))
   const path = join(folder, `${id}.json`)
   writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
   return path
@@ -98,14 +98,14 @@ function unlessGone<T>(path: string, read: () => T): T | undefined {
   }
 }
 
-/** Opens the tokens that a file keeps. @throws KEY_UNKNOWN, SEAL_BROKEN when it was changed, or belongs to another attempt */
+/** Opens the tokens that a file keeps. @throws KEY_NOT_FOUND, DECRYPTION_FAILED when it was changed, or belongs to another attempt */
 export async function openSpooled(
   keys: KeySet,
   { attempt, content }: Spooled,
 ): Promise<(NewTokens & { readonly oldFingerprint: string }) | undefined> {
   if (!content) return undefined
   const { database: _, integration, sealed } = content
-  const tokens = JSON.parse((await open(keys, cell(integration), sealed)).reveal()) as {
+  const tokens = JSON.parse((await decrypt(keys, cell(integration), sealed)).reveal()) as {
     attempt: string
     oldFingerprint: string
     accessToken: string

@@ -1,9 +1,9 @@
 import { fingerprint } from '../../crypto/hmac.ts'
 import { IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Instant, type Integration, secretColumns } from '../../integration.ts'
-import type { BrokenSecret, HeldSecret } from '../../store/secrets/changes.ts'
-import type { Changes } from '../../store/store.ts'
+import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
+import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/changes.ts'
+import type { Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { changeWithin, type Facts, targetOf } from '../change.ts'
@@ -24,28 +24,28 @@ export type Applied = 'applied' | 'before' | 'superseded'
  * @returns how it went with the integration that is meant
  * @throws CONFLICT when another attempt has begun
  */
-export async function applyTokens(
-  rows: Changes,
+export async function commitRefresh(
+  tx: Transaction,
   attempt: RefreshAttempt,
   tokens: NewTokens,
   by: Renewing,
 ): Promise<Applied> {
   const id = attempt.integrationId
-  const shared = await rows.refresh.shared(attempt.id)
+  const shared = await tx.refresh.shared(attempt.id)
   if (shared.find(({ integrationId }) => integrationId === id)?.state === 'applied') return 'before'
   if (shared.length === 0)
-    throw new IntegrationsError(
-      'CONFLICT',
-      'another attempt to refresh the token has begun',
-      `integrations recover ${shellWord(id)}`,
-    )
+    throw new IntegrationsError({
+      code: 'CONFLICT',
+      message: 'another attempt to refresh the token has begun',
+      hint: `integrations recover ${shellWord(id)}`,
+    })
   const open = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
-  const { applied, superseded } = await storeTokens(rows, id, open, attempt, tokens, by)
-  const { fingerprinting } = rows.vault
-  const used = tokens.refreshToken && fingerprint(fingerprinting, tokens.refreshToken) !== attempt.oldFingerprint
-  await rows.refresh.settle(attempt, 'applied', used ? null : 'same_refresh_token', applied)
-  for (const one of await rows.refresh.settle(attempt, 'failed', 'superseded', superseded))
-    await recordFailure(rows, one, 'failed', 'superseded')
+  const { applied, superseded } = await updateSharers(tx, id, open, attempt, tokens, by)
+  const { fingerprintKey } = tx.vault
+  const used = tokens.refreshToken && fingerprint(fingerprintKey, tokens.refreshToken) !== attempt.oldFingerprint
+  await tx.refresh.settle(attempt, 'applied', used ? null : 'same_refresh_token', applied)
+  for (const one of await tx.refresh.settle(attempt, 'failed', 'superseded', superseded))
+    await recordFailure(tx, one, 'failed', 'superseded')
   failpoint('tokens written')
   return applied.includes(id) ? 'applied' : 'superseded'
 }
@@ -66,8 +66,8 @@ type Handed = Pick<RefreshAttempt, 'oldFingerprint'> & Partial<Pick<RefreshAttem
  * @param among where it may be, beside those that are known to have it
  * @returns those that have the new tokens now, and those that hold another refresh token, or are gone
  */
-export async function storeTokens(
-  rows: Changes,
+export async function updateSharers(
+  tx: Transaction,
   id: string,
   among: readonly string[],
   attempt: Handed,
@@ -76,14 +76,14 @@ export async function storeTokens(
 ): Promise<{ readonly applied: string[]; readonly superseded: string[] }> {
   const applied: string[] = []
   const superseded: string[] = []
-  for (const one of new Set([...among, ...(await rows.secrets.sharing('refreshToken', attempt.oldFingerprint))])) {
+  for (const one of new Set([...among, ...(await tx.secrets.sharing('refreshToken', attempt.oldFingerprint))])) {
     // Whoever removed it without foreign keys has left what names it.
-    if ((await rows.integrations.match({ id: one }, 1)).length === 0) {
+    if ((await tx.integrations.match({ id: one }, 1)).length === 0) {
       superseded.push(one)
       continue
     }
-    const replaced = await changeWithin(rows, one, undefined, (integration) =>
-      replaceTokens(rows, integration, attempt, tokens, by),
+    const replaced = await changeWithin(tx, one, undefined, (integration) =>
+      updateOne(tx, integration, attempt, tokens, by),
     ).catch((error: unknown) => {
       if (one === id || !isDecryptionFailure(error)) throw error
       return undefined
@@ -93,60 +93,60 @@ export async function storeTokens(
   return { applied, superseded }
 }
 
-async function replaceTokens(
-  rows: Changes,
-  integration: Integration,
+async function updateOne(
+  tx: Transaction,
+  integration: IntegrationView,
   { oldFingerprint, startedAt }: Handed,
   { accessToken, refreshToken, expiresAt }: NewTokens,
   { action, owner: setBy }: Renewing,
 ): Promise<Facts | undefined> {
   const fingerprints: FingerprintChanges[number][] = []
   const read = (field: 'accessToken' | 'refreshToken') =>
-    rows.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes))
-  const held: { [F in 'accessToken' | 'refreshToken']?: HeldSecret | BrokenSecret | undefined } = {
+    tx.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes))
+  const held: { [F in 'accessToken' | 'refreshToken']?: CurrentSecret | UnreadableSecret | undefined } = {
     ...(await read('refreshToken')),
     // One that does not open is replaced all the same: its time is over.
     ...(await read('accessToken').catch(async (error: unknown) => {
       if (!isDecryptionFailure(error)) throw error
-      return { accessToken: await rows.secrets.broken(integration.id, 'accessToken') }
+      return { accessToken: await tx.secrets.readRaw(integration.id, 'accessToken') }
     })),
   }
   // The application has given this one another value since.
   if (held.refreshToken?.fingerprint !== oldFingerprint) {
     if (fingerprints.length > 0)
-      await rows.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
+      await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
     return undefined
   }
   const replace = async (
     field: 'accessToken' | 'refreshToken',
     value: NewTokens['accessToken'],
-    oldValidUntil: Date,
+    previousValidUntil: Date,
   ) => {
     const old = held[field] ?? null
-    const to = await rows.secrets.replace(integration.id, {
+    const to = await tx.secrets.replace(integration.id, {
       field,
       old,
       value,
       origin: 'refreshed',
       setBy,
       expiry: field === 'accessToken' ? (expiresAt ?? 'unknown') : 'unknown',
-      oldValidUntil,
+      previousValidUntil,
     })
     if (to === undefined)
-      throw new IntegrationsError(
-        'CONFLICT',
-        'the application wrote a token while it was being replaced',
-        `integrations recover ${shellWord(integration.id)}`,
-      )
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: 'the application wrote a token while it was being replaced',
+        hint: `integrations recover ${shellWord(integration.id)}`,
+      })
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to })
   }
   // An access token that was put in since the refresh token was handed in is newer than what came for that.
-  const newer = startedAt !== undefined && (await rows.secrets.setSince(integration.id, 'accessToken', startedAt))
+  const newer = startedAt !== undefined && (await tx.secrets.setSince(integration.id, 'accessToken', startedAt))
   if (!newer) {
-    await replace('accessToken', accessToken, endOf(integration.tokenExpiresAt, rows.now))
-    await rows.integrations.update(integration.id, { tokenExpiresAt: expiresAt })
+    await replace('accessToken', accessToken, endOf(integration.tokenExpiresAt, tx.now))
+    await tx.integrations.update(integration.id, { tokenExpiresAt: expiresAt })
   }
-  if (refreshToken) await replace('refreshToken', refreshToken, rows.now)
+  if (refreshToken) await replace('refreshToken', refreshToken, tx.now)
   const fields = [
     ...(newer ? [] : [secretColumns.accessToken]),
     ...(refreshToken ? [secretColumns.refreshToken] : []),

@@ -1,9 +1,9 @@
 import { IntegrationsError, shellWord } from '../../errors.ts'
-import { flagOf, type Integration, refOf, type SecretField, secretColumns } from '../../integration.ts'
+import { flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import type { Changes, Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeIntegration, targetOf } from '../change.ts'
@@ -14,10 +14,10 @@ import { secretDefinition } from './values.ts'
 export const listSecrets = (
   store: Store,
   ref: string,
-): Promise<{ integration: Integration; versions: readonly SecretVersion[] }> =>
-  store.read(async (rows) => {
-    const integration = await findIntegration(rows, ref)
-    return { integration, versions: await rows.secrets.versions(integration.id) }
+): Promise<{ integration: IntegrationView; versions: readonly SecretVersion[] }> =>
+  store.read(async (db) => {
+    const integration = await findIntegration(db, ref)
+    return { integration, versions: await db.secrets.versions(integration.id) }
   })
 
 /** How the window of a rotation is to be ended. */
@@ -31,16 +31,16 @@ export interface Finishing extends ChangeOptions {
 /**
  * Ends the window of a rotation: the old value is not accepted any more.
  *
- * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, WINDOW_OPEN while the old value may be in use: it was, of late, or the new
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the old value may be in use: it was, of late, or the new
  *   one never has been
  */
 export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (rows, integration) => {
+  changeIntegration(store, ref, options, async (tx, integration) => {
     const { label } = secretDefinition(platformOf(integration), field)
-    const previous = await rows.secrets.previous(integration.id, field)
+    const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
-    if (!options.force) await refuseInUse(rows, integration, field, label, previous, options.whenUnused)
-    await rows.secrets.finish(integration.id, field)
+    if (!options.force) await refuseInUse(tx, integration, field, label, previous, options.whenUnused)
+    await tx.secrets.finish(integration.id, field)
     const column = secretColumns[field]
     return {
       action: 'secret.finish',
@@ -50,26 +50,26 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
   })
 
 async function refuseInUse(
-  rows: Changes,
-  integration: Integration,
+  tx: Transaction,
+  integration: IntegrationView,
   field: SecretField,
   label: string,
   previous: { readonly lastMatchedAt: Date | null },
   whenUnused: number,
 ): Promise<void> {
   const hint = `see integrations secrets list ${shellWord(integration.id)}; pass --force if you know better`
-  if (previous.lastMatchedAt && rows.now.getTime() - previous.lastMatchedAt.getTime() < whenUnused)
-    throw new IntegrationsError(
-      'WINDOW_OPEN',
-      `the old ${label} still matched a request at ${previous.lastMatchedAt.toISOString()}`,
+  if (previous.lastMatchedAt && tx.now.getTime() - previous.lastMatchedAt.getTime() < whenUnused)
+    throw new IntegrationsError({
+      code: 'GRACE_PERIOD_ACTIVE',
+      message: `the old ${label} still matched a request at ${previous.lastMatchedAt.toISOString()}`,
       hint,
-    )
-  if ((await rows.secrets.currentMatchedAt(integration.id, field)) === null)
-    throw new IntegrationsError(
-      'WINDOW_OPEN',
-      `no request is known to have matched the new ${label} yet: the old one may still be in use`,
+    })
+  if ((await tx.secrets.currentMatchedAt(integration.id, field)) === null)
+    throw new IntegrationsError({
+      code: 'GRACE_PERIOD_ACTIVE',
+      message: `no request is known to have matched the new ${label} yet: the old one may still be in use`,
       hint,
-    )
+    })
 }
 
 /**
@@ -79,25 +79,25 @@ async function refuseInUse(
  * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
  */
 export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (rows, integration) => {
+  changeIntegration(store, ref, options, async (tx, integration) => {
     const { label } = secretDefinition(platformOf(integration), field)
-    const previous = await rows.secrets.previous(integration.id, field)
+    const previous = await tx.secrets.previous(integration.id, field)
     if (!previous)
-      throw new IntegrationsError(
-        'NOT_FOUND',
-        `${refOf(integration)} has no old ${label} that is still valid`,
-        `put the value in with integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
-      )
+      throw new IntegrationsError({
+        code: 'NOT_FOUND',
+        message: `${refOf(integration)} has no old ${label} that is still valid`,
+        hint: `put the value in with integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
+      })
     const fingerprints: FingerprintChanges[number][] = []
-    const held = (await rows.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes)))[field]
-    const print = held && (await rows.secrets.revert(integration.id, field, held))
+    const held = (await tx.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes)))[field]
+    const print = held && (await tx.secrets.revert(integration.id, field, held))
     if (print === undefined)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `the application wrote or cleared the ${label} meanwhile`,
-        `look with integrations secrets list ${shellWord(integration.id)}`,
-      )
-    const [after] = await rows.integrations.match({ id: integration.id }, 1)
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `the application wrote or cleared the ${label} meanwhile`,
+        hint: `look with integrations secrets list ${shellWord(integration.id)}`,
+      })
+    const [after] = await tx.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
     fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
     const fields = integration.tokenExpiresAt === after?.tokenExpiresAt ? [column] : [column, 'token_expires_at']
@@ -112,37 +112,37 @@ export type ReadSecrets = ReadonlyMap<SecretField, Secret>
  *
  * @param fields those wanted; none: all that are set
  * @param action what the log calls it
- * @throws NOT_FOUND when a wanted one is not set, or none is, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND when a wanted one is not set, or none is, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const readSecrets = (
   store: Store,
   ref: string,
   fields: readonly SecretField[],
   action: 'secret.reveal' | 'secret.exec',
-): Promise<{ integration: Integration; platform: Platform; secrets: ReadSecrets }> =>
+): Promise<{ integration: IntegrationView; platform: Platform; secrets: ReadSecrets }> =>
   store.mutate(
-    async (rows) => {
-      const integration = await findIntegration(rows, ref)
+    async (tx) => {
+      const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
       const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
       for (const field of wanted) secretDefinition(platform, field)
       const noticed: FingerprintChanges[number][] = []
-      const held = await rows.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
+      const held = await tx.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
       const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
       const lacking = fields.find((field) => !secrets.has(field))
       if (lacking)
-        throw new IntegrationsError(
-          'NOT_FOUND',
-          `${refOf(integration)} has no ${secretDefinition(platform, lacking).label}`,
-          `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
-        )
+        throw new IntegrationsError({
+          code: 'NOT_FOUND',
+          message: `${refOf(integration)} has no ${secretDefinition(platform, lacking).label}`,
+          hint: `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
+        })
       if (secrets.size === 0)
-        throw new IntegrationsError(
-          'NOT_FOUND',
-          `${refOf(integration)} has no secret`,
-          `integrations rotate ${shellWord(integration.id)}`,
-        )
-      await rows.record({
+        throw new IntegrationsError({
+          code: 'NOT_FOUND',
+          message: `${refOf(integration)} has no secret`,
+          hint: `integrations rotate ${shellWord(integration.id)}`,
+        })
+      await tx.record({
         action,
         outcome: action === 'secret.exec' ? 'started' : 'done',
         target: targetOf(integration),
@@ -151,21 +151,21 @@ export const readSecrets = (
       })
       return { integration, platform, secrets }
     },
-    { reading: true },
+    { auditOnly: true },
   )
 
 /**
  * Records the values of an integration that the application has written and nobody has read yet.
  *
- * @throws NOT_FOUND, SEAL_BROKEN, KEY_UNKNOWN, NOT_PERMITTED
+ * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
-export const noticeSecrets = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
-  store.mutate(async (rows) => {
+export const recordExternalChanges = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
+  store.mutate(async (tx) => {
     const noticed: FingerprintChanges[number][] = []
-    await rows.secrets.read(id, fields, (changes) => noticed.push(...changes))
+    await tx.secrets.read(id, fields, (changes) => noticed.push(...changes))
     if (noticed.length === 0) return
-    const target = targetOf(await findIntegration(rows, id))
-    await rows.record({ action: 'secret.notice', target, fingerprints: noticed })
+    const target = targetOf(await findIntegration(tx, id))
+    await tx.record({ action: 'secret.notice', target, fingerprints: noticed })
   })
 
 /**
@@ -173,22 +173,22 @@ export const noticeSecrets = (store: Store, id: string, fields: readonly SecretF
  *
  * @param given what `readSecrets` gave for it
  */
-export const recordEnd = (
+export const recordExecResult = (
   store: Store,
-  { integration, secrets }: { readonly integration: Integration; readonly secrets: ReadSecrets },
+  { integration, secrets }: { readonly integration: IntegrationView; readonly secrets: ReadSecrets },
   outcome: 'done' | 'failed',
 ): Promise<void> =>
   store.mutate(
-    (rows) =>
-      rows.record({
+    (tx) =>
+      tx.record({
         action: 'secret.exec',
         outcome,
         target: targetOf(integration),
         fields: [...secrets.keys()].map((field) => secretColumns[field]),
       }),
-    { reading: true },
+    { auditOnly: true },
   )
 
 /** Forgets every old value whose time is over. @returns how many */
 export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
-  store.mutate((rows) => rows.purge(), options)
+  store.mutate((tx) => tx.purge(), options)

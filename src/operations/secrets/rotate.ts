@@ -2,15 +2,15 @@ import { badInput, IntegrationsError, isDecryptionFailure, shellWord } from '../
 import {
   flagOf,
   type Instant,
-  type Integration,
+  type IntegrationView,
   type SecretField,
   secretColumns,
   secretFields,
 } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
-import type { BrokenSecret, Expiry, HeldSecret } from '../../store/secrets/changes.ts'
-import type { Changes, Store } from '../../store/store.ts'
+import type { CurrentSecret, Expiry, UnreadableSecret } from '../../store/secrets/changes.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Facts, targetOf } from '../change.ts'
 import { type Asking, checkNewToken, nothingToCheck } from '../check/token.ts'
@@ -26,7 +26,7 @@ export interface Rotation extends ChangeOptions {
    * How long the old values stay valid: for so many milliseconds, or until an instant. Undefined: nobody said, which is
    * enough where there is no old value.
    */
-  readonly overlap: number | Instant | undefined
+  readonly gracePeriod: number | Instant | undefined
   /** Every integration that holds the same value takes the new one. */
   readonly shared: boolean
   /** Accept values of another shape than documented, and end a window that is still open. */
@@ -40,26 +40,26 @@ export interface Rotated {
 }
 
 /** How long an old value may stay valid at most, in milliseconds. */
-export const longestOverlap = 7 * 86_400_000
+export const maxGracePeriodMs = 7 * 86_400_000
 
 /**
  * Replaces one secret, or several together, in one transaction. The old values stay valid for the overlap.
  *
- * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, CONFLICT when the application wrote a column meanwhile, WINDOW_OPEN when the
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE when the
  *   value before the old one is still valid
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   if (rotation.expiry !== 'unknown' && !rotation.secrets.accessToken)
     throw badInput('an expiry was given without an access token', 'give the new token too, as in --access-token-stdin')
   return store.mutate(
-    async (rows) => {
-      const { id } = await findIntegration(rows, ref)
-      const until = endOfOverlap(rotation.overlap, rows.now)
+    async (tx) => {
+      const { id } = await findIntegration(tx, ref)
+      const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
       const warnings = new Set<string>()
       const rotateOne = async (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) => {
         let replaced: Held = {}
-        const changed = await changeWithin(rows, one, ifVersion, async (integration) => {
-          const done = await rotateWithin(rows, integration, fields, rotation, until, shared)
+        const changed = await changeWithin(tx, one, ifVersion, async (integration) => {
+          const done = await rotateWithin(tx, integration, fields, rotation, until, shared)
           replaced = done.replaced
           for (const warning of done.warnings) warnings.add(warning)
           return done.facts
@@ -68,7 +68,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
       }
       const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
       const others: Changed[] = []
-      for (const [sharer, fields] of rotation.shared ? await sharersOf(rows, first.replaced) : []) {
+      for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
         const { changed, replaced } = await rotateOne(sharer, fields, undefined, first.replaced)
         if (Object.keys(replaced).length > 0) others.push(changed)
       }
@@ -104,15 +104,15 @@ export async function rotateCheckedSecrets(
 }
 
 /** Values by field, as they were before a rotation. */
-type Held = { readonly [F in SecretField]?: HeldSecret | undefined }
+type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
-function endOfOverlap(overlap: number | Instant | undefined, now: Date): Date {
+function gracePeriodEnd(overlap: number | Instant | undefined, now: Date): Date {
   if (overlap === undefined) return now
   const until = typeof overlap === 'number' ? new Date(now.getTime() + overlap) : new Date(overlap)
   if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to end the old value at once')
-  if (until.getTime() - now.getTime() > longestOverlap)
+  if (until.getTime() - now.getTime() > maxGracePeriodMs)
     throw badInput(
       'an old value stays valid for 7 days at most',
       typeof overlap === 'number'
@@ -123,11 +123,11 @@ function endOfOverlap(overlap: number | Instant | undefined, now: Date): Date {
 }
 
 /** The integrations that seem to hold a value which was just replaced, with the fields in which they do. */
-async function sharersOf(rows: Changes, replaced: Held): Promise<Map<string, SecretField[]>> {
+async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<string, SecretField[]>> {
   const sharers = new Map<string, SecretField[]>()
   for (const field of secretFields) {
     const old = replaced[field]
-    for (const id of old ? await rows.secrets.sharing(field, old.fingerprint, old.value) : [])
+    for (const id of old ? await tx.secrets.sharing(field, old.fingerprint, old.value) : [])
       sharers.set(id, [...(sharers.get(id) ?? []), field])
   }
   return sharers
@@ -135,8 +135,8 @@ async function sharersOf(rows: Changes, replaced: Held): Promise<Map<string, Sec
 
 /** Replaces secrets of one integration; where `shared` is given, only those that still have its values. */
 async function rotateWithin(
-  rows: Changes,
-  integration: Integration,
+  tx: Transaction,
+  integration: IntegrationView,
   fields: readonly SecretField[],
   rotation: Rotation,
   until: Date,
@@ -145,7 +145,7 @@ async function rotateWithin(
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChanges[number][] = []
-  const held = await readOld(rows, integration, fields, rotation.force && until <= rows.now, fingerprints)
+  const held = await readOld(tx, integration, fields, rotation.force && until <= tx.now, fingerprints)
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   if (due.length === 0) {
     // The application has written another value since: that one is nobody else's.
@@ -158,39 +158,39 @@ async function rotateWithin(
     const old = held[field] ?? null
     warnings.push(...generating(platform, field, origin))
     warnings.push(...checkShape(platform, field, value, rotation.force))
-    if (old && rotation.overlap === undefined)
-      throw new IntegrationsError(
-        'INPUT_REQUIRED',
-        '--grace is missing: how long does the old value stay valid?',
-        'pass --grace 24h, or --grace 0 to end it at once',
-      )
+    if (old && rotation.gracePeriod === undefined)
+      throw new IntegrationsError({
+        code: 'INPUT_REQUIRED',
+        message: '--grace is missing: how long does the old value stay valid?',
+        hint: 'pass --grace 24h, or --grace 0 to end it at once',
+      })
     if (old && 'value' in old && old.value.reveal() === value.reveal())
       throw badInput(
         `the new ${label} is the one already stored`,
         'give the new value, or leave the integration as it is',
       )
-    warnings.push(...(await endOlder(rows, integration, field, label, rotation.force, fingerprints)))
-    const print = await rows.secrets.replace(integration.id, {
+    warnings.push(...(await endOlder(tx, integration, field, label, rotation.force, fingerprints)))
+    const print = await tx.secrets.replace(integration.id, {
       field,
       old,
       value,
       origin,
       setBy: rotation.setBy,
       expiry: field === 'accessToken' ? rotation.expiry : 'unknown',
-      oldValidUntil: until,
+      previousValidUntil: until,
     })
     if (print === undefined)
-      throw new IntegrationsError(
-        'CONFLICT',
-        `somebody else wrote the ${label} while it was being replaced`,
-        `look with integrations show ${shellWord(integration.id)}, and try again`,
-      )
+      throw new IntegrationsError({
+        code: 'CONFLICT',
+        message: `somebody else wrote the ${label} while it was being replaced`,
+        hint: `look with integrations show ${shellWord(integration.id)}, and try again`,
+      })
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
   const changed: string[] = due.map((field) => secretColumns[field])
   const tokenExpiresAt = rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry
   if (due.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
-    await rows.integrations.update(integration.id, { tokenExpiresAt })
+    await tx.integrations.update(integration.id, { tokenExpiresAt })
     changed.push('token_expires_at')
   }
   return {
@@ -207,19 +207,19 @@ async function rotateWithin(
 
 /** The old values. One that does not open can be replaced as well, where it is to end at once and somebody insists. */
 async function readOld(
-  rows: Changes,
-  { id }: Integration,
+  tx: Transaction,
+  { id }: IntegrationView,
   fields: readonly SecretField[],
   brokenToo: boolean,
   fingerprints: FingerprintChanges[number][],
-): Promise<{ [F in SecretField]?: HeldSecret | BrokenSecret }> {
-  const held: { [F in SecretField]?: HeldSecret | BrokenSecret } = {}
+): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {
+  const held: { [F in SecretField]?: CurrentSecret | UnreadableSecret } = {}
   for (const field of fields) {
     try {
-      Object.assign(held, await rows.secrets.read(id, [field], (changes) => fingerprints.push(...changes)))
+      Object.assign(held, await tx.secrets.read(id, [field], (changes) => fingerprints.push(...changes)))
     } catch (error) {
       if (!isDecryptionFailure(error) || !brokenToo) throw error
-      Object.assign(held, { [field]: await rows.secrets.broken(id, field) })
+      Object.assign(held, { [field]: await tx.secrets.readRaw(id, field) })
     }
   }
   return held
@@ -241,24 +241,24 @@ function generating(platform: Platform, field: SecretField, origin: string): str
 
 /** A value before the old one dies of a second rotation: that needs to be wanted. */
 async function endOlder(
-  rows: Changes,
-  integration: Integration,
+  tx: Transaction,
+  integration: IntegrationView,
   field: SecretField,
   label: string,
   force: boolean,
   fingerprints: FingerprintChanges[number][],
 ): Promise<string[]> {
-  const older = await rows.secrets.previous(integration.id, field)
+  const older = await tx.secrets.previous(integration.id, field)
   if (!older) return []
   const id = shellWord(integration.id)
   const which = `fingerprint ${older.fingerprint ?? 'unknown'}, valid until ${older.validUntil?.toISOString()}`
   if (!force)
-    throw new IntegrationsError(
-      'WINDOW_OPEN',
-      `the ${label} before the present one is still accepted (${which}); a second rotation needs --force, which ends it at once`,
-      `end it with integrations secrets finish ${id} ${flagOf(field)}, wait, or pass --force`,
-    )
-  await rows.secrets.finish(integration.id, field)
+    throw new IntegrationsError({
+      code: 'GRACE_PERIOD_ACTIVE',
+      message: `the ${label} before the present one is still accepted (${which}); a second rotation needs --force, which ends it at once`,
+      hint: `end it with integrations secrets finish ${id} ${flagOf(field)}, wait, or pass --force`,
+    })
+  await tx.secrets.finish(integration.id, field)
   fingerprints.push({ field: `previous_${secretColumns[field]}`, from: older.fingerprint, to: null })
   return [`ended the ${label} before the old one: ${which}`]
 }

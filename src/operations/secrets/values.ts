@@ -1,4 +1,4 @@
-import { isSealed } from '../../crypto/jwe-format.ts'
+import { isEncrypted } from '../../crypto/jwe-format.ts'
 import { badInput } from '../../errors.ts'
 import { flagOf, type SecretField } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
@@ -39,7 +39,7 @@ export function readSecret(raw: string, source: string): Secret {
     throw refuse('holds characters that no secret has', 'give the secret alone, as UTF-8 text')
   if (value.length > longestSecret)
     throw refuse(`is longer than ${longestSecret} characters`, 'give the secret alone, not a file that contains it')
-  if (isSealed(value))
+  if (isEncrypted(value))
     throw refuse(
       'is sealed already, as this program stores secrets',
       'give the secret itself, as the platform shows it',

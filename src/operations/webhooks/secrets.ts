@@ -1,11 +1,11 @@
 import { fingerprint } from '../../crypto/hmac.ts'
 import { IntegrationsError, shellWord } from '../../errors.ts'
-import { flagOf, type Instant, type Integration, refOf, secretColumns } from '../../integration.ts'
+import { flagOf, type Instant, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import { openValid } from '../../store/secrets/accepted.ts'
-import type { Changes, Store } from '../../store/store.ts'
+import { decryptAccepted } from '../../store/secrets/accepted.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { NewEvent } from '../../store/tables/events.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { targetOf } from '../change.ts'
@@ -31,17 +31,17 @@ export interface AcceptedSecret {
  * @param broken is told of one that does not open
  */
 export async function acceptedSecrets(
-  { secrets, vault, settings }: Changes,
+  { secrets, vault, settings }: Transaction,
   ids: readonly string[],
   broken: (error: unknown) => void,
 ): Promise<ReadonlyMap<string, readonly AcceptedSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<string, readonly AcceptedSecret[]>()
   for (const one of stored) {
-    const opened = await openValid(vault, settings.mode, one, broken)
+    const opened = await decryptAccepted(vault, settings.mode, one, broken)
     accepted.set(
       one.id,
-      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(vault.fingerprinting, secret.value) })),
+      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(vault.fingerprintKey, secret.value) })),
     )
   }
   return accepted
@@ -52,15 +52,15 @@ export async function acceptedSecrets(
  * is recorded.
  *
  * @param noticed is told the fingerprints of what was not known
- * @throws SEAL_BROKEN, KEY_UNKNOWN
+ * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function ownSecrets(
-  rows: Changes,
-  { id }: Integration,
+  tx: Transaction,
+  { id }: IntegrationView,
   noticed: (changes: FingerprintChanges) => void,
 ): Promise<readonly AcceptedSecret[]> {
-  await rows.secrets.read(id, ['webhookSecret'], noticed)
-  const accepted = await acceptedSecrets(rows, [id], (error) => {
+  await tx.secrets.read(id, ['webhookSecret'], noticed)
+  const accepted = await acceptedSecrets(tx, [id], (error) => {
     throw error
   })
   return accepted.get(id) ?? []
@@ -68,7 +68,7 @@ export async function ownSecrets(
 
 /** An integration, and the secret to sign a webhook of it with. */
 export interface Signing {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   readonly platform: Platform
   readonly secret: AcceptedSecret
 }
@@ -77,7 +77,7 @@ export interface Signing {
  * Reads the secret to sign a webhook with; that it was done is committed to the audit log before.
  *
  * @param event what the log calls it
- * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const openSigning = (
   store: Store,
@@ -86,22 +86,23 @@ export const openSigning = (
   event: Pick<NewEvent, 'action' | 'outcome'> & { readonly fields?: readonly string[] },
 ): Promise<Signing> =>
   store.mutate(
-    async (rows) => {
-      const integration = await findIntegration(rows, ref)
+    async (tx) => {
+      const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
       const { label } = secretDefinition(platform, 'webhookSecret')
       const noticed: FingerprintChanges[number][] = []
-      const accepted = await ownSecrets(rows, integration, (changes) => noticed.push(...changes))
+      const accepted = await ownSecrets(tx, integration, (changes) => noticed.push(...changes))
       const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
       if (!secret)
-        throw new IntegrationsError(
-          'NOT_FOUND',
-          `${refOf(integration)} has no ${signer === 'current' ? label : `old ${label} that is still valid`}`,
-          signer === 'current'
-            ? `integrations rotate ${shellWord(integration.id)} --field ${flagOf('webhookSecret')}`
-            : `integrations secrets list ${shellWord(integration.id)}`,
-        )
-      await rows.record({
+        throw new IntegrationsError({
+          code: 'NOT_FOUND',
+          message: `${refOf(integration)} has no ${signer === 'current' ? label : `old ${label} that is still valid`}`,
+          hint:
+            signer === 'current'
+              ? `integrations rotate ${shellWord(integration.id)} --field ${flagOf('webhookSecret')}`
+              : `integrations secrets list ${shellWord(integration.id)}`,
+        })
+      await tx.record({
         ...event,
         target: targetOf(integration),
         fields: [signedWith(signer), ...(event.fields ?? [])],
@@ -109,7 +110,7 @@ export const openSigning = (
       })
       return { integration, platform, secret }
     },
-    { reading: true },
+    { auditOnly: true },
   )
 
 /** The secret that was used, as the audit log names it. */

@@ -2,7 +2,7 @@ import { request as overHttp } from 'node:http'
 import { request as overHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { badInput, IntegrationsError } from '../../errors.ts'
-import type { Integration } from '../../integration.ts'
+import type { IntegrationView } from '../../integration.ts'
 import { schemeOf } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import { signedHeaders } from '../../platforms/signature.ts'
@@ -38,7 +38,7 @@ export interface EndpointAnswer {
 
 /** What came of sending a webhook. */
 export interface Sent {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   /** null for a body of one's own. */
   readonly sample: string | null
   readonly secret: Omit<AcceptedSecret, 'value'>
@@ -56,7 +56,7 @@ const shown = 1000
  * Posts a signed webhook to an endpoint, as the platform would. That it begins is committed to the audit log before,
  * and what came of it after; of the URL, the host alone.
  *
- * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN, PLATFORM_FAILED when no answer came
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND, PLATFORM_FAILED when no answer came
  */
 export async function sendWebhook(store: Store, ref: string, address: string, sending: Sending): Promise<Sent> {
   const url = parseAddress(address)
@@ -71,14 +71,14 @@ export async function sendWebhook(store: Store, ref: string, address: string, se
   })
   const record = (outcome: 'done' | 'failed', ...more: readonly string[]) =>
     store.mutate(
-      (rows) =>
-        rows.record({
+      (tx) =>
+        tx.record({
           ...event,
           outcome,
           target: targetOf(integration),
           fields: [signedWith(sending.signer), host, ...more],
         }),
-      { reading: true },
+      { auditOnly: true },
     )
   const signature = signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, Date.now())
   const answer = await post(destination, { ...headers, ...signature }, body).catch(async (error) => {
@@ -95,7 +95,7 @@ export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 &
 
 /** What is to be sent: a sample, or a body of one's own. */
 async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
-  const integration = await store.read((rows) => findIntegration(rows, ref))
+  const integration = await store.read((db) => findIntegration(db, ref))
   const { title, webhooks } = platformOf(integration)
   if (body) return { sample: null, body, headers: unsignedHeaders(webhooks, body) }
   const names = Object.keys(webhooks.samples)
@@ -166,9 +166,9 @@ function notReached(url: URL, error: NodeJS.ErrnoException): IntegrationsError {
   // Codes are Node's and OpenSSL's own; messages may hold what the other side has said.
   const code = error.code ?? 'unknown error'
   const reason = reasons[code] ?? (url.protocol === 'https:' ? `no secure connection (${code})` : `it failed (${code})`)
-  return new IntegrationsError(
-    'PLATFORM_FAILED',
-    `${url.host} was not reached: ${reason}`,
-    'see that the endpoint runs there, and that this machine can reach it',
-  )
+  return new IntegrationsError({
+    code: 'PLATFORM_FAILED',
+    message: `${url.host} was not reached: ${reason}`,
+    hint: 'see that the endpoint runs there, and that this machine can reach it',
+  })
 }

@@ -8,7 +8,7 @@ import { openSigning, type Signer } from './secrets.ts'
  * committed to the audit log before.
  *
  * @param now in milliseconds since 1970
- * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function signWebhook(
   store: Store,

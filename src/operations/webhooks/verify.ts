@@ -1,4 +1,4 @@
-import { type Instant, type Integration, secretColumns } from '../../integration.ts'
+import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
@@ -13,7 +13,7 @@ import { type AcceptedSecret, acceptedSecrets, ownSecrets } from './secrets.ts'
 
 /** What came of checking a webhook against the secrets of an integration. */
 export interface WebhookCheck {
-  readonly integration: Integration
+  readonly integration: IntegrationView
   /** By the secret that made the signature, which is not enough when the request is refused all the same. */
   readonly secret: Omit<AcceptedSecret, 'value'> | null
   readonly scheme: string
@@ -33,7 +33,7 @@ const othersTried = 1000
  * read is committed to the audit log each time before they are used.
  *
  * @param now in milliseconds since 1970
- * @throws NOT_FOUND, AMBIGUOUS, SEAL_BROKEN, KEY_UNKNOWN
+ * @throws NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function verifyWebhook(
   store: Store,
@@ -77,39 +77,39 @@ export async function verifyWebhook(
 
 const readOwn = (store: Store, ref: string) =>
   store.mutate(
-    async (rows) => {
-      const integration = await findIntegration(rows, ref)
+    async (tx) => {
+      const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
       secretDefinition(platform, 'webhookSecret')
       const fingerprints: FingerprintChanges[number][] = []
-      const secrets = await ownSecrets(rows, integration, (changes) => fingerprints.push(...changes))
-      const versions = await rows.secrets.versions(integration.id)
-      await rows.record({
+      const secrets = await ownSecrets(tx, integration, (changes) => fingerprints.push(...changes))
+      const versions = await tx.secrets.versions(integration.id)
+      await tx.record({
         action: 'webhook.verify',
         target: targetOf(integration),
         fields: [secretColumns.webhookSecret],
         fingerprints,
       })
-      return { integration, platform, secrets, versions, at: rows.now.toISOString() }
+      return { integration, platform, secrets, versions, at: tx.now.toISOString() }
     },
-    { reading: true },
+    { auditOnly: true },
   )
 
 /** The other integration of the platform whose secret made a signature, if there is one. */
 async function findOwner(
   store: Store,
-  integration: Integration,
+  integration: IntegrationView,
   captured: CapturedRequest,
   now: number,
 ): Promise<{ readonly owner?: WebhookCheck['owner']; readonly finding: string }> {
   const { webhooks } = platformOf(integration)
   const accepted = await store.mutate(
-    async (rows) => {
-      const holders = await rows.secrets.holders('webhookSecret', integration.platform, othersTried)
+    async (tx) => {
+      const holders = await tx.secrets.holders('webhookSecret', integration.platform, othersTried)
       const ids = holders.filter((id) => id !== integration.id)
-      const found = await acceptedSecrets(rows, ids, () => {})
+      const found = await acceptedSecrets(tx, ids, () => {})
       if (ids.length > 0)
-        await rows.record({
+        await tx.record({
           action: 'webhook.verify',
           target: targetOf(integration),
           fields: ['other_integrations'],
@@ -117,12 +117,12 @@ async function findOwner(
         })
       return found
     },
-    { reading: true },
+    { auditOnly: true },
   )
   const secrets = [...accepted].flatMap(([id, own]) => own.map((secret) => ({ id, ...secret })))
   const match = madeByOther(schemeOf(webhooks, integration.config), captured, now, secrets)
   if (match) {
-    const [owner] = await store.read((rows) => rows.integrations.match({ id: match.id }, 1))
+    const [owner] = await store.read((db) => db.integrations.match({ id: match.id }, 1))
     return { owner: { id: match.id, name: owner ? (targetOf(owner).name ?? match.id) : match.id }, finding: '' }
   }
   const tried = accepted.size === othersTried ? `the first ${othersTried}` : 'all'
@@ -158,7 +158,7 @@ function expired(versions: readonly SecretVersion[], now: Instant, platform: Pla
 }
 
 /** Which other platform signs as this request is signed. */
-function foreign({ headers }: CapturedRequest, platform: Platform, { config }: Integration): string[] {
+function foreign({ headers }: CapturedRequest, platform: Platform, { config }: IntegrationView): string[] {
   const names = new Set(headers.map(([name]) => name))
   const own = schemeOf(platform.webhooks, config)
   return platforms

@@ -113,11 +113,11 @@ export async function findDestination(
   const found = isIP(host) === 0 ? await resolve(host).catch(() => []) : [{ address: host, family: isIP(host) }]
   const [first, ...others] = found.map(({ address, family }): Address => ({ address, family: family === 6 ? 6 : 4 }))
   if (!first)
-    throw new IntegrationsError(
-      'PLATFORM_FAILED',
-      `${url.host} was not reached: there is no such host`,
-      'see that the name is right, and that this machine can resolve it',
-    )
+    throw new IntegrationsError({
+      code: 'PLATFORM_FAILED',
+      message: `${url.host} was not reached: there is no such host`,
+      hint: 'see that the name is right, and that this machine can resolve it',
+    })
   const addresses = [first, ...others] as const
   const kinds = new Set(addresses.map(({ address }) => kindOf(address)))
   if (kinds.has('forbidden'))

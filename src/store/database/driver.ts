@@ -26,32 +26,32 @@ export interface Listing {
 /** Where the two databases' SQL differs. */
 export interface Dialect {
   /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
-  instant(column: Sql): Sql
+  toRfc3339(column: Sql): Sql
   /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */
-  time(column: Sql): Sql
+  comparableTime(column: Sql): Sql
   /** An instant given as RFC 3339 text, comparable with `time`. */
-  timeOf(instant: string): Sql
+  timeLiteral(instant: string): Sql
   /** The database's clock, as a timestamp column would hold it. */
   readonly now: Sql
   /** What its clock will say in a number of milliseconds. */
-  later(milliseconds: number): Sql
+  nowPlus(milliseconds: number): Sql
   /** Who the database says this is; null where it knows nobody. */
   readonly role: Sql
   /** A text column as a value that orders by its bytes. */
-  bytes(column: Sql): Sql
+  binaryOrder(column: Sql): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
   /**
    * Whether a text column holds what cannot be read whole: SQLite keeps bytes there as well, and its client cuts a text
    * at a zero character.
    */
-  spoilt(column: Sql): Sql
+  isUnreadable(column: Sql): Sql
   /** A column as its text. */
-  text(column: Sql): Sql
+  asText(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
   /** The rows of a query as the text of a JSON array of arrays; null or an empty array when there are none. */
-  nested(columns: readonly Sql[], from: Sql): Sql
+  jsonRows(columns: readonly Sql[], from: Sql): Sql
   /**
    * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
@@ -68,19 +68,19 @@ export interface Driver {
   /** A new Prisma client, for changing; it connects at its first statement. */
   client(): Promise<Client>
   /** Whether the database, as it is set up, loses no change that was acknowledged. */
-  keepsWrites(db: Statements): Promise<boolean>
+  isDurable(db: Statements): Promise<boolean>
   /**
    * Sets the database up so that `keepsWrites` holds. SQLite writes that into the file, so it is for those who know
    * that the database is theirs to change.
    *
    * @throws DATABASE_INVALID when that is not possible where the database is
    */
-  keepWrites(): Promise<void>
+  makeDurable(): Promise<void>
   /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.
    *
    * @throws COMMIT_UNKNOWN when the connection was lost at COMMIT, and whatever `work` throws
    */
-  exclusively<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
+  withMigrationLock<T>(work: (adapter: SqlDriverAdapter) => Promise<T>): Promise<T>
 }

@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../../errors.ts'
+import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import { type Database, displayUrl } from './url.ts'
 
 /** What a driver said, dug out of the several shapes in which Prisma hands it on. */
@@ -52,8 +52,8 @@ export function databaseError(error: unknown, database: Database): unknown {
   const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
   const where = displayUrl(database)
   const embedded = database.provider === 'sqlite'
-  const fail = (...[code, text, hint]: ConstructorParameters<typeof IntegrationsError>) =>
-    new IntegrationsError(code, text, hint, { cause: error })
+  const fail = (code: ErrorCode, text: string, hint: string) =>
+    new IntegrationsError({ code, message: text, hint, cause: error })
 
   // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
   if (/integration_events is append-only/.test(message))

@@ -33,9 +33,9 @@ export function postgresql(url: URL, schema: string, wait: number, readOnly: boo
       const { PrismaClient } = await import('../generated/postgresql/client.ts')
       return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
     },
-    keepsWrites: async () => true,
-    keepWrites: async () => {},
-    exclusively: async (work) => {
+    isDurable: async () => true,
+    makeDurable: async () => {},
+    withMigrationLock: async (work) => {
       const pool = new pg.Pool(config)
       try {
         const connection = await pool.connect()
@@ -91,12 +91,13 @@ async function commit(connection: pg.PoolClient): Promise<void> {
     await connection.query('COMMIT')
   } catch (cause) {
     if (!isConnectionLost(cause)) throw cause
-    throw new IntegrationsError(
-      'COMMIT_UNKNOWN',
-      'the connection was lost while the migrations were being committed',
-      'see with integrations db status whether they were applied',
-      { cause, committed: null },
-    )
+    throw new IntegrationsError({
+      code: 'COMMIT_UNKNOWN',
+      message: 'the connection was lost while the migrations were being committed',
+      hint: 'see with integrations db status whether they were applied',
+      cause,
+      committed: null,
+    })
   }
 }
 
@@ -119,19 +120,19 @@ async function adapterOn(connection: pg.PoolClient, schema: string): Promise<Sql
 
 const dialect: Dialect = {
   lock: sql`FOR UPDATE`,
-  instant: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
-  time: (column) => column,
+  toRfc3339: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  comparableTime: (column) => column,
   now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
-  later: (milliseconds) =>
+  nowPlus: (milliseconds) =>
     sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
   role: sql`current_user::text`,
-  timeOf: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
-  bytes: (column) => sql`${column} COLLATE "C"`,
-  spoilt: () => sql`FALSE`,
-  text: (column) => sql`${column}::text`,
+  timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
+  binaryOrder: (column) => sql`${column} COLLATE "C"`,
+  isUnreadable: () => sql`FALSE`,
+  asText: (column) => sql`${column}::text`,
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
-  nested: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
+  jsonRows: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
   pages,
 }
 

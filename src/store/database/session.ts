@@ -5,21 +5,21 @@ import { IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
 import { databaseError, isBusy, isConnectionLost } from './errors.ts'
-import { onAdapter, onPrisma, type Statements, type Transaction } from './statements.ts'
+import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
 import type { Database } from './url.ts'
 
 /** The longest time that a timer takes, in milliseconds. */
 const unlimited = 2 ** 31 - 1
 
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
-export type Session = ReturnType<typeof startSession>
+export type Session = ReturnType<typeof createSession>
 
 /**
  * Runs statements with retries to the deadline, on connections that are thrown away after a failure.
  *
  * @param wait how long to go on when the database is busy, in milliseconds
  */
-export function startSession(driver: Driver, database: Database, wait: number) {
+export function createSession(driver: Driver, database: Database, wait: number) {
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
@@ -58,7 +58,9 @@ export function startSession(driver: Driver, database: Database, wait: number) {
     )
 
   /** `work` tells whether what it did is to be kept. */
-  const mutate = <T>(work: (tx: Transaction) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T> =>
+  const mutate = <T>(
+    work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
+  ): Promise<T> =>
     retrying(async () => {
       const rollBack = new Error('not to be kept')
       let done: { result: T; keep: boolean } | undefined
@@ -78,12 +80,13 @@ export function startSession(driver: Driver, database: Database, wait: number) {
         )
       } catch (error) {
         if (error !== rollBack && done?.keep && isConnectionLost(error))
-          throw new IntegrationsError(
-            'COMMIT_UNKNOWN',
-            'the connection was lost while the change was being committed',
-            'see with integrations audit list whether it was made',
-            { cause: error, committed: null },
-          )
+          throw new IntegrationsError({
+            code: 'COMMIT_UNKNOWN',
+            message: 'the connection was lost while the change was being committed',
+            hint: 'see with integrations audit list whether it was made',
+            cause: error,
+            committed: null,
+          })
         if (error !== rollBack) throw error
       }
       return (done as { result: T }).result
@@ -142,12 +145,12 @@ function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise
  * The first statement of every change. It puts all changes in one order; and since it writes, SQLite's transaction has
  * the write lock from here on and cannot fail at its first write after reading.
  */
-async function lockHead(tx: Transaction): Promise<void> {
+async function lockHead(tx: WritableStatements): Promise<void> {
   const changed = await tx.execute(sql`UPDATE integration_settings SET updated_at = ${new Date()} WHERE key = 'head'`)
   if (changed !== 1)
-    throw new IntegrationsError(
-      'DATABASE_INVALID',
-      'the head row of integration_settings is missing',
-      'restore it from a backup',
-    )
+    throw new IntegrationsError({
+      code: 'DATABASE_INVALID',
+      message: 'the head row of integration_settings is missing',
+      hint: 'restore it from a backup',
+    })
 }

@@ -55,26 +55,26 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       return client
     },
     // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
-    keepsWrites: async (db) => {
+    isDurable: async (db) => {
       const [row] = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`)
       return row?.journal_mode === 'wal'
     },
-    keepWrites: async () => {
+    makeDurable: async () => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
         if (rows[0]?.[0] !== 'wal')
-          throw new IntegrationsError(
-            'DATABASE_INVALID',
-            'SQLite cannot keep a write-ahead log beside the database file',
-            'put the file on a local disk',
-          )
+          throw new IntegrationsError({
+            code: 'DATABASE_INVALID',
+            message: 'SQLite cannot keep a write-ahead log beside the database file',
+            hint: 'put the file on a local disk',
+          })
       } finally {
         client.close()
       }
     },
-    exclusively: async (work) => {
+    withMigrationLock: async (work) => {
       const client = createClient({ url, timeout: busyTimeout })
       try {
         const transaction = await client.transaction('write')
@@ -115,10 +115,10 @@ class ReadOnly extends PrismaLibSql {
 }
 
 /** Prisma's adapter on one libsql transaction, whose scripts run whole. */
-async function adapterOn(transaction: Transaction): Promise<SqlDriverAdapter> {
+async function adapterOn(tx: Transaction): Promise<SqlDriverAdapter> {
   class OneTransaction extends PrismaLibSql {
     override createClient() {
-      return transaction as never
+      return tx as never
     }
   }
   const adapter = await new OneTransaction({ url: 'file:' }).connect()
@@ -137,20 +137,21 @@ const dialect: Dialect = {
   // The transaction has the lock on the whole database already.
   lock: empty,
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
-  instant: (column) =>
+  toRfc3339: (column) =>
     sql`CASE typeof(${column}) WHEN 'integer' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') ELSE strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END`,
-  time: (column) => sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
+  comparableTime: (column) =>
+    sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
   now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
-  later: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
+  nowPlus: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
   role: sql`NULL`,
-  timeOf: (instant) => sql`${Date.parse(instant)}`,
+  timeLiteral: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
-  bytes: (column) => sql`${column} COLLATE BINARY`,
-  spoilt: (column) => sql`(typeof(${column}) = 'blob' OR instr(${column}, char(0)) > 0)`,
+  binaryOrder: (column) => sql`${column} COLLATE BINARY`,
+  isUnreadable: (column) => sql`(typeof(${column}) = 'blob' OR instr(${column}, char(0)) > 0)`,
   // Left as a column, a client parses it on the way.
-  text: (column) => sql`CAST(${column} AS TEXT)`,
+  asText: (column) => sql`CAST(${column} AS TEXT)`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
-  nested: (columns, from) => sql`(SELECT json_group_array(json_array(${join(columns)})) FROM ${from})`,
+  jsonRows: (columns, from) => sql`(SELECT json_group_array(json_array(${join(columns)})) FROM ${from})`,
   pages,
 }
 

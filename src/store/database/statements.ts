@@ -11,7 +11,7 @@ export interface Statements {
 }
 
 /** A transaction that changes something: SQL, and Prisma's models, whose types guard what is written. */
-export interface Transaction extends Statements {
+export interface WritableStatements extends Statements {
   readonly models: Prisma.TransactionClient
 }
 
@@ -39,7 +39,7 @@ export function onAdapter(adapter: SqlQueryable, provider: Provider): Statements
 }
 
 /** Statements within a transaction of Prisma's client. */
-export const onPrisma = (models: Prisma.TransactionClient): Transaction => ({
+export const onPrisma = (models: Prisma.TransactionClient): WritableStatements => ({
   models,
   query: (sql) => models.$queryRaw(sql as Prisma.Sql),
   execute: (sql) => models.$executeRaw(sql as Prisma.Sql),

@@ -4,7 +4,7 @@ import { onAdapter, type Statements } from '../database/statements.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
 import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
-import { obstacle, readState, refuseReadOnly, type StoreOptions, withDatabase } from './ready.ts'
+import { readState, refusalFor, refuseReadOnly, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What came of taking over a database. */
 export interface Adoption {
@@ -21,7 +21,7 @@ export interface Adoption {
  * program's own tables, in one transaction. Nothing of the application's is altered.
  *
  * @param dryRun compare, and do nothing
- * @throws DATABASE_INVALID with every difference, DATABASE_BEHIND for an empty database, DATABASE_AHEAD, COMMIT_UNKNOWN, NOT_PERMITTED
+ * @throws DATABASE_INVALID with every difference, DATABASE_OUTDATED for an empty database, DATABASE_TOO_NEW, COMMIT_UNKNOWN, NOT_PERMITTED
  */
 export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Promise<Adoption> {
   refuseReadOnly(options)
@@ -31,8 +31,8 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
     const planned = await session.read(plan)
     if (!planned.done || dryRun) return planned
     return session.retrying(async () => {
-      await driver.keepWrites()
-      return driver.exclusively(async (adapter) => {
+      await driver.makeDurable()
+      return driver.withMigrationLock(async (adapter) => {
         const db = onAdapter(adapter, provider)
         // Read again under the lock: another process may have done it since.
         const adoption = await plan(db)
@@ -52,8 +52,8 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
   const state = await readState(provider)(db)
   const tables = ownTables(provider)
   const adoption = { tables, applicationMigrations: state.migrations.unknown }
-  if (state.standing === 'ready' || state.standing === 'behind') return { done: false, ...adoption }
-  if (state.standing !== 'foreign') throw obstacle(database, state)
+  if (state.status === 'ready' || state.status === 'behind') return { done: false, ...adoption }
+  if (state.status !== 'foreign') throw refusalFor(database, state)
   const found = differences(await readCatalogue(db, provider), tables, provider)
   if (found.length > 0) throw different(database, found)
   return { done: true, ...adoption }
@@ -61,11 +61,11 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
 
 function different(database: Database, found: readonly string[]): IntegrationsError {
   const list = found.map((one, i) => `(${i + 1}) ${one}`).join('; ')
-  return new IntegrationsError(
-    'DATABASE_INVALID',
-    `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
-    `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
-  )
+  return new IntegrationsError({
+    code: 'DATABASE_INVALID',
+    message: `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
+    hint: `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
+  })
 }
 
 interface ExpectedColumn {

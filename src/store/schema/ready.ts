@@ -3,7 +3,7 @@ import type { KeySource } from '../../crypto/key-source.ts'
 import { IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
 import { databaseError } from '../database/errors.ts'
-import { type Session, startSession } from '../database/session.ts'
+import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
 import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from '../migrations.ts'
@@ -29,7 +29,7 @@ export interface StoreOptions {
 /** How a database stands to this program; it need not have any table. */
 export interface DatabaseState {
   /** `foreign`: it has tables, and this program has never been here. */
-  readonly standing: 'ready' | 'empty' | 'foreign' | 'behind' | 'ahead'
+  readonly status: 'ready' | 'empty' | 'foreign' | 'behind' | 'ahead'
   readonly migrations: MigrationState
   /** The application owns workspaces and users, and writes secrets too. */
   readonly adopted: boolean
@@ -47,7 +47,7 @@ export async function withDatabase<T>(
   work: (driver: Driver, session: Session) => Promise<T>,
 ): Promise<T> {
   const driver = await openDriver(options)
-  const session = startSession(driver, options.database, options.wait)
+  const session = createSession(driver, options.database, options.wait)
   try {
     return await work(driver, session)
   } finally {
@@ -71,11 +71,11 @@ export async function openDriver({
   const { createFile, fileExists, sqlite } = await import('../database/sqlite.ts')
   if (!fileExists(database.file)) {
     if (!create)
-      throw new IntegrationsError(
-        'DATABASE_MISSING',
-        `there is no file ${database.file}`,
-        `integrations init${databaseFlag(database)}`,
-      )
+      throw new IntegrationsError({
+        code: 'DATABASE_MISSING',
+        message: `there is no file ${database.file}`,
+        hint: `integrations init${databaseFlag(database)}`,
+      })
     try {
       createFile(database.file)
     } catch (error) {
@@ -89,20 +89,20 @@ export async function openDriver({
 /** Refuses a change where none may be made, before anything is looked at. @throws NOT_PERMITTED */
 export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): void {
   if (readOnly)
-    throw new IntegrationsError(
-      'NOT_PERMITTED',
-      'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
-      'leave it out to do this',
-    )
+    throw new IntegrationsError({
+      code: 'NOT_PERMITTED',
+      message: 'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
+      hint: 'leave it out to do this',
+    })
 }
 
 /** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
 export const readState =
   (provider: Provider) =>
   async (db: Statements): Promise<DatabaseState> => {
-    const there = await look(db, provider)
+    const there = await listTables(db, provider)
     const migrations = migrationState(provider, there.history ? await history(db) : [])
-    return { standing: standing(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
+    return { status: statusOf(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
   }
 
 /**
@@ -110,13 +110,13 @@ export const readState =
  *
  * @returns undefined when it has to be looked at more closely
  */
-export const glance =
+export const readStateFast =
   ({ provider, dialect }: Driver) =>
   async (db: Statements): Promise<DatabaseState | undefined> => {
     const finished = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
     const [row] = await db
       .query<{ names: string | null; kind: string | null; mode: string | null }>(
-        sql`SELECT ${dialect.nested([sql`migration_name`], finished)} AS names,
+        sql`SELECT ${dialect.jsonRows([sql`migration_name`], finished)} AS names,
           (SELECT value FROM integration_settings WHERE key = 'database') AS kind,
           (SELECT value FROM integration_settings WHERE key = 'sealing') AS mode`,
       )
@@ -127,39 +127,43 @@ export const glance =
       provider,
       names.map((name) => ({ name, finished: true, rolledBack: false })),
     )
-    return { standing: standing(migrations, true), migrations, ...ownership(row.kind, row.mode) }
+    return { status: statusOf(migrations, true), migrations, ...ownership(row.kind, row.mode) }
   }
 
 /** What keeps a database from being used as it is; undefined when it is ready. */
-export function obstacle(
+export function refusalFor(
   database: Database,
-  { standing, migrations: { pending } }: DatabaseState,
+  { status, migrations: { pending } }: DatabaseState,
 ): IntegrationsError | undefined {
   const where = displayUrl(database)
   const flag = databaseFlag(database)
-  switch (standing) {
+  switch (status) {
     case 'ready':
       return undefined
     case 'ahead':
-      return new IntegrationsError(
-        'DATABASE_AHEAD',
-        `a newer version of integrations has changed ${where}`,
-        'upgrade integrations: npm install -g integrations@latest',
-      )
+      return new IntegrationsError({
+        code: 'DATABASE_TOO_NEW',
+        message: `a newer version of integrations has changed ${where}`,
+        hint: 'upgrade integrations: npm install -g integrations@latest',
+      })
     case 'behind':
-      return new IntegrationsError(
-        'DATABASE_BEHIND',
-        `${where} lacks ${pending.length} of this program's migrations`,
-        `integrations db migrate${flag}`,
-      )
+      return new IntegrationsError({
+        code: 'DATABASE_OUTDATED',
+        message: `${where} lacks ${pending.length} of this program's migrations`,
+        hint: `integrations db migrate${flag}`,
+      })
     case 'empty':
-      return new IntegrationsError('DATABASE_BEHIND', `${where} is empty`, `integrations init${flag}`)
+      return new IntegrationsError({
+        code: 'DATABASE_OUTDATED',
+        message: `${where} is empty`,
+        hint: `integrations init${flag}`,
+      })
     case 'foreign':
-      return new IntegrationsError(
-        'DATABASE_BEHIND',
-        `${where} has tables that this program did not make`,
-        `integrations db adopt${flag}`,
-      )
+      return new IntegrationsError({
+        code: 'DATABASE_OUTDATED',
+        message: `${where} has tables that this program did not make`,
+        hint: `integrations db adopt${flag}`,
+      })
   }
 }
 
@@ -168,15 +172,15 @@ export function obstacle(
  * meanwhile.
  *
  * @returns the names of the migrations applied
- * @throws DATABASE_AHEAD, DATABASE_BEHIND when its tables are somebody else's, COMMIT_UNKNOWN
+ * @throws DATABASE_TOO_NEW, DATABASE_OUTDATED when its tables are somebody else's, COMMIT_UNKNOWN
  */
 export async function migrate(driver: Driver, database: Database): Promise<readonly string[]> {
-  await driver.keepWrites()
-  return driver.exclusively(async (adapter) => {
+  await driver.makeDurable()
+  return driver.withMigrationLock(async (adapter) => {
     // Read again under the lock: another process may have done it since.
     const state = await readState(driver.provider)(onAdapter(adapter, driver.provider))
-    refuseOthers(database, state)
-    return state.standing === 'ready' ? [] : applyMigrations(driver.provider, adapter)
+    refuseUnmanaged(database, state)
+    return state.status === 'ready' ? [] : applyMigrations(driver.provider, adapter)
   })
 }
 
@@ -191,25 +195,25 @@ export async function migrateDatabase(options: StoreOptions, dryRun: boolean): P
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
     const state = await session.read(readState(driver.provider))
-    refuseOthers(options.database, state)
+    refuseUnmanaged(options.database, state)
     if (dryRun) return state.migrations.pending
     return session.retrying(() => migrate(driver, options.database))
   })
 }
 
-function refuseOthers(database: Database, state: DatabaseState): void {
-  if (state.standing === 'ahead' || state.standing === 'foreign') throw obstacle(database, state)
+function refuseUnmanaged(database: Database, state: DatabaseState): void {
+  if (state.status === 'ahead' || state.status === 'foreign') throw refusalFor(database, state)
 }
 
-function standing({ ahead, applied, pending }: MigrationState, others: boolean): DatabaseState['standing'] {
-  if (ahead) return 'ahead'
+function statusOf({ newer, applied, pending }: MigrationState, others: boolean): DatabaseState['status'] {
+  if (newer) return 'ahead'
   if (pending.length === 0) return 'ready'
   if (applied.length > 0) return 'behind'
   return others ? 'foreign' : 'empty'
 }
 
 /** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */
-async function look(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
+async function listTables(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
   const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
     provider === 'sqlite'
       ? sql`SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations') AS history,
@@ -218,11 +222,11 @@ async function look(db: Statements, provider: Provider): Promise<{ history: bool
           EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
   )
   if (row?.nowhere)
-    throw new IntegrationsError(
-      'DATABASE_MISSING',
-      'the schema that the database URL names does not exist, or this role may not use it',
-      'create it with CREATE SCHEMA, or correct schema= in the URL',
-    )
+    throw new IntegrationsError({
+      code: 'DATABASE_MISSING',
+      message: 'the schema that the database URL names does not exist, or this role may not use it',
+      hint: 'create it with CREATE SCHEMA, or correct schema= in the URL',
+    })
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
 }
 

@@ -1,17 +1,17 @@
 import sql, { join } from 'sql-template-tag'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { open } from '../../crypto/jwe.ts'
-import type { Vault } from '../../crypto/keyring.ts'
+import { decrypt } from '../../crypto/jwe.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
 import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import type { SealingMode } from '../tables/keys.ts'
-import { notRecorded, openKnown } from './decrypt.ts'
-import { wholeColumn, wholeText } from './stored.ts'
+import type { EncryptionMode } from '../tables/keys.ts'
+import { decryptRecorded, notRecorded } from './decrypt.ts'
+import { readableColumn, readableText } from './stored.ts'
 
 /** What an integration's field holds that is valid now, unopened: the current value, and those inside their window. */
-export interface StoredValid {
+export interface StoredAccepted {
   /** Of the integration. */
   readonly id: string
   readonly field: SecretField
@@ -39,26 +39,26 @@ export interface ValidSecret {
 
 /** The query for values that are valid now. */
 export const validRows = (db: Statements, dialect: Dialect) => {
-  const { nested, instant, time, now } = dialect
+  const { jsonRows, toRfc3339, comparableTime, now } = dialect
   return {
     /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
     async valid(
       field: SecretField,
       ids: readonly string[],
-    ): Promise<{ readonly now: Instant; readonly stored: readonly StoredValid[] }> {
-      const versions = nested(
-        [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, instant(sql`s.valid_until`)],
+    ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }> {
+      const versions = jsonRows(
+        [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
-        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${time(sql`s.valid_until`)} > ${time(now)}))`,
+        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
       )
       const rows = await db.query<{ now: Instant; id: string | null; versions: string | null }>(
-        sql`SELECT ${instant(now)} AS now, i.id, ${wholeColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
+        sql`SELECT ${toRfc3339(now)} AS now, i.id, ${readableColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
         FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
       )
       return {
         now: rows[0]?.now ?? '',
         stored: rows.flatMap(({ id, versions, ...row }) =>
-          id === null ? [] : [{ id, field, current: wholeText(row, 'current'), versions: recorded(versions) }],
+          id === null ? [] : [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }],
         ),
       }
     },
@@ -68,7 +68,7 @@ export const validRows = (db: Statements, dialect: Dialect) => {
       const column = secretColumns[field]
       const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
-          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})
+          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})
           GROUP BY s.fingerprint
         UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL)
@@ -78,7 +78,7 @@ export const validRows = (db: Statements, dialect: Dialect) => {
   }
 }
 
-type Recorded = StoredValid['versions'][number]
+type Recorded = StoredAccepted['versions'][number]
 
 const recorded = (text: string | null): Recorded[] =>
   (JSON.parse(text ?? '[]') as [number, string | null, string | null, string | null, Instant | null][])
@@ -91,10 +91,10 @@ const recorded = (text: string | null): Recorded[] =>
  * @param broken is told of each that does not open, or is not the one that was recorded: the others are valid all the
  *   same
  */
-export async function openValid(
-  vault: Vault,
-  mode: SealingMode,
-  { id, field, current, versions }: StoredValid,
+export async function decryptAccepted(
+  vault: Keyring,
+  mode: EncryptionMode,
+  { id, field, current, versions }: StoredAccepted,
   broken: (error: unknown) => void,
 ): Promise<ValidSecret[]> {
   const cell = { id, field: secretColumns[field] }
@@ -102,7 +102,7 @@ export async function openValid(
   const known = versions.find(({ validUntil }) => validUntil === null)
   if (current !== null) {
     try {
-      const { value, fingerprint: print } = await openKnown(vault, mode, cell, current, known ?? null)
+      const { value, fingerprint: print } = await decryptRecorded(vault, mode, cell, current, known ?? null)
       const number = known?.fingerprint === print ? known.number : null
       opened.push({ number, value, validUntil: null })
     } catch (error) {
@@ -112,8 +112,8 @@ export async function openValid(
   for (const { number, fingerprint: print, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      const value = await open(vault.keys, cell, sealed)
-      if (print !== null && print !== fingerprint(vault.fingerprinting, value)) throw notRecorded(cell)
+      const value = await decrypt(vault.keys, cell, sealed)
+      if (print !== null && print !== fingerprint(vault.fingerprintKey, value)) throw notRecorded(cell)
       opened.push({ number, value, validUntil })
     } catch (error) {
       broken(error)

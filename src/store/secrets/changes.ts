@@ -1,16 +1,16 @@
 import sql, { empty, join } from 'sql-template-tag'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { open, seal } from '../../crypto/jwe.ts'
-import type { Vault } from '../../crypto/keyring.ts'
+import { decrypt, encrypt } from '../../crypto/jwe.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Transaction } from '../database/statements.ts'
+import type { WritableStatements } from '../database/statements.ts'
 import type { FingerprintChanges } from '../tables/fingerprints.ts'
-import type { SealingMode } from '../tables/keys.ts'
-import { openKnown } from './decrypt.ts'
-import { type KnownVersion, unreadable, wholeColumn, wholeText } from './stored.ts'
+import type { EncryptionMode } from '../tables/keys.ts'
+import { decryptRecorded } from './decrypt.ts'
+import { type KnownVersion, readableColumn, readableText, unreadable } from './stored.ts'
 
 /** When an access token ends: at an instant, never, or nobody said. */
 export type Expiry = Instant | 'never' | 'unknown'
@@ -22,7 +22,7 @@ export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application
 const versionsKept = 10
 
 /** A secret's current value, with what the database holds for it. */
-export interface HeldSecret {
+export interface CurrentSecret {
   readonly value: Secret
   readonly fingerprint: string
   /** What the column holds: the value, or the sealed value. */
@@ -33,7 +33,7 @@ export interface HeldSecret {
 }
 
 /** What a column holds that does not open, or is not what was recorded. */
-export interface BrokenSecret {
+export interface UnreadableSecret {
   readonly stored: string
   readonly fingerprint: null
 }
@@ -42,18 +42,24 @@ export interface BrokenSecret {
 export interface SecretChange {
   readonly field: SecretField
   /** The value read before; the column must still hold it. */
-  readonly old: HeldSecret | BrokenSecret | null
+  readonly old: CurrentSecret | UnreadableSecret | null
   readonly value: Secret
   readonly origin: SecretOrigin
   readonly setBy: string
   /** Of an access token; `unknown` for another secret. */
   readonly expiry: Expiry
   /** Until when the old value stays valid; now, or before: it ends at once, and is not kept. */
-  readonly oldValidUntil: Date
+  readonly previousValidUntil: Date
 }
 
 /** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
-export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, mode: SealingMode, now: Date) {
+export function secretChanges(
+  tx: WritableStatements,
+  dialect: Dialect,
+  vault: Keyring,
+  mode: EncryptionMode,
+  now: Date,
+) {
   const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
   const current = (id: string, field: SecretField) => ({
     integrationId: id,
@@ -62,15 +68,15 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
   })
 
   /** What the column is to hold for a value, and the key that seals it; null for none. */
-  async function storable(id: string, field: SecretField, value: Secret) {
+  async function columnValue(id: string, field: SecretField, value: Secret) {
     if (mode === 'off') return { text: value.reveal(), keyId: null }
-    return { text: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
+    return { text: await encrypt(vault.encryptionKey, cell(id, field), value), keyId: vault.encryptionKey.id }
   }
 
   /** A value that is no longer to be current, as the table of versions keeps it: sealed, whatever the mode. */
-  async function keepable(id: string, field: SecretField, { value, stored: text, keyId }: HeldSecret) {
+  async function previousVersionValue(id: string, field: SecretField, { value, stored: text, keyId }: CurrentSecret) {
     if (keyId !== null) return { sealed: text, keyId }
-    return { sealed: await seal(vault.sealing, cell(id, field), value), keyId: vault.sealing.id }
+    return { sealed: await encrypt(vault.encryptionKey, cell(id, field), value), keyId: vault.encryptionKey.id }
   }
 
   async function insert(
@@ -126,14 +132,14 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
       number: number | bigint | null
       fingerprint: string | null
       keyId: string | null
-    }>(sql`SELECT i.id, ${wholeColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
+    }>(sql`SELECT i.id, ${readableColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
       FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
       WHERE i.id IN (${join(ids)})`)
     return new Map(
       rows.map(({ id, number, fingerprint, keyId, ...row }) => [
         id,
         {
-          text: wholeText(row, 'text'),
+          text: readableText(row, 'text'),
           known: number === null ? null : { number: Number(number), fingerprint, keyId },
         },
       ]),
@@ -141,19 +147,19 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
   }
 
   /** Ends versions at once: their values are gone, their facts stay. */
-  const end = async (where: object): Promise<number> =>
+  const expire = async (where: object): Promise<number> =>
     (await tx.models.integrationSecret.updateMany({ where, data: { validUntil: now, sealed: null, keyId: null } }))
       .count
 
   /** Opens a current value. One that is not what its version says was written by the application, and is recorded. */
-  async function hold(
+  async function reconcile(
     id: string,
     field: SecretField,
     text: string,
     known: KnownVersion | null,
     noticed: (changes: FingerprintChanges) => void,
-  ): Promise<HeldSecret> {
-    const { value, keyId, fingerprint: print } = await openKnown(vault, mode, cell(id, field), text, known)
+  ): Promise<CurrentSecret> {
+    const { value, keyId, fingerprint: print } = await decryptRecorded(vault, mode, cell(id, field), text, known)
     if (known && known.fingerprint === print)
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
     noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
@@ -164,19 +170,19 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
       })
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
     }
-    await end(current(id, field))
+    await expire(current(id, field))
     const facts = { fingerprint: print, keyId, origin: 'application', setBy: null, expiry: 'unknown' } as const
     return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
   }
 
   /** Reads what a column holds for several integrations at once; what comes back opens that of one, as `read` does. */
-  async function opener(ids: readonly string[], field: SecretField) {
+  async function readMany(ids: readonly string[], field: SecretField) {
     const found = await stored(ids, field)
-    return async (id: string, noticed: (changes: FingerprintChanges) => void): Promise<HeldSecret | undefined> => {
+    return async (id: string, noticed: (changes: FingerprintChanges) => void): Promise<CurrentSecret | undefined> => {
       const { text, known } = found.get(id) ?? { text: null, known: null }
-      if (text !== null) return hold(id, field, text, known, noticed)
+      if (text !== null) return reconcile(id, field, text, known, noticed)
       if (known) {
-        await end(current(id, field))
+        await expire(current(id, field))
         noticed([{ field: secretColumns[field], from: known.fingerprint, to: null }])
       }
       return undefined
@@ -184,39 +190,43 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
   }
 
   return {
-    storable,
-    hold,
+    columnValue,
+    reconcile,
 
-    /** A value that is not current, sealed anew with the active key. @throws SEAL_BROKEN, KEY_UNKNOWN */
-    resealed: async (id: string, field: SecretField, text: string, known: KnownVersion): Promise<string> =>
-      seal(vault.sealing, cell(id, field), (await openKnown(vault, 'required', cell(id, field), text, known)).value),
+    /** A value that is not current, sealed anew with the active key. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
+    reencrypt: async (id: string, field: SecretField, text: string, known: KnownVersion): Promise<string> =>
+      encrypt(
+        vault.encryptionKey,
+        cell(id, field),
+        (await decryptRecorded(vault, 'required', cell(id, field), text, known)).value,
+      ),
 
     /** A value that the application has cleared is not current any more. */
-    cleared: (id: string, field: SecretField): Promise<number> => end(current(id, field)),
+    markCleared: (id: string, field: SecretField): Promise<number> => expire(current(id, field)),
 
     /**
      * Reads and opens the current values of an integration. A value that the application wrote is recorded.
      *
      * @param noticed is told the fingerprints of what was not known
-     * @throws SEAL_BROKEN, KEY_UNKNOWN
+     * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
      */
     async read(
       id: string,
       fields: readonly SecretField[],
       noticed: (changes: FingerprintChanges) => void,
-    ): Promise<{ [F in SecretField]?: HeldSecret }> {
-      const held: { [F in SecretField]?: HeldSecret } = {}
+    ): Promise<{ [F in SecretField]?: CurrentSecret }> {
+      const held: { [F in SecretField]?: CurrentSecret } = {}
       for (const field of fields) {
-        const value = await (await opener([id], field))(id, noticed)
+        const value = await (await readMany([id], field))(id, noticed)
         if (value) held[field] = value
       }
       return held
     },
 
-    opener,
+    readMany,
 
     /** What the column of a secret holds, unopened: for a value that does not open, and is to be replaced all the same. */
-    async broken(id: string, field: SecretField): Promise<BrokenSecret | undefined> {
+    async readRaw(id: string, field: SecretField): Promise<UnreadableSecret | undefined> {
       const text = (await stored([id], field)).get(id)?.text ?? null
       return text === null ? undefined : { stored: text, fingerprint: null }
     },
@@ -227,26 +237,26 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
      * @returns the fingerprint of the new value; undefined, with nothing changed, when the column no longer holds the old one
      */
     async replace(id: string, change: SecretChange): Promise<string | undefined> {
-      const { field, old, value, oldValidUntil } = change
-      const { text, keyId } = await storable(id, field, value)
+      const { field, old, value, previousValidUntil } = change
+      const { text, keyId } = await columnValue(id, field, value)
       const column = sql([secretColumns[field]])
       const holdsOld = !old
         ? sql`${column} IS NULL`
         : old.stored === unreadable
-          ? dialect.spoilt(column)
+          ? dialect.isUnreadable(column)
           : sql`${column} = ${old.stored}`
       const count = await tx.execute(sql`UPDATE integrations SET ${column} = ${text} WHERE id = ${id} AND ${holdsOld}`)
       if (count !== 1) return undefined
       failpoint('column written')
       if (field === 'accessToken') await rememberExpiry(id)
-      if (old && 'value' in old && oldValidUntil > now) {
+      if (old && 'value' in old && previousValidUntil > now) {
         await tx.models.integrationSecret.updateMany({
           where: current(id, field),
-          data: { validUntil: oldValidUntil, ...(await keepable(id, field, old)) },
+          data: { validUntil: previousValidUntil, ...(await previousVersionValue(id, field, old)) },
         })
-      } else await end(current(id, field))
+      } else await expire(current(id, field))
       failpoint('old value kept')
-      const print = fingerprint(vault.fingerprinting, value)
+      const print = fingerprint(vault.fingerprintKey, value)
       await insert(id, field, {
         fingerprint: print,
         keyId,
@@ -299,7 +309,7 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
 
     /** Ends at once every version of a field that is not current. @returns how many were still valid */
     finish: (id: string, field: SecretField): Promise<number> =>
-      end({ integrationId: id, field: secretColumns[field], validUntil: { gt: now } }),
+      expire({ integrationId: id, field: secretColumns[field], validUntil: { gt: now } }),
 
     /**
      * Makes the previous version of a field current again; the one taken back stays valid for what is left of the window.
@@ -308,7 +318,7 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
      * @returns the fingerprint of the value that is current now; undefined when there is none to take back, or the
      *   column no longer holds what was read
      */
-    async revert(id: string, field: SecretField, held: HeldSecret): Promise<string | undefined> {
+    async revert(id: string, field: SecretField, held: CurrentSecret): Promise<string | undefined> {
       const where = { integrationId: id, field: secretColumns[field] }
       const previous = await tx.models.integrationSecret.findFirst({
         where: { ...where, validUntil: { gt: now }, sealed: { not: null } },
@@ -316,8 +326,8 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
         select: { number: true, sealed: true, keyId: true, validUntil: true },
       })
       if (!previous?.sealed) return undefined
-      const value = await open(vault.keys, cell(id, field), previous.sealed)
-      const { text, keyId } = await storable(id, field, value)
+      const value = await decrypt(vault.keys, cell(id, field), previous.sealed)
+      const { text, keyId } = await columnValue(id, field, value)
       const { count } = await tx.models.integration.updateMany({
         where: { id, [field]: held.stored },
         data: { [field]: text },
@@ -332,13 +342,13 @@ export function secretChanges(tx: Transaction, dialect: Dialect, vault: Vault, m
       }
       await tx.models.integrationSecret.updateMany({
         where: { ...where, number: held.number },
-        data: { validUntil: previous.validUntil, ...(await keepable(id, field, held)) },
+        data: { validUntil: previous.validUntil, ...(await previousVersionValue(id, field, held)) },
       })
       await tx.models.integrationSecret.updateMany({
         where: { ...where, number: previous.number },
         data: { validUntil: null, sealed: null, keyId },
       })
-      return fingerprint(vault.fingerprinting, value)
+      return fingerprint(vault.fingerprintKey, value)
     },
 
     /** Forgets the values whose time is over. @returns how many */

@@ -1,39 +1,40 @@
 import sql from 'sql-template-tag'
-import type { Vault } from '../../crypto/keyring.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
 import { secretColumns } from '../../integration.ts'
-import type { Transaction } from '../database/statements.ts'
+import type { WritableStatements } from '../database/statements.ts'
 import type { FingerprintChanges } from '../tables/fingerprints.ts'
-import type { SealingMode } from '../tables/keys.ts'
+import type { EncryptionMode } from '../tables/keys.ts'
 import type { secretChanges } from './changes.ts'
-import { openKnown } from './decrypt.ts'
-import { isSettled, type KnownVersion, type StoredValue } from './stored.ts'
+import { decryptRecorded } from './decrypt.ts'
+import { isAsModeAsks, type KnownVersion, type StoredValue } from './stored.ts'
 
 /**
  * Opens a stored value, and tells whether nothing is left to do about it: it is sealed as the mode asks, and is the one
  * that was recorded.
  *
- * @throws SEAL_BROKEN, KEY_UNKNOWN
+ * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function isFinished(vault: Vault, mode: SealingMode, value: StoredValue): Promise<boolean> {
+export async function isReencrypted(vault: Keyring, mode: EncryptionMode, value: StoredValue): Promise<boolean> {
   const { id, field, current, text, version } = value
   if (text === null) return version === null
   const cell = { id, field: secretColumns[field] }
   // This program alone writes those before the current one.
-  const { fingerprint } = await openKnown(vault, current ? mode : 'required', cell, text, version)
-  return isSettled(value, mode, vault.sealing.id) && (!current || fingerprint === version?.fingerprint)
+  const { fingerprint } = await decryptRecorded(vault, current ? mode : 'required', cell, text, version)
+  return isAsModeAsks(value, mode, vault.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
 
 /** What brings stored values to what the mode asks, within a transaction. */
 export function storedValueChanges(
-  tx: Transaction,
-  { vault, mode, secrets }: { vault: Vault; mode: SealingMode; secrets: ReturnType<typeof secretChanges> },
+  tx: WritableStatements,
+  { vault, mode, secrets }: { vault: Keyring; mode: EncryptionMode; secrets: ReturnType<typeof secretChanges> },
 ) {
   const version = ({ id, field }: StoredValue, number: number) =>
     sql`integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`
 
-  async function settlePrevious(value: StoredValue, known: KnownVersion, text: string): Promise<boolean> {
-    const sealed = await secrets.resealed(value.id, value.field, text, known)
-    const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${vault.sealing.id}
+  async function reencryptPrevious(value: StoredValue, known: KnownVersion, text: string): Promise<boolean> {
+    const sealed = await secrets.reencrypt(value.id, value.field, text, known)
+    const changed =
+      await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${vault.encryptionKey.id}
       WHERE ${version(value, known.number)} AND sealed = ${text}`)
     return changed === 1
   }
@@ -44,25 +45,25 @@ export function storedValueChanges(
      *
      * @param noticed is told the fingerprints of what was not known
      * @returns `settled` when it was so already, `lost` when it was written by somebody else since it was read
-     * @throws SEAL_BROKEN, KEY_UNKNOWN
+     * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
      */
-    async settle(
+    async reencryptValue(
       value: StoredValue,
       noticed: (changes: FingerprintChanges) => void,
     ): Promise<'changed' | 'settled' | 'lost'> {
       const { id, field, text } = value
-      const settled = isSettled(value, mode, vault.sealing.id)
-      if (settled && (await isFinished(vault, mode, value))) return 'settled'
+      const settled = isAsModeAsks(value, mode, vault.encryptionKey.id)
+      if (settled && (await isReencrypted(vault, mode, value))) return 'settled'
       if (text === null) {
-        await secrets.cleared(id, field)
+        await secrets.markCleared(id, field)
         noticed([{ field: secretColumns[field], from: value.version?.fingerprint ?? null, to: null }])
         return 'settled'
       }
       if (!value.current && value.version)
-        return (await settlePrevious(value, value.version, text)) ? 'changed' : 'lost'
-      const held = await secrets.hold(id, field, text, value.version, noticed)
+        return (await reencryptPrevious(value, value.version, text)) ? 'changed' : 'lost'
+      const held = await secrets.reconcile(id, field, text, value.version, noticed)
       if (settled) return 'settled'
-      const wanted = await secrets.storable(id, field, held.value)
+      const wanted = await secrets.columnValue(id, field, held.value)
       if (value.keyId !== wanted.keyId) {
         const column = sql([secretColumns[field]])
         const changed = await tx.execute(

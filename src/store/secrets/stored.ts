@@ -3,7 +3,7 @@ import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import type { SealingMode } from '../tables/keys.ts'
+import type { EncryptionMode } from '../tables/keys.ts'
 
 /** A version of a secret, as it is recorded. */
 export interface KnownVersion {
@@ -40,11 +40,11 @@ export interface StoredPage {
 export const unreadable = '\0'
 
 /** A text column, for a SELECT, as `wholeText` takes it. */
-export const wholeColumn = ({ spoilt }: Dialect, column: Sql, name: string): Sql =>
-  sql`CASE WHEN ${spoilt(column)} THEN NULL ELSE ${column} END AS ${sql([`"${name}"`])}, ${spoilt(column)} AS ${sql([`"${name}Spoilt"`])}`
+export const readableColumn = ({ isUnreadable }: Dialect, column: Sql, name: string): Sql =>
+  sql`CASE WHEN ${isUnreadable(column)} THEN NULL ELSE ${column} END AS ${sql([`"${name}"`])}, ${isUnreadable(column)} AS ${sql([`"${name}Spoilt"`])}`
 
 /** The text of such a column; `unreadable` in place of one that cannot be read whole. */
-export const wholeText = (row: { readonly [name: string]: unknown }, name: string): string | null =>
+export const readableText = (row: { readonly [name: string]: unknown }, name: string): string | null =>
   row[`${name}Spoilt`] ? unreadable : (row[name] as string | null)
 
 /** How many integrations a page has: what others wait for while it is written takes a few tenths of a second. */
@@ -56,13 +56,13 @@ const pageSize = 100
  *
  * @param recorded the key that its version is recorded with
  */
-export const sealedBy = (text: string, recorded: string | null): string | null =>
+export const encryptedBy = (text: string, recorded: string | null): string | null =>
   recorded === null ? null : (keyIdOf(text) ?? null)
 
 /** Whether a value is sealed as the mode asks: current ones plain in `off`, all others with the active key. */
-export function isSettled(
+export function isAsModeAsks(
   { current, text, keyId, version }: StoredValue,
-  mode: SealingMode,
+  mode: EncryptionMode,
   activeKey: string | null,
 ): boolean {
   const wanted = current && mode === 'off' ? null : activeKey
@@ -81,8 +81,8 @@ interface VersionRow {
 
 /** The queries that read secrets as they are stored, unopened. */
 export function storedValueRows(db: Statements, dialect: Dialect) {
-  const { time, now } = dialect
-  const columns = secretFields.map((field) => wholeColumn(dialect, sql([`i.${secretColumns[field]}`]), field))
+  const { comparableTime, now } = dialect
+  const columns = secretFields.map((field) => readableColumn(dialect, sql([`i.${secretColumns[field]}`]), field))
 
   async function page(after?: string): Promise<StoredPage> {
     const rows = await db.query<{ id: string; name: string; [column: string]: unknown }>(
@@ -93,13 +93,13 @@ export function storedValueRows(db: Statements, dialect: Dialect) {
     if (last === undefined) return { values: [], integrations: 0 }
     const versions = await db.query<VersionRow>(
       sql`SELECT s.integration_id AS id, s.field AS "column", s.number, s.fingerprint, s.key_id AS "keyId",
-          ${wholeColumn(dialect, sql`s.sealed`, 'sealed')}, s.valid_until IS NULL AS current FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
-          AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${time(sql`s.valid_until`)} > ${time(now)}))`,
+          ${readableColumn(dialect, sql`s.sealed`, 'sealed')}, s.valid_until IS NULL AS current FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
+          AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
     )
     const ofIntegration = new Map<string, VersionRow[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)
     const values = rows.flatMap((row) =>
-      secretFields.flatMap((field) => valuesOf(row, field, wholeText(row, field), ofIntegration.get(row.id) ?? [])),
+      secretFields.flatMap((field) => valuesOf(row, field, readableText(row, field), ofIntegration.get(row.id) ?? [])),
     )
     return { values, integrations: rows.length, ...(rows.length < pageSize ? {} : { next: last }) }
   }
@@ -126,15 +126,15 @@ function valuesOf(
 ): StoredValue[] {
   const own = versions.filter(({ column }) => column === secretColumns[field])
   const known = own.find(({ current }) => Boolean(current))
-  const previous = own.filter((row) => row !== known && wholeText(row, 'sealed') !== null)
+  const previous = own.filter((row) => row !== known && readableText(row, 'sealed') !== null)
   const value = (row: VersionRow | undefined, text: string | null): StoredValue => ({
     id,
     name,
     field,
     current: row === known,
     text,
-    keyId: text === null ? null : sealedBy(text, row?.keyId ?? null),
+    keyId: text === null ? null : encryptedBy(text, row?.keyId ?? null),
     version: row ? { number: Number(row.number), fingerprint: row.fingerprint, keyId: row.keyId } : null,
   })
-  return [value(known, text), ...previous.map((row) => value(row, wholeText(row, 'sealed')))]
+  return [value(known, text), ...previous.map((row) => value(row, readableText(row, 'sealed')))]
 }

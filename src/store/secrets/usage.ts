@@ -18,7 +18,7 @@ export interface Use {
  * What is noted of the use of secrets. That is no change: it takes no part in the order of changes, raises no version,
  * and is not in the audit log.
  */
-export const useNotes = (db: Statements, { time }: Dialect) => ({
+export const usageWriter = (db: Statements, { comparableTime }: Dialect) => ({
   /** Says that an endpoint accepts old and new values. */
   async reportIn(at: Date): Promise<void> {
     await db.execute(sql`INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ${at})
@@ -28,10 +28,10 @@ export const useNotes = (db: Statements, { time }: Dialect) => ({
   /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
   async used({ id, field, number, count, lastAt }: Use): Promise<void> {
     await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
-      AND (last_used_at IS NULL OR ${time(sql`last_used_at`)} < ${time(sql`${lastAt}`)})`)
+      AND (last_used_at IS NULL OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.
     await db.execute(sql`UPDATE integration_secrets SET match_count = match_count + ${count}, last_matched_at =
-      CASE WHEN ${time(sql`last_matched_at`)} > ${time(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
+      CASE WHEN ${comparableTime(sql`last_matched_at`)} > ${comparableTime(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
       WHERE integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`)
   },
 })

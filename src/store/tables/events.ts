@@ -117,10 +117,10 @@ function targeting(match: TargetMatch): Sql {
 
 /** The queries about the audit log. */
 export function auditRows(db: Statements, dialect: Dialect) {
-  const { instant, time, timeOf, contains, text } = dialect
+  const { toRfc3339, comparableTime, timeLiteral, contains, asText } = dialect
   const columns = Object.entries(eventColumns).map(([name, column]) => {
     const own = sql([`e.${column}`])
-    const value = column === 'at' ? instant(own) : text(own)
+    const value = column === 'at' ? toRfc3339(own) : asText(own)
     return sql`${value} AS ${sql([`"${name}"`])}`
   })
   const source: Source = {
@@ -151,8 +151,8 @@ export function auditRows(db: Statements, dialect: Dialect) {
               ' OR ',
             )})`,
           ]),
-      ...(since === undefined ? [] : [sql`${time(sql`e.at`)} >= ${timeOf(since)}`]),
-      ...(until === undefined ? [] : [sql`${time(sql`e.at`)} < ${timeOf(until)}`]),
+      ...(since === undefined ? [] : [sql`${comparableTime(sql`e.at`)} >= ${timeLiteral(since)}`]),
+      ...(until === undefined ? [] : [sql`${comparableTime(sql`e.at`)} < ${timeLiteral(until)}`]),
     ])
 
   return {

@@ -1,10 +1,10 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import {
   type Instant,
-  type Integration,
   type IntegrationConfig,
+  type IntegrationInsert,
+  type IntegrationView,
   type Json,
-  type NewIntegration,
   type PlatformColumn,
   type SecretFacts,
   type SecretField,
@@ -13,10 +13,10 @@ import {
   type TokenExpiry,
 } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, Transaction } from '../database/statements.ts'
+import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
-import { type CurrentSecret, expiryOf, secretFacts, secretFactsText } from './secret-metadata.ts'
+import { expiryOf, type SecretSummary, secretFacts, secretFactsText } from './secret-metadata.ts'
 import type { integrationSorts } from './sorts.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
@@ -105,15 +105,15 @@ export function integrationRows(db: Statements, dialect: Dialect, shared: boolea
   const source = integrationSource(dialect)
   const complete = (rows: readonly Row[]) => rows.map((row) => toIntegration(row, shared))
 
-  async function select(where: Sql, limit: number): Promise<Integration[]> {
+  async function select(where: Sql, limit: number): Promise<IntegrationView[]> {
     const rows = await db.query<Row>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where}
-      ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)}, ${dialect.bytes(sql`i.id`)} LIMIT ${limit}`)
+      ORDER BY ${dialect.binaryOrder(sql`w.name`)}, ${dialect.binaryOrder(sql`i.name`)}, ${dialect.binaryOrder(sql`i.id`)} LIMIT ${limit}`)
     return complete(rows)
   }
 
   return {
     /** Hands on the integrations of a page, in order. */
-    list: (filter: IntegrationFilter, page: Page, onRows: (rows: Integration[]) => Promise<void>): Promise<void> =>
+    list: (filter: IntegrationFilter, page: Page, onRows: (rows: IntegrationView[]) => Promise<void>): Promise<void> =>
       readPage<Row>(db, dialect, source, condition(filter, dialect, shared), page, (rows) => onRows(complete(rows))),
 
     /** How many integrations a filter leaves, from where the page begins. */
@@ -121,14 +121,15 @@ export function integrationRows(db: Statements, dialect: Dialect, shared: boolea
       countRows(db, dialect, source, condition(filter, dialect, shared), page),
 
     /** The integrations that a name or id stands for, at most `limit`. */
-    match: (match: IntegrationMatch, limit: number): Promise<Integration[]> => select(matching(match, dialect), limit),
+    match: (match: IntegrationMatch, limit: number): Promise<IntegrationView[]> =>
+      select(matching(match, dialect), limit),
 
     /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
     names: (limit: number, prefix = ''): Promise<{ id: string; name: string; workspace: string }[]> => {
       const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
       return db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
         WHERE ${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)}
-        ORDER BY ${dialect.bytes(sql`w.name`)}, ${dialect.bytes(sql`i.name`)} LIMIT ${limit}`)
+        ORDER BY ${dialect.binaryOrder(sql`w.name`)}, ${dialect.binaryOrder(sql`i.name`)} LIMIT ${limit}`)
     },
 
     /** Whether a workspace has an integration of this platform and name, other than `except`. */
@@ -141,7 +142,7 @@ export function integrationRows(db: Statements, dialect: Dialect, shared: boolea
     /** The stored text of the config: what JavaScript makes of it may have lost digits. */
     async configText(id: string): Promise<string | null> {
       const [row] = await db.query<{ config: string | null }>(
-        sql`SELECT ${dialect.text(sql`config`)} AS config FROM integrations WHERE id = ${id}`,
+        sql`SELECT ${dialect.asText(sql`config`)} AS config FROM integrations WHERE id = ${id}`,
       )
       return row?.config ?? null
     },
@@ -149,7 +150,7 @@ export function integrationRows(db: Statements, dialect: Dialect, shared: boolea
 }
 
 /** What changes integrations, within a transaction. */
-export function integrationChanges(tx: Transaction, dialect: Dialect) {
+export function integrationChanges(tx: WritableStatements, dialect: Dialect) {
   return {
     /** Keeps the application from changing an integration until the transaction ends. */
     async lock(id: string): Promise<void> {
@@ -157,7 +158,7 @@ export function integrationChanges(tx: Transaction, dialect: Dialect) {
     },
 
     /** Inserts an integration without its secrets. */
-    async insert(id: string, { config, tokenExpiresAt, ...columns }: NewIntegration, now: Date): Promise<void> {
+    async insert(id: string, { config, tokenExpiresAt, ...columns }: IntegrationInsert, now: Date): Promise<void> {
       await tx.models.integration.create({
         data: {
           id,
@@ -204,47 +205,49 @@ export function integrationChanges(tx: Transaction, dialect: Dialect) {
 const date = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))
 
 function integrationSource(dialect: Dialect): Source {
-  const { instant, time, bytes, text } = dialect
+  const { toRfc3339, comparableTime, binaryOrder, asText } = dialect
   return {
     columns: sql`i.id, i.workspace_id AS "workspaceId", w.name AS workspace, i.platform, i.name,
-      ${instant(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
-      i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${text(sql`i.config`)} AS config,
-      ${instant(sql`i.last_used_at`)} AS "lastUsedAt", ${instant(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
+      ${toRfc3339(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
+      i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${asText(sql`i.config`)} AS config,
+      ${toRfc3339(sql`i.last_used_at`)} AS "lastUsedAt", ${toRfc3339(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
       COALESCE(v.version, 0) AS version, a.name AS app, r.state AS "attemptState", r.old_fingerprint AS "oldFingerprint",
       ${leased(dialect)} AS leased, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
     from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
       LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
     keys: {
-      name: bytes(sql`i.name`),
-      workspace: bytes(sql`w.name`),
-      platform: bytes(sql`i.platform`),
+      name: binaryOrder(sql`i.name`),
+      workspace: binaryOrder(sql`w.name`),
+      platform: binaryOrder(sql`i.platform`),
       isActive: active,
-      createdAt: time(sql`i.created_at`),
-      lastUsedAt: time(sql`i.last_used_at`),
-      tokenExpiresAt: time(sql`i.token_expires_at`),
+      createdAt: comparableTime(sql`i.created_at`),
+      lastUsedAt: comparableTime(sql`i.last_used_at`),
+      tokenExpiresAt: comparableTime(sql`i.token_expires_at`),
       version: sql`COALESCE(v.version, 0)`,
-      id: bytes(sql`i.id`),
+      id: binaryOrder(sql`i.id`),
     } satisfies Record<(typeof integrationSorts)[number], Sql>,
   }
 }
 
 function condition(filter: IntegrationFilter, dialect: Dialect, shared: boolean): Sql {
-  const { time, timeOf, contains } = dialect
+  const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
   if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
   if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
   if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
   if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
   if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
-  const expiresAt = time(sql`i.token_expires_at`)
+  const expiresAt = comparableTime(sql`i.token_expires_at`)
   if (filter.expiringBefore !== undefined)
-    conditions.push(sql`(${expiresAt} <= ${timeOf(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
+    conditions.push(sql`(${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
   if (filter.unknownExpiry) conditions.push(unknownExpiry(shared))
-  if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeOf(filter.expiredBefore)}`)
+  if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
   if (filter.noExpiry) conditions.push(sql`i.token_expires_at IS NULL`)
   if (filter.unusedSince !== undefined)
-    conditions.push(sql`(i.last_used_at IS NULL OR ${time(sql`i.last_used_at`)} < ${timeOf(filter.unusedSince)})`)
+    conditions.push(
+      sql`(i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)})`,
+    )
   if (filter.neverUsed) conditions.push(sql`i.last_used_at IS NULL`)
   if (filter.missingOneOf) conditions.push(missing(filter.missingOneOf))
   return all(conditions)
@@ -267,17 +270,18 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
   return sql`(${join(cases, ' OR ')})`
 }
 
-function matching(match: IntegrationMatch, { bytes }: Dialect): Sql {
+function matching(match: IntegrationMatch, { binaryOrder }: Dialect): Sql {
   if ('id' in match) return sql`i.id = ${match.id}`
   if ('ids' in match) return sql`i.id IN (${join(match.ids)})`
-  if ('idPrefix' in match) return sql`substr(${bytes(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  if ('idPrefix' in match)
+    return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
   if ('column' in match)
     return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
   if ('path' in match) return sql`w.name || '/' || i.name = ${match.path}`
   return sql`i.name = ${match.name}`
 }
 
-function toIntegration(row: Row, shared: boolean): Integration {
+function toIntegration(row: Row, shared: boolean): IntegrationView {
   const secrets = secretFacts(row.secrets)
   // The application wrote the row, or may have written to it, and nobody has read its secrets yet.
   const unread = shared || Number(row.version) === 0
@@ -331,7 +335,7 @@ function parsed(text: string | null): Json {
   }
 }
 
-function tokenExpiry(expiresAt: Instant | null, token: CurrentSecret['current'], unread: boolean): TokenExpiry {
+function tokenExpiry(expiresAt: Instant | null, token: SecretSummary['current'], unread: boolean): TokenExpiry {
   if (expiresAt === null && !token) return unread ? 'unknown' : null
   return expiryOf(expiresAt, token?.neverExpires ?? false)
 }

@@ -4,23 +4,23 @@ import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
 import { IntegrationsError } from '../../errors.ts'
 import { type Instant, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, Transaction } from '../database/statements.ts'
+import type { Statements, WritableStatements } from '../database/statements.ts'
 
 /** How secrets are stored: as the application reads them, in part, or sealed without exception. */
-export type SealingMode = 'off' | 'migrating' | 'required'
+export type EncryptionMode = 'off' | 'migrating' | 'required'
 
 /** What a database says of itself, as every change reads it. */
 export interface Settings {
   /** A name that no other database has. */
   readonly id: string
   /** null: not decided yet, which the first change does. */
-  readonly mode: SealingMode | null
+  readonly mode: EncryptionMode | null
   /** When an endpoint that accepts old and new values last reported in. */
   readonly receiverSeenAt: Instant | null
 }
 
 /** How many values each key seals, and how many nothing does. */
-export interface KeyUse {
+export interface KeyUsage {
   readonly keyId: string | null
   readonly current: number
   readonly previous: number
@@ -37,15 +37,15 @@ export function keyRows(db: Statements, dialect: Dialect) {
     /** The keys that this database knows, oldest first. */
     async list(): Promise<DatedKey[]> {
       return db.query(
-        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${dialect.instant(sql`k.created_at`)} AS "createdAt"
+        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${dialect.toRfc3339(sql`k.created_at`)} AS "createdAt"
           FROM integration_keys k ORDER BY k.created_at, k.id`,
       )
     },
 
     /** Since when the key that seals now has been the one that does; null: from the beginning. */
-    async sealingSince(): Promise<Instant | null> {
+    async activeSince(): Promise<Instant | null> {
       const [row] = await db.query<{ at: Instant }>(
-        sql`SELECT ${dialect.instant(sql`e.at`)} AS at FROM integration_events e
+        sql`SELECT ${dialect.toRfc3339(sql`e.at`)} AS at FROM integration_events e
           WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
       )
       return row?.at ?? null
@@ -54,7 +54,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
     /** The settings that decide how a change is made. */
     async settings(): Promise<Settings> {
       const rows = await db.query<{ key: string; value: string; at: Instant }>(
-        sql`SELECT s.key, s.value, ${dialect.instant(sql`s.updated_at`)} AS at FROM integration_settings s
+        sql`SELECT s.key, s.value, ${dialect.toRfc3339(sql`s.updated_at`)} AS at FROM integration_settings s
           WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
       const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
@@ -66,11 +66,11 @@ export function keyRows(db: Statements, dialect: Dialect) {
     },
 
     /** How many values each key seals, as far as is recorded. */
-    async use(): Promise<KeyUse[]> {
+    async usage(): Promise<KeyUsage[]> {
       const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
           count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
-          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${dialect.time(sql`s.valid_until`)} > ${dialect.time(dialect.now)}) GROUP BY s.key_id ORDER BY s.key_id`,
+          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${dialect.comparableTime(sql`s.valid_until`)} > ${dialect.comparableTime(dialect.now)}) GROUP BY s.key_id ORDER BY s.key_id`,
       )
       const apps = await db.query<{ keyId: string; n: bigint | number }>(
         sql`SELECT a.key_id AS "keyId", count(*) AS n FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
@@ -99,7 +99,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
 }
 
 /** What changes keys and the sealing mode, within a transaction. */
-export function keyChanges(tx: Transaction) {
+export function keyChanges(tx: WritableStatements) {
   return {
     /** Makes a key known to this database. */
     async insert(id: string, purpose: KeyPurpose, state: KeyState, checkValue: string, now: Date): Promise<void> {
@@ -115,7 +115,7 @@ export function keyChanges(tx: Transaction) {
     },
 
     /** Changes how secrets are stored from now on. */
-    async setMode(mode: SealingMode, now: Date): Promise<void> {
+    async setMode(mode: EncryptionMode, now: Date): Promise<void> {
       await tx.models.integrationSetting.updateMany({
         where: { key: 'sealing' },
         data: { value: mode, updatedAt: now },
@@ -125,7 +125,7 @@ export function keyChanges(tx: Transaction) {
 }
 
 /** @throws DATABASE_INVALID for a word that is no mode */
-function modeOf(text: string): SealingMode | null {
+function modeOf(text: string): EncryptionMode | null {
   if (text === '') return null
   if (text === 'off' || text === 'migrating' || text === 'required') return text
   throw unknownMode()
@@ -133,8 +133,8 @@ function modeOf(text: string): SealingMode | null {
 
 /** The sealing mode is no word that is known, or gone: what it would allow nobody can say. */
 export const unknownMode = (): IntegrationsError =>
-  new IntegrationsError(
-    'DATABASE_INVALID',
-    'integration_settings has no known sealing mode',
-    'restore it from a backup; integrations audit list --action keys tells what it was',
-  )
+  new IntegrationsError({
+    code: 'DATABASE_INVALID',
+    message: 'integration_settings has no known sealing mode',
+    hint: 'restore it from a backup; integrations audit list --action keys tells what it was',
+  })

@@ -67,7 +67,7 @@ async function bounded(
 ): Promise<{ order: Sql; from: Sql; where: Sql }> {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
-  const id = source.idKey ?? dialect.bytes(source.id)
+  const id = source.idKey ?? dialect.binaryOrder(source.id)
   const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
   if (page.cursor === undefined) return { order, from: source.from, where: filter }
   await requireRow(db, source, page.cursor)
@@ -121,9 +121,9 @@ export const all = (conditions: readonly Sql[]): Sql =>
 async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
   const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
   if (found.length === 0)
-    throw new IntegrationsError(
-      'NOT_FOUND',
-      'the row that --cursor names is not there any more',
-      'start again without --cursor',
-    )
+    throw new IntegrationsError({
+      code: 'NOT_FOUND',
+      message: 'the row that --cursor names is not there any more',
+      hint: 'start again without --cursor',
+    })
 }

@@ -1,7 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Instant, TokenRefresh } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, Transaction } from '../database/statements.ts'
+import type { Statements, WritableStatements } from '../database/statements.ts'
 
 /**
  * How an attempt to refresh a token stands. `started` is a lease while its time runs; `unknown` may have used up the
@@ -32,14 +32,14 @@ export const leaseTime = 60_000
  * Whether an attempt (`r`) is a lease whose time runs, by the database's clock. One that would last longer than a lease
  * does was begun while that clock was wrong.
  */
-export const leased = ({ time, now, later }: Dialect): Sql =>
-  sql`(r.state = 'started' AND ${time(sql`r.lease_until`)} > ${time(now)} AND ${time(sql`r.lease_until`)} <= ${time(later(2 * leaseTime))})`
+export const leased = ({ comparableTime, now, nowPlus }: Dialect): Sql =>
+  sql`(r.state = 'started' AND ${comparableTime(sql`r.lease_until`)} > ${comparableTime(now)} AND ${comparableTime(sql`r.lease_until`)} <= ${comparableTime(nowPlus(2 * leaseTime))})`
 
 /** The queries about attempts to refresh tokens. */
 export function refreshRows(db: Statements, dialect: Dialect) {
-  const { instant, bytes } = dialect
+  const { toRfc3339, binaryOrder } = dialect
   const select = sql`SELECT r.integration_id AS "integrationId", r.id, r.fence, r.state, r.owner, r.old_fingerprint AS "oldFingerprint",
-    ${instant(sql`r.started_at`)} AS "startedAt", ${instant(sql`r.lease_until`)} AS "leaseUntil", ${leased(dialect)} AS leased, r.code
+    ${toRfc3339(sql`r.started_at`)} AS "startedAt", ${toRfc3339(sql`r.lease_until`)} AS "leaseUntil", ${leased(dialect)} AS leased, r.code
     FROM integration_refresh_attempts r`
   const read = async (query: Sql): Promise<RefreshAttempt[]> =>
     (await db.query<RefreshAttempt>(query)).map((row) => ({
@@ -54,39 +54,39 @@ export function refreshRows(db: Statements, dialect: Dialect) {
 
     /** An attempt by its own id, in each integration of which it is the last one: those that share a refresh token. */
     shared: (id: string): Promise<RefreshAttempt[]> =>
-      read(sql`${select} WHERE r.id = ${id} ORDER BY ${bytes(sql`r.integration_id`)}`),
+      read(sql`${select} WHERE r.id = ${id} ORDER BY ${binaryOrder(sql`r.integration_id`)}`),
 
     /** The attempts that may have used a refresh token up, or have: the platform gave another one for it. */
-    handing: (oldFingerprint: string): Promise<RefreshAttempt[]> =>
+    attemptsUsing: (oldFingerprint: string): Promise<RefreshAttempt[]> =>
       read(sql`${select} WHERE r.old_fingerprint = ${oldFingerprint}
         AND (r.state IN ('started', 'unknown', 'needs_reauth') OR (r.state = 'applied' AND r.code IS NULL))
-        ORDER BY ${bytes(sql`r.integration_id`)}`),
+        ORDER BY ${binaryOrder(sql`r.integration_id`)}`),
 
     /** The oldest lease that runs. */
     async oldestLease(): Promise<string | undefined> {
       const [row] = await db.query<{ id: string }>(
         sql`SELECT r.id FROM integration_refresh_attempts r WHERE ${leased(dialect)}
-          ORDER BY ${dialect.time(sql`r.started_at`)}, ${bytes(sql`r.id`)} LIMIT 1`,
+          ORDER BY ${dialect.comparableTime(sql`r.started_at`)}, ${binaryOrder(sql`r.id`)} LIMIT 1`,
       )
       return row?.id
     },
 
     /** The database's clock. */
     async clock(): Promise<Date> {
-      const [row] = await db.query<{ now: Instant }>(sql`SELECT ${instant(dialect.now)} AS now`)
+      const [row] = await db.query<{ now: Instant }>(sql`SELECT ${toRfc3339(dialect.now)} AS now`)
       return new Date(row?.now ?? Number.NaN)
     },
 
     /** The attempts of which nobody knows how they ended, in the order of their integrations. */
     open: (): Promise<RefreshAttempt[]> =>
       read(
-        sql`${select} WHERE r.state IN ('started', 'unknown', 'needs_reauth') ORDER BY ${bytes(sql`r.integration_id`)}`,
+        sql`${select} WHERE r.state IN ('started', 'unknown', 'needs_reauth') ORDER BY ${binaryOrder(sql`r.integration_id`)}`,
       ),
   }
 }
 
 /** What changes attempts to refresh tokens, within a transaction. */
-export function refreshChanges(tx: Transaction, now: Date) {
+export function refreshChanges(tx: WritableStatements, now: Date) {
   return {
     /**
      * Begins an attempt, in the place of those before, for all integrations that share the refresh token: none of them
@@ -127,7 +127,7 @@ export function refreshChanges(tx: Transaction, now: Date) {
     },
 
     /** Makes an attempt that others began the last one of an integration that holds their refresh token, too. */
-    async join(
+    async attachTo(
       integrationId: string,
       { id, fence, owner, oldFingerprint, startedAt, leaseUntil }: RefreshAttempt,
       state: AttemptState,

@@ -6,7 +6,7 @@ import type { Statements } from '../database/statements.ts'
 const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
 
 /** What is known of a field's current value, and of the one before it that is still accepted. */
-export interface CurrentSecret {
+export interface SecretSummary {
   readonly current?: { readonly fingerprint: string | null; readonly setAt: Instant; readonly neverExpires: boolean }
   readonly previousValidUntil: Instant | null
 }
@@ -31,17 +31,17 @@ export interface SecretVersion {
 }
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ instant, time, now, nested }: Dialect, id: Sql): Sql {
+export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Dialect, id: Sql): Sql {
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
-    instant(sql`s.set_at`),
+    toRfc3339(sql`s.set_at`),
     sql`s.never_expires`,
-    instant(sql`s.valid_until`),
+    toRfc3339(sql`s.valid_until`),
   ]
-  return nested(
+  return jsonRows(
     columns,
-    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${time(sql`s.valid_until`)} > ${time(now)})`,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})`,
   )
 }
 
@@ -54,8 +54,8 @@ type Facts = [
 ]
 
 /** What is known of an integration's secrets, by field. */
-export function secretFacts(text: string | null): Map<SecretField, CurrentSecret> {
-  const known = new Map<SecretField, CurrentSecret>()
+export function secretFacts(text: string | null): Map<SecretField, SecretSummary> {
+  const known = new Map<SecretField, SecretSummary>()
   for (const [column, print, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
     const field = fieldOfColumn.get(column)
     if (field === undefined) continue
@@ -71,7 +71,7 @@ export function secretFacts(text: string | null): Map<SecretField, CurrentSecret
 }
 
 /** The queries about the versions of secrets; none reads a value. */
-export function secretRows(db: Statements, { instant }: Dialect) {
+export function secretRows(db: Statements, { toRfc3339 }: Dialect) {
   return {
     /** The versions of an integration's secrets that are remembered, newest first. */
     async versions(id: string): Promise<SecretVersion[]> {
@@ -79,10 +79,10 @@ export function secretRows(db: Statements, { instant }: Dialect) {
         Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> &
           Record<'field' | 'number' | 'matchCount' | 'neverExpires', never>
       >(
-        sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${instant(sql`s.set_at`)} AS "setAt",
-          s.set_by AS "setBy", ${instant(sql`s.valid_until`)} AS "validUntil", ${instant(sql`s.last_matched_at`)} AS "lastMatchedAt",
+        sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${toRfc3339(sql`s.set_at`)} AS "setAt",
+          s.set_by AS "setBy", ${toRfc3339(sql`s.valid_until`)} AS "validUntil", ${toRfc3339(sql`s.last_matched_at`)} AS "lastMatchedAt",
           s.match_count AS "matchCount", s.never_expires AS "neverExpires", CASE WHEN s.field = ${secretColumns.accessToken} THEN
-            ${instant(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END AS "tokenExpiresAt"
+            ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END AS "tokenExpiresAt"
           FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
       )

@@ -1,7 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, Transaction } from '../database/statements.ts'
+import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
 
@@ -33,7 +33,7 @@ export function userRows(db: Statements, dialect: Dialect) {
 }
 
 /** What changes users, within a transaction. */
-export function userChanges(tx: Transaction) {
+export function userChanges(tx: WritableStatements) {
   return {
     /** Inserts a user. */
     async insert(id: string, email: string, name: string | null, now: Date): Promise<void> {
@@ -47,16 +47,16 @@ export function userChanges(tx: Transaction) {
   }
 }
 
-function userSource({ instant, time, bytes }: Dialect): Source {
+function userSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source {
   return {
-    columns: sql`u.id, u.email, u.name, ${instant(sql`u.created_at`)} AS "createdAt"`,
+    columns: sql`u.id, u.email, u.name, ${toRfc3339(sql`u.created_at`)} AS "createdAt"`,
     from: sql`users u`,
     id: sql`u.id`,
     keys: {
-      email: bytes(sql`u.email`),
-      name: bytes(sql`u.name`),
-      createdAt: time(sql`u.created_at`),
-      id: bytes(sql`u.id`),
+      email: binaryOrder(sql`u.email`),
+      name: binaryOrder(sql`u.name`),
+      createdAt: comparableTime(sql`u.created_at`),
+      id: binaryOrder(sql`u.id`),
     } satisfies Record<(typeof userSorts)[number], Sql>,
   }
 }

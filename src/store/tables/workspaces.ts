@@ -1,7 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Workspace } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, Transaction } from '../database/statements.ts'
+import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, countRows, type Page, readPage, type Source } from './page.ts'
 import type { workspaceSorts } from './sorts.ts'
 
@@ -32,7 +32,7 @@ export function workspaceRows(db: Statements, dialect: Dialect) {
     async match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]> {
       const where = 'id' in match ? sql`w.id = ${match.id}` : sql`w.name = ${match.name}`
       const rows = await db.query<Row>(
-        sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.bytes(sql`w.id`)} LIMIT ${limit}`,
+        sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
       )
       return rows.map(toWorkspace)
     },
@@ -40,7 +40,7 @@ export function workspaceRows(db: Statements, dialect: Dialect) {
 }
 
 /** What changes workspaces, within a transaction. */
-export function workspaceChanges(tx: Transaction) {
+export function workspaceChanges(tx: WritableStatements) {
   return {
     /** Inserts a workspace. */
     async insert(id: string, name: string, now: Date): Promise<void> {
@@ -61,17 +61,17 @@ export function workspaceChanges(tx: Transaction) {
 
 const toWorkspace = (row: Row): Workspace => ({ ...row, integrations: Number(row.integrations) })
 
-function workspaceSource({ instant, time, bytes }: Dialect): Source {
+function workspaceSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source {
   const integrations = sql`(SELECT count(*) FROM integrations i WHERE i.workspace_id = w.id)`
   return {
-    columns: sql`w.id, w.name, ${integrations} AS integrations, ${instant(sql`w.created_at`)} AS "createdAt"`,
+    columns: sql`w.id, w.name, ${integrations} AS integrations, ${toRfc3339(sql`w.created_at`)} AS "createdAt"`,
     from: sql`workspaces w`,
     id: sql`w.id`,
     keys: {
-      name: bytes(sql`w.name`),
+      name: binaryOrder(sql`w.name`),
       integrations,
-      createdAt: time(sql`w.created_at`),
-      id: bytes(sql`w.id`),
+      createdAt: comparableTime(sql`w.created_at`),
+      id: binaryOrder(sql`w.id`),
     } satisfies Record<(typeof workspaceSorts)[number], Sql>,
   }
 }

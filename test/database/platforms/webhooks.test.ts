@@ -9,7 +9,7 @@ import { matches, readSignature, type SignatureScheme, signedHeaders } from '../
 import { Secret } from '../../../src/secret.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
-import { storeOptions } from '../../support/vault.ts'
+import { storeOptions } from '../../support/keyring.ts'
 import vectors from '../../unit/platforms/vectors.json' with { type: 'json' }
 
 type Vector = { readonly secret: string; readonly headers: Record<string, string>; readonly body: string }
@@ -158,7 +158,7 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
     }
     expect(await outcome(first)).toEqual([null, 1, 'current'])
     const replacing = { webhookSecret: { value: second, origin: 'provided' } } as const
-    await rotateSecrets(store, integration.id, { ...shared, secrets: replacing, overlap: 60_000, shared: false })
+    await rotateSecrets(store, integration.id, { ...shared, secrets: replacing, gracePeriod: 60_000, shared: false })
     expect(await outcome(first)).toEqual([null, 1, 'previous'])
     expect(await outcome(second)).toEqual([null, 2, 'current'])
     await db.query(

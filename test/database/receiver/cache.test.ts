@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { findRecipients, type Known } from '../../../src/receiver/cache.ts'
+import { createLookup, type LookupResult } from '../../../src/receiver/cache.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { kinds } from '../../support/database.ts'
+import { storeOptions } from '../../support/keyring.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
-import { storeOptions } from '../../support/vault.ts'
 import { fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
 const team = (value: string) => ({ platform: 'slack', column: 'slackTeamId', value }) as const
@@ -24,7 +24,7 @@ async function held(keep: number) {
     },
   }
   const problems: unknown[] = []
-  const recipients = findRecipients(slow, storeOptions(db).keys, keep, (error) => problems.push(error))
+  const recipients = createLookup(slow, storeOptions(db).keys, keep, (error) => problems.push(error))
   await recipients.ready()
   return {
     store,
@@ -44,7 +44,7 @@ async function held(keep: number) {
   }
 }
 
-const names = (known: Known | undefined) =>
+const names = (known: LookupResult | undefined) =>
   known?.recipients.map(({ integration, secrets }) => [integration.name, ...secrets.map(({ number }) => number)])
 
 test('what strangers invent is looked up a few at a time, and those who are known wait for none of it', async () => {

@@ -1,17 +1,17 @@
 import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { integrations } from '../../support/cli.ts'
 import { freshDatabase } from '../../support/database.ts'
-import { post, postSlack, startEndpoint } from '../../support/example.ts'
-import { addSlack, rotate } from '../../support/integration.ts'
+import { runProgram } from '../../support/program.ts'
+import { post, postSlack, startEndpoint } from '../../support/receiver-example.ts'
 import { signingSecret } from '../../support/samples.ts'
+import { addSlack, rotate } from '../../support/slack-integration.ts'
 import { message, slackEvent } from '../../support/webhooks.ts'
 
 test('the example receives from both platforms, and writes down what is left when it is stopped', async () => {
   const db = await freshDatabase('sqlite')
   const env = { DATABASE_URL: db.url }
   await addSlack(env, 'support', '--slack-team-id', 'T012AB3CD')
-  const { stdout } = await integrations(
+  const { stdout } = await runProgram(
     ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk', '--webhook-secret-stdin', '-o', 'id'],
     { env, input: 'a webhook secret' },
   )
@@ -27,7 +27,7 @@ test('the example receives from both platforms, and writes down what is left whe
   ]).toEqual([200, 401, 200, 401, 404])
   // What the program sends to try an endpoint is accepted, with the old secret too while it is valid.
   expect(await rotate(env, 2, '--grace', '1h')).toMatchObject({ code: 0 })
-  const send = async (...args: string[]) => (await integrations(['webhook', 'send', ...args], { env })).code
+  const send = async (...args: string[]) => (await runProgram(['webhook', 'send', ...args], { env })).code
   expect([
     await send('support', `${endpoint.url}/slack`),
     await send('support', `${endpoint.url}/slack`, '--sample', 'message'),

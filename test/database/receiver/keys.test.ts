@@ -4,11 +4,11 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { keyFile } from '../../../src/keys/file.ts'
 import { activateKey, addKey } from '../../../src/operations/keys/keys.ts'
 import { openStore } from '../../../src/store/store.ts'
-import { freshFolder } from '../../support/cli.ts'
 import { kinds } from '../../support/database.ts'
+import { storeOptions } from '../../support/keyring.ts'
+import { freshFolder } from '../../support/program.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
-import { storeOptions } from '../../support/vault.ts'
 import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
 
 afterEach(() => vi.restoreAllMocks())
@@ -52,7 +52,7 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
     expect(await outcomes()).toEqual(lacking)
     expect(errors).toContain(set)
     expect(new Set(errors.map((error) => (error as { code?: string }).code))).toEqual(
-      new Set(['KEY_UNKNOWN', undefined]),
+      new Set(['KEY_NOT_FOUND', undefined]),
     )
     passed = 12_000
     set = readFileSync(file, 'utf8')

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Integration } from '../../../src/integration.ts'
+import type { IntegrationView } from '../../../src/integration.ts'
 import { github } from '../../../src/platforms/github.ts'
 import { platforms } from '../../../src/platforms/platforms.ts'
 import { slack } from '../../../src/platforms/slack.ts'
-import type { findRecipients, Known } from '../../../src/receiver/cache.ts'
+import type { createLookup, LookupResult } from '../../../src/receiver/cache.ts'
 import { findMatch, signaturesOf } from '../../../src/receiver/match.ts'
 import { Secret } from '../../../src/secret.ts'
 import { kinds } from '../../support/database.ts'
@@ -13,14 +13,14 @@ import { fromSlack, message, request, slackEvent, slackHeaders } from '../../sup
 
 /** What came of a request, and how many secrets were tried for it. */
 async function tried(value: string, first: readonly string[] | undefined, then: readonly string[] | undefined) {
-  const known = (values: readonly string[] | undefined): Known | undefined =>
+  const known = (values: readonly string[] | undefined): LookupResult | undefined =>
     values && {
       began: 0,
       ahead: 0,
       locked: false,
       more: false,
       recipients: values.map((value, i) => ({
-        integration: { id: String(i), platform: 'slack', config: null } as Integration,
+        integration: { id: String(i), platform: 'slack', config: null } as IntegrationView,
         secrets: [{ number: 1, value: new Secret(value), validUntil: null }],
       })),
     }
@@ -35,7 +35,7 @@ async function tried(value: string, first: readonly string[] | undefined, then: 
     },
   }
   const found = await findMatch(
-    recipients as unknown as ReturnType<typeof findRecipients>,
+    recipients as unknown as ReturnType<typeof createLookup>,
     slack,
     sent,
     signaturesOf(sent),

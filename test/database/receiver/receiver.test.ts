@@ -5,8 +5,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { setActive } from '../../../src/operations/integrations/set-active.ts'
 import { finishSecret, revertSecret } from '../../../src/operations/secrets/history.ts'
 import { createReceiver, fromNode } from '../../../src/receiver/receiver.ts'
-import { integrations } from '../../support/cli.ts'
 import { begin, contents, kinds, type TestDatabase } from '../../support/database.ts'
+import { runProgram } from '../../support/program.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { fromPylon, fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
@@ -208,7 +208,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(await slack({ type: 'app_uninstalled' })).toEqual(['support', 'app_uninstalled', 1, 'current'])
     await sleep(1001)
     expect([await slack(message), await isActive()]).toEqual([[200, 'inactive'], [{ is_active: no }]])
-    expect(await integrations(['enable', 'support'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
+    expect(await runProgram(['enable', 'support'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
     await sleep(1001)
     expect([await slack(message), await isActive()]).toEqual([
       ['support', 'message', 1, 'current'],
@@ -288,7 +288,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     await db.query('UPDATE integrations SET webhook_secret = ?', String(sealed))
     const receiver = await receive()
     expect(brief(await receiver.slack(fromSlack(signingSecret(1))))).toEqual([401, 'signature_mismatch'])
-    expect(errors[0]).toMatchObject({ code: 'SEAL_BROKEN' })
+    expect(errors[0]).toMatchObject({ code: 'DECRYPTION_FAILED' })
   })
 
   test('says that it cannot tell, whatever becomes of telling the application why', async () => {

@@ -2,10 +2,10 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { createReceiver, type Receiver } from '../../../src/receiver/receiver.ts'
-import { freshFolder, integrations } from '../../support/cli.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
-import { addSlack } from '../../support/integration.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
 import { botToken } from '../../support/samples.ts'
+import { addSlack } from '../../support/slack-integration.ts'
 import { accessToken, app, refreshToken, slackOAuth } from '../../support/slack-oauth.ts'
 
 const left: Receiver[] = []
@@ -32,7 +32,7 @@ async function start(kind: (typeof kinds)[number]) {
   }
   const env = { DATABASE_URL: db.url }
   const apps = ['apps', 'add', 'bot', '--platform', 'slack', '--client-id', app.id, '--client-secret-stdin']
-  expect(await integrations(apps, { env, input: app.secret })).toMatchObject({ code: 0 })
+  expect(await runProgram(apps, { env, input: app.secret })).toMatchObject({ code: 0 })
   return { db, env, server, spool, problems, receive }
 }
 

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { freshFolder, integrations } from '../../support/cli.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
 
 /** Takes what every change needs first, as another process that is changing something; the answer lets it go. */
 async function hold(db: TestDatabase): Promise<() => Promise<void>> {
@@ -61,7 +61,7 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     const db = await freshDatabase(kind)
     const longest = join(freshFolder(), 'longest')
     const release = await hold(db)
-    const change = integrations(['workspaces', 'add', 'Acme', '-o', 'id'], {
+    const change = runProgram(['workspaces', 'add', 'Acme', '-o', 'id'], {
       env: { DATABASE_URL: db.url, NODE_OPTIONS: `--import=${watch}`, LONGEST: longest },
     })
     await sleep(3000)
@@ -79,7 +79,7 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     const release = await hold(db)
     const started = performance.now()
     expect(
-      await integrations(['workspaces', 'add', 'Acme', '--wait', '1s', '-o', 'json'], {
+      await runProgram(['workspaces', 'add', 'Acme', '--wait', '1s', '-o', 'json'], {
         env: { DATABASE_URL: db.url },
       }),
     ).toEqual({

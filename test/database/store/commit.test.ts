@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { answer } from '../../support/answer.ts'
-import { freshFolder, integrations } from '../../support/cli.ts'
 import { dropOwnTables, freshDatabase, type TestDatabase } from '../../support/database.ts'
-import { addSlack } from '../../support/integration.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
+import { addSlack } from '../../support/slack-integration.ts'
 import { accessToken, app, refreshToken, slackOAuth } from '../../support/slack-oauth.ts'
 
 /** Where the connection is cut: before the server sees COMMIT, or after it has answered, before the client sees that. */
@@ -51,7 +51,7 @@ test.each(cuts)(
     await db.query(`INSERT INTO integrations (id, workspace_id, platform, name) VALUES ('i', 'w', 'slack', 'support')`)
     const proxy = await cutting(db, cut)
 
-    const { code, stdout, stderr } = await integrations(['toggle', 'support', '-o', 'json'], {
+    const { code, stdout, stderr } = await runProgram(['toggle', 'support', '-o', 'json'], {
       env: { DATABASE_URL: proxy.url },
     })
     expect({ code, stdout, error: JSON.parse(stderr).error }).toEqual({
@@ -60,7 +60,7 @@ test.each(cuts)(
       error: expect.objectContaining(unknown),
     })
     expect(proxy.commits()).toBe(1)
-    const { stdout: after } = await integrations(['show', 'support', '-o', 'json', '--fields', 'isActive,version'], {
+    const { stdout: after } = await runProgram(['show', 'support', '-o', 'json', '--fields', 'isActive,version'], {
       env: { DATABASE_URL: db.url },
     })
     expect(JSON.parse(after)).toEqual(
@@ -78,7 +78,7 @@ test.each(cuts)('a connection lost %s COMMIT leaves it open whether migrations w
   await db.query('DELETE FROM _prisma_migrations WHERE migration_name <> ?', String(first))
   const proxy = await cutting(db, cut)
 
-  const { code, stdout, stderr } = await integrations(['db', 'migrate', '-o', 'json'], {
+  const { code, stdout, stderr } = await runProgram(['db', 'migrate', '-o', 'json'], {
     env: { DATABASE_URL: proxy.url },
   })
   expect({ code, stdout, error: JSON.parse(stderr).error }).toEqual({
@@ -109,26 +109,26 @@ test.each(cuts)(
       '-o',
       'id',
     ]
-    expect(await answer(adding, { env, input: app.secret })).toMatchObject({ code: 0 })
+    expect(await runInProcess(adding, { env, input: app.secret })).toMatchObject({ code: 0 })
     const tokens = { ACCESS: accessToken(chain), REFRESH: refreshToken(chain) }
     const flags = ['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', '--expires-in', '1h']
     const id = await addSlack({ ...env, ...tokens }, 'support', ...flags)
     const proxy = await cutting(db, cut)
 
-    const { code, stderr } = await integrations(['refresh', id, '-o', 'json'], {
+    const { code, stderr } = await runProgram(['refresh', id, '-o', 'json'], {
       env: { ...env, DATABASE_URL: proxy.url },
     })
     const { error } = JSON.parse(stderr.trim().split('\n').at(-1) ?? '')
     // Where there is something to settle, that is cut as well.
     expect([code, error.code, proxy.commits()]).toEqual(
-      cut === 'before' ? [6, 'COMMIT_UNKNOWN', 1] : [9, 'UNCERTAIN', 2],
+      cut === 'before' ? [6, 'COMMIT_UNKNOWN', 1] : [9, 'OUTCOME_UNKNOWN', 2],
     )
     if (cut === 'after') expect(error.hint).toBe(`integrations recover ${id} --retry`)
     expect(server.exchanges).toEqual([])
     expect(await db.query('SELECT state, code FROM integration_refresh_attempts')).toEqual(
       cut === 'before' ? [] : [{ state: 'failed', code: 'not_asked' }],
     )
-    expect(await answer(['refresh', id], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['refresh', id], { env })).toMatchObject({ code: 0 })
     expect(server.exchanges).toEqual([tokens.REFRESH])
   },
 )

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createFile } from '../../../src/store/database/sqlite.ts'
-import { freshFolder } from '../../support/cli.ts'
+import { freshFolder } from '../../support/program.ts'
 
 test('a file that exists keeps its mode and its content', () => {
   const file = join(freshFolder(), 'shared.db')

@@ -5,8 +5,8 @@ import { Secret } from '../../../src/secret.ts'
 import type { Expiry } from '../../../src/store/secrets/changes.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
+import { storeOptions } from '../../support/keyring.ts'
 import { botToken } from '../../support/samples.ts'
-import { storeOptions } from '../../support/vault.ts'
 
 test.each(kinds)(
   'with an access token goes when it ends, as the application may have written it, on %s',
@@ -23,7 +23,7 @@ test.each(kinds)(
         secrets: { accessToken: { value: new Secret(botToken(n)), origin: 'provided' } },
         expiry,
         setBy: 'test',
-        overlap: 3_600_000,
+        gracePeriod: 3_600_000,
         shared: false,
         force: true,
       })

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/secret.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
+import { openedStore, storeOptions } from '../../support/keyring.ts'
 import { signingSecret } from '../../support/samples.ts'
-import { opened, storeOptions } from '../../support/vault.ts'
 
 const target = { type: 'integration', id: 'i', name: null } as const
 
@@ -21,9 +21,9 @@ describe.each(kinds)('on %s', (kind) => {
   test('a secret is replaced only while the column holds the value that was read', async () => {
     const { db, store } = await start()
     const replace = (value: string, foreign?: string) =>
-      store.mutate(async (rows) => {
-        const held = (await rows.secrets.read('i', ['webhookSecret'], () => {})).webhookSecret
-        const print = await rows.secrets.replace('i', {
+      store.mutate(async (tx) => {
+        const held = (await tx.secrets.read('i', ['webhookSecret'], () => {})).webhookSecret
+        const print = await tx.secrets.replace('i', {
           field: 'webhookSecret',
           // What the application has written after we read it.
           old: held && foreign !== undefined ? { ...held, stored: foreign } : (held ?? null),
@@ -31,28 +31,32 @@ describe.each(kinds)('on %s', (kind) => {
           origin: 'provided',
           setBy: 'test',
           expiry: 'unknown',
-          oldValidUntil: rows.now,
+          previousValidUntil: tx.now,
         })
-        if (print !== undefined) await rows.record({ action: 'test.replace', target })
+        if (print !== undefined) await tx.record({ action: 'test.replace', target })
         return print
       })
     const versions = () => db.query('SELECT number FROM integration_secrets')
 
     expect(await replace(signingSecret(1))).toMatch(/^[0-9a-f]{16}$/)
     expect(await replace(signingSecret(2), 'something else')).toBeUndefined()
-    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(1) }])
+    expect(await openedStore(db)('SELECT webhook_secret FROM integrations')).toEqual([
+      { webhook_secret: signingSecret(1) },
+    ])
     expect(await versions()).toEqual([{ number: 1 }])
     expect(await replace(signingSecret(2))).toMatch(/^[0-9a-f]{16}$/)
-    expect(await opened(db)('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(2) }])
+    expect(await openedStore(db)('SELECT webhook_secret FROM integrations')).toEqual([
+      { webhook_secret: signingSecret(2) },
+    ])
     await store.close()
   })
 
   test('a version is raised only from what was read', async () => {
     const { db, store } = await start()
     const raise = (from: number) =>
-      store.mutate(async (rows) => {
-        await rows.record({ action: 'test.raise', target })
-        return rows.integrations.raiseVersion('i', from, rows.now)
+      store.mutate(async (tx) => {
+        await tx.record({ action: 'test.raise', target })
+        return tx.integrations.raiseVersion('i', from, tx.now)
       })
     // A row that only the application has written is at version 0.
     expect([await raise(0), await raise(0), await raise(2), await raise(1)]).toEqual([true, false, false, true])
@@ -62,7 +66,7 @@ describe.each(kinds)('on %s', (kind) => {
 
   test('a change of which nothing is recorded is not kept', async () => {
     const { db, store } = await start()
-    await store.mutate((rows) => rows.integrations.update('i', { name: 'other' }))
+    await store.mutate((tx) => tx.integrations.update('i', { name: 'other' }))
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     await store.close()
   })
@@ -74,9 +78,9 @@ describe.each(kinds)('on %s', (kind) => {
     // More than one statement inserts.
     const many = Array.from({ length: 201 }, (_, n) => `test.${n}`)
     for (const actions of [['test.a', 'test.b'], ['test.c'], many])
-      await store.mutate(async (rows) => {
+      await store.mutate(async (tx) => {
         for (const [i, action] of actions.entries())
-          await rows.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
+          await tx.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
       })
     const added = (await log()).slice(before.length)
     const hashes = added.map(({ hash }) => hash)
@@ -89,7 +93,7 @@ describe.each(kinds)('on %s', (kind) => {
 
   test('a change whose events cannot all be appended is not kept', async () => {
     const { db, store } = await start()
-    await store.mutate((rows) => rows.record({ action: 'test.first', target }))
+    await store.mutate((tx) => tx.record({ action: 'test.first', target }))
     const state = async () => [
       await db.query('SELECT name FROM integrations'),
       await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'"),
@@ -102,9 +106,9 @@ describe.each(kinds)('on %s', (kind) => {
         FROM integration_events WHERE action = 'test.first'`,
     )
     const before = await state()
-    const change = store.mutate(async (rows) => {
-      await rows.integrations.update('i', { name: 'other' })
-      for (const action of ['test.second', 'test.third']) await rows.record({ action, target })
+    const change = store.mutate(async (tx) => {
+      await tx.integrations.update('i', { name: 'other' })
+      for (const action of ['test.second', 'test.third']) await tx.record({ action, target })
     })
     await expect(change).rejects.toThrow()
     expect(await state()).toEqual(before)
@@ -116,13 +120,13 @@ describe.each(kinds)('on %s', (kind) => {
     const other = await openStore(storeOptions(db))
     const told: string[] = []
     let second: Promise<void> | undefined
-    await store.mutate(async (rows) => {
-      second ??= other.mutate(async (later) => {
+    await store.mutate(async (tx) => {
+      second ??= other.mutate(async (tx) => {
         told.push('second begins')
-        await later.record({ action: 'test.second', target })
+        await tx.record({ action: 'test.second', target })
       })
       await sleep(700)
-      await rows.record({ action: 'test.first', target })
+      await tx.record({ action: 'test.first', target })
       told.push('first ends')
     })
     await second

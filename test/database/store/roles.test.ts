@@ -1,31 +1,33 @@
 import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { answer } from '../../support/answer.ts'
-import { freshFolder, integrations } from '../../support/cli.ts'
-import {
-  attempt,
-  changing,
-  everyCommand,
-  keyed,
-  neither,
-  populate,
-  reading,
-  revealing,
-  settled,
-} from '../../support/commands.ts'
 import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../../support/database.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
+import {
+  changingCommands,
+  commandsWithKeys,
+  everyCommand,
+  neitherCommands,
+  populate,
+  readOnlyCommands,
+  revealingCommands,
+  runSample,
+  settledCommands,
+} from '../../support/sample-commands.ts'
 
 const roles = ['support', 'receiver', 'operator'] as const
 type Role = (typeof roles)[number]
 
 test('every command is tried here', async () => {
-  const tried = [...reading, ...keyed, ...revealing, ...changing].map(({ command }) => command)
-  expect(new Set([...tried, ...neither, ...settled])).toEqual(new Set(await everyCommand()))
+  const tried = [...readOnlyCommands, ...commandsWithKeys, ...revealingCommands, ...changingCommands].map(
+    ({ command }) => command,
+  )
+  expect(new Set([...tried, ...neitherCommands, ...settledCommands])).toEqual(new Set(await everyCommand()))
 })
 
 /** Runs the SQL of `db roles`, twice as it may be, and gives each role a member that can log in. */
 async function withRoles(db: TestDatabase): Promise<Record<Role, TestDatabase>> {
-  const { code, stdout, stderr } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+  const { code, stdout, stderr } = await runProgram(['db', 'roles'], { env: { DATABASE_URL: db.url } })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   await db.query(stdout)
   await db.query(stdout)
@@ -57,16 +59,16 @@ describe('roles of PostgreSQL', () => {
   /** The same, whoever reads. */
   const impersonal = (text: string) => text.replaceAll(/\/\/\w+(:\w+)?@/g, '//<user>@')
 
-  test.each(reading)('support may $args, without keys, and sees what the owner sees', async (sample) => {
-    const owners = await attempt(sample, { DATABASE_URL: db.url }, answer)
-    const theirs = await attempt(sample, { DATABASE_URL: as.support.url, ...nobodysKeys() }, answer)
+  test.each(readOnlyCommands)('support may $args, without keys, and sees what the owner sees', async (sample) => {
+    const owners = await runSample(sample, { DATABASE_URL: db.url }, runInProcess)
+    const theirs = await runSample(sample, { DATABASE_URL: as.support.url, ...nobodysKeys() }, runInProcess)
     expect(owners).toMatchObject({ code: 0, stdout: expect.stringMatching(/./) })
     expect({ ...theirs, stdout: impersonal(theirs.stdout) }).toEqual({ ...owners, stdout: impersonal(owners.stdout) })
   })
 
   test('support is told that whether values are plain is not known', async () => {
     const args = ['keys', 'status', '-o', 'json', '--fields', 'plain,problems']
-    expect(await integrations(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
+    expect(await runProgram(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
       code: 0,
       stdout: '{\n  "plain": null,\n  "problems": []\n}\n',
       stderr: 'whether values are plain is not known: that takes the keys, and the right to read secrets\n',
@@ -75,8 +77,8 @@ describe('roles of PostgreSQL', () => {
 
   test('support may change nothing', async () => {
     const before = await contents(db)
-    for (const sample of [...changing, ...revealing.slice(0, 1)]) {
-      const { code, stdout, stderr } = await attempt(sample, { DATABASE_URL: as.support.url }, answer)
+    for (const sample of [...changingCommands, ...revealingCommands.slice(0, 1)]) {
+      const { code, stdout, stderr } = await runSample(sample, { DATABASE_URL: as.support.url }, runInProcess)
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
       expect(stderr).toContain(denied)
     }
@@ -134,7 +136,7 @@ describe('roles of PostgreSQL', () => {
   })
 
   test('every table of the program is spoken of', async () => {
-    const { stdout } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+    const { stdout } = await runProgram(['db', 'roles'], { env: { DATABASE_URL: db.url } })
     const granted = [...stdout.matchAll(/^GRANT .* ON "public"\."(\w+)" TO/gm)].map(([, name]) => name)
     expect(new Set(granted)).toEqual(new Set(Object.keys(await contents(db))))
     // A column that comes later is either a secret or granted.
@@ -152,8 +154,8 @@ describe('roles of PostgreSQL', () => {
   })
 
   test('an operator makes every change, and rewrites no history', async () => {
-    for (const sample of changing) {
-      const { code, stderr } = await attempt(sample, { DATABASE_URL: as.operator.url }, answer)
+    for (const sample of changingCommands) {
+      const { code, stderr } = await runSample(sample, { DATABASE_URL: as.operator.url }, runInProcess)
       expect([sample.args, code, stderr]).toEqual([sample.args, 0, expect.not.stringContaining('error')])
     }
     const events = await db.query('SELECT DISTINCT database_role AS role FROM integration_events ORDER BY 1')
@@ -190,7 +192,7 @@ test('roles that everybody’s rights would make pointless are refused, and what
   const db = await freshDatabase('postgresql')
   const { support } = await withRoles(db)
   await db.query('GRANT ALL ON integrations, integration_secrets TO integrations_support')
-  const { stdout } = await integrations(['db', 'roles'], { env: { DATABASE_URL: db.url } })
+  const { stdout } = await runProgram(['db', 'roles'], { env: { DATABASE_URL: db.url } })
   await db.query(stdout)
   await expect(support.query('SELECT access_token FROM integrations')).rejects.toMatchObject({ code: '42501' })
   await db.query('GRANT SELECT ON integrations TO PUBLIC')
@@ -200,7 +202,7 @@ test('roles that everybody’s rights would make pointless are refused, and what
 })
 
 test('SQLite has no roles', async () => {
-  expect(await integrations(['db', 'roles'], { env: { DATABASE_URL: 'file:/nowhere/x.db' } })).toEqual({
+  expect(await runProgram(['db', 'roles'], { env: { DATABASE_URL: 'file:/nowhere/x.db' } })).toEqual({
     code: 2,
     stdout: '',
     stderr:
@@ -212,21 +214,23 @@ describe('in a database whose secrets are sealed, no command that changes nothin
   const secret = /webhook_secret|access_token|refresh_token|\bsealed\b/
 
   // audit verify opens every secret, and keys status, where the keys are at hand, looks whether each is sealed.
-  const silent = [...reading, ...keyed.filter(({ command }) => command === 'keys list')]
+  const silent = [...readOnlyCommands, ...commandsWithKeys.filter(({ command }) => command === 'keys list')]
 
   test.skipIf(inject('postgresqlLog') === '')('in what PostgreSQL was sent', async () => {
     const db = await freshDatabase('postgresql')
     await populate(db)
     await db.query(`ALTER DATABASE ${new URL(db.url).pathname.slice(1)} SET log_statement = 'all'`)
     for (const sample of silent)
-      expect(await attempt(sample, { DATABASE_URL: db.url }, answer)).toMatchObject({
+      expect(await runSample(sample, { DATABASE_URL: db.url }, runInProcess)).toMatchObject({
         code: 0,
         stderr: expect.not.stringContaining('error'),
       })
     const log = (await serverLog(db)) ?? ''
     // Values are logged as well, and these are the names of the fields.
     const statements = log.split(/\n(?!\t)/).filter((entry) => !entry.includes('DETAIL:'))
-    expect(statements.filter((entry) => entry.includes('FROM integrations')).length).toBeGreaterThan(reading.length / 2)
+    expect(statements.filter((entry) => entry.includes('FROM integrations')).length).toBeGreaterThan(
+      readOnlyCommands.length / 2,
+    )
     expect(statements.filter((entry) => secret.test(entry))).toEqual([])
   })
 
@@ -237,7 +241,7 @@ describe('in a database whose secrets are sealed, no command that changes nothin
       await db.query(`ALTER TABLE integrations RENAME COLUMN ${column} TO hidden_${column}`)
     await db.query('ALTER TABLE integration_secrets RENAME COLUMN sealed TO hidden_sealed')
     for (const sample of silent) {
-      const outcome = await attempt(sample, { DATABASE_URL: db.url }, answer)
+      const outcome = await runSample(sample, { DATABASE_URL: db.url }, runInProcess)
       expect({ ...outcome, args: sample.args }).toMatchObject({
         code: 0,
         stdout: expect.stringMatching(/./),

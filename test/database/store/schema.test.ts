@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import { difference } from '../../../scripts/author-migration.ts'
-import { freshFolder } from '../../support/cli.ts'
 import {
   emptyPostgresql,
   freshDatabase,
@@ -12,6 +11,7 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../../support/database.ts'
+import { freshFolder } from '../../support/program.ts'
 
 const columns = `SELECT table_name AS "table", column_name AS name,
     CASE WHEN datetime_precision IS NULL THEN data_type ELSE data_type || ' (' || datetime_precision || ')' END AS type,

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { seal } from '../../../src/crypto/jwe.ts'
+import { encrypt } from '../../../src/crypto/jwe.ts'
 import { keyFor, keySetText, newKey } from '../../../src/crypto/key-set.ts'
 import { keyCommand } from '../../../src/keys/command.ts'
 import { keyFile } from '../../../src/keys/file.ts'
@@ -145,6 +145,6 @@ test('what a key file holds for others stays, and a new database seals with the 
 })
 
 test('a value in the form that secrets are stored in is no secret', async () => {
-  const text = await seal(newKey('seal'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
+  const text = await encrypt(newKey('seal'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
   expect(() => readSecret(text, 'standard input')).toThrow('standard input is sealed already')
 })

@@ -3,10 +3,8 @@ import { dirname, join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { open } from '../../../src/crypto/jwe.ts'
+import { decrypt } from '../../../src/crypto/jwe.ts'
 import { parseKeySet } from '../../../src/crypto/key-set.ts'
-import { answer, runner } from '../../support/answer.ts'
-import { converse, freshFolder, integrations, quote } from '../../support/cli.ts'
 import {
   emptyPostgresql,
   freshDatabase,
@@ -16,6 +14,8 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../../support/database.ts'
+import { runInProcess, runner } from '../../support/in-process.ts'
+import { freshFolder, quote, runInTerminal, runProgram } from '../../support/program.ts'
 import { botToken, instant, signingSecret } from '../../support/samples.ts'
 
 interface Place {
@@ -52,14 +52,14 @@ async function adopted(kind: Kind): Promise<Place> {
   }
   const file = join(freshFolder(), 'keys.json')
   const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file }
-  expect(await answer(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  expect(await runInProcess(['db', 'adopt', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   return { db, env, file }
 }
 
 async function addSupport({ env }: Place): Promise<void> {
   const add = ['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support', '--no-expiry']
   expect(
-    await answer([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '-o', 'id'], {
+    await runInProcess([...add, '--webhook-secret-stdin', '--access-token-env', 'TOKEN', '-o', 'id'], {
       env: { ...env, TOKEN: botToken(1) },
       input: signingSecret(1),
     }),
@@ -82,8 +82,8 @@ async function opened(at: Place, keyId: string): Promise<string[]> {
   if (!row) return []
   const id = row.id
   return [
-    (await open(keys, { id, field: 'webhook_secret' }, row.webhook_secret)).reveal(),
-    (await open(keys, { id, field: 'access_token' }, row.access_token)).reveal(),
+    (await decrypt(keys, { id, field: 'webhook_secret' }, row.webhook_secret)).reveal(),
+    (await decrypt(keys, { id, field: 'access_token' }, row.access_token)).reveal(),
   ]
 }
 
@@ -111,7 +111,7 @@ const everything = async (at: Place) =>
 const refused = (message: string, hint: string) => ({ stdout: '', stderr: `error: ${message}\nhint: ${hint}\n` })
 
 async function addKey({ env }: Place): Promise<string> {
-  const { code, stdout } = await answer(['keys', 'add', '-o', 'id'], { env })
+  const { code, stdout } = await runInProcess(['keys', 'add', '-o', 'id'], { env })
   expect(code).toBe(0)
   return stdout.trim()
 }
@@ -125,7 +125,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     await addSupport(at)
     // A value that is still accepted moves too.
     expect(
-      await answer(['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h', '-o', 'id'], {
+      await runInProcess(['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h', '-o', 'id'], {
         env,
         input: signingSecret(2),
       }),
@@ -196,7 +196,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     )
     expect(
       (
-        await open(
+        await decrypt(
           new Map([...keysOf(at)].filter(([id]) => id === next)),
           { id: String(previous?.id), field: 'webhook_secret' },
           String(previous?.sealed),
@@ -249,7 +249,7 @@ describe.each(kinds)('keys on %s', (kind) => {
 
     const unknown = { code: 3, ...refused('this database knows no key "nothing"', 'integrations keys list') }
     expect(await run(['keys', 'activate', 'nothing'], { env })).toEqual(unknown)
-    expect(await answer(['keys', 'retire', 'nothing'], { env })).toEqual(unknown)
+    expect(await runInProcess(['keys', 'retire', 'nothing'], { env })).toEqual(unknown)
     const stays = {
       code: 2,
       ...refused(
@@ -258,7 +258,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       ),
     }
     expect(await run(['keys', 'retire', String(print?.id)], { env })).toEqual(stays)
-    expect(await answer(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
+    expect(await runInProcess(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
     expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
       ...refused(
@@ -266,36 +266,36 @@ describe.each(kinds)('keys on %s', (kind) => {
         'integrations keys add, then integrations keys activate with the new one',
       ),
     })
-    expect(await answer(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
+    expect(await runInProcess(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key seal-elsewhere is not in the key set (${file})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await answer(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
+    expect(await runInProcess(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
 
     // A machine that the new key has not reached.
     const elsewhere = join(freshFolder(), 'keys.json')
     copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', elsewhere)
     const there = { ...env, INTEGRATIONS_KEYS_FILE: elsewhere }
-    expect(await answer(['keys', 'activate', next], { env: there })).toEqual({
+    expect(await runInProcess(['keys', 'activate', next], { env: there })).toEqual({
       code: 4,
       ...refused(
         `the key ${next} is not in the key set (${elsewhere})`,
         'add it there first, on every machine that uses this database',
       ),
     })
-    expect(await answer(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
+    expect(await runInProcess(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(`warning: the key ${next} is not in the key set (${elsewhere})`),
     })
     expect([await everything(at), readFileSync(file, 'utf8')]).toEqual(before)
 
-    expect(await answer(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
     const gone = { code: 5, ...refused(`the key ${next} was retired`, 'make another with integrations keys add') }
-    expect(await answer(['keys', 'activate', next], { env })).toEqual(gone)
-    expect(await answer(['keys', 'add', next], { env })).toEqual(gone)
+    expect(await runInProcess(['keys', 'activate', next], { env })).toEqual(gone)
+    expect(await runInProcess(['keys', 'add', next], { env })).toEqual(gone)
   })
 
   test('without a key set keys are listed and counted, and none is made', async () => {
@@ -328,7 +328,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 `,
     })
     for (const verb of [['init'], ['add'], ['reencrypt'], ['mode', 'migrating'], ['retire', await sealId(at)]])
-      expect(await answer(['keys', ...verb], { env }), verb[0]).toEqual({
+      expect(await runInProcess(['keys', ...verb], { env }), verb[0]).toEqual({
         code: 4,
         ...refused(
           `the key file ${where} does not exist`,
@@ -403,7 +403,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 0,
       stdout: `${jwk.kid}\n`,
     })
-    expect(await answer(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
+    expect(await runInProcess(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(`this database knows the key ${jwk.kid} already\n`),
     })
@@ -416,7 +416,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       ['kill -9 $$', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND was ended by SIGKILL'],
       ['yes 2>/dev/null', 'KEYS_MISSING', 'INTEGRATIONS_KEYS_COMMAND prints more than 1 MB'],
     ] as const) {
-      const outcome = await answer(['keys', 'reencrypt', '-o', 'json'], {
+      const outcome = await runInProcess(['keys', 'reencrypt', '-o', 'json'], {
         env: { ...env, INTEGRATIONS_KEYS_COMMAND: command },
       })
       expect({ ...outcome, stderr: JSON.parse(outcome.stderr).error }).toMatchObject({
@@ -438,7 +438,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const plain = [{ id: 'app-1', webhook_secret: signingSecret(1), access_token: botToken(1) }]
     const key = await sealId(at)
     const status = async () => {
-      const { code, stdout } = await answer(['keys', 'status', '-o', 'json', '--fields', 'mode,plain,unread'], {
+      const { code, stdout } = await runInProcess(['keys', 'status', '-o', 'json', '--fields', 'mode,plain,unread'], {
         env,
       })
       return { code, ...JSON.parse(stdout) }
@@ -485,12 +485,12 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 5,
       stderr: expect.stringContaining('there are values that are not sealed yet: 1'),
     })
-    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await runInProcess(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
     await db.query('UPDATE integrations SET access_token = ?', botToken(1))
-    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await runInProcess(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: 'changed 1 value\n',
     })
@@ -516,13 +516,13 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 
     // From here on a plain value is not one that this program wrote.
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(3))
-    expect(await answer(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
+    expect(await runInProcess(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 6,
       stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) does not open: '),
     })
     expect((await columns(at))[0]?.webhook_secret).toBe(signingSecret(3))
     const [unsealed] = JSON.parse(
-      (await answer(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
+      (await runInProcess(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
     ).problems
     expect(unsealed).toEqual({
       problem: 'current values are not sealed, which this database demands: 1',
@@ -544,7 +544,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
         'current values are sealed, which the application cannot read: 2; integrations keys reencrypt\n',
       ),
     })
-    expect(await answer(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
     expect(await columns(at)).toEqual([{ id: 'app-1', webhook_secret: signingSecret(3), access_token: botToken(1) }])
     expect(await status()).toEqual({ code: 0, mode: 'off', plain: 2, unread: 0 })
     expect((await events(at)).filter(({ action }) => action === 'keys.mode').map(({ fields }) => fields)).toEqual([
@@ -558,18 +558,20 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
 
   test('at a terminal the mode is typed to go on, and a bar is drawn', async () => {
     const at = await adopted(kind)
-    expect(await converse(['keys', 'mode', 'migrating'], [['Type migrating', 'no\r']], { env: at.env })).toMatchObject({
+    expect(
+      await runInTerminal(['keys', 'mode', 'migrating'], [['Type migrating', 'no\r']], { env: at.env }),
+    ).toMatchObject({
       code: 130,
     })
     expect(await mode(at)).toBe('off')
     expect(
-      await converse(['keys', 'mode', 'migrating'], [['Type migrating', 'migrating\r']], { env: at.env }),
+      await runInTerminal(['keys', 'mode', 'migrating'], [['Type migrating', 'migrating\r']], { env: at.env }),
     ).toMatchObject({ code: 0 })
     expect(await mode(at)).toBe('migrating')
-    const bar = await converse(['keys', 'reencrypt'], [], { env: at.env })
+    const bar = await runInTerminal(['keys', 'reencrypt'], [], { env: at.env })
     expect(bar).toMatchObject({ code: 0, screen: expect.stringContaining('1 of 1') })
     expect(bar.screen.trimEnd()).toMatch(/changed 2 values$/)
-    const still = await converse(['keys', 'reencrypt'], [], { env: { ...at.env, CI: '1' } })
+    const still = await runInTerminal(['keys', 'reencrypt'], [], { env: { ...at.env, CI: '1' } })
     expect(still).toEqual({ code: 0, screen: 'changed 0 values\r\n' })
   })
 
@@ -578,7 +580,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const { db, env } = at
     await addSupport(at)
     const next = await addKey(at)
-    expect(await answer(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
     const [row] = await columns(at)
     const broken = String(row?.webhook_secret).replace(/.$/, (end) => (end === 'A' ? 'Q' : 'A'))
     await db.query('UPDATE integrations SET webhook_secret = ?', broken)
@@ -602,7 +604,7 @@ hint: integrations audit verify tells since when; put the value in again with in
       [[], 'changed'],
     ] as const) {
       const again = await run(['keys', 'reencrypt', ...flags, '-o', 'json'], { env })
-      const unopened = { id: row?.id, name: 'Acme/support', code: 'SEAL_BROKEN' }
+      const unopened = { id: row?.id, name: 'Acme/support', code: 'DECRYPTION_FAILED' }
       expect({ ...again, stdout: JSON.parse(again.stdout) }).toMatchObject({
         code: 6,
         stdout: {
@@ -656,8 +658,8 @@ hint: integrations audit verify tells since when; put the value in again with in
     const { db, env } = at
     await addSupport(at)
     const next = await addKey(at)
-    expect(await answer(['keys', 'activate', next], { env })).toMatchObject({ code: 0 })
-    expect(await answer(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'activate', next], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
     const stored =
       kind === 'sqlite'
         ? readdirSync(dirname(db.url.slice('file:'.length))).map((name) =>
@@ -679,14 +681,14 @@ hint: integrations audit verify tells since when; put the value in again with in
 
 test('a value that the application writes while it is being sealed is not lost', async () => {
   const at = await adopted('postgresql')
-  expect(await answer(['keys', 'mode', 'migrating', '--confirm', 'migrating'], { env: at.env })).toMatchObject({
+  expect(await runInProcess(['keys', 'mode', 'migrating', '--confirm', 'migrating'], { env: at.env })).toMatchObject({
     code: 0,
   })
   const application = new pg.Client({ connectionString: at.db.url })
   await application.connect()
   await application.query('BEGIN')
   await application.query('UPDATE integrations SET webhook_secret = $1', [signingSecret(5)])
-  const reencrypting = integrations(['keys', 'reencrypt', '-o', 'id'], { env: at.env })
+  const reencrypting = runProgram(['keys', 'reencrypt', '-o', 'id'], { env: at.env })
   const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
   while ((await postgresqlDatabase(at.db.url).query(waiting)).length === 0)
     await new Promise((done) => setTimeout(done, 20))
@@ -700,14 +702,14 @@ test('keys are made for a new database, once, and where they are is said', async
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_KEYS_FILE: '' }
   const file = join(home, '.config', 'integrations', 'keys.json')
-  const made = await integrations(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })
+  const made = await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })
   const keys = 'audit\tactive\ttrue\nfingerprint\tactive\ttrue\nseal\tactive\ttrue\n'
   expect(made).toMatchObject({ code: 0, stdout: keys })
   expect(made.stderr).toContain(
     `made keys in ${file}; keep a copy of it elsewhere: without it, the secrets of this database are lost\nthe keys of this database are in ${file}\n`,
   )
   const text = readFileSync(file, 'utf8')
-  expect(await integrations(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })).toEqual({
+  expect(await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })).toEqual({
     code: 0,
     stdout: keys,
     stderr: `the keys of this database are there already, in ${file}\n`,
@@ -718,7 +720,7 @@ test('keys are made for a new database, once, and where they are is said', async
 test('keys init --print prints a key set, and touches nothing', async () => {
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_KEYS_FILE: '' }
-  const { code, stdout, stderr } = await integrations(['keys', 'init', '--print'], { env })
+  const { code, stdout, stderr } = await runProgram(['keys', 'init', '--print'], { env })
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: `store this where a command can print it, for those alone who may read secrets; then:\nnext: export INTEGRATIONS_KEYS_COMMAND='the command that prints it'\n      integrations keys init\n`,
@@ -735,7 +737,7 @@ test('keys init --print prints a key set, and touches nothing', async () => {
   // It is one that a database can be begun with.
   writeFileSync(join(home, 'set'), stdout)
   const vault = { HOME: home, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(join(home, 'set'))}` }
-  expect(await answer(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
+  expect(await runInProcess(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
     code: 0,
     stdout: 'true\ntrue\ntrue\n',
   })
@@ -757,20 +759,20 @@ test('databases that share a key file and add keys at once lose none', async () 
 test('a mode that is not decided yet is not said to be one', async () => {
   const folder = freshFolder()
   const env = { DATABASE_URL: `file:${join(folder, 'new.db')}`, INTEGRATIONS_KEYS_COMMAND: 'exit 3' }
-  expect(await answer(['init'], { env })).toMatchObject({ code: 4 })
+  expect(await runInProcess(['init'], { env })).toMatchObject({ code: 4 })
   const note = 'the mode is not decided yet, and there are no keys: the first change makes them, and decides it\n'
-  expect(await integrations(['keys', 'mode', '-o', 'json'], { env })).toEqual({
+  expect(await runProgram(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
     stdout: '{\n  "mode": null\n}\n',
     stderr: note,
   })
-  expect(await integrations(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,problems'], { env })).toEqual({
+  expect(await runProgram(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,problems'], { env })).toEqual({
     code: 0,
     stdout: '{\n  "mode": null,\n  "activeKey": null,\n  "problems": []\n}\n',
     stderr: note,
   })
   const made = { ...env, INTEGRATIONS_KEYS_COMMAND: '', INTEGRATIONS_KEYS_FILE: join(folder, 'keys.json') }
-  expect(await integrations(['keys', 'mode', 'migrating', '--dry-run'], { env: made })).toEqual({
+  expect(await runProgram(['keys', 'mode', 'migrating', '--dry-run'], { env: made })).toEqual({
     code: 0,
     stdout: 'migrating\n',
     stderr: 'would change the mode from required to migrating\n',
@@ -792,18 +794,20 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
   const why = (field: string) =>
     `the stored ${field} of the integration app-1 is no text, or has a zero byte in it: it cannot be read whole`
   const hint = 'find out who wrote it; then put the right value in with integrations rotate --force --grace 0'
-  expect(await integrations(['secrets', 'reveal', 'app-1', 'webhook-secret'], { env })).toEqual({
+  expect(await runProgram(['secrets', 'reveal', 'app-1', 'webhook-secret'], { env })).toEqual({
     code: 6,
     ...refused(why('webhook secret'), hint),
   })
-  expect(await answer(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
+  expect(await runInProcess(['secrets', 'reveal', 'app-1', 'access-token'], { env })).toEqual({
     code: 6,
     ...refused(why('access token'), hint),
   })
-  expect(await answer(['keys', 'mode', 'migrating', '--confirm', 'migrating', '-o', 'id'], { env })).toMatchObject({
+  expect(
+    await runInProcess(['keys', 'mode', 'migrating', '--confirm', 'migrating', '-o', 'id'], { env }),
+  ).toMatchObject({
     code: 0,
   })
-  const { code, stdout, stderr } = await integrations(['keys', 'reencrypt', '--fields', 'changed'], { env })
+  const { code, stdout, stderr } = await runProgram(['keys', 'reencrypt', '--fields', 'changed'], { env })
   expect({ code, stdout, stderr }).toEqual({
     code: 6,
     stdout: '0\n',
@@ -814,7 +818,7 @@ error: values that do not open, and stay as they are: 2
 hint: ${hint}
 `,
   })
-  const verified = await answer(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
+  const verified = await runInProcess(['audit', 'verify', '-o', 'json', '--fields', 'problems'], { env })
   const place = { id: 'app-1', name: 'Acme/support' }
   expect({ code: verified.code, ...JSON.parse(verified.stdout) }).toEqual({
     code: 8,
@@ -825,7 +829,7 @@ hint: ${hint}
   })
   expect(await bytes()).toEqual(before)
   expect(
-    await answer(
+    await runInProcess(
       [
         'rotate',
         'app-1',

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { describe, expect, test } from 'vitest'
-import { startContext } from '../../../src/cli/context.ts'
+import { createContext } from '../../../src/cli/context.ts'
 import { program } from '../../../src/cli/program.ts'
-import { changing, settled } from '../../support/commands.ts'
+import { changingCommands, settledCommands } from '../../support/sample-commands.ts'
 
-const root = await program(startContext(process), () => true)
+const root = await program(createContext(process), () => true)
 
 /** Every command below one, the hidden ones left out. */
 const below = (command: CommandUnknownOpts): CommandUnknownOpts[] =>
@@ -63,7 +63,7 @@ describe.each(commands)('%s', (name, command) => {
 })
 
 test('whatever changes something can be tried first', () => {
-  const changes = new Set([...changing.map(({ command }) => command), ...settled])
+  const changes = new Set([...changingCommands.map(({ command }) => command), ...settledCommands])
   const lacking = commands.filter(
     ([name, { options }]) =>
       changes.has(name.replace('integrations ', '')) && !options.some(({ long }) => long === '--dry-run'),

@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chained, fingerprint, keyedHash } from '../../../src/crypto/hmac.ts'
+import { eventMac, fingerprint, hmacHex } from '../../../src/crypto/hmac.ts'
 import { newKey } from '../../../src/crypto/key-set.ts'
 import { Secret } from '../../../src/secret.ts'
 import { signingSecret } from '../../support/samples.ts'
@@ -19,8 +19,8 @@ test('fingerprints are of the value and of the key', () => {
   for (const hash of [
     createHash('sha256').update(value.reveal()).digest('hex'),
     createHmac('sha256', key.bytes).update(value.reveal()).digest('hex'),
-    keyedHash(key, 'audit/v1', value.reveal()),
-    keyedHash(key, 'check/v1', value.reveal()),
+    hmacHex(key, 'audit/v1', value.reveal()),
+    hmacHex(key, 'check/v1', value.reveal()),
   ])
     expect(hash.slice(0, 16)).not.toBe(print)
 })
@@ -34,8 +34,8 @@ test('no two events of few letters have the same hash', () => {
   for (const a of texts)
     for (const b of texts) {
       events += 2
-      hashes.add(chained(key, 'x', [a, b]))
-      hashes.add(chained(key, 'x', [a, b, null]))
+      hashes.add(eventMac(key, 'x', [a, b]))
+      hashes.add(eventMac(key, 'x', [a, b, null]))
     }
   expect(hashes.size).toBe(events)
 })
@@ -56,7 +56,7 @@ test('no two events have the same hash, wherever their columns begin and end', (
     fc.property(text, cuts, nulls, cuts, nulls, (whole, cutsA, nullsA, cutsB, nullsB) => {
       const [a, b] = [columns(whole, cutsA, nullsA), columns(whole, cutsB, nullsB)]
       const same = JSON.stringify(a) === JSON.stringify(b)
-      return (chained(key, 'x', a) === chained(key, 'x', b)) === same
+      return (eventMac(key, 'x', a) === eventMac(key, 'x', b)) === same
     }),
     { numRuns: 3000 },
   )

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { compactDecrypt } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { type Cell, open, seal } from '../../../src/crypto/jwe.ts'
-import { isSealed } from '../../../src/crypto/jwe-format.ts'
+import { decrypt, type EncryptionContext, encrypt } from '../../../src/crypto/jwe.ts'
+import { isEncrypted } from '../../../src/crypto/jwe-format.ts'
 import type { RootKey } from '../../../src/crypto/key-set.ts'
 import { Secret } from '../../../src/secret.ts'
 import { botToken } from '../../support/samples.ts'
 
 interface Vector {
-  cell: Cell
+  cell: EncryptionContext
   keyId: string
   rootKey: string
   cellKey: string
@@ -23,8 +23,8 @@ const rootKey = (id: string, hex: string): RootKey => ({ id, use: 'enc', bytes: 
 const set = (...keys: RootKey[]) => new Map(keys.map((key) => [key.id, key]))
 
 /** What a text opens to in a cell, or the code of the error. */
-const outcome = (keys: ReadonlyMap<string, RootKey>, cell: Cell, text: string): Promise<string> =>
-  open(keys, cell, text).then(
+const outcome = (keys: ReadonlyMap<string, RootKey>, cell: EncryptionContext, text: string): Promise<string> =>
+  decrypt(keys, cell, text).then(
     (value) => `opened: ${value.reveal()}`,
     (error) => error.code,
   )
@@ -52,18 +52,18 @@ describe.each(vectors)(
         key: await outcome(set(rootKey(keyId, hex.replace(/^00/, '01'))), cell, sealed),
         use: await outcome(set({ ...key, use: 'sig' }), cell, sealed),
       }).toEqual({
-        id: 'SEAL_BROKEN',
-        field: 'SEAL_BROKEN',
-        boundary: 'SEAL_BROKEN',
-        keyId: 'KEY_UNKNOWN',
-        relabelled: 'SEAL_BROKEN',
-        key: 'SEAL_BROKEN',
-        use: 'KEY_UNKNOWN',
+        id: 'DECRYPTION_FAILED',
+        field: 'DECRYPTION_FAILED',
+        boundary: 'DECRYPTION_FAILED',
+        keyId: 'KEY_NOT_FOUND',
+        relabelled: 'DECRYPTION_FAILED',
+        key: 'DECRYPTION_FAILED',
+        use: 'KEY_NOT_FOUND',
       })
     })
 
     test('is sealed with the key of its cell', async () => {
-      const ours = await seal(key, cell, new Secret(plaintext))
+      const ours = await encrypt(key, cell, new Secret(plaintext))
       const { plaintext: opened, protectedHeader } = await compactDecrypt(ours, Buffer.from(cellKey, 'hex'))
       expect({ opened: Buffer.from(opened).toString(), protectedHeader }).toEqual({
         opened: plaintext,
@@ -108,32 +108,36 @@ test('none of 100 cells takes the place of another', async () => {
     id: `integration-${i % 50}`,
     field: i < 50 ? 'access_token' : 'refresh_token',
   }))
-  const values = await Promise.all(cells.map((one, i) => seal(key, one, new Secret(botToken(i)))))
+  const values = await Promise.all(cells.map((one, i) => encrypt(key, one, new Secret(botToken(i)))))
   const opened: string[] = []
   let refused = 0
   for (const [i, one] of cells.entries())
     for (const [j, text] of values.entries()) {
       const answer = await outcome(set(key), one, text)
       if (answer.startsWith('opened')) opened.push(`${i} in ${j}`)
-      else refused += answer === 'SEAL_BROKEN' ? 1 : 0
+      else refused += answer === 'DECRYPTION_FAILED' ? 1 : 0
     }
   expect(opened).toEqual(cells.map((_, i) => `${i} in ${i}`))
   expect(refused).toBe(9_900)
 })
 
 test('a tag that was cut short is refused', async () => {
-  const text = await seal(key, cell, new Secret('value'))
+  const text = await encrypt(key, cell, new Secret('value'))
   const tag = Buffer.from(text.split('.')[4] ?? '', 'base64url')
   for (const length of [4, 8, 12, 15]) {
     const short = text.replace(/[^.]*$/, tag.subarray(0, length).toString('base64url'))
-    expect([length, isSealed(short), await outcome(set(key), cell, short)]).toEqual([length, false, 'SEAL_BROKEN'])
+    expect([length, isEncrypted(short), await outcome(set(key), cell, short)]).toEqual([
+      length,
+      false,
+      'DECRYPTION_FAILED',
+    ])
   }
 })
 
 test('what has not exactly the form is not sealed', async () => {
-  const text = await seal(key, cell, new Secret('value'))
+  const text = await encrypt(key, cell, new Secret('value'))
   const head = (header: object) => text.replace(/^[^.]*/, Buffer.from(JSON.stringify(header)).toString('base64url'))
-  expect(isSealed(text)).toBe(true)
+  expect(isEncrypted(text)).toBe(true)
   for (const other of [
     ...['\n', ' ', '=', '\0', '.'].flatMap((extra) => [`${text}${extra}`, `${extra}${text}`]),
     text.replace('..', '.=.'),
@@ -148,16 +152,16 @@ test('what has not exactly the form is not sealed', async () => {
     '',
     botToken(),
   ]) {
-    expect([other, isSealed(other)]).toEqual([other, false])
-    expect(await outcome(set(key), cell, other)).toBe('SEAL_BROKEN')
+    expect([other, isEncrypted(other)]).toEqual([other, false])
+    expect(await outcome(set(key), cell, other)).toBe('DECRYPTION_FAILED')
   }
 })
 
 test.each(['', ' ', 'ünïcödé 🔑', '\ufeffbom', 'line\nline', 'x'.repeat(10_000)])(
   'what is sealed opens as it was: %#',
   async (value) => {
-    const text = await seal(key, cell, new Secret(value))
-    expect(isSealed(text)).toBe(true)
+    const text = await encrypt(key, cell, new Secret(value))
+    expect(isEncrypted(text)).toBe(true)
     expect(await outcome(set(key), cell, text)).toBe(`opened: ${value}`)
   },
 )

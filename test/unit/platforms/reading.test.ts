@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { IntegrationConfig } from '../../../src/integration.ts'
-import type { Reading, Recipient, WebhookRequest } from '../../../src/platforms/platform.ts'
+import type { ParsedWebhook, Recipient, WebhookRequest } from '../../../src/platforms/platform.ts'
 import { pylon } from '../../../src/platforms/pylon.ts'
 import { slack } from '../../../src/platforms/slack.ts'
 
@@ -27,7 +27,7 @@ const recipient = (config: IntegrationConfig | null = null, more: Partial<Recipi
 })
 
 /** What is told of a reading, in short: its kind or name, and then what it is not as usual. */
-function told(reading: Reading): unknown {
+function told(reading: ParsedWebhook): unknown {
   if (reading.kind === 'malformed') return 'malformed'
   if (reading.kind === 'answer') return `answer ${reading.reason}: ${reading.body}`
   const { event, unwanted, revoked } = reading

@@ -3,7 +3,7 @@ import { findAudited } from '../../../operations/find.ts'
 import type { EventFilter } from '../../../store/tables/events.ts'
 import { eventSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples, page, pageOptions, wholeNumber } from '../../input/arguments.ts'
+import { declareOutput, examples, page, pageOptions, wholeNumber } from '../../input/arguments.ts'
 import { past } from '../../input/time.ts'
 import { printRows } from '../../output/listing.ts'
 import { eventView } from '../../views/integration.ts'
@@ -40,21 +40,23 @@ export const listCommand = (ctx: Context) => {
         'integrations audit list --actor github:ana --sort seq --all -o jsonl',
       ),
     )
-  return answers(command, ctx.output, eventView).action(async ({ ref, action, actor, since, until, ...options }) => {
-    const store = await ctx.store()
-    const targetIds = ref === undefined ? undefined : await store.read((rows) => findAudited(rows, ref))
-    if (targetIds && targetIds.length > 1)
-      ctx.output.note(`${JSON.stringify(ref)} stands for ${targetIds.length} things here: ${targetIds.join(', ')}`)
-    const filter: EventFilter = {
-      ...(targetIds === undefined ? {} : { targetIds }),
-      ...(action === undefined ? {} : { action }),
-      ...(actor === undefined ? {} : { actor }),
-      ...(since === undefined ? {} : { since }),
-      ...(until === undefined ? {} : { until }),
-    }
-    await printRows(ctx, eventView, page(options, ctx.output), {
-      list: (rows, wanted, emit) => rows.audit.list(filter, wanted, emit),
-      count: (rows, wanted) => rows.audit.count(filter, wanted),
-    })
-  })
+  return declareOutput(command, ctx.output, eventView).action(
+    async ({ ref, action, actor, since, until, ...options }) => {
+      const store = await ctx.store()
+      const targetIds = ref === undefined ? undefined : await store.read((db) => findAudited(db, ref))
+      if (targetIds && targetIds.length > 1)
+        ctx.output.note(`${JSON.stringify(ref)} stands for ${targetIds.length} things here: ${targetIds.join(', ')}`)
+      const filter: EventFilter = {
+        ...(targetIds === undefined ? {} : { targetIds }),
+        ...(action === undefined ? {} : { action }),
+        ...(actor === undefined ? {} : { actor }),
+        ...(since === undefined ? {} : { since }),
+        ...(until === undefined ? {} : { until }),
+      }
+      await printRows(ctx, eventView, page(options, ctx.output), {
+        list: (db, wanted, emit) => db.audit.list(filter, wanted, emit),
+        count: (db, wanted) => db.audit.count(filter, wanted),
+      })
+    },
+  )
 }

@@ -3,14 +3,14 @@ import { IntegrationsError } from '../../../errors.ts'
 import { flagOf } from '../../../integration.ts'
 import type { Place, Problem, Verification } from '../../../operations/audit/verify.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples } from '../../input/arguments.ts'
+import { declareOutput, examples } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
 import type { Tone } from '../../output/output.ts'
 import { verificationView } from '../../views/integration.ts'
 
 /** `integrations audit verify` */
 export const verifyCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('verify')
       .summary('check that nobody changed the log, or a secret behind it')
       .description(
@@ -40,11 +40,11 @@ export const verifyCommand = (ctx: Context) =>
     else await ctx.output.one(verificationView, found)
     const { length } = found.problems
     if (length > 0)
-      throw new IntegrationsError(
-        'CHECK_FAILED',
-        `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
-        'find out who could write to the database; replace the secrets concerned with integrations rotate',
-      )
+      throw new IntegrationsError({
+        code: 'CHECK_FAILED',
+        message: `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
+        hint: 'find out who could write to the database; replace the secrets concerned with integrations rotate',
+      })
   })
 
 const textOf = (ctx: Context, given: string): Promise<string> | string => {

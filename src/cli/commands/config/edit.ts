@@ -1,19 +1,19 @@
 import { Command } from '@commander-js/extra-typings'
 import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
-import type { Integration, IntegrationConfig } from '../../../integration.ts'
-import { movedOn } from '../../../operations/change.ts'
+import type { IntegrationConfig, IntegrationView } from '../../../integration.ts'
+import { versionConflict } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config/config.ts'
 import { checkConfig, parseConfig } from '../../../operations/config/document.ts'
 import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument, warnAll } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument, warnAll } from '../../input/arguments.ts'
 import { withEditor } from '../../input/editor.ts'
 import { answerConfigChange, configDiff, configText } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config edit` */
 export const editCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('edit')
       .summary('edit the config in your editor')
       .description(
@@ -27,14 +27,14 @@ export const editCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref, { ifVersion, dryRun }) => {
     if (!ctx.prompts.possible())
-      throw new IntegrationsError(
-        'INPUT_REQUIRED',
-        'there is no terminal for an editor',
-        `integrations config patch ${shellWord(ref)} <file>`,
-      )
+      throw new IntegrationsError({
+        code: 'INPUT_REQUIRED',
+        message: 'there is no terminal for an editor',
+        hint: `integrations config patch ${shellWord(ref)} <file>`,
+      })
     const store = await ctx.store()
     const { integration, text } = await readConfig(store, ref)
-    if (ifVersion !== undefined && integration.version !== ifVersion) throw movedOn(integration, ifVersion)
+    if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
     const config = (await storedConfig(text)) ?? {}
     await withEditor(ctx, configText(config), async (edit) => {
       const { to, warnings } = await revise(ctx, integration, config, edit)
@@ -53,7 +53,7 @@ export const editCommand = (ctx: Context) =>
 /** Opens the editor until what was saved is a config, or the person gives up. */
 async function revise(
   ctx: Context,
-  { platform: id }: Integration,
+  { platform: id }: IntegrationView,
   from: IntegrationConfig,
   edit: () => Promise<string>,
 ): Promise<{ to: IntegrationConfig; warnings: readonly string[] }> {
@@ -76,7 +76,7 @@ async function revise(
 
 async function agree(
   ctx: Context,
-  { workspace, name }: Integration,
+  { workspace, name }: IntegrationView,
   from: IntegrationConfig,
   to: IntegrationConfig,
   warnings: readonly string[],

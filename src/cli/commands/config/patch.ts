@@ -2,14 +2,14 @@ import { Command } from '@commander-js/extra-typings'
 import { changeConfig, mergePatch } from '../../../operations/config/config.ts'
 import { parseJson } from '../../../operations/config/json.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
 import { answerConfigChange } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config patch` */
 export const patchCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('patch')
       .summary('merge a document into the config')
       .description(

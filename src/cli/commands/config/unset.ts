@@ -1,13 +1,13 @@
 import { Command } from '@commander-js/extra-typings'
 import { changeConfig, withoutPaths } from '../../../operations/config/config.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
 import { answerConfigChange } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config unset` */
 export const unsetCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('unset')
       .summary('remove values from the config')
       .description(

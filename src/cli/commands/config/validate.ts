@@ -6,13 +6,13 @@ import { inspectText } from '../../../operations/config/document.ts'
 import type { Platform } from '../../../platforms/platform.ts'
 import { platformById } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
 import { findingView } from '../../views/integration.ts'
 
 /** `integrations config validate` */
 export const validateCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('validate')
       .summary('check a config')
       .description(
@@ -36,11 +36,11 @@ export const validateCommand = (ctx: Context) =>
     await ctx.output.rows(findingView, (emit) => emit(findings))
     const errors = findings.filter(({ severity }) => severity === 'error').length
     if (errors > 0)
-      throw new IntegrationsError(
-        'CHECK_FAILED',
-        `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
-        `integrations config schema ${platform.id}`,
-      )
+      throw new IntegrationsError({
+        code: 'CHECK_FAILED',
+        message: `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
+        hint: `integrations config schema ${platform.id}`,
+      })
     ctx.output.note(`${name} fits ${platform.title}`)
   })
 

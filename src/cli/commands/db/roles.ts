@@ -1,11 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
 import type { Context } from '../../context.ts'
-import { answersText, examples } from '../../input/arguments.ts'
+import { declareTextOutput, examples } from '../../input/arguments.ts'
 
 /** `integrations db roles` */
 export const rolesCommand = (ctx: Context) =>
-  answersText(
+  declareTextOutput(
     new Command('roles')
       .summary('print SQL for roles that may do no more than they need')
       .description(

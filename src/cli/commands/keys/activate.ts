@@ -1,13 +1,13 @@
 import { Command } from '@commander-js/extra-typings'
 import { activateKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys activate` */
 export const activateCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('activate')
       .summary('seal with another key from now on')
       .description(

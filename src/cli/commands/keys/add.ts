@@ -2,13 +2,13 @@ import { Command } from '@commander-js/extra-typings'
 import { shellWord } from '../../../errors.ts'
 import { addKey, type KeyChange, registerKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys add` */
 export const addCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('add')
       .summary('make a key that opens, and seals once it is active')
       .description(

@@ -26,7 +26,7 @@ export const initCommand = (ctx: Context) =>
       }
       ctx.output.check(keyView)
       const store = await ctx.store()
-      const known = await store.read((rows) => rows.keys.list())
+      const known = await store.read((db) => db.keys.list())
       await verifyKeys(store)
       const { keys } = await listKeys(store, ctx.keys())
       await ctx.output.rows(keyView, (emit) => emit(keys))

@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings'
 import { listKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples } from '../../input/arguments.ts'
+import { declareOutput, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 
 /** `integrations keys list` */
 export const listCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('list')
       .description(
         'List the keys that the database knows, oldest first, with how many current and previous values each seals, and whether it is in the key set. Needs no key.',

@@ -1,14 +1,14 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
 import { changeMode, modes } from '../../../operations/keys/mode.ts'
-import type { SealingMode } from '../../../store/tables/keys.ts'
+import type { EncryptionMode } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmRemoval } from '../../input/consent.ts'
 import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
 export const modeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('mode')
       .summary('show or change how secrets are stored')
       .description(
@@ -25,7 +25,7 @@ export const modeCommand = (ctx: Context) =>
   ).action(async (mode, { confirm, dryRun }) => {
     const store = await ctx.store()
     if (mode === undefined) {
-      const settings = await store.read((rows) => rows.keys.settings())
+      const settings = await store.read((db) => db.keys.settings())
       await ctx.output.one(modeView, settings)
       if (settings.mode === null) ctx.output.note(undecided)
       return
@@ -54,7 +54,7 @@ const costs: { readonly [step: string]: string } = {
     'from now on a secret that is not sealed is refused: an application that writes the columns itself has to seal first, or have its secrets set with integrations rotate',
 }
 
-function next(before: SealingMode, mode: SealingMode): string[] {
+function next(before: EncryptionMode, mode: EncryptionMode): string[] {
   if (mode === 'off') return ['integrations keys reencrypt   # unseal what is sealed']
   if (mode === 'migrating')
     return before === 'off'

@@ -3,13 +3,13 @@ import { IntegrationsError } from '../../../errors.ts'
 import { flagOf } from '../../../integration.ts'
 import { planReencryption, type Reencryption, reencrypt } from '../../../operations/keys/reencrypt.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { progressBar } from '../../output/progress.ts'
 import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
 export const reencryptCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('reencrypt')
       .summary('bring every value to the active key and the sealing mode')
       .description(
@@ -41,11 +41,11 @@ async function withBar<T>(ctx: Context, work: (update: (done: number, of: number
 }
 
 function worst({ unopened, changed }: Reencryption, dryRun: boolean): IntegrationsError {
-  const broken = unopened.find(({ error }) => error.code === 'SEAL_BROKEN') ?? unopened[0]
-  return new IntegrationsError(
-    broken?.error.code ?? 'SEAL_BROKEN',
-    `values that do not open, and stay as they are: ${unopened.length}`,
-    broken?.error.hint ?? '',
-    { committed: !dryRun && changed > 0 },
-  )
+  const broken = unopened.find(({ error }) => error.code === 'DECRYPTION_FAILED') ?? unopened[0]
+  return new IntegrationsError({
+    code: broken?.error.code ?? 'DECRYPTION_FAILED',
+    message: `values that do not open, and stay as they are: ${unopened.length}`,
+    hint: broken?.error.hint ?? '',
+    committed: !dryRun && changed > 0,
+  })
 }

@@ -1,13 +1,13 @@
 import { Command } from '@commander-js/extra-typings'
 import { retireKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys retire` */
 export const retireCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('retire')
       .summary('give up a key that seals nothing any more')
       .description(

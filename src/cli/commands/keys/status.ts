@@ -2,12 +2,12 @@ import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
 import { keyStatus } from '../../../operations/keys/status.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples } from '../../input/arguments.ts'
+import { declareOutput, examples } from '../../input/arguments.ts'
 import { keyStatusView, undecided } from '../../views/key.ts'
 
 /** `integrations keys status` */
 export const statusCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('status')
       .summary('check that values are sealed as they should be')
       .description(
@@ -25,9 +25,9 @@ export const statusCommand = (ctx: Context) =>
     for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
     const [first] = status.problems
     if (first)
-      throw new IntegrationsError(
-        'CHECK_FAILED',
-        `keys and values are not as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
-        first.hint,
-      )
+      throw new IntegrationsError({
+        code: 'CHECK_FAILED',
+        message: `keys and values are not as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
+        hint: first.hint,
+      })
   })

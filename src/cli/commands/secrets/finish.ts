@@ -4,7 +4,7 @@ import { flagOf, refOf } from '../../../integration.ts'
 import { finishSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import {
-  answers,
+  declareOutput,
   dryRunOption,
   examples,
   ifVersionOption,
@@ -16,7 +16,7 @@ import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
 export const finishCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('finish')
       .summary('end the old value of a secret before its time')
       .description(

@@ -2,12 +2,12 @@ import { Command } from '@commander-js/extra-typings'
 import { flagOf, secretFields } from '../../../integration.ts'
 import { listSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { secretVersionView } from '../../views/integration.ts'
 
 /** `integrations secrets list` */
 export const listCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('list')
       .summary('list the versions of the secrets')
       .description(

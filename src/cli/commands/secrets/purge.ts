@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings'
 import { purgeSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import { answers, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { purgeView } from '../../views/integration.ts'
 
 /** `integrations secrets purge` */
 export const purgeCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('purge')
       .summary('forget the old values whose time is over')
       .description(

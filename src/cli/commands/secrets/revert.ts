@@ -3,19 +3,19 @@ import { flagOf, refOf } from '../../../integration.ts'
 import { revertSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import {
-  answers,
+  declareOutput,
   dryRunOption,
   examples,
   ifVersionOption,
   refArgument,
   secretFieldArgument,
 } from '../../input/arguments.ts'
-import { fateOfOld, warnUnlessReceived, whileOpen } from '../../views/grace-period.ts'
+import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets revert` */
 export const revertCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('revert')
       .summary('make the old value of a secret current again')
       .description(
@@ -30,11 +30,11 @@ export const revertCommand = (ctx: Context) =>
     integrationView,
   ).action(async (ref, field, options) => {
     const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
-    if (!options.dryRun) await warnUnlessReceived(ctx, after)
+    if (!options.dryRun) await warnIfNoReceiver(ctx, after)
     await ctx.output.change(
       integrationView,
       after,
-      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${fateOfOld(before, after, field, options.dryRun, 'the one taken back')}`,
-      options.dryRun ? [] : whileOpen(after, [field]),
+      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(before, after, field, options.dryRun, 'the one taken back')}`,
+      options.dryRun ? [] : graceNextSteps(after, [field]),
     )
   })

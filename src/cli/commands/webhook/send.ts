@@ -3,7 +3,7 @@ import { IntegrationsError, shellWord } from '../../../errors.ts'
 import type { Sent } from '../../../operations/webhooks/send.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples, refArgument, signerOption } from '../../input/arguments.ts'
+import { declareOutput, examples, refArgument, signerOption } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
 import { sentView } from '../../views/webhook.ts'
 
@@ -11,7 +11,7 @@ const samples = platforms.map(({ id, webhooks }) => `${id}: ${Object.keys(webhoo
 
 /** `integrations webhook send` */
 export const sendCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('send')
       .summary('send a signed webhook to an endpoint')
       .description(
@@ -51,5 +51,5 @@ function refused({ answer: { status, location }, host, integration }: Sent): Int
       : status === 401 || status === 403
         ? `see that the endpoint has the secrets of integrations secrets list ${shellWord(integration.id)}`
         : 'see the answer above, and the log of the endpoint'
-  return new IntegrationsError('CHECK_FAILED', `${host} answered with ${status}`, hint)
+  return new IntegrationsError({ code: 'CHECK_FAILED', message: `${host} answered with ${status}`, hint })
 }

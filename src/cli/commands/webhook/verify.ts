@@ -4,14 +4,14 @@ import { refOf } from '../../../integration.ts'
 import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/webhooks/raw-request.ts'
 import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
 import type { Context } from '../../context.ts'
-import { answers, examples, refArgument } from '../../input/arguments.ts'
+import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
 import type { Tone } from '../../output/output.ts'
 import { webhookCheckView } from '../../views/webhook.ts'
 
 /** `integrations webhook verify` */
 export const verifyCommand = (ctx: Context) =>
-  answers(
+  declareOutput(
     new Command('verify')
       .summary('see which secret signed a webhook, or why none did')
       .description(
@@ -45,7 +45,8 @@ export const verifyCommand = (ctx: Context) =>
     const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
     if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
     else await ctx.output.one(webhookCheckView, found)
-    if (found.refusal) throw new IntegrationsError('CHECK_FAILED', refusals[found.refusal], next(found))
+    if (found.refusal)
+      throw new IntegrationsError({ code: 'CHECK_FAILED', message: refusals[found.refusal], hint: next(found) })
   })
 
 async function readCaptured(

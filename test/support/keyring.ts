@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { open } from '../../src/crypto/jwe.ts'
-import { isSealed } from '../../src/crypto/jwe-format.ts'
+import { decrypt } from '../../src/crypto/jwe.ts'
+import { isEncrypted } from '../../src/crypto/jwe-format.ts'
 import { parseKeySet } from '../../src/crypto/key-set.ts'
 import { keyFile } from '../../src/keys/file.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
@@ -31,7 +31,7 @@ export const storeOptions = (db: TestDatabase): StoreOptions => ({
 })
 
 /** Runs a query as `db.query` does, and opens what is sealed in its answer, in whichever cell it opens. */
-export const opened =
+export const openedStore =
   (db: TestDatabase): TestDatabase['query'] =>
   async (statement, ...values) => {
     const rows = await db.query(statement, ...values)
@@ -41,10 +41,10 @@ export const opened =
     )
     const keys = testKeys()
     const plain = async (value: unknown) => {
-      if (typeof value !== 'string' || !isSealed(value)) return value
+      if (typeof value !== 'string' || !isEncrypted(value)) return value
       const found = await Promise.all(
         cells.map((cell) =>
-          open(keys, cell, value).then(
+          decrypt(keys, cell, value).then(
             (secret) => secret.reveal(),
             () => undefined,
           ),

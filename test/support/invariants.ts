@@ -1,13 +1,13 @@
 import { expect } from 'vitest'
 import { fingerprint } from '../../src/crypto/hmac.ts'
-import { open } from '../../src/crypto/jwe.ts'
-import { openVault } from '../../src/crypto/keyring.ts'
+import { decrypt } from '../../src/crypto/jwe.ts'
+import { openKeyring } from '../../src/crypto/keyring.ts'
 import { eventHash } from '../../src/store/audit.ts'
 import { openStore } from '../../src/store/store.ts'
 import type { AuditEvent } from '../../src/store/tables/events.ts'
 import { fingerprintsOf } from '../../src/store/tables/fingerprints.ts'
 import type { TestDatabase } from './database.ts'
-import { storeOptions, testKeys } from './vault.ts'
+import { storeOptions, testKeys } from './keyring.ts'
 
 /**
  * Expects of a database, whatever was done to it, that every secret opens where it stands, each version is that of the
@@ -15,16 +15,16 @@ import { storeOptions, testKeys } from './vault.ts'
  *
  * @returns how many rotations the log tells of
  */
-export async function expectSound(db: TestDatabase): Promise<number> {
+export async function expectInvariants(db: TestDatabase): Promise<number> {
   const store = await openStore(storeOptions(db))
   const keys = testKeys()
-  const { vault, events, head } = await store.snapshot(async (rows) => {
+  const { vault, events, head } = await store.snapshot(async (db) => {
     const events: AuditEvent[] = []
-    await rows.audit.list({}, { sort: 'seq', descending: false }, async (batch) => void events.push(...batch))
+    await db.audit.list({}, { sort: 'seq', descending: false }, async (batch) => void events.push(...batch))
     return {
-      vault: await openVault(keys, await rows.keys.list(), 'the test keys'),
+      vault: await openKeyring(keys, await db.keys.list(), 'the test keys'),
       events,
-      head: await rows.audit.head(),
+      head: await db.audit.head(),
     }
   })
   await store.close()
@@ -54,8 +54,8 @@ export async function expectSound(db: TestDatabase): Promise<number> {
     for (const [field, stored] of Object.entries(columns)) {
       if (stored === null) continue
       const cell = { id: String(integration), field }
-      const value = await open(keys, cell, String(stored))
-      expect(fingerprint(vault.fingerprinting, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
+      const value = await decrypt(keys, cell, String(stored))
+      expect(fingerprint(vault.fingerprintKey, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
       const versions = await db.query(
         'SELECT fingerprint, sealed, valid_until FROM integration_secrets WHERE integration_id = ? AND field = ? ORDER BY number DESC',
         cell.id,
@@ -64,7 +64,7 @@ export async function expectSound(db: TestDatabase): Promise<number> {
       expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
       for (const version of versions)
         if (version.sealed !== null)
-          expect(fingerprint(vault.fingerprinting, await open(keys, cell, String(version.sealed)))).toBe(
+          expect(fingerprint(vault.fingerprintKey, await decrypt(keys, cell, String(version.sealed)))).toBe(
             version.fingerprint,
           )
     }

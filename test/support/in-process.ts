@@ -2,15 +2,15 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type { main } from '../../src/cli/main.ts'
-import { environment, integrations, type Outcome, type RunOptions } from './cli.ts'
 import type { Kind } from './database.ts'
+import { environment, type Outcome, type RunOptions, runProgram } from './program.ts'
 
 /**
  * Has the program as it is built answer a command line, in this process: what bin/integrations.js starts, on streams
  * and an environment of its own. It costs a tenth of a start. For tables of many command lines, and for what a test
  * only sets up; what has to do with the process itself (signals, pipes, terminals, users) is for `integrations`.
  */
-export async function answer(
+export async function runInProcess(
   args: readonly string[],
   { env, input = '' }: Pick<RunOptions, 'env' | 'input'> = {},
 ): Promise<Outcome> {
@@ -32,7 +32,7 @@ export async function answer(
 }
 
 /** What runs a command line in a test that both kinds of database have: a process for SQLite, this one for PostgreSQL. */
-export const runner = (kind: Kind): typeof answer => (kind === 'sqlite' ? integrations : answer)
+export const runner = (kind: Kind): typeof runInProcess => (kind === 'sqlite' ? runProgram : runInProcess)
 
 function collector() {
   const chunks: Buffer[] = []

@@ -2,12 +2,12 @@ import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
-import { startContext } from '../../src/cli/context.ts'
+import { createContext } from '../../src/cli/context.ts'
 import { program } from '../../src/cli/program.ts'
-import { answer } from './answer.ts'
-import { converse, freshFolder, integrations, type Outcome, quote } from './cli.ts'
 import type { TestDatabase } from './database.ts'
 import { startEndpoint } from './endpoint.ts'
+import { runInProcess } from './in-process.ts'
+import { freshFolder, type Outcome, quote, runInTerminal, runProgram } from './program.ts'
 import { botToken, refreshToken, signingSecret } from './samples.ts'
 
 /** A command line to try, on a database that `populate` has filled. */
@@ -22,7 +22,7 @@ export interface Sample {
 }
 
 /** Every command that changes nothing, in the ways that read differently. */
-export const reading: readonly Sample[] = [
+export const readOnlyCommands: readonly Sample[] = [
   { command: 'list', args: ['list'] },
   { command: 'list', args: ['list', '-o', 'json'] },
   {
@@ -54,20 +54,20 @@ export const reading: readonly Sample[] = [
 ]
 
 /** Commands that change nothing and look at more with keys than without. */
-export const keyed: readonly Sample[] = [
+export const commandsWithKeys: readonly Sample[] = [
   { command: 'keys list', args: ['keys', 'list'] },
   { command: 'keys status', args: ['keys', 'status'] },
   { command: 'audit verify', args: ['audit', 'verify', '-o', 'json'] },
 ]
 
 /** What shows a secret on purpose, on standard output alone. */
-export const revealing: readonly Sample[] = [
+export const revealingCommands: readonly Sample[] = [
   { command: 'secrets reveal', args: ['secrets', 'reveal', 'Acme/support', 'webhook-secret'] },
   { command: 'exec', args: ['exec', 'Acme/support', '--', 'env'] },
 ]
 
 /** Checks a webhook of Pylon's, which has no time, signed with a secret. */
-export const verifying = (secret: string): Sample => ({
+export const verifyingCommand = (secret: string): Sample => ({
   command: 'webhook verify',
   args: [
     ...['webhook', 'verify', 'Acme/desk', '--body-file', '-', '--header'],
@@ -83,7 +83,7 @@ const piped = ['--webhook-secret-stdin', '--grace', '0']
 const api = { INTEGRATIONS_API_URL: process.env.INTEGRATIONS_TEST_API ?? '' }
 
 /** Every command that changes something, in an order in which each has something to do. */
-export const changing: readonly Sample[] = [
+export const changingCommands: readonly Sample[] = [
   { command: 'init', args: ['init'] },
   // These add to the audit log alone.
   {
@@ -91,7 +91,7 @@ export const changing: readonly Sample[] = [
     args: ['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous'],
     input: '{}',
   },
-  verifying(signingSecret(3)),
+  verifyingCommand(signingSecret(3)),
   { command: 'webhook send', args: ['webhook', 'send', 'Acme/support', endpoint] },
   { command: 'secrets revert', args: ['secrets', 'revert', 'Acme/support', 'webhook-secret'] },
   { command: 'secrets finish', args: ['secrets', 'finish', 'Acme/support', 'webhook-secret', '--force'] },
@@ -136,10 +136,10 @@ export const changing: readonly Sample[] = [
 ]
 
 /** Commands that neither read a database nor change one. */
-export const neither: readonly string[] = ['db roles']
+export const neitherCommands: readonly string[] = ['db roles']
 
 /** Commands that have nothing to do where a database is ready and its keys are made, or whose work is with one key. */
-export const settled: readonly string[] = [
+export const settledCommands: readonly string[] = [
   'db migrate',
   'db adopt',
   'keys init',
@@ -154,7 +154,7 @@ export async function everyCommand(): Promise<string[]> {
     command.commands.length === 0
       ? [path.join(' ')]
       : command.commands.flatMap((one) => leaves(one, [...path, one.name()]))
-  return leaves(await program(startContext(process), () => true), [])
+  return leaves(await program(createContext(process), () => true), [])
 }
 
 /** An editor, as VISUAL names it: a script that has the file as its first argument. */
@@ -169,16 +169,16 @@ function editor(script: string): string {
  *
  * @param run `answer` where many are run for what they say; `exec` and what is on a terminal are started anyway
  */
-export async function attempt(
+export async function runSample(
   { command, args, input, env, answers }: Sample,
   more: Record<string, string>,
-  run = integrations,
+  run = runProgram,
 ): Promise<Outcome> {
   if (!answers) {
-    const start = command === 'exec' ? integrations : run
+    const start = command === 'exec' ? runProgram : run
     return start(args, { env: { ...env, ...more }, ...(input === undefined ? {} : { input }) })
   }
-  const { code, screen } = await converse(args, answers, { env: { ...env, ...more } })
+  const { code, screen } = await runInTerminal(args, answers, { env: { ...env, ...more } })
   return { code, stdout: '', stderr: screen.replaceAll('\r', '') }
 }
 
@@ -204,7 +204,7 @@ export async function populate(
     pylonSecret: signingSecret(3),
     clientSecret: signingSecret(4),
   },
-  run: typeof answer = answer,
+  run: typeof runInProcess = runInProcess,
 ): Promise<void> {
   const env = { DATABASE_URL: db.url, TOKEN: secrets.botToken, REFRESH: secrets.refreshToken, ...more }
   const steps: [string[], string?][] = [

@@ -39,12 +39,12 @@ export const environment = (env: Record<string, string> = {}) => ({
 })
 
 /** Runs the program without a terminal. */
-export function integrations(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  return execute(process.execPath, [bin, ...args], options)
+export function runProgram(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return runCommand(process.execPath, [bin, ...args], options)
 }
 
 /** Runs any command without a terminal. */
-export function execute(
+export function runCommand(
   command: string,
   args: readonly string[],
   { env, input = '', cwd, uid }: RunOptions = {},
@@ -70,7 +70,7 @@ export const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)
  *
  * @returns the exit code, and all that was on the screen
  */
-export function converse(
+export function runInTerminal(
   args: readonly string[],
   answers: readonly (readonly [question: string, answer: string | (() => Promise<string>)])[],
   { env, cwd, columns = 100 }: { env?: Record<string, string>; cwd?: string; columns?: number } = {},
