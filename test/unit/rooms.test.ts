@@ -2,21 +2,56 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
 
-/** The rooms of src, each with those it may import from besides itself. */
-const rooms: Record<string, readonly string[]> = {
-  cli: ['operations', 'store', 'platforms', 'keys', 'crypto', 'root'],
-  operations: ['store', 'platforms', 'crypto', 'root'],
-  store: ['crypto', 'root'],
-  keys: ['crypto', 'root'],
-  crypto: ['root'],
-  platforms: ['root'],
-  receiver: ['operations', 'store', 'platforms', 'keys', 'crypto', 'root'],
-  // errors.ts, secret.ts and integration.ts, which every room may import.
-  root: [],
+/** The floors of src, each with those it may import from besides itself. Every floor may import the files beside them. */
+const floors: Record<string, readonly string[]> = {
+  cli: ['operations', 'store', 'platforms', 'keys', 'crypto'],
+  receiver: ['operations', 'store', 'platforms', 'keys', 'crypto'],
+  operations: ['store', 'platforms', 'crypto'],
+  store: ['crypto'],
+  keys: ['crypto'],
+  crypto: [],
+  platforms: [],
 }
 
-/** Packages that one room alone may import. */
-const tied: readonly (readonly [packages: RegExp, room: string])[] = [
+/** The rooms of a floor, each with those of the same floor that it may import from besides itself. */
+const siblings: Record<string, readonly string[]> = {
+  store: ['store/schema', 'store/secrets', 'store/tables', 'store/database'],
+  // The migrations, which find their folder by how deep they are.
+  'store/schema': ['store', 'store/tables', 'store/database'],
+  'store/secrets': ['store/tables', 'store/database'],
+  'store/tables': ['store/database'],
+  'store/database': [],
+  'operations/integrations': [
+    'operations',
+    'operations/directory',
+    'operations/refresh',
+    'operations/check',
+    'operations/secrets',
+    'operations/config',
+  ],
+  'operations/directory': ['operations', 'operations/refresh'],
+  'operations/webhooks': ['operations', 'operations/secrets'],
+  'operations/secrets': ['operations', 'operations/check'],
+  'operations/check': ['operations', 'operations/integrations'],
+  'operations/refresh': ['operations', 'operations/keys'],
+  'operations/audit': ['operations/keys'],
+  'operations/config': ['operations'],
+  'operations/keys': [],
+  operations: [],
+  cli: ['cli/commands', 'cli/input', 'cli/output'],
+  'cli/commands': ['cli', 'cli/completion', 'cli/views', 'cli/input', 'cli/output'],
+  'cli/completion': ['cli/commands', 'cli/input', 'cli/output'],
+  'cli/views': ['cli', 'cli/input', 'cli/output'],
+  'cli/input': ['cli', 'cli/output'],
+  'cli/output': ['cli'],
+  receiver: [],
+  keys: [],
+  crypto: [],
+  platforms: [],
+}
+
+/** Packages that one floor alone may import. */
+const tied: readonly (readonly [packages: RegExp, floor: string])[] = [
   [/^(@prisma|@libsql)\/|^(pg|libsql|sql-template-tag)$/, 'store'],
   [
     /^(chalk|cli-progress|cli-table3|commander|@commander-js\/extra-typings|@inquirer\/.*|csv-stringify.*|string-width)$/,
@@ -26,44 +61,58 @@ const tied: readonly (readonly [packages: RegExp, room: string])[] = [
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts') && !file.includes('generated'))
-  .map((file) => ({ file, room: roomOf(file), code: withoutComments(readFileSync(join('src', file), 'utf8')) }))
+  .map((file) => ({ file, floor: floorOf(file), code: withoutComments(readFileSync(join('src', file), 'utf8')) }))
 
-function roomOf(file: string): string {
-  return file.includes('/') ? (file.split('/')[0] ?? '') : 'root'
+/** The floor of a file: `beside` for one that stands beside them. */
+function floorOf(file: string): string {
+  return file.includes('/') ? (file.split('/')[0] ?? '') : 'beside'
 }
+
+/** The room of a file; the groups of commands are one room. */
+const roomOf = (file: string) => dirname(file).replace(/^(cli\/commands)\/.*/, '$1')
 
 /** Comments may speak of `process`; a URL in a string is no comment. */
 function withoutComments(code: string): string {
   return code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
 }
 
-const imports = files.flatMap(({ file, room, code }) =>
+const imports = files.flatMap(({ file, floor, code }) =>
   [...code.matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm)].map((match) => ({
     file,
-    room,
+    floor,
     from: match[1] ?? match[2] ?? match[3] ?? '',
   })),
 )
 
+/** The imports of files of ours, by path. */
+const arrows = imports
+  .filter(({ from }) => from.startsWith('.') && !from.endsWith('package.json') && !from.includes('generated'))
+  .map(({ file, from }) => ({ from: file, to: normalize(join(dirname(file), from)) }))
+
 test('the sources are read', () => {
-  expect(new Set(files.map(({ room }) => room))).toEqual(new Set(Object.keys(rooms)))
-  expect(imports).toContainEqual({ file: 'cli/run.ts', room: 'cli', from: '../errors.ts' })
-  expect(imports).toContainEqual({ file: 'cli/input/prompts.ts', room: 'cli', from: '@inquirer/prompts' })
+  expect(new Set(files.map(({ floor }) => floor))).toEqual(new Set([...Object.keys(floors), 'beside']))
+  expect(new Set(files.map(({ file }) => roomOf(file)))).toEqual(new Set([...Object.keys(siblings), '.']))
+  expect(imports).toContainEqual({ file: 'cli/run.ts', floor: 'cli', from: '../errors.ts' })
+  expect(imports).toContainEqual({ file: 'cli/input/prompts.ts', floor: 'cli', from: '@inquirer/prompts' })
+  expect(arrows).toContainEqual({ from: 'cli/run.ts', to: 'errors.ts' })
 })
 
-test('a room imports only from the rooms below it', () => {
-  const wrong = imports
-    .filter(({ from }) => from.startsWith('.') && !from.endsWith('package.json'))
-    .filter(({ file, room, from }) => {
-      const to = roomOf(normalize(join(dirname(file), from)))
-      return to !== room && !rooms[room]?.includes(to)
-    })
-  expect(wrong).toEqual([])
+test('a floor imports only from those below it', () => {
+  const allowed = (from: string, to: string) =>
+    to === from || to === 'beside' || (from !== 'beside' && floors[from]?.includes(to))
+  expect(arrows.filter(({ from, to }) => !allowed(floorOf(from), floorOf(to)))).toEqual([])
+})
+
+test('a room imports only from those of its floor that are in its table', () => {
+  const between = arrows
+    .map(({ from, to }) => ({ from: roomOf(from), to: roomOf(to) }))
+    .filter(({ from, to }) => from !== to && floorOf(`${from}/`) === floorOf(`${to}/`))
+  expect(between.filter(({ from, to }) => !siblings[from]?.includes(to))).toEqual([])
 })
 
 test('what draws on terminals is imported by cli alone, what speaks to databases by store alone', () => {
-  const wrong = imports.filter(({ room, from }) =>
-    tied.some(([packages, owner]) => packages.test(from) && room !== owner),
+  const wrong = imports.filter(({ floor, from }) =>
+    tied.some(([packages, owner]) => packages.test(from) && floor !== owner),
   )
   expect(wrong).toEqual([])
 })
@@ -72,7 +121,7 @@ test('only cli touches the process and its streams; the library knows who and wh
   const touching = { cli: /(?!)/, receiver: /\bprocess\.(?!pid\b|getuid\b)|\bconsole\.|'node:process'/ }
   const others = /\bprocess\.|\bconsole\.|'node:process'/
   const wrong = files
-    .filter(({ room, code }) => (touching[room as keyof typeof touching] ?? others).test(code))
+    .filter(({ floor, code }) => (touching[floor as keyof typeof touching] ?? others).test(code))
     .map(({ file }) => file)
   expect(wrong).toEqual([])
 })
