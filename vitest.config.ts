@@ -10,8 +10,10 @@ export default defineConfig({
     // A test mostly waits for the program it started.
     maxWorkers: availableParallelism() + 1,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
-      { test: { name: 'system', include: ['test/{database,e2e,docs}/**/*.test.ts'], globalSetup, ...patient } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
+      {
+        test: { name: 'system', include: ['test/{property,database,e2e,docs}/**/*.test.ts'], globalSetup, ...patient },
+      },
       // Races and kill -9. They load the machine by themselves, so that one file runs at a time.
       { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], globalSetup, ...patient } },
     ],

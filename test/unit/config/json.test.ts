@@ -1,6 +1,4 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { sortKeys } from '../../../src/integration.ts'
 import { deepest, largestDocument, parseJson } from '../../../src/operations/config/json.ts'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
@@ -91,72 +89,4 @@ describe('a document is refused with the place', () => {
       hint: expect.stringMatching(/./),
     })
   })
-})
-
-/** What became of a text: its value, or that it was refused with a place. */
-const outcome = (text: string) =>
-  parseJson(text, 'it').then(
-    (value) => ({ value }),
-    (error) => {
-      expect(error).toMatchObject({ code: 'BAD_INPUT', message: expect.stringMatching(/^it, line \d+, column \d+: ./) })
-      return { refused: true }
-    },
-  )
-
-test('any JSON value is refused with the place or comes back equal', { timeout: 5000 }, async () => {
-  let accepted = 0
-  await fc.assert(
-    fc.asyncProperty(
-      fc.jsonValue({ depthSize: 'medium', noUnicodeString: false }),
-      fc.constantFrom(0, 2),
-      async (value, indent) => {
-        const text = JSON.stringify(value, null, indent)
-        const result = await outcome(text)
-        if (!('value' in result)) return
-        accepted++
-        expect(JSON.stringify(result.value)).toBe(JSON.stringify(JSON.parse(text)))
-        // And again from what would be stored.
-        expect(await parseJson(JSON.stringify(sortKeys(result.value)), 'it')).toEqual(result.value)
-      },
-    ),
-    { numRuns: 2000 },
-  )
-  expect(accepted).toBeGreaterThan(1500)
-})
-
-test('what is not JSON is never accepted', { timeout: 5000 }, async () => {
-  const pieces = [
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '"',
-    '"a"',
-    '1',
-    '-',
-    '0',
-    '.',
-    'e5',
-    'true',
-    'nul',
-    'l',
-    ' ',
-    '\n',
-    '\\',
-    '/*',
-    '*/',
-    '//',
-    '\uFEFF',
-    '\u2028',
-  ]
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.constantFrom(...pieces), { maxLength: 8 }), async (parts) => {
-      const text = parts.join('')
-      const result = await outcome(text)
-      if ('value' in result) expect(result.value).toEqual(JSON.parse(text))
-    }),
-    { numRuns: 5000 },
-  )
 })

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { decrypt, encrypt } from '../../src/crypto/jwe.ts'
+import { Secret } from '../../src/secret.ts'
+import { botToken } from '../support/samples.ts'
+
+test('a value decrypts in none of 99 other contexts', async () => {
+  const key = { id: 'k1', use: 'enc', bytes: Buffer.alloc(32, 7) } as const
+  const contexts = Array.from({ length: 100 }, (_, i) => ({
+    id: `integration-${i % 50}`,
+    field: i < 50 ? 'access_token' : 'refresh_token',
+  }))
+  const values = await Promise.all(contexts.map((one, i) => encrypt(key, one, new Secret(botToken(i)))))
+  const opened: string[] = []
+  let refused = 0
+  for (const [i, one] of contexts.entries())
+    for (const [j, text] of values.entries()) {
+      const answer = await decrypt(new Map([[key.id, key]]), one, text).then(
+        (value) => `opened: ${value.reveal()}`,
+        (error) => error.code,
+      )
+      if (answer.startsWith('opened')) opened.push(`${i} in ${j}`)
+      else refused += answer === 'DECRYPTION_FAILED' ? 1 : 0
+    }
+  expect(opened).toEqual(contexts.map((_, i) => `${i} in ${i}`))
+  expect(refused).toBe(9_900)
+})
