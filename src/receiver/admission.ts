@@ -22,20 +22,3 @@ export function createAdmissionLimit() {
     }
   }
 }
-
-/** Does a few things at once; others wait in line. */
-export function createSemaphore(few: number) {
-  const line: (() => void)[] = []
-  let under = 0
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (under < few) under++
-    else await new Promise<void>((resolve) => line.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = line.shift()
-      if (next) next()
-      else under--
-    }
-  }
-}

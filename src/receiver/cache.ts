@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { semaphore } from '../concurrency.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
 import { IntegrationsError } from '../errors.ts'
@@ -7,7 +8,7 @@ import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store
 import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationMatch } from '../store/tables/integrations.ts'
 import type { EncryptionMode } from '../store/tables/keys.ts'
-import { createAdmissionLimit, createSemaphore } from './admission.ts'
+import { createAdmissionLimit } from './admission.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
 export interface CacheEntry {
@@ -64,7 +65,7 @@ export function createLookup(store: Store, keys: KeySource, keep: number, proble
   const tenants = new Map<string, Lookup>()
   const strangers = new Map<string, Lookup>()
   const rooms = { tenants: createAdmissionLimit(), strangers: createAdmissionLimit() }
-  const afterOthers = createSemaphore(strangersAtOnce)
+  const afterOthers = semaphore(strangersAtOnce)
   const vault = vaultOf(store, keys, problem)
 
   async function open(

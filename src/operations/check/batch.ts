@@ -1,3 +1,4 @@
+import { semaphore } from '../../concurrency.ts'
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
 import type { IntegrationView, PlatformColumn } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
@@ -50,7 +51,7 @@ export async function checkIntegrations(
   checking: Checking,
   emit: (checked: readonly Checked[]) => Promise<void>,
 ): Promise<void> {
-  const alone = oneAfterAnother()
+  const alone = semaphore(1)
   const ordered = inOrder(ids, emit)
   const answered: Asked[] = []
   let begun: Step[] = []
@@ -239,16 +240,6 @@ function wrong(verdict: Verdict, findings: readonly Difference[]): ErrorCode | n
   if (verdict === 'refused' || verdict === 'expired') return 'CREDENTIAL_REFUSED'
   if (verdict === 'unreachable') return 'PLATFORM_FAILED'
   return verdict === 'ok' && findings.length === 0 ? null : 'CHECK_FAILED'
-}
-
-/** Runs work one after another: the store makes one change at a time. */
-function oneAfterAnother(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const done = last.then(work)
-    last = done.catch(() => {})
-    return done
-  }
 }
 
 /** Hands answers on in the order of ids, each as soon as those before it are there. */

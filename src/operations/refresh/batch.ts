@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { mapConcurrent, serialize, singleFlight } from '../../concurrency.ts'
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -6,7 +7,6 @@ import type { Store } from '../../store/store.ts'
 import { verifyKeys } from '../keys/keys.ts'
 import { appOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
-import { mapConcurrent, serialize } from './queue.ts'
 import { inspect, type RefreshOptions, refreshOne } from './refresh.ts'
 
 /** How it went with one of several. */
@@ -77,7 +77,7 @@ async function refreshLeft(
     for (const integration of await present(store))
       if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
   }
-  const turn = { ownAttempts, wait: oneAtATime(() => giveWay(store, ownAttempts, options.wait, relook)) }
+  const turn = { ownAttempts, wait: singleFlight(() => giveWay(store, ownAttempts, options.wait, relook)) }
   const many = left.length > atOnce
   if (many) await turn.wait()
   const due = left.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, chance: Math.random() }))
@@ -87,17 +87,6 @@ async function refreshLeft(
   await mapConcurrent(due, atOnce, async ({ integration }) => {
     if (!rows.has(integration.id)) tell(await refreshRow(store, integration, many ? { ...options, turn } : options))
   })
-}
-
-/** Lets those who ask while it is done already wait for that, instead of doing it as well. */
-function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let under: Promise<void> | undefined
-  return () => {
-    under ??= work().finally(() => {
-      under = undefined
-    })
-    return under
-  }
 }
 
 /**

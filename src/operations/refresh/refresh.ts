@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { serialize } from '../../concurrency.ts'
 import { IntegrationsError, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
@@ -10,7 +11,6 @@ import { type AttemptState, leaseTime } from '../../store/tables/refresh-attempt
 import { findIntegration } from '../find.ts'
 import { type Eligibility, eligibilityOf, leaseHeld, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions } from './lease.ts'
-import { serialize } from './queue.ts'
 import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
 import { commitRefresh } from './store-tokens.ts'
 

@@ -1,6 +1,6 @@
+import { serialize } from '../../concurrency.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { targetOf } from '../change.ts'
-import { serialize } from './queue.ts'
 import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 
 /**

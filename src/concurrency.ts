@@ -1,0 +1,31 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+
+/** Runs at most `maxConcurrency` pieces of work at a time; the others wait, first come first served. */
+export const semaphore = (maxConcurrency: number): LimitFunction => pLimit(maxConcurrency)
+
+/** Does `work` with each of the items, at most `maxConcurrency` at a time. @returns the results in the order of the items */
+export const mapConcurrent = <T, R>(
+  items: readonly T[],
+  maxConcurrency: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> => semaphore(maxConcurrency).map(items, work)
+
+const queues = new WeakMap<object, LimitFunction>()
+
+/** Runs `work` once all work that was asked for before with the same owner is done, whether that failed or not. */
+export function serialize<T>(owner: object, work: () => Promise<T>): Promise<T> {
+  const queue = queues.get(owner) ?? semaphore(1)
+  queues.set(owner, queue)
+  return queue(work)
+}
+
+/** A function that runs `work`; calls during a run share that run and its result. */
+export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+}
