@@ -166,30 +166,6 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
   return root
 }
 
-/**
- * The arguments of a command line that begins with `exec`: what follows its command is that command's, so `--` is put
- * before it where nobody did.
- *
- * @returns undefined for another command line
- */
-export function execArguments(root: CommandUnknownOpts, words: readonly string[]): string[] | undefined {
-  const exec = root.commands.find((command) => command.name() === 'exec')
-  const taking = [...root.options, ...(exec?.options ?? [])].filter(({ required }) => required)
-  let operands = 0
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] ?? ''
-    if (word === '--') break
-    if (word.startsWith('-') && word !== '-') {
-      if (taking.some(({ long, short }) => word === long || word === short)) i++
-      continue
-    }
-    if (operands === 0 && word !== 'exec') return undefined
-    operands++
-    if (operands === 3) return [...words.slice(0, i), '--', ...words.slice(i)]
-  }
-  return operands > 0 ? [...words] : undefined
-}
-
 function mentionedIn(argv: readonly string[]): (name: string) => boolean {
   const words = new Set(argv.flatMap((argument) => argument.split(/\s/)))
   return (name) => words.has(name)

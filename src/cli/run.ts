@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { errorCodes, IntegrationsError } from '../errors.ts'
 import { type Context, createContext, type Host } from './context.ts'
-import { execArguments, program } from './program.ts'
+import { program } from './program.ts'
 
 /**
  * Reads the command line and does what it says.
@@ -10,15 +10,13 @@ import { execArguments, program } from './program.ts'
  */
 export async function run(host: Host): Promise<number> {
   const ctx = createContext(host)
-  let exec: string[] | undefined
   try {
     const root = await program(ctx)
-    exec = execArguments(root, host.argv.slice(2))
-    await root.parseAsync(exec ?? host.argv.slice(2), { from: 'user' }).catch(unlessHelp)
+    await root.parseAsync(host.argv.slice(2), { from: 'user' }).catch(unlessHelp)
     await ctx.output.flush()
     return ctx.exitCode
   } catch (error) {
-    return report(ctx, error, exec !== undefined)
+    return report(ctx, error)
   } finally {
     await ctx.close()
   }
@@ -29,8 +27,7 @@ function unlessHelp(error: unknown): void {
   if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
 }
 
-/** @param exec whether a command was to be run, whose exit codes may be any below 125 */
-function report(ctx: Context, error: unknown, exec: boolean): number {
+function report(ctx: Context, error: unknown): number {
   if (error instanceof CommanderError) return 2
   let known = error instanceof IntegrationsError ? error : bug(error)
   if (known.code === 'OUTPUT_FAILED') {
@@ -39,22 +36,11 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
     else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
   }
   // Of several changes, some were made.
-  else if (ctx.changed() && known.committed === false)
-    known = new IntegrationsError({
-      code: known.code,
-      message: known.message,
-      hint: known.hint,
-      cause: known.cause,
-      committed: true,
-    })
-  // `exec npm start` takes npm for an integration.
-  if (exec && known.code === 'NOT_FOUND')
-    known = new IntegrationsError({
-      code: known.code,
-      message: known.message,
-      hint: `${known.hint}; integrations exec <ref> -- <command>`,
-    })
+  else if (ctx.changed() && known.committed === false) known = known.with({ committed: true })
   const { exit: usual, retryable } = errorCodes[known.code]
+  // The exit codes of a command that exec was to run may be any below 125.
+  const { argv } = ctx.host
+  const exec = argv.slice(2, Math.max(2, argv.indexOf('--'))).includes('exec')
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
   if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)

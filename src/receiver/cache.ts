@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { semaphore } from '../concurrency.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
-import { IntegrationsError } from '../errors.ts'
+import { is } from '../errors.ts'
 import type { IntegrationView, SecretField } from '../integration.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
 import type { Reader, Store } from '../store/store.ts'
@@ -80,7 +80,7 @@ export function createLookup(store: Store, keys: KeySource, keep: number, proble
         opened.set(one.id, await decryptAccepted(keys, mode, one, (error) => problems.push(error)))
       return { opened, problems }
     }
-    const unknownKey = (error: unknown) => error instanceof IntegrationsError && error.code === 'KEY_NOT_FOUND'
+    const unknownKey = (error: unknown) => is(error, 'KEY_NOT_FOUND')
     const first = await attempt(await vault.current())
     // A key was made active elsewhere since ours were read.
     const renewed = first.problems.some(unknownKey) ? vault.renewed() : undefined

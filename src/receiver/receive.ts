@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
 import { setActive } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
@@ -138,7 +138,7 @@ async function deactivate({ store, problem }: Parts, wishes: readonly Wish[]): P
       await setActive(store, recipient.integration.id, false, {})
     } catch (error) {
       // A role that may not is not helped by trying again.
-      if (!(error instanceof IntegrationsError) || !/^(NOT_PERMITTED|NOT_FOUND)$/.test(error.code)) throw error
+      if (!is(error, 'NOT_PERMITTED', 'NOT_FOUND')) throw error
       problem(error)
     }
   }

@@ -141,12 +141,7 @@ const told =
     // A driver's own error may quote the row.
     const shown =
       error instanceof IntegrationsError
-        ? new IntegrationsError({
-            code: error.code,
-            message: error.message,
-            hint: error.hint,
-            committed: error.committed,
-          })
+        ? error.with({ cause: undefined })
         : error instanceof Error
           ? error
           : new Error('something was thrown that is no error')

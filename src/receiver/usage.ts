@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
 import type { Store } from '../store/store.ts'
 
@@ -39,7 +39,7 @@ export function createUsageRecorder(store: Store, problem: (error: unknown) => v
           .recordUsage((notes) => notes.used({ id, field: 'webhookSecret', number, count, lastAt }))
           .catch((error: unknown) => {
             // Of a connection that was lost nobody knows what it has written: better a match too few than one too many.
-            const unwritten = error instanceof IntegrationsError && error.code === 'DATABASE_BUSY'
+            const unwritten = is(error, 'DATABASE_BUSY')
             add(id, lastAt, number, unwritten ? count : 0)
             problem(error)
           })

@@ -39,7 +39,7 @@ describe.each(kinds)('exec on %s', (kind) => {
 
   /** The environment of a command, as it was given to it. */
   async function environmentOf(env: Record<string, string>, ...args: string[]) {
-    const { code, stdout, stderr } = await runProgram(['exec', ...args, 'env', '-0'], { env })
+    const { code, stdout, stderr } = await runProgram(['exec', ...args, '--', 'env', '-0'], { env })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     return Object.fromEntries(
       stdout
@@ -61,14 +61,14 @@ describe.each(kinds)('exec on %s', (kind) => {
     }
     const leading = { PGPASSFILE: '/nowhere', PGPASSWORD: 'p', INTEGRATIONS_ANYTHING: 'x' }
     const all = { ...env, ...theirs, ...leading }
-    expect(await environmentOf(all, 'support', '--')).toEqual({
+    expect(await environmentOf(all, 'support')).toEqual({
       ...theirs,
       SLACK_SIGNING_SECRET: signingSecret(1),
       SLACK_BOT_TOKEN: botToken(1),
     })
     expect(await events(db)).toEqual(done)
 
-    expect(await environmentOf(all, 'support', '--field', 'webhook-secret', '--env-prefix', 'APP_', '--')).toEqual({
+    expect(await environmentOf(all, 'support', '--field', 'webhook-secret', '--env-prefix', 'APP_')).toEqual({
       ...theirs,
       APP_SIGNING_SECRET: signingSecret(1),
     })
@@ -80,11 +80,10 @@ describe.each(kinds)('exec on %s', (kind) => {
     const script = ['sh', '-c', 'printf "[%s]" "$@"; echo; exit 7', 'name', '-o', 'json', '--help', '--', '--field']
     const outcome = { code: 7, stdout: '[-o][json][--help][--][--field]\n', stderr: '' }
     expect(await exec('support', '--', ...script)).toEqual(outcome)
-    expect(await exec('support', ...script)).toEqual(outcome)
-    expect(await exec('--field', 'webhook-secret', '--reason', 'a test', 'support', ...script)).toEqual(outcome)
+    expect(await exec('--field', 'webhook-secret', '--reason', 'a test', 'support', '--', ...script)).toEqual(outcome)
     expect(await exec('support', '--', 'sh', '-c', 'kill -9 $$')).toEqual({ code: 137, stdout: '', stderr: '' })
     const one = [event('started', 'webhook_secret'), event('failed', 'webhook_secret')]
-    expect(await events(db)).toEqual([...failed, ...failed, ...one, ...failed])
+    expect(await events(db)).toEqual([...failed, ...one, ...failed])
   })
 
   test('standard input is read by the command alone, whole', async () => {
@@ -116,12 +115,12 @@ describe.each(kinds)('exec on %s', (kind) => {
       [['support', '--field', 'password', '--', 'true'], "option '--field <secret>' does not take that value"],
       [['support', '--env-prefix', 'A-', '--', 'true'], '--env-prefix cannot begin the name of a variable'],
       [['support', '--frobnicate', '--', 'true'], "unknown option '--frobnicate'"],
-      [['support'], "missing required argument 'command'"],
+      [['support', '--'], "missing required argument 'command'"],
       [
-        ['--read-only', 'support', 'true'],
+        ['--read-only', 'support', '--', 'true'],
         'nothing may be changed or recorded: --read-only or INTEGRATIONS_READ_ONLY is set',
       ],
-      [['-o', 'xml', 'support', 'true'], "option '-o, --output <format>' does not take that value"],
+      [['-o', 'xml', 'support', '--', 'true'], "option '-o, --output <format>' does not take that value"],
     ] as const) {
       const { code, stdout, stderr } = await runInProcess(['exec', ...args], { env })
       expect({ args, code, stdout, error: stderr.split('\n')[0] }).toEqual({
@@ -141,6 +140,27 @@ describe.each(kinds)('exec on %s', (kind) => {
       stderr: expect.stringMatching(/^error: Acme\/bare has no secret\nhint: integrations rotate /),
     })
     expect(await events(db)).toEqual(logged)
+  })
+
+  test('a command without -- before it is a usage error, whose hint has it', async () => {
+    const { db, env } = await start()
+    for (const [args, typed] of [
+      [['support', 'true'], 'support -- true'],
+      [['support', 'npm', 'run', '-v', 'a b'], "support -- npm run -v 'a b'"],
+      [['--reason', 'x', 'support', 'npm', 'start', '--verbose'], 'support -- npm start --verbose'],
+    ] as const)
+      expect({ args, ...(await runInProcess(['exec', ...args], { env })) }).toEqual({
+        args,
+        code: 2,
+        stdout: '',
+        stderr: `error: exec needs -- between the integration and the command\nhint: integrations exec ${typed}\n`,
+      })
+    expect(await runInProcess(['exec', 'support'], { env })).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: "error: missing required argument 'command'\nhint: integrations exec <ref> -- <command> [args...]\n",
+    })
+    expect(await events(db)).toEqual([])
   })
 
   test('while it runs, that it was started is recorded, no argument holds a secret, and signals reach it', async () => {

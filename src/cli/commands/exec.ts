@@ -1,5 +1,5 @@
-import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { Command, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
 import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/history.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
@@ -23,11 +23,13 @@ export const execCommand = (ctx: Context) =>
   new Command('exec')
     .usage('[options] <ref> -- <command> [args...]')
     .description(
-      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code is the answer (128 and the number of a signal that ended it); 125: it was not come to, 126: it could not be started, 127: there is no such command. That the secrets were read stands in the audit log before it starts, and afterwards whether it ended with 0 (done) or otherwise (failed).',
+      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code becomes the exit code of exec (128 plus the number of a signal that ended it). exec itself exits with 125 when it fails before starting the command, 126 when the command cannot be started, and 127 when the command does not exist. The audit log records that the secrets were read before the command starts, and afterwards whether it exited with 0 (done) or not (failed).',
     )
     .addArgument(refArgument())
-    .argument('<command>', 'the command, after --', commandName)
-    .argument('[args...]', 'its arguments')
+    .argument('<command>', 'the command, after --')
+    .argument('[args...]', 'the arguments of the command')
+    // The options of a command without -- before it are not unknown: the hint shows them after --.
+    .allowUnknownOption(!ctx.host.argv.includes('--'))
     .addOption(
       new Option('--field <secret>', 'a secret to pass on; may be given several times (default: all that are set)')
         .choices(secretFlags)
@@ -47,6 +49,11 @@ export const execCommand = (ctx: Context) =>
       )}`,
     )
     .action(async (ref, command, args, { field: fields, envPrefix }) => {
+      if (ctx.host.argv.at(-args.length - 2) !== '--')
+        throw badInput(
+          'exec needs -- between the integration and the command',
+          `integrations exec ${[ref, '--', command, ...args].map(shellWord).join(' ')}`,
+        )
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
       const given = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
       const variables = [...given.secrets].map(([field, secret]) => [
@@ -65,11 +72,6 @@ export const execCommand = (ctx: Context) =>
       }
       await tellEnd(ctx, given, ctx.exitCode === 0 ? 'done' : 'failed')
     })
-
-function commandName(word: string): string {
-  if (word === '--') throw new InvalidArgumentError('Write -- once, as in integrations exec <ref> -- <command>.')
-  return word
-}
 
 /** How long whoever waits for the command's exit code is kept waiting by a busy database, in milliseconds. */
 const longestWait = 5000

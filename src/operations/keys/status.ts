@@ -1,5 +1,5 @@
 import type { KeySource } from '../../crypto/key-source.ts'
-import { IntegrationsError } from '../../errors.ts'
+import { is } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import type { EncryptionMode, KeyUsage } from '../../store/tables/keys.ts'
 import { counted, type Key, listKeys } from './keys.ts'
@@ -56,7 +56,7 @@ async function plainIfPermitted(store: Store): Promise<number | null> {
   try {
     return await store.snapshot(countPlain)
   } catch (error) {
-    if (error instanceof IntegrationsError && error.code === 'NOT_PERMITTED') return null
+    if (is(error, 'NOT_PERMITTED')) return null
     throw error
   }
 }
