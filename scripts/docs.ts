@@ -1,34 +1,38 @@
 /**
  * npm run docs
  *
- * Writes the reference in README.md, between its two markers, from the help of the commands.
+ * Writes docs/reference.md from the help of the commands, and the pictures of the README (pictures.ts).
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { createContext } from '../src/cli/context.ts'
 import { program } from '../src/cli/program.ts'
+import { topics } from '../src/cli/topics.ts'
 
-const begin = '<!-- reference: written by "npm run docs" from the help -->'
-const end = '<!-- end of reference -->'
+/** Where the reference is. */
+export const referenceFile = 'docs/reference.md'
 
-/** A README with its reference replaced by what the help says. */
-export async function withReference(readme: string): Promise<string> {
-  const [before, rest] = readme.split(begin)
-  const [, after] = rest?.split(end) ?? []
-  if (before === undefined || after === undefined) throw new Error('README.md lacks the markers of the reference')
-  return `${before}${begin}\n\n${reference(await program(createContext(process), () => true))}\n${end}${after}`
+/** The text of the reference: the help of every command, then the help topics. */
+export async function reference(): Promise<string> {
+  const commands = section(await program(createContext(process), () => true))
+  const others = Object.entries(topics).map(([topic, text]) => `## help ${topic}\n\n${block(text)}`)
+  return [
+    '# Reference',
+    'This is what `integrations <command> --help` and `integrations help <topic>` print. The options of the program itself work with every command. `npm run docs` writes this file.',
+    commands,
+    ...others,
+  ].join('\n\n')
 }
 
-function reference(command: CommandUnknownOpts, path: readonly string[] = []): string {
+const block = (text: string) => `\`\`\`text\n${text.trimEnd()}\n\`\`\`\n`
+
+function section(command: CommandUnknownOpts, path: readonly string[] = []): string {
   const name = [...path, command.name()]
   const subcommands = command
     .createHelp()
     .visibleCommands(command)
     .filter((one) => command.commands.includes(one))
-  return [
-    `### ${name.join(' ')}\n\n\`\`\`text\n${help(command)}\n\`\`\`\n`,
-    ...subcommands.map((one) => reference(one, name)),
-  ].join('\n')
+  return [`## ${name.join(' ')}\n\n${block(help(command))}`, ...subcommands.map((one) => section(one, name))].join('\n')
 }
 
 /** The help of a command, without the options that all commands have: those are in the help of the program. */
@@ -38,8 +42,7 @@ function help(command: CommandUnknownOpts): string {
     .configureHelp({ showGlobalOptions: false, helpWidth: 100 })
     .configureOutput({ writeOut: (part) => (text += part), getOutHasColors: () => false })
     .outputHelp()
-  return text.trimEnd()
+  return text
 }
 
-if (process.argv[1]?.endsWith('docs.ts'))
-  await writeFile('README.md', await withReference(await readFile('README.md', 'utf8')))
+if (process.argv[1]?.endsWith('docs.ts')) await writeFile(referenceFile, await reference())
