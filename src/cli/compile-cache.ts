@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'no
 import { createRequire, Module } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { Script } from 'node:vm'
+import { homeFolder } from './paths.ts'
 
 /** What Node's types do not tell of its modules: how each is compiled, and what Node 22.1 brought. */
 const node = Module as unknown as {
@@ -14,9 +15,9 @@ const node = Module as unknown as {
  * start goes into compiling. Nothing of the user's is in there. It is off with NODE_DISABLE_COMPILE_CACHE=1, Node's own
  * variable, and where the folder could have been written to by somebody else.
  */
-export function cacheCompiled({ XDG_CACHE_HOME, HOME, NODE_DISABLE_COMPILE_CACHE }: NodeJS.ProcessEnv): void {
-  const home = XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : HOME && join(HOME, '.cache')
-  if (NODE_DISABLE_COMPILE_CACHE || !home) return
+export function cacheCompiled(env: NodeJS.ProcessEnv): void {
+  const home = homeFolder(env, 'cache')
+  if (env.NODE_DISABLE_COMPILE_CACHE || !home) return
   const folder = join(home, 'integrations', `${process.version}-${process.arch}`)
   // Not mkdir's "recursive", which never returns where a folder cannot be made, as in /proc.
   for (const one of [home, dirname(folder), folder]) make(one)

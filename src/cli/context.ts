@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
@@ -7,23 +7,11 @@ import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '.
 import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
 import type { Attribution } from '../store/tables/events.ts'
+import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
-import { createOutput, type Format, type Output } from './output/output.ts'
-
-/** What the program is given to run on: a part of `process`. */
-export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd' | 'pid'>
-
-/** The options that every command has. */
-export interface GlobalOptions {
-  database?: string
-  output?: Format
-  fields?: string[]
-  input: boolean
-  wait: number
-  readOnly: boolean
-  as?: string
-  reason?: string
-}
+import { keySource } from './key-source.ts'
+import { createOutput, type Output } from './output/output.ts'
+import { homeFolder } from './paths.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -88,7 +76,11 @@ export function createContext(host: Host): Context {
       keys ??= keySource(host)
       return keys
     },
-    spool: () => join(stateHome(host.env), 'integrations', 'spool'),
+    spool: () => {
+      const home = homeFolder(host.env, 'state')
+      if (home) return join(home, 'integrations', 'spool')
+      throw badInput('there is no home directory to keep new tokens in', 'set HOME, or XDG_STATE_HOME')
+    },
     actor: () => {
       const { declaredAs, ciIdentity, osUser, host: name } = attribution(host, context.options)
       return declaredAs ? `as:${declaredAs}` : (ciIdentity ?? `os:${osUser}@${name}`)
@@ -111,27 +103,13 @@ function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database 
   const text = flag ?? env.DATABASE_URL
   if (text !== undefined && text !== '') return parseDatabaseUrl(text, cwd())
   if (flag === '') throw badInput('--database is empty', 'give a URL, or leave the flag out for the default database')
-  return defaultDatabase(dataHome(env))
-}
-
-function dataHome(env: NodeJS.ProcessEnv): string {
-  const { XDG_DATA_HOME, HOME, LOCALAPPDATA } = env
-  // The XDG specification has relative paths ignored.
-  if (XDG_DATA_HOME?.startsWith('/')) return XDG_DATA_HOME
-  if (HOME) return join(HOME, '.local', 'share')
-  if (LOCALAPPDATA) return LOCALAPPDATA
+  const home = homeFolder(env, 'data')
+  if (home) return defaultDatabase(home)
   throw new IntegrationsError({
     code: 'DATABASE_MISSING',
     message: 'there is no home directory to keep a database in',
     hint: 'set HOME, or name a database with --database',
   })
-}
-
-function stateHome({ XDG_STATE_HOME, HOME, LOCALAPPDATA }: NodeJS.ProcessEnv): string {
-  if (XDG_STATE_HOME?.startsWith('/')) return XDG_STATE_HOME
-  if (HOME) return join(HOME, '.local', 'state')
-  if (LOCALAPPDATA) return LOCALAPPDATA
-  throw badInput('there is no home directory to keep new tokens in', 'set HOME, or XDG_STATE_HOME')
 }
 
 function attribution({ env, pid }: Host, { as, reason }: GlobalOptions): Attribution {
@@ -163,48 +141,4 @@ function userName(): string {
     // A container may run as a user id that has no name.
     return String(process.getuid?.() ?? '')
   }
-}
-
-/** The key set that the environment names. Nothing is looked at until it is needed. */
-function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
-  const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
-  // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
-  const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
-  const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
-  let source: Promise<KeySource> | undefined
-  async function open(): Promise<KeySource> {
-    if (file && command)
-      throw badInput(
-        'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
-        'unset the one that does not hold the keys of this database',
-      )
-    const { cached } = await import('../crypto/key-source.ts')
-    if (!command) return cached((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
-    return cached((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
-  }
-  const path = () => (file ? resolve(cwd(), file) : join(configHome(env), 'integrations', 'keys.json'))
-  const opened = () => {
-    source ??= open()
-    return source
-  }
-  return {
-    get name() {
-      return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
-    },
-    writable: !command,
-    load: async () => (await opened()).load(),
-    empty: async () => (await opened()).empty(),
-    add: async (keys) => (await opened()).add(keys),
-  }
-}
-
-function configHome({ XDG_CONFIG_HOME, HOME, APPDATA }: NodeJS.ProcessEnv): string {
-  if (XDG_CONFIG_HOME?.startsWith('/')) return XDG_CONFIG_HOME
-  if (HOME) return join(HOME, '.config')
-  if (APPDATA) return APPDATA
-  throw new IntegrationsError({
-    code: 'KEYS_MISSING',
-    message: 'there is no home directory to keep keys in',
-    hint: 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
-  })
 }

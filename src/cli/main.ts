@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { cacheCompiled } from './compile-cache.ts'
-import type { Host } from './context.ts'
+import type { Host } from './host.ts'
 
 /**
  * Runs the program on a host's arguments, streams and environment.

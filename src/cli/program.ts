@@ -3,8 +3,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { badInput } from '../errors.ts'
 import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
+import { formats } from './host.ts'
 import { duration } from './input/time.ts'
-import { formats } from './output/output.ts'
 
 /** What the root help says of a command, and where its file is: that is read only when the command line mentions it. */
 type Entry = readonly [name: string, summary: string, load: () => Promise<(ctx: Context) => CommandUnknownOpts>]

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { errorCodes, IntegrationsError } from '../errors.ts'
-import { type Context, createContext, type Host } from './context.ts'
+import { type Context, createContext } from './context.ts'
+import type { Host } from './host.ts'
 import { program } from './program.ts'
 
 /**

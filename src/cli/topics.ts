@@ -1,5 +1,5 @@
 import { errorCodes, exitCodes } from '../errors.ts'
-import { formats } from './output/output.ts'
+import { formats } from './host.ts'
 
 function exitCodesText(): string {
   const exits = Object.entries(exitCodes).map(([exit, meaning]) => `  ${exit.padStart(3)}  ${meaning}`)

@@ -1,5 +1,5 @@
 import { cancelled, IntegrationsError } from '../../errors.ts'
-import type { Host } from '../context.ts'
+import type { Host } from '../host.ts'
 import { printable } from '../output/text.ts'
 
 /** One of several answers. */

@@ -4,7 +4,8 @@ import { badInput, IntegrationsError } from '../../errors.ts'
 import { flagOf, type SecretField, secretFields } from '../../integration.ts'
 import { generateSecret, type NewSecret, type NewSecrets, readSecret } from '../../operations/secrets/values.ts'
 import type { Secret } from '../../secret.ts'
-import type { Context, Host } from '../context.ts'
+import type { Context } from '../context.ts'
+import type { Host } from '../host.ts'
 
 /** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for secrets. No flag takes a value. */
 export function addSecretFlags(command: CommandUnknownOpts, fields: readonly string[] = secretFields): void {

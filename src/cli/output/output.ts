@@ -1,18 +1,8 @@
 import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../integration.ts'
-import type { GlobalOptions, Host } from '../context.ts'
+import type { Format, GlobalOptions, Host } from '../host.ts'
 import { printable, printableJson } from './text.ts'
-
-/** The formats of `--output`. Without it: `table` on a terminal, else tab-separated text. */
-export const formats = ['table', 'json', 'jsonl', 'csv', 'id'] as const
-/** A format of `--output`. */
-export type Format = (typeof formats)[number]
-
-/** How a cell of a table may be painted. */
-export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'plain'
-
-/** What a table shows of a value. */
-export type Cell = readonly [text: string, tone: Tone]
+import { type Cell, painter, type Tone } from './tone.ts'
 
 /** One field of a kind of rows. */
 export interface Column<Row> {
@@ -79,7 +69,7 @@ export function createOutput(host: Host, options: () => GlobalOptions): Output {
     })
   let late = ''
   const say = (text: string) => void stderr.write(`${text}\n`)
-  const paint = async () => painter(await colourLevel(host.env, stdout.isTTY))
+  const paint = () => painter(host.env, stdout.isTTY)
   const format = (): Format | 'text' => options().output ?? (stdout.isTTY ? 'table' : 'text')
   const json = (value: Json, indent?: number) => printableJson(JSON.stringify(value, null, indent))
 
@@ -219,7 +209,7 @@ export function createOutput(host: Host, options: () => GlobalOptions): Output {
       await write(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
     },
     lines: async (lines, to) => {
-      const colour = await painter(await colourLevel(host.env, host[to].isTTY))
+      const colour = await painter(host.env, host[to].isTTY)
       const text = lines.map(([line, tone]) => colour(printable(line), tone)).join('\n')
       if (to === 'stdout') await write(`${text}\n`)
       else say(text)
@@ -232,30 +222,6 @@ export function createOutput(host: Host, options: () => GlobalOptions): Output {
       else say(`error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`)
     },
   }
-}
-
-/** Paints a text for a tone, or leaves it plain where there is no colour. */
-export type Paint = (text: string, tone: Tone | 'head') => string
-
-async function painter(level: 0 | 1): Promise<Paint> {
-  if (level === 0) return (text) => text
-  const { Chalk } = await import('chalk')
-  const chalk = new Chalk({ level })
-  const tones = {
-    good: chalk.green,
-    bad: chalk.red,
-    warn: chalk.yellow,
-    dim: chalk.dim,
-    head: chalk.bold,
-    plain: (text: string) => text,
-  }
-  return (text, tone) => tones[tone](text)
-}
-
-/** https://no-color.org and https://force-color.org; force wins. */
-function colourLevel(env: NodeJS.ProcessEnv, isTTY: boolean): 0 | 1 {
-  if (env.FORCE_COLOR) return env.FORCE_COLOR === '0' ? 0 : 1
-  return isTTY && !env.NO_COLOR && env.TERM !== 'dumb' ? 1 : 0
 }
 
 /** The text of a value: nothing for null, JSON for what is not one word. */

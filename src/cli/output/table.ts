@@ -1,8 +1,6 @@
 import Table from 'cli-table3'
 import stringWidth from 'string-width'
-import type { Paint, Tone } from './output.ts'
-
-type Cell = readonly [text: string, tone: Tone]
+import type { Cell, Paint } from './tone.ts'
 
 const borders = [
   'top',

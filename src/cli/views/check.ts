@@ -1,6 +1,7 @@
 import type { Checked } from '../../operations/check/batch.ts'
 import type { Verdict } from '../../platforms/platform.ts'
-import type { Column, Tone, View } from '../output/output.ts'
+import type { Column, View } from '../output/output.ts'
+import type { Tone } from '../output/tone.ts'
 
 const verdictTones: Record<Verdict, Tone> = {
   ok: 'good',

@@ -2,7 +2,7 @@ import { type IntegrationConfig, refOf } from '../../integration.ts'
 import type { ChangedConfig } from '../../operations/config/config.ts'
 import type { Context } from '../context.ts'
 import { warnAll } from '../input/arguments.ts'
-import type { Tone } from '../output/output.ts'
+import type { Tone } from '../output/tone.ts'
 import { integrationView } from './integration.ts'
 
 /** A config as text that people read and edit. */

@@ -17,7 +17,8 @@ import type { AuditEvent } from '../../store/tables/events.ts'
 import { fingerprintsOf } from '../../store/tables/fingerprints.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { relative, remaining } from '../input/time.ts'
-import type { Cell, Column, Tone, View } from '../output/output.ts'
+import type { Column, View } from '../output/output.ts'
+import type { Cell, Tone } from '../output/tone.ts'
 
 const soon = 24 * 3_600_000
 

@@ -3,7 +3,8 @@ import type { Reencryption } from '../../operations/keys/reencrypt.ts'
 import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import { relative } from '../input/time.ts'
-import type { Cell, Column, Tone, View } from '../output/output.ts'
+import type { Column, View } from '../output/output.ts'
+import type { Cell, Tone } from '../output/tone.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
 

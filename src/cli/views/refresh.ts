@@ -2,7 +2,8 @@ import type { IntegrationView } from '../../integration.ts'
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
 import type { Recovered } from '../../operations/refresh/recover.ts'
 import { relative } from '../input/time.ts'
-import type { Column, Tone, View } from '../output/output.ts'
+import type { Column, View } from '../output/output.ts'
+import type { Tone } from '../output/tone.ts'
 
 const tones: Record<RefreshRow['outcome'] | Recovered['outcome'], Tone> = {
   refreshed: 'good',

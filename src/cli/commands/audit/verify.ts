@@ -5,7 +5,7 @@ import type { Place, Problem, Verification } from '../../../operations/audit/ver
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
-import type { Tone } from '../../output/output.ts'
+import type { Tone } from '../../output/tone.ts'
 import { verificationView } from '../../views/integration.ts'
 
 /** `integrations audit verify` */

@@ -6,7 +6,7 @@ import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
-import type { Tone } from '../../output/output.ts'
+import type { Tone } from '../../output/tone.ts'
 import { webhookCheckView } from '../../views/webhook.ts'
 
 /** `integrations webhook verify` */
