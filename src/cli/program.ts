@@ -7,110 +7,63 @@ import { formats } from './host.ts'
 import { duration } from './input/time.ts'
 
 /** What the root help says of a command, and where its file is: that is read only when the command line mentions it. */
-type Entry = readonly [name: string, summary: string, load: () => Promise<(ctx: Context) => CommandUnknownOpts>]
+type Entry = readonly [
+  name: string,
+  summary: string,
+  load: () => Promise<{ command: (ctx: Context) => CommandUnknownOpts }>,
+]
 
 /** Every command, in the order of the help, under its heading. */
 const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
   [
     'Integrations',
-    ['add', 'add an integration', async () => (await import('./commands/add.ts')).addCommand],
-    ['list', 'list integrations', async () => (await import('./commands/list.ts')).listCommand],
-    ['show', 'show one integration', async () => (await import('./commands/show.ts')).showCommand],
-    [
-      'update',
-      'change name, platform ids, creator or app',
-      async () => (await import('./commands/update.ts')).updateCommand,
-    ],
-    ['rotate', 'replace a secret', async () => (await import('./commands/rotate.ts')).rotateCommand],
-    [
-      'refresh',
-      'refresh access tokens that are about to end',
-      async () => (await import('./commands/refresh.ts')).refreshCommand,
-    ],
-    [
-      'recover',
-      'settle refreshes of which nobody knows how they ended',
-      async () => (await import('./commands/recover.ts')).recoverCommand,
-    ],
-    [
-      'check',
-      'ask the platforms whether access tokens work',
-      async () => (await import('./commands/check.ts')).checkCommand,
-    ],
-    ['enable', 'make an integration active', async () => (await import('./commands/set-active.ts')).enableCommand],
-    ['disable', 'make an integration inactive', async () => (await import('./commands/set-active.ts')).disableCommand],
-    [
-      'toggle',
-      'switch an integration between active and inactive',
-      async () => (await import('./commands/set-active.ts')).toggleCommand,
-    ],
-    [
-      'exec',
-      'run a command with the secrets in its environment',
-      async () => (await import('./commands/exec.ts')).execCommand,
-    ],
-    ['remove', 'remove an integration', async () => (await import('./commands/remove.ts')).removeCommand],
+    ['add', 'add an integration', () => import('./commands/add.ts')],
+    ['list', 'list integrations', () => import('./commands/list.ts')],
+    ['show', 'show one integration', () => import('./commands/show.ts')],
+    ['update', 'change name, platform ids, creator or app', () => import('./commands/update.ts')],
+    ['rotate', 'replace a secret', () => import('./commands/rotate.ts')],
+    ['refresh', 'refresh access tokens that are about to end', () => import('./commands/refresh.ts')],
+    ['recover', 'settle refreshes of which nobody knows how they ended', () => import('./commands/recover.ts')],
+    ['check', 'ask the platforms whether access tokens work', () => import('./commands/check.ts')],
+    ['enable', 'make an integration active', () => import('./commands/enable.ts')],
+    ['disable', 'make an integration inactive', () => import('./commands/disable.ts')],
+    ['toggle', 'switch an integration between active and inactive', () => import('./commands/toggle.ts')],
+    ['exec', 'run a command with the secrets in its environment', () => import('./commands/exec.ts')],
+    ['remove', 'remove an integration', () => import('./commands/remove.ts')],
   ],
   [
     'Secrets',
     [
       'secrets',
       'list the versions of secrets, end or take back a rotation, reveal',
-      async () => (await import('./commands/secrets.ts')).secretsCommand,
+      () => import('./commands/secrets.ts'),
     ],
   ],
-  [
-    'Config',
-    ['config', 'read, change and check configs', async () => (await import('./commands/config.ts')).configCommand],
-  ],
+  ['Config', ['config', 'read, change and check configs', () => import('./commands/config.ts')]],
   [
     'Webhooks',
-    [
-      'webhook',
-      'sign a webhook, see why one is refused, try an endpoint',
-      async () => (await import('./commands/webhook.ts')).webhookCommand,
-    ],
+    ['webhook', 'sign a webhook, see why one is refused, try an endpoint', () => import('./commands/webhook.ts')],
   ],
   [
     'People and places',
-    [
-      'workspaces',
-      'list, add, rename and remove workspaces',
-      async () => (await import('./commands/workspaces.ts')).workspacesCommand,
-    ],
-    ['users', 'list, add and remove users', async () => (await import('./commands/users.ts')).usersCommand],
-    [
-      'apps',
-      'list, add and remove the OAuth apps whose clients refresh tokens',
-      async () => (await import('./commands/apps.ts')).appsCommand,
-    ],
+    ['workspaces', 'list, add, rename and remove workspaces', () => import('./commands/workspaces.ts')],
+    ['users', 'list, add and remove users', () => import('./commands/users.ts')],
+    ['apps', 'list, add and remove the OAuth apps whose clients refresh tokens', () => import('./commands/apps.ts')],
   ],
   [
     'Trust',
-    ['audit', 'see and verify who changed what', async () => (await import('./commands/audit.ts')).auditCommand],
-    [
-      'keys',
-      'the keys that seal secrets: make, replace and check them',
-      async () => (await import('./commands/keys.ts')).keysCommand,
-    ],
+    ['audit', 'see and verify who changed what', () => import('./commands/audit.ts')],
+    ['keys', 'the keys that seal secrets: make, replace and check them', () => import('./commands/keys.ts')],
   ],
   [
     'Database and set-up',
-    ['init', 'make a database ready', async () => (await import('./commands/init.ts')).initCommand],
-    [
-      'db',
-      "see how the database stands, update it, take over an application's",
-      async () => (await import('./commands/db.ts')).dbCommand,
-    ],
-    [
-      'completion',
-      'print a script for Tab completion',
-      async () => (await import('./commands/completion.ts')).completionCommand,
-    ],
+    ['init', 'make a database ready', () => import('./commands/init.ts')],
+    ['db', "see how the database stands, update it, take over an application's", () => import('./commands/db.ts')],
+    ['completion', 'print a script for Tab completion', () => import('./commands/completion.ts')],
     [
       'help',
       'print help for a command, or about exit-codes, environment or output',
-      async () => (await import('./commands/help.ts')).helpCommand,
+      () => import('./commands/help.ts'),
     ],
   ],
 ]
@@ -156,12 +109,11 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
   for (const [heading, ...group] of commands) {
     root.commandsGroup(`${heading}:`)
     for (const [name, summary, load] of group) {
-      const command = wanted(name) ? (await load())(ctx) : new Command(name)
+      const command = wanted(name) ? (await load()).command(ctx) : new Command(name)
       root.addCommand(command.summary(summary))
     }
   }
-  if (wanted('complete'))
-    root.addCommand((await import('./commands/complete.ts')).completeCommand(ctx), { hidden: true })
+  if (wanted('complete')) root.addCommand((await import('./commands/complete.ts')).command(ctx), { hidden: true })
   reportUsage(ctx, root)
   return root
 }

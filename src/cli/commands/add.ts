@@ -28,7 +28,7 @@ import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } fro
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations add` */
-export const addCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('add')
     .description(

@@ -12,7 +12,7 @@ import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
 
 /** `integrations check` */
-export const checkCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const command = new Command('check')
     .description(
       "Ask the platforms whether access tokens work, and whose they are. Ids and the token's end are filled in where they are empty. Verdicts: ok; refused; expired, a refresh may help; limited, it works but not for all; unreachable; unknown. Findings are where the platform says otherwise than what is stored. Ends with 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; with several, the worst in the order of 6, 7, 4, 8. That a token was read stands in the audit log before it is used, and the verdict after.",

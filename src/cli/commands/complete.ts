@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 const patience = 2000
 
 /** `integrations complete`, which the scripts of `integrations completion` run; not for people, so not in the help. */
-export const completeCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('complete')
     .description('Print what the last word could become.')
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { declareTextOutput, examples } from '../input/arguments.ts'
 
 /** `integrations completion` */
-export const completionCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareTextOutput(
     new Command('completion')
       .description(

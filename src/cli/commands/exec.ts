@@ -19,7 +19,7 @@ const names = platforms
   .join('; ')
 
 /** `integrations exec` */
-export const execCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('exec')
     .usage('[options] <ref> -- <command> [args...]')
     .description(

@@ -8,7 +8,7 @@ import type { Topic } from '../topics.ts'
 export const topicNames = ['exit-codes', 'environment', 'output'] as const satisfies readonly Topic[]
 
 /** `integrations help` */
-export const helpCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareTextOutput(
     new Command('help')
       .description('Print help for a command, or for a topic that concerns all of them.')

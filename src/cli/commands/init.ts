@@ -5,7 +5,7 @@ import { declareOutput, examples } from '../input/arguments.ts'
 import { databaseView } from '../views/integration.ts'
 
 /** `integrations init` */
-export const initCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('init')
       .description(

@@ -7,7 +7,7 @@ import { printRows } from '../output/listing.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations list` */
-export const listCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const [sort, limit, cursor, all] = pageOptions(integrationSorts)
   const command = new Command('list').description('List integrations. Filters combine: a row has to meet all of them.')
   addFilters(command)

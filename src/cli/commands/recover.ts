@@ -13,7 +13,7 @@ import { finishBatch } from '../output/batch.ts'
 import { recoverView } from '../views/refresh.ts'
 
 /** `integrations recover` */
-export const recoverCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('recover')
       .description(

@@ -10,7 +10,7 @@ import { finishBatch } from '../output/batch.ts'
 import { refreshView } from '../views/refresh.ts'
 
 /** `integrations refresh` */
-export const refreshCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const command = new Command('refresh')
     .description(
       'Refresh access tokens that are about to end, or of which nobody knows when they do. A refresh token can be handed in once: however many jobs run this at the same time, one of them asks the platform, and the others wait for it. The old access token stays in the history until its own end. When it is not known how an attempt ended, it is not tried again (exit 9): integrations recover settles it.',

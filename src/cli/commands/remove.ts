@@ -8,7 +8,7 @@ import { confirmOption, confirmRemoval } from '../input/consent.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
-export const removeCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('remove')
       .description(

@@ -29,7 +29,7 @@ import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../views/gra
 import { batchView, integrationView } from '../views/integration.ts'
 
 /** `integrations rotate` */
-export const rotateCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const [expiresAt, expiresIn, noExpiry] = expiryOptions()
   const command = new Command('rotate')
     .description(

@@ -5,7 +5,7 @@ import { declareOutput, examples, refArgument } from '../input/arguments.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */
-export const showCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('show')
       .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')

@@ -20,7 +20,7 @@ import { integrationView } from '../views/integration.ts'
 const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => flag)]
 
 /** `integrations update` */
-export const updateCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const command = new Command('update')
     .description(
       'Change what is not secret: the name, the ids that the platform gave, the creator, the OAuth app. Secrets stay as they are.',

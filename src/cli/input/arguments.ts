@@ -12,6 +12,9 @@ import { duration, instant } from './time.ts'
 export const refArgument = () =>
   new Argument('<ref>', 'id, workspace/name, unique name, or the first 6 or more characters of the id')
 
+/** The reference to a workspace. */
+export const workspaceArgument = () => new Argument('<workspace>', 'id or name of the workspace')
+
 /** The secrets as flags and arguments name them. */
 export const secretFlags = secretFields.map(flagOf)
 

@@ -3,7 +3,7 @@ import type { Context } from '../../context.ts'
 import { examples } from '../../input/arguments.ts'
 
 /** `integrations audit checkpoint` */
-export const checkpointCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('checkpoint')
     .summary('print where the log ends, to keep elsewhere')
     .description(

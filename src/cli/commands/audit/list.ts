@@ -9,7 +9,7 @@ import { printRows } from '../../output/listing.ts'
 import { eventView } from '../../views/integration.ts'
 
 /** `integrations audit list` */
-export const listCommand = (ctx: Context) => {
+export const command = (ctx: Context) => {
   const [sort, limit, cursor, all] = pageOptions(eventSorts)
   const command = new Command('list')
     .summary('list what was done')

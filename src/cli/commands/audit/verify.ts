@@ -9,7 +9,7 @@ import type { Tone } from '../../output/tone.ts'
 import { verificationView } from '../../views/integration.ts'
 
 /** `integrations audit verify` */
-export const verifyCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('verify')
       .summary('check that nobody changed the log, or a secret behind it')

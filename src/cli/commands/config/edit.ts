@@ -12,7 +12,7 @@ import { answerConfigChange, configDiff, configText } from '../../views/config-c
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config edit` */
-export const editCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('edit')
       .summary('edit the config in your editor')

@@ -7,7 +7,7 @@ import { examples, refArgument } from '../../input/arguments.ts'
 import { printableJson } from '../../output/text.ts'
 
 /** `integrations config get` */
-export const getCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('get')
     .summary('print the config')
     .description('Print the config, or one value in it, as JSON with its keys in order; null when there is none.')

@@ -8,7 +8,7 @@ import { answerConfigChange } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config patch` */
-export const patchCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('patch')
       .summary('merge a document into the config')

@@ -5,7 +5,7 @@ import type { Context } from '../../context.ts'
 import { examples } from '../../input/arguments.ts'
 
 /** `integrations config schema` */
-export const schemaCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('schema')
     .summary("print a platform's JSON Schema")
     .description('Print the JSON Schema of the configs of a platform.')

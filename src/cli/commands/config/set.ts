@@ -6,7 +6,7 @@ import { answerConfigChange } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config set` */
-export const setCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('set')
       .summary('set values in the config')

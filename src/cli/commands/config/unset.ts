@@ -6,7 +6,7 @@ import { answerConfigChange } from '../../views/config-change.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config unset` */
-export const unsetCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('unset')
       .summary('remove values from the config')

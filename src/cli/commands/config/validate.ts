@@ -11,7 +11,7 @@ import { readDocument } from '../../input/secret-input.ts'
 import { findingView } from '../../views/integration.ts'
 
 /** `integrations config validate` */
-export const validateCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('validate')
       .summary('check a config')

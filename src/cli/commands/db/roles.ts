@@ -4,7 +4,7 @@ import type { Context } from '../../context.ts'
 import { declareTextOutput, examples } from '../../input/arguments.ts'
 
 /** `integrations db roles` */
-export const rolesCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareTextOutput(
     new Command('roles')
       .summary('print SQL for roles that may do no more than they need')

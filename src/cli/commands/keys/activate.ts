@@ -6,7 +6,7 @@ import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys activate` */
-export const activateCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('activate')
       .summary('seal with another key from now on')

@@ -7,7 +7,7 @@ import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys add` */
-export const addCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('add')
       .summary('make a key that opens, and seals once it is active')

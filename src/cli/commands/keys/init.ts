@@ -5,7 +5,7 @@ import { examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 
 /** `integrations keys init` */
-export const initCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('init')
     .summary('make the keys of the database')
     .description(

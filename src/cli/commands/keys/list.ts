@@ -5,7 +5,7 @@ import { declareOutput, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
 
 /** `integrations keys list` */
-export const listCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('list')
       .description(

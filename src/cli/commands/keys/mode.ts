@@ -7,7 +7,7 @@ import { confirmRemoval } from '../../input/consent.ts'
 import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
-export const modeCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('mode')
       .summary('show or change how secrets are stored')

@@ -8,7 +8,7 @@ import { progressBar } from '../../output/progress.ts'
 import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
-export const reencryptCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('reencrypt')
       .summary('bring every value to the active key and the sealing mode')

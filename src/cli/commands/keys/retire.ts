@@ -6,7 +6,7 @@ import { keyView } from '../../views/key.ts'
 import { answerKeyChange } from '../../views/key-change.ts'
 
 /** `integrations keys retire` */
-export const retireCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('retire')
       .summary('give up a key that seals nothing any more')

@@ -6,7 +6,7 @@ import { declareOutput, examples } from '../../input/arguments.ts'
 import { keyStatusView, undecided } from '../../views/key.ts'
 
 /** `integrations keys status` */
-export const statusCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('status')
       .summary('check that values are sealed as they should be')

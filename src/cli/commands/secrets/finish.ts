@@ -15,7 +15,7 @@ import { duration } from '../../input/time.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
-export const finishCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('finish')
       .summary('end the old value of a secret before its time')

@@ -6,7 +6,7 @@ import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { secretVersionView } from '../../views/integration.ts'
 
 /** `integrations secrets list` */
-export const listCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('list')
       .summary('list the versions of the secrets')

@@ -5,7 +5,7 @@ import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { purgeView } from '../../views/integration.ts'
 
 /** `integrations secrets purge` */
-export const purgeCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('purge')
       .summary('forget the old values whose time is over')

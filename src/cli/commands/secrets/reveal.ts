@@ -7,7 +7,7 @@ import { examples, refArgument, secretFieldArgument } from '../../input/argument
 import { printable } from '../../output/text.ts'
 
 /** `integrations secrets reveal` */
-export const revealCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('reveal')
     .summary('print the current value of a secret')
     .description(

@@ -14,7 +14,7 @@ import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../../views/
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets revert` */
-export const revertCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('revert')
       .summary('make the old value of a secret current again')

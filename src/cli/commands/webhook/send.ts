@@ -10,7 +10,7 @@ import { sentView } from '../../views/webhook.ts'
 const samples = platforms.map(({ id, webhooks }) => `${id}: ${Object.keys(webhooks.samples).join(', ')}`).join('; ')
 
 /** `integrations webhook send` */
-export const sendCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('send')
       .summary('send a signed webhook to an endpoint')

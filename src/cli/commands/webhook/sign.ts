@@ -5,7 +5,7 @@ import { examples, refArgument, signerOption } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
 
 /** `integrations webhook sign` */
-export const signCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   new Command('sign')
     .summary('print the headers that sign a body')
     .description(

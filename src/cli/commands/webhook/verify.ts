@@ -10,7 +10,7 @@ import type { Tone } from '../../output/tone.ts'
 import { webhookCheckView } from '../../views/webhook.ts'
 
 /** `integrations webhook verify` */
-export const verifyCommand = (ctx: Context) =>
+export const command = (ctx: Context) =>
   declareOutput(
     new Command('verify')
       .summary('see which secret signed a webhook, or why none did')

@@ -1,0 +1,27 @@
+import { Command } from '@commander-js/extra-typings'
+import { setActive } from '../operations/integrations/set-active.ts'
+import type { Context } from './context.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from './input/arguments.ts'
+import { differences } from './views/changes.ts'
+import { integrationView } from './views/integration.ts'
+
+/** What `enable`, `disable` and `toggle` have in common. */
+export const activationCommand = (
+  ctx: Context,
+  name: 'enable' | 'disable' | 'toggle',
+  description: string,
+  to: Parameters<typeof setActive>[2],
+) =>
+  declareOutput(
+    new Command(name)
+      .description(description)
+      .addArgument(refArgument())
+      .addOption(ifVersionOption())
+      .addOption(dryRunOption())
+      .addHelpText('after', examples(`integrations ${name} Acme/support`)),
+    ctx.output,
+    integrationView,
+  ).action(async (ref, options) => {
+    const changed = await setActive(await ctx.store(), ref, to, options)
+    await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
+  })

@@ -1,0 +1,6 @@
+import { activationCommand } from '../activation.ts'
+import type { Context } from '../context.ts'
+
+/** `integrations disable` */
+export const command = (ctx: Context) =>
+  activationCommand(ctx, 'disable', 'Make an integration inactive. An inactive one stays inactive.', false)

@@ -1,0 +1,6 @@
+import { activationCommand } from '../activation.ts'
+import type { Context } from '../context.ts'
+
+/** `integrations enable` */
+export const command = (ctx: Context) =>
+  activationCommand(ctx, 'enable', 'Make an integration active. An active one stays active.', true)
