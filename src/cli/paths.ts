@@ -1,18 +1,17 @@
 import { join } from 'node:path'
 
-/** Where the XDG Base Directory specification has a kind of file kept, and Windows where it has a folder for it. */
-const places = {
-  data: { variable: 'XDG_DATA_HOME', inHome: ['.local', 'share'], windows: 'LOCALAPPDATA' },
-  state: { variable: 'XDG_STATE_HOME', inHome: ['.local', 'state'], windows: 'LOCALAPPDATA' },
-  config: { variable: 'XDG_CONFIG_HOME', inHome: ['.config'], windows: 'APPDATA' },
-  cache: { variable: 'XDG_CACHE_HOME', inHome: ['.cache'], windows: undefined },
-} as const
+/** Where the XDG Base Directory specification has a kind of file kept, what that is in a home, and Windows' folder for it. */
+const places = (env: NodeJS.ProcessEnv) => ({
+  data: [env.XDG_DATA_HOME, '.local/share', env.LOCALAPPDATA] as const,
+  state: [env.XDG_STATE_HOME, '.local/state', env.LOCALAPPDATA] as const,
+  config: [env.XDG_CONFIG_HOME, '.config', env.APPDATA] as const,
+  cache: [env.XDG_CACHE_HOME, '.cache', undefined] as const,
+})
 
 /** The user's folder for a kind of files; undefined where the environment names no home. */
-export function homeFolder(env: NodeJS.ProcessEnv, kind: keyof typeof places): string | undefined {
-  const { variable, inHome, windows } = places[kind]
+export function homeFolder(env: NodeJS.ProcessEnv, kind: keyof ReturnType<typeof places>): string | undefined {
+  const [folder, inHome, windows] = places(env)[kind]
   // The specification has relative paths ignored.
-  if (env[variable]?.startsWith('/')) return env[variable]
-  if (env.HOME) return join(env.HOME, ...inHome)
-  return (windows && env[windows]) || undefined
+  if (folder?.startsWith('/')) return folder
+  return env.HOME ? join(env.HOME, inHome) : windows || undefined
 }

@@ -1,5 +1,5 @@
-import { activationCommand } from '../activation.ts'
 import type { Context } from '../context.ts'
+import { activationCommand } from './activation.ts'
 
 /** `integrations disable` */
 export const command = (ctx: Context) =>

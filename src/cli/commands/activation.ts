@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
-import { setActive } from '../operations/integrations/set-active.ts'
-import type { Context } from './context.ts'
-import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from './input/arguments.ts'
-import { differences } from './views/changes.ts'
-import { integrationView } from './views/integration.ts'
+import { setActive } from '../../operations/integrations/set-active.ts'
+import type { Context } from '../context.ts'
+import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { differences } from '../views/changes.ts'
+import { integrationView } from '../views/integration.ts'
 
 /** What `enable`, `disable` and `toggle` have in common. */
 export const activationCommand = (
