@@ -6,28 +6,36 @@ import type { NewEvent, Target } from '../store/tables/events.ts'
 import type { FingerprintChanges } from '../store/tables/fingerprints.ts'
 import { findIntegration } from './find.ts'
 
-/** How a change is to be made. */
+/** How to make a change. */
 export interface ChangeOptions {
-  /** Only if this is still the version. */
+  /** Refuse unless the integration is at this version. */
   readonly ifVersion?: number
   /** Do everything but the change itself. */
   readonly dryRun?: boolean
 }
 
-/** What a change did: the integration before and after it; the same when there was nothing to do. */
+/** The integration before and after a change; the same object when there was nothing to do. */
 export interface Changed {
   readonly before: IntegrationView
   readonly after: IntegrationView
 }
 
-/** What the audit log is to say of a change. */
+/** What the audit log records of a change. */
 export interface Facts extends Pick<NewEvent, 'action' | 'keyId'> {
   readonly fields?: readonly string[]
   readonly fingerprints?: FingerprintChanges
 }
 
+/** What the work of a change decided. */
+export interface Decision<R extends object> {
+  /** What to record; undefined: nothing was changed. */
+  readonly facts: Facts | undefined
+  /** What the caller gets besides the integration before and after. */
+  readonly result: R
+}
+
 /**
- * Changes one integration in a transaction of its own, as `changeWithin`.
+ * Changes one integration in a transaction of its own, as `changeWithin` does.
  *
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when the version is another, and whatever `work` throws
  */
@@ -39,34 +47,37 @@ export const changeIntegration = (
 ): Promise<Changed> =>
   store.mutate(
     async (tx) =>
-      changeWithin(tx, (await findIntegration(tx, ref)).id, ifVersion, (integration) => work(tx, integration)),
+      changeWithin(tx, (await findIntegration(tx, ref)).id, ifVersion, async (integration) => ({
+        facts: await work(tx, integration),
+        result: {},
+      })),
     { dryRun: dryRun ?? false },
   )
 
 /**
- * Changes one integration: reads it under a lock, lets `work` change it, raises its version if it did, and records it.
+ * Changes one integration: reads it under a lock, lets `work` change it, and if it did, raises the version and records
+ * the change.
  *
- * @param work returns what to record; undefined when it changed nothing
  * @throws NOT_FOUND, CONFLICT when the version is another, and whatever `work` throws
  */
-export async function changeWithin(
+export async function changeWithin<R extends object>(
   tx: Transaction,
   id: string,
   ifVersion: number | undefined,
-  work: (integration: IntegrationView) => Promise<Facts | undefined>,
-): Promise<Changed> {
-  // The head row keeps this program's own changes apart; the application's are kept out from here on.
+  work: (integration: IntegrationView) => Promise<Decision<R>>,
+): Promise<Changed & R> {
+  // The lock on the head row serializes this program's own changes; this lock keeps the application's out.
   await tx.integrations.lock(id)
   const [before] = await tx.integrations.match({ id }, 1)
   if (!before)
     throw new IntegrationsError({
       code: 'NOT_FOUND',
-      message: 'the integration was just removed',
+      message: `the integration ${id} was just removed`,
       hint: 'integrations list',
     })
   if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
-  const facts = await work(before)
-  if (!facts) return { before, after: before }
+  const { facts, result } = await work(before)
+  if (!facts) return { ...result, before, after: before }
   if (!(await tx.integrations.raiseVersion(id, before.version, tx.now))) throw versionConflict(before, before.version)
   failpoint('version raised')
   await tx.record({
@@ -76,17 +87,17 @@ export async function changeWithin(
     versionAfter: before.version + 1,
   })
   const [after] = await tx.integrations.match({ id }, 1)
-  return { before, after: after ?? before }
+  return { ...result, before, after: after ?? before }
 }
 
-/** An integration as the audit log names it. */
+/** An integration as the target of an audit event. */
 export const targetOf = (integration: Pick<IntegrationView, 'id' | 'workspace' | 'name'>): Target => ({
   type: 'integration',
   id: integration.id,
   name: refOf(integration),
 })
 
-/** What the audit log is to say of an integration that is removed: with it, its secrets go. */
+/** The event for an integration that is removed with its secrets. */
 export function removalOf(integration: IntegrationView): NewEvent {
   const fingerprints = secretFields.flatMap((field) => {
     const from = integration[field].fingerprint
@@ -101,10 +112,10 @@ export function removalOf(integration: IntegrationView): NewEvent {
   }
 }
 
-/** The integration changed since it was read: somebody has to look again. */
+/** The integration was changed since it was read. */
 export const versionConflict = (integration: IntegrationView, expected: number): IntegrationsError =>
   new IntegrationsError({
     code: 'CONFLICT',
     message: `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
-    hint: `look at what changed with integrations show ${shellWord(integration.id)}, and try again`,
+    hint: `check what changed with integrations show ${shellWord(integration.id)}, and try again`,
   })

@@ -10,7 +10,7 @@ const news = { id: 'C024BE92L', name: 'news' }
 const start = { slackChannels: [help, news], slackEvents: ['message'] }
 const stillSo = 'the config of Acme/support is so already; nothing was changed\n'
 const changed = 'changed the config of Acme/support\n'
-const syntax = 'hint: JSON has double quotes around keys and strings, and no comma after the last item\n'
+const syntax = 'hint: put keys and strings in double quotes, and no comma after the last item\n'
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 
 describe.each(kinds)('config on %s', (kind) => {
@@ -85,7 +85,7 @@ describe.each(kinds)('config on %s', (kind) => {
       'a\\.b\\=c.d[0]=1e2',
     ]
     const answer = { stdout: expect.stringMatching(/^support\tAcme\tslack\ttrue\t.*\tsupport-1\n$/) }
-    const warning = 'warning: a\\.b=c is not known (known are slackChannels, slackEvents) and is kept\n'
+    const warning = 'warning: a\\.b=c is unknown (known values: slackChannels, slackEvents) and will be kept\n'
     const rehearsal = await config(['set', 'Acme/support', ...values, '--dry-run'])
     expect(rehearsal).toEqual({ code: 0, ...answer, stderr: `${warning}would change the config of Acme/support\n` })
     expect(await state()).toEqual({ config: null, version: 0 })
@@ -122,7 +122,7 @@ describe.each(kinds)('config on %s', (kind) => {
       await config(['unset', 'Acme/support', 'slackChannels[0]', 'slackChannels[1]', 'slackEvents', 'x.y', 'x.none']),
     ).toMatchObject({
       code: 0,
-      stderr: `warning: x is not known (known are slackChannels, slackEvents) and is kept\n${changed}`,
+      stderr: `warning: x is unknown (known values: slackChannels, slackEvents) and will be kept\n${changed}`,
     })
     expect(await state()).toEqual({ config: { slackChannels: [{ ...help, name: 'old' }], x: {} }, version: 1 })
     expect(
@@ -165,21 +165,21 @@ describe.each(kinds)('config on %s', (kind) => {
         ['set', 'Acme/support', 'slackChannels[0].name=triage'],
         '',
         2,
-        `error: the value of slackChannels[0].name is not JSON\nhint: write text in double quotes, which the shell must leave alone: 'slackChannels[0].name="triage"'\n`,
+        `error: the value of slackChannels[0].name is not JSON\nhint: put text in double quotes that the shell does not remove: 'slackChannels[0].name="triage"'\n`,
       ],
       [
         ['set', 'Acme/support', 'name=triage'],
         '',
         2,
-        'error: the value of name is not JSON\nhint: write text in double quotes, which the shell must leave alone: name=\\"triage\\"\n',
+        'error: the value of name is not JSON\nhint: put text in double quotes that the shell does not remove: name=\\"triage\\"\n',
       ],
       [['set', 'Acme/support', 'x='], '', 2, /^error: the value of x is not JSON\n/],
       [['set', 'Acme/support', 'x'], '', 2, `error: "x" is not of the form path=value\nhint: as in 'x="value"'\n`],
       [['set', 'Acme/support', 'x=[1,]'], '', 2, `error: the value of x, line 1, column 4: value expected\n${syntax}`],
-      [['set', 'Acme/support', 'x=9007199254740993'], '', 2, place('a number cannot be kept exactly')],
-      [['set', 'Acme/support', 'x={"a":1,"\\u0061":2}'], '', 2, place('the key "a" stands there twice')],
-      [['set', 'Acme/support', 'x="\\u0000"'], '', 2, place('a string holds a character that cannot be stored')],
-      [['set', 'Acme/support', `x=${nested(32)}`], '', 2, place('nested deeper than 32 levels')],
+      [['set', 'Acme/support', 'x=9007199254740993'], '', 2, place('a number cannot be stored exactly')],
+      [['set', 'Acme/support', 'x={"a":1,"\\u0061":2}'], '', 2, place('duplicate key "a"')],
+      [['set', 'Acme/support', 'x="\\u0000"'], '', 2, place('a string contains a character that cannot be stored')],
+      [['set', 'Acme/support', `x=${nested(32)}`], '', 2, place('the document is nested deeper than 32 levels')],
       [
         ['set', 'Acme/support', 'slackChannels[3]=1'],
         '',
@@ -212,23 +212,18 @@ describe.each(kinds)('config on %s', (kind) => {
         ['set', 'Acme/support', 'slackEvents="message"'],
         '',
         2,
-        'error: the config does not fit Slack: slackEvents must be array\nhint: integrations config schema slack\n',
+        'error: the config does not match the schema of Slack: slackEvents must be array\nhint: integrations config schema slack\n',
       ],
       [['unset', 'Acme/support', 'slackChannels[0].id'], '', 2, /slackChannels\[0\] must have required property 'id'/],
       [['set', 'Acme/support', 'x=1', '--if-version', '7'], '', 5, /^error: Acme\/support is at version 0, not 7\n/],
       [['patch', 'Acme/support'], '', 2, place('value expected')],
-      [['patch', 'Acme/support'], '\uFEFF{}', 2, place('there is a byte order mark')],
+      [['patch', 'Acme/support'], '\uFEFF{}', 2, place('the document has a byte order mark')],
       [['patch', 'Acme/support'], '{} // so', 2, place('invalid comment token')],
-      [['patch', 'Acme/support'], '{"a":{"__proto__":{}}}', 2, place('the key __proto__ is not allowed')],
-      [['patch', 'Acme/support'], `{"a":"${'x'.repeat(256 * 1024)}"}`, 2, place('here it gets larger than 256 KB')],
+      [['patch', 'Acme/support'], '{"a":{"__proto__":{}}}', 2, place('the key "__proto__" is not allowed')],
+      [['patch', 'Acme/support'], `{"a":"${'x'.repeat(256 * 1024)}"}`, 2, place('the document exceeds 256 KB')],
       // The patch is small enough; what it would make is not, by the 120 bytes that are there already.
-      [
-        ['patch', 'Acme/support'],
-        `{"a":"${'x'.repeat(256 * 1024 - 20)}"}`,
-        2,
-        place('here it gets larger than 256 KB'),
-      ],
-      [['patch', 'Acme/support'], '["slackEvents"]', 2, place('this is not a JSON object')],
+      [['patch', 'Acme/support'], `{"a":"${'x'.repeat(256 * 1024 - 20)}"}`, 2, place('the document exceeds 256 KB')],
+      [['patch', 'Acme/support'], '["slackEvents"]', 2, place('the document is not a JSON object')],
       [
         ['patch', 'Acme/support', '/nowhere/patch.json'],
         '',
@@ -258,7 +253,7 @@ describe.each(kinds)('config on %s', (kind) => {
       code: 2,
       stdout: '',
       stderr:
-        'error: --config, line 2, column 1: a number cannot be kept exactly\nhint: write it as a string, in double quotes\n',
+        'error: --config, line 2, column 1: a number cannot be stored exactly\nhint: write it as a string, in double quotes\n',
     })
     expect(await state()).toEqual({ config: start, version: 0 })
     expect(await db.query('SELECT id FROM integrations')).toEqual([{ id: 'support-1' }])
@@ -266,8 +261,8 @@ describe.each(kinds)('config on %s', (kind) => {
 
   test('what an application stored is shown, and not changed by the way', async () => {
     for (const [stored, why] of [
-      ['{"big": 9007199254740993}', 'column 9: a number cannot be kept exactly'],
-      ['["message"]', 'column 1: this is not a JSON object'],
+      ['{"big": 9007199254740993}', 'column 9: a number cannot be stored exactly'],
+      ['["message"]', 'column 1: the document is not a JSON object'],
     ] as const) {
       const { config, again, db } = await prepare(stored)
       const error = `the stored config, line 1, ${why}`
@@ -306,9 +301,9 @@ describe.each(kinds)('config on %s', (kind) => {
     const findings = [
       "error\tslackChannels[0]\tmust have required property 'name'",
       'error\tslackChannels[0].id\tmust be string',
-      'warning\tslackChanels\tis not known (did you mean slackChannels?) and is kept',
-      'warning\tslackChannels[0].nam\tis not known (did you mean name?) and is kept',
-      'warning\tslackEvents[0]\t"mesage" is not known (did you mean message?) and is kept',
+      'warning\tslackChanels\tis unknown (did you mean slackChannels?) and will be kept',
+      'warning\tslackChannels[0].nam\tis unknown (did you mean name?) and will be kept',
+      'warning\tslackEvents[0]\t"mesage" is unknown (did you mean message?) and will be kept',
       '',
     ]
     expect(await config(['validate', 'Acme/support'])).toEqual({
@@ -321,7 +316,11 @@ describe.each(kinds)('config on %s', (kind) => {
     expect({ ...odd, stdout: JSON.parse(odd.stdout) }).toEqual({
       code: 0,
       stdout: [
-        { severity: 'warning', path: 'pylonRegoin', message: 'is not known (did you mean pylonRegion?) and is kept' },
+        {
+          severity: 'warning',
+          path: 'pylonRegoin',
+          message: 'is unknown (did you mean pylonRegion?) and will be kept',
+        },
       ],
       stderr: 'standard input fits Pylon\n',
     })
@@ -452,8 +451,8 @@ describe.each(kinds)('config on %s', (kind) => {
         version: 1,
       })
       expect(screen).toContain('error: your text, line 1, column 2: value expected\n')
-      expect(screen).toContain('error: the config does not fit Slack: slackEvents must be array\n')
-      expect(screen).toContain('warning: slackEvnts is not known (did you mean slackEvents?) and is kept\n')
+      expect(screen).toContain('error: the config does not match the schema of Slack: slackEvents must be array\n')
+      expect(screen).toContain('warning: slackEvnts is unknown (did you mean slackEvents?) and will be kept\n')
     })
 
     test('keeps the draft of who gives up, declines or presses Ctrl-C', async () => {

@@ -205,13 +205,14 @@ const refusals: Refusal[] = [
     args: add('--config', '{"slackEvents": [,]}'),
     code: 2,
     stderr:
-      'error: --config, line 1, column 18: value expected\nhint: JSON has double quotes around keys and strings, and no comma after the last item\n',
+      'error: --config, line 1, column 18: value expected\nhint: put keys and strings in double quotes, and no comma after the last item\n',
   },
   {
     what: 'config that breaks the schema',
     args: add('--config', '{"slackEvents": "message"}'),
     code: 2,
-    stderr: 'error: the config does not fit Slack: slackEvents must be array\nhint: integrations config schema slack\n',
+    stderr:
+      'error: the config does not match the schema of Slack: slackEvents must be array\nhint: integrations config schema slack\n',
   },
   {
     what: 'an unknown field',
@@ -286,7 +287,7 @@ const refusals: Refusal[] = [
     args: ['toggle', 'Acme/support', '--if-version', '7'],
     code: 5,
     stderr:
-      'error: Acme/support is at version 1, not 7\nhint: look at what changed with integrations show <id>, and try again\n',
+      'error: Acme/support is at version 1, not 7\nhint: check what changed with integrations show <id>, and try again\n',
   },
   {
     what: 'an id of another shape',

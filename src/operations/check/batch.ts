@@ -8,7 +8,7 @@ import type { CurrentSecret } from '../../store/secrets/changes.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
-import { changeWithin, targetOf } from '../change.ts'
+import { changeWithin, type Decision, targetOf } from '../change.ts'
 import { columnOf } from '../integrations/update.ts'
 import { type Answered, type Asking, askAbout, type Difference, differences, eventOf, usableIds } from './token.ts'
 
@@ -216,22 +216,22 @@ function missing({ platform, answer }: Asked, integration: IntegrationView): Int
 }
 
 /** Fills in what is empty still, unless the integration or its token has changed meanwhile. @returns the fields */
-async function fillIn(tx: Transaction, asked: Asked): Promise<string[]> {
+async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]> {
   const { integration, held } = asked
   // It was removed meanwhile.
   if ((await tx.integrations.match({ id: integration.id }, 1)).length === 0) return []
-  let filled: string[] = []
-  await changeWithin(tx, integration.id, undefined, async (now) => {
-    if (now.version !== integration.version) return undefined
+  const unchanged: Decision<{ filled: readonly string[] }> = { facts: undefined, result: { filled: [] } }
+  const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
+    if (now.version !== integration.version) return unchanged
     const fingerprints: FingerprintChanges[number][] = []
     const { accessToken } = await tx.secrets.read(now.id, ['accessToken'], (some) => fingerprints.push(...some))
     if (accessToken?.fingerprint !== held.fingerprint)
-      return fingerprints.length === 0 ? undefined : { action: 'secret.notice', fingerprints }
+      return fingerprints.length === 0 ? unchanged : { ...unchanged, facts: { action: 'secret.notice', fingerprints } }
     const change = missing(asked, now)
-    filled = Object.keys(change)
-    if (filled.length === 0) return undefined
+    const fields = Object.keys(change)
+    if (fields.length === 0) return unchanged
     await tx.integrations.update(now.id, change)
-    return { action: 'integration.fill', fields: filled.map(columnOf) }
+    return { facts: { action: 'integration.fill', fields: fields.map(columnOf) }, result: { filled: fields } }
   })
   return filled
 }

@@ -3,10 +3,10 @@ import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import { type IntegrationConfig, type IntegrationView, type Json, refOf } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { checkConfig, isObject, parseConfig } from './document.ts'
-import { deepest, parseJson } from './json.ts'
+import { maxDepth, parseJson } from './json.ts'
 
 /** An integration with the text of its config as it is stored. */
 export interface StoredConfig {
@@ -14,7 +14,7 @@ export interface StoredConfig {
   readonly text: string | null
 }
 
-/** What changing a config did: the config before and after, and what looks odd about the new one. */
+/** A change of a config: the config before and after, and warnings about the new one. */
 export interface ChangedConfig extends Changed {
   readonly from: IntegrationConfig | null
   readonly to: IntegrationConfig | null
@@ -31,17 +31,16 @@ export const readConfig = (store: Store, ref: string): Promise<StoredConfig> =>
 /**
  * The config that a stored text holds; null for none.
  *
- * @throws BAD_INPUT with the place, when the application stored something that would not survive a change
+ * @throws BAD_INPUT with the place when the application stored a document that would not survive a change
  */
-export async function storedConfig(text: string | null): Promise<IntegrationConfig | null> {
-  // JSON's null is another way for an application to say that there is none.
-  return text === null || text === 'null' ? null : parseConfig(text, 'the stored config')
-}
+export const storedConfig = async (text: string | null): Promise<IntegrationConfig | null> =>
+  // An application may store JSON's null in place of NULL.
+  text === null || text === 'null' ? null : parseConfig(text, 'the stored config')
 
 /**
  * Changes an integration's config.
  *
- * @param edit gives the new config, from a copy of the present one or an empty one; null clears it
+ * @param edit returns the new config, given a copy of the current one or an empty one; null clears it
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, BAD_INPUT when the new config breaks the platform's schema
  */
 export async function changeConfig(
@@ -50,29 +49,31 @@ export async function changeConfig(
   options: ChangeOptions,
   edit: (config: IntegrationConfig) => Json,
 ): Promise<ChangedConfig> {
-  // Loaded before the transaction begins, which everybody else waits for.
+  // Loaded before the transaction begins: while it runs, every other change waits.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
-  let from: IntegrationConfig | null = null
-  let to: IntegrationConfig | null = null
-  let warnings: string[] = []
-  const changed = await changeIntegration(store, ref, options, async (tx, integration) => {
-    from = await storedConfig(await tx.integrations.configText(integration.id))
-    const edited = edit(structuredClone(from ?? {}))
-    // Through text once more, so that every way to a config meets the same limits.
-    to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
-    const platform = findPlatform(integration.platform)
-    warnings = to && platform ? await checkConfig(platform, to) : []
-    if (same(from, to)) return undefined
-    await tx.integrations.update(integration.id, { config: to })
-    return { action: 'config.change', fields: ['config'] }
-  })
-  return { ...changed, from, to, warnings }
+  return store.mutate(
+    async (tx) => {
+      const { id } = await findIntegration(tx, ref)
+      return changeWithin(tx, id, options.ifVersion, async ({ platform: platformId }) => {
+        const from = await storedConfig(await tx.integrations.configText(id))
+        const edited = edit(structuredClone(from ?? {}))
+        // Through text once more, so that every way to a config meets the same limits.
+        const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
+        const platform = findPlatform(platformId)
+        const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
+        if (same(from, to)) return { facts: undefined, result }
+        await tx.integrations.update(id, { config: to })
+        return { facts: { action: 'config.change', fields: ['config'] }, result }
+      })
+    },
+    { dryRun: options.dryRun ?? false },
+  )
 }
 
 /**
- * Replaces the config that a person was shown by what they made of it.
+ * Replaces a config that a person has edited.
  *
- * @throws CONFLICT when the integration changed since, whoever changed it
+ * @throws CONFLICT when the integration or its config changed since they were read
  */
 export function replaceConfig(
   store: Store,
@@ -81,22 +82,22 @@ export function replaceConfig(
   dryRun: boolean,
 ): Promise<ChangedConfig> {
   return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
-    // An application raises no version.
+    // A change that the application makes does not raise the version.
     if (!same(present, config))
       throw new IntegrationsError({
         code: 'CONFLICT',
         message: `the config of ${refOf(integration)} was changed meanwhile`,
-        hint: `look at it with integrations config get ${shellWord(integration.id)}, and try again`,
+        hint: `check it with integrations config get ${shellWord(integration.id)}, and try again`,
       })
     return to
   })
 }
 
-// No config and an empty one mean the same; the difference is not worth a change.
+// No config and an empty config mean the same.
 const same = (from: IntegrationConfig | null, to: IntegrationConfig | null) =>
   from === to || JSON.stringify(from ?? {}) === JSON.stringify(to)
 
-/** The value at a dotted path, as in `slackChannels[0].name`. @throws NOT_FOUND when there is none, BAD_INPUT for a bad path */
+/** The value at a dotted path, as in `slackChannels[0].name`. @throws NOT_FOUND, BAD_INPUT for a malformed path */
 export function valueAt(config: IntegrationConfig | null, path: string): Json {
   const value = readPath(path).reduce(child, config ?? {})
   if (value === undefined)
@@ -108,7 +109,7 @@ export function valueAt(config: IntegrationConfig | null, path: string): Json {
   return value
 }
 
-/** A path with a JSON value to put there. */
+/** A dotted path, and the JSON value to set there. */
 export interface Assignment {
   readonly path: string
   readonly value: Json
@@ -120,16 +121,16 @@ export async function readAssignment(text: string): Promise<Assignment> {
   if (path === undefined || value === undefined)
     throw badInput(`${JSON.stringify(text)} is not of the form path=value`, `as in '${text}="value"'`)
   readPath(path)
-  // A word, or nothing: a shell has eaten the quotes, or nobody wrote any.
+  // A bare word: the shell removed the quotes, or there were none.
   if (!/^\s*[[{"]/.test(value) && !isJson(value))
     throw badInput(
       `the value of ${path} is not JSON`,
-      `write text in double quotes, which the shell must leave alone: ${forShell(path, value)}`,
+      `put text in double quotes that the shell does not remove: ${forShell(path, value)}`,
     )
   return { path, value: await parseJson(value, `the value of ${path}`) }
 }
 
-/** A config with values put at dotted paths. @throws BAD_INPUT for a path through what holds nothing, or past the end of an array */
+/** A config with values set at dotted paths. @throws BAD_INPUT for a path through a plain value, or past the end of an array */
 export function withValues(config: IntegrationConfig, assignments: readonly Assignment[]): IntegrationConfig {
   for (const { path, value } of assignments) put(config, path, readPath(path), value)
   return config
@@ -145,7 +146,7 @@ function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): 
     )
       throw badInput(
         `${path} leads nowhere: ${where} is not an ${typeof key === 'number' ? 'array' : 'object'}`,
-        'see what is there with integrations config get <ref>',
+        'check the path with integrations config get <ref>',
       )
     if (Array.isArray(at) && Number(key) > at.length)
       throw badInput(`${path} would leave a gap: ${where} has length ${at.length}`, `the next index is ${at.length}`)
@@ -156,7 +157,7 @@ function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): 
   }
 }
 
-/** A config without what is at dotted paths; they all name places in the config as given, and leave no gap in an array. @throws BAD_INPUT */
+/** A config without the values at dotted paths. All paths refer to the config as given; arrays close their gaps. @throws BAD_INPUT */
 export function withoutPaths(config: IntegrationConfig, paths: readonly string[]): IntegrationConfig {
   const arrays = new Set<Json[]>()
   for (const keys of paths.map(readPath)) {
@@ -194,7 +195,7 @@ function readPath(path: string): Keys {
       `${JSON.stringify(path.length > 100 ? `${path.slice(0, 100)}…` : path)} is not a path`,
       'write it as in slackChannels[0].name, with \\. for a dot in a key',
     )
-  // To the library, [] is a part of a name; here somebody left out the index.
+  // The library takes [] for a part of a name; here the index is missing.
   if (/(?<!\\)\[\]/.test(path)) throw refuse()
   let keys: Keys
   try {
@@ -202,12 +203,12 @@ function readPath(path: string): Keys {
   } catch {
     throw refuse()
   }
-  // It gives no parts for one that leads to a prototype.
-  if (keys.length === 0 || keys.length > deepest || keys.includes('')) throw refuse()
+  // The library returns no keys for a path that leads to a prototype.
+  if (keys.length === 0 || keys.length > maxDepth || keys.includes('')) throw refuse()
   return keys
 }
 
-/** What a value holds at a key of its own; undefined for nothing. */
+/** The value at an own key of another; undefined for none. */
 function child(value: Json | undefined, key: string | number): Json | undefined {
   if (Array.isArray(value)) return typeof key === 'number' ? value[key] : undefined
   return value !== undefined && isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined

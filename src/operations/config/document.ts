@@ -9,15 +9,15 @@ export async function parseConfig(text: string, source: string): Promise<Integra
   const value = sortKeys(await parseJson(text, source))
   if (!isObject(value))
     throw badInput(
-      `${source}, line 1, column 1: this is not a JSON object`,
-      `write it in braces, as in '{"slackEvents":["message"]}'`,
+      `${source}, line 1, column 1: the document is not a JSON object`,
+      `write an object, as in '{"slackEvents":["message"]}'`,
     )
   return value
 }
 
 /** A finding about a config, at a place in it. */
 export interface ConfigFinding {
-  /** A warning breaks nothing: the config can be stored. */
+  /** A config with warnings alone can be stored. */
   readonly severity: 'error' | 'warning'
   /** As in `slackChannels[0].name`; empty for the document itself. */
   readonly path: string
@@ -27,19 +27,21 @@ export interface ConfigFinding {
 /**
  * Compares a config with its platform's JSON Schema.
  *
- * @returns what breaks it, and what only looks odd: keys, and names of events, that the schema does not know
+ * @returns violations as errors; keys and event names that the schema does not know as warnings
  */
-export async function inspectConfig(platform: Platform, config: IntegrationConfig): Promise<ConfigFinding[]> {
+async function inspectConfig(platform: Platform, config: IntegrationConfig): Promise<ConfigFinding[]> {
   const [{ Ajv2020 }, { closest, distance }] = await Promise.all([
     import('ajv/dist/2020.js'),
     import('fastest-levenshtein'),
   ])
   const validate = new Ajv2020({ allErrors: true, strict: false, validateFormats: false }).compile(platform.config)
   validate(config)
-  const errors = (validate.errors ?? []).map(({ instancePath, message = 'does not fit', params }): ConfigFinding => {
-    const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
-    return { severity: 'error', path: stringifyPath(segments(instancePath)), message: `${message}${allowed}` }
-  })
+  const errors = (validate.errors ?? []).map(
+    ({ instancePath, message = 'does not match the schema', params }): ConfigFinding => {
+      const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
+      return { severity: 'error', path: stringifyPath(segments(instancePath)), message: `${message}${allowed}` }
+    },
+  )
   const warnings = oddities(platform.config, config).map(({ path, value, known }): ConfigFinding => {
     const what = value === undefined ? '' : `${JSON.stringify(value)} `
     const word = value ?? String(path.at(-1))
@@ -48,15 +50,15 @@ export async function inspectConfig(platform: Platform, config: IntegrationConfi
       distance(word, nearest) <= 4
         ? `did you mean ${nearest}?`
         : known.length <= 10
-          ? `known are ${known.join(', ')}`
+          ? `known values: ${known.join(', ')}`
           : ''
-    const message = `${what}is not known${advice && ` (${advice})`} and is kept`
+    const message = `${what}is unknown${advice && ` (${advice})`} and will be kept`
     return { severity: 'warning', path: stringifyPath(path), message }
   })
   return [...errors, ...warnings]
 }
 
-/** What is wrong or odd with a document that should be a platform's config; null, in JSON, is none. */
+/** Errors and warnings about a document that should be a platform's config; JSON's null clears a config. */
 export async function inspectText(platform: Platform, text: string): Promise<ConfigFinding[]> {
   if (text.trim() === 'null') return []
   try {
@@ -70,7 +72,7 @@ export async function inspectText(platform: Platform, text: string): Promise<Con
 /**
  * Refuses a config that breaks its platform's schema.
  *
- * @returns warnings, as sentences
+ * @returns warnings, one sentence each
  * @throws BAD_INPUT
  */
 export async function checkConfig(platform: Platform, config: IntegrationConfig): Promise<string[]> {
@@ -80,7 +82,7 @@ export async function checkConfig(platform: Platform, config: IntegrationConfig)
   const errors = sentences('error')
   if (errors.length > 0)
     throw badInput(
-      `the config does not fit ${platform.title}: ${errors.join('; ')}`,
+      `the config does not match the schema of ${platform.title}: ${errors.join('; ')}`,
       `integrations config schema ${platform.id}`,
     )
   return sentences('warning')
@@ -90,10 +92,10 @@ export async function checkConfig(platform: Platform, config: IntegrationConfig)
 export const isObject = (value: Json): value is IntegrationConfig =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Something that a schema does not name but allows: an unknown key, or a value unlike all examples. */
+/** A key or value that a schema allows but does not name: an unknown key, or a value unlike all examples. */
 interface Oddity {
   readonly path: readonly (string | number)[]
-  /** Absent when it is the key that is odd. */
+  /** Absent for an unknown key. */
   readonly value?: string
   readonly known: readonly string[]
 }

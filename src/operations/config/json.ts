@@ -1,27 +1,27 @@
 import { badInput } from '../../errors.ts'
 import { isStorable, type Json } from '../../integration.ts'
 
-/** The largest document taken, in bytes of UTF-8, white space between its tokens not counted. */
-export const largestDocument = 256 * 1024
+/** The largest document accepted, in bytes of UTF-8; white space between tokens is not counted. */
+export const maxDocumentBytes = 256 * 1024
 
-/** The deepest nesting taken. */
-export const deepest = 32
+/** The deepest nesting accepted. */
+export const maxDepth = 32
 
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * Reads a JSON document, strictly: what is accepted is stored and shown again without loss, on either database.
+ * Reads a JSON document strictly: both databases store an accepted document without loss.
  *
- * @param source names the document in messages, as in "--config"
+ * @param source the document's name in messages, as in "--config"
  * @throws BAD_INPUT with the line and column: syntax, size, depth, duplicate or dangerous keys, numbers that JavaScript
- *   cannot hold, characters that PostgreSQL cannot
+ *   cannot hold exactly, characters that PostgreSQL cannot store
  */
 export async function parseJson(text: string, source: string): Promise<Json> {
   const { printParseErrorCode, visit } = await import('jsonc-parser')
   const refuse = (line: number, character: number, what: string, hint: string) =>
     badInput(`${source}, line ${line + 1}, column ${character + 1}: ${what}`, hint)
   if (text.startsWith('\uFEFF'))
-    throw refuse(0, 0, 'there is a byte order mark', 'save it as UTF-8 without a byte order mark')
+    throw refuse(0, 0, 'the document has a byte order mark', 'save it as UTF-8 without a byte order mark')
 
   const root: Json[] = []
   const open: (Json[] | { [key: string]: Json })[] = [root]
@@ -30,7 +30,7 @@ export async function parseJson(text: string, source: string): Promise<Json> {
   let size = 0
   const count = (offset: number, length: number, line: number, character: number) => {
     size += Buffer.byteLength(text.slice(offset, offset + length))
-    if (size > largestDocument) throw refuse(line, character, 'here it gets larger than 256 KB', 'shorten it')
+    if (size > maxDocumentBytes) throw refuse(line, character, 'the document exceeds 256 KB', 'shorten it')
   }
   const put = (value: Json) => {
     const parent = open.at(-1)
@@ -38,7 +38,8 @@ export async function parseJson(text: string, source: string): Promise<Json> {
     else if (parent) parent[key] = value
   }
   const begin = (container: Json[] | { [key: string]: Json }, line: number, character: number) => {
-    if (open.length > deepest) throw refuse(line, character, `nested deeper than ${deepest} levels`, 'flatten it')
+    if (open.length > maxDepth)
+      throw refuse(line, character, `the document is nested deeper than ${maxDepth} levels`, 'flatten it')
     put(container)
     open.push(container)
     keys.push(key)
@@ -66,19 +67,19 @@ export async function parseJson(text: string, source: string): Promise<Json> {
       onObjectProperty: (property, offset, length, line, character) => {
         count(offset, length, line, character)
         if (forbiddenKeys.has(property))
-          throw refuse(line, character, `the key ${property} is not allowed`, 'give it another name')
+          throw refuse(line, character, `the key ${JSON.stringify(property)} is not allowed`, 'rename it')
         if (!isStorable(property))
-          throw refuse(line, character, 'a key holds a character that cannot be stored', leaveOut)
+          throw refuse(line, character, 'a key contains a character that cannot be stored', leaveOut)
         if (Object.hasOwn(open.at(-1) ?? {}, property))
-          throw refuse(line, character, `the key ${JSON.stringify(property)} stands there twice`, 'keep one of the two')
+          throw refuse(line, character, `duplicate key ${JSON.stringify(property)}`, 'remove one of the two')
         key = property
       },
       onLiteralValue: (value: Json, offset, length, line, character) => {
         count(offset, length, line, character)
         if (typeof value === 'number' && !survives(text.slice(offset, offset + length), value))
-          throw refuse(line, character, 'a number cannot be kept exactly', 'write it as a string, in double quotes')
+          throw refuse(line, character, 'a number cannot be stored exactly', 'write it as a string, in double quotes')
         if (typeof value === 'string' && !isStorable(value))
-          throw refuse(line, character, 'a string holds a character that cannot be stored', leaveOut)
+          throw refuse(line, character, 'a string contains a character that cannot be stored', leaveOut)
         put(value)
       },
       onError: (error, _offset, _length, line, character) => {
@@ -90,22 +91,20 @@ export async function parseJson(text: string, source: string): Promise<Json> {
   return root[0] ?? null
 }
 
-const leaveOut = 'leave out NUL and lone surrogates'
-const syntaxHint = 'JSON has double quotes around keys and strings, and no comma after the last item'
+const leaveOut = 'remove NUL characters and lone surrogates'
+const syntaxHint = 'put keys and strings in double quotes, and no comma after the last item'
 
-// What PostgreSQL's jsonb refuses, or stores as something else.
-
-/** Whether a number's text and what JavaScript prints for it are the same decimal. */
+/** Whether JavaScript prints a number as the same decimal: PostgreSQL's jsonb refuses or changes others. */
 function survives(text: string, value: number): boolean {
   return Number.isFinite(value) && decimal(text) === decimal(String(value))
 }
 
-/** A decimal as digits without zeros around them, and the power of ten that they are scaled by. */
+/** A decimal as its digits without surrounding zeros, and its power of ten. */
 function decimal(text: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
   const digits = `${whole}${fraction}`.replace(/^0+/, '')
-  // Not /0+$/, whose time grows with the square of a long row of zeros.
+  // Not /0+$/, which takes quadratic time on a long run of zeros.
   let end = digits.length
   while (digits[end - 1] === '0') end--
   if (end === 0) return `${sign}0`

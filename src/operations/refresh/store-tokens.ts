@@ -82,9 +82,10 @@ export async function updateSharers(
       superseded.push(one)
       continue
     }
-    const replaced = await changeWithin(tx, one, undefined, (integration) =>
-      updateOne(tx, integration, attempt, tokens, by),
-    ).catch((error: unknown) => {
+    const replaced = await changeWithin(tx, one, undefined, async (integration) => ({
+      facts: await updateOne(tx, integration, attempt, tokens, by),
+      result: {},
+    })).catch((error: unknown) => {
       if (one === id || !isDecryptionFailure(error)) throw error
       return undefined
     })

@@ -12,7 +12,7 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { CurrentSecret, Expiry, UnreadableSecret } from '../../store/secrets/changes.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
-import { type Changed, type ChangeOptions, changeWithin, type Facts, targetOf } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
 import { type Asking, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
 import { checkShape, type NewSecret, type NewSecrets, secretDefinition } from './values.ts'
@@ -55,24 +55,18 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
     async (tx) => {
       const { id } = await findIntegration(tx, ref)
       const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
-      const warnings = new Set<string>()
-      const rotateOne = async (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) => {
-        let replaced: Held = {}
-        const changed = await changeWithin(tx, one, ifVersion, async (integration) => {
-          const done = await rotateWithin(tx, integration, fields, rotation, until, shared)
-          replaced = done.replaced
-          for (const warning of done.warnings) warnings.add(warning)
-          return done.facts
-        })
-        return { changed, replaced }
-      }
+      const rotateOne = (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
+        changeWithin(tx, one, ifVersion, (integration) =>
+          rotateWithin(tx, integration, fields, rotation, until, shared),
+        )
       const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
-      const others: Changed[] = []
+      const others: (typeof first)[] = []
       for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
-        const { changed, replaced } = await rotateOne(sharer, fields, undefined, first.replaced)
-        if (Object.keys(replaced).length > 0) others.push(changed)
+        const other = await rotateOne(sharer, fields, undefined, first.replaced)
+        if (Object.keys(other.replaced).length > 0) others.push(other)
       }
-      return { changed: [first.changed, ...others] as const, warnings: [...warnings] }
+      const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
+      return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, warnings: [...warnings] }
     },
     { dryRun: rotation.dryRun ?? false },
   )
@@ -105,6 +99,8 @@ export async function rotateCheckedSecrets(
 
 /** Values by field, as they were before a rotation. */
 type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
+
+const withoutValues = ({ before, after }: Changed): Changed => ({ before, after })
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
@@ -141,7 +137,7 @@ async function rotateWithin(
   rotation: Rotation,
   until: Date,
   shared: Held | undefined,
-): Promise<{ facts: Facts | undefined; replaced: Held; warnings: readonly string[] }> {
+): Promise<Decision<{ replaced: Held; warnings: readonly string[] }>> {
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChanges[number][] = []
@@ -150,7 +146,7 @@ async function rotateWithin(
   if (due.length === 0) {
     // The application has written another value since: that one is nobody else's.
     const facts = fingerprints.length === 0 ? undefined : ({ action: 'secret.notice', fingerprints } as const)
-    return { facts, replaced: {}, warnings }
+    return { facts, result: { replaced: {}, warnings } }
   }
   for (const field of due) {
     const { value, origin } = rotation.secrets[field] as NewSecret
@@ -195,13 +191,15 @@ async function rotateWithin(
   }
   return {
     facts: { action: 'secret.rotate', fields: changed, fingerprints },
-    replaced: Object.fromEntries(
-      due.flatMap((field) => {
-        const old = held[field]
-        return old && 'value' in old ? [[field, old]] : []
-      }),
-    ),
-    warnings,
+    result: {
+      replaced: Object.fromEntries(
+        due.flatMap((field) => {
+          const old = held[field]
+          return old && 'value' in old ? [[field, old]] : []
+        }),
+      ),
+      warnings,
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { deepest, largestDocument, parseJson } from '../../../src/operations/config/json.ts'
+import { maxDepth, maxDocumentBytes, parseJson } from '../../../src/operations/config/json.ts'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 const sized = (bytes: number) => `"${'a'.repeat(bytes - 2)}"`
@@ -18,9 +18,9 @@ describe('a document is accepted', () => {
     ['as a double prints it', '1e+21', 1e21],
     ['the largest double', '1.7976931348623157e308', Number.MAX_VALUE],
     ['the smallest double', '5e-324', Number.MIN_VALUE],
-    ['the deepest nesting', nested(deepest), JSON.parse(nested(deepest))],
-    ['the largest', sized(largestDocument), 'a'.repeat(largestDocument - 2)],
-    ['white space, which does not count', `${' '.repeat(largestDocument)}null\r\n`, null],
+    ['the deepest nesting', nested(maxDepth), JSON.parse(nested(maxDepth))],
+    ['the largest', sized(maxDocumentBytes), 'a'.repeat(maxDocumentBytes - 2)],
+    ['white space, which does not count', `${' '.repeat(maxDocumentBytes)}null\r\n`, null],
     ['the same key in two objects', '[{"a":1},{"a":{"a":2}}]', [{ a: 1 }, { a: { a: 2 } }]],
     ['the same key again after an inner object', '{"a":{"b":1},"b":2}', { a: { b: 1 }, b: 2 }],
     ['a name of every object', '{"toString":1,"hasOwnProperty":2}', { toString: 1, hasOwnProperty: 2 }],
@@ -33,7 +33,7 @@ describe('a document is accepted', () => {
 })
 
 describe('a document is refused with the place', () => {
-  const number = 'a number cannot be kept exactly'
+  const number = 'a number cannot be stored exactly'
   test.each<[what: string, text: string, line: number, column: number, why: string]>([
     ['an integer that no double holds', '9007199254740993', 1, 1, number],
     ['more digits than a double has', '[1, 0.10000000000000000001]', 1, 5, number],
@@ -41,32 +41,38 @@ describe('a document is refused with the place', () => {
     ['a number too small', '1e-400', 1, 1, number],
     ['minus zero, whose sign is lost', '-0', 1, 1, number],
     ['a long row of zeros', `0.${'0'.repeat(200_000)}1`, 1, 1, number],
-    ['nesting', nested(deepest + 1), 1, 33, 'nested deeper than 32 levels'],
-    ['deep nesting', nested(100_000), 1, 33, 'nested deeper than 32 levels'],
-    ['deep nesting of objects', '{"a":'.repeat(100_000), 1, 161, 'nested deeper than 32 levels'],
-    ['size', sized(largestDocument + 1), 1, 1, 'here it gets larger than 256 KB'],
-    ['size in bytes', `"${'é'.repeat(largestDocument / 2)}"`, 1, 1, 'here it gets larger than 256 KB'],
+    ['nesting', nested(maxDepth + 1), 1, 33, 'the document is nested deeper than 32 levels'],
+    ['deep nesting', nested(100_000), 1, 33, 'the document is nested deeper than 32 levels'],
+    ['deep nesting of objects', '{"a":'.repeat(100_000), 1, 161, 'the document is nested deeper than 32 levels'],
+    ['size', sized(maxDocumentBytes + 1), 1, 1, 'the document exceeds 256 KB'],
+    ['size in bytes', `"${'é'.repeat(maxDocumentBytes / 2)}"`, 1, 1, 'the document exceeds 256 KB'],
     [
       'size, by many small parts',
-      `[\n${'0,\n'.repeat(largestDocument / 2)}0]`,
+      `[\n${'0,\n'.repeat(maxDocumentBytes / 2)}0]`,
       131073,
       2,
-      'here it gets larger than 256 KB',
+      'the document exceeds 256 KB',
     ],
-    ['a key twice', '{"a":1,\n "a":2}', 2, 2, 'the key "a" stands there twice'],
-    ['a key twice through an escape', '{"a":1,"\\u0061":2}', 1, 8, 'the key "a" stands there twice'],
-    ['a name of every object twice', '{"toString":1,"toString":2}', 1, 15, 'the key "toString" stands there twice'],
-    ['__proto__', '{"a":{"__proto__":{}}}', 1, 7, 'the key __proto__ is not allowed'],
-    ['__proto__ through an escape', '{"__pr\\u006fto__":{}}', 1, 2, 'the key __proto__ is not allowed'],
-    ['constructor', '{"constructor":1}', 1, 2, 'the key constructor is not allowed'],
-    ['prototype', '{"prototype":1}', 1, 2, 'the key prototype is not allowed'],
-    ['NUL', '["\\u0000"]', 1, 2, 'a string holds a character that cannot be stored'],
-    ['NUL in a key', '{"\\u0000":1}', 1, 2, 'a key holds a character that cannot be stored'],
-    ['a lone surrogate', '["\\ud83d"]', 1, 2, 'a string holds a character that cannot be stored'],
-    ['surrogates the wrong way round', '["\\ude00\\ud83d"]', 1, 2, 'a string holds a character that cannot be stored'],
+    ['a key twice', '{"a":1,\n "a":2}', 2, 2, 'duplicate key "a"'],
+    ['a key twice through an escape', '{"a":1,"\\u0061":2}', 1, 8, 'duplicate key "a"'],
+    ['a name of every object twice', '{"toString":1,"toString":2}', 1, 15, 'duplicate key "toString"'],
+    ['__proto__', '{"a":{"__proto__":{}}}', 1, 7, 'the key "__proto__" is not allowed'],
+    ['__proto__ through an escape', '{"__pr\\u006fto__":{}}', 1, 2, 'the key "__proto__" is not allowed'],
+    ['constructor', '{"constructor":1}', 1, 2, 'the key "constructor" is not allowed'],
+    ['prototype', '{"prototype":1}', 1, 2, 'the key "prototype" is not allowed'],
+    ['NUL', '["\\u0000"]', 1, 2, 'a string contains a character that cannot be stored'],
+    ['NUL in a key', '{"\\u0000":1}', 1, 2, 'a key contains a character that cannot be stored'],
+    ['a lone surrogate', '["\\ud83d"]', 1, 2, 'a string contains a character that cannot be stored'],
+    [
+      'surrogates the wrong way round',
+      '["\\ude00\\ud83d"]',
+      1,
+      2,
+      'a string contains a character that cannot be stored',
+    ],
     ['nothing', '', 1, 1, 'value expected'],
     ['white space alone', ' \n', 2, 1, 'value expected'],
-    ['a byte order mark', '\uFEFF{}', 1, 1, 'there is a byte order mark'],
+    ['a byte order mark', '\uFEFF{}', 1, 1, 'the document has a byte order mark'],
     ['a comma after the last item', '[1,]', 1, 4, 'value expected'],
     ['a comma after the last key', '{"a":1,}', 1, 8, 'property name expected'],
     ['a comment', '{} // so', 1, 4, 'invalid comment token'],
