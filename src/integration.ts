@@ -43,10 +43,10 @@ export interface SecretFacts {
 export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 
 /**
- * What stands in the way of refreshing the access token: `uncertain`, a refresh may have used up the refresh token, and
+ * What stands in the way of refreshing the access token: `outcome_unknown`, a refresh may have used up the refresh token, and
  * `recover` settles it; `needs_reauth`, only a person can go on; `refused`, the platform refused the last one. null: nothing.
  */
-export type TokenRefresh = 'uncertain' | 'needs_reauth' | 'refused' | null
+export type TokenRefresh = 'outcome_unknown' | 'needs_reauth' | 'refused' | null
 
 /** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
 export interface IntegrationView {

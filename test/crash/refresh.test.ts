@@ -227,7 +227,7 @@ describe.each(kinds)('refreshes on %s', (kind) => {
     expect(again.code).toBe(9)
     const outcomes = JSON.parse(again.stdout) as { name: string; outcome: string }[]
     for (const { name, outcome } of outcomes)
-      expect([name, outcome]).toEqual([name, flagged.has(name) ? 'uncertain' : 'refreshed'])
+      expect([name, outcome]).toEqual([name, flagged.has(name) ? 'outcome_unknown' : 'refreshed'])
     expect([server.exchanges.length, server.refused]).toEqual([exchanged + many - flagged.size, []])
   }, 1_800_000)
 })

@@ -210,7 +210,7 @@ describe.each(kinds)('on %s', (kind) => {
     server.mood = 'well'
     expect(await run(env, 'refresh', '--all')).toMatchObject({ code: 9 })
     expect(server.exchanges).toEqual([refreshToken(before)])
-    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain'])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['outcome_unknown'])
 
     const flagged = await run(env, 'recover', '--all')
     expect([flagged.code, rowsOf(flagged, 'outcome', 'accessToken')]).toEqual([
@@ -305,7 +305,7 @@ describe.each(kinds)('on %s', (kind) => {
     const exchanges = server.exchanges.length
     expect(await run(env, 'remove', twin, '--confirm', 'twin')).toMatchObject({ code: 0 })
     const again = await run(env, 'refresh', third, '--force')
-    expect([again.code, rowsOf(again, 'outcome')]).toEqual([9, ['uncertain']])
+    expect([again.code, rowsOf(again, 'outcome')]).toEqual([9, ['outcome_unknown']])
     expect(rowsOf(await run(env, 'recover', '--all'), 'id', 'outcome')).toEqual([
       { id: third, outcome: 'needs_reauth' },
     ])
@@ -374,7 +374,7 @@ describe.each(kinds)('on %s', (kind) => {
     // The application saves what it had read before.
     await db.query('UPDATE integrations SET refresh_token = ? WHERE id = ?', refreshToken(before), id)
     const stale = await run(env, 'refresh', id, '--force')
-    expect([stale.code, rowsOf(stale, 'outcome')]).toEqual([9, ['uncertain']])
+    expect([stale.code, rowsOf(stale, 'outcome')]).toEqual([9, ['outcome_unknown']])
     expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['needs_reauth'])
     expect((await events(db)).slice(-1)).toEqual(['token.refresh failed outcome:needs_reauth,code:handed_in_before'])
 
@@ -387,10 +387,10 @@ describe.each(kinds)('on %s', (kind) => {
     const told = await run(env, 'refresh', twin)
     expect([told.code, rowsOf(told, 'outcome'), errorOf(told).hint]).toEqual([
       9,
-      ['uncertain'],
+      ['outcome_unknown'],
       `integrations recover ${twin}`,
     ])
-    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['uncertain', 'uncertain'])
+    expect(rowsOf(await run(env, 'list'), 'tokenRefresh')).toEqual(['outcome_unknown', 'outcome_unknown'])
     expect(rowsOf(await run(env, 'recover', twin), 'outcome')).toEqual(['applied'])
     const fresh = { access_token: accessToken(chain), refresh_token: refreshToken(chain) }
     const late = { ...fresh, access_token: accessToken(shared) }

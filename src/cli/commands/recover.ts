@@ -77,6 +77,6 @@ export const command = (ctx: Context) =>
 const outcomes: { readonly [code: string]: Recovered['outcome'] } = {
   CREDENTIAL_REFUSED: 'refused',
   PLATFORM_FAILED: 'failed',
-  OUTCOME_UNKNOWN: 'uncertain',
+  OUTCOME_UNKNOWN: 'outcome_unknown',
   LEASE_HELD: 'held',
 }

@@ -57,7 +57,7 @@ const secret = (field: SecretField): Column<IntegrationView> => ({
 const value = <Row>(field: keyof Row & string): Column<Row> => ({ field, value: (row) => row[field] as Json })
 
 const refreshWords: Record<NonNullable<TokenRefresh>, string> = {
-  uncertain: 'uncertain how the last one ended: integrations recover',
+  outcome_unknown: 'outcome of the last refresh unknown: integrations recover',
   needs_reauth: 'not possible: the application must be given access again',
   refused: 'refused by the platform the last time',
 }

@@ -19,7 +19,7 @@ const tones: Record<RefreshRow['outcome'] | Recovered['outcome'], Tone> = {
   cancelled: 'warn',
   refused: 'bad',
   failed: 'bad',
-  uncertain: 'bad',
+  outcome_unknown: 'bad',
   needs_reauth: 'bad',
   error: 'bad',
 }

@@ -18,7 +18,7 @@ export interface RefreshRow {
     | 'not_due'
     | 'refused'
     | 'failed'
-    | 'uncertain'
+    | 'outcome_unknown'
     | 'needs_reauth'
     | 'held'
     | 'unsupported'
@@ -36,7 +36,7 @@ const atOnce = 8
 const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
   CREDENTIAL_REFUSED: 'refused',
   PLATFORM_FAILED: 'failed',
-  OUTCOME_UNKNOWN: 'uncertain',
+  OUTCOME_UNKNOWN: 'outcome_unknown',
   LEASE_HELD: 'held',
   CANCELLED: 'cancelled',
 }
@@ -128,8 +128,8 @@ function firstLook(integration: IntegrationView, now: Date, options: Batch): Ref
   try {
     const obstacle = refusalFor(integration)
     if (obstacle) return { integration, outcome: obstacle.outcome, ...(options.named ? { error: obstacle.error } : {}) }
-    // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
-    return integration.tokenRefresh === 'uncertain' ||
+    // Where the outcome of the last refresh seems unknown, the application may have written another refresh token, which only the keys can tell.
+    return integration.tokenRefresh === 'outcome_unknown' ||
       integration.tokenRefresh === 'needs_reauth' ||
       isDue(integration, undefined, now, options)
       ? undefined

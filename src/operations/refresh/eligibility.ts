@@ -19,7 +19,7 @@ export interface Due {
 export type Eligibility =
   | { readonly outcome: 'due' | 'not_due' }
   | { readonly outcome: 'held'; readonly attempt: RefreshAttempt }
-  | { readonly outcome: 'uncertain' | 'needs_reauth'; readonly error: IntegrationsError }
+  | { readonly outcome: 'outcome_unknown' | 'needs_reauth'; readonly error: IntegrationsError }
   /** There is nothing to refresh. */
   | { readonly outcome: 'unsupported' | 'inactive' | 'no_refresh_token'; readonly error: IntegrationsError }
 
@@ -30,7 +30,7 @@ export async function eligibilityOf(db: Reader, integration: IntegrationView, du
   const attempt = await db.refresh.of(integration.id)
   if (attempt?.leased) return { outcome: 'held', attempt }
   const { tokenRefresh } = integration
-  if (tokenRefresh === 'uncertain' || tokenRefresh === 'needs_reauth')
+  if (tokenRefresh === 'outcome_unknown' || tokenRefresh === 'needs_reauth')
     return { outcome: tokenRefresh, error: outcomeUnknown(integration, tokenRefresh) }
   return { outcome: isDue(integration, attempt, await db.refresh.clock(), due) ? 'due' : 'not_due' }
 }
@@ -103,16 +103,16 @@ export const reauthorize = (integration: IntegrationView): string =>
 /** Nobody knows whether the refresh token was used up. */
 export const outcomeUnknown = (
   integration: IntegrationView,
-  state: 'uncertain' | 'needs_reauth',
+  state: 'outcome_unknown' | 'needs_reauth',
   why = '',
 ): IntegrationsError =>
   new IntegrationsError({
     code: 'OUTCOME_UNKNOWN',
     message:
-      state === 'uncertain'
+      state === 'outcome_unknown'
         ? `a refresh of ${refOf(integration)} may have used up its refresh token, and nobody knows how it ended${why}`
         : `the refresh token of ${refOf(integration)} is used up, as far as can be told${why}`,
-    hint: state === 'uncertain' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
+    hint: state === 'outcome_unknown' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
   })
 
 /** Refuses to remove an integration whose tokens are being refreshed: the new ones would be lost. @throws LEASE_HELD */

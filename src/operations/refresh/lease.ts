@@ -77,7 +77,7 @@ export async function beginRefresh(
   const retried = retry !== undefined && before?.id === retry
   // Somebody else has tried it again meanwhile.
   if (eligibility.outcome === 'not_due' || (retry !== undefined && !retried)) return { outcome: 'not_due' }
-  if ('error' in eligibility && eligibility.outcome !== 'uncertain' && eligibility.outcome !== 'needs_reauth')
+  if ('error' in eligibility && eligibility.outcome !== 'outcome_unknown' && eligibility.outcome !== 'needs_reauth')
     throw eligibility.error
   const platform = platformOf(integration)
   const noticed: FingerprintChanges[number][] = []
@@ -93,10 +93,10 @@ export async function beginRefresh(
   const open = own ?? others[0]
   if (open && !retried) {
     if (open.state === 'started') await markUnknown(tx, open)
-    const outcome = open.state === 'needs_reauth' || open.state === 'applied' ? 'needs_reauth' : 'uncertain'
+    const outcome = open.state === 'needs_reauth' || open.state === 'applied' ? 'needs_reauth' : 'outcome_unknown'
     // It came to hold the token later, or the application has put the old one back.
     if (!own) {
-      const state = outcome === 'uncertain' ? 'unknown' : outcome
+      const state = outcome === 'outcome_unknown' ? 'unknown' : outcome
       await tx.refresh.attachTo(id, open, state, 'handed_in_before')
       await recordFailure(tx, id, state, 'handed_in_before', noticed)
     } else if (open.state === 'started' && noticed.length > 0)

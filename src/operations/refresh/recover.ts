@@ -28,7 +28,7 @@ export interface Recovered {
     | 'superseded'
     | 'settled'
     | 'needs_reauth'
-    | 'uncertain'
+    | 'outcome_unknown'
     | 'held'
     | 'refused'
     | 'failed'

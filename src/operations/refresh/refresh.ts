@@ -62,8 +62,8 @@ export async function refreshOne(store: Store, ref: string, options: RefreshOpti
   for (;;) {
     const { integration, eligibility: seen } = await inspect(store, ref, { ...options, awaited })
     let eligibility: Awaited<ReturnType<typeof exchange>> | Eligibility = seen
-    // Where it seems uncertain, the application may have written another refresh token, which only the keys can tell.
-    if (/^(due|uncertain|needs_reauth)$/.test(seen.outcome)) {
+    // Where the outcome of the last refresh seems unknown, the application may have written another refresh token, which only the keys can tell.
+    if (/^(due|outcome_unknown|needs_reauth)$/.test(seen.outcome)) {
       prepareSpool(options.spool)
       const turn = performance.now() < deadline ? options.turn : undefined
       eligibility = await uninterrupted(integration, () =>
@@ -190,7 +190,7 @@ async function closeFailed(
     if (outcome !== 'unknown') throw error
   })
   const word = code ?? 'no reason given'
-  if (outcome === 'unknown') return outcomeUnknown(integration, 'uncertain', ` (${word})`)
+  if (outcome === 'unknown') return outcomeUnknown(integration, 'outcome_unknown', ` (${word})`)
   if (outcome === 'failed')
     return new IntegrationsError({
       code: 'PLATFORM_FAILED',

@@ -181,6 +181,6 @@ export function tokenRefreshOf(
   current: string | null,
 ): TokenRefresh {
   if (!attempt || attempt.leased || attempt.oldFingerprint !== current) return null
-  if (attempt.state === 'started' || attempt.state === 'unknown') return 'uncertain'
+  if (attempt.state === 'started' || attempt.state === 'unknown') return 'outcome_unknown'
   return attempt.state === 'needs_reauth' || attempt.state === 'refused' ? attempt.state : null
 }
