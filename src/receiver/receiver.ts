@@ -114,7 +114,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     store,
     recipients.current,
     {
-      margin: 7_200_000,
+      withinMs: 7_200_000,
       wait: 10_000,
       owner: `receiver@${hostname()}:${process.pid}`,
       urls: new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`))),

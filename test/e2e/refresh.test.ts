@@ -114,6 +114,8 @@ describe.each(kinds)('on %s', (kind) => {
 
     // Good for 12 hours now: nobody is asked.
     expect(rowsOf(await run(env, 'refresh', '--all'), 'outcome')).toEqual(['not_due'])
+    const expiring = await run(env, 'refresh', '--all', '--dry-run', '--expiring', '13h')
+    expect(rowsOf(expiring, 'outcome')).toEqual(['due'])
     expect(server.exchanges).toHaveLength(1)
     const versions = await openedStore(db)(
       "SELECT field, number, origin, sealed, valid_until FROM integration_secrets WHERE field <> 'webhook_secret' ORDER BY field, number",

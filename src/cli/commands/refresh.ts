@@ -18,14 +18,17 @@ export const command = (ctx: Context) => {
     .addArgument(refsArgument())
     .addOption(new Option('--all', 'all integrations; those without such tokens are passed over').default(false))
     .addOption(
-      new Option('--margin <duration>', 'refresh tokens that end within this time')
+      new Option(
+        '--expiring <duration>',
+        'refresh tokens that expire within this time, have expired, or have an unknown expiry',
+      )
         .argParser(duration)
         .default(7_200_000, '2h'),
     )
     .addOption(new Option('--force', 'refresh tokens that are good for longer, too').default(false))
     .addOption(apiUrlOption())
     .addOption(dryRunOption())
-  addFilters(command)
+  addFilters(command, { expiring: false })
   command.addHelpText(
     'after',
     examples(
@@ -34,14 +37,14 @@ export const command = (ctx: Context) => {
       'integrations refresh --platform slack --dry-run',
     ),
   )
-  return declareOutput(command, ctx.output, refreshView).action(async (refs, options) => {
-    const { margin, force, dryRun } = options
+  return declareOutput(command, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
+    const { force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const integrations = await selected(store, refs, options)
     const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows = await refreshMany(store, integrations, {
-      margin,
+      withinMs: expiring,
       force,
       dryRun,
       urls,

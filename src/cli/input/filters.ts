@@ -22,8 +22,12 @@ interface FilterOptions {
   readonly missingSecret?: boolean
 }
 
-/** Adds the options that say which integrations are meant. */
-export function addFilters(command: CommandUnknownOpts): void {
+/**
+ * Adds the options that say which integrations are meant.
+ *
+ * @param expiring whether `--expiring` is one of them; false for a command that has an option of that name
+ */
+export function addFilters(command: CommandUnknownOpts, { expiring = true } = {}): void {
   command
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
     .addOption(new Option('--platform <platform>', 'of this platform'))
@@ -33,12 +37,14 @@ export function addFilters(command: CommandUnknownOpts): void {
     .addOption(new Option('--inactive', 'inactive ones'))
     .addOption(new Option('--name <text>', 'with this text in the name, taken literally, ASCII case ignored'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
-    .addOption(
+  if (expiring)
+    command.addOption(
       new Option(
         '--expiring <duration>',
-        'whose token ends within this time, has ended, or whose end nobody knows',
+        'whose token expires within this time, has expired, or has an unknown expiry',
       ).argParser(duration),
     )
+  command
     .addOption(new Option('--expired', 'whose token has ended; says on stderr how many ends are unknown'))
     .addOption(
       new Option(

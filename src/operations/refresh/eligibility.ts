@@ -7,8 +7,8 @@ import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
 /** Which tokens are to be refreshed. */
 export interface Due {
-  /** Those that end within so many milliseconds, or of which nobody knows when they end. */
-  readonly margin: number
+  /** Tokens that expire within so many milliseconds, and those with an unknown expiry. */
+  readonly withinMs: number
   /** All of them. */
   readonly force: boolean
   /** An attempt that was waited for: when it was applied, nothing is left to do, `force` or not. */
@@ -40,11 +40,11 @@ export function isDue(
   { tokenExpiresAt, tokenExpiry }: IntegrationView,
   attempt: RefreshAttempt | undefined,
   now: Date,
-  { margin, force, awaited }: Due,
+  { withinMs, force, awaited }: Due,
 ): boolean {
   if (awaited !== undefined && attempt?.id === awaited && attempt.state === 'applied') return false
   if (force) return true
-  return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= margin
+  return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= withinMs
 }
 
 /** Why there is nothing to refresh in an integration. @throws BAD_INPUT for a platform that this version does not know */

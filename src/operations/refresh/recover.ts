@@ -40,7 +40,7 @@ export interface Recovered {
 }
 
 /** How to settle attempts. */
-export interface RecoverOptions extends Omit<RefreshOptions, 'margin' | 'force' | 'retry'> {
+export interface RecoverOptions extends Omit<RefreshOptions, 'withinMs' | 'force' | 'retry'> {
   /** A person wants the old refresh token handed in once more. */
   readonly retry: boolean
 }
@@ -85,7 +85,7 @@ export async function recoverOne(store: Store, { id }: IntegrationView, options:
   if (opened.outcome === 'held') return result('held', leaseHeld(integration, opened.attempt))
   if (opened.outcome !== 'open') return result(opened.outcome)
   if (options.retry) {
-    const retrying = { ...options, retry: opened.attempt.id, margin: 0, force: true, wait: 0 }
+    const retrying = { ...options, retry: opened.attempt.id, withinMs: 0, force: true, wait: 0 }
     const { outcome } = await refreshOne(store, id, retrying)
     return result(outcome === 'refreshed' ? 'applied' : 'settled')
   }
