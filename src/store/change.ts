@@ -60,7 +60,7 @@ export async function beginChange(
       fields: [mode],
       keyId: vault.encryptionKey.id,
     })
-  const secrets = secretChanges(tx, dialect, vault, mode, now)
+  const secrets = secretChanges({ tx, dialect, vault, mode, now, observe: log.observe })
   const purged = await secrets.purge()
   let told = purged === 0
   async function purge(): Promise<number> {
@@ -70,6 +70,14 @@ export async function beginChange(
       log.record({ action: 'secret.purge', target, count: purged })
     }
     return purged
+  }
+  async function record(event: NewEvent): Promise<void> {
+    await purge()
+    log.record(event)
+  }
+  async function append(): Promise<number> {
+    for (const event of await log.externalChanges()) await record(event)
+    return log.append()
   }
   const changes = {
     ...db,
@@ -85,12 +93,9 @@ export async function beginChange(
     vault,
     now,
     purge,
-    record: async (event: NewEvent) => {
-      await purge()
-      log.record(event)
-    },
+    record,
   }
-  return { changes, append: log.append }
+  return { changes, append }
 }
 
 async function register(tx: WritableStatements, keys: KeySet, now: Date): Promise<void> {

@@ -67,7 +67,11 @@ export interface Transaction extends Reader {
    * @returns how many; nothing is recorded for none
    */
   purge(): Promise<number>
-  /** Appends to the audit log, when the change ends. One of which nothing is recorded is not kept. */
+  /**
+   * Appends to the audit log, when the change ends. What secrets of the same integration were found to be changed by the
+   * application goes with it; where nothing is recorded of an integration, that is an event of its own. A change without
+   * any event is not kept.
+   */
   record(event: NewEvent): Promise<void>
 }
 

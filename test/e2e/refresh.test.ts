@@ -14,9 +14,12 @@ import {
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
+import { keyFor } from '../../src/crypto/key-set.ts'
+import { writeSpool } from '../../src/operations/refresh/spool.ts'
+import { Secret } from '../../src/secret.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
-import { openedStore } from '../support/keyring.ts'
+import { openedStore, testKeys } from '../support/keyring.ts'
 import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
@@ -88,6 +91,12 @@ async function withoutLog<T>(db: TestDatabase, server: SlackOAuth, work: () => P
   server.onAnswer = () => {}
   await db.query('ALTER TABLE away RENAME TO integration_events')
   return result
+}
+
+/** Changes the encryption mode, and brings every value to what it asks. */
+async function inMode(env: Record<string, string>, mode: string) {
+  expect(await runInProcess(['keys', 'mode', mode, '--confirm', mode], { env })).toMatchObject({ code: 0 })
+  expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
 }
 
 /** Ends the lease of every attempt, as time would. */
@@ -492,6 +501,38 @@ test('new tokens are stored though the database has lost their attempt, and no f
   expect([recovered.code, rowsOf(recovered, 'outcome')]).toEqual([0, ['applied']])
   expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
   expect(server.exchanges).toHaveLength(1)
+})
+
+test('a refresh token that the application wrote is recorded, whatever an older refresh has left in the spool', async () => {
+  const { db, server, chain, env, id, spool } = await start('sqlite')
+  for (const mode of ['migrating', 'off']) await inMode(env, mode)
+  server.mood = 'hung up'
+  expect((await run(env, 'refresh', id)).code).toBe(9)
+  const encryptionKey = keyFor(testKeys(), 'seal')
+  const [{ value: database } = {}] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
+  if (!encryptionKey) throw new Error('no key')
+  const older = { integrationId: id, id: '00000000-0000-4000-8000-000000000001', oldFingerprint: '0'.repeat(16) }
+  await writeSpool(spool, encryptionKey, String(database), older, {
+    accessToken: new Secret(accessToken(chain)),
+    refreshToken: null,
+    expiresAt: null,
+  })
+  const written = server.install(2)
+  await db.query(`UPDATE integrations SET refresh_token = '${refreshToken(written)}'`)
+  expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['superseded'])
+
+  const [event] = await db.query(
+    'SELECT action, outcome, fields, fingerprints FROM integration_events ORDER BY seq DESC',
+  )
+  expect(event).toEqual({
+    action: 'token.refresh',
+    outcome: 'failed',
+    fields: 'outcome:failed,code:superseded',
+    fingerprints: expect.stringMatching(/^refresh_token=\w+>\w+$/),
+  })
+  expect(JSON.parse((await run(env, 'audit', 'verify')).stdout)).toMatchObject({ changedByApplication: [] })
+  for (const mode of ['migrating', 'required']) await inMode(env, mode)
+  expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
 })
 
 test('new tokens are stored though one that shared the refresh token was removed without foreign keys', async () => {

@@ -515,6 +515,20 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
         .slice(-3)
         .map(({ action, target_name: name }) => `${action} ${name}`)
         .sort(),
-    ).toEqual(['secret.notice Acme/moved', 'secret.rotate Acme/sales', 'secret.rotate Acme/support'])
+    ).toEqual(['secret.external_change Acme/moved', 'secret.rotate Acme/sales', 'secret.rotate Acme/support'])
+
+    // Programs before called it by another name, which their events keep.
+    const named = async (action: string) => {
+      const { stdout } = await runInProcess(['audit', 'list', '--action', action, '-o', 'json'], { env })
+      return (JSON.parse(stdout) as { action: string }[]).map((event) => event.action)
+    }
+    expect(await named('secret.notice')).toEqual(['secret.external_change'])
+    await db.query(
+      `INSERT INTO integration_events (seq, at, action, outcome, target_type, os_user, host, previous_hash, hash)
+        SELECT seq + 1, at, 'secret.notice', outcome, target_type, os_user, host, hash, hash
+        FROM integration_events ORDER BY seq DESC LIMIT 1`,
+    )
+    for (const action of ['secret.external_change', 'secret.notice'])
+      expect((await named(action)).sort()).toEqual(['secret.external_change', 'secret.notice'])
   })
 })

@@ -6,7 +6,6 @@ import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { CurrentSecret } from '../../store/secrets/changes.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { changeWithin, type Decision, targetOf } from '../change.ts'
 import { columnOf } from '../integrations/update.ts'
@@ -151,15 +150,10 @@ async function beginOne(
   platform: Platform,
   urls: ApiUrls,
 ): Promise<Begun | Checked> {
-  const fingerprints: FingerprintChanges[number][] = []
   try {
-    const held = await open(integration.id, (some) => fingerprints.push(...some))
-    if (!held) {
-      if (fingerprints.length > 0)
-        await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
-      return notAsked(integration, 'no_token', 'it has no access token')
-    }
-    await tx.record({ ...eventOf(targetOf(integration), platform, urls), fingerprints })
+    const held = await open(integration.id)
+    if (!held) return notAsked(integration, 'no_token', 'it has no access token')
+    await tx.record(eventOf(targetOf(integration), platform, urls))
     return { integration, platform, held }
   } catch (error) {
     // One value that does not open must not keep the others from being checked.
@@ -223,10 +217,8 @@ async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]>
   const unchanged: Decision<{ filled: readonly string[] }> = { facts: undefined, result: { filled: [] } }
   const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
     if (now.version !== integration.version) return unchanged
-    const fingerprints: FingerprintChanges[number][] = []
-    const { accessToken } = await tx.secrets.read(now.id, ['accessToken'], (some) => fingerprints.push(...some))
-    if (accessToken?.fingerprint !== held.fingerprint)
-      return fingerprints.length === 0 ? unchanged : { ...unchanged, facts: { action: 'secret.notice', fingerprints } }
+    const { accessToken } = await tx.secrets.read(now.id, ['accessToken'])
+    if (accessToken?.fingerprint !== held.fingerprint) return unchanged
     const change = missing(asked, now)
     const fields = Object.keys(change)
     if (fields.length === 0) return unchanged

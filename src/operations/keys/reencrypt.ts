@@ -5,7 +5,6 @@ import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
 
@@ -163,7 +162,7 @@ async function settlePage(tx: Transaction, after: string | undefined): Promise<S
     const unopened: Unopened[] = []
     let lost = 0
     for (const value of values) {
-      const outcome = await settled(tx, value)
+      const outcome = await opening(value, () => tx.storedValues.reencryptValue(value))
       if (outcome === 'changed') changed++
       else if (outcome === 'lost') lost++
       else if (outcome !== 'settled') unopened.push(outcome)
@@ -179,20 +178,6 @@ async function settlePage(tx: Transaction, after: string | undefined): Promise<S
     message: 'the application wrote a secret each time that it was about to be sealed anew',
     hint: 'run it again when the application is less busy; what is done stays done',
   })
-}
-
-async function settled(tx: Transaction, value: StoredValue): Promise<'changed' | 'settled' | 'lost' | Unopened> {
-  const noticed: FingerprintChanges[number][] = []
-  const outcome = await opening(value, () =>
-    tx.storedValues.reencryptValue(value, (changes) => noticed.push(...changes)),
-  )
-  if (noticed.length > 0)
-    await tx.record({
-      action: 'secret.notice',
-      target: { type: 'integration', id: value.id, name: value.name },
-      fingerprints: noticed,
-    })
-  return outcome
 }
 
 /** What `work` gives, or why a value does not open. */

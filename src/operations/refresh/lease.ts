@@ -5,7 +5,6 @@ import type { OAuthClient, Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Reader, Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { AttemptState, RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
@@ -80,10 +79,7 @@ export async function beginRefresh(
   if ('error' in eligibility && eligibility.outcome !== 'outcome_unknown' && eligibility.outcome !== 'needs_reauth')
     throw eligibility.error
   const platform = platformOf(integration)
-  const noticed: FingerprintChanges[number][] = []
-  const { refreshToken } = await tx.secrets.read(id, ['accessToken', 'refreshToken'], (changes) =>
-    noticed.push(...changes),
-  )
+  const { refreshToken } = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (!refreshToken) throw noRefreshToken(integration)
   const { fingerprint, value } = refreshToken
   const others = await tx.refresh.attemptsUsing(fingerprint)
@@ -98,9 +94,8 @@ export async function beginRefresh(
     if (!own) {
       const state = outcome === 'outcome_unknown' ? 'unknown' : outcome
       await tx.refresh.attachTo(id, open, state, 'handed_in_before')
-      await recordFailure(tx, id, state, 'handed_in_before', noticed)
-    } else if (open.state === 'started' && noticed.length > 0)
-      await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints: noticed })
+      await recordFailure(tx, id, state, 'handed_in_before')
+    }
     return { outcome, error: outcomeUnknown(integration, outcome) }
   }
   // What was read may be newer than what was recorded.
@@ -124,7 +119,6 @@ export async function beginRefresh(
       outcome: 'started',
       target: targetOf(one),
       fields: [secretColumns.refreshToken, ...overridden(urls)],
-      fingerprints: one === integration ? noticed : [],
     })
   return {
     outcome: 'leased',
@@ -161,13 +155,7 @@ export async function closeAttempt(
 }
 
 /** Records how an attempt ended that brought no tokens. */
-export async function recordFailure(
-  tx: Transaction,
-  id: string,
-  state: string,
-  code: string | null,
-  fingerprints: FingerprintChanges = [],
-): Promise<void> {
+export async function recordFailure(tx: Transaction, id: string, state: string, code: string | null): Promise<void> {
   const [integration] = await tx.integrations.match({ id }, 1)
   // Whoever removed it without foreign keys has left its attempt.
   if (!integration) return
@@ -176,6 +164,5 @@ export async function recordFailure(
     outcome: 'failed',
     target: targetOf(integration),
     fields: [`outcome:${state}`, ...(code === null ? [] : [`code:${code}`])],
-    fingerprints,
   })
 }

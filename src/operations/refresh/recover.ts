@@ -123,7 +123,7 @@ async function settleFromSpool(tx: Transaction, id: string, options: RecoverOpti
       return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
     }
     // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
-    const { refreshToken } = await tx.secrets.read(id, ['refreshToken'], () => {})
+    const { refreshToken } = await tx.secrets.read(id, ['refreshToken'])
     if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
     await updateSharers(tx, id, [id], tokens, tokens, by)
     return { outcome: 'applied', integration }
@@ -132,11 +132,10 @@ async function settleFromSpool(tx: Transaction, id: string, options: RecoverOpti
   if (unopened !== undefined && attempt?.state !== 'applied') throw unopened
   if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
   if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
-  const noticed: { field: string; from: string | null; to: string | null }[] = []
-  const held = await tx.secrets.read(id, ['accessToken', 'refreshToken'], (changes) => noticed.push(...changes))
+  const held = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (held.refreshToken?.fingerprint !== attempt.oldFingerprint) {
     await tx.refresh.settle(attempt, 'failed', 'superseded', [id])
-    await recordFailure(tx, id, 'failed', 'superseded', noticed)
+    await recordFailure(tx, id, 'failed', 'superseded')
     return { outcome: 'superseded', integration }
   }
   if (attempt.state === 'started') await markUnknown(tx, attempt)
@@ -145,7 +144,6 @@ async function settleFromSpool(tx: Transaction, id: string, options: RecoverOpti
     outcome: 'started',
     target: targetOf(integration),
     fields: options.retry ? [] : [secretColumns.accessToken, ...overridden(options.urls)],
-    fingerprints: noticed,
   })
   return { outcome: 'open', integration, attempt, accessToken: held.accessToken?.value }
 }

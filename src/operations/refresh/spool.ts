@@ -46,7 +46,7 @@ export async function writeSpool(
   folder: string,
   key: RootKey,
   database: string,
-  { integrationId, id, oldFingerprint }: RefreshAttempt,
+  { integrationId, id, oldFingerprint }: Pick<RefreshAttempt, 'integrationId' | 'id' | 'oldFingerprint'>,
   { accessToken, refreshToken, expiresAt }: NewTokens,
 ): Promise<string> {
   const tokens = {

@@ -4,9 +4,9 @@ import { failpoint } from '../../failpoint.ts'
 import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/changes.ts'
 import type { Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
+import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
-import { changeWithin, type Facts, targetOf } from '../change.ts'
+import { changeWithin, type Facts } from '../change.ts'
 import { recordFailure } from './lease.ts'
 import type { NewTokens } from './spool.ts'
 
@@ -101,23 +101,17 @@ async function updateOne(
   { accessToken, refreshToken, expiresAt }: NewTokens,
   { action, owner: setBy }: Renewing,
 ): Promise<Facts | undefined> {
-  const fingerprints: FingerprintChanges[number][] = []
-  const read = (field: 'accessToken' | 'refreshToken') =>
-    tx.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes))
+  const fingerprints: FingerprintChange[] = []
   const held: { [F in 'accessToken' | 'refreshToken']?: CurrentSecret | UnreadableSecret | undefined } = {
-    ...(await read('refreshToken')),
+    ...(await tx.secrets.read(integration.id, ['refreshToken'])),
     // One that does not open is replaced all the same: its time is over.
-    ...(await read('accessToken').catch(async (error: unknown) => {
+    ...(await tx.secrets.read(integration.id, ['accessToken']).catch(async (error: unknown) => {
       if (!isDecryptionFailure(error)) throw error
       return { accessToken: await tx.secrets.readRaw(integration.id, 'accessToken') }
     })),
   }
   // The application has given this one another value since.
-  if (held.refreshToken?.fingerprint !== oldFingerprint) {
-    if (fingerprints.length > 0)
-      await tx.record({ action: 'secret.notice', target: targetOf(integration), fingerprints })
-    return undefined
-  }
+  if (held.refreshToken?.fingerprint !== oldFingerprint) return undefined
   const replace = async (
     field: 'accessToken' | 'refreshToken',
     value: NewTokens['accessToken'],

@@ -4,7 +4,6 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeIntegration, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
@@ -88,8 +87,7 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
         message: `${refOf(integration)} has no old ${label} that is still valid`,
         hint: `put the value in with integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
       })
-    const fingerprints: FingerprintChanges[number][] = []
-    const held = (await tx.secrets.read(integration.id, [field], (changes) => fingerprints.push(...changes)))[field]
+    const held = (await tx.secrets.read(integration.id, [field]))[field]
     const print = held && (await tx.secrets.revert(integration.id, field, held))
     if (print === undefined)
       throw new IntegrationsError({
@@ -99,7 +97,7 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
       })
     const [after] = await tx.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
-    fingerprints.push({ field: column, from: held?.fingerprint ?? null, to: print })
+    const fingerprints = [{ field: column, from: held?.fingerprint ?? null, to: print }]
     const fields = integration.tokenExpiresAt === after?.tokenExpiresAt ? [column] : [column, 'token_expires_at']
     return { action: 'secret.revert', fields, fingerprints }
   })
@@ -126,8 +124,7 @@ export const readSecrets = (
       const platform = platformOf(integration)
       const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
       for (const field of wanted) secretDefinition(platform, field)
-      const noticed: FingerprintChanges[number][] = []
-      const held = await tx.secrets.read(integration.id, wanted, (changes) => noticed.push(...changes))
+      const held = await tx.secrets.read(integration.id, wanted)
       const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
       const lacking = fields.find((field) => !secrets.has(field))
       if (lacking)
@@ -147,7 +144,6 @@ export const readSecrets = (
         outcome: action === 'secret.exec' ? 'started' : 'done',
         target: targetOf(integration),
         fields: [...secrets.keys()].map((field) => secretColumns[field]),
-        fingerprints: noticed,
       })
       return { integration, platform, secrets }
     },
@@ -160,13 +156,7 @@ export const readSecrets = (
  * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
 export const recordExternalChanges = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
-  store.mutate(async (tx) => {
-    const noticed: FingerprintChanges[number][] = []
-    await tx.secrets.read(id, fields, (changes) => noticed.push(...changes))
-    if (noticed.length === 0) return
-    const target = targetOf(await findIntegration(tx, id))
-    await tx.record({ action: 'secret.notice', target, fingerprints: noticed })
-  })
+  store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
 
 /**
  * Records how a program ended that had secrets in its environment.

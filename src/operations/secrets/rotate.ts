@@ -11,7 +11,7 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { CurrentSecret, Expiry, UnreadableSecret } from '../../store/secrets/changes.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
+import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
 import { type Asking, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
@@ -140,14 +140,11 @@ async function rotateWithin(
 ): Promise<Decision<{ replaced: Held; warnings: readonly string[] }>> {
   const platform = platformOf(integration)
   const warnings: string[] = []
-  const fingerprints: FingerprintChanges[number][] = []
-  const held = await readOld(tx, integration, fields, rotation.force && until <= tx.now, fingerprints)
+  const fingerprints: FingerprintChange[] = []
+  const held = await readOld(tx, integration, fields, rotation.force && until <= tx.now)
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
-  if (due.length === 0) {
-    // The application has written another value since: that one is nobody else's.
-    const facts = fingerprints.length === 0 ? undefined : ({ action: 'secret.notice', fingerprints } as const)
-    return { facts, result: { replaced: {}, warnings } }
-  }
+  // The application has written another value since: no other integration shares that one.
+  if (due.length === 0) return { facts: undefined, result: { replaced: {}, warnings } }
   for (const field of due) {
     const { value, origin } = rotation.secrets[field] as NewSecret
     const { label } = secretDefinition(platform, field)
@@ -209,12 +206,11 @@ async function readOld(
   { id }: IntegrationView,
   fields: readonly SecretField[],
   brokenToo: boolean,
-  fingerprints: FingerprintChanges[number][],
 ): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {
   const held: { [F in SecretField]?: CurrentSecret | UnreadableSecret } = {}
   for (const field of fields) {
     try {
-      Object.assign(held, await tx.secrets.read(id, [field], (changes) => fingerprints.push(...changes)))
+      Object.assign(held, await tx.secrets.read(id, [field]))
     } catch (error) {
       if (!isDecryptionFailure(error) || !brokenToo) throw error
       Object.assign(held, { [field]: await tx.secrets.readRaw(id, field) })
@@ -244,7 +240,7 @@ async function endOlder(
   field: SecretField,
   label: string,
   force: boolean,
-  fingerprints: FingerprintChanges[number][],
+  fingerprints: FingerprintChange[],
 ): Promise<string[]> {
   const older = await tx.secrets.previous(integration.id, field)
   if (!older) return []

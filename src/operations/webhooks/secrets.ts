@@ -7,7 +7,6 @@ import type { Secret } from '../../secret.ts'
 import { decryptAccepted } from '../../store/secrets/accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { NewEvent } from '../../store/tables/events.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
@@ -51,15 +50,10 @@ export async function acceptedSecrets(
  * The webhook secrets of one integration that are accepted now, the current one first. One that the application wrote
  * is recorded.
  *
- * @param noticed is told the fingerprints of what was not known
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function ownSecrets(
-  tx: Transaction,
-  { id }: IntegrationView,
-  noticed: (changes: FingerprintChanges) => void,
-): Promise<readonly AcceptedSecret[]> {
-  await tx.secrets.read(id, ['webhookSecret'], noticed)
+export async function ownSecrets(tx: Transaction, { id }: IntegrationView): Promise<readonly AcceptedSecret[]> {
+  await tx.secrets.read(id, ['webhookSecret'])
   const accepted = await acceptedSecrets(tx, [id], (error) => {
     throw error
   })
@@ -90,8 +84,7 @@ export const openSigning = (
       const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
       const { label } = secretDefinition(platform, 'webhookSecret')
-      const noticed: FingerprintChanges[number][] = []
-      const accepted = await ownSecrets(tx, integration, (changes) => noticed.push(...changes))
+      const accepted = await ownSecrets(tx, integration)
       const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
       if (!secret)
         throw new IntegrationsError({
@@ -106,7 +99,6 @@ export const openSigning = (
         ...event,
         target: targetOf(integration),
         fields: [signedWith(signer), ...(event.fields ?? [])],
-        fingerprints: noticed,
       })
       return { integration, platform, secret }
     },

@@ -2,7 +2,6 @@ import { type Instant, type IntegrationView, secretColumns } from '../../integra
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
@@ -81,14 +80,12 @@ const readOwn = (store: Store, ref: string) =>
       const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
       secretDefinition(platform, 'webhookSecret')
-      const fingerprints: FingerprintChanges[number][] = []
-      const secrets = await ownSecrets(tx, integration, (changes) => fingerprints.push(...changes))
+      const secrets = await ownSecrets(tx, integration)
       const versions = await tx.secrets.versions(integration.id)
       await tx.record({
         action: 'webhook.verify',
         target: targetOf(integration),
         fields: [secretColumns.webhookSecret],
-        fingerprints,
       })
       return { integration, platform, secrets, versions, at: tx.now.toISOString() }
     },

@@ -7,7 +7,7 @@ import { type Instant, type SecretField, secretColumns } from '../../integration
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { WritableStatements } from '../database/statements.ts'
-import type { FingerprintChanges } from '../tables/fingerprints.ts'
+import type { FingerprintChange } from '../tables/fingerprints.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { decryptRecorded } from './decrypt.ts'
 import { type KnownVersion, readableColumn, readableText, unreadable } from './stored.ts'
@@ -52,14 +52,19 @@ export interface SecretChange {
   readonly previousValidUntil: Date
 }
 
+/** What reading and changing secrets takes, within a transaction. */
+export interface SecretContext {
+  readonly tx: WritableStatements
+  readonly dialect: Dialect
+  readonly vault: Keyring
+  readonly mode: EncryptionMode
+  readonly now: Date
+  /** Told what the application changed of an integration's secret, so that the audit log tells it. */
+  readonly observe: (id: string, change: FingerprintChange) => void
+}
+
 /** What reads and changes secrets, within a transaction. What goes into the database is sealed here, and nowhere else. */
-export function secretChanges(
-  tx: WritableStatements,
-  dialect: Dialect,
-  vault: Keyring,
-  mode: EncryptionMode,
-  now: Date,
-) {
+export function secretChanges({ tx, dialect, vault, mode, now, observe }: SecretContext) {
   const cell = (id: string, field: SecretField) => ({ id, field: secretColumns[field] })
   const current = (id: string, field: SecretField) => ({
     integrationId: id,
@@ -157,12 +162,11 @@ export function secretChanges(
     field: SecretField,
     text: string,
     known: KnownVersion | null,
-    noticed: (changes: FingerprintChanges) => void,
   ): Promise<CurrentSecret> {
     const { value, keyId, fingerprint: print } = await decryptRecorded(vault, mode, cell(id, field), text, known)
     if (known && known.fingerprint === print)
       return { value, fingerprint: print, stored: text, keyId, number: known.number }
-    noticed([{ field: secretColumns[field], from: known?.fingerprint ?? null, to: print }])
+    observe(id, { field: secretColumns[field], from: known?.fingerprint ?? null, to: print })
     if (known && known.fingerprint === null) {
       await tx.models.integrationSecret.updateMany({
         where: { ...current(id, field), number: known.number },
@@ -175,16 +179,19 @@ export function secretChanges(
     return { value, fingerprint: print, stored: text, keyId, number: await insert(id, field, facts) }
   }
 
+  /** A value that the application has cleared is not current any more. */
+  async function markCleared(id: string, field: SecretField, known: KnownVersion | null): Promise<void> {
+    await expire(current(id, field))
+    observe(id, { field: secretColumns[field], from: known?.fingerprint ?? null, to: null })
+  }
+
   /** Reads what a column holds for several integrations at once; what comes back opens that of one, as `read` does. */
   async function readMany(ids: readonly string[], field: SecretField) {
     const found = await stored(ids, field)
-    return async (id: string, noticed: (changes: FingerprintChanges) => void): Promise<CurrentSecret | undefined> => {
+    return async (id: string): Promise<CurrentSecret | undefined> => {
       const { text, known } = found.get(id) ?? { text: null, known: null }
-      if (text !== null) return reconcile(id, field, text, known, noticed)
-      if (known) {
-        await expire(current(id, field))
-        noticed([{ field: secretColumns[field], from: known.fingerprint, to: null }])
-      }
+      if (text !== null) return reconcile(id, field, text, known)
+      if (known) await markCleared(id, field, known)
       return undefined
     }
   }
@@ -201,23 +208,17 @@ export function secretChanges(
         (await decryptRecorded(vault, 'required', cell(id, field), text, known)).value,
       ),
 
-    /** A value that the application has cleared is not current any more. */
-    markCleared: (id: string, field: SecretField): Promise<number> => expire(current(id, field)),
+    markCleared,
 
     /**
      * Reads and opens the current values of an integration. A value that the application wrote is recorded.
      *
-     * @param noticed is told the fingerprints of what was not known
      * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
      */
-    async read(
-      id: string,
-      fields: readonly SecretField[],
-      noticed: (changes: FingerprintChanges) => void,
-    ): Promise<{ [F in SecretField]?: CurrentSecret }> {
+    async read(id: string, fields: readonly SecretField[]): Promise<{ [F in SecretField]?: CurrentSecret }> {
       const held: { [F in SecretField]?: CurrentSecret } = {}
       for (const field of fields) {
-        const value = await (await readMany([id], field))(id, noticed)
+        const value = await (await readMany([id], field))(id)
         if (value) held[field] = value
       }
       return held

@@ -2,7 +2,6 @@ import sql from 'sql-template-tag'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { secretColumns } from '../../integration.ts'
 import type { WritableStatements } from '../database/statements.ts'
-import type { FingerprintChanges } from '../tables/fingerprints.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import type { secretChanges } from './changes.ts'
 import { decryptRecorded } from './decrypt.ts'
@@ -43,25 +42,20 @@ export function storedValueChanges(
     /**
      * Brings a stored value to what the mode asks. A current one that the application wrote is recorded.
      *
-     * @param noticed is told the fingerprints of what was not known
      * @returns `settled` when it was so already, `lost` when it was written by somebody else since it was read
      * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
      */
-    async reencryptValue(
-      value: StoredValue,
-      noticed: (changes: FingerprintChanges) => void,
-    ): Promise<'changed' | 'settled' | 'lost'> {
+    async reencryptValue(value: StoredValue): Promise<'changed' | 'settled' | 'lost'> {
       const { id, field, text } = value
       const settled = isAsModeAsks(value, mode, vault.encryptionKey.id)
       if (settled && (await isReencrypted(vault, mode, value))) return 'settled'
       if (text === null) {
-        await secrets.markCleared(id, field)
-        noticed([{ field: secretColumns[field], from: value.version?.fingerprint ?? null, to: null }])
+        await secrets.markCleared(id, field, value.version)
         return 'settled'
       }
       if (!value.current && value.version)
         return (await reencryptPrevious(value, value.version, text)) ? 'changed' : 'lost'
-      const held = await secrets.reconcile(id, field, text, value.version, noticed)
+      const held = await secrets.reconcile(id, field, text, value.version)
       if (settled) return 'settled'
       const wanted = await secrets.columnValue(id, field, held.value)
       if (value.keyId !== wanted.keyId) {

@@ -95,7 +95,7 @@ export interface Head {
 /** Which events to list. Conditions combine. */
 export interface EventFilter {
   readonly targetIds?: readonly string[]
-  /** An action, or its noun alone for all that was done to such things. */
+  /** An action, or its noun alone for all that was done to such things. One that was renamed has both its names. */
   readonly action?: string
   /** A literal part of who is said to have done it, ASCII case ignored. */
   readonly actor?: string
@@ -103,6 +103,11 @@ export interface EventFilter {
   /** Before this instant. */
   readonly until?: Instant
 }
+
+/** What the application's own change of a secret is called; older events have the first name. */
+const externalChange = ['secret.notice', 'secret.external_change']
+
+const namesOf = (action: string): readonly string[] => (externalChange.includes(action) ? externalChange : [action])
 
 /** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
 export type TargetMatch = { readonly id: string } | { readonly name: string } | { readonly idPrefix: string }
@@ -137,7 +142,9 @@ export function auditRows(db: Statements, dialect: Dialect) {
         : [targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`]),
       ...(action === undefined
         ? []
-        : [sql`(e.action = ${action} OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`]),
+        : [
+            sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
+          ]),
       ...(actor === undefined
         ? []
         : [

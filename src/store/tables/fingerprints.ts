@@ -1,9 +1,12 @@
-/** A fingerprint before and after, by field; null for no value. */
-export type FingerprintChanges = readonly {
+/** The fingerprint of a field before and after a change; null for no value. */
+export interface FingerprintChange {
   readonly field: string
   readonly from: string | null
   readonly to: string | null
-}[]
+}
+
+/** The fingerprints that a change has changed. */
+export type FingerprintChanges = readonly FingerprintChange[]
 
 /** Writes fingerprints as an event keeps them: `field=before>after` with commas between them, - for none. */
 export const fingerprintsText = (changes: FingerprintChanges): string =>

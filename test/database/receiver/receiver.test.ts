@@ -275,7 +275,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
         { number: 1, origin: 'provided' },
         { number: 2, origin: 'application' },
       ],
-      event: [{ action: 'secret.notice', declared_as: 'receiver' }],
+      event: [{ action: 'secret.external_change', declared_as: 'receiver' }],
       errors: [],
     })
   })

@@ -22,7 +22,7 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, store } = await start()
     const replace = (value: string, foreign?: string) =>
       store.mutate(async (tx) => {
-        const held = (await tx.secrets.read('i', ['webhookSecret'], () => {})).webhookSecret
+        const held = (await tx.secrets.read('i', ['webhookSecret'])).webhookSecret
         const print = await tx.secrets.replace('i', {
           field: 'webhookSecret',
           // What the application has written after we read it.
