@@ -14,14 +14,14 @@ const server = createServer(async (request, response) => {
   const outcome = await receive(request)
   response.writeHead(outcome.status, { 'content-type': 'text/plain' }).end(outcome.body)
   // Slack waits 3 seconds: answer first, work then.
-  if (outcome.ok) await handle(outcome).catch(outcome.forget)
+  if (outcome.kind === 'event') await handle(outcome).catch(outcome.forget)
 })
 
 async function receive(request) {
   const [route, integrationId] = request.url.split('/').slice(1)
   if (request.method === 'POST' && route === 'slack') return receiver.slack(fromNode(request))
   if (request.method === 'POST' && route === 'pylon') return receiver.pylon(fromNode(request), { integrationId })
-  return { ok: false, status: 404, body: '' }
+  return { kind: 'rejected', status: 404, body: '' }
 }
 
 async function handle({ integration, event }) {

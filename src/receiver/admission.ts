@@ -1,24 +1,26 @@
-/** How many requests may wait in one room, and how many bytes of bodies are held for them. */
-const mostWaiting = 1000
-const mostHeld = 67_108_864
+/** How many requests may wait. @module */
+
+/** How many requests may wait at once, and how many bytes of their bodies are held meanwhile. */
+const maxWaiting = 1000
+const maxWaitingBytes = 67_108_864
 
 /**
- * A room to wait in, for requests whose bodies are held meanwhile.
+ * Limits the requests that wait, and the memory that their bodies take.
  *
- * @returns a function that waits there; undefined when the room is full
+ * @returns a function that waits for `work`; undefined when too many requests wait already
  */
 export function createAdmissionLimit() {
   let requests = 0
   let bytes = 0
-  return async <T>(body: number, wait: () => Promise<T>): Promise<T | undefined> => {
-    if (requests >= mostWaiting || bytes + body > mostHeld) return undefined
+  return async <T>(bodyBytes: number, work: () => Promise<T>): Promise<T | undefined> => {
+    if (requests >= maxWaiting || bytes + bodyBytes > maxWaitingBytes) return undefined
     requests++
-    bytes += body
+    bytes += bodyBytes
     try {
-      return await wait()
+      return await work()
     } finally {
       requests--
-      bytes -= body
+      bytes -= bodyBytes
     }
   }
 }

@@ -1,15 +1,24 @@
+/** Which secret a request was signed with. @module */
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
-import { type CacheEntry, type createLookup, type LookupKey, type LookupResult, mostTried } from './cache.ts'
-import { type Outcome, rejected } from './outcome.ts'
+import type { LookupCache } from './cache.ts'
+import { type Rejected, rejected } from './outcome.ts'
+import { type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './secrets.ts'
+
+/** An integration, and its secret that a request was signed with. */
+export interface MatchedEntry {
+  readonly entry: CacheEntry
+  readonly secret: ValidSecret
+}
 
 /** Whose secret a request was signed with. */
 export interface Match {
-  readonly matched: readonly { readonly recipient: CacheEntry; readonly secret: ValidSecret }[]
-  /** Tells the request from others, where it does not say when it was sent. */
+  readonly kind: 'match'
+  readonly matched: readonly MatchedEntry[]
+  /** Tells the request from others, where nothing in it is dated. */
   readonly digest: string | null
-  /** When, by the database's clock. */
+  /** When it matched, by the database's clock. */
   readonly at: Date
 }
 
@@ -21,105 +30,114 @@ export function signaturesOf(request: Pick<WebhookRequest, 'headers'>): Signatur
   const now = Date.now()
   const read = new Map<SignatureScheme, Signature>()
   return (scheme) => {
-    const known = read.get(scheme) ?? readSignature(scheme, request, now)
-    read.set(scheme, known)
-    return known
+    const signature = read.get(scheme) ?? readSignature(scheme, request, now)
+    read.set(scheme, signature)
+    return signature
   }
 }
 
-/** The refusal for signatures that cannot be checked: the most telling of several. */
-export function unreadable(signatures: readonly Signature[]): Outcome {
-  const whys = signatures.flatMap((signature) => (signature.readable ? [] : [signature.why]))
-  const why = (['stale', 'malformed', 'missing'] as const).find((one) => whys.includes(one)) ?? 'missing'
-  return rejected(401, `signature_${why}`)
+/** The outcome for signatures that cannot be checked: the most telling reason of several. */
+export function unreadable(signatures: readonly Signature[]): Rejected {
+  const reasons = signatures.flatMap((signature) => (signature.readable ? [] : [signature.why]))
+  const reason = (['stale', 'malformed', 'missing'] as const).find((one) => reasons.includes(one)) ?? 'missing'
+  return rejected(401, `signature_${reason}`)
+}
+
+/** A request whose secret is looked for. */
+export interface SignedRequest {
+  readonly platform: Platform
+  readonly request: WebhookRequest
+  readonly signatures: Signatures
+  /** Which integrations it may be for. */
+  readonly keys: readonly LookupKey[]
+  /** When it arrived, on this process's own clock (`performance.now()`). */
+  readonly arrivedAt: number
 }
 
 /**
- * Finds the secret that a request was signed with: among those that are known, then among those that are stored.
+ * Finds the secret that a request was signed with: among those that are remembered, then among those that are stored.
  *
- * @param arrived when the request did, on this process's own clock (`performance.now()`)
  * @throws what the store throws
  */
 export async function findMatch(
-  recipients: ReturnType<typeof createLookup>,
-  platform: Platform,
-  request: WebhookRequest,
-  signatures: Signatures,
-  wanted: readonly LookupKey[],
-  arrived: number,
-): Promise<Match | Outcome> {
-  const { length } = request.body
+  cache: Pick<LookupCache, 'find' | 'findSince' | 'promote'>,
+  signed: SignedRequest,
+): Promise<Match | Rejected> {
+  const { platform, signatures, keys, arrivedAt } = signed
+  const { length } = signed.request.body
   const tried = new Set<string>()
-  const attempt = async (find: (one: LookupKey) => Promise<LookupResult | undefined>) => {
-    const found = await Promise.all(wanted.map(find))
-    const known = found.filter((one) => one !== undefined)
-    if (known.length < found.length) return undefined
-    const { match, more } = tryAll(platform, request, signatures, known, tried)
-    if (match) recipients.vouch(wanted)
-    return { match, more, known }
+  const attempt = async (find: (key: LookupKey) => Promise<LookupResult | undefined>) => {
+    const found = await Promise.all(keys.map(find))
+    const results = found.filter((result) => result !== undefined)
+    if (results.length < found.length) return undefined
+    const { match, truncated } = trySecrets(signed, results, tried)
+    if (match) cache.promote(keys)
+    return { match, truncated, results }
   }
-  const first = await attempt((one) => recipients.find(one, length))
+  const first = await attempt((key) => cache.find(key, length))
   if (first?.match) return first.match
   // The secret may have been replaced since.
-  const second = first && (await attempt((one) => recipients.findSince(one, length, arrived)))
+  const second = first && (await attempt((key) => cache.findSince(key, length, arrivedAt)))
   if (!second) return rejected(503, 'unavailable')
   if (second.match) return second.match
-  const { known, more } = second
-  // The right secret may be the one that cannot be opened here yet: it is to come again.
-  if (known.some(({ locked }) => locked)) return rejected(503, 'unavailable')
-  if (more) return rejected(503, 'too_many')
-  const found = known.flatMap((one) => one.recipients).filter(({ integration }) => integration.platform === platform.id)
-  if (found.length === 0) return rejected(401, 'unknown_integration')
-  const schemes = new Set(found.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))
+  const { results, truncated } = second
+  // The right secret may be the one that cannot be decrypted here yet, so the platform is to send the request again.
+  if (results.some(({ keyMissing }) => keyMissing)) return rejected(503, 'unavailable')
+  if (truncated) return rejected(503, 'too_many')
+  const entries = results
+    .flatMap(({ entries }) => entries)
+    .filter(({ integration }) => integration.platform === platform.id)
+  if (entries.length === 0) return rejected(401, 'unknown_integration')
+  const schemes = new Set(entries.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))
   const each = [...schemes].map(signatures)
   return each.some(({ readable }) => readable) ? rejected(401, 'signature_mismatch') : unreadable(each)
 }
 
-interface Holders {
+/** Those that hold the same secret, by the id of their integration, and the signature to check it against. */
+interface SecretCandidates {
   readonly signature: Signature
-  readonly matched: Map<string, Match['matched'][number]>
+  readonly at: Date
+  readonly matched: Map<string, MatchedEntry>
 }
 
 /**
  * Tries each secret once, current ones first.
  *
  * @param tried the secrets that were tried before, which are not tried again
- * @returns `more`: not all that are known were tried
+ * @returns `truncated`: not all that are stored were tried
  */
-function tryAll(
-  platform: Platform,
-  request: WebhookRequest,
-  signatures: Signatures,
-  known: readonly LookupResult[],
+function trySecrets(
+  { platform, request, signatures }: SignedRequest,
+  results: readonly LookupResult[],
   tried: Set<string>,
-): { readonly match?: Match; readonly more: boolean } {
-  const secrets = new Map<string, Holders>()
-  let more = known.some((one) => one.more)
-  let at = Date.now()
-  for (const current of [true, false])
-    for (const { recipients, ahead } of known)
-      for (const recipient of recipients) {
-        if (recipient.integration.platform !== platform.id) continue
-        const scheme = schemeOf(platform.webhooks, recipient.integration.config)
-        for (const secret of recipient.secrets) {
-          at = Date.now() + ahead
-          if ((secret.validUntil === null) !== current) continue
-          if (secret.validUntil !== null && Date.parse(secret.validUntil) <= at) continue
-          const key = `${scheme.id} ${secret.value.reveal()}`
-          const holders: Holders = secrets.get(key) ?? { signature: signatures(scheme), matched: new Map() }
-          if (!secrets.has(key) && secrets.size === mostTried) more = true
-          else secrets.set(key, holders)
-          const { id } = recipient.integration
-          if (!holders.matched.has(id)) holders.matched.set(id, { recipient, secret })
-        }
-      }
-  for (const [key, { signature, matched }] of secrets) {
-    const [one] = matched.values()
-    if (!one || tried.has(key)) continue
-    tried.add(key)
-    if (!signature.readable || !matches(signature, one.secret.value, request.body)) continue
-    const digest = signature.skew === null ? signature.digest.toString('hex') : null
-    return { match: { matched: [...matched.values()], digest, at: new Date(at) }, more }
+): { readonly match?: Match; readonly truncated: boolean } {
+  const valid = results.flatMap(({ entries, clockAheadMs }) => {
+    const at = new Date(Date.now() + clockAheadMs)
+    const isValid = ({ validUntil }: ValidSecret) => validUntil === null || Date.parse(validUntil) > at.getTime()
+    return entries.flatMap((entry) => {
+      if (entry.integration.platform !== platform.id) return []
+      const scheme = schemeOf(platform.webhooks, entry.integration.config)
+      return entry.secrets.filter(isValid).map((secret) => ({ entry, secret, scheme, at }))
+    })
+  })
+  const isPrevious = ({ secret }: MatchedEntry) => Number(secret.validUntil !== null)
+  const secrets = new Map<string, SecretCandidates>()
+  let truncated = results.some((result) => result.truncated)
+  for (const { entry, secret, scheme, at } of valid.sort((a, b) => isPrevious(a) - isPrevious(b))) {
+    const key = `${scheme.id} ${secret.value.reveal()}`
+    const candidates = secrets.get(key) ?? { signature: signatures(scheme), at, matched: new Map() }
+    if (!secrets.has(key) && secrets.size === maxSecrets) truncated = true
+    else secrets.set(key, candidates)
+    const { id } = entry.integration
+    if (!candidates.matched.has(id)) candidates.matched.set(id, { entry, secret })
   }
-  return { more }
+  for (const [key, { signature, at, matched }] of secrets) {
+    const [first] = matched.values()
+    if (!first || tried.has(key)) continue
+    tried.add(key)
+    if (!signature.readable || !matches(signature, first.secret.value, request.body)) continue
+    const digest = signature.skew === null ? signature.digest.toString('hex') : null
+    return { match: { kind: 'match', matched: [...matched.values()], digest, at }, truncated }
+  }
+  return { truncated }
 }

@@ -1,8 +1,9 @@
+/** What a receiver says of a request. @module */
 import type { Instant, IntegrationView } from '../integration.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 
-/** Why a request is refused. The status to answer does not tell strangers more than it must. */
-export type Refusal =
+/** Why a request is refused. The status to answer tells strangers no more than it must. */
+export type RejectReason =
   | 'too_large'
   | 'signature_missing'
   | 'signature_malformed'
@@ -13,55 +14,59 @@ export type Refusal =
   | 'unavailable'
   | 'too_many'
 
-/** Why a request that is as it should be is nothing to act on. */
-export type IgnoreReason = 'answered' | 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'
+/** Why an authentic request needs no action. */
+export type IgnoreReason = 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'
 
-/** What came of a request, and what to answer. */
+/** What a request is. Answer each with its `status` and `body`. */
 export type Outcome =
+  /** An event for the application to act on. */
   | {
-      readonly ok: true
+      readonly kind: 'event'
       readonly status: 200
       readonly body: ''
       readonly integration: IntegrationView
       /** Others that share tenant and secret, and want the event too. */
       readonly others: readonly IntegrationView[]
       readonly event: WebhookEvent
-      /** Which version of the secret matched, as `secrets list` numbers them; null for one that nobody has recorded. */
+      /** The version of the secret that matched, as `secrets list` numbers them; null for a version that is not recorded yet. */
       readonly version: number | null
-      /** Whether it is one before the current, inside its window. */
-      readonly previous: boolean
-      /** Say this when the event could not be handled, so that it is not taken for a duplicate when it comes again. */
+      /** Whether that is a previous secret, inside its grace period. */
+      readonly usedPreviousSecret: boolean
+      /** Call this when handling the event fails, so that the next delivery is not taken for a duplicate. */
       forget(): void
     }
+  /** A request that the receiver answers for the application; `detail` names it, as in `url_verification`. */
+  | { readonly kind: 'handled'; readonly status: 200; readonly body: string; readonly detail: string }
+  /** An authentic request that needs no action. */
+  | { readonly kind: 'ignored'; readonly status: 200; readonly body: ''; readonly reason: IgnoreReason }
+  /** A request that is refused, or that cannot be checked now. */
   | {
-      readonly ok: false
-      readonly status: 200
-      readonly body: string
-      readonly reason: IgnoreReason
-      readonly what: string | null
+      readonly kind: 'rejected'
+      readonly status: 400 | 401 | 413 | 503
+      readonly body: ''
+      readonly reason: RejectReason
     }
-  | { readonly ok: false; readonly status: 400 | 401 | 413 | 503; readonly body: ''; readonly reason: Refusal }
 
-/** An access token to use now. */
+/** The outcome of a request that is refused. */
+export type Rejected = Extract<Outcome, { readonly kind: 'rejected' }>
+
+/** A valid access token. */
 export interface Token {
   readonly token: string
-  /** null: it never ends, or nobody knows when it does. */
+  /** null: the token does not expire, or its expiry is unknown. */
   readonly expiresAt: Instant | null
 }
 
-/** An outcome for a request that is refused. */
-export const rejected = (status: 400 | 401 | 413 | 503, reason: Refusal): Outcome => ({
-  ok: false,
+/** Refuses a request. */
+export const rejected = (status: Rejected['status'], reason: RejectReason): Rejected => ({
+  kind: 'rejected',
   status,
   body: '',
   reason,
 })
 
-/** An outcome for a request that is nothing to act on. */
-export const ignored = (reason: IgnoreReason, what: string | null = null, body = ''): Outcome => ({
-  ok: false,
-  status: 200,
-  body,
-  reason,
-  what,
-})
+/** Ignores an authentic request. */
+export const ignored = (reason: IgnoreReason): Outcome => ({ kind: 'ignored', status: 200, body: '', reason })
+
+/** Answers a request for the application. */
+export const handled = (detail: string, body = ''): Outcome => ({ kind: 'handled', status: 200, body, detail })

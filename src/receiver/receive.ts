@@ -1,145 +1,142 @@
+/** The way of a request: from its bytes to its outcome. @module */
+import type { LRUCache } from 'lru-cache'
 import { is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
 import { setActive } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
-import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { Store } from '../store/store.ts'
-import type { CacheEntry, createLookup, LookupKey } from './cache.ts'
-import type { createDuplicateFilter } from './duplicates.ts'
-import { findMatch, type Match, signaturesOf, unreadable } from './match.ts'
-import { type IgnoreReason, ignored, type Outcome, rejected } from './outcome.ts'
+import type { LookupCache } from './cache.ts'
+import { findMatch, type Match, type MatchedEntry, type SignedRequest, signaturesOf, unreadable } from './match.ts'
+import { handled, ignored, type Outcome, rejected } from './outcome.ts'
 import { type IncomingRequest, readBody } from './request.ts'
-import type { createUsageRecorder } from './usage.ts'
+import type { LookupKey } from './secrets.ts'
+import type { UsageRecorder } from './usage.ts'
 
-/** How large a body may be that is not signed, in bytes. */
-const largestUnsigned = 4096
+/** How large a body may be that is not signed. */
+const maxUnsignedBytes = 4096
 
-/** How large a body may be that does not say whose it is, in bytes. */
-const largestAnonymous = 16_384
+/** How large a body may be that names no tenant. */
+const maxAnonymousBytes = 16_384
+
+/** How long an id may be that a request names, in UTF-16 units. */
+const maxIdLength = 200
 
 /** What receiving works with. */
 export interface Parts {
   readonly store: Store
-  readonly recipients: ReturnType<typeof createLookup>
-  readonly uses: ReturnType<typeof createUsageRecorder>
-  readonly duplicates: ReturnType<typeof createDuplicateFilter>
-  readonly problem: (error: unknown) => void
+  readonly cache: LookupCache
+  readonly usage: UsageRecorder
+  /** Undated requests that came before. */
+  readonly duplicates: LRUCache<string, true>
+  readonly onError: (error: unknown) => void
 }
 
-/** Receives a webhook of a platform. @param integrationId whose it is, where the platform does not say */
+/** Receives a webhook of a platform. @param integrationId the integration that it is for, where the platform does not say */
 export async function receive(
   parts: Parts,
-  platform: Platform,
-  incoming: IncomingRequest,
-  integrationId: string | undefined,
+  { platform, incoming, integrationId }: { platform: Platform; incoming: IncomingRequest; integrationId?: string },
 ): Promise<Outcome> {
-  const arrived = performance.now()
+  const arrivedAt = performance.now()
   const { webhooks } = platform
   const signatures = signaturesOf(incoming)
   const each = webhooks.schemes.map(signatures)
-  // Nobody is looked up for a request that no secret can match, and little of it is read.
+  // For a request that no secret can match, nothing is looked up, and little of it is read.
   const hopeless = each.every(({ readable }) => !readable)
-  // Who breaks off while sending gets no answer any more.
-  const body = await readBody(incoming, hopeless ? largestUnsigned : webhooks.largestBody).catch(() => null)
+  // A sender that breaks off gets no answer any more.
+  const body = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.largestBody).catch(() => null)
   if (body === null) return rejected(400, 'malformed')
   if (!body) return hopeless ? unreadable(each) : rejected(413, 'too_large')
   const request = { headers: incoming.headers, body }
-  const unsigned = body.length > largestUnsigned ? undefined : webhooks.unsigned?.(request)
-  if (unsigned !== undefined) return ignored('answered', unsigned)
+  const unsigned = body.length > maxUnsignedBytes ? undefined : webhooks.unsigned?.(request)
+  if (unsigned !== undefined) return handled(unsigned)
   if (hopeless) return unreadable(each)
-  const wanted = whoseIsIt(platform, request, integrationId)
-  if (wanted.length === 0) return rejected(401, 'unknown_integration')
+  const keys = lookupKeys(platform, request, integrationId)
+  if (keys.length === 0) return rejected(401, 'unknown_integration')
   try {
-    const match = await findMatch(parts.recipients, platform, request, signatures, wanted, arrived)
-    return 'ok' in match
-      ? match
-      : await accept(parts, platform, request, match, 'secretsOf' in (wanted[0] as LookupKey))
+    const signed = { platform, request, signatures, keys, arrivedAt }
+    const match = await findMatch(parts.cache, signed)
+    return match.kind === 'rejected' ? match : await accept(parts, signed, match)
   } catch (error) {
-    parts.problem(error)
+    parts.onError(error)
     return rejected(503, 'unavailable')
   }
 }
 
-function whoseIsIt(
+function lookupKeys(
   { id, webhooks: { tenant } }: Platform,
   request: WebhookRequest,
   integrationId: string | undefined,
 ): LookupKey[] {
-  if (!tenant) return integrationId === undefined || !valid(integrationId) ? [] : [{ id: integrationId }]
+  if (!tenant)
+    return integrationId === undefined || !isId(integrationId) ? [] : [{ kind: 'match', match: { id: integrationId } }]
   const claimed = tenant.claimed(request)
-  // Many secrets are tried for it, so it has to be as small as what platforms try an endpoint with.
-  if (claimed.length === 0) return request.body.length > largestAnonymous ? [] : [{ secretsOf: id }]
-  return claimed.filter(valid).map((value) => ({ platform: id, column: tenant.column, value }))
+  // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
+  if (claimed.length === 0) return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: id }]
+  return claimed.filter(isId).map((value) => ({ kind: 'match', match: { platform: id, column: tenant.column, value } }))
 }
 
-// PostgreSQL takes neither, so nothing stored can be meant.
-const valid = (id: string) => isStorable(id) && id.length <= 200
+const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 
-type Wish = { readonly recipient: CacheEntry; readonly secret: ValidSecret; readonly reading: ParsedWebhook }
+/** An integration that a request may be for, and what the request is to it. */
+type Candidate = MatchedEntry & { readonly parsed: ParsedWebhook }
 
-/** What to make of a request whose signature holds. @param anonymous nothing in it says whose it is */
+/** Decides what to do about a request whose signature is valid. */
 async function accept(
   parts: Parts,
-  platform: Platform,
-  request: WebhookRequest,
+  { platform, request, keys }: SignedRequest,
   { matched, digest, at }: Match,
-  anonymous: boolean,
 ): Promise<Outcome> {
-  const wishes = matched.map(
-    ({ recipient, secret }): Wish => ({
-      recipient,
-      secret,
-      reading: platform.webhooks.read(request, recipient.integration),
-    }),
+  const candidates = matched.map(
+    (one): Candidate => ({ ...one, parsed: platform.webhooks.read(request, one.entry.integration) }),
   )
-  const [first] = wishes as [Wish, ...Wish[]]
-  if (first.reading.kind === 'malformed') return rejected(400, 'malformed')
-  if (first.reading.kind === 'answer') return ignored('answered', first.reading.reason, first.reading.body)
-  // The secret is one that several tenants share, so it does not say either.
-  if (anonymous) return rejected(401, 'unknown_integration')
-  for (const { recipient, secret } of wishes) parts.uses.matched(recipient.integration.id, secret.number, at)
-  const seen = digest === null ? [] : wishes.map(({ recipient }) => `${recipient.integration.id} ${digest}`)
-  if (seen.map((one) => parts.duplicates.cameBefore(one)).some((before) => before)) return ignored('duplicate')
+  const parsed = candidates[0]?.parsed
+  if (!parsed || parsed.kind === 'malformed') return rejected(400, 'malformed')
+  if (parsed.kind === 'answer') return handled(parsed.reason, parsed.body)
+  // Several tenants may share the secret, so it does not name one either.
+  if (keys.some(({ kind }) => kind === 'platform')) return rejected(401, 'unknown_integration')
+  for (const { entry, secret } of candidates)
+    parts.usage.record({ id: entry.integration.id, number: secret.number, count: 1, lastAt: at })
+  const seen = digest === null ? [] : candidates.map(({ entry }) => `${entry.integration.id} ${digest}`)
+  const isDuplicate = seen.some((one) => parts.duplicates.has(one))
+  for (const one of seen) parts.duplicates.set(one, true)
+  if (isDuplicate) return ignored('duplicate')
   const forget = () => {
-    for (const one of seen) parts.duplicates.forget(one)
+    for (const one of seen) parts.duplicates.delete(one)
   }
-  await deactivate(parts, wishes).catch((error: unknown) => {
-    // It is to come again.
+  await deactivate(parts, candidates).catch((error: unknown) => {
+    // The platform is to send the request again.
     forget()
     throw error
   })
-  const active = wishes.filter(({ recipient }) => recipient.integration.isActive)
+  const active = candidates.filter(({ entry }) => entry.integration.isActive)
   if (active.length === 0) return ignored('inactive')
-  const [chosen, ...others] = active.filter(({ reading }) => reading.kind === 'event' && reading.unwanted === null)
-  if (chosen?.reading.kind !== 'event') return ignored(unwanted(active))
+  const reasons = active.map(({ parsed }) => (parsed.kind === 'event' ? parsed.unwanted : null))
+  const [chosen, ...others] = active.filter(({ parsed }) => parsed.kind === 'event' && parsed.unwanted === null)
+  if (chosen?.parsed.kind !== 'event') return ignored(reasons.find((reason) => reason !== null) ?? 'event')
   return {
-    ok: true,
+    kind: 'event',
     status: 200,
     body: '',
-    integration: chosen.recipient.integration,
-    others: others.map(({ recipient }) => recipient.integration),
-    event: chosen.reading.event,
+    integration: chosen.entry.integration,
+    others: others.map(({ entry }) => entry.integration),
+    event: chosen.parsed.event,
     version: chosen.secret.number,
-    previous: chosen.secret.validUntil !== null,
+    usedPreviousSecret: chosen.secret.validUntil !== null,
     forget,
   }
 }
 
-const unwanted = (wishes: readonly Wish[]): IgnoreReason =>
-  wishes.map(({ reading }) => (reading.kind === 'event' ? reading.unwanted : null)).find((why) => why !== null) ??
-  'event'
-
-/** Makes those inactive whose credentials the platform has taken back. */
-async function deactivate({ store, problem }: Parts, wishes: readonly Wish[]): Promise<void> {
-  for (const { recipient, reading } of wishes) {
-    // Whether it is active already is known as of a moment ago: it may have been made active since.
-    if (reading.kind !== 'event' || !reading.revoked) continue
+/** Deactivates integrations whose credentials the platform has revoked. */
+async function deactivate({ store, onError }: Parts, candidates: readonly Candidate[]): Promise<void> {
+  for (const { entry, parsed } of candidates) {
+    // Also where it is inactive as far as is remembered: it may have been activated since.
+    if (parsed.kind !== 'event' || !parsed.revoked) continue
     try {
-      await setActive(store, recipient.integration.id, false, {})
+      await setActive(store, entry.integration.id, false, {})
     } catch (error) {
-      // A role that may not is not helped by trying again.
+      // A role that lacks the permission is not helped by another try.
       if (!is(error, 'NOT_PERMITTED', 'NOT_FOUND')) throw error
-      problem(error)
+      onError(error)
     }
   }
 }

@@ -1,5 +1,7 @@
+/** The receiver for webhook endpoints: signatures, the integrations of webhooks, access tokens. @module */
 import { homedir, hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { LRUCache } from 'lru-cache'
 import packageJson from '../../package.json' with { type: 'json' }
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
@@ -11,37 +13,49 @@ import type { Platform, WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms } from '../platforms/platforms.ts'
 import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/store.ts'
-import { createLookup } from './cache.ts'
-import { createDuplicateFilter } from './duplicates.ts'
-import type { IgnoreReason, Outcome, Refusal, Token } from './outcome.ts'
+import { LookupCache } from './cache.ts'
+import type { IgnoreReason, Outcome, RejectReason, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
-import { createTokenProvider } from './tokens.ts'
-import { createUsageRecorder } from './usage.ts'
+import { SecretReader } from './secrets.ts'
+import { TokenProvider } from './tokens.ts'
+import { UsageRecorder } from './usage.ts'
 
 export { IntegrationsError } from '../errors.ts'
 export { fromNode } from './request.ts'
-export type { IgnoreReason, IncomingRequest, IntegrationView, Outcome, Refusal, Token, WebhookEvent }
+export type { IgnoreReason, IncomingRequest, IntegrationView, Outcome, RejectReason, Token, WebhookEvent }
+
+/** How long secrets and tokens are remembered. */
+const rememberSeconds = { byDefault: 5, max: 60 }
+
+/** How long to wait for a busy database, or for another process that refreshes a token. */
+const waitMs = 10_000
+
+/** How long before its expiry a token is refreshed. */
+const refreshMarginMs = 7_200_000
+
+/** How long undated requests are remembered, and how many. */
+const duplicates = { ttl: 600_000, max: 10_000 }
 
 /** Where the keys of the database are. */
 export type ReceiverKeys =
   /** A file that holds a JWK Set, readable by this user alone. */
-  | { readonly file: string }
-  /** The text of one, or what gets it, from a vault for instance: asked again, now and then, when a new key is met. */
-  | { readonly set: string | (() => string | Promise<string>) }
+  | { readonly file: string; readonly set?: never }
+  /** The text of a JWK Set, or a function that gets it, from a secret manager for instance: called again when a new key is met. */
+  | { readonly set: string | (() => string | Promise<string>); readonly file?: never }
 
 /** What a receiver works with. */
 export interface ReceiverOptions {
   /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`. */
   readonly database: string
   readonly keys: ReceiverKeys
-  /** For how many seconds secrets are remembered: so long one that was revoked can still match. 5 unless told otherwise, 60 at most. */
+  /** How long secrets are remembered, in seconds: so long a revoked secret can still match. 5 by default, 60 at most. */
   readonly remember?: number
-  /** Where new tokens are kept, sealed, until they are in the database; the folder that the program uses, unless told otherwise. */
+  /** The folder where new tokens are kept, encrypted, until they are in the database; by default the program's own folder. */
   readonly spool?: string
-  /** Where to ask a platform in place of its own address, by its id: https, or this machine itself. */
+  /** URLs that stand in for a platform's own, by the platform's id: https, or this machine itself. */
   readonly apiUrls?: { readonly [P in IntegrationPlatform]?: string }
-  /** Told of what went wrong beside a request: a value that does not open, a use that could not be written down. */
+  /** Called with errors that no outcome tells: a value that cannot be decrypted, a use that cannot be written down. */
   readonly onError?: (error: Error & { readonly code?: string; readonly hint?: string }) => unknown
 }
 
@@ -49,34 +63,61 @@ type Receive<P extends Platform> = P extends { readonly webhooks: { readonly ten
   ? (request: IncomingRequest) => Promise<Outcome>
   : (request: IncomingRequest, sender: { readonly integrationId: string }) => Promise<Outcome>
 
-/** Receives webhooks: a method for each platform, by its id. */
+/**
+ * Receives webhooks: a method for each platform, by its id. Where the platform does not say which integration a webhook is
+ * for, the endpoint names it. Answer with the outcome's `status` and `body`. The methods never throw.
+ *
+ * @example
+ * const outcome = await receiver.slack(request)
+ * if (outcome.kind === 'event') await handle(outcome.integration, outcome.event)
+ * return new Response(outcome.body, { status: outcome.status })
+ * @example
+ * const outcome = await receiver.pylon(request, { integrationId })
+ */
 export type Receiver = {
   readonly [P in IntegrationPlatform]: Receive<Extract<(typeof platforms)[number], { readonly id: P }>>
 } & {
   /**
-   * A valid access token of an integration: by its id, `workspace/name` or unique name. One that ends within two hours is
-   * refreshed first, where the platform has refresh tokens; however many processes ask, one of them does it.
+   * Gives a valid access token of an integration. A token that expires within two hours is refreshed first, where the
+   * platform has refresh tokens; however many processes ask, one of them refreshes it.
    *
-   * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, and when none is valid any more CREDENTIAL_REFUSED, PLATFORM_FAILED,
-   *   LEASE_HELD, OUTCOME_UNKNOWN
+   * @param ref the integration's id, `workspace/name` or unique name
+   * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, and when no token is valid any more CREDENTIAL_REFUSED,
+   *   PLATFORM_FAILED, LEASE_HELD, OUTCOME_UNKNOWN
+   * @example
+   * const { token } = await receiver.token('Acme/support')
+   * await fetch('https://slack.com/api/auth.test', { method: 'POST', headers: { authorization: `Bearer ${token}` } })
    */
   token(ref: string): Promise<Token>
-  /** Waits for tokens that are being refreshed, writes down what is left to be, and closes the connections. */
+  /**
+   * Waits for tokens that are being refreshed, writes down what is left to be, and closes the connections.
+   *
+   * @example
+   * process.once('SIGTERM', () => server.close(() => receiver.close()))
+   */
   close(): Promise<void>
 }
 
 /**
  * Starts to receive: connects to the database, reads its keys, and reports in, so that `integrations rotate` knows that
- * old values are accepted here for a while.
+ * previous secrets are accepted here during their grace periods.
  *
  * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_OUTDATED, KEYS_MISSING, KEYS_INVALID, BAD_INPUT
+ * @example
+ * const receiver = await createReceiver({
+ *   database: process.env.DATABASE_URL,
+ *   keys: { file: process.env.INTEGRATIONS_KEYS_FILE },
+ *   onError: (error) => console.error(error.code ?? error.name, error.message),
+ * })
  */
 export async function createReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const problem = told(options.onError)
+  // A failure of the application's own onError, which may be asynchronous, must not end its process.
+  const onError = (error: unknown) => void (async () => options.onError?.(reportable(error)))().catch(() => {})
   const keys = keySource(options.keys)
+  const urls = new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`)))
   const store = await openStore({
     database: parseDatabaseUrl(options.database, '/'),
-    wait: 10_000,
+    wait: waitMs,
     neverBlock: true,
     create: false,
     readOnly: false,
@@ -92,62 +133,52 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
       programVersion: packageJson.version,
     },
   })
-  const keep = Math.min(Math.max(options.remember ?? 5, 0), 60) * 1000
-  const recipients = createLookup(store, keys, keep, problem)
-  const uses = createUsageRecorder(store, problem)
-  const duplicates = createDuplicateFilter()
-  try {
-    await recipients.ready()
-    await uses.reportIn()
-  } catch (error) {
-    await uses.close()
-    await store.close()
-    throw error
-  }
-  const parts: Parts = { store, recipients, uses, duplicates, problem }
-  const methods = platforms.map((platform) => [
-    platform.id,
-    (request: IncomingRequest, sender?: { readonly integrationId: string }) =>
-      receive(parts, platform, request, sender?.integrationId),
-  ])
-  const tokens = createTokenProvider(
+  const rememberMs = Math.min(Math.max(options.remember ?? rememberSeconds.byDefault, 0), rememberSeconds.max) * 1000
+  const secrets = new SecretReader({ store, keys, onError })
+  const usage = new UsageRecorder(store, onError)
+  const cache = new LookupCache((key) => secrets.lookUp(key), rememberMs)
+  const tokens = new TokenProvider({
     store,
-    recipients.current,
-    {
-      withinMs: 7_200_000,
-      wait: 10_000,
+    secrets,
+    refresh: {
+      withinMs: refreshMarginMs,
+      wait: waitMs,
       owner: `receiver@${hostname()}:${process.pid}`,
-      urls: new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`))),
+      urls,
       spool: options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool'),
     },
-    keep,
-    problem,
-  )
-  return {
-    ...Object.fromEntries(methods),
-    token: tokens.token,
-    close: async () => {
-      await tokens.close()
-      await uses.close()
-      await store.close()
-    },
-  } as Receiver
+    rememberMs,
+    onError,
+  })
+  const close = async () => {
+    await tokens.close()
+    await usage.close()
+    await store.close()
+  }
+  try {
+    await secrets.keyring()
+    await usage.reportIn()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const parts: Parts = { store, cache, usage, duplicates: new LRUCache({ ...duplicates, noUpdateTTL: true }), onError }
+  const methods = platforms.map((platform) => [
+    platform.id,
+    (incoming: IncomingRequest, sender?: { integrationId: string }) =>
+      receive(parts, { platform, incoming, ...sender }),
+  ])
+  return { ...Object.fromEntries(methods), token: (ref) => tokens.token(ref), close } as Receiver
 }
 
-/** Tells the application of an error; what it makes of that must not end its process. */
-const told =
-  (onError: ReceiverOptions['onError']) =>
-  (error: unknown): void => {
-    // A driver's own error may quote the row.
-    const shown =
-      error instanceof IntegrationsError
-        ? error.with({ cause: undefined })
-        : error instanceof Error
-          ? error
-          : new Error('something was thrown that is no error')
-    // An onError that is asynchronous, too, has its failures to itself.
-    void (async () => onError?.(shown))().catch(() => {})
+/** What the application is told of an error: no cause, since a driver's own error may quote the row. */
+function reportable(error: unknown): Error {
+  if (error instanceof IntegrationsError) {
+    const { code, message, hint, committed } = error
+    return new IntegrationsError({ code, message, hint, committed })
   }
+  return error instanceof Error ? error : new Error('a value was thrown that is not an error')
+}
 
 function userName(): string {
   try {
@@ -158,19 +189,19 @@ function userName(): string {
   }
 }
 
-function keySource(keys: ReceiverKeys): KeySource {
-  if ('file' in keys) return keyFile(keys.file, process.getuid?.())
-  const { set } = keys
-  const name = 'the key set that the receiver was given'
-  const missing = (what: string) =>
-    new IntegrationsError({ code: 'KEYS_MISSING', message: what, hint: 'integrations keys status' })
+function keySource({ file, set }: ReceiverKeys): KeySource {
+  if (file !== undefined) return keyFile(file, process.getuid?.())
+  const name = 'the key set of the receiver'
+  const missing = (message: string) =>
+    new IntegrationsError({ code: 'KEYS_MISSING', message, hint: 'integrations keys status' })
   return {
     name,
     writable: false,
-    load: async () => parseKeySet(typeof set === 'string' ? set : await set(), name, 'hand it the text of a JWK Set'),
+    load: async () =>
+      parseKeySet(typeof set === 'string' ? set : await set(), name, 'pass the text of a JWK Set as keys.set'),
     empty: async () => missing(`${name} is empty`),
     add: async () => {
-      throw missing('this database knows no keys yet')
+      throw missing('this database has no keys yet')
     },
   }
 }

@@ -1,106 +1,102 @@
-import { badInput, IntegrationsError, shellWord } from '../errors.ts'
+/** Access tokens for the application. @module */
+import { LRUCache } from 'lru-cache'
+import { badInput, type ErrorCode, IntegrationsError, shellWord } from '../errors.ts'
 import { type Instant, refOf } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
 import { isDue } from '../operations/refresh/eligibility.ts'
 import { type RefreshOptions, refreshOne } from '../operations/refresh/refresh.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
-import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { Store } from '../store/store.ts'
 import type { Token } from './outcome.ts'
+import type { SecretReader } from './secrets.ts'
 
-/** Opens the current value of a secret. */
-export type OpenCurrent = (id: string, field: 'accessToken') => Promise<ValidSecret | undefined>
+/** How many tokens are remembered. */
+const maxTokens = 10_000
 
-/**
- * Gives access tokens, remembered for a while, and refreshed under the lease that every process keeps to.
- *
- * @param keep how long one is remembered, in milliseconds
- * @param problem is told why a token that is still good for a while could not be refreshed
- */
-export function createTokenProvider(
-  store: Store,
-  open: OpenCurrent,
-  refreshing: Omit<RefreshOptions, 'force'>,
-  keep: number,
-  problem: (error: unknown) => void,
-) {
-  const given = new Map<string, { readonly token: Promise<Token>; until: number }>()
-  const under = new Set<Promise<Token>>()
-  let closed = false
+/** What tokens are found with. */
+export interface TokenOptions {
+  readonly store: Store
+  readonly secrets: SecretReader
+  readonly refresh: Omit<RefreshOptions, 'force'>
+  /** How long a token is remembered, in milliseconds. */
+  readonly rememberMs: number
+  /** Is told why a token could not be refreshed that is still valid for a while. */
+  readonly onError: (error: unknown) => void
+}
 
-  async function find(ref: string): Promise<Token> {
+/** Finds access tokens, remembered for a while, and refreshed under the lease that all processes share. */
+export class TokenProvider {
+  readonly #options: TokenOptions
+  readonly #tokens: LRUCache<string, Token>
+  readonly #pending = new Set<Promise<unknown>>()
+  #closed = false
+
+  constructor(options: TokenOptions) {
+    this.#options = options
+    this.#tokens = new LRUCache({
+      max: maxTokens,
+      // Callers that wait for a token get it even when others have displaced it meanwhile.
+      ignoreFetchAbort: true,
+      fetchMethod: async (ref, _, { options: entry }) => {
+        const startedAt = performance.now()
+        const token = await this.#find(ref)
+        const expiresInMs =
+          token.expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(token.expiresAt) - Date.now()
+        // 0 would mean for ever.
+        entry.ttl = Math.max(1, Math.min(startedAt + options.rememberMs - performance.now(), expiresInMs))
+        return token
+      },
+    })
+  }
+
+  /** A valid access token: see `Receiver.token`. @throws BAD_INPUT once the receiver is closed */
+  async token(ref: string): Promise<Token> {
+    if (this.#closed) throw badInput('the receiver is closed', 'create another receiver')
+    const token = this.#tokens.forceFetch(ref)
+    const settled: Promise<unknown> = Promise.allSettled([token]).then(() => this.#pending.delete(settled))
+    this.#pending.add(settled)
+    return token
+  }
+
+  /** Gives no more tokens, and waits for those that are being refreshed: the answer of a platform must not be lost. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all(this.#pending)
+  }
+
+  async #find(ref: string): Promise<Token> {
+    const { store, secrets, refresh, onError } = this.#options
     const { integration, now } = await store.read(async (db) => ({
       integration: await findIntegration(db, ref),
       now: await db.refresh.clock(),
     }))
     const { id, tokenExpiresAt } = integration
     const name = refOf(integration)
+    const unusable = (code: ErrorCode, message: string) =>
+      new IntegrationsError({ code, message, hint: `integrations rotate ${shellWord(id)} --field access-token` })
     if (!integration.isActive) throw badInput(`${name} is inactive`, `integrations enable ${shellWord(id)}`)
+    const options = { ...refresh, force: false }
     const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
-    const ended = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
-    if (refreshes && isDue(integration, undefined, now, { ...refreshing, force: false })) {
+    const expired = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
+    if (refreshes && isDue(integration, undefined, now, options)) {
       try {
-        const { accessToken, expiresAt } = await refreshOne(store, id, { ...refreshing, force: false })
-        if (accessToken) return shown(accessToken, expiresAt)
+        const { accessToken, expiresAt } = await refreshOne(store, id, options)
+        if (accessToken) return reveal(accessToken, expiresAt)
       } catch (error) {
-        if (ended) throw error
-        // The token is good for a while yet.
-        problem(error)
+        if (expired) throw error
+        // The token is still valid for a while.
+        onError(error)
       }
-    } else if (ended)
-      throw new IntegrationsError({
-        code: 'CREDENTIAL_REFUSED',
-        message: `the access token of ${name} ended at ${tokenExpiresAt}`,
-        hint: `integrations rotate ${shellWord(id)} --field access-token`,
-      })
-    // Read after the wait for whoever else may have refreshed it; the end first, so that it is not later than the token's.
-    const [after] = await store.read((db) => db.integrations.match({ id }, 1))
-    const current = await open(id, 'accessToken')
-    if (!current)
-      throw new IntegrationsError({
-        code: 'NOT_FOUND',
-        message: `${name} has no access token`,
-        hint: `integrations rotate ${shellWord(id)} --field access-token`,
-      })
-    return shown(current.value, after?.tokenExpiresAt ?? null)
-  }
-
-  const forgetAt = async (began: number, token: Promise<Token>): Promise<number> => {
-    const { expiresAt } = await token
-    const left = expiresAt === null ? keep : Date.parse(expiresAt) - Date.now()
-    return Math.min(began + keep, performance.now() + left)
-  }
-
-  return {
-    token(ref: string): Promise<Token> {
-      if (closed) return Promise.reject(badInput('the receiver is closed', 'create another'))
-      const now = performance.now()
-      for (const [other, { until }] of given) if (now >= until) given.delete(other)
-      const known = given.get(ref)
-      if (known) return known.token
-      const token = find(ref)
-      const one = { token, until: Number.POSITIVE_INFINITY }
-      given.set(ref, one)
-      under.add(token)
-      const settled = forgetAt(now, token).then(
-        (until) => {
-          one.until = until
-        },
-        () => {
-          if (given.get(ref) === one) given.delete(ref)
-        },
-      )
-      void settled.then(() => under.delete(token))
-      return token
-    },
-
-    /** Gives no more tokens, and waits for those that are being refreshed: a platform that was asked has to be heard. */
-    async close(): Promise<void> {
-      closed = true
-      await Promise.allSettled(under)
-    },
+    } else if (expired) throw unusable('CREDENTIAL_REFUSED', `the access token of ${name} expired at ${tokenExpiresAt}`)
+    // Read after waiting for another process that may have refreshed it; the expiry is read before the token, so not later.
+    const { entries } = await secrets.lookUp({ kind: 'match', match: { id } }, 'accessToken', (error) => {
+      throw error
+    })
+    const current = entries[0]?.secrets.find(({ validUntil }) => validUntil === null)
+    if (!current) throw unusable('NOT_FOUND', `${name} has no access token`)
+    return reveal(current.value, entries[0]?.integration.tokenExpiresAt ?? null)
   }
 }
 
-const shown = (token: Secret, expiresAt: Instant | null): Token => ({ token: token.reveal(), expiresAt })
+const reveal = (token: Secret, expiresAt: Instant | null): Token => ({ token: token.reveal(), expiresAt })

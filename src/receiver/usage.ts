@@ -1,85 +1,77 @@
+/** How secrets are used, on its way into the database. @module */
+import { LRUCache } from 'lru-cache'
+import { serialize } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
+import type { Use } from '../store/secrets/usage.ts'
 import type { Store } from '../store/store.ts'
 
-/** How often the use of one integration is written down at most, in milliseconds. */
-const apart = 60_000
+/** How much time is left between two writes of an integration's usage, and between two reports of this receiver. */
+const writeIntervalMs = 60_000
 
-/** How often to look whether something is due, in milliseconds. */
-const often = 1000
+/** How often to look whether a write is due. */
+const pollIntervalMs = 1000
 
-/** By version; null for values that the application has written and nobody has recorded. */
+/** By version; null for a value that the application has written and that is not recorded yet. */
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
 
 /**
- * Writes down how secrets are used, and that this endpoint is there: at most one write for each integration and minute.
- * Nobody waits for it.
- *
- * @param problem is told what could not be written; it is tried again with what comes next
+ * Writes down how secrets are used, and that this receiver is there: at most one write for each integration and minute,
+ * for which no request waits.
  */
-export function createUsageRecorder(store: Store, problem: (error: unknown) => void) {
-  const pending = new Map<string, Pending>()
-  const written = new Map<string, number>()
-  let reported = Number.NEGATIVE_INFINITY
-  let writing: Promise<void> = Promise.resolve()
+export class UsageRecorder {
+  readonly #store: Store
+  readonly #onError: (error: unknown) => void
+  readonly #pending = new Map<string, Pending>()
+  /** Integrations whose minute is not over. */
+  readonly #written = new LRUCache<string, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
+  // Not before it has reported in: a receiver that cannot start is none.
+  #reportedAt = Number.POSITIVE_INFINITY
+  // An application that has nothing else to do may end.
+  readonly #timer = setInterval(() => serialize(this, () => this.#write(false)), pollIntervalMs).unref()
+
+  /** @param onError is told what could not be written; that is tried again with the next write */
+  constructor(store: Store, onError: (error: unknown) => void) {
+    this.#store = store
+    this.#onError = onError
+  }
+
+  /** Counts requests that matched a version of an integration's webhook secret. */
+  record({ id, number, count, lastAt }: Omit<Use, 'field'>): void {
+    const versions: Pending = this.#pending.get(id) ?? new Map()
+    this.#pending.set(id, versions)
+    const known = versions.get(number) ?? { count: 0, lastAt }
+    versions.set(number, { count: known.count + count, lastAt: known.lastAt > lastAt ? known.lastAt : lastAt })
+  }
+
+  /** Reports that this receiver is there. @throws what the store throws */
+  async reportIn(): Promise<void> {
+    this.#reportedAt = performance.now()
+    await this.#store.recordUsage((writer) => writer.reportIn(new Date()))
+  }
+
+  /** Writes down what is left, and stops. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await serialize(this, () => this.#write(true))
+  }
 
   /** @param all those too whose minute is not over */
-  async function write(all: boolean): Promise<void> {
-    const now = performance.now()
-    const due = [...pending].filter(([id]) => all || now - (written.get(id) ?? Number.NEGATIVE_INFINITY) >= apart)
-    if (now - reported >= apart) {
-      reported = now
-      await store.recordUsage((notes) => notes.reportIn(new Date())).catch(problem)
-    }
-    for (const [id, uses] of due) {
-      pending.delete(id)
-      written.set(id, now)
-      for (const [number, { count, lastAt }] of uses)
-        await store
-          .recordUsage((notes) => notes.used({ id, field: 'webhookSecret', number, count, lastAt }))
+  async #write(all: boolean): Promise<void> {
+    const due = [...this.#pending].filter(([id]) => all || !this.#written.has(id))
+    if (performance.now() - this.#reportedAt >= writeIntervalMs) await this.reportIn().catch(this.#onError)
+    for (const [id, versions] of due) {
+      this.#pending.delete(id)
+      this.#written.set(id, true)
+      for (const [number, { count, lastAt }] of versions)
+        await this.#store
+          .recordUsage((writer) => writer.used({ id, field: 'webhookSecret', number, count, lastAt }))
           .catch((error: unknown) => {
-            // Of a connection that was lost nobody knows what it has written: better a match too few than one too many.
-            const unwritten = is(error, 'DATABASE_BUSY')
-            add(id, lastAt, number, unwritten ? count : 0)
-            problem(error)
+            // A connection that was lost may have written it: better a match too few than one too many.
+            this.record({ id, number, count: is(error, 'DATABASE_BUSY') ? count : 0, lastAt })
+            this.#onError(error)
           })
-      if (uses.has(null)) await recordExternalChanges(store, id, ['webhookSecret']).catch(problem)
+      if (versions.has(null)) await recordExternalChanges(this.#store, id, ['webhookSecret']).catch(this.#onError)
     }
-    // Of those that were not used since, nothing has to be remembered.
-    for (const [id, at] of written) if (now - at >= apart && !pending.has(id)) written.delete(id)
-  }
-
-  function add(id: string, at: Date, number: number | null, count: number): void {
-    const uses: Pending = pending.get(id) ?? new Map()
-    pending.set(id, uses)
-    const use = uses.get(number)
-    uses.set(number, { count: (use?.count ?? 0) + count, lastAt: use && use.lastAt > at ? use.lastAt : at })
-  }
-
-  const inTurn = (all: boolean): Promise<void> => {
-    writing = writing.then(() => write(all))
-    return writing
-  }
-  const timer = setInterval(() => inTurn(false), often)
-  // An application that has nothing else to do may end.
-  timer.unref()
-
-  return {
-    /** A request matched a version of an integration's webhook secret; null for one that nobody has recorded. */
-    matched(id: string, number: number | null, at: Date): void {
-      add(id, at, number, 1)
-    },
-
-    /** Writes down what is left, and stops. */
-    async close(): Promise<void> {
-      clearInterval(timer)
-      await inTurn(true)
-    },
-
-    /** Says that this endpoint is there. @throws what the store throws */
-    reportIn: async (): Promise<void> => {
-      reported = performance.now()
-      await store.recordUsage((notes) => notes.reportIn(new Date()))
-    },
   }
 }

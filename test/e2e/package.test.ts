@@ -70,7 +70,7 @@ test('the receiver is there for modules, for require and for TypeScript', async 
     const receiver = await createReceiver({ database: '', keys: { file: '' } })
     export const slack: Outcome = await receiver.slack(new Request('http://localhost/'))
     export const pylon: Outcome = await receiver.pylon(fromNode({ headers: {} }, ''), { integrationId: '' })
-    export const name: string | null = slack.ok ? slack.event.name : slack.reason
+    export const name: string | null = slack.kind === 'event' ? slack.event.name : slack.kind === 'handled' ? slack.detail : slack.reason
     // @ts-expect-error Pylon does not say whose a request is
     await receiver.pylon(new Request('http://localhost/'))
     // @ts-expect-error there is no such platform

@@ -77,7 +77,15 @@ export const rotate = (
   })
 
 /** What a test compares of an outcome. */
-export const brief = (outcome: Outcome): unknown =>
-  outcome.ok
-    ? [outcome.integration.name, outcome.event.name, outcome.version, outcome.previous ? 'previous' : 'current']
-    : [outcome.status, outcome.reason, ...('what' in outcome && outcome.what ? [outcome.what, outcome.body] : [])]
+export function brief(outcome: Outcome): unknown {
+  switch (outcome.kind) {
+    case 'event': {
+      const { integration, event, version, usedPreviousSecret } = outcome
+      return [integration.name, event.name, version, usedPreviousSecret ? 'previous' : 'current']
+    }
+    case 'handled':
+      return [outcome.status, outcome.kind, outcome.detail, outcome.body]
+    default:
+      return [outcome.status, outcome.reason]
+  }
+}

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { createLookup, type LookupResult } from '../../../src/receiver/cache.ts'
+import { LookupCache } from '../../../src/receiver/cache.ts'
+import { type LookupResult, SecretReader } from '../../../src/receiver/secrets.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
@@ -7,10 +8,10 @@ import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
-const team = (value: string) => ({ platform: 'slack', column: 'slackTeamId', value }) as const
+const team = (value: string) => ({ kind: 'match', match: { platform: 'slack', column: 'slackTeamId', value } }) as const
 
-/** Recipients of a team, and a way to keep answers of the database back. */
-async function held(keep: number) {
+/** Lookups of a team, and a way to keep answers of the database back. */
+async function held(rememberMs: number) {
   const { db, store } = await start('sqlite')
   const id = await add(store, 'support', signingSecret(1))
   const kept: (() => void)[] = []
@@ -23,13 +24,14 @@ async function held(keep: number) {
       return answer
     },
   }
-  const problems: unknown[] = []
-  const recipients = createLookup(slow, storeOptions(db).keys, keep, (error) => problems.push(error))
-  await recipients.ready()
+  const errors: unknown[] = []
+  const secrets = new SecretReader({ store: slow, keys: storeOptions(db).keys, onError: (error) => errors.push(error) })
+  const cache = new LookupCache((key) => secrets.lookUp(key), rememberMs)
+  await secrets.keyring()
   return {
     store,
     id,
-    recipients,
+    cache,
     hold: () => {
       keeping = true
     },
@@ -44,30 +46,30 @@ async function held(keep: number) {
   }
 }
 
-const names = (known: LookupResult | undefined) =>
-  known?.recipients.map(({ integration, secrets }) => [integration.name, ...secrets.map(({ number }) => number)])
+const names = (result: LookupResult | undefined) =>
+  result?.entries.map(({ integration, secrets }) => [integration.name, ...secrets.map(({ number }) => number)])
 
 test('what strangers invent is looked up a few at a time, and those who are known wait for none of it', async () => {
-  const { recipients, hold, kept, release } = await held(0)
-  await recipients.find(team('T012AB3CD'), 100)
+  const { cache, hold, kept, release } = await held(0)
+  await cache.find(team('T012AB3CD'), 100)
   const guest = [team('T888AB3CD')]
-  await recipients.find(guest[0] as (typeof guest)[0], 100)
-  recipients.vouch(guest)
+  await cache.find(guest[0] as (typeof guest)[0], 100)
+  cache.promote(guest)
   hold()
-  const invented = Array.from({ length: 1003 }, (_, i) => recipients.find(team(`T${i}`), 100))
+  const invented = Array.from({ length: 1003 }, (_, i) => cache.find(team(`T${i}`), 100))
   expect(await Promise.all(invented.splice(1000))).toEqual([undefined, undefined, undefined])
   await kept(4)
   // So does whom a request has named that a tenant has signed.
-  const known = [recipients.find(team('T012AB3CD'), 100), ...guest.map((one) => recipients.find(one, 100))]
+  const known = [cache.find(team('T012AB3CD'), 100), ...guest.map((one) => cache.find(one, 100))]
   await kept(6)
   release()
   expect((await Promise.all(known)).map(names)).toEqual([[['support', 1]], []])
   expect(new Set((await Promise.all(invented)).map((one) => names(one)?.length))).toEqual(new Set([0]))
   // Nor are more bodies held for them than fit.
   hold()
-  const large = recipients.find(team('T1'), 60_000_000)
-  expect(await recipients.find(team('T2'), 10_000_000)).toBe(undefined)
-  const again = recipients.findSince(team('T012AB3CD'), 10_000_000, performance.now())
+  const large = cache.find(team('T1'), 60_000_000)
+  expect(await cache.find(team('T2'), 10_000_000)).toBe(undefined)
+  const again = cache.findSince(team('T012AB3CD'), 10_000_000, performance.now())
   await kept(2)
   release()
   expect(names(await large)).toEqual([])
@@ -75,14 +77,14 @@ test('what strangers invent is looked up a few at a time, and those who are know
 })
 
 test('no answer is given that is older than what may be remembered, however long the database took', async () => {
-  const { store, id, recipients, hold, kept, release } = await held(300)
+  const { store, id, cache, hold, kept, release } = await held(300)
   hold()
-  const slow = recipients.find(team('T012AB3CD'), 0)
-  const joined = recipients.find(team('T012AB3CD'), 0)
+  const slow = cache.find(team('T012AB3CD'), 0)
+  const joined = cache.find(team('T012AB3CD'), 0)
   await kept(1)
   await new Promise((resolve) => setTimeout(resolve, 300))
   await rotate(store, id, signingSecret(2), 0)
-  const later = recipients.find(team('T012AB3CD'), 0)
+  const later = cache.find(team('T012AB3CD'), 0)
   await kept(2)
   release()
   expect([names(await slow), names(await joined), names(await later)]).toEqual([
@@ -129,7 +131,7 @@ test.each(kinds)('on %s, nobody is looked up for what is too long to be anybodyâ
     smallAnonymous: brief(await receiver.slack(anonymous(16_384))),
     named: brief(await receiver.slack(fromSlack(signingSecret(1), slackEvent(message)))),
   }).toEqual({
-    smallUnsigned: [200, 'answered', 'ssl_check', ''],
+    smallUnsigned: [200, 'handled', 'ssl_check', ''],
     largeUnsigned: [401, 'signature_missing'],
     endlessUnsigned: [401, 'signature_missing'],
     endless: [413, 'too_large'],

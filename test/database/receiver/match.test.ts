@@ -3,8 +3,8 @@ import type { IntegrationView } from '../../../src/integration.ts'
 import { github } from '../../../src/platforms/github.ts'
 import { platforms } from '../../../src/platforms/platforms.ts'
 import { slack } from '../../../src/platforms/slack.ts'
-import type { createLookup, LookupResult } from '../../../src/receiver/cache.ts'
 import { findMatch, signaturesOf } from '../../../src/receiver/match.ts'
+import type { LookupResult } from '../../../src/receiver/secrets.ts'
 import { Secret } from '../../../src/secret.ts'
 import { kinds } from '../../support/database.ts'
 import { add, brief, start } from '../../support/receiver.ts'
@@ -13,18 +13,18 @@ import { fromSlack, message, request, slackEvent, slackHeaders } from '../../sup
 
 /** What came of a request, and how many secrets were tried for it. */
 async function tried(value: string, first: readonly string[] | undefined, then: readonly string[] | undefined) {
-  const known = (values: readonly string[] | undefined): LookupResult | undefined =>
+  const found = (values: readonly string[] | undefined): LookupResult | undefined =>
     values && {
-      began: 0,
-      ahead: 0,
-      locked: false,
-      more: false,
-      recipients: values.map((value, i) => ({
+      startedAt: 0,
+      clockAheadMs: 0,
+      keyMissing: false,
+      truncated: false,
+      entries: values.map((value, i) => ({
         integration: { id: String(i), platform: 'slack', config: null } as IntegrationView,
         secrets: [{ number: 1, value: new Secret(value), validUntil: null }],
       })),
     }
-  const recipients = { find: async () => known(first), findSince: async () => known(then), vouch: () => {} }
+  const cache = { find: async () => found(first), findSince: async () => found(then), promote: () => {} }
   const bytes = Buffer.from(slackEvent(message))
   let read = 0
   const sent = {
@@ -34,16 +34,15 @@ async function tried(value: string, first: readonly string[] | undefined, then: 
       return bytes
     },
   }
-  const found = await findMatch(
-    recipients as unknown as ReturnType<typeof createLookup>,
-    slack,
-    sent,
-    signaturesOf(sent),
-    [{ id: 'any' }],
-    0,
-  )
+  const outcome = await findMatch(cache, {
+    platform: slack,
+    request: sent,
+    signatures: signaturesOf(sent),
+    keys: [{ kind: 'match', match: { id: 'any' } }],
+    arrivedAt: 0,
+  })
   // Its length is read once.
-  return ['ok' in found ? brief(found) : found.matched.length, read - 1]
+  return [outcome.kind === 'match' ? outcome.matched.length : brief(outcome), read - 1]
 }
 
 test('a secret is tried once for a request, and 100 of them at most', async () => {
@@ -94,7 +93,7 @@ test.each(kinds)('on %s, a team may have a thousand integrations, and many secre
     receiver.slack(fromSlack(value, slackEvent({ ...message, bot_id: 'B1' }, { team_id })))
   const shared = await receiver.slack(fromSlack(signingSecret(200), slackEvent(message, { team_id: 'T111AB3CD' })))
   expect({
-    shared: shared.ok && shared.others.length,
+    shared: shared.kind === 'event' && shared.others.length,
     hundredth: brief(await slack(signingSecret(99), 'T222AB3CD')),
     next: brief(await slack(signingSecret(100), 'T222AB3CD')),
     many: brief(await slack(signingSecret(1), 'T333AB3CD')),

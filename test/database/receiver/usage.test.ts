@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { IntegrationsError } from '../../../src/errors.ts'
-import { createUsageRecorder } from '../../../src/receiver/usage.ts'
+import { UsageRecorder } from '../../../src/receiver/usage.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { kinds } from '../../support/database.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
@@ -20,15 +20,15 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
     ...store,
     recordUsage: async (work) => {
       let after: Error | undefined
-      await store.recordUsage((notes) =>
+      await store.recordUsage((writer) =>
         work({
-          ...notes,
+          ...writer,
           used: async (use) => {
             // Somebody holds the database: for a moment, or until the time is up.
             if (use.number === 2 && once(2)) throw Object.assign(new Error('held'), { code: 'SQLITE_BUSY' })
             if (use.number === 3 && once(3))
               throw new IntegrationsError({ code: 'DATABASE_BUSY', message: 'held until the time was up', hint: '' })
-            await notes.used(use)
+            await writer.used(use)
             // It was written, and nobody is told.
             if (use.number === 4 && once(4))
               after = new IntegrationsError({ code: 'DATABASE_UNREACHABLE', message: 'lost', hint: '' })
@@ -39,11 +39,11 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
     },
   }
   const problems: unknown[] = []
-  const uses = createUsageRecorder(failing, (error) => problems.push((error as { code: string }).code))
+  const usage = new UsageRecorder(failing, (error) => problems.push((error as { code: string }).code))
   const at = new Date('2026-01-02T03:04:05.000Z')
-  for (const number of [1, 2, 3, 4]) uses.matched(id, number, at)
+  for (const number of [1, 2, 3, 4]) usage.record({ id, number, count: 1, lastAt: at })
   await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
-  await uses.close()
+  await usage.close()
   const rows = await db.query(
     'SELECT number, match_count, last_matched_at IS NOT NULL AS matched FROM integration_secrets ORDER BY number',
   )

@@ -1,0 +1,141 @@
+/** Integrations that a webhook may be for, and the secrets that it may be signed with. @module */
+import type { KeySource } from '../crypto/key-source.ts'
+import { type Keyring, openKeyring } from '../crypto/keyring.ts'
+import { is } from '../errors.ts'
+import type { IntegrationView, SecretField } from '../integration.ts'
+import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
+import type { Reader, Store } from '../store/store.ts'
+import type { IntegrationMatch } from '../store/tables/integrations.ts'
+import type { EncryptionMode } from '../store/tables/keys.ts'
+
+/** An integration that a webhook may be for, with the secrets that it may be signed with. */
+export interface CacheEntry {
+  readonly integration: IntegrationView
+  readonly secrets: readonly ValidSecret[]
+}
+
+/** Which integrations a webhook may be for. */
+export type LookupKey =
+  /** Those that it claims to be for. */
+  | { readonly kind: 'match'; readonly match: IntegrationMatch }
+  /** Where it claims nothing, an integration for each distinct secret of the platform. */
+  | { readonly kind: 'platform'; readonly platform: string }
+
+/** What the database had for a key. */
+export interface LookupResult {
+  readonly entries: readonly CacheEntry[]
+  /** When the reading began, on this process's own clock (`performance.now()`). */
+  readonly startedAt: number
+  /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
+  readonly clockAheadMs: number
+  /** Whether a value is encrypted with a key that is not in the key set. */
+  readonly keyMissing: boolean
+  /** Whether there are more than these. */
+  readonly truncated: boolean
+}
+
+/** How many integrations a lookup finds. */
+const maxIntegrations = 1000
+
+/** How many distinct secrets are tried for a request. */
+export const maxSecrets = 100
+
+/** How old the keys must be before they are loaded again. */
+const minKeyAgeMs = 5000
+
+const isKeyMissing = (error: unknown) => is(error, 'KEY_NOT_FOUND')
+
+/** What secrets are read with. */
+interface SecretSource {
+  readonly store: Store
+  readonly keys: KeySource
+  /** Is told of values that cannot be decrypted, and of keys that cannot be loaded again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Reads and decrypts secrets that are valid now. */
+export class SecretReader {
+  readonly #source: SecretSource
+  #keyring: Promise<Keyring> | undefined
+  #keysLoadedAt = Number.NEGATIVE_INFINITY
+
+  constructor(source: SecretSource) {
+    this.#source = source
+  }
+
+  /** The keys of the database, loaded once. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
+  keyring(): Promise<Keyring> {
+    this.#keyring ??= this.#loadKeys().catch((error: unknown) => {
+      this.#keyring = undefined
+      throw error
+    })
+    return this.#keyring
+  }
+
+  /**
+   * Reads the integrations of a key, and the values of a field that are valid now.
+   *
+   * @param onError is told of each value that cannot be decrypted: DECRYPTION_FAILED, KEY_NOT_FOUND
+   * @throws what the store throws
+   */
+  async lookUp(
+    key: LookupKey,
+    field: SecretField = 'webhookSecret',
+    onError = this.#source.onError,
+  ): Promise<LookupResult> {
+    const startedAt = performance.now()
+    const { integrations, truncated, stored, mode, clockAheadMs } = await this.#source.store.read(async (db) => {
+      const mode = (await db.keys.settings()).mode ?? 'off'
+      const [integrations, truncated] = await matching(db, key)
+      const { now, stored } = await db.secrets.valid(
+        field,
+        integrations.map(({ id }) => id),
+      )
+      return { integrations, truncated, stored, mode, clockAheadMs: Date.parse(now) - Date.now() }
+    })
+    const { decrypted, errors } = await this.#decrypt(mode, stored)
+    for (const error of errors) onError(error)
+    const entries = integrations.map((integration) => ({ integration, secrets: decrypted.get(integration.id) ?? [] }))
+    return { entries, startedAt, clockAheadMs, keyMissing: errors.some(isKeyMissing), truncated }
+  }
+
+  async #decrypt(mode: EncryptionMode, stored: readonly StoredAccepted[]) {
+    const attempt = async (keyring: Keyring) => {
+      const errors: unknown[] = []
+      const decrypted = new Map<string, ValidSecret[]>()
+      for (const value of stored)
+        decrypted.set(value.id, await decryptAccepted(keyring, mode, value, (error) => errors.push(error)))
+      return { decrypted, errors }
+    }
+    const first = await attempt(await this.keyring())
+    const areOld = performance.now() - this.#keysLoadedAt >= minKeyAgeMs
+    // Another process may have activated a key since ours were loaded.
+    if (!areOld || !first.errors.some(isKeyMissing)) return first
+    try {
+      const keyring = await this.#loadKeys()
+      this.#keyring = Promise.resolve(keyring)
+      return await attempt(keyring)
+    } catch (error) {
+      // The known keys stay in use.
+      this.#source.onError(error)
+      return first
+    }
+  }
+
+  async #loadKeys(): Promise<Keyring> {
+    this.#keysLoadedAt = performance.now()
+    const { store, keys } = this.#source
+    return openKeyring(await keys.load(), await store.read((db) => db.keys.list()), keys.name)
+  }
+}
+
+async function matching(db: Reader, key: LookupKey): Promise<[integrations: IntegrationView[], truncated: boolean]> {
+  if (key.kind === 'match') {
+    const found = await db.integrations.match(key.match, maxIntegrations + 1)
+    // With some of them alone, a request could be kept from the others unnoticed.
+    return found.length > maxIntegrations ? [[], true] : [found, false]
+  }
+  const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
+  const found = await Promise.all(ids.slice(0, maxSecrets).map((id) => db.integrations.match({ id }, 1)))
+  return [found.flat(), ids.length > maxSecrets]
+}
