@@ -25,9 +25,6 @@ export { IntegrationsError } from '../errors.ts'
 export { fromNode } from './request.ts'
 export type { IgnoreReason, IncomingRequest, IntegrationView, Outcome, RejectReason, Token, WebhookEvent }
 
-/** How long secrets and tokens are remembered. */
-const rememberSeconds = { byDefault: 5, max: 60 }
-
 /** How long to wait for a busy database, or for another process that refreshes a token. */
 const waitMs = 10_000
 
@@ -133,7 +130,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
       programVersion: packageJson.version,
     },
   })
-  const rememberMs = Math.min(Math.max(options.remember ?? rememberSeconds.byDefault, 0), rememberSeconds.max) * 1000
+  const rememberMs = Math.min(Math.max(options.remember ?? 5, 0), 60) * 1000
   const secrets = new SecretReader({ store, keys, onError })
   const usage = new UsageRecorder(store, onError)
   const cache = new LookupCache((key) => secrets.lookUp(key), rememberMs)

@@ -25,7 +25,7 @@ export class UsageRecorder {
   readonly #pending = new Map<string, Pending>()
   /** Integrations whose minute is not over. */
   readonly #written = new LRUCache<string, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
-  // Not before it has reported in: a receiver that cannot start is none.
+  // Never before `reportIn`: a receiver that fails to start accepts no secrets.
   #reportedAt = Number.POSITIVE_INFINITY
   // An application that has nothing else to do may end.
   readonly #timer = setInterval(() => serialize(this, () => this.#write(false)), pollIntervalMs).unref()

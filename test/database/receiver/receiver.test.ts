@@ -342,6 +342,35 @@ describe.each(kinds)('the receiver on %s', (kind) => {
   })
 })
 
+test('an outcome names its kind, and holds all that an endpoint answers', async () => {
+  const { store, receive } = await start('sqlite')
+  await add(store, 'support', signingSecret(1))
+  const receiver = await receive()
+  const challenge = JSON.stringify({ type: 'url_verification', challenge: 'abc' })
+  const event = slackEvent(message)
+  expect([
+    await receiver.slack(fromSlack(signingSecret(1), event)),
+    await receiver.slack(fromSlack(signingSecret(1), challenge)),
+    await receiver.slack(fromSlack(signingSecret(1), slackEvent({ ...message, bot_id: 'B1' }))),
+    await receiver.slack(fromSlack(signingSecret(2), event)),
+  ]).toEqual([
+    {
+      kind: 'event',
+      status: 200,
+      body: '',
+      integration: expect.objectContaining({ name: 'support' }),
+      others: [],
+      event: { name: 'message', id: 'Ev1', retry: null, payload: JSON.parse(event) },
+      version: 1,
+      usedPreviousSecret: false,
+      forget: expect.any(Function),
+    },
+    { kind: 'handled', status: 200, body: 'abc', detail: 'url_verification' },
+    { kind: 'ignored', status: 200, body: '', reason: 'bot' },
+    { kind: 'rejected', status: 401, body: '', reason: 'signature_mismatch' },
+  ])
+})
+
 test('headers of Node, and a body that was read already', async () => {
   const { store, receive } = await start('sqlite')
   await add(store, 'support', signingSecret(1))
