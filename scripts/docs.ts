@@ -8,6 +8,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { createContext } from '../src/cli/context.ts'
 import { program } from '../src/cli/program.ts'
 import { topics } from '../src/cli/topics.ts'
+import { draw } from './pictures.ts'
 
 /** Where the reference is. */
 export const referenceFile = 'docs/reference.md'
@@ -45,4 +46,6 @@ function help(command: CommandUnknownOpts): string {
   return text
 }
 
-if (process.argv[1]?.endsWith('docs.ts')) await writeFile(referenceFile, await reference())
+if (process.argv[1]?.endsWith('docs.ts'))
+  for (const [file, text] of Object.entries({ ...(await draw()), [referenceFile]: await reference() }))
+    await writeFile(file, text)
