@@ -149,7 +149,7 @@ export async function addSealed(
   field: 'webhook_secret' | 'access_token',
 ): Promise<void> {
   const file = env.INTEGRATIONS_KEYS_FILE
-  const key = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'seal')
+  const key = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'encryption')
   const fingerprinting = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'fingerprint')
   if (!key || !fingerprinting) throw new Error(`${file} lacks a key`)
   const { query, end } = kind === 'sqlite' ? onFile(env.DATABASE_URL) : await onServer(env.DATABASE_URL)

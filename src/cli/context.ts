@@ -67,7 +67,7 @@ export function createContext(host: Host): Context {
       const onCommit = () => {
         changed = true
       }
-      store ??= import('../store/store.ts').then(({ openStore }) =>
+      store ??= import('../store/open.ts').then(({ openStore }) =>
         openStore({ ...context.storeOptions(create), onCommit }),
       )
       return store

@@ -1,7 +1,10 @@
 import { IntegrationsError } from '../errors.ts'
 
-/** What a key is for. Keys that seal are replaced; the other two never are. */
-export type KeyPurpose = 'seal' | 'fingerprint' | 'audit'
+/** What keys are for. Encryption keys are replaced; the other two never are. */
+export const purposes = ['encryption', 'fingerprint', 'audit'] as const
+
+/** What a key is for. */
+export type KeyPurpose = (typeof purposes)[number]
 
 /** A root key. */
 export interface RootKey {
@@ -33,7 +36,7 @@ export function parseKeySet(text: string, source: string, hint = 'restore it fro
     throw invalid('is not JSON')
   }
   const list = (set as { keys?: unknown } | null)?.keys
-  if (!Array.isArray(list)) throw invalid('is no JWK Set: it has no array "keys"')
+  if (!Array.isArray(list)) throw invalid('is not a JWK Set: it has no array "keys"')
   const keys = new Map<string, RootKey>()
   for (const [i, jwk] of (list as unknown[]).entries()) {
     const { kty, kid, use, k } = (jwk ?? {}) as { [member: string]: unknown }
@@ -61,10 +64,10 @@ export const jwk = ({ id, use, bytes }: RootKey) => ({
   k: Buffer.from(bytes).toString('base64url'),
 })
 
-/** A new root key; what it is for stands in its id. */
+/** A new root key; what it is for stands in its id: of older encryption keys as `seal`. */
 export const newKey = (purpose: KeyPurpose): RootKey => ({
-  id: `${purpose}-${Buffer.from(random(6)).toString('hex')}`,
-  use: purpose === 'seal' ? 'enc' : 'sig',
+  id: `${purpose === 'encryption' ? 'enc' : purpose}-${Buffer.from(random(6)).toString('hex')}`,
+  use: purpose === 'encryption' ? 'enc' : 'sig',
   bytes: random(keyLength),
 })
 
@@ -73,5 +76,5 @@ const random = (length: number) => crypto.getRandomValues(new Uint8Array(length)
 /** The key of a set that a new database is to use for a purpose: the last of its kind, as keys are added at the end. */
 export const keyFor = (set: KeySet, purpose: KeyPurpose): RootKey | undefined =>
   [...set.values()]
-    .filter(({ id, use }) => (purpose === 'seal' ? use === 'enc' : use === 'sig' && id.startsWith(`${purpose}-`)))
+    .filter(({ id, use }) => (purpose === 'encryption' ? use === 'enc' : use === 'sig' && id.startsWith(`${purpose}-`)))
     .at(-1)

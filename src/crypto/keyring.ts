@@ -2,9 +2,9 @@ import { IntegrationsError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { hmacHex } from './hmac.ts'
 import { decrypt, encrypt } from './jwe.ts'
-import type { KeyPurpose, KeySet, RootKey } from './key-set.ts'
+import { type KeyPurpose, type KeySet, purposes, type RootKey } from './key-set.ts'
 
-/** How a key may be used: one key of each purpose is active; the others open what they have sealed, until they are retired. */
+/** How a key may be used: one key of each purpose is active; the others decrypt what they have encrypted, until they are retired. */
 export type KeyState = 'active' | 'decrypt-only' | 'retired'
 
 /** A key as a database knows it. */
@@ -23,8 +23,6 @@ export interface Keyring {
   readonly fingerprintKey: RootKey
   readonly auditKey: RootKey
 }
-
-const purposes = ['seal', 'fingerprint', 'audit'] as const
 
 /**
  * Finds the keys of a database in a set.
@@ -65,7 +63,7 @@ export async function checkValue(key: RootKey): Promise<string> {
 
 /** Whether a key of a set is the one that a database knows by this id. */
 export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
-  if (key.use !== (known.purpose === 'seal' ? 'enc' : 'sig')) return false
+  if (key.use !== (known.purpose === 'encryption' ? 'enc' : 'sig')) return false
   if (key.use === 'sig') return hmacHex(key, 'check/v1') === known.checkValue
   try {
     return (

@@ -1,13 +1,13 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jwk, type KeySet, keySetText, parseKeySet, type RootKey } from '../crypto/key-set.ts'
+import { jwk, type KeySet, keyFor, keySetText, parseKeySet, purposes, type RootKey } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { IntegrationsError, shellWord } from '../errors.ts'
 import { syncFolder, writeDurably } from '../files.ts'
 
-/** How long to wait for another process that changes the key file, in milliseconds; it takes a few. */
-const lockTimeout = 5_000
+/** How long to wait for another process that changes the key file; it takes a few milliseconds. */
+const lockTimeoutMs = 5_000
 
 /**
  * The key set in a file: a JWK Set that its owner alone can read. It is made when keys are first added to it.
@@ -50,7 +50,7 @@ export function keyFile(path: string, me: number | undefined): KeySource {
 /** Runs `work` while no other process of this program changes a file, so that none takes back what another has added. */
 async function locked<T>(path: string, work: () => T): Promise<T> {
   const lock = `${path}.lock`
-  const deadline = performance.now() + lockTimeout
+  const deadline = performance.now() + lockTimeoutMs
   while (!writeFile(lock, '', linkSync)) {
     if (performance.now() > deadline)
       throw new IntegrationsError({
@@ -67,12 +67,11 @@ async function locked<T>(path: string, work: () => T): Promise<T> {
   }
 }
 
-/** Whether a set has a key for every use that some keys are for. */
-const completes = (set: KeySet, keys: readonly RootKey[]): boolean =>
-  keys.every(({ id }) => {
-    const purpose = id.split('-')[0] ?? ''
-    return [...set.keys()].some((other) => other.startsWith(`${purpose}-`))
-  })
+/** Whether a set has a key for every purpose that some keys are for. */
+function completes(set: KeySet, keys: readonly RootKey[]): boolean {
+  const added = new Map(keys.map((key) => [key.id, key]))
+  return purposes.every((purpose) => !keyFor(added, purpose) || keyFor(set, purpose))
+}
 
 /** A key set with keys added at its end; whatever else is in it, for others, stays. */
 function withKeys(text: string, keys: readonly RootKey[]): string {

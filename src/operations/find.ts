@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein'
 import { IntegrationsError, shellWord } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
-import type { IntegrationFilter } from '../store/tables/integrations.ts'
+import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
 
 const shortestIdPrefix = 6
 const candidatesShown = 10
@@ -51,9 +51,8 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<string[]> =>
     const ids = new Set<string>()
     if ('refs' in chosen) for (const ref of chosen.refs) ids.add((await findIntegration(db, ref)).id)
     else
-      await db.integrations.list(chosen.filter, { sort: 'name', descending: false }, async (batch) => {
+      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
         for (const { id } of batch) ids.add(id)
-      })
     return [...ids]
   })
 

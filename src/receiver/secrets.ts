@@ -5,7 +5,7 @@ import { is } from '../errors.ts'
 import type { IntegrationView, SecretField } from '../integration.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
 import type { Reader, Store } from '../store/store.ts'
-import type { IntegrationMatch } from '../store/tables/integrations.ts'
+import type { IntegrationMatch } from '../store/tables/integration-filter.ts'
 import type { EncryptionMode } from '../store/tables/keys.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */

@@ -69,7 +69,7 @@ export class TokenProvider {
     const { store, secrets, refresh, onError } = this.#options
     const { integration, now } = await store.read(async (db) => ({
       integration: await findIntegration(db, ref),
-      now: await db.refresh.clock(),
+      now: await db.clock(),
     }))
     const { id, tokenExpiresAt } = integration
     const name = refOf(integration)

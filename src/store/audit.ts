@@ -11,7 +11,7 @@ const covered = names.filter((column) => column !== 'previousHash' && column !==
 const columnNames = join(names.map((name) => sql([eventColumns[name]])))
 
 /** How many events one statement inserts: each has many columns, and the databases take so many values at once. */
-const atOnce = 100
+const insertedAtOnce = 100
 
 /** The hash that an event must have after another. */
 export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash: string, event: AuditEvent): string =>
@@ -32,7 +32,7 @@ export interface Recording {
 }
 
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
-export function auditChanges(tx: WritableStatements, { vault, head, now, databaseRole, attribution }: Recording) {
+export function auditLog(tx: WritableStatements, { vault, head, now, databaseRole, attribution }: Recording) {
   let { seq, hash } = head
   const requestId = crypto.randomUUID()
   const events: Sql[] = []
@@ -105,9 +105,9 @@ export function auditChanges(tx: WritableStatements, { vault, head, now, databas
     async append(): Promise<number> {
       if (events.length === 0) return 0
       // Prisma's model takes six times as long, and would use the one connection for several statements at once.
-      for (let i = 0; i < events.length; i += atOnce)
+      for (let i = 0; i < events.length; i += insertedAtOnce)
         await tx.execute(
-          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(events.slice(i, i + atOnce))}`,
+          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(events.slice(i, i + insertedAtOnce))}`,
         )
       failpoint('event inserted')
       await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)

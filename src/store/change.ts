@@ -1,27 +1,39 @@
 import sql from 'sql-template-tag'
-import { type KeySet, keyFor } from '../crypto/key-set.ts'
+import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, openKeyring } from '../crypto/keyring.ts'
 import type { Instant } from '../integration.ts'
-import { auditChanges } from './audit.ts'
+import { auditLog } from './audit.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
-import { secretChanges } from './secrets/changes.ts'
-import { storedValueChanges } from './secrets/reencrypt.ts'
-import { isFresh, type Reader, type Transaction } from './store.ts'
-import { appChanges } from './tables/apps.ts'
+import { purgeExpired, secretWriter } from './secrets/changes.ts'
+import { storedValueWriter } from './secrets/reencrypt.ts'
+import type { SecretContext } from './secrets/versions.ts'
+import type { Reader, Transaction } from './store.ts'
+import { appWriter } from './tables/apps.ts'
 import type { Attribution, NewEvent } from './tables/events.ts'
-import { integrationChanges } from './tables/integrations.ts'
-import { type EncryptionMode, keyChanges, unknownMode } from './tables/keys.ts'
-import { refreshChanges } from './tables/refresh-attempts.ts'
-import { userChanges } from './tables/users.ts'
-import { workspaceChanges } from './tables/workspaces.ts'
+import { integrationWriter } from './tables/integrations.ts'
+import { type EncryptionMode, type KeyWriter, keyWriter, unknownMode } from './tables/keys.ts'
+import { refreshWriter } from './tables/refresh-attempts.ts'
+import { userWriter } from './tables/users.ts'
+import { workspaceWriter } from './tables/workspaces.ts'
+
+/** Whether nothing was ever changed in a database: only then are keys generated for it. */
+export const isFresh = async (db: Reader): Promise<boolean> =>
+  (await db.keys.list()).length === 0 && (await db.audit.head()).seq === 0n
+
+/** Which keys a change is made with, and who makes it. */
+interface Author {
+  readonly keys: KeySet
+  /** Where the keys come from, for messages. */
+  readonly where: string
+  readonly attribution: Attribution
+}
 
 /**
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
  * end of the audit log, and forgets old values whose time is over. A database that knows no keys is told of those of
  * the set.
  *
- * @param where the keys come from, for messages
  * @returns what can be read and changed, and what appends the events recorded meanwhile: the last step, which tells how
  *   many they are
  * @throws KEYS_MISSING, KEY_WRONG
@@ -30,9 +42,7 @@ export async function beginChange(
   tx: WritableStatements,
   dialect: Dialect,
   db: Reader,
-  keys: KeySet,
-  where: string,
-  attribution: Attribution,
+  { keys, where, attribution }: Author,
 ): Promise<{ changes: Transaction; append: () => Promise<number> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
     sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,
@@ -40,13 +50,13 @@ export async function beginChange(
   const now = new Date(clock?.now ?? Number.NaN)
   const known = await db.keys.list()
   const fresh = await isFresh(db)
-  if (fresh) await register(tx, keys, now)
+  if (fresh) await register(keyWriter(tx), keys, now)
   const vault = await openKeyring(keys, fresh ? await db.keys.list() : known, where)
   const stored = await db.keys.settings()
   const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
   const settings = { ...stored, mode }
-  const log = auditChanges(tx, {
+  const log = auditLog(tx, {
     vault,
     head: await db.audit.head(),
     now,
@@ -60,12 +70,12 @@ export async function beginChange(
       fields: [mode],
       keyId: vault.encryptionKey.id,
     })
-  const secrets = secretChanges({ tx, dialect, vault, mode, now, observe: log.observe })
-  const purged = await secrets.purge()
-  let told = purged === 0
+  const context: SecretContext = { tx, dialect, vault, mode, now, observe: log.observe }
+  const purged = await purgeExpired(context)
+  let purgeRecorded = purged === 0
   async function purge(): Promise<number> {
-    if (!told) {
-      told = true
+    if (!purgeRecorded) {
+      purgeRecorded = true
       const target = { type: 'database', id: settings.id, name: null } as const
       log.record({ action: 'secret.purge', target, count: purged })
     }
@@ -81,14 +91,14 @@ export async function beginChange(
   }
   const changes = {
     ...db,
-    integrations: { ...db.integrations, ...integrationChanges(tx, dialect) },
-    secrets: { ...db.secrets, ...secrets },
-    storedValues: { ...db.storedValues, ...storedValueChanges(tx, { vault, mode, secrets }) },
-    workspaces: { ...db.workspaces, ...workspaceChanges(tx) },
-    users: { ...db.users, ...userChanges(tx) },
-    keys: { ...db.keys, ...keyChanges(tx) },
-    apps: { ...db.apps, ...appChanges(tx, vault, now) },
-    refresh: { ...db.refresh, ...refreshChanges(tx, now) },
+    integrations: { ...db.integrations, ...integrationWriter(tx, dialect) },
+    secrets: { ...db.secrets, ...secretWriter(context) },
+    storedValues: { ...db.storedValues, ...storedValueWriter(context) },
+    workspaces: { ...db.workspaces, ...workspaceWriter(tx) },
+    users: { ...db.users, ...userWriter(tx) },
+    keys: { ...db.keys, ...keyWriter(tx) },
+    apps: { ...db.apps, ...appWriter(tx, vault, now) },
+    refresh: { ...db.refresh, ...refreshWriter(tx, now) },
     settings,
     vault,
     now,
@@ -98,18 +108,18 @@ export async function beginChange(
   return { changes, append }
 }
 
-async function register(tx: WritableStatements, keys: KeySet, now: Date): Promise<void> {
-  for (const purpose of ['seal', 'fingerprint', 'audit'] as const) {
+async function register(writer: KeyWriter, keys: KeySet, now: Date): Promise<void> {
+  for (const purpose of purposes) {
     const key = keyFor(keys, purpose)
-    if (key) await keyChanges(tx).insert(key.id, purpose, 'active', await checkValue(key), now)
+    if (key) await writer.insert({ id: key.id, purpose, state: 'active', checkValue: await checkValue(key) }, now)
   }
 }
 
-/** A new database seals everything; one that an application reads, or that holds plain values, goes on as it is. */
+/** A new database encrypts everything; where an application reads, or there are plain values, all stays as it is. */
 async function decideMode(tx: WritableStatements, adopted: boolean, now: Date): Promise<EncryptionMode> {
   const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
     WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
   const mode: EncryptionMode = adopted || plain ? 'off' : 'required'
-  await keyChanges(tx).setMode(mode, now)
+  await keyWriter(tx).setMode(mode, now)
   return mode
 }

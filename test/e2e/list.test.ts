@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { openStore } from '../../src/store/store.ts'
-import type { Page } from '../../src/store/tables/page.ts'
+import { openStore } from '../../src/store/open.ts'
+import { allRows, type Page } from '../../src/store/tables/page.ts'
 import { integrationSorts } from '../../src/store/tables/sorts.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
@@ -59,13 +59,8 @@ describe.each(kinds)('list on %s', (kind) => {
     )
     // Within one process: a page of the program's own would cost a start of it.
     const store = await openStore(storeOptions(db))
-    const read = async (page: Page) => {
-      const ids: string[] = []
-      await store.snapshot((db) =>
-        db.integrations.list({}, page, async (batch) => void ids.push(...batch.map(({ id }) => id))),
-      )
-      return ids
-    }
+    const read = async (page: Page) =>
+      (await store.snapshot((db) => allRows(db.integrations.list({}, page)))).map(({ id }) => id)
     for (const sort of integrationSorts) {
       for (const descending of [false, true]) {
         const all = await read({ sort, descending })

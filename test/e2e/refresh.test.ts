@@ -508,7 +508,7 @@ test('a refresh token that the application wrote is recorded, whatever an older 
   for (const mode of ['migrating', 'off']) await inMode(env, mode)
   server.mood = 'hung up'
   expect((await run(env, 'refresh', id)).code).toBe(9)
-  const encryptionKey = keyFor(testKeys(), 'seal')
+  const encryptionKey = keyFor(testKeys(), 'encryption')
   const [{ value: database } = {}] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
   if (!encryptionKey) throw new Error('no key')
   const older = { integrationId: id, id: '00000000-0000-4000-8000-000000000001', oldFingerprint: '0'.repeat(16) }

@@ -3,9 +3,9 @@ import { fingerprint } from '../../src/crypto/hmac.ts'
 import { decrypt } from '../../src/crypto/jwe.ts'
 import { openKeyring } from '../../src/crypto/keyring.ts'
 import { eventHash } from '../../src/store/audit.ts'
-import { openStore } from '../../src/store/store.ts'
-import type { AuditEvent } from '../../src/store/tables/events.ts'
+import { openStore } from '../../src/store/open.ts'
 import { fingerprintsOf } from '../../src/store/tables/fingerprints.ts'
+import { allRows } from '../../src/store/tables/page.ts'
 import type { TestDatabase } from './database.ts'
 import { storeOptions, testKeys } from './keyring.ts'
 
@@ -19,11 +19,9 @@ export async function expectInvariants(db: TestDatabase): Promise<number> {
   const store = await openStore(storeOptions(db))
   const keys = testKeys()
   const { vault, events, head } = await store.snapshot(async (db) => {
-    const events: AuditEvent[] = []
-    await db.audit.list({}, { sort: 'seq', descending: false }, async (batch) => void events.push(...batch))
     return {
       vault: await openKeyring(keys, await db.keys.list(), 'the test keys'),
-      events,
+      events: await allRows(db.audit.list({}, { sort: 'seq', descending: false })),
       head: await db.audit.head(),
     }
   })

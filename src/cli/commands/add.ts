@@ -8,6 +8,7 @@ import { checkShape } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import { allRows } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import {
   addIdFlags,
@@ -23,7 +24,6 @@ import {
   givenIds,
   warnAll,
 } from '../input/arguments.ts'
-import type { Choice } from '../input/prompts.ts'
 import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../input/secret-input.ts'
 import { integrationView } from '../views/integration.ts'
 
@@ -129,15 +129,10 @@ async function chooseWorkspace(
   const store = ctx.prompts.possible() ? await ctx.store() : undefined
   const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
   const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
-    const found: Choice[] = []
-    await store?.read((db) =>
-      db.workspaces.list(
-        { nameContains: typed },
-        { sort: 'name', descending: false, limit: 50 },
-        async (some) => void found.push(...some.map(({ id, name }) => ({ value: id, name }))),
-      ),
+    const found = await store?.read((db) =>
+      allRows(db.workspaces.list({ nameContains: typed }, { sort: 'name', descending: false, limit: 50 })),
     )
-    return [...found, ...create]
+    return [...(found ?? []).map(({ id, name }) => ({ value: id, name })), ...create]
   })
   if (ref !== '') return { ref }
   return {

@@ -44,7 +44,7 @@ const lookup =
   async (url, work) => {
     if (url !== undefined) ctx.options = { ...ctx.options, database: url }
     const database = ctx.database()
-    const { openStore } = await import('../../store/store.ts')
+    const { openStore } = await import('../../store/open.ts')
     const store = await openStore({
       ...ctx.storeOptions(false),
       database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,

@@ -83,7 +83,7 @@ async function tellEnd(
   outcome: 'done' | 'failed',
 ): Promise<void> {
   try {
-    const { openStore } = await import('../../store/store.ts')
+    const { openStore } = await import('../../store/open.ts')
     const database = ctx.database()
     const store = await openStore({
       ...ctx.storeOptions(false),

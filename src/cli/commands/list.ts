@@ -28,7 +28,7 @@ export const command = (ctx: Context) => {
     const store = await ctx.store()
     const filter = await filterOf(store, options)
     await printRows(ctx, integrationView, page(options, ctx.output), {
-      list: (db, wanted, emit) => db.integrations.list(filter, wanted, emit),
+      list: (db, wanted) => db.integrations.list(filter, wanted),
       count: (db, wanted) => db.integrations.count(filter, wanted),
     })
     const more = await unknownEnds(store, filter)

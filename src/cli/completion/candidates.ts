@@ -1,6 +1,7 @@
 import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Reader } from '../../store/store.ts'
+import { allRows } from '../../store/tables/page.ts'
 import { topicNames } from '../commands/help.ts'
 import { fieldsOf } from '../input/arguments.ts'
 import { printable } from '../output/text.ts'
@@ -114,23 +115,15 @@ async function valuesOf(
       )
     case 'workspace':
       return read(async (db) => {
-        const found: Candidate[] = []
-        await db.workspaces.list(
-          begun === '' ? {} : { nameContains: begun },
-          { sort: 'name', descending: false, limit: most },
-          async (batch) => void found.push(...batch.map(({ id, name }) => named(name, id, begun))),
-        )
-        return found
+        const filter = begun === '' ? {} : { nameContains: begun }
+        const found = await allRows(db.workspaces.list(filter, { sort: 'name', descending: false, limit: most }))
+        return found.map(({ id, name }) => named(name, id, begun))
       })
     case 'user':
       return read(async (db) => {
-        const found: Candidate[] = []
-        await db.users.list(
-          begun === '' ? {} : { emailContains: begun },
-          { sort: 'email', descending: false, limit: most },
-          async (batch) => void found.push(...batch.map(({ id, email }) => named(email, id, begun))),
-        )
-        return found
+        const filter = begun === '' ? {} : { emailContains: begun }
+        const found = await allRows(db.users.list(filter, { sort: 'email', descending: false, limit: most }))
+        return found.map(({ id, email }) => named(email, id, begun))
       })
     default:
       return []

@@ -4,7 +4,7 @@ import type { SecretField } from '../../integration.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
 import { platformById, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import type { IntegrationFilter } from '../../store/tables/integrations.ts'
+import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import { duration } from './time.ts'
 
 interface FilterOptions {

@@ -2,6 +2,7 @@ import { Argument } from '@commander-js/extra-typings'
 import type { IntegrationView } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import type { Store } from '../../store/store.ts'
+import { allRows } from '../../store/tables/page.ts'
 import { chosen } from './filters.ts'
 
 /** References to integrations, as a command about several takes them. */
@@ -15,11 +16,12 @@ export async function selected(
   options: { readonly all: boolean } & object,
 ): Promise<IntegrationView[]> {
   const choice = await chosen(store, refs, options)
+  if ('filter' in choice)
+    return store.snapshot((db) => allRows(db.integrations.list(choice.filter, { sort: 'name', descending: false })))
   const found = new Map<string, IntegrationView>()
-  const add = async (some: readonly IntegrationView[]) => {
-    for (const one of some) found.set(one.id, one)
+  for (const ref of choice.refs) {
+    const one = await store.read((db) => findIntegration(db, ref))
+    found.set(one.id, one)
   }
-  if ('refs' in choice) for (const ref of refs) await add([await store.read((db) => findIntegration(db, ref))])
-  else await store.snapshot((db) => db.integrations.list(choice.filter, { sort: 'name', descending: false }, add))
   return [...found.values()]
 }

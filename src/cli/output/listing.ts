@@ -1,12 +1,12 @@
 import { IntegrationsError } from '../../errors.ts'
 import type { Reader } from '../../store/store.ts'
-import type { Page } from '../../store/tables/page.ts'
+import { allRows, type Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
 
 /** What a list command reads. */
 interface Listing<Row> {
-  list(db: Reader, page: Page, emit: (rows: readonly Row[]) => Promise<void>): Promise<void>
+  list(db: Reader, page: Page): AsyncIterable<readonly Row[]>
   /** How many there are from where the page begins. */
   count(db: Reader, page: Page): Promise<number>
 }
@@ -27,21 +27,17 @@ export async function printRows<Row>(
   await ctx.output.rows(view, async (emit) => {
     const show = async (batch: readonly Row[]) => {
       shown += batch.length
-      last = batch.at(-1)
+      last = batch.at(-1) ?? last
       await emit(batch)
     }
     if (page.cursor === undefined && (page.limit ?? 0) <= few) {
-      const first = await store.read(async (db) => {
-        const read: Row[] = []
-        await list(db, { ...page, limit: page.limit ?? few + 1 }, async (batch) => void read.push(...batch))
-        return read
-      })
+      const first = await store.read((db) => allRows(list(db, { ...page, limit: page.limit ?? few + 1 })))
       if (page.limit !== undefined || first.length <= few) return show(first)
     }
-    await store.snapshot((db) => {
+    await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      return list(db, page, show)
+      for await (const batch of list(db, page)) await show(batch)
     })
   })
   if (!ctx.output.table()) return

@@ -43,7 +43,7 @@ const keys: Column<KeyStatus> = {
   value: (row) => row.keys.map((key) => of(keyView, key)),
   cell: (row) => [
     row.keys
-      .filter(({ purpose }) => purpose === 'seal')
+      .filter(({ purpose }) => purpose === 'encryption')
       .map((key) => `${key.id} (${key.state}): ${counted(key)}`)
       .join('; '),
     'plain',

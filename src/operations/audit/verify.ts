@@ -11,6 +11,7 @@ import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { AuditEvent, Head } from '../../store/tables/events.ts'
 import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
+import { allRows } from '../../store/tables/page.ts'
 import { modes } from '../keys/mode.ts'
 
 /** A place in the log to compare it with later: it is kept where whoever can write to the database cannot. */
@@ -72,10 +73,7 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
   store.snapshot(async (db) => {
     const { id } = await db.keys.settings()
     const { seq, hash } = await db.audit.head()
-    let last: AuditEvent | undefined
-    await db.audit.list({}, { sort: 'seq', descending: true, limit: 1 }, async ([event]) => {
-      last = event
-    })
+    const [last] = await allRows(db.audit.list({}, { sort: 'seq', descending: true, limit: 1 }))
     if (!last && seq === 0n)
       throw new IntegrationsError({
         code: 'NOT_FOUND',
@@ -136,7 +134,7 @@ async function checkChain(
   let first: Problem | undefined
   let kept: string | undefined
   let mode: EncryptionMode | undefined
-  await db.audit.list({}, { sort: 'seq', descending: false }, async (batch) => {
+  for await (const batch of db.audit.list({}, { sort: 'seq', descending: false }))
     for (const event of batch) {
       events++
       const seq = BigInt(event.seq)
@@ -145,7 +143,6 @@ async function checkChain(
       first ??= wrong(vault, last, event)
       last = { seq, hash: event.hash }
     }
-  })
   first ??= wrongEnd(last, head)
   const problems = first ? [first] : []
   if (checkpoint && kept !== checkpoint.hash)

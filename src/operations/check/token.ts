@@ -11,7 +11,7 @@ import {
 import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
-import type { Expiry } from '../../store/secrets/changes.ts'
+import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store } from '../../store/store.ts'
 import type { NewEvent, Target } from '../../store/tables/events.ts'
 import { checkId } from '../ids.ts'

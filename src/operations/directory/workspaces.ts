@@ -1,6 +1,7 @@
 import { IntegrationsError, shellWord } from '../../errors.ts'
-import type { IntegrationView, Workspace } from '../../integration.ts'
+import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
+import { allRows } from '../../store/tables/page.ts'
 import { removalOf } from '../change.ts'
 import { findWorkspace } from '../find.ts'
 import { checkName } from '../names.ts'
@@ -46,10 +47,7 @@ export const removeWorkspace = (
         message: `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`,
         hint: `look with integrations list --workspace ${shellWord(workspace.id)}, and try again`,
       })
-    const within: IntegrationView[] = []
-    await tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }, async (batch) => {
-      within.push(...batch)
-    })
+    const within = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
     for (const one of within) await refuseWhileRefreshed(tx, one)
     await tx.workspaces.remove(workspace.id)
     for (const one of within) await tx.record(removalOf(one))

@@ -7,7 +7,7 @@ import {
   secretColumns,
 } from '../../integration.ts'
 import { platformById, platformOf } from '../../platforms/platforms.ts'
-import type { Expiry } from '../../store/secrets/changes.ts'
+import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { targetOf } from '../change.ts'
@@ -74,7 +74,7 @@ export async function addIntegration(
         'ref' in addition.workspace
           ? await findWorkspace(tx, addition.workspace.ref)
           : await insertWorkspace(tx, addition.workspace.create)
-      if (await tx.integrations.exists(workspace.id, platform.id, name))
+      if (await tx.integrations.exists({ workspaceId: workspace.id, platform: platform.id, name }))
         throw new IntegrationsError({
           code: 'ALREADY_EXISTS',
           message: `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`,

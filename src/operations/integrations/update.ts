@@ -31,9 +31,10 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
     for (const [column, id] of Object.entries(update.ids)) {
       if (id !== null) checkId(platform, column as PlatformColumn, id, update.force)
     }
+    const { workspaceId, platform: platformId, id: except } = integration
     if (
       update.name !== undefined &&
-      (await tx.integrations.exists(integration.workspaceId, integration.platform, update.name, integration.id))
+      (await tx.integrations.exists({ workspaceId, platform: platformId, name: update.name, except }))
     )
       throw new IntegrationsError({
         code: 'ALREADY_EXISTS',

@@ -1,4 +1,4 @@
-import { jwk, type KeySet, newKey, type RootKey } from '../../crypto/key-set.ts'
+import { jwk, type KeySet, newKey, purposes, type RootKey } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
@@ -46,7 +46,7 @@ export async function prepareKeys(store: Store): Promise<void> {
 export const verifyKeys = (store: Store): Promise<void> => store.mutate(async () => {})
 
 /** A complete key set for a new database, as a JWK Set. */
-export const newKeySet = () => ({ keys: (['seal', 'fingerprint', 'audit'] as const).map((use) => jwk(newKey(use))) })
+export const newKeySet = () => ({ keys: purposes.map((purpose) => jwk(newKey(purpose))) })
 
 /** The keys that a database knows, and how they are used. Needs no key. */
 export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
@@ -86,7 +86,7 @@ export async function addKey(
 ): Promise<KeyChange & { toStore?: ReturnType<typeof jwk> }> {
   // Neither is a key made for a set that is not this database's, nor where nothing may be changed.
   if (!dryRun) await verifyKeys(store)
-  const key = newKey('seal')
+  const key = newKey('encryption')
   if (dryRun || !source.writable) {
     const planned = await store.mutate((tx) => register(tx, key), { dryRun: true })
     return source.writable ? planned : { ...planned, toStore: jwk(key) }
@@ -101,7 +101,7 @@ export const registerKey = (store: Store, source: KeySource, id: string, options
   store.mutate(async (tx) => {
     const known = (await tx.keys.list()).find((key) => key.id === id)
     if (known) {
-      requireSeal(known)
+      requireEncryptionKey(known)
       if (known.state === 'retired') throw retired(id)
       return { key: known, already: true }
     }
@@ -110,9 +110,11 @@ export const registerKey = (store: Store, source: KeySource, id: string, options
     return register(tx, key)
   }, options)
 
-async function register(tx: Transaction, { id, ...key }: RootKey): Promise<KeyChange> {
+async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
   const { checkValue } = await import('../../crypto/keyring.ts')
-  await tx.keys.insert(id, 'seal', 'decrypt-only', await checkValue({ id, ...key }), tx.now)
+  const { id } = key
+  const known = { id, purpose: 'encryption', state: 'decrypt-only', checkValue: await checkValue(key) } as const
+  await tx.keys.insert(known, tx.now)
   await tx.record({ action: 'keys.add', target: target(id), keyId: id })
   return { key: await find(tx, id), already: false }
 }
@@ -158,7 +160,7 @@ export const retireKey = (store: Store, id: string, options: Options): Promise<K
         message: `the key ${id} still seals values: ${counted(use)}`,
         hint: 'integrations keys reencrypt',
       })
-    const since = await tx.keys.activeSince()
+    const since = await tx.audit.encryptionKeySince()
     const unsettled = since === null ? undefined : await unsettledBefore(tx, since)
     if (unsettled)
       throw new IntegrationsError({
@@ -189,12 +191,12 @@ async function find(tx: Transaction, id: string): Promise<DatedKey> {
       message: `this database knows no key ${JSON.stringify(id)}`,
       hint: 'integrations keys list',
     })
-  requireSeal(key)
+  requireEncryptionKey(key)
   return key
 }
 
-function requireSeal({ id, purpose }: DatedKey): void {
-  if (purpose !== 'seal')
+function requireEncryptionKey({ id, purpose }: DatedKey): void {
+  if (purpose !== 'encryption')
     throw badInput(
       `the key ${id} is the ${purpose} key, which stays for as long as the database does`,
       'name a key that seals; integrations keys list shows them',

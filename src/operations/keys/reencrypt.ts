@@ -77,7 +77,7 @@ async function resealApps(store: Store): Promise<Pick<Reencryption, 'changed' | 
     for (const app of await tx.apps.stored()) {
       if (app.keyId === tx.vault.encryptionKey.id) continue
       try {
-        await tx.apps.reseal(app)
+        await tx.apps.reencrypt(app)
         changed++
       } catch (error) {
         if (!isDecryptionFailure(error)) throw error
@@ -98,7 +98,7 @@ const recordReencryption = ({ settings, vault, record }: Transaction, count: num
   })
 
 async function activeKey(db: Reader): Promise<string | null> {
-  const active = (await db.keys.list()).find(({ purpose, state }) => purpose === 'seal' && state === 'active')
+  const active = (await db.keys.list()).find(({ purpose, state }) => purpose === 'encryption' && state === 'active')
   return active?.id ?? null
 }
 

@@ -26,7 +26,7 @@ export interface KeyStatus {
 export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
   const { mode } = await store.read((db) => db.keys.settings())
-  const activeKey = keys.find(({ purpose, state }) => purpose === 'seal' && state === 'active')?.id ?? null
+  const activeKey = keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active')?.id ?? null
   const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
   // In `required`, who has no keys does not as much as ask what the columns hold.
   const plain = mode !== 'required' ? recorded : unusable ? null : await plainIfPermitted(store)

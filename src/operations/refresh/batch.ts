@@ -4,6 +4,7 @@ import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
+import { allRows } from '../../store/tables/page.ts'
 import { verifyKeys } from '../keys/keys.ts'
 import { appOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
@@ -53,7 +54,7 @@ export async function refreshMany(
   integrations: readonly IntegrationView[],
   options: Batch,
 ): Promise<RefreshRow[]> {
-  const now = await serialize(store, () => store.read((db) => db.refresh.clock()))
+  const now = await serialize(store, () => store.read((db) => db.clock()))
   const rows = new Map<string, RefreshRow>()
   const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
   for (const integration of integrations) tell(firstLook(integration, now, options))
@@ -111,15 +112,8 @@ async function giveWay(
   }
 }
 
-async function present(store: Store): Promise<IntegrationView[]> {
-  const all: IntegrationView[] = []
-  await serialize(store, () =>
-    store.snapshot((db) =>
-      db.integrations.list({}, { sort: 'id', descending: false }, async (some) => void all.push(...some)),
-    ),
-  )
-  return all
-}
+const present = (store: Store): Promise<IntegrationView[]> =>
+  serialize(store, () => store.snapshot((db) => allRows(db.integrations.list({}, { sort: 'id', descending: false }))))
 
 type Batch = RefreshOptions & { readonly named: boolean; readonly dryRun: boolean }
 

@@ -32,7 +32,7 @@ export async function eligibilityOf(db: Reader, integration: IntegrationView, du
   const { tokenRefresh } = integration
   if (tokenRefresh === 'outcome_unknown' || tokenRefresh === 'needs_reauth')
     return { outcome: tokenRefresh, error: outcomeUnknown(integration, tokenRefresh) }
-  return { outcome: isDue(integration, attempt, await db.refresh.clock(), due) ? 'due' : 'not_due' }
+  return { outcome: isDue(integration, attempt, await db.clock(), due) ? 'due' : 'not_due' }
 }
 
 /** Whether a token is to be refreshed now. */

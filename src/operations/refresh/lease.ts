@@ -93,7 +93,7 @@ export async function beginRefresh(
     // It came to hold the token later, or the application has put the old one back.
     if (!own) {
       const state = outcome === 'outcome_unknown' ? 'unknown' : outcome
-      await tx.refresh.attachTo(id, open, state, 'handed_in_before')
+      await tx.refresh.attachTo(id, open, { state, code: 'handed_in_before' })
       await recordFailure(tx, id, state, 'handed_in_before')
     }
     return { outcome, error: outcomeUnknown(integration, outcome) }
@@ -107,12 +107,12 @@ export async function beginRefresh(
     if (sharer !== id && !(await tx.refresh.of(sharer))?.leased)
       sharers.push(...(await tx.integrations.match({ id: sharer }, 1)))
   }
-  const attempt = await tx.refresh.begin(
-    id,
-    sharers.map((sharer) => sharer.id),
+  const attempt = await tx.refresh.begin({
+    integrationId: id,
+    sharers: sharers.map((sharer) => sharer.id),
     owner,
-    fingerprint,
-  )
+    oldFingerprint: fingerprint,
+  })
   for (const one of [integration, ...sharers])
     await tx.record({
       action: 'token.refresh',
@@ -151,7 +151,7 @@ export async function closeAttempt(
   state: AttemptState,
   code: string | null,
 ): Promise<void> {
-  for (const id of await tx.refresh.settle(attempt, state, code)) await recordFailure(tx, id, state, code)
+  for (const id of await tx.refresh.settle(attempt, { state, code })) await recordFailure(tx, id, state, code)
 }
 
 /** Records how an attempt ended that brought no tokens. */

@@ -134,7 +134,7 @@ async function settleFromSpool(tx: Transaction, id: string, options: RecoverOpti
   if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
   const held = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (held.refreshToken?.fingerprint !== attempt.oldFingerprint) {
-    await tx.refresh.settle(attempt, 'failed', 'superseded', [id])
+    await tx.refresh.settle(attempt, { state: 'failed', code: 'superseded' }, [id])
     await recordFailure(tx, id, 'failed', 'superseded')
     return { outcome: 'superseded', integration }
   }
@@ -162,7 +162,7 @@ async function flagged(
   const { isLast, now } = await serialize(store, () =>
     store.mutate(async (tx) => {
       const code = finding?.code ?? verdict
-      const isLast = (await tx.refresh.settle(attempt, 'needs_reauth', code, [integration.id])).length > 0
+      const isLast = (await tx.refresh.settle(attempt, { state: 'needs_reauth', code }, [integration.id])).length > 0
       if (isLast)
         await tx.record({
           action: 'token.recover',

@@ -7,7 +7,7 @@ import { askPlatform } from '../../platforms/api-urls.ts'
 import type { Renewal } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { type AttemptState, leaseTime } from '../../store/tables/refresh-attempts.ts'
+import { type AttemptState, leaseTimeMs } from '../../store/tables/refresh-attempts.ts'
 import { findIntegration } from '../find.ts'
 import { type Eligibility, eligibilityOf, leaseHeld, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions } from './lease.ts'
@@ -134,7 +134,7 @@ async function begin(store: Store, id: string, options: RefreshOptions): ReturnT
 
 /** Asks, unless this process was held up for so long that it is about to be somebody else's turn. */
 async function ask(work: () => Promise<Renewal | undefined>, { began }: Lease): Promise<Renewal> {
-  if (Date.now() - began > leaseTime / 3) return { outcome: 'failed', code: 'held_up' }
+  if (Date.now() - began > leaseTimeMs / 3) return { outcome: 'failed', code: 'held_up' }
   return (await work()) ?? { outcome: 'failed', code: 'unsupported' }
 }
 

@@ -2,7 +2,7 @@ import { fingerprint } from '../../crypto/hmac.ts'
 import { IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
-import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/changes.ts'
+import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
 import type { Transaction } from '../../store/store.ts'
 import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
@@ -43,8 +43,8 @@ export async function commitRefresh(
   const { applied, superseded } = await updateSharers(tx, id, open, attempt, tokens, by)
   const { fingerprintKey } = tx.vault
   const used = tokens.refreshToken && fingerprint(fingerprintKey, tokens.refreshToken) !== attempt.oldFingerprint
-  await tx.refresh.settle(attempt, 'applied', used ? null : 'same_refresh_token', applied)
-  for (const one of await tx.refresh.settle(attempt, 'failed', 'superseded', superseded))
+  await tx.refresh.settle(attempt, { state: 'applied', code: used ? null : 'same_refresh_token' }, applied)
+  for (const one of await tx.refresh.settle(attempt, { state: 'failed', code: 'superseded' }, superseded))
     await recordFailure(tx, one, 'failed', 'superseded')
   failpoint('tokens written')
   return applied.includes(id) ? 'applied' : 'superseded'

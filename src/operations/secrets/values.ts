@@ -3,7 +3,7 @@ import { badInput } from '../../errors.ts'
 import { flagOf, type SecretField } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
 import { Secret } from '../../secret.ts'
-import type { SecretOrigin } from '../../store/secrets/changes.ts'
+import type { SecretOrigin } from '../../store/secrets/versions.ts'
 
 /** A new value for a secret. */
 export interface NewSecret {

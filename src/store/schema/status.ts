@@ -1,7 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Statements } from '../database/statements.ts'
 import { displayUrl, type Provider } from '../database/url.ts'
-import { active } from '../tables/integrations.ts'
+import { active } from '../tables/integration-filter.ts'
 import { type DatabaseState, readState, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What there is in the application's tables. */

@@ -37,15 +37,22 @@ export interface ValidSecret {
   readonly validUntil: Instant | null
 }
 
-/** The query for values that are valid now. */
-export const validRows = (db: Statements, dialect: Dialect) => {
+/** What can be read of values that are valid now. */
+export interface AcceptedSecretReader {
+  /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
+  valid(
+    field: SecretField,
+    ids: readonly string[],
+  ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }>
+  /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
+  holders(field: SecretField, platform: string, limit: number): Promise<string[]>
+}
+
+/** Reads values that are valid now. */
+export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
   const { jsonRows, toRfc3339, comparableTime, now } = dialect
   return {
-    /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
-    async valid(
-      field: SecretField,
-      ids: readonly string[],
-    ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }> {
+    async valid(field, ids) {
       const versions = jsonRows(
         [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
@@ -62,9 +69,7 @@ export const validRows = (db: Statements, dialect: Dialect) => {
         ),
       }
     },
-
-    /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
-    async holders(field: SecretField, platform: string, limit: number): Promise<string[]> {
+    async holders(field, platform, limit) {
       const column = secretColumns[field]
       const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id

@@ -79,8 +79,16 @@ interface VersionRow {
   readonly current: boolean | number | bigint
 }
 
-/** The queries that read secrets as they are stored, unopened. */
-export function storedValueRows(db: Statements, dialect: Dialect) {
+/** What can be read of secrets as they are stored, not decrypted. */
+export interface StoredValueReader {
+  /** The stored values of the next integrations in the order of their ids, after one. */
+  page(after?: string): Promise<StoredPage>
+  /** All of them, a page at a time. */
+  pages(): AsyncIterable<StoredPage>
+}
+
+/** Reads secrets as they are stored. */
+export function storedValueReader(db: Statements, dialect: Dialect): StoredValueReader {
   const { comparableTime, now } = dialect
   const columns = secretFields.map((field) => readableColumn(dialect, sql([`i.${secretColumns[field]}`]), field))
 
@@ -105,11 +113,8 @@ export function storedValueRows(db: Statements, dialect: Dialect) {
   }
 
   return {
-    /** The stored values of the next integrations in the order of their ids, after one. */
     page,
-
-    /** All of them, a page at a time. */
-    async *pages(): AsyncGenerator<StoredPage> {
+    async *pages() {
       for (let next: StoredPage | undefined; next === undefined || next.next !== undefined; ) {
         next = await page(next?.next)
         yield next

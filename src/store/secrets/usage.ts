@@ -8,25 +8,30 @@ export interface Use {
   /** Of the integration. */
   readonly id: string
   readonly field: SecretField
-  /** null for one that nobody has recorded. */
+  /** null for a value that is not recorded. */
   readonly number: number | null
   readonly count: number
   readonly lastAt: Date
 }
 
 /**
- * What is noted of the use of secrets. That is no change: it takes no part in the order of changes, raises no version,
+ * Writes down how secrets are used. That is not a change: it takes no part in the order of changes, raises no version,
  * and is not in the audit log.
  */
-export const usageWriter = (db: Statements, { comparableTime }: Dialect) => ({
-  /** Says that an endpoint accepts old and new values. */
-  async reportIn(at: Date): Promise<void> {
+export interface UsageWriter {
+  /** Says that an endpoint accepts current and previous values. */
+  reportIn(at: Date): Promise<void>
+  /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
+  used(use: Use): Promise<void>
+}
+
+/** Writes down how secrets are used. */
+export const usageWriter = (db: Statements, { comparableTime }: Dialect): UsageWriter => ({
+  async reportIn(at) {
     await db.execute(sql`INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ${at})
       ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at`)
   },
-
-  /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
-  async used({ id, field, number, count, lastAt }: Use): Promise<void> {
+  async used({ id, field, number, count, lastAt }) {
     await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
       AND (last_used_at IS NULL OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.

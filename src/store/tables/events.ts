@@ -3,7 +3,7 @@ import type { Instant } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
-import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
 import type { eventSorts } from './sorts.ts'
 
 /** Who makes a change, as far as this process can tell; all of it is self-declared. */
@@ -120,9 +120,25 @@ function targeting(match: TargetMatch): Sql {
     AND substr(e.target_name, length(e.target_name) - ${[...end].length - 1}) = ${end}))`
 }
 
-/** The queries about the audit log. */
-export function auditRows(db: Statements, dialect: Dialect) {
-  const { toRfc3339, comparableTime, timeLiteral, contains, asText } = dialect
+/** What can be read of the audit log. */
+export interface AuditReader {
+  /** The events of a page, in order. */
+  list(filter: EventFilter, page: Page): AsyncIterable<AuditEvent[]>
+  /** How many events a filter leaves, from where the page begins. */
+  count(filter: EventFilter, page: Page): Promise<number>
+  /** Where the log ends, as the head row says. */
+  head(): Promise<Head>
+  /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
+  fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, string | null>>>
+  /** The ids of what had a name when it was recorded, or has an id. */
+  targets(match: TargetMatch): Promise<string[]>
+  /** Since when the active encryption key has been the active one; null: from the beginning. */
+  encryptionKeySince(): Promise<Instant | null>
+}
+
+/** Reads the audit log. */
+export function auditReader(db: Statements, dialect: Dialect): AuditReader {
+  const { toRfc3339, asText } = dialect
   const columns = Object.entries(eventColumns).map(([name, column]) => {
     const own = sql([`e.${column}`])
     const value = column === 'at' ? toRfc3339(own) : asText(own)
@@ -135,53 +151,25 @@ export function auditRows(db: Statements, dialect: Dialect) {
     idKey: sql`e.seq`,
     keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
   }
-  const condition = ({ targetIds, action, actor, since, until }: EventFilter) =>
-    all([
-      ...(targetIds === undefined
-        ? []
-        : [targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`]),
-      ...(action === undefined
-        ? []
-        : [
-            sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
-          ]),
-      ...(actor === undefined
-        ? []
-        : [
-            sql`(${join(
-              [
-                sql`e.ci_identity`,
-                sql`'os:' || e.os_user || '@' || e.host`,
-                sql`e.declared_as`,
-                sql`e.database_role`,
-              ].map((text) => contains(sql`COALESCE(${text}, '')`, actor)),
-              ' OR ',
-            )})`,
-          ]),
-      ...(since === undefined ? [] : [sql`${comparableTime(sql`e.at`)} >= ${timeLiteral(since)}`]),
-      ...(until === undefined ? [] : [sql`${comparableTime(sql`e.at`)} < ${timeLiteral(until)}`]),
-    ])
+  const listing = (filter: EventFilter, page: Page): Listing => ({
+    db,
+    dialect,
+    source,
+    filter: condition(filter, dialect),
+    page,
+  })
 
   return {
-    /** Hands on the events of a page, in order. */
-    list: (filter: EventFilter, page: Page, onRows: (rows: AuditEvent[]) => Promise<void>): Promise<void> =>
-      readPage<AuditEvent>(db, dialect, source, condition(filter), page, onRows),
-
-    /** How many events a filter leaves, from where the page begins. */
-    count: (filter: EventFilter, page: Page): Promise<number> =>
-      countRows(db, dialect, source, condition(filter), page),
-
-    /** Where the log ends, as the head row says. */
-    async head(): Promise<Head> {
+    list: (filter, page) => readPage<AuditEvent>(listing(filter, page)),
+    count: (filter, page) => countRows(listing(filter, page)),
+    async head() {
       const [row] = await db.query<{ seq: bigint | number; hash: string }>(
         sql`SELECT h.seq, CASE WHEN h.seq = 0 THEN i.value ELSE h.value END AS hash
           FROM integration_settings h JOIN integration_settings i ON i.key = 'id' WHERE h.key = 'head'`,
       )
       return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
     },
-
-    /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
-    async fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, string | null>>> {
+    async fingerprints(ids) {
       const told = new Map(ids.map((id) => [id, new Map<string, string | null>()]))
       if (ids.length === 0) return told
       const rows = await db.query<{ id: string; fingerprints: string }>(
@@ -192,13 +180,42 @@ export function auditRows(db: Statements, dialect: Dialect) {
         for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
       return told
     },
-
-    /** The ids of what had a name when it was recorded, or has an id. */
-    async targets(match: TargetMatch): Promise<string[]> {
+    async targets(match) {
       const rows = await db.query<{ id: string }>(
         sql`SELECT DISTINCT e.target_id AS id FROM integration_events e WHERE ${targeting(match)} ORDER BY id`,
       )
       return rows.map(({ id }) => id)
     },
+    async encryptionKeySince() {
+      const [row] = await db.query<{ at: Instant }>(
+        sql`SELECT ${toRfc3339(sql`e.at`)} AS at FROM integration_events e
+          WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
+      )
+      return row?.at ?? null
+    },
   }
+}
+
+function condition({ targetIds, action, actor, since, until }: EventFilter, dialect: Dialect): Sql {
+  const { comparableTime, timeLiteral, contains } = dialect
+  const conditions: Sql[] = []
+  if (targetIds !== undefined)
+    conditions.push(targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`)
+  if (action !== undefined)
+    conditions.push(
+      sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
+    )
+  if (actor !== undefined) {
+    const actors = [
+      sql`e.ci_identity`,
+      sql`'os:' || e.os_user || '@' || e.host`,
+      sql`e.declared_as`,
+      sql`e.database_role`,
+    ]
+    const named = actors.map((text) => contains(sql`COALESCE(${text}, '')`, actor))
+    conditions.push(sql`(${join(named, ' OR ')})`)
+  }
+  if (since !== undefined) conditions.push(sql`${comparableTime(sql`e.at`)} >= ${timeLiteral(since)}`)
+  if (until !== undefined) conditions.push(sql`${comparableTime(sql`e.at`)} < ${timeLiteral(until)}`)
+  return all(conditions)
 }

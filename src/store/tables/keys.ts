@@ -6,7 +6,7 @@ import { type Instant, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 
-/** How secrets are stored: as the application reads them, in part, or sealed without exception. */
+/** How secrets are stored: as the application reads them, in part, or all encrypted. */
 export type EncryptionMode = 'off' | 'migrating' | 'required'
 
 /** What a database says of itself, as every change reads it. */
@@ -19,42 +19,53 @@ export interface Settings {
   readonly receiverSeenAt: Instant | null
 }
 
-/** How many values each key seals, and how many nothing does. */
+/** How many values each key encrypts, and how many are plain. */
 export interface KeyUsage {
   readonly keyId: string | null
   readonly current: number
   readonly previous: number
-  /** Of those sealed whatever the mode: the secrets of OAuth apps. */
+  /** Of those encrypted whatever the mode: the secrets of OAuth apps. */
   readonly apps: number
 }
 
 /** A key as a database knows it, with the time when it was told of it. */
 export type DatedKey = KnownKey & { readonly createdAt: Instant }
 
-/** The queries about keys and how they are used. */
-export function keyRows(db: Statements, dialect: Dialect) {
+/** What can be read of keys and settings. */
+export interface KeyReader {
+  /** The keys that this database knows, oldest first. */
+  list(): Promise<DatedKey[]>
+  /** The settings that decide how a change is made. @throws DATABASE_INVALID for an unknown encryption mode */
+  settings(): Promise<Settings>
+  /** How many values each key encrypts, as far as is recorded. */
+  usage(): Promise<KeyUsage[]>
+  /** How many values the application has written that are not recorded yet. They are found by their columns. */
+  unread(): Promise<number>
+}
+
+/** What can be changed of keys, and of the encryption mode. */
+export interface KeyWriter {
+  /** Makes a key known to this database. */
+  insert(key: KnownKey, now: Date): Promise<void>
+  /** Changes how a key may be used. */
+  setState(id: string, state: KeyState): Promise<void>
+  /** Changes how secrets are stored from now on. */
+  setMode(mode: EncryptionMode, now: Date): Promise<void>
+}
+
+/** Reads keys and settings. */
+export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Dialect): KeyReader {
   return {
-    /** The keys that this database knows, oldest first. */
-    async list(): Promise<DatedKey[]> {
-      return db.query(
-        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${dialect.toRfc3339(sql`k.created_at`)} AS "createdAt"
+    async list() {
+      const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
+        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${toRfc3339(sql`k.created_at`)} AS "createdAt"
           FROM integration_keys k ORDER BY k.created_at, k.id`,
       )
+      return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
     },
-
-    /** Since when the key that seals now has been the one that does; null: from the beginning. */
-    async activeSince(): Promise<Instant | null> {
-      const [row] = await db.query<{ at: Instant }>(
-        sql`SELECT ${dialect.toRfc3339(sql`e.at`)} AS at FROM integration_events e
-          WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
-      )
-      return row?.at ?? null
-    },
-
-    /** The settings that decide how a change is made. */
-    async settings(): Promise<Settings> {
+    async settings() {
       const rows = await db.query<{ key: string; value: string; at: Instant }>(
-        sql`SELECT s.key, s.value, ${dialect.toRfc3339(sql`s.updated_at`)} AS at FROM integration_settings s
+        sql`SELECT s.key, s.value, ${toRfc3339(sql`s.updated_at`)} AS at FROM integration_settings s
           WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
       const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
@@ -64,13 +75,11 @@ export function keyRows(db: Statements, dialect: Dialect) {
         receiverSeenAt: rows.find(({ key }) => key === 'receiver')?.at ?? null,
       }
     },
-
-    /** How many values each key seals, as far as is recorded. */
-    async usage(): Promise<KeyUsage[]> {
+    async usage() {
       const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
           count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
-          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${dialect.comparableTime(sql`s.valid_until`)} > ${dialect.comparableTime(dialect.now)}) GROUP BY s.key_id ORDER BY s.key_id`,
+          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}) GROUP BY s.key_id ORDER BY s.key_id`,
       )
       const apps = await db.query<{ keyId: string; n: bigint | number }>(
         sql`SELECT a.key_id AS "keyId", count(*) AS n FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
@@ -84,9 +93,7 @@ export function keyRows(db: Statements, dialect: Dialect) {
       const others = apps.filter((one) => !use.some(({ keyId }) => keyId === one.keyId))
       return [...use, ...others.map(({ keyId, n }) => ({ keyId, current: 0, previous: 0, apps: Number(n) }))]
     },
-
-    /** How many values the application has written that nobody has read yet. They are found by their columns. */
-    async unread(): Promise<number> {
+    async unread() {
       const counts = secretFields.map((field) => {
         const column = secretColumns[field]
         return sql`(SELECT count(*) FROM integrations i WHERE ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
@@ -98,43 +105,40 @@ export function keyRows(db: Statements, dialect: Dialect) {
   }
 }
 
-/** What changes keys and the sealing mode, within a transaction. */
-export function keyChanges(tx: WritableStatements) {
-  return {
-    /** Makes a key known to this database. */
-    async insert(id: string, purpose: KeyPurpose, state: KeyState, checkValue: string, now: Date): Promise<void> {
-      await tx.models.integrationKey.create({
-        data: { id, purpose, state, checkValue, createdAt: now },
-        select: { id: true },
-      })
-    },
+/** Changes keys and the encryption mode, within a transaction. */
+export const keyWriter = (tx: WritableStatements): KeyWriter => ({
+  async insert(key, now) {
+    const purpose = key.purpose === 'encryption' ? storedEncryption : key.purpose
+    await tx.models.integrationKey.create({ data: { ...key, purpose, createdAt: now }, select: { id: true } })
+  },
+  async setState(id, state) {
+    await tx.models.integrationKey.updateMany({ where: { id }, data: { state } })
+  },
+  async setMode(mode, now) {
+    await tx.models.integrationSetting.updateMany({
+      where: { key: 'sealing' },
+      data: { value: mode, updatedAt: now },
+    })
+  },
+})
 
-    /** Changes how a key may be used. */
-    async setState(id: string, state: KeyState): Promise<void> {
-      await tx.models.integrationKey.updateMany({ where: { id }, data: { state } })
-    },
+/** What the column says of a key for encryption: its word is older than ours. */
+const storedEncryption = 'seal'
 
-    /** Changes how secrets are stored from now on. */
-    async setMode(mode: EncryptionMode, now: Date): Promise<void> {
-      await tx.models.integrationSetting.updateMany({
-        where: { key: 'sealing' },
-        data: { value: mode, updatedAt: now },
-      })
-    },
-  }
-}
+const purposeOf = (stored: string): KeyPurpose =>
+  stored === storedEncryption ? 'encryption' : stored === 'fingerprint' ? 'fingerprint' : 'audit'
 
-/** @throws DATABASE_INVALID for a word that is no mode */
+/** @throws DATABASE_INVALID for a word that is not a mode */
 function modeOf(text: string): EncryptionMode | null {
   if (text === '') return null
   if (text === 'off' || text === 'migrating' || text === 'required') return text
   throw unknownMode()
 }
 
-/** The sealing mode is no word that is known, or gone: what it would allow nobody can say. */
+/** The encryption mode is an unknown word, or gone, so that what it allows is unknown. */
 export const unknownMode = (): IntegrationsError =>
   new IntegrationsError({
     code: 'DATABASE_INVALID',
-    message: 'integration_settings has no known sealing mode',
-    hint: 'restore it from a backup; integrations audit list --action keys tells what it was',
+    message: 'integration_settings has an unknown encryption mode',
+    hint: 'restore it from a backup; integrations audit list --action keys shows what it was',
   })

@@ -30,41 +30,35 @@ const rowsAtOnce = 500
 /** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
 const oneStatement = 1000
 
+/** Which rows to read, and where. */
+export interface Listing {
+  readonly db: Statements
+  readonly dialect: Dialect
+  readonly source: Source
+  readonly filter: Sql
+  readonly page: Page
+}
+
 /**
- * Reads a page, and hands its rows on in order: a limited one from one statement, everything from one snapshot. Nulls
+ * Reads the rows of a page in order, in batches: a limited page from one statement, everything from one snapshot. Nulls
  * come last in both directions and the id breaks ties. The boundary is read in SQL: a value that had passed through
  * JavaScript would have lost the microseconds that tell rows apart.
  *
  * @throws NOT_FOUND when the row of the cursor is gone
  */
-export async function readPage<Row>(
-  db: Statements,
-  dialect: Dialect,
-  source: Source,
-  filter: Sql,
-  page: Page,
-  onRows: (rows: Row[]) => Promise<void>,
-): Promise<void> {
-  const { order, from, where } = await bounded(db, dialect, source, filter, page)
+export async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
+  const { db, dialect, source, page } = listing
+  const { order, from, where } = await bounded(listing)
   const { columns, id } = source
   if (page.limit === undefined || page.limit > oneStatement) {
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
-    await ahead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce), onRows)
-  } else {
-    await onRows(
-      await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`),
-    )
-  }
+    yield* readAhead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce))
+  } else
+    yield await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
 }
 
 /** The part of a listing that begins after the page's cursor, and its order. */
-async function bounded(
-  db: Statements,
-  dialect: Dialect,
-  source: Source,
-  filter: Sql,
-  page: Page,
-): Promise<{ order: Sql; from: Sql; where: Sql }> {
+async function bounded({ db, dialect, source, filter, page }: Listing): Promise<{ order: Sql; from: Sql; where: Sql }> {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
   const id = source.idKey ?? dialect.binaryOrder(source.id)
@@ -81,11 +75,11 @@ async function bounded(
   }
 }
 
-/** Hands each batch on while the database is reading the next. */
-async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) => Promise<void>): Promise<void> {
+/** Gives each batch while the database is reading the next. */
+async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
   const read = () => {
     const batch = batches.next()
-    // Whoever awaits it hears of a failure; until then it must not count as one that nobody handles.
+    // Whoever awaits it hears of a failure; until then it must not count as an unhandled one.
     batch.catch(() => {})
     return batch
   }
@@ -93,7 +87,7 @@ async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) 
   try {
     for (let batch = await next; !batch.done; batch = await next) {
       next = read()
-      await onRows(batch.value)
+      yield batch.value
     }
   } finally {
     // The caller ends the transaction, and nothing may be under way on its connection by then.
@@ -101,16 +95,17 @@ async function ahead<Row>(batches: AsyncGenerator<Row[]>, onRows: (rows: Row[]) 
   }
 }
 
+/** All rows of a listing, where they are few. */
+export async function allRows<Row>(batches: AsyncIterable<readonly Row[]>): Promise<Row[]> {
+  const rows: Row[] = []
+  for await (const batch of batches) rows.push(...batch)
+  return rows
+}
+
 /** How many rows a filter leaves, from where the page begins. */
-export async function countRows(
-  db: Statements,
-  dialect: Dialect,
-  source: Source,
-  filter: Sql,
-  page: Page,
-): Promise<number> {
-  const { from, where } = await bounded(db, dialect, source, filter, page)
-  const [row] = await db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
+export async function countRows(listing: Listing): Promise<number> {
+  const { from, where } = await bounded(listing)
+  const [row] = await listing.db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
   return Number(row?.n ?? 0)
 }
 

@@ -70,11 +70,16 @@ export function secretFacts(text: string | null): Map<SecretField, SecretSummary
   return known
 }
 
-/** The queries about the versions of secrets; none reads a value. */
-export function secretRows(db: Statements, { toRfc3339 }: Dialect) {
+/** What can be read of the versions of secrets; none of it is a value. */
+export interface SecretVersionReader {
+  /** The versions of an integration's secrets that are remembered, newest first. */
+  versions(id: string): Promise<SecretVersion[]>
+}
+
+/** Reads the versions of secrets. */
+export function secretVersionReader(db: Statements, { toRfc3339 }: Dialect): SecretVersionReader {
   return {
-    /** The versions of an integration's secrets that are remembered, newest first. */
-    async versions(id: string): Promise<SecretVersion[]> {
+    async versions(id) {
       const rows = await db.query<
         Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> &
           Record<'field' | 'number' | 'matchCount' | 'neverExpires', never>

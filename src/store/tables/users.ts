@@ -2,7 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
 
 /** Which users to list. */
@@ -11,41 +11,48 @@ export interface UserFilter {
   readonly emailContains?: string
 }
 
-/** The queries about users. */
-export function userRows(db: Statements, dialect: Dialect) {
+/** What can be read of users. */
+export interface UserReader {
+  /** The users of a page, in order. */
+  list(filter: UserFilter, page: Page): AsyncIterable<User[]>
+  /** How many users a filter leaves, from where the page begins. */
+  count(filter: UserFilter, page: Page): Promise<number>
+  /** The users with this id or e-mail address; the id goes first. */
+  match(ref: string): Promise<User[]>
+}
+
+/** What can be changed of users. */
+export interface UserWriter {
+  insert(id: string, email: string, name: string | null, now: Date): Promise<void>
+  /** Deletes a user; the integrations they created stay, without a creator. */
+  remove(id: string): Promise<void>
+}
+
+/** Reads users. */
+export function userReader(db: Statements, dialect: Dialect): UserReader {
   const source = userSource(dialect)
-  const condition = ({ emailContains }: UserFilter) =>
-    all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
-
+  const listing = ({ emailContains }: UserFilter, page: Page): Listing => {
+    const filter = all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
+    return { db, dialect, source, filter, page }
+  }
   return {
-    /** Hands on the users of a page, in order. */
-    list: (filter: UserFilter, page: Page, onRows: (rows: User[]) => Promise<void>): Promise<void> =>
-      readPage<User>(db, dialect, source, condition(filter), page, onRows),
-
-    /** How many users a filter leaves, from where the page begins. */
-    count: (filter: UserFilter, page: Page): Promise<number> => countRows(db, dialect, source, condition(filter), page),
-
-    /** The users with this id or e-mail address; the id goes first. */
-    match: (ref: string): Promise<User[]> =>
+    list: (filter, page) => readPage<User>(listing(filter, page)),
+    count: (filter, page) => countRows(listing(filter, page)),
+    match: (ref) =>
       db.query(sql`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
         ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`),
   }
 }
 
-/** What changes users, within a transaction. */
-export function userChanges(tx: WritableStatements) {
-  return {
-    /** Inserts a user. */
-    async insert(id: string, email: string, name: string | null, now: Date): Promise<void> {
-      await tx.models.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
-    },
-
-    /** Deletes a user; the integrations they created stay, without a creator. */
-    async remove(id: string): Promise<void> {
-      await tx.models.user.deleteMany({ where: { id } })
-    },
-  }
-}
+/** Changes users, within a transaction. */
+export const userWriter = (tx: WritableStatements): UserWriter => ({
+  async insert(id, email, name, now) {
+    await tx.models.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
+  },
+  async remove(id) {
+    await tx.models.user.deleteMany({ where: { id } })
+  },
+})
 
 function userSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source {
   return {

@@ -2,7 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { Workspace } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import { all, countRows, type Page, readPage, type Source } from './page.ts'
+import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
 import type { workspaceSorts } from './sorts.ts'
 
 /** Which workspaces to list. */
@@ -13,23 +13,37 @@ export interface WorkspaceFilter {
 
 type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 
-/** The queries about workspaces. */
-export function workspaceRows(db: Statements, dialect: Dialect) {
+/** What can be read of workspaces. */
+export interface WorkspaceReader {
+  /** The workspaces of a page, in order. */
+  list(filter: WorkspaceFilter, page: Page): AsyncIterable<Workspace[]>
+  /** How many workspaces a filter leaves, from where the page begins. */
+  count(filter: WorkspaceFilter, page: Page): Promise<number>
+  /** The workspaces with an id, or with a name; at most `limit`. */
+  match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]>
+}
+
+/** What can be changed of workspaces. */
+export interface WorkspaceWriter {
+  insert(id: string, name: string, now: Date): Promise<void>
+  rename(id: string, name: string, now: Date): Promise<void>
+  /** Deletes a workspace and every integration in it. */
+  remove(id: string): Promise<void>
+}
+
+/** Reads workspaces. */
+export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceReader {
   const source = workspaceSource(dialect)
-  const condition = ({ nameContains }: WorkspaceFilter) =>
-    all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
-
+  const listing = ({ nameContains }: WorkspaceFilter, page: Page): Listing => {
+    const filter = all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
+    return { db, dialect, source, filter, page }
+  }
   return {
-    /** Hands on the workspaces of a page, in order. */
-    list: (filter: WorkspaceFilter, page: Page, onRows: (rows: Workspace[]) => Promise<void>): Promise<void> =>
-      readPage<Row>(db, dialect, source, condition(filter), page, (rows) => onRows(rows.map(toWorkspace))),
-
-    /** How many workspaces a filter leaves, from where the page begins. */
-    count: (filter: WorkspaceFilter, page: Page): Promise<number> =>
-      countRows(db, dialect, source, condition(filter), page),
-
-    /** The workspaces with an id, or with a name; at most `limit`. */
-    async match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]> {
+    async *list(filter, page) {
+      for await (const rows of readPage<Row>(listing(filter, page))) yield rows.map(toWorkspace)
+    },
+    count: (filter, page) => countRows(listing(filter, page)),
+    async match(match, limit) {
       const where = 'id' in match ? sql`w.id = ${match.id}` : sql`w.name = ${match.name}`
       const rows = await db.query<Row>(
         sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
@@ -39,25 +53,18 @@ export function workspaceRows(db: Statements, dialect: Dialect) {
   }
 }
 
-/** What changes workspaces, within a transaction. */
-export function workspaceChanges(tx: WritableStatements) {
-  return {
-    /** Inserts a workspace. */
-    async insert(id: string, name: string, now: Date): Promise<void> {
-      await tx.models.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
-    },
-
-    /** Gives a workspace another name. */
-    async rename(id: string, name: string, now: Date): Promise<void> {
-      await tx.models.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
-    },
-
-    /** Deletes a workspace and every integration in it. */
-    async remove(id: string): Promise<void> {
-      await tx.models.workspace.deleteMany({ where: { id } })
-    },
-  }
-}
+/** Changes workspaces, within a transaction. */
+export const workspaceWriter = (tx: WritableStatements): WorkspaceWriter => ({
+  async insert(id, name, now) {
+    await tx.models.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
+  },
+  async rename(id, name, now) {
+    await tx.models.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
+  },
+  async remove(id) {
+    await tx.models.workspace.deleteMany({ where: { id } })
+  },
+})
 
 const toWorkspace = (row: Row): Workspace => ({ ...row, integrations: Number(row.integrations) })
 

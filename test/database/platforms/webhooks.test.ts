@@ -7,7 +7,8 @@ import type { Platform, Recipient, WebhookRequest } from '../../../src/platforms
 import { platforms } from '../../../src/platforms/platforms.ts'
 import { matches, readSignature, type SignatureScheme, signedHeaders } from '../../../src/platforms/signature.ts'
 import { Secret } from '../../../src/secret.ts'
-import { openStore, type Store } from '../../../src/store/store.ts'
+import { openStore } from '../../../src/store/open.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
 import vectors from '../../unit/platforms/vectors.json' with { type: 'json' }

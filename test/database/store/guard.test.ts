@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/secret.ts'
-import { openStore } from '../../../src/store/store.ts'
+import { openStore } from '../../../src/store/open.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
 import { openedStore, storeOptions } from '../../support/keyring.ts'
 import { signingSecret } from '../../support/samples.ts'

@@ -42,7 +42,7 @@ test('a command that prints nothing is not waited for, nor what it has started',
 
 test('a command that ended has printed its key set, though something it left behind holds the output open', async () => {
   const at = folder()
-  const key = newKey('seal')
+  const key = newKey('encryption')
   // Larger than what a pipe holds, so that it is read while the command runs too.
   writeFileSync(join(at, 'keys.json'), `${keySetText([key])}${' '.repeat(200_000)}`)
   const started = performance.now()
@@ -79,7 +79,7 @@ test.each([
     hint: 'name a file with INTEGRATIONS_KEYS_FILE, or with INTEGRATIONS_KEYS_COMMAND what prints the key set',
   }
   await expect(keyFile(path, me).load()).rejects.toMatchObject(refusal)
-  await expect(keyFile(path, me).add([newKey('seal')])).rejects.toMatchObject(refusal)
+  await expect(keyFile(path, me).add([newKey('encryption')])).rejects.toMatchObject(refusal)
 })
 
 test.each([
@@ -97,7 +97,7 @@ test.each([
 
 test('a key file of somebody else is refused', async () => {
   const path = join(folder(), 'keys.json')
-  writeFileSync(path, keySetText([newKey('seal')]), { mode: 0o600 })
+  writeFileSync(path, keySetText([newKey('encryption')]), { mode: 0o600 })
   const owner = me === 0 ? keyFile(path, 1234) : keyFile('/proc/1/environ', me)
   // Root's files are trusted, whoever may read them.
   if (me === 0) await expect(owner.load()).resolves.toHaveProperty('size', 1)
@@ -107,7 +107,7 @@ test('a key file of somebody else is refused', async () => {
 test('an empty set in a file takes keys', async () => {
   const path = join(folder(), 'keys.json')
   writeFileSync(path, '{"keys":[]}', { mode: 0o600 })
-  const key = newKey('seal')
+  const key = newKey('encryption')
   expect([...(await keyFile(path, me).add([key])).keys()]).toEqual([key.id])
   expect(JSON.parse(readFileSync(path, 'utf8')).keys).toHaveLength(1)
 })
@@ -115,9 +115,9 @@ test('an empty set in a file takes keys', async () => {
 test('a link to a key file stays one, and a lock that was left behind is named', async () => {
   const at = folder()
   mkdirSync(join(at, 'real'))
-  writeFileSync(join(at, 'real', 'keys.json'), keySetText([newKey('seal')]), { mode: 0o600 })
+  writeFileSync(join(at, 'real', 'keys.json'), keySetText([newKey('encryption')]), { mode: 0o600 })
   symlinkSync(join(at, 'real', 'keys.json'), join(at, 'keys.json'))
-  await keyFile(join(at, 'keys.json'), me).add([newKey('seal')])
+  await keyFile(join(at, 'keys.json'), me).add([newKey('encryption')])
   expect(JSON.parse(readFileSync(join(at, 'real', 'keys.json'), 'utf8')).keys).toHaveLength(2)
   expect(readdirSync(at)).toEqual(['keys.json', 'real'])
 
@@ -125,7 +125,7 @@ test('a link to a key file stays one, and a lock that was left behind is named',
   const lock = join(at, 'real', 'keys.json.lock')
   writeFileSync(lock, '')
   chmodSync(lock, 0o600)
-  await expect(keyFile(join(at, 'keys.json'), me).add([newKey('seal')])).rejects.toMatchObject({
+  await expect(keyFile(join(at, 'keys.json'), me).add([newKey('encryption')])).rejects.toMatchObject({
     code: 'KEYS_INVALID',
     hint: `when no other one runs: rm ${lock}`,
   })
@@ -135,16 +135,16 @@ test('a link to a key file stays one, and a lock that was left behind is named',
 test('what a key file holds for others stays, and a new database seals with the last key', async () => {
   const file = join(folder(), 'keys.json')
   const other = { kty: 'EC', kid: 'of-others', crv: 'P-256' }
-  const [first, second] = [newKey('seal'), newKey('seal')]
+  const [first, second] = [newKey('encryption'), newKey('encryption')]
   writeFileSync(file, JSON.stringify({ note: 'kept', keys: [other] }), { mode: 0o600 })
   await keyFile(file, me).add([first])
   const set = await keyFile(file, me).add([second])
   const { note, keys } = JSON.parse(readFileSync(file, 'utf8'))
   expect([note, keys[0], keys.length]).toEqual(['kept', other, 3])
-  expect(keyFor(set, 'seal')?.id).toBe(second.id)
+  expect(keyFor(set, 'encryption')?.id).toBe(second.id)
 })
 
 test('a value in the form that secrets are stored in is no secret', async () => {
-  const text = await encrypt(newKey('seal'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
+  const text = await encrypt(newKey('encryption'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
   expect(() => readSecret(text, 'standard input')).toThrow('standard input is sealed already')
 })

@@ -133,7 +133,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     const old = await sealId(at)
 
     const added = await run(['keys', 'add'], { env })
-    const [, next = ''] = /^(seal-[0-9a-f]{12})\t/.exec(added.stdout) ?? []
+    const [, next = ''] = /^(enc-[0-9a-f]{12})\t/.exec(added.stdout) ?? []
     expect({ ...added, stdout: added.stdout.replace(instant, '<instant>') }).toEqual({
       code: 0,
       stdout: `${next}\tseal\tdecrypt-only\t<instant>\t0\t0\ttrue\n`,
@@ -313,8 +313,8 @@ describe.each(kinds)('keys on %s', (kind) => {
       code: 0,
       stdout: [
         { purpose: 'audit', current: 0, ...key },
+        { purpose: 'encryption', current: 2, ...key },
         { purpose: 'fingerprint', current: 0, ...key },
-        { purpose: 'seal', current: 2, ...key },
       ],
       stderr: `whether they are in the key set is not known: the key file ${where} does not exist\n`,
     })
@@ -383,7 +383,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     const jwk = JSON.parse(printed.stdout)
     expect(jwk).toEqual({
       kty: 'oct',
-      kid: expect.stringMatching(/^seal-/),
+      kid: expect.stringMatching(/^enc-/),
       use: 'enc',
       k: expect.stringMatching(/^[\w-]{43}$/),
     })
@@ -634,7 +634,7 @@ hint: integrations audit verify tells since when; put the value in again with in
       )
       return [
         code,
-        `${stdout}${stderr}`.replace(/seal-[0-9a-f]{12}/g, (id) => ({ [old]: 'old', [next]: 'next' })[id] ?? 'new'),
+        `${stdout}${stderr}`.replace(/enc-[0-9a-f]{12}/g, (id) => ({ [old]: 'old', [next]: 'next' })[id] ?? 'new'),
       ]
     }
     expect(await dry('add')).toEqual([
@@ -706,7 +706,7 @@ test('keys are made for a new database, once, and where they are is said', async
   const keys = 'audit\tactive\ttrue\nfingerprint\tactive\ttrue\nseal\tactive\ttrue\n'
   expect(made).toMatchObject({ code: 0, stdout: keys })
   expect(made.stderr).toContain(
-    `made keys in ${file}; keep a copy of it elsewhere: without it, the secrets of this database are lost\nthe keys of this database are in ${file}\n`,
+    `generated keys in ${file}; keep a copy of it elsewhere: without it, the secrets of this database are lost\nthe keys of this database are in ${file}\n`,
   )
   const text = readFileSync(file, 'utf8')
   expect(await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })).toEqual({
@@ -728,7 +728,7 @@ test('keys init --print prints a key set, and touches nothing', async () => {
   expect(
     [...parseKeySet(stdout, 'it').values()].map(({ id, use, bytes }) => [id.split('-')[0], use, bytes.length]),
   ).toEqual([
-    ['seal', 'enc', 32],
+    ['enc', 'enc', 32],
     ['fingerprint', 'sig', 32],
     ['audit', 'sig', 32],
   ])

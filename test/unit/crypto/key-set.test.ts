@@ -52,9 +52,9 @@ test.each([
 })
 
 test('what is written is read again, and keys of another kind are left out', () => {
-  const keys = [newKey('seal'), newKey('fingerprint'), newKey('audit')]
+  const keys = [newKey('encryption'), newKey('fingerprint'), newKey('audit')]
   expect(keys.map(({ id, use, bytes }) => [id.replace(/[0-9a-f]{12}$/, '<id>'), use, bytes.length])).toEqual([
-    ['seal-<id>', 'enc', 32],
+    ['enc-<id>', 'enc', 32],
     ['fingerprint-<id>', 'sig', 32],
     ['audit-<id>', 'sig', 32],
   ])

@@ -54,7 +54,7 @@ export const command = (ctx: Context) => {
         ...(until === undefined ? {} : { until }),
       }
       await printRows(ctx, eventView, page(options, ctx.output), {
-        list: (db, wanted, emit) => db.audit.list(filter, wanted, emit),
+        list: (db, wanted) => db.audit.list(filter, wanted),
         count: (db, wanted) => db.audit.count(filter, wanted),
       })
     },

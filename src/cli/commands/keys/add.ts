@@ -16,7 +16,7 @@ export const command = (ctx: Context) =>
       )
       .argument('[key-id]', 'a key that is in the set already, which this database is to be told of')
       .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations keys add', 'integrations keys add seal-6f1c2a9d03be')),
+      .addHelpText('after', examples('integrations keys add', 'integrations keys add enc-6f1c2a9d03be')),
     ctx.output,
     keyView,
   ).action(async (given, { dryRun }) => {

@@ -15,7 +15,7 @@ export const command = (ctx: Context) =>
       )
       .argument('<key-id>', 'the id of the key, as keys list shows it')
       .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations keys retire seal-6f1c2a9d03be')),
+      .addHelpText('after', examples('integrations keys retire enc-6f1c2a9d03be')),
     ctx.output,
     keyView,
   ).action(async (id, { dryRun }) => {

@@ -19,7 +19,7 @@ export const command = (ctx: Context) => {
   return declareOutput(command, ctx.output, userView).action(async (options) => {
     const filter = options.email === undefined ? {} : { emailContains: options.email }
     await printRows(ctx, userView, page(options, ctx.output), {
-      list: (db, wanted, emit) => db.users.list(filter, wanted, emit),
+      list: (db, wanted) => db.users.list(filter, wanted),
       count: (db, wanted) => db.users.count(filter, wanted),
     })
   })

@@ -19,7 +19,7 @@ export const command = (ctx: Context) => {
   return declareOutput(command, ctx.output, workspaceView).action(async (options) => {
     const filter = options.name === undefined ? {} : { nameContains: options.name }
     await printRows(ctx, workspaceView, page(options, ctx.output), {
-      list: (db, wanted, emit) => db.workspaces.list(filter, wanted, emit),
+      list: (db, wanted) => db.workspaces.list(filter, wanted),
       count: (db, wanted) => db.workspaces.count(filter, wanted),
     })
   })

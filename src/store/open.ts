@@ -1,0 +1,138 @@
+import sql from 'sql-template-tag'
+import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
+import { IntegrationsError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
+import type { Instant } from '../integration.ts'
+import type { Dialect, Driver } from './database/driver.ts'
+import { createSession, type Session } from './database/session.ts'
+import type { Statements } from './database/statements.ts'
+import { databaseFlag, displayUrl } from './database/url.ts'
+import {
+  type DatabaseState,
+  migrate,
+  openDriver,
+  readState,
+  readStateFast,
+  refusalFor,
+  refuseReadOnly,
+  type StoreOptions,
+} from './schema/ready.ts'
+import { acceptedSecretReader } from './secrets/accepted.ts'
+import { storedValueReader } from './secrets/stored.ts'
+import { usageWriter } from './secrets/usage.ts'
+import type { Reader, Store } from './store.ts'
+import { appReader } from './tables/apps.ts'
+import { auditReader } from './tables/events.ts'
+import { integrationReader } from './tables/integrations.ts'
+import { keyReader } from './tables/keys.ts'
+import { refreshReader } from './tables/refresh-attempts.ts'
+import { secretVersionReader } from './tables/secret-metadata.ts'
+import { userReader } from './tables/users.ts'
+import { workspaceReader } from './tables/workspaces.ts'
+
+/** How to open a database whose tables are there. */
+interface OpenOptions extends StoreOptions {
+  /** Told of every change that was committed. */
+  readonly onCommit?: () => void
+}
+
+/**
+ * Opens a database whose tables are those of this program.
+ *
+ * @throws DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
+ */
+export async function openStore(options: OpenOptions): Promise<Store> {
+  const { database, wait, notice } = options
+  if (options.create) refuseReadOnly(options)
+  // The default database makes and updates itself.
+  const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
+  const driver = await openDriver({ ...options, create })
+  const session = createSession(driver, database, wait)
+  try {
+    let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver.provider)))
+    if (create && (state.status === 'empty' || state.status === 'behind')) {
+      await session.retrying(() => migrate(driver, database))
+      notice(`initialised ${displayUrl(database)}`)
+      state = await session.read(readState(driver.provider))
+    }
+    const refusal = refusalFor(database, state)
+    if (refusal) throw refusal
+    return storeOn(driver, session, state, options)
+  } catch (error) {
+    await session.close()
+    throw error
+  }
+}
+
+function storeOn(driver: Driver, session: Session, state: DatabaseState, options: OpenOptions): Store {
+  const { database } = options
+  const { dialect } = driver
+  const reader = (db: Statements) => readerOn(db, dialect, state)
+  return {
+    database,
+    adopted: state.adopted,
+    read: (work) => session.read((db) => work(reader(db))),
+    snapshot: (work) => session.snapshot((db) => work(reader(db))),
+    mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
+      refuseReadOnly(options)
+      if (!(await session.read(driver.isDurable)))
+        throw new IntegrationsError({
+          code: 'DATABASE_INVALID',
+          message: `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
+          hint: `integrations db migrate${databaseFlag(database)}`,
+        })
+      // With the encryption that only a change needs.
+      const { beginChange, isFresh } = await import('./change.ts')
+      const fresh = await session.read((db) => isFresh(reader(db)))
+      const keys = await keySet(options, fresh, dryRun)
+      let kept = false
+      const result = await session.mutate(async (tx) => {
+        const recording = { keys, where: options.keys.name, attribution: options.attribution }
+        const { changes, append } = await beginChange(tx, dialect, reader(tx), recording)
+        const result = await work(changes)
+        kept = (await append()) > 0 && !dryRun
+        return { result, keep: kept }
+      })
+      failpoint('committed')
+      if (kept && !auditOnly) options.onCommit?.()
+      return result
+    },
+    recordUsage: async (work) => {
+      refuseReadOnly(options)
+      await session.read((db) => work(usageWriter(db, dialect)))
+    },
+    close: session.close,
+  }
+}
+
+const readerOn = (db: Statements, dialect: Dialect, { adopted, applicationWrites }: DatabaseState): Reader => ({
+  adopted,
+  integrations: integrationReader(db, dialect, applicationWrites),
+  workspaces: workspaceReader(db, dialect),
+  users: userReader(db, dialect),
+  secrets: { ...secretVersionReader(db, dialect), ...acceptedSecretReader(db, dialect) },
+  storedValues: storedValueReader(db, dialect),
+  keys: keyReader(db, dialect),
+  apps: appReader(db, dialect),
+  refresh: refreshReader(db, dialect),
+  audit: auditReader(db, dialect),
+  async clock() {
+    const [row] = await db.query<{ now: Instant }>(sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now`)
+    return new Date(row?.now ?? Number.NaN)
+  },
+})
+
+/** The key set, generated for a database that knows no keys. What a dry run generates is not written down. */
+async function keySet({ keys: source, notice }: OpenOptions, fresh: boolean, dryRun: boolean): Promise<KeySet> {
+  const set = await source.load()
+  if (!fresh && set.size === 0) throw await source.empty()
+  const lacking = fresh ? purposes.filter((purpose) => !keyFor(set, purpose)) : []
+  if (lacking.length === 0) return set
+  const made = lacking.map(newKey)
+  if (dryRun) return new Map([...set, ...made.map((key) => [key.id, key] as const)])
+  const whole = await source.add(made)
+  notice(
+    `generated keys in ${source.name}; keep a copy of it elsewhere: without it, the secrets of this database are lost`,
+  )
+  return whole
+}

@@ -1,0 +1,134 @@
+import sql, { join } from 'sql-template-tag'
+import { type SecretField, secretColumns } from '../../integration.ts'
+import type { Secret } from '../../secret.ts'
+import { decryptRecorded } from './decrypt.ts'
+import { type KnownVersion, readableColumn, readableText } from './stored.ts'
+import {
+  currentVersion,
+  encryptionContext,
+  expireVersions,
+  insertVersion,
+  type SecretContext,
+  type SecretLocation,
+} from './versions.ts'
+
+/** A secret's current value, with what the database holds for it. */
+export interface CurrentSecret {
+  readonly value: Secret
+  readonly fingerprint: string
+  /** What the column holds: the value, or the encrypted value. */
+  readonly stored: string
+  /** The key that encrypts what the column holds; null for none. */
+  readonly keyId: string | null
+  readonly number: number
+}
+
+/** What a column holds that does not decrypt, or is not what was recorded. */
+export interface UnreadableSecret {
+  readonly stored: string
+  readonly fingerprint: null
+}
+
+/** Current values by field. */
+export type CurrentSecrets = { readonly [F in SecretField]?: CurrentSecret }
+
+/** Decrypts the value of one of the integrations that were read; undefined for none. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
+export type OpenCurrent = (id: string) => Promise<CurrentSecret | undefined>
+
+/** Reads and decrypts the current values of an integration. A value that the application wrote is recorded. */
+export async function readCurrent(
+  context: SecretContext,
+  id: string,
+  fields: readonly SecretField[],
+): Promise<CurrentSecrets> {
+  const held: { [F in SecretField]?: CurrentSecret } = {}
+  for (const field of fields) {
+    const value = await (await readMany(context, [id], field))(id)
+    if (value) held[field] = value
+  }
+  return held
+}
+
+/** Reads what a column holds for several integrations at once. */
+export async function readMany(
+  context: SecretContext,
+  ids: readonly string[],
+  field: SecretField,
+): Promise<OpenCurrent> {
+  const found = await storedIn(context, ids, field)
+  return async (id) => {
+    const { text, known } = found.get(id) ?? { text: null, known: null }
+    if (text !== null) return reconcile(context, { id, field }, text, known)
+    if (known) await markCleared(context, { id, field }, known)
+    return undefined
+  }
+}
+
+/** What the column of a secret holds, as it is: for a value that does not decrypt, and is to be replaced all the same. */
+export async function readRaw(
+  context: SecretContext,
+  { id, field }: SecretLocation,
+): Promise<UnreadableSecret | undefined> {
+  const text = (await storedIn(context, [id], field)).get(id)?.text ?? null
+  return text === null ? undefined : { stored: text, fingerprint: null }
+}
+
+/** Decrypts a current value. One that is not what its version says was written by the application, and is recorded. */
+export async function reconcile(
+  context: SecretContext,
+  at: SecretLocation,
+  text: string,
+  known: KnownVersion | null,
+): Promise<CurrentSecret> {
+  const { tx, vault, mode, observe } = context
+  const recorded = await decryptRecorded(vault, mode, encryptionContext(at), text, known)
+  const { value, keyId, fingerprint } = recorded
+  const held = (number: number): CurrentSecret => ({ value, fingerprint, stored: text, keyId, number })
+  if (known?.fingerprint === fingerprint) return held(known.number)
+  observe(at.id, { field: secretColumns[at.field], from: known?.fingerprint ?? null, to: fingerprint })
+  if (known && known.fingerprint === null) {
+    const where = { ...currentVersion(at), number: known.number }
+    await tx.models.integrationSecret.updateMany({ where, data: { fingerprint } })
+    return held(known.number)
+  }
+  await expireVersions(context, currentVersion(at))
+  const facts = { fingerprint, keyId, origin: 'application', setBy: null, expiry: 'unknown' } as const
+  return held(await insertVersion(context, at, facts))
+}
+
+/** A value that the application has cleared is not current any more. */
+export async function markCleared(
+  context: SecretContext,
+  at: SecretLocation,
+  known: KnownVersion | null,
+): Promise<void> {
+  await expireVersions(context, currentVersion(at))
+  context.observe(at.id, { field: secretColumns[at.field], from: known?.fingerprint ?? null, to: null })
+}
+
+/** What the column of a secret of integrations holds, as it is, and its version; null for nothing. */
+async function storedIn(
+  { tx, dialect }: SecretContext,
+  ids: readonly string[],
+  field: SecretField,
+): Promise<Map<string, { readonly text: string | null; readonly known: KnownVersion | null }>> {
+  const column = secretColumns[field]
+  const rows = await tx.query<{
+    [name: string]: unknown
+    id: string
+    number: number | bigint | null
+    fingerprint: string | null
+    keyId: string | null
+  }>(sql`SELECT i.id, ${readableColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
+    FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
+    WHERE i.id IN (${join(ids)})`)
+  return new Map(
+    rows.map(({ id, number, fingerprint, keyId, ...row }) => [
+      id,
+      {
+        text: readableText(row, 'text'),
+        known: number === null ? null : { number: Number(number), fingerprint, keyId },
+      },
+    ]),
+  )
+}

@@ -1,0 +1,103 @@
+import sql from 'sql-template-tag'
+import { type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
+import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import type { Secret } from '../../secret.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { WritableStatements } from '../database/statements.ts'
+import type { FingerprintChange } from '../tables/fingerprints.ts'
+import type { EncryptionMode } from '../tables/keys.ts'
+
+/** When an access token expires: at an instant, never, or unknown. */
+export type Expiry = Instant | 'never' | 'unknown'
+
+/** How a value came to be stored. */
+export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application'
+
+/** What reading and changing secrets takes, within a transaction. */
+export interface SecretContext {
+  readonly tx: WritableStatements
+  readonly dialect: Dialect
+  readonly vault: Keyring
+  readonly mode: EncryptionMode
+  readonly now: Date
+  /** Told what the application changed of an integration's secret, so that the audit log tells it. */
+  readonly observe: (id: string, change: FingerprintChange) => void
+}
+
+/** A secret of an integration. */
+export interface SecretLocation {
+  /** Of the integration. */
+  readonly id: string
+  readonly field: SecretField
+}
+
+/** A version of a secret that becomes the current one. */
+export interface NewVersion {
+  readonly fingerprint: string
+  /** The key that encrypts what the column holds; null for none. */
+  readonly keyId: string | null
+  readonly origin: SecretOrigin
+  readonly setBy: string | null
+  readonly expiry: Expiry
+}
+
+/** How many versions of a secret are remembered; older facts are in the audit log alone. */
+const versionsKept = 10
+
+/** What a secret is encrypted for. */
+export const encryptionContext = ({ id, field }: SecretLocation): EncryptionContext => ({
+  id,
+  field: secretColumns[field],
+})
+
+/** The versions of a secret, as a condition. */
+export const allVersions = ({ id, field }: SecretLocation) => ({ integrationId: id, field: secretColumns[field] })
+
+/** The current version of a secret, as a condition. */
+export const currentVersion = (at: SecretLocation) => ({ ...allVersions(at), validUntil: null })
+
+/** What the column is to hold for a value, and the key that encrypts it; null for none. */
+export async function columnValue(
+  { vault: { encryptionKey }, mode }: SecretContext,
+  at: SecretLocation,
+  value: Secret,
+): Promise<{ readonly text: string; readonly keyId: string | null }> {
+  if (mode === 'off') return { text: value.reveal(), keyId: null }
+  return { text: await encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
+}
+
+/** Inserts the current version of a secret, and forgets those of long ago. @returns its number */
+export async function insertVersion(
+  { tx, now }: SecretContext,
+  at: SecretLocation,
+  { expiry, ...facts }: NewVersion,
+): Promise<number> {
+  const versions = tx.models.integrationSecret
+  const where = allVersions(at)
+  const latest = await versions.findFirst({ where, orderBy: { number: 'desc' }, select: { number: true } })
+  const number = (latest?.number ?? 0) + 1
+  const neverExpires = expiry === 'never'
+  const expiresAt = neverExpires || expiry === 'unknown' ? null : new Date(expiry)
+  await versions.create({
+    data: { ...where, number, ...facts, neverExpires, expiresAt, setAt: now },
+    select: { number: true },
+  })
+  // One that is current or still valid stays: a rotation taken back again and again makes an old one current.
+  await versions.deleteMany({ where: { ...where, number: { lte: number - versionsKept }, validUntil: { lte: now } } })
+  return number
+}
+
+/** Ends versions at once: their values are gone, their facts stay. @returns how many */
+export async function expireVersions({ tx, now }: SecretContext, where: object): Promise<number> {
+  const data = { validUntil: now, sealed: null, keyId: null }
+  return (await tx.models.integrationSecret.updateMany({ where, data })).count
+}
+
+/** When the current access token expires, its column alone knows: the application may have written that since it was set. */
+export async function rememberExpiry({ tx }: SecretContext, id: string): Promise<void> {
+  await tx.execute(
+    sql`UPDATE integration_secrets SET expires_at = (SELECT i.token_expires_at FROM integrations i WHERE i.id = ${id})
+      WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,
+  )
+}

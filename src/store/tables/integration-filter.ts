@@ -1,0 +1,102 @@
+import sql, { join, type Sql } from 'sql-template-tag'
+import { type Instant, type PlatformColumn, type SecretField, secretColumns } from '../../integration.ts'
+import type { Dialect } from '../database/driver.ts'
+import { all } from './page.ts'
+
+/** Which integrations to list. Conditions combine: a row has to meet all that are given. */
+export interface IntegrationFilter {
+  readonly workspaceId?: string
+  readonly platform?: string
+  readonly active?: boolean
+  /** A literal part of the name, ASCII case ignored. */
+  readonly nameContains?: string
+  readonly createdBy?: string
+  /** The token ends before this instant, or nobody knows when. */
+  readonly expiringBefore?: Instant
+  /** The token ended before this instant. */
+  readonly expiredBefore?: Instant
+  readonly noExpiry?: boolean
+  /** There is a token, or may be, and nobody knows when it ends. */
+  readonly unknownExpiry?: boolean
+  /** Not used since this instant, never used included. */
+  readonly unusedSince?: Instant
+  readonly neverUsed?: boolean
+  /** Per platform, the secrets without which an integration is incomplete; it lacks one, as far as is known. */
+  readonly missingOneOf?: { readonly [platform: string]: readonly SecretField[] }
+}
+
+/** An exact way to name integrations. */
+export type IntegrationMatch =
+  | { readonly id: string }
+  | { readonly ids: readonly [string, ...string[]] }
+  | { readonly name: string }
+  /** Workspace and name with a slash between them, wherever in the two other slashes are. */
+  | { readonly path: string }
+  | { readonly idPrefix: string }
+  /** Those of a platform that hold one of its identifiers. */
+  | { readonly platform: string; readonly column: PlatformColumn; readonly value: string }
+
+const platformColumns = {
+  slackTeamId: 'slack_team_id',
+  slackTeamName: 'slack_team_name',
+  slackBotUserId: 'slack_bot_user_id',
+  pylonAccountId: 'pylon_account_id',
+} as const satisfies Record<PlatformColumn, string>
+
+/**
+ * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
+ */
+export const active = sql`(i.is_active IS NOT FALSE)`
+
+/** The condition of a filter. `shared`: the application writes secrets too. */
+export function filterCondition(filter: IntegrationFilter, dialect: Dialect, shared: boolean): Sql {
+  const { comparableTime, timeLiteral, contains } = dialect
+  const conditions: Sql[] = []
+  if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
+  if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
+  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
+  if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
+  if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
+  const expiresAt = comparableTime(sql`i.token_expires_at`)
+  if (filter.expiringBefore !== undefined)
+    conditions.push(sql`(${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
+  if (filter.unknownExpiry) conditions.push(unknownExpiry(shared))
+  if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
+  if (filter.noExpiry) conditions.push(sql`i.token_expires_at IS NULL`)
+  if (filter.unusedSince !== undefined)
+    conditions.push(
+      sql`(i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)})`,
+    )
+  if (filter.neverUsed) conditions.push(sql`i.last_used_at IS NULL`)
+  if (filter.missingOneOf) conditions.push(missing(filter.missingOneOf))
+  return all(conditions)
+}
+
+const currentSecret = (field: SecretField) =>
+  sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
+
+/** There is, or may be, an access token, and nobody said when it ends, or that it never does. */
+const unknownExpiry = (shared: boolean): Sql =>
+  shared
+    ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
+    : sql`(i.token_expires_at IS NULL AND (v.version IS NULL OR EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires)))`
+
+function missing(required: { readonly [platform: string]: readonly SecretField[] }): Sql {
+  const cases = Object.entries(required).map(([platform, fields]) => {
+    const lacks = fields.map((field) => sql`NOT EXISTS (${currentSecret(field)})`)
+    return sql`(i.platform = ${platform} AND (${join(lacks, ' OR ')}))`
+  })
+  return sql`(${join(cases, ' OR ')})`
+}
+
+/** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
+export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect): Sql {
+  if ('id' in match) return sql`i.id = ${match.id}`
+  if ('ids' in match) return sql`i.id IN (${join(match.ids)})`
+  if ('idPrefix' in match)
+    return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
+  if ('column' in match)
+    return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
+  if ('path' in match) return sql`w.name || '/' || i.name = ${match.path}`
+  return sql`i.name = ${match.name}`
+}

@@ -1,0 +1,128 @@
+import sql, { type Sql } from 'sql-template-tag'
+import {
+  type Instant,
+  type IntegrationView,
+  type Json,
+  type SecretFacts,
+  type SecretField,
+  sortKeys,
+  type TokenExpiry,
+} from '../../integration.ts'
+import type { Dialect } from '../database/driver.ts'
+import { active } from './integration-filter.ts'
+import type { Source } from './page.ts'
+import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
+import { expiryOf, type SecretSummary, secretFacts, secretFactsText } from './secret-metadata.ts'
+import type { integrationSorts } from './sorts.ts'
+
+/** An integration as `integrationSource` selects it. */
+export interface IntegrationRow {
+  id: string
+  workspaceId: string
+  workspace: string
+  platform: string
+  name: string
+  tokenExpiresAt: Instant | null
+  slackTeamId: string | null
+  slackTeamName: string | null
+  slackBotUserId: string | null
+  pylonAccountId: string | null
+  isActive: boolean | number | bigint
+  config: string | null
+  lastUsedAt: Instant | null
+  createdAt: Instant
+  createdBy: string | null
+  version: bigint | number
+  app: string | null
+  attemptState: AttemptState | null
+  oldFingerprint: string | null
+  leased: boolean | number | bigint | null
+  secrets: string | null
+}
+
+/** What integrations are read from. */
+export function integrationSource(dialect: Dialect): Source {
+  const { toRfc3339, comparableTime, binaryOrder, asText } = dialect
+  return {
+    columns: sql`i.id, i.workspace_id AS "workspaceId", w.name AS workspace, i.platform, i.name,
+      ${toRfc3339(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
+      i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${asText(sql`i.config`)} AS config,
+      ${toRfc3339(sql`i.last_used_at`)} AS "lastUsedAt", ${toRfc3339(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
+      COALESCE(v.version, 0) AS version, a.name AS app, r.state AS "attemptState", r.old_fingerprint AS "oldFingerprint",
+      ${leased(dialect)} AS leased, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
+    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
+      LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
+    id: sql`i.id`,
+    keys: {
+      name: binaryOrder(sql`i.name`),
+      workspace: binaryOrder(sql`w.name`),
+      platform: binaryOrder(sql`i.platform`),
+      isActive: active,
+      createdAt: comparableTime(sql`i.created_at`),
+      lastUsedAt: comparableTime(sql`i.last_used_at`),
+      tokenExpiresAt: comparableTime(sql`i.token_expires_at`),
+      version: sql`COALESCE(v.version, 0)`,
+      id: binaryOrder(sql`i.id`),
+    } satisfies Record<(typeof integrationSorts)[number], Sql>,
+  }
+}
+
+/** An integration as it is shown. `shared`: the application writes secrets too. */
+export function toIntegration(row: IntegrationRow, shared: boolean): IntegrationView {
+  const secrets = secretFacts(row.secrets)
+  // The application wrote the row, or may have written to it, and nobody has read its secrets yet.
+  const unread = shared || Number(row.version) === 0
+  const facts = (field: SecretField): SecretFacts => {
+    const secret = secrets.get(field)
+    return {
+      set: secret?.current ? true : unread ? null : false,
+      fingerprint: secret?.current?.fingerprint ?? null,
+      setAt: secret?.current?.setAt ?? null,
+      previousValidUntil: secret?.previousValidUntil ?? null,
+    }
+  }
+  const token = secrets.get('accessToken')?.current
+  return {
+    id: row.id,
+    workspaceId: row.workspaceId,
+    workspace: row.workspace,
+    platform: row.platform,
+    name: row.name,
+    webhookSecret: facts('webhookSecret'),
+    accessToken: facts('accessToken'),
+    refreshToken: facts('refreshToken'),
+    tokenExpiresAt: row.tokenExpiresAt,
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, unread),
+    tokenRefresh: tokenRefreshOf(attemptOf(row), secrets.get('refreshToken')?.current?.fingerprint ?? null),
+    app: row.app,
+    slackTeamId: row.slackTeamId,
+    slackTeamName: row.slackTeamName,
+    slackBotUserId: row.slackBotUserId,
+    pylonAccountId: row.pylonAccountId,
+    isActive: Boolean(row.isActive),
+    config: parsed(row.config),
+    lastUsedAt: row.lastUsedAt,
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    version: Number(row.version),
+  }
+}
+
+const attemptOf = ({ attemptState: state, oldFingerprint, leased }: IntegrationRow) =>
+  state === null || oldFingerprint === null ? null : { state, oldFingerprint, leased: Boolean(leased) }
+
+// One row that the application spoilt must not keep the others from being shown.
+function parsed(text: string | null): Json {
+  try {
+    if (text === null) return null
+    // Fails on nesting that is too deep to be printed.
+    return sortKeys(JSON.parse(text))
+  } catch {
+    return text
+  }
+}
+
+function tokenExpiry(expiresAt: Instant | null, token: SecretSummary['current'], unread: boolean): TokenExpiry {
+  if (expiresAt === null && !token) return unread ? 'unknown' : null
+  return expiryOf(expiresAt, token?.neverExpires ?? false)
+}
