@@ -1,13 +1,13 @@
 // The protected header of a JWE has {"alg":"dir","enc":"A256GCM","kid":…}, the encrypted key is empty, the vector has
 // 12 bytes and the tag 16. https://www.rfc-editor.org/rfc/rfc7516#section-3.1
-const sealed = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
+const compactJwe = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
 
-/** Whether a text has exactly the form of a sealed value; what seals it is another question. */
+/** Whether a text has exactly the form of an encrypted value, whichever key encrypts it. */
 export const isEncrypted = (text: string): boolean => keyIdOf(text) !== undefined
 
-/** The id of the key that a value is sealed with; undefined when the text is not exactly of the form. */
+/** The id of the key that a value is encrypted with; undefined when the text is not exactly of the form. */
 export function keyIdOf(text: string): string | undefined {
-  const [, header] = sealed.exec(text) ?? []
+  const [, header] = compactJwe.exec(text) ?? []
   if (header === undefined) return undefined
   try {
     const { alg, enc, kid, ...others } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {

@@ -4,7 +4,7 @@ import { Secret } from '../secret.ts'
 import { keyIdOf } from './jwe-format.ts'
 import type { KeySet, RootKey } from './key-set.ts'
 
-/** Where a value belongs. A sealed value opens in its own cell only. */
+/** Where a value belongs. An encrypted value can be decrypted there alone. */
 export interface EncryptionContext {
   /** Of the integration. */
   readonly id: string
@@ -13,41 +13,41 @@ export interface EncryptionContext {
 }
 
 /**
- * Seals a value for its cell: JWE compact serialization with a direct key, which HKDF derives from a root key for this
- * cell alone. https://www.rfc-editor.org/rfc/rfc7516, https://www.rfc-editor.org/rfc/rfc5869
+ * Encrypts a value for its context: JWE compact serialization with a direct key, which HKDF derives from a root key for
+ * this context alone. https://www.rfc-editor.org/rfc/rfc7516, https://www.rfc-editor.org/rfc/rfc5869
  */
-export async function encrypt(key: RootKey, cell: EncryptionContext, value: Secret): Promise<string> {
+export async function encrypt(key: RootKey, context: EncryptionContext, value: Secret): Promise<string> {
   const { CompactEncrypt } = await import('jose')
   return new CompactEncrypt(new TextEncoder().encode(value.reveal()))
     .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: key.id })
-    .encrypt(contentKey(key, cell))
+    .encrypt(contentKey(key, context))
 }
 
 /**
- * Opens a sealed value in its cell, with the key that its header names and no other.
+ * Decrypts a value in its context, with the key that its header names and no other.
  *
  * @throws KEY_NOT_FOUND when the set lacks that key, DECRYPTION_FAILED when the value was changed, or belongs elsewhere
  */
-export async function decrypt(keys: KeySet, cell: EncryptionContext, text: string): Promise<Secret> {
+export async function decrypt(keys: KeySet, context: EncryptionContext, text: string): Promise<Secret> {
   const id = keyIdOf(text)
-  if (id === undefined) throw decryptionFailed(cell)
+  if (id === undefined) throw decryptionFailed(context)
   const key = keys.get(id)
   if (key?.use !== 'enc')
     throw new IntegrationsError({
       code: 'KEY_NOT_FOUND',
-      message: `a value is sealed with the key ${id}, which is not in the key set`,
+      message: `a value is encrypted with the key ${id}, which is not in the key set`,
       hint: 'add the key to the set that INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND names',
     })
   const { compactDecrypt } = await import('jose')
   try {
-    const { plaintext } = await compactDecrypt(text, contentKey(key, cell), {
+    const { plaintext } = await compactDecrypt(text, contentKey(key, context), {
       keyManagementAlgorithms: ['dir'],
       contentEncryptionAlgorithms: ['A256GCM'],
       maxDecompressedLength: 0,
     })
     return new Secret(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plaintext))
   } catch {
-    throw decryptionFailed(cell)
+    throw decryptionFailed(context)
   }
 }
 
@@ -57,6 +57,6 @@ const contentKey = ({ bytes }: RootKey, { id, field }: EncryptionContext): Uint8
 const decryptionFailed = ({ field }: EncryptionContext) =>
   new IntegrationsError({
     code: 'DECRYPTION_FAILED',
-    message: `the stored ${field.replaceAll('_', ' ')} does not open: it was changed, or belongs to another row`,
-    hint: 'integrations audit verify tells since when; put the value in again with integrations rotate --force --grace 0',
+    message: `the stored ${field.replaceAll('_', ' ')} cannot be decrypted: it was changed, or belongs to another row`,
+    hint: 'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
   })

@@ -12,7 +12,7 @@ const readOn = 200
 /** No key set is as large as this, in bytes. */
 const largest = 1024 * 1024
 
-/** What lets somebody into a database is not for the program of a vault. */
+/** What gives access to a database is not for a secret manager's program. */
 const withheld = ['DATABASE_URL', 'PGPASSWORD'] as const
 
 /** How to run a command that prints a key set. */
@@ -44,7 +44,7 @@ export function keyCommand(command: string, run: CommandRun): KeySource {
   }
 }
 
-const printsIt = 'run the command by itself, and see that it prints the key set as JSON (a JWK Set)'
+const printsIt = 'run the command by itself, and check that it prints the key set as JSON (a JWK Set)'
 
 /** What a command prints until it ends. @throws KEYS_MISSING when it fails, takes too long or prints too much */
 function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: CommandRun): Promise<string> {
@@ -64,7 +64,7 @@ function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: 
       )
     }
     const end = (why: string) => {
-      // Without a group of its own, what it has started may live on; nobody waits for that.
+      // Without a group of its own, what it has started may live on, unawaited.
       if (endGroup && child.pid !== undefined) endGroup(child.pid)
       else child.kill('SIGKILL')
       giveUp(why)

@@ -37,7 +37,7 @@ export function keyFile(path: string, me: number | undefined): KeySource {
         const present = await load()
         if (completes(present, keys)) return present
       }
-      // A link to the file stays one, and whoever comes by another name waits for the same lock.
+      // A link to the file stays one, and processes that use another name wait for the same lock.
       const target = realpathSync(path)
       return locked(target, () => {
         writeFile(target, withKeys(readPrivate(target, me) ?? '', keys), renameSync)
@@ -79,7 +79,7 @@ function withKeys(text: string, keys: readonly RootKey[]): string {
   return `${JSON.stringify({ ...set, keys: [...set.keys, ...keys.map(jwk)] }, null, 2)}\n`
 }
 
-/** The text of a file that nobody else can read; undefined when there is no file. */
+/** The text of a file that its owner alone can read; undefined when there is no file. */
 function readPrivate(path: string, me: number | undefined): string | undefined {
   const invalid = (why: string, hint: string) =>
     new IntegrationsError({ code: 'KEYS_INVALID', message: `the key file ${path} ${why}`, hint })
@@ -88,7 +88,7 @@ function readPrivate(path: string, me: number | undefined): string | undefined {
     // To read a pipe or a device may take for ever.
     if (!stats.isFile())
       throw invalid(
-        `is ${stats.isDirectory() ? 'a folder' : 'no regular file'}`,
+        `is ${stats.isDirectory() ? 'a folder' : 'not a regular file'}`,
         'name a file with INTEGRATIONS_KEYS_FILE, or with INTEGRATIONS_KEYS_COMMAND what prints the key set',
       )
     const { mode, uid } = stats
@@ -98,13 +98,13 @@ function readPrivate(path: string, me: number | undefined): string | undefined {
         `chmod 600 ${shellWord(path)}; and if others may have read it, replace the keys`,
       )
     // Root reads every file, and may be asked to by the one it belongs to.
-    if (me && uid !== me && uid !== 0) throw invalid('belongs to somebody else', 'use a key file of your own')
+    if (me && uid !== me && uid !== 0) throw invalid('belongs to another user', 'use a key file of your own')
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof IntegrationsError) throw error
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
-    throw invalid(`cannot be read (${code ?? 'unknown error'})`, 'see that it is a file, and yours to read')
+    throw invalid(`cannot be read (${code ?? 'unknown error'})`, 'check that it is a file, and yours to read')
   }
 }
 

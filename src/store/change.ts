@@ -31,8 +31,7 @@ interface Author {
 
 /**
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
- * end of the audit log, and forgets old values whose time is over. A database that knows no keys is told of those of
- * the set.
+ * end of the audit log, and forgets expired values. A database that knows no keys gets those of the set.
  *
  * @returns what can be read and changed, and what appends the events recorded meanwhile: the last step, which tells how
  *   many they are

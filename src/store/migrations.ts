@@ -112,7 +112,7 @@ async function withEngine<T>(
   adapter: SqlDriverAdapter,
   work: (engine: SchemaEngine) => Promise<T>,
 ): Promise<T> {
-  // 5 MB of WebAssembly that only a database that is behind needs.
+  // 5 MB of WebAssembly that only an outdated database needs.
   const { startSchemaEngine } = await import('./schema/engine.ts')
   let refusal: unknown
   const executeScript = (script: string) =>

@@ -50,7 +50,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const session = createSession(driver, database, wait)
   try {
     let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver.provider)))
-    if (create && (state.status === 'empty' || state.status === 'behind')) {
+    if (create && (state.status === 'empty' || state.status === 'outdated')) {
       await session.retrying(() => migrate(driver, database))
       notice(`initialised ${displayUrl(database)}`)
       state = await session.read(readState(driver.provider))

@@ -527,7 +527,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       field,
       problem,
     })
-    const elsewhere = 'the stored webhook secret does not open: it was changed, or belongs to another row'
+    const elsewhere = 'the stored webhook secret cannot be decrypted: it was changed, or belongs to another row'
 
     await run('rotate sales --webhook-secret-stdin --grace 0', signingSecret(4))
     expect(await verify()).toEqual(whole)
@@ -541,7 +541,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
         place(
           sales,
           'webhookSecret',
-          'the stored webhook secret is not sealed, which this database demands: this program did not write it',
+          'the stored webhook secret is not encrypted, which this database requires: this program did not write it',
         ),
       ),
     )
@@ -648,7 +648,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
           name: 'Acme/support',
           field: 'webhookSecret',
           problem:
-            'the stored webhook secret is not sealed, which this database demands: this program did not write it',
+            'the stored webhook secret is not encrypted, which this database requires: this program did not write it',
         },
       ),
     )

@@ -118,7 +118,7 @@ describe.each(kinds)('db on %s', (kind) => {
     expect(await status(db)).toMatchObject({
       code: 0,
       stderr: `${lacks}\nhint: integrations db migrate${flag(db)}\n`,
-      status: { state: 'behind', migrationsApplied: [first], migrationsPending: rest, integrations: 0 },
+      status: { state: 'outdated', migrationsApplied: [first], migrationsPending: rest, integrations: 0 },
     })
     expect(await run(['db', 'migrate', '--dry-run', '-o', 'id'], { env })).toEqual({
       code: 0,
@@ -161,7 +161,7 @@ describe.each(kinds)('db on %s', (kind) => {
       )
     expect(await status(db)).toMatchObject({
       code: 0,
-      status: { state: 'ahead', migrationsUnknown: [newer], workspaces: 0 },
+      status: { state: 'newer', migrationsUnknown: [newer], workspaces: 0 },
     })
     expect([await history(db), await journal(db)]).toEqual(before)
     expect(await db.query('SELECT * FROM workspaces')).toEqual([])
@@ -179,7 +179,7 @@ describe.each(kinds)('db on %s', (kind) => {
     expect(await status(db)).toMatchObject({
       code: 0,
       stderr: `${message}\nhint: integrations db adopt${flag(db)}\n`,
-      status: { state: 'foreign', workspaces: null, integrationsByPlatform: null },
+      status: { state: 'unmanaged', workspaces: null, integrationsByPlatform: null },
     })
     await expect(history(db)).rejects.toThrow(/_prisma_migrations/)
     expect(await journal(db)).toEqual(before)
@@ -302,7 +302,7 @@ describe('an SQLite file that', () => {
       refusal(
         6,
         `file:${folder} cannot be opened`,
-        'see that it is a file, and that you may read and write it and its folder',
+        'check that it is a file, and that you may read and write it and its folder',
       ),
       everything,
     )
@@ -316,7 +316,7 @@ describe('an SQLite file that', () => {
       refusal(
         6,
         `file:${file} cannot be opened`,
-        'see that it is a file, and that you may read and write it and its folder',
+        'check that it is a file, and that you may read and write it and its folder',
       ),
       [['init']],
     )
@@ -378,7 +378,7 @@ describe('an SQLite file that', () => {
       refusal(
         6,
         `file:${file} cannot be opened`,
-        'see that it is a file, and that you may read and write it and its folder',
+        'check that it is a file, and that you may read and write it and its folder',
       ),
       everything,
       { uid: nobody },
@@ -393,7 +393,7 @@ describe('an SQLite file that', () => {
     expect(await runProgram(['workspaces', 'add', 'Acme'], { env })).toEqual(
       refusal(
         6,
-        `${db.url} keeps no write-ahead log, without which a change can be lost`,
+        `${db.url} has no write-ahead log, without which a change can be lost`,
         `integrations db migrate --database ${db.url}`,
       ),
     )
@@ -421,7 +421,7 @@ describe('a PostgreSQL database that', () => {
       refusal(
         6,
         'postgresql://ana@127.0.0.1:1/app cannot be reached',
-        'see that the server runs and that DATABASE_URL or --database names it',
+        'check that the server runs and that DATABASE_URL or --database names it',
       ),
       everything,
     )

@@ -359,7 +359,7 @@ const refusals: Refusal[] = [
     args: ['list', '--database', 'postgresql://user@127.0.0.1:1/db'],
     code: 6,
     stderr:
-      'error: postgresql://user@127.0.0.1:1/db cannot be reached\nhint: see that the server runs and that DATABASE_URL or --database names it\n',
+      'error: postgresql://user@127.0.0.1:1/db cannot be reached\nhint: check that the server runs and that DATABASE_URL or --database names it\n',
   },
 ]
 

@@ -27,7 +27,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
       code: 6,
       stdout: '',
       stderr:
-        'error: the stored webhook secret is not the one that was recorded: somebody has put another in its place\nhint: find out who did; then put the right value in with integrations rotate --force --grace 0\n',
+        'error: the stored webhook secret is not the recorded one: another program has replaced it\nhint: find out who wrote it; then store the right value with integrations rotate --force --grace 0\n',
     })
     expect(await run('audit verify')).toMatchObject({ code: 8 })
     await done(`${rotation} --force`, 'third-value-of-a-test')

@@ -221,9 +221,9 @@ const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<Datab
 const statusTones: Record<DatabaseStatus['status'], Tone> = {
   ready: 'good',
   empty: 'warn',
-  foreign: 'warn',
-  behind: 'warn',
-  ahead: 'bad',
+  unmanaged: 'warn',
+  outdated: 'warn',
+  newer: 'bad',
 }
 
 /** How a database is shown. */

@@ -35,7 +35,7 @@ export interface Dialect {
   readonly now: Sql
   /** What its clock will say in a number of milliseconds. */
   nowPlus(milliseconds: number): Sql
-  /** Who the database says this is; null where it knows nobody. */
+  /** Who the database says this is; null where the database knows no role. */
   readonly role: Sql
   /** A text column as a value that orders by its bytes. */
   binaryOrder(column: Sql): Sql

@@ -11,7 +11,7 @@ interface DriverFacts {
 const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
 
 /**
- * Whether an error says that somebody else holds a lock, so that the same statement may succeed in a moment.
+ * Whether an error says that another process holds a lock, so that the same statement may succeed in a moment.
  * SQLite says it in three shapes: P1008 from a model call, P2010 around SQLITE_BUSY from a raw statement, and a bare
  * driver error at COMMIT.
  */
@@ -21,7 +21,7 @@ export function isBusy(error: unknown): boolean {
   return codes.some((code) => busyCodes.test(code)) || (codes.includes('P2028') && /unable to start/i.test(message))
 }
 
-/** Whether the connection went away, so that nobody can say whether a COMMIT that was under way took place. */
+/** Whether the connection went away, so that it is unknown whether a COMMIT that was under way took place. */
 export function isConnectionLost(error: unknown): boolean {
   const { codes, message } = facts(error)
   return (
@@ -110,7 +110,7 @@ export function databaseError(error: unknown, database: Database): unknown {
     return fail(
       'DATABASE_UNREACHABLE',
       `${where} cannot be opened`,
-      'see that it is a file, and that you may read and write it and its folder',
+      'check that it is a file, and that you may read and write it and its folder',
     )
   if (
     has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
@@ -131,7 +131,7 @@ export function databaseError(error: unknown, database: Database): unknown {
     return fail(
       'DATABASE_UNREACHABLE',
       `${where} cannot be reached`,
-      'see that the server runs and that DATABASE_URL or --database names it',
+      'check that the server runs and that DATABASE_URL or --database names it',
     )
   if (has(/^(P2003|23503|ForeignKeyConstraintViolation)$/))
     return fail(

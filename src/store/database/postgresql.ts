@@ -13,7 +13,7 @@ const migrationLock = 7_251_104_816
 /** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
 const lockTimeout = 2000
 
-/** How long connecting may take at most, and at least even when nobody wants to wait, in milliseconds. */
+/** How long connecting may take at most, and at least even with a wait of 0, in milliseconds. */
 const longestConnect = 10_000
 
 /**

@@ -52,8 +52,8 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
   const state = await readState(provider)(db)
   const tables = ownTables(provider)
   const adoption = { tables, applicationMigrations: state.migrations.unknown }
-  if (state.status === 'ready' || state.status === 'behind') return { done: false, ...adoption }
-  if (state.status !== 'foreign') throw refusalFor(database, state)
+  if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }
+  if (state.status !== 'unmanaged') throw refusalFor(database, state)
   const found = differences(await readCatalogue(db, provider), tables, provider)
   if (found.length > 0) throw different(database, found)
   return { done: true, ...adoption }

@@ -28,12 +28,12 @@ export interface StoreOptions {
 
 /** How a database stands to this program; it need not have any table. */
 export interface DatabaseState {
-  /** `foreign`: it has tables, and this program has never been here. */
-  readonly status: 'ready' | 'empty' | 'foreign' | 'behind' | 'ahead'
+  /** `unmanaged`: it has tables, and this program has never been here. */
+  readonly status: 'ready' | 'empty' | 'unmanaged' | 'outdated' | 'newer'
   readonly migrations: MigrationState
   /** The application owns workspaces and users, and writes secrets too. */
   readonly adopted: boolean
-  /** The application may write secrets, as far as the sealing mode goes. */
+  /** The application may write secrets, as far as the encryption mode goes. */
   readonly applicationWrites: boolean
 }
 
@@ -106,7 +106,7 @@ export const readState =
   }
 
 /**
- * Reads how a database stands by one statement, which only one that was made or adopted can run.
+ * Reads how a database stands by one statement, which only a database that was initialised or adopted can run.
  *
  * @returns undefined when it has to be looked at more closely
  */
@@ -140,13 +140,13 @@ export function refusalFor(
   switch (status) {
     case 'ready':
       return undefined
-    case 'ahead':
+    case 'newer':
       return new IntegrationsError({
         code: 'DATABASE_TOO_NEW',
         message: `a newer version of integrations has changed ${where}`,
         hint: 'upgrade integrations: npm install -g integrations@latest',
       })
-    case 'behind':
+    case 'outdated':
       return new IntegrationsError({
         code: 'DATABASE_OUTDATED',
         message: `${where} lacks ${pending.length} of this program's migrations`,
@@ -158,7 +158,7 @@ export function refusalFor(
         message: `${where} is empty`,
         hint: `integrations init${flag}`,
       })
-    case 'foreign':
+    case 'unmanaged':
       return new IntegrationsError({
         code: 'DATABASE_OUTDATED',
         message: `${where} has tables that this program did not make`,
@@ -172,7 +172,7 @@ export function refusalFor(
  * meanwhile.
  *
  * @returns the names of the migrations applied
- * @throws DATABASE_TOO_NEW, DATABASE_OUTDATED when its tables are somebody else's, COMMIT_UNKNOWN
+ * @throws DATABASE_TOO_NEW, DATABASE_OUTDATED when its tables are an application's, COMMIT_UNKNOWN
  */
 export async function migrate(driver: Driver, database: Database): Promise<readonly string[]> {
   await driver.makeDurable()
@@ -202,14 +202,14 @@ export async function migrateDatabase(options: StoreOptions, dryRun: boolean): P
 }
 
 function refuseUnmanaged(database: Database, state: DatabaseState): void {
-  if (state.status === 'ahead' || state.status === 'foreign') throw refusalFor(database, state)
+  if (state.status === 'newer' || state.status === 'unmanaged') throw refusalFor(database, state)
 }
 
 function statusOf({ newer, applied, pending }: MigrationState, others: boolean): DatabaseState['status'] {
-  if (newer) return 'ahead'
+  if (newer) return 'newer'
   if (pending.length === 0) return 'ready'
-  if (applied.length > 0) return 'behind'
-  return others ? 'foreign' : 'empty'
+  if (applied.length > 0) return 'outdated'
+  return others ? 'unmanaged' : 'empty'
 }
 
 /** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */

@@ -10,7 +10,7 @@ import type { EncryptionMode } from '../tables/keys.ts'
 import { decryptRecorded, notRecorded } from './decrypt.ts'
 import { readableColumn, readableText } from './stored.ts'
 
-/** What an integration's field holds that is valid now, unopened: the current value, and those inside their window. */
+/** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
 export interface StoredAccepted {
   /** Of the integration. */
   readonly id: string
@@ -30,7 +30,7 @@ export interface StoredAccepted {
 
 /** A value that is valid now. */
 export interface ValidSecret {
-  /** null: the application has written it, and nobody has recorded it yet. */
+  /** null: the application has written it, and it is not recorded yet. */
   readonly number: number | null
   readonly value: Secret
   /** null: current */
@@ -91,37 +91,36 @@ const recorded = (text: string | null): Recorded[] =>
     .sort((a, b) => b.number - a.number)
 
 /**
- * Opens the values of a field that are valid now, the current one first.
+ * Decrypts the values of a field that are valid now, the current one first.
  *
- * @param broken is told of each that does not open, or is not the one that was recorded: the others are valid all the
- *   same
+ * @param onError told why a value does not decrypt, or is not the recorded one: the others are valid all the same
  */
 export async function decryptAccepted(
   vault: Keyring,
   mode: EncryptionMode,
   { id, field, current, versions }: StoredAccepted,
-  broken: (error: unknown) => void,
+  onError: (error: unknown) => void,
 ): Promise<ValidSecret[]> {
-  const cell = { id, field: secretColumns[field] }
+  const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
   const known = versions.find(({ validUntil }) => validUntil === null)
   if (current !== null) {
     try {
-      const { value, fingerprint: print } = await decryptRecorded(vault, mode, cell, current, known ?? null)
+      const { value, fingerprint: print } = await decryptRecorded(vault, mode, context, current, known ?? null)
       const number = known?.fingerprint === print ? known.number : null
       opened.push({ number, value, validUntil: null })
     } catch (error) {
-      broken(error)
+      onError(error)
     }
   }
   for (const { number, fingerprint: print, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      const value = await decrypt(vault.keys, cell, sealed)
-      if (print !== null && print !== fingerprint(vault.fingerprintKey, value)) throw notRecorded(cell)
+      const value = await decrypt(vault.keys, context, sealed)
+      if (print !== null && print !== fingerprint(vault.fingerprintKey, value)) throw notRecorded(context)
       opened.push({ number, value, validUntil })
     } catch (error) {
-      broken(error)
+      onError(error)
     }
   }
   return opened

@@ -17,9 +17,9 @@ import { columnValue, encryptionContext, type SecretContext } from './versions.t
 export async function isReencrypted(vault: Keyring, mode: EncryptionMode, value: StoredValue): Promise<boolean> {
   const { id, field, current, text, version } = value
   if (text === null) return version === null
-  const cell = { id, field: secretColumns[field] }
+  const context = { id, field: secretColumns[field] }
   // This program alone writes those before the current one.
-  const { fingerprint } = await decryptRecorded(vault, current ? mode : 'required', cell, text, version)
+  const { fingerprint } = await decryptRecorded(vault, current ? mode : 'required', context, text, version)
   return isAsModeAsks(value, mode, vault.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
 

@@ -22,9 +22,9 @@ export interface StoredValue {
   readonly current: boolean
   /** null: the column is empty; where there is a version, the application has cleared it since it was last read. */
   readonly text: string | null
-  /** The key that seals the text; null when nothing does. */
+  /** The key that encrypts the text; null for a plain one. */
   readonly keyId: string | null
-  /** null: there is no value, or the application has written it and nobody has read it yet. */
+  /** null: there is no value, or the application has written it and it is not recorded yet. */
   readonly version: KnownVersion | null
 }
 
@@ -51,7 +51,7 @@ export const readableText = (row: { readonly [name: string]: unknown }, name: st
 const pageSize = 100
 
 /**
- * The key that seals what a column holds; null when nothing does. What only looks sealed is not: the application may
+ * The key that encrypts what a column holds; null for none. What only looks encrypted is not: the application may
  * store what it likes while it may store at all.
  *
  * @param recorded the key that its version is recorded with
@@ -59,7 +59,7 @@ const pageSize = 100
 export const encryptedBy = (text: string, recorded: string | null): string | null =>
   recorded === null ? null : (keyIdOf(text) ?? null)
 
-/** Whether a value is sealed as the mode asks: current ones plain in `off`, all others with the active key. */
+/** Whether a value is encrypted as the mode asks: current ones plain in `off`, all others with the active key. */
 export function isAsModeAsks(
   { current, text, keyId, version }: StoredValue,
   mode: EncryptionMode,

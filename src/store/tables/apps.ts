@@ -20,7 +20,7 @@ export interface StoredClientSecret {
   readonly keyId: string
 }
 
-const cell = (id: string) => ({ id, field: clientSecretColumn })
+const contextOf = (id: string) => ({ id, field: clientSecretColumn })
 
 /** What can be read of OAuth apps; `stored` alone reads secrets. */
 export interface AppReader {
@@ -64,14 +64,14 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
 
 /** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
 export const openClientSecret = (vault: Keyring, { id, sealed }: StoredClientSecret): Promise<Secret> =>
-  decrypt(vault.keys, cell(id), sealed)
+  decrypt(vault.keys, contextOf(id), sealed)
 
 /** Changes OAuth apps, within a transaction. */
 export function appWriter(tx: WritableStatements, vault: Keyring, now: Date): AppWriter {
   const { keys, encryptionKey, fingerprintKey } = vault
   return {
     async insert(app, secret) {
-      const clientSecret = await encrypt(encryptionKey, cell(app.id), secret)
+      const clientSecret = await encrypt(encryptionKey, contextOf(app.id), secret)
       await tx.models.integrationApp.create({
         data: { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now },
         select: { id: true },
@@ -80,14 +80,14 @@ export function appWriter(tx: WritableStatements, vault: Keyring, now: Date): Ap
     },
     async secret(id) {
       const row = await tx.models.integrationApp.findUniqueOrThrow({ where: { id }, select: { clientSecret: true } })
-      return decrypt(keys, cell(id), row.clientSecret)
+      return decrypt(keys, contextOf(id), row.clientSecret)
     },
     async reencrypt(app) {
       const { id, sealed } = app
       await tx.models.integrationApp.updateMany({
         where: { id, clientSecret: sealed },
         data: {
-          clientSecret: await encrypt(encryptionKey, cell(id), await openClientSecret(vault, app)),
+          clientSecret: await encrypt(encryptionKey, contextOf(id), await openClientSecret(vault, app)),
           keyId: encryptionKey.id,
         },
       })

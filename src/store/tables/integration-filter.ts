@@ -11,12 +11,12 @@ export interface IntegrationFilter {
   /** A literal part of the name, ASCII case ignored. */
   readonly nameContains?: string
   readonly createdBy?: string
-  /** The token ends before this instant, or nobody knows when. */
+  /** The token expires before this instant, or has an unknown expiry. */
   readonly expiringBefore?: Instant
-  /** The token ended before this instant. */
+  /** The token expired before this instant. */
   readonly expiredBefore?: Instant
   readonly noExpiry?: boolean
-  /** There is a token, or may be, and nobody knows when it ends. */
+  /** There is a token, or may be, with an unknown expiry. */
   readonly unknownExpiry?: boolean
   /** Not used since this instant, never used included. */
   readonly unusedSince?: Instant
@@ -75,7 +75,7 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
 const currentSecret = (field: SecretField) =>
   sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
 
-/** There is, or may be, an access token, and nobody said when it ends, or that it never does. */
+/** There is, or may be, an access token, and its expiry is unknown. */
 const unknownExpiry = (shared: boolean): Sql =>
   shared
     ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`

@@ -70,7 +70,7 @@ export function integrationSource(dialect: Dialect): Source {
 /** An integration as it is shown. `shared`: the application writes secrets too. */
 export function toIntegration(row: IntegrationRow, shared: boolean): IntegrationView {
   const secrets = secretFacts(row.secrets)
-  // The application wrote the row, or may have written to it, and nobody has read its secrets yet.
+  // The application wrote the row, or may have written to it, and its secrets are not recorded yet.
   const unread = shared || Number(row.version) === 0
   const facts = (field: SecretField): SecretFacts => {
     const secret = secrets.get(field)

@@ -28,7 +28,7 @@ export interface KeyUsage {
   readonly apps: number
 }
 
-/** A key as a database knows it, with the time when it was told of it. */
+/** A key as a database knows it, with the time since when it does. */
 export type DatedKey = KnownKey & { readonly createdAt: Instant }
 
 /** What can be read of keys and settings. */

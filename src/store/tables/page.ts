@@ -79,7 +79,7 @@ async function bounded({ db, dialect, source, filter, page }: Listing): Promise<
 async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
   const read = () => {
     const batch = batches.next()
-    // Whoever awaits it hears of a failure; until then it must not count as an unhandled one.
+    // The consumer hears of a failure; until then it must not count as an unhandled one.
     batch.catch(() => {})
     return batch
   }

@@ -24,7 +24,7 @@ export interface SecretVersion {
   readonly validUntil: Instant | null
   /** Of an access token. */
   readonly tokenExpiresAt: Instant | null
-  /** null: it is no access token. */
+  /** null: not an access token. */
   readonly tokenExpiry: TokenExpiry
   readonly lastMatchedAt: Instant | null
   readonly matchCount: number

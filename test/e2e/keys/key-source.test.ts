@@ -67,8 +67,8 @@ test('a command has our environment without what leads into the database', async
 })
 
 test.each([
-  ['a pipe', 'is no regular file', (path: string) => execFileSync('mkfifo', ['-m', '600', path])],
-  ['a device', 'is no regular file', (path: string) => symlinkSync('/dev/null', path)],
+  ['a pipe', 'is not a regular file', (path: string) => execFileSync('mkfifo', ['-m', '600', path])],
+  ['a device', 'is not a regular file', (path: string) => symlinkSync('/dev/null', path)],
   ['a folder', 'is a folder', (path: string) => mkdirSync(path, { mode: 0o700 })],
 ])('%s is no key file, and is not waited for', async (_, why, make) => {
   const path = join(folder(), 'keys.json')

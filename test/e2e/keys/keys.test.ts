@@ -425,7 +425,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
         stderr: {
           code,
           message,
-          hint: 'run the command by itself, and see that it prints the key set as JSON (a JWK Set)',
+          hint: 'run the command by itself, and check that it prints the key set as JSON (a JWK Set)',
           committed: false,
         },
       })
@@ -588,9 +588,9 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect({ code, stdout }).toEqual({ code: 6, stdout: `required\t${next}\t1\n` })
     expect(stderr).toBe(
       `changed 1 value
-warning: the webhook-secret of Acme/support (${row?.id}) does not open: the stored webhook secret does not open: it was changed, or belongs to another row
+warning: the webhook-secret of Acme/support (${row?.id}) does not open: the stored webhook secret cannot be decrypted: it was changed, or belongs to another row
 error: values that do not open, and stay as they are: 1
-hint: integrations audit verify tells since when; put the value in again with integrations rotate --force --grace 0
+hint: integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0
 `,
     )
     expect((await columns(at))[0]?.webhook_secret).toBe(broken)
@@ -792,8 +792,8 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
   )
   const before = await bytes()
   const why = (field: string) =>
-    `the stored ${field} of the integration app-1 is no text, or has a zero byte in it: it cannot be read whole`
-  const hint = 'find out who wrote it; then put the right value in with integrations rotate --force --grace 0'
+    `the stored ${field} of the integration app-1 is not a text, or has a zero byte in it: it cannot be read whole`
+  const hint = 'find out who wrote it; then store the right value with integrations rotate --force --grace 0'
   expect(await runProgram(['secrets', 'reveal', 'app-1', 'webhook-secret'], { env })).toEqual({
     code: 6,
     ...refused(why('webhook secret'), hint),

@@ -1,7 +1,8 @@
 import { createHash, createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { eventMac, fingerprint, hmacHex } from '../../../src/crypto/hmac.ts'
-import { newKey } from '../../../src/crypto/key-set.ts'
+import { newKey, type RootKey } from '../../../src/crypto/key-set.ts'
+import { checkValue } from '../../../src/crypto/keyring.ts'
 import { Secret } from '../../../src/secret.ts'
 import { signingSecret } from '../../support/samples.ts'
 
@@ -37,4 +38,19 @@ test('no two events of few letters have the same hash', () => {
       hashes.add(eventMac(key, 'x', [a, b, null]))
     }
   expect(hashes.size).toBe(events)
+})
+
+// Computed apart from this program, in Python: HKDF-SHA256 without a salt, then HMAC-SHA256 of UTF-8 text.
+const known: RootKey = { id: 'audit-1', use: 'sig', bytes: Uint8Array.from({ length: 32 }, (_, i) => i) }
+
+test('the hash of an event with text beyond ASCII is the known one', () => {
+  const columns = ['1', '2026-01-02T03:04:05.678Z', null, 'secret.rotate', 'Östra/naïve – 東京 🔑', '']
+  expect(eventMac(known, 'id-of-database', columns)).toBe(
+    '86d0d0c97a97cedbca413f97efe1a00f1a40e56dd994a2ff203cd119a9882146',
+  )
+})
+
+test('the fingerprint of a value beyond ASCII, and the check value of a key, are the known ones', async () => {
+  expect(fingerprint(known, new Secret('pässwörd-東京-🔑'))).toBe('e3a88fc3be5cc20b')
+  expect(await checkValue(known)).toBe('649a156229b00261eaf8e2a8ed0bae62726cf643d41e301535a7878866422171')
 })

@@ -10,9 +10,9 @@ const setOf = (...keys: unknown[]) => JSON.stringify({ keys })
 test.each([
   ['no JSON', `{"keys":[{"k":"${canary}"`, 'is not JSON'],
   ['empty', '', 'is not JSON'],
-  ['null', 'null', 'is no JWK Set: it has no array "keys"'],
-  ['a key alone', JSON.stringify({ ...jwk, k: canary }), 'is no JWK Set: it has no array "keys"'],
-  ['keys by name', JSON.stringify({ keys: { [canary]: jwk } }), 'is no JWK Set: it has no array "keys"'],
+  ['null', 'null', 'is not a JWK Set: it has no array "keys"'],
+  ['a key alone', JSON.stringify({ ...jwk, k: canary }), 'is not a JWK Set: it has no array "keys"'],
+  ['keys by name', JSON.stringify({ keys: { [canary]: jwk } }), 'is not a JWK Set: it has no array "keys"'],
   [
     'no id',
     setOf({ ...jwk, kid: undefined }),

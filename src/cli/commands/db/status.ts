@@ -9,7 +9,7 @@ export const command = (ctx: Context) =>
     new Command('status')
       .summary('show how the database stands, and what is in it')
       .description(
-        "Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, behind, ahead or foreign (an application's, which this program has never been in).",
+        "Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, outdated, newer or unmanaged (an application's, which this program has never changed).",
       )
       .addHelpText(
         'after',
