@@ -67,16 +67,14 @@ export function migrationState(provider: Provider, history: readonly HistoryRow[
 /**
  * Applies what is pending, on a connection that the caller holds a write transaction on and commits.
  *
- * @returns the names applied.
+ * @returns the names applied
  */
-export async function applyMigrations(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
-  const { appliedMigrationNames } = await withEngine(provider, adapter, async (engine) =>
-    engine.applyMigrations({
-      migrationsList: migrationsList(provider),
-      filters: { externalTables: [], externalEnums: [] },
-    }),
-  )
-  return appliedMigrationNames
+export const applyMigrations = (provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> =>
+  withEngine(provider, adapter, (engine) => applyPending(provider, engine))
+
+async function applyPending(provider: Provider, engine: SchemaEngine): Promise<string[]> {
+  const filters = { externalTables: [], externalEnums: [] }
+  return (await engine.applyMigrations({ migrationsList: migrationsList(provider), filters })).appliedMigrationNames
 }
 
 /**
@@ -86,16 +84,11 @@ export async function applyMigrations(provider: Provider, adapter: SqlDriverAdap
 export async function baseline(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   // Without the table the engine throws on SQLite, and takes the database for one that it must not touch.
   await adapter.executeScript(historyTable[provider])
-  const migrationsListed = migrationsList(provider)
   return withEngine(provider, adapter, async (engine) => {
     const [migrationName] = migrationNames(provider)
     if (migrationName === undefined) throw new Error('this build has no migrations')
-    await engine.markMigrationApplied({ migrationName, migrationsList: migrationsListed })
-    const { appliedMigrationNames } = await engine.applyMigrations({
-      migrationsList: migrationsListed,
-      filters: { externalTables: [], externalEnums: [] },
-    })
-    return [migrationName, ...appliedMigrationNames]
+    await engine.markMigrationApplied({ migrationName, migrationsList: migrationsList(provider) })
+    return [migrationName, ...(await applyPending(provider, engine))]
   })
 }
 

@@ -42,130 +42,165 @@ export const isMissingTable = (error: unknown): boolean => {
   return codes.some((code) => /^(TableDoesNotExist|42P01|P2021)$/.test(code)) || /no such table/.test(message)
 }
 
+/** What an error is recognised by. */
+interface Symptoms {
+  readonly error: unknown
+  /** Whether one of the codes is like this. */
+  has(pattern: RegExp): boolean
+  readonly message: string
+  /** It is about an SQLite file. */
+  readonly embedded: boolean
+}
+
+/** An error of ours, and what the driver's is recognised by. */
+interface Rule {
+  readonly when: (symptoms: Symptoms) => boolean
+  readonly code: ErrorCode
+  readonly message: string | ((where: string) => string)
+  readonly hint: string
+}
+
+/** The first that applies counts. */
+const rules: readonly Rule[] = [
+  {
+    // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
+    when: ({ message }) => /integration_events is append-only/.test(message),
+    code: 'NOT_PERMITTED',
+    message: 'the audit log takes new events only: none can be changed or deleted',
+    hint: 'integrations audit list',
+  },
+  {
+    when: ({ has }) => has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/),
+    code: 'NOT_PERMITTED',
+    message: (where) => `${where} refused the user or the password`,
+    hint: 'put the right user and password into DATABASE_URL',
+  },
+  {
+    when: ({ has, embedded, message }) => has(/^42501$/) || (!embedded && /permission denied/.test(message)),
+    code: 'NOT_PERMITTED',
+    message: 'the database role may not do this',
+    hint: 'connect as a role with the rights, or ask the owner of the database',
+  },
+  {
+    when: ({ has }) => has(/^(3D000|DatabaseDoesNotExist|P1003)$/),
+    code: 'DATABASE_MISSING',
+    message: (where) => `${where} does not exist`,
+    hint: 'create it, or correct DATABASE_URL or --database',
+  },
+  {
+    when: ({ has, message }) =>
+      has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message),
+    code: 'DATABASE_INVALID',
+    message: (where) => `${where} is not a usable SQLite database`,
+    hint: 'name another file with --database, or restore this one from a backup',
+  },
+  {
+    when: (symptoms) => symptoms.embedded && isReadOnly(symptoms),
+    code: 'DATABASE_READ_ONLY',
+    message: (where) => `${where} or its folder may not be written to`,
+    hint: 'give yourself write permission on the file and on its folder, which SQLite needs for reading too',
+  },
+  {
+    when: (symptoms) => isReadOnly(symptoms),
+    code: 'DATABASE_READ_ONLY',
+    message: (where) => `${where} can only be read`,
+    hint: 'connect to the primary server, or as a role that may write',
+  },
+  {
+    when: ({ error }) => isBusy(error),
+    code: 'DATABASE_BUSY',
+    message: 'the database was busy until the time was up',
+    hint: 'try again, or wait longer with --wait 2m',
+  },
+  {
+    when: ({ has }) => has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/),
+    code: 'DATABASE_FAILED',
+    message: (where) => `${where} could not be written`,
+    hint: 'make room on the disk and try again',
+  },
+  {
+    // libsql gives no code when the file is a folder, or is not this user's to read.
+    when: ({ has, embedded, message }) =>
+      has(/^SQLITE_CANTOPEN.*$/) ||
+      (embedded && (has(/^(EACCES|EPERM|ENOTDIR|EISDIR|EEXIST|ENOENT)$/) || /^ConnectionFailed/.test(message))),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `${where} cannot be opened`,
+    hint: 'check that it is a file, and that you may read and write it and its folder',
+  },
+  {
+    when: ({ has, message }) =>
+      has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
+      /does not support SSL/.test(message),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `no trusted TLS connection to ${where}`,
+    hint: 'name the authority with sslrootcert=FILE, or see README, "TLS"',
+  },
+  {
+    when: ({ error, has, message }) =>
+      isConnectionLost(error) ||
+      has(
+        /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/,
+      ) ||
+      /timeout exceeded when trying to connect/.test(message),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `${where} cannot be reached`,
+    hint: 'check that the server runs and that DATABASE_URL or --database names it',
+  },
+  {
+    when: ({ has }) => has(/^(P2003|23503|ForeignKeyConstraintViolation)$/),
+    code: 'CONFLICT',
+    message: 'another row of the application still refers to this one',
+    hint: 'remove that row in the application first',
+  },
+  {
+    when: ({ has }) => has(/^(23514|23502|P0001|P2004|P2011|NullConstraintViolation|SQLITE_CONSTRAINT.*)$/),
+    code: 'CONFLICT',
+    message: "a rule of the application's own tables forbids this change",
+    hint: 'see what the tables demand, or make the change in the application',
+  },
+  {
+    when: ({ error }) => isDuplicate(error),
+    code: 'ALREADY_EXISTS',
+    message: 'the application has made something unique, and there is a row like this one already',
+    hint: 'look for it with integrations list',
+  },
+  {
+    when: ({ has }) => has(/^P3009$/),
+    code: 'DATABASE_INVALID',
+    message: (where) => `a migration of ${where} failed halfway, so no other is applied`,
+    hint: 'finish it, and mark it with prisma migrate resolve',
+  },
+  {
+    when: ({ has, message }) => has(/^42P07$/) || /already exists/.test(message),
+    code: 'DATABASE_INVALID',
+    message: (where) => `${where} has a table already that a migration of this program makes`,
+    hint: 'rename that table, or restore the database from a backup',
+  },
+  {
+    when: ({ error }) => isMissingTable(error),
+    code: 'DATABASE_INVALID',
+    message: (where) => `${where} lacks a table that this program needs`,
+    hint: 'integrations db status',
+  },
+]
+
+const isReadOnly = ({ has, message }: Symptoms): boolean =>
+  has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message)
+
 /**
  * Turns what a driver or Prisma threw into an error of ours; anything not recognised comes back as it was, as a bug.
  * No text of theirs is kept: Prisma's messages can hold the values of a statement.
  */
 export function databaseError(error: unknown, database: Database): unknown {
   if (error instanceof IntegrationsError) return error
-  const { codes, message } = facts(error)
+  const { codes, message: said } = facts(error)
   const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
-  const where = displayUrl(database)
-  const embedded = database.provider === 'sqlite'
-  const fail = (code: ErrorCode, text: string, hint: string) =>
-    new IntegrationsError({ code, message: text, hint, cause: error })
-
-  // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
-  if (/integration_events is append-only/.test(message))
-    return fail(
-      'NOT_PERMITTED',
-      'the audit log takes new events only: none can be changed or deleted',
-      'integrations audit list',
-    )
-  if (has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/))
-    return fail(
-      'NOT_PERMITTED',
-      `${where} refused the user or the password`,
-      'put the right user and password into DATABASE_URL',
-    )
-  if (has(/^42501$/) || (!embedded && /permission denied/.test(message)))
-    return fail(
-      'NOT_PERMITTED',
-      'the database role may not do this',
-      'connect as a role with the rights, or ask the owner of the database',
-    )
-  if (has(/^(3D000|DatabaseDoesNotExist|P1003)$/))
-    return fail('DATABASE_MISSING', `${where} does not exist`, 'create it, or correct DATABASE_URL or --database')
-  if (has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message))
-    return fail(
-      'DATABASE_INVALID',
-      `${where} is not a usable SQLite database`,
-      'name another file with --database, or restore this one from a backup',
-    )
-  if (has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message))
-    return embedded
-      ? fail(
-          'DATABASE_READ_ONLY',
-          `${where} or its folder may not be written to`,
-          'give yourself write permission on the file and on its folder, which SQLite needs for reading too',
-        )
-      : fail(
-          'DATABASE_READ_ONLY',
-          `${where} can only be read`,
-          'connect to the primary server, or as a role that may write',
-        )
-  if (isBusy(error))
-    return fail(
-      'DATABASE_BUSY',
-      'the database was busy until the time was up',
-      'try again, or wait longer with --wait 2m',
-    )
-  if (has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/))
-    return fail('DATABASE_FAILED', `${where} could not be written`, 'make room on the disk and try again')
-  // libsql gives no code when the file is a folder, or is not this user's to read.
-  if (
-    has(/^SQLITE_CANTOPEN.*$/) ||
-    (embedded && (has(/^(EACCES|EPERM|ENOTDIR|EISDIR|EEXIST|ENOENT)$/) || /^ConnectionFailed/.test(message)))
-  )
-    return fail(
-      'DATABASE_UNREACHABLE',
-      `${where} cannot be opened`,
-      'check that it is a file, and that you may read and write it and its folder',
-    )
-  if (
-    has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
-    /does not support SSL/.test(message)
-  )
-    return fail(
-      'DATABASE_UNREACHABLE',
-      `no trusted TLS connection to ${where}`,
-      'name the authority with sslrootcert=FILE, or see README, "TLS"',
-    )
-  if (
-    isConnectionLost(error) ||
-    has(
-      /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/,
-    ) ||
-    /timeout exceeded when trying to connect/.test(message)
-  )
-    return fail(
-      'DATABASE_UNREACHABLE',
-      `${where} cannot be reached`,
-      'check that the server runs and that DATABASE_URL or --database names it',
-    )
-  if (has(/^(P2003|23503|ForeignKeyConstraintViolation)$/))
-    return fail(
-      'CONFLICT',
-      'another row of the application still refers to this one',
-      'remove that row in the application first',
-    )
-  if (has(/^(23514|23502|P0001|P2004|P2011|NullConstraintViolation|SQLITE_CONSTRAINT.*)$/))
-    return fail(
-      'CONFLICT',
-      "a rule of the application's own tables forbids this change",
-      'see what the tables demand, or make the change in the application',
-    )
-  if (isDuplicate(error))
-    return fail(
-      'ALREADY_EXISTS',
-      'the application has made something unique, and there is a row like this one already',
-      'look for it with integrations list',
-    )
-  if (has(/^P3009$/))
-    return fail(
-      'DATABASE_INVALID',
-      `a migration of ${where} failed halfway, so no other is applied`,
-      'finish it, and mark it with prisma migrate resolve',
-    )
-  if (has(/^42P07$/) || /already exists/.test(message))
-    return fail(
-      'DATABASE_INVALID',
-      `${where} has a table already that a migration of this program makes`,
-      'rename that table, or restore the database from a backup',
-    )
-  if (isMissingTable(error))
-    return fail('DATABASE_INVALID', `${where} lacks a table that this program needs`, 'integrations db status')
-  return error
+  const symptoms = { error, has, message: said, embedded: database.provider === 'sqlite' }
+  const rule = rules.find(({ when }) => when(symptoms))
+  if (!rule) return error
+  const { code, message, hint } = rule
+  const text = typeof message === 'string' ? message : message(displayUrl(database))
+  return new IntegrationsError({ code, message: text, hint, cause: error })
 }
 
 function facts(error: unknown, depth = 0): DriverFacts {

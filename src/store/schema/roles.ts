@@ -5,58 +5,30 @@ type Role = 'support' | 'receiver' | 'operator'
 /** Rights on a table, as GRANT takes them; with columns in parentheses, on these alone. */
 type Rights = { readonly [R in Role]?: string }
 
-const columns = (...names: string[]) => `(${names.join(', ')})`
-
-// Named one by one: an application's own tables may have more columns, such as the password of a user.
-const workspace = columns('id', 'name', 'created_at', 'updated_at')
-const user = columns('id', 'email', 'name', 'created_at', 'updated_at')
-const integration = [
-  'id',
-  'workspace_id',
-  'platform',
-  'name',
-  'token_expires_at',
-  'slack_team_id',
-  'slack_team_name',
-  'slack_bot_user_id',
-  'pylon_account_id',
-  'is_active',
-  'config',
-  'last_used_at',
-  'created_at',
-  'created_by',
-]
-const version = [
-  'integration_id',
-  'field',
-  'number',
-  'fingerprint',
-  'key_id',
-  'origin',
-  'set_at',
-  'set_by',
-  'valid_until',
-  'never_expires',
-  'expires_at',
-  'last_matched_at',
-  'match_count',
-]
+// Columns are named one by one: an application's own tables may have more, such as the password of a user.
+const workspace = 'id, name, created_at, updated_at'
+const user = 'id, email, name, created_at, updated_at'
+const integration =
+  'id, workspace_id, platform, name, token_expires_at, slack_team_id, slack_team_name, slack_bot_user_id, pylon_account_id, is_active, config, last_used_at, created_at, created_by'
+const version =
+  'integration_id, field, number, fingerprint, key_id, origin, set_at, set_by, valid_until, never_expires, expires_at, last_matched_at, match_count'
+const app = 'id, platform, name, client_id, key_id, created_at'
 
 const everybody = (rights: string): Rights => ({ support: rights, receiver: rights, operator: rights })
 const change = 'SELECT, INSERT, UPDATE, DELETE'
 
 /** What each role may do with each table. */
 const rights: { readonly [table: string]: Rights } = {
-  workspaces: everybody(`SELECT ${workspace}`),
-  users: everybody(`SELECT ${user}`),
+  workspaces: everybody(`SELECT (${workspace})`),
+  users: everybody(`SELECT (${user})`),
   integrations: {
-    support: `SELECT ${columns(...integration)}`,
-    receiver: `SELECT ${columns(...integration, ...Object.values(secretColumns))}, UPDATE (last_used_at)`,
+    support: `SELECT (${integration})`,
+    receiver: `SELECT (${[integration, ...Object.values(secretColumns)].join(', ')}), UPDATE (last_used_at)`,
     operator: change,
   },
   integration_versions: { ...everybody('SELECT'), operator: change },
   integration_secrets: {
-    support: `SELECT ${columns(...version)}`,
+    support: `SELECT (${version})`,
     receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
     operator: change,
   },
@@ -68,7 +40,7 @@ const rights: { readonly [table: string]: Rights } = {
   },
   integration_keys: { ...everybody('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
   integration_apps: {
-    support: `SELECT ${columns('id', 'platform', 'name', 'client_id', 'key_id', 'created_at')}`,
+    support: `SELECT (${app})`,
     receiver: 'SELECT',
     operator: change,
   },
