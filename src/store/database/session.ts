@@ -12,14 +12,23 @@ import type { Database } from './url.ts'
 const unlimited = 2 ** 31 - 1
 
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
-export type Session = ReturnType<typeof createSession>
+export interface Session {
+  /** Runs work again for as long as the database is busy. */
+  retrying<T>(work: () => Promise<T>): Promise<T>
+  read<T>(work: (db: Statements) => Promise<T>): Promise<T>
+  /** Reads in one transaction, which shows one moment. */
+  snapshot<T>(work: (db: Statements) => Promise<T>): Promise<T>
+  /** Changes something, under the lock of the head row; `work` decides whether what it did is kept. */
+  mutate<T>(work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T>
+  close(): Promise<void>
+}
 
 /**
  * Runs statements with retries to the deadline, on connections that are thrown away after a failure.
  *
  * @param wait how long to go on when the database is busy, in milliseconds
  */
-export function createSession(driver: Driver, database: Database, wait: number) {
+export function createSession(driver: Driver, database: Database, wait: number): Session {
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
@@ -57,7 +66,6 @@ export function createSession(driver: Driver, database: Database, wait: number) 
       }),
     )
 
-  /** `work` tells whether what it did is to be kept. */
   const mutate = <T>(
     work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
   ): Promise<T> =>
@@ -83,7 +91,7 @@ export function createSession(driver: Driver, database: Database, wait: number) 
           throw new IntegrationsError({
             code: 'COMMIT_UNKNOWN',
             message: 'the connection was lost while the change was being committed',
-            hint: 'see with integrations audit list whether it was made',
+            hint: 'check with integrations audit list whether it was made',
             cause: error,
             committed: null,
           })
