@@ -136,7 +136,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     const [, next = ''] = /^(enc-[0-9a-f]{12})\t/.exec(added.stdout) ?? []
     expect({ ...added, stdout: added.stdout.replace(instant, '<instant>') }).toEqual({
       code: 0,
-      stdout: `${next}\tseal\tdecrypt-only\t<instant>\t0\t0\ttrue\n`,
+      stdout: `${next}\tencryption\tdecrypt-only\t<instant>\t0\t0\ttrue\n`,
       stderr: `added the key ${next}, which opens and does not seal yet\nnext: integrations keys activate ${next}   # once every machine that uses this database has the key\n`,
     })
     expect(await seals(at)).toEqual([
@@ -703,7 +703,7 @@ test('keys are made for a new database, once, and where they are is said', async
   const env = { HOME: home, INTEGRATIONS_KEYS_FILE: '' }
   const file = join(home, '.config', 'integrations', 'keys.json')
   const made = await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })
-  const keys = 'audit\tactive\ttrue\nfingerprint\tactive\ttrue\nseal\tactive\ttrue\n'
+  const keys = 'audit\tactive\ttrue\nencryption\tactive\ttrue\nfingerprint\tactive\ttrue\n'
   expect(made).toMatchObject({ code: 0, stdout: keys })
   expect(made.stderr).toContain(
     `generated keys in ${file}; keep a copy of it elsewhere: without it, the secrets of this database are lost\nthe keys of this database are in ${file}\n`,
