@@ -41,7 +41,7 @@ describe.runIf(possible)('the Python program', () => {
     }
   }
 
-  test('opens what integrations has sealed, and what is still accepted beside it', async () => {
+  test('decrypts the current value and the previous one that is still accepted', async () => {
     const { db, read } = await database()
     expect({
       webhookSecret: await read('webhook_secret'),
@@ -58,26 +58,26 @@ describe.runIf(possible)('the Python program', () => {
     expect(await read('webhook_secret')).toEqual([signingSecret(1)])
   })
 
-  test('opens the value to test with, in its cell alone', async () => {
+  test('decrypts the value to test with, in its cell alone', async () => {
     const vectors = JSON.parse(readFileSync('test/unit/crypto/vectors.json', 'utf8'))
     const script = `
 import json, sys
-from read_secrets import cell_key, open_sealed
+from read_secrets import cell_key, decrypt
 for v in json.load(sys.stdin):
     root, id, field = bytes.fromhex(v["rootKey"]), v["cell"]["id"], v["cell"]["field"]
-    print(cell_key(root, id, field).hex(), open_sealed({v["keyId"]: root}, id, field, v["sealed"]))
+    print(cell_key(root, id, field).hex(), decrypt({v["keyId"]: root}, id, field, v["sealed"]))
     for other in [(id, "other"), ("other", field)]:
-        try: print("opened", open_sealed({v["keyId"]: root}, *other, v["sealed"]))
+        try: print("opened", decrypt({v["keyId"]: root}, *other, v["sealed"]))
         except Exception as error: print(type(error).__name__)
     for other in [v["sealed"] + "\\n", v["sealed"] + "=", v["sealed"][:-11]]:
-        try: print("opened", open_sealed({v["keyId"]: root}, id, field, other))
+        try: print("opened", decrypt({v["keyId"]: root}, id, field, other))
         except ValueError as error: print(error)
 `
     const run = await runCommand('python3', ['-c', script], {
       input: JSON.stringify(vectors),
       env: { PYTHONPATH: join(program, '..') },
     })
-    const refused = ['InvalidTag', 'InvalidTag', ...Array(3).fill('the value is not sealed')]
+    const refused = ['InvalidTag', 'InvalidTag', ...Array(3).fill('the value is not encrypted')]
     expect(run).toEqual({
       code: 0,
       stderr: '',
@@ -91,14 +91,14 @@ for v in json.load(sys.stdin):
     })
   })
 
-  test('asks the database whether a value is sealed', async () => {
+  test('asks the database whether a value is encrypted', async () => {
     const { db, read } = await database()
     const [sealed] = await db.query("SELECT access_token AS text FROM integrations WHERE name = 'support'")
     await db.query(
       "UPDATE integrations SET webhook_secret = access_token, refresh_token = 'plain' WHERE name = 'support'",
     )
     expect(await read('webhook_secret')).toBe('cryptography.exceptions.InvalidTag')
-    expect(await read('refresh_token')).toBe('ValueError: the value is not sealed')
+    expect(await read('refresh_token')).toBe('ValueError: the value is not encrypted')
     for (const mode of ['off', 'migrating']) {
       await db.query("UPDATE integration_settings SET value = ? WHERE key = 'sealing'", mode)
       expect(await read('refresh_token')).toEqual(['plain'])

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { documents } from '../support/documents.ts'
+
+/** Words that are not used any more, or that hide who is meant: see CONTRIBUTING.md and docs/glossary.md. */
+const unwanted = /seal|nobody|about to end|so already/gi
+
+/** Names that are stored or foreign, and stay as they are. */
+const stored =
+  /`?\b(integration_secrets\.sealed|sealed IS NOT NULL|SELECT sealed|seal-[0-9a-f]+|key = 'sealing')|SEAL_BROKEN/g
+
+/** What of a document has to name stored words: the glossary, which lists them, and the page for other programs. */
+const allowed: Readonly<Record<string, readonly RegExp[]>> = {
+  'docs/glossary.md': [/^Words that are stored or foreign.*$/gm, /^\| \*\*.*$/gm],
+  'docs/reading-secrets.md': [/`sealing`/g, /\bdecrypt\(keys, id, field, sealed\) for \(sealed,\)/g],
+}
+
+const linesWith = (file: string, text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line.search(unwanted) >= 0)
+    .map((line) => ({ file, line: line.trim() }))
+
+test('documents use the words of the glossary', () => {
+  const found = documents.flatMap(({ file, text }) =>
+    linesWith(
+      file,
+      [stored, ...(allowed[file] ?? [])].reduce((left, pattern) => left.replace(pattern, ''), text),
+    ),
+  )
+  expect(found).toEqual([])
+})
