@@ -524,8 +524,9 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
     }
     expect(await named('secret.notice')).toEqual(['secret.external_change'])
     await db.query(
-      `INSERT INTO integration_events (seq, at, action, outcome, target_type, os_user, host, previous_hash, hash)
-        SELECT seq + 1, at, 'secret.notice', outcome, target_type, os_user, host, hash, hash
+      `INSERT INTO integration_events
+          (seq, at, request_id, action, outcome, target_type, os_user, host, pid, program_version, previous_hash, hash)
+        SELECT seq + 1, at, request_id, 'secret.notice', outcome, target_type, os_user, host, pid, program_version, hash, hash
         FROM integration_events ORDER BY seq DESC LIMIT 1`,
     )
     for (const action of ['secret.external_change', 'secret.notice'])
