@@ -89,7 +89,7 @@ export default defineConfig({
         { name: 'package', test: /\/package\.json$/, priority: 1 },
         {
           name: 'start',
-          test: /\/commander\/|\/src\/(errors|secret|cli\/(run|program|context|host|key-source|output\/(output|text|tone)|input\/(time|prompts))|store\/database\/url)\.ts$/,
+          test: /\/commander\/|\/src\/(errors|secret|integration|cli\/(run|program|usage|context|host|key-source|output\/(output|text|tone)|input\/(time|prompts))|store\/database\/url)\.ts$/,
         },
       ],
     },

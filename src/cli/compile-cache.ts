@@ -13,7 +13,7 @@ const node = Module as unknown as {
 /**
  * Has Node keep what it compiles of this program in the user's cache folder: half of the time that a command takes to
  * start goes into compiling. Nothing of the user's is in there. It is off with NODE_DISABLE_COMPILE_CACHE=1, Node's own
- * variable, and where the folder could have been written to by somebody else.
+ * variable, and where another user could have written to the folder.
  */
 export function cacheCompiled(env: NodeJS.ProcessEnv): void {
   const home = homeFolder(env, 'cache')

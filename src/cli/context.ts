@@ -10,7 +10,7 @@ import type { Attribution } from '../store/tables/events.ts'
 import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
-import { createOutput, type Output } from './output/output.ts'
+import { Output } from './output/output.ts'
 import { homeFolder } from './paths.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
@@ -36,7 +36,7 @@ export interface Context {
   close(): Promise<void>
 }
 
-/** A setting that is not on; whatever else it is set to, somebody wanted it. */
+/** The values of a setting that is off; any other value means on. */
 const off = /^(|0|false)$/i
 
 /** Starts a context on a host. */
@@ -50,7 +50,7 @@ export function createContext(host: Host): Context {
     host,
     exitCode: 0,
     options: { input: true, wait: 30_000, readOnly: false },
-    output: createOutput(host, () => context.options),
+    output: new Output(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
     storeOptions: (create) => ({

@@ -1,10 +1,10 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import packageJson from '../../package.json' with { type: 'json' }
-import { badInput } from '../errors.ts'
 import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
 import { formats } from './host.ts'
 import { duration } from './input/time.ts'
+import { reportUsage } from './usage.ts'
 
 /** What the root help says of a command, and where its file is: that is read only when the command line mentions it. */
 type Entry = readonly [
@@ -22,8 +22,8 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['show', 'show one integration', () => import('./commands/show.ts')],
     ['update', 'change name, platform ids, creator or app', () => import('./commands/update.ts')],
     ['rotate', 'replace a secret', () => import('./commands/rotate.ts')],
-    ['refresh', 'refresh access tokens that are about to end', () => import('./commands/refresh.ts')],
-    ['recover', 'settle refreshes of which nobody knows how they ended', () => import('./commands/recover.ts')],
+    ['refresh', 'refresh access tokens that expire soon', () => import('./commands/refresh.ts')],
+    ['recover', 'resolve refreshes whose outcome is unknown', () => import('./commands/recover.ts')],
     ['check', 'ask the platforms whether access tokens work', () => import('./commands/check.ts')],
     ['enable', 'make an integration active', () => import('./commands/enable.ts')],
     ['disable', 'make an integration inactive', () => import('./commands/disable.ts')],
@@ -35,30 +35,34 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     'Secrets',
     [
       'secrets',
-      'list the versions of secrets, end or take back a rotation, reveal',
+      'list versions of secrets, finish or revert a rotation, reveal a value',
       () => import('./commands/secrets.ts'),
     ],
   ],
   ['Config', ['config', 'read, change and check configs', () => import('./commands/config.ts')]],
   [
     'Webhooks',
-    ['webhook', 'sign a webhook, see why one is refused, try an endpoint', () => import('./commands/webhook.ts')],
+    [
+      'webhook',
+      'sign a webhook, see why a webhook is refused, test an endpoint',
+      () => import('./commands/webhook.ts'),
+    ],
   ],
   [
-    'People and places',
+    'Directory',
     ['workspaces', 'list, add, rename and remove workspaces', () => import('./commands/workspaces.ts')],
     ['users', 'list, add and remove users', () => import('./commands/users.ts')],
     ['apps', 'list, add and remove the OAuth apps whose clients refresh tokens', () => import('./commands/apps.ts')],
   ],
   [
-    'Trust',
+    'Security',
     ['audit', 'see and verify who changed what', () => import('./commands/audit.ts')],
-    ['keys', 'the keys that seal secrets: make, replace and check them', () => import('./commands/keys.ts')],
+    ['keys', 'generate, replace and check the keys that encrypt secrets', () => import('./commands/keys.ts')],
   ],
   [
     'Database and set-up',
-    ['init', 'make a database ready', () => import('./commands/init.ts')],
-    ['db', "see how the database stands, update it, take over an application's", () => import('./commands/db.ts')],
+    ['init', 'initialise a database', () => import('./commands/init.ts')],
+    ['db', "show the state of the database, migrate it, adopt an application's", () => import('./commands/db.ts')],
     ['completion', 'print a script for Tab completion', () => import('./commands/completion.ts')],
     [
       'help',
@@ -84,28 +88,25 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(
       new Option(
         '-o, --output <format>',
-        'form of the answer (default: table on a terminal, else tab-separated text)',
+        'output format (default: table on a terminal, else tab-separated text)',
       ).choices(formats),
     )
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
-    .addOption(new Option('--no-input', 'never ask anything'))
+    .addOption(new Option('--no-input', 'never prompt'))
     .addOption(
-      new Option(
-        '--wait <duration>',
-        'how long to go on when the database is busy, or a platform wants to be asked later',
-      )
+      new Option('--wait <duration>', 'how long to retry when the database is busy or a platform limits requests')
         .argParser(patience)
         .default(30_000, '30s'),
     )
-    .addOption(new Option('--read-only', 'change nothing: what would is refused').default(false))
+    .addOption(new Option('--read-only', 'refuse every change').default(false))
     .addOption(new Option('--as <name>', 'who makes the change, for the audit log').argParser(declared))
-    .addOption(new Option('--reason <text>', 'why, for the audit log').argParser(declared))
+    .addOption(new Option('--reason <text>', 'why the change is made, for the audit log').argParser(declared))
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
-    .hook('preAction', (_, command) => {
-      ctx.options = command.optsWithGlobals() as unknown as Context['options']
-    })
+    .configureOutput({ outputError: () => {}, writeOut: (text) => ctx.output.later(text) })
+  // commander fills the object as it reads the arguments: an error in them is printed as -o says, too.
+  ctx.options = root.opts()
   for (const [heading, ...group] of commands) {
     root.commandsGroup(`${heading}:`)
     for (const [name, summary, load] of group) {
@@ -114,7 +115,7 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     }
   }
   if (wanted('complete')) root.addCommand((await import('./commands/complete.ts')).command(ctx), { hidden: true })
-  reportUsage(ctx, root)
+  reportUsage(root, ctx.host.argv)
   return root
 }
 
@@ -123,54 +124,23 @@ function mentionedIn(argv: readonly string[]): (name: string) => boolean {
   return (name) => words.has(name)
 }
 
-/** A command line that cannot be understood is an error like every other, also of a subcommand, which inherits nothing by itself. */
-function reportUsage(ctx: Context, root: CommandUnknownOpts, command = root, path = root.name()): void {
-  command
-    .configureOutput({ outputError: () => {}, writeOut: (text) => ctx.output.later(text) })
-    .exitOverride((error) => {
-      if (error.exitCode === 0 || error.code === 'commander.help') throw error
-      ctx.options = root.opts() as unknown as Context['options']
-      // "error: option … is invalid. Write …" or "error: unknown …\n(Did you mean …?)"
-      const [, message = '', advice] = /^error: (.*?)(?:\. |\n\(|$)(.*?)[.)]*$/s.exec(error.message) ?? []
-      throw badInput(
-        // A value that was not understood may be a secret.
-        message
-          .replace(/\.$/, '')
-          .replace(/^(unknown option '(?:--[^=']*(?==)|-\w)).+$/s, "$1'")
-          .replace(/ argument '.*' is invalid$/s, ' does not take that value')
-          .replace(/^command-argument value '.*' is invalid for (argument '[\w-]+')$/s, '$1 does not take that value'),
-        /^unknown option '--(webhook-secret|access-token|refresh-token|client-secret)['=]/.test(message)
-          ? 'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env'
-          : advice
-            ? `${advice.charAt(0).toLowerCase()}${advice.slice(1)}`
-            : error.code === 'commander.missingArgument'
-              ? `${path} ${command.usage().replace(/^\[options\] /, '')}`
-              : `${path} --help`,
-      )
-    })
-  for (const child of command.commands) {
-    child.copyInheritedSettings(command)
-    reportUsage(ctx, root, child, `${path} ${child.name()}`)
-  }
-}
-
 /** How long to go on when the database is busy; timers take no more than 24 days. */
 function patience(text: string): number {
   const milliseconds = duration(text)
-  if (milliseconds > 86_400_000) throw new InvalidArgumentError('Wait a day at most.')
+  if (milliseconds > 86_400_000) throw new InvalidArgumentError('wait a day at most')
   return milliseconds
 }
 
-/** What somebody says of themselves: kept in the audit log as it is, so it has to be printable. */
+/** Text for the audit log, which keeps and prints it as it is. */
 function declared(text: string): string {
   if (text.trim() === '' || unprintable.test(text) || text.length > 500)
-    throw new InvalidArgumentError('Write printable text, 500 characters at most.')
+    throw new InvalidArgumentError('write printable text, 500 characters at most')
   return text
 }
 
 function fieldList(text: string): string[] {
   const fields = text.split(',').map((field) => field.trim())
   if (fields.some((field) => field === ''))
-    throw new InvalidArgumentError('Write field names with commas between them, as in id,name.')
+    throw new InvalidArgumentError('write field names with commas between them, as in id,name')
   return fields
 }

@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { IntegrationsError } from '../errors.ts'
 
-/** Signals that somebody sends to this process alone. */
+/** Signals that are sent to this process alone. */
 const sent = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 /** Signals that keys send: a terminal sends them to every process on it. */
 const typed = ['SIGINT', 'SIGQUIT'] as const
@@ -39,12 +39,12 @@ export async function runCommand(command: string, args: readonly string[], env: 
       throw new IntegrationsError({
         code: 'COMMAND_NOT_FOUND',
         message: `there is no command ${JSON.stringify(command)}`,
-        hint: 'see that it is spelled right, and in a folder of PATH',
+        hint: 'check the spelling, and that its folder is in PATH',
       })
     throw new IntegrationsError({
       code: 'COMMAND_NOT_STARTED',
       message: `the command ${JSON.stringify(command)} cannot be started (${code ?? 'unknown error'})`,
-      hint: 'see that it is a program, and that you may run it',
+      hint: 'check that it is an executable file that you may run',
     })
   } finally {
     listen('off')

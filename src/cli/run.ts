@@ -52,7 +52,7 @@ const answerLost = (cause: IntegrationsError) =>
   new IntegrationsError({
     code: 'OUTPUT_FAILED',
     message: 'the change was made, but the answer could not be written',
-    hint: 'see what was done with integrations audit list',
+    hint: 'check what was changed with integrations audit list',
     cause,
     committed: true,
   })

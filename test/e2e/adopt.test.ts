@@ -101,13 +101,13 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(await run(['db', 'adopt', '--dry-run', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `would adopt ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
+      stderr: `would adopt ${shown(db)}: the application still owns workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
     })
     expect([await tables(db), await journal(db)]).toEqual(untouched)
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `adopted ${shown(db)}: the application goes on owning workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
+      stderr: `adopted ${shown(db)}: the application still owns workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
     })
     expect(await own(db)).toEqual(before)
     expect(await db.query(`SELECT key, value FROM integration_settings ORDER BY key`)).toEqual([
@@ -119,12 +119,12 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `${shown(db)} is adopted already\n`,
+      stderr: `${shown(db)} is already adopted\n`,
     })
     expect(await run(['db', 'migrate', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `${shown(db)} is up to date already\n`,
+      stderr: `${shown(db)} is already up to date\n`,
     })
 
     const shownBefore = await run(
@@ -318,7 +318,7 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `${shown(db)} is this program's own already\n`,
+      stderr: `${shown(db)} is already this program's own\n`,
     })
     expect(await db.query(`SELECT value FROM integration_settings WHERE key = 'database'`)).toEqual([{ value: 'own' }])
   })

@@ -56,7 +56,7 @@ describe.each(kinds)('apps on %s', (kind) => {
     const last = await run(['apps', 'remove', 'typed', '--confirm', 'typed', '--dry-run'], { env })
     expect(last).toMatchObject({
       code: 0,
-      stderr: 'would remove the app typed\nwarning: without an app of Slack, none of its tokens can be refreshed\n',
+      stderr: 'would remove the app typed\nwarning: without an app, no Slack token can be refreshed\n',
     })
     expect(
       await db.query(

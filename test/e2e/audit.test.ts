@@ -394,7 +394,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect([code, screen.trim().split('\r\n')]).toEqual([
       8,
       [
-        'the audit log is not as it was written: 5 events and 2 current secrets were read',
+        'audit log not verified: 5 events and 2 current secrets were read',
         'event 4: the event was changed, or made without the audit key',
         'error: the audit log has 1 problem',
         'hint: find out who could write to the database; replace the secrets concerned with integrations rotate',
@@ -600,7 +600,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     ]).toEqual([
       0,
       [
-        'the audit log is whole: 5 events and 1 current secret, up to 5 <hash>',
+        'audit log verified: 5 events and 1 current secret, up to 5 <hash>',
         'Acme/support (<id>), webhook secret: changed by the application',
         'Acme/support (<id>), access token: changed by the application',
       ],

@@ -446,7 +446,7 @@ test('an address for a platform is refused before anything is done', async () =>
     'error: integrations were named, and chosen by options too\nhint: leave out one or the other\n',
     'error: it was not said which integrations\nhint: name them, pass --all, or a filter such as --platform slack\n',
     ...Array(2).fill(
-      'error: --api-url was given without --check, and nobody is asked\nhint: pass --check too, or leave --api-url out\n',
+      'error: --api-url has no effect without --check\nhint: pass --check too, or leave --api-url out\n',
     ),
   ])
   expect(await contents(db)).toEqual(before)

@@ -155,7 +155,7 @@ test.runIf(there('fish'))('fish offers what the script says', async () => {
   const script = `integrations completion fish | source; complete --do-complete 'integrations workspaces re'`
   const { stdout } = await runCommand('fish', ['--no-config', '-c', script], { env: { PATH: pathWithProgram() } })
   expect(stdout).toBe(
-    'remove\tRemove a workspace with every integration in it. Nothing of them is kept.\nrename\tGive a workspace another name.\n',
+    'remove\tRemove a workspace and every integration in it. Nothing is kept.\nrename\tGive a workspace another name.\n',
   )
 })
 

@@ -8,7 +8,7 @@ import { freshFolder, quote, runInTerminal } from '../support/program.ts'
 const help = { id: 'C024BE91L', name: 'help' }
 const news = { id: 'C024BE92L', name: 'news' }
 const start = { slackChannels: [help, news], slackEvents: ['message'] }
-const stillSo = 'the config of Acme/support is so already; nothing was changed\n'
+const stillSo = 'no changes made to the config of Acme/support\n'
 const changed = 'changed the config of Acme/support\n'
 const syntax = 'hint: put keys and strings in double quotes, and no comma after the last item\n'
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
@@ -466,7 +466,7 @@ describe.each(kinds)('config on %s', (kind) => {
         expect(draft).toBe(script === rename ? `${JSON.stringify(renamed, null, 2)}\n` : '{,}')
         expect(screen).toMatch(
           new RegExp(
-            `what you wrote is kept in ${kept}\nerror: cancelled; nothing was changed\nhint: run it again to start over\n$`,
+            `your text is kept in ${kept}\nerror: cancelled; nothing was changed\nhint: run it again to start over\n$`,
           ),
         )
       }
@@ -478,7 +478,7 @@ describe.each(kinds)('config on %s', (kind) => {
         code: 2,
         kept: undefined,
         screen: expect.stringMatching(
-          /^error: the editor .* ended with 3; nothing was changed\nhint: name another in VISUAL or EDITOR, or use integrations config patch\n$/,
+          /^error: the editor .* ended with 3; nothing was changed\nhint: name another editor in VISUAL or EDITOR, or use integrations config patch\n$/,
         ),
       })
       const late = await edit(`${rename}; exit 3`, [])
@@ -541,7 +541,7 @@ describe.each(kinds)('config on %s', (kind) => {
         await prepared.db.query(statement)
         writeFileSync(join(folder, 'changed'), '')
         const { code, screen } = await done
-        const kept = /what you wrote is kept in (\S+)/.exec(screen)?.[1] ?? ''
+        const kept = /your text is kept in (\S+)/.exec(screen)?.[1] ?? ''
         expect({ code, draft: readFileSync(kept, 'utf8') }).toEqual({
           code: 5,
           draft: `${JSON.stringify(renamed, null, 2)}\n`,

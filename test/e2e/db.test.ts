@@ -138,7 +138,7 @@ describe.each(kinds)('db on %s', (kind) => {
     expect(await run(['db', 'migrate', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `${shown(db)} is up to date already\n`,
+      stderr: `${shown(db)} is already up to date\n`,
     })
     expect(await history(db)).toEqual(after)
     expect(await runInProcess(['workspaces', 'add', 'Acme', '-o', 'id'], { env })).toMatchObject({ code: 0 })
@@ -400,7 +400,7 @@ describe('an SQLite file that', () => {
     expect(await db.query('SELECT * FROM workspaces')).toEqual([])
     expect(await runProgram(['db', 'migrate'], { env })).toMatchObject({
       code: 0,
-      stderr: `${db.url} is up to date already\n`,
+      stderr: `${db.url} is already up to date\n`,
     })
     expect(await db.query('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
     expect(await runInProcess(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
@@ -471,7 +471,7 @@ describe('a PostgreSQL database that', () => {
     expect(await status(db)).toMatchObject({ code: 0, status: { state: 'ready', workspaces: 0 } })
     expect(await runProgram(['db', 'migrate'], { env: { DATABASE_URL: db.url } })).toMatchObject({
       code: 0,
-      stderr: `${shown(db)} is up to date already\n`,
+      stderr: `${shown(db)} is already up to date\n`,
     })
     expect(await empty.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)).toEqual([])
   })

@@ -95,7 +95,7 @@ describe.each(kinds)('exec on %s', (kind) => {
 
   test('our own failures have exit codes that commands leave alone', async () => {
     const { db, env, exec } = await start()
-    const missing = 'hint: see that it is spelled right, and in a folder of PATH\n'
+    const missing = 'hint: check the spelling, and that its folder is in PATH\n'
     expect(await exec('support', '--', 'no-such-command')).toEqual({
       code: 127,
       stdout: '',
@@ -105,7 +105,7 @@ describe.each(kinds)('exec on %s', (kind) => {
       code: 126,
       stdout: '',
       stderr:
-        'error: the command "/etc/passwd" cannot be started (EACCES)\nhint: see that it is a program, and that you may run it\n',
+        'error: the command "/etc/passwd" cannot be started (EACCES)\nhint: check that it is an executable file that you may run\n',
     })
     const logged = await events(db)
     expect(logged).toEqual([...failed, ...failed])
@@ -158,7 +158,8 @@ describe.each(kinds)('exec on %s', (kind) => {
     expect(await runInProcess(['exec', 'support'], { env })).toEqual({
       code: 2,
       stdout: '',
-      stderr: "error: missing required argument 'command'\nhint: integrations exec <ref> -- <command> [args...]\n",
+      stderr:
+        "error: missing required argument 'command'\nhint: integrations exec [options] <ref> -- <command> [args...]\n",
     })
     expect(await events(db)).toEqual([])
   })
@@ -236,7 +237,8 @@ describe.each(kinds)('exec on %s', (kind) => {
     expect(await outcome).toEqual({
       code: 7,
       stdout: '',
-      stderr: 'warning: how the command ended is not in the audit log: the database was busy until the time was up\n',
+      stderr:
+        'warning: the audit log does not record how the command ended: the database was busy until the time was up\n',
     })
     await release()
     expect(await events(db)).toEqual([...started, ...started])
@@ -251,7 +253,7 @@ test('a default database that is gone when the command has ended is not made ane
   expect(await runProgram(['exec', 'support', '--', 'sh', '-c', `rm -r ${folder}; exit 7`], { env })).toEqual({
     code: 7,
     stdout: '',
-    stderr: `warning: how the command ended is not in the audit log: there is no file ${folder}/integrations.db\n`,
+    stderr: `warning: the audit log does not record how the command ended: there is no file ${folder}/integrations.db\n`,
   })
   expect(existsSync(folder)).toBe(false)
 })

@@ -63,7 +63,7 @@ test.each([
 ])('%j: text has one form', async (args) => {
   const { stderr, ...outcome } = await within(args, { DATABASE_URL: 'postgresql://nobody@localhost:1/none' })
   expect(outcome).toEqual({ code: 2, stdout: '' })
-  expect(stderr).toContain('the answer is text, which has no other form and no fields')
+  expect(stderr).toContain('the output is text, without other formats and fields')
 })
 
 test('init answers with the database', async () => {
@@ -124,17 +124,16 @@ test('rotate --shared answers with an outcome each, in an array also of one; wit
 test('exec says how it is typed', async () => {
   const { url } = await freshDatabase('sqlite')
   const env = { DATABASE_URL: url, INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
-  const typed = 'integrations exec <ref> -- <command>'
-  const twice = refused(125, "argument 'command' does not take that value", `write -- once, as in ${typed}`)
-  const command = refused(125, "missing required argument 'command'", `${typed} [args...]`)
+  const usage = 'integrations exec [options] <ref> -- <command> [args...]'
+  const needed = (hint: string) => refused(125, 'exec needs -- between the integration and the command', hint)
   for (const [args, outcome] of [
-    [['exec'], refused(125, "missing required argument 'ref'", `${typed} [args...]`)],
-    [['exec', 'Acme/support'], command],
-    [['exec', 'Acme/support', '--'], command],
-    [['exec', '--', 'true'], command],
-    [['exec', 'Acme/support', '--', '--', 'true'], twice],
-    [['exec', '--', 'Acme/support', '--', 'true'], twice],
-    [['exec', '--', 'npm', 'start'], refused(125, 'there is no integration "npm"', `integrations list; ${typed}`)],
+    [['exec'], refused(2, "missing required argument 'ref'", usage)],
+    [['exec', 'Acme/support'], refused(2, "missing required argument 'command'", usage)],
+    [['exec', 'Acme/support', '--'], refused(125, "missing required argument 'command'", usage)],
+    [['exec', '--', 'true'], refused(125, "missing required argument 'command'", usage)],
+    [['exec', '--', 'Acme/support', '--', 'true'], needed('integrations exec Acme/support -- -- true')],
+    [['exec', '--', 'npm', 'start'], needed('integrations exec npm -- start')],
+    [['exec', 'npm', '--', 'start'], refused(125, 'there is no integration "npm"', 'integrations list')],
   ] as const)
     expect([args, await within(args, env)]).toEqual([args, outcome])
 })

@@ -132,7 +132,10 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(await names('--created-by', 'ana@example.com')).toEqual(['token of unknown end'])
     expect(await names('--expiring', '7d')).toEqual(['ended', 'ends in 6 h', 'token of unknown end'])
     expect(await names('--expiring', '1h')).toEqual(['ended', 'token of unknown end'])
-    expect(await names('--no-expiry')).toEqual(['100%_desk', 'NOTHING', 'complete', 'token of unknown end'])
+    expect(await names('--expiry', 'never')).toEqual(['complete'])
+    expect(await names('--expiry', 'dated')).toEqual(['ended', 'ends in 6 h'])
+    expect(await names('--expiry', 'unknown')).toEqual(['token of unknown end'])
+    expect(await names('--expiry', 'none')).toEqual(['100%_desk', 'NOTHING'])
     expect(await names('--stale', '30d')).toEqual([
       '100%_desk',
       'NOTHING',
@@ -149,7 +152,7 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(await run(['list', '--expired', '--fields', 'name'])).toEqual({
       code: 0,
       stdout: 'ended\n',
-      stderr: 'of 1 more, nobody knows when the token ends: integrations list --no-expiry\n',
+      stderr: '1 more have an unknown expiry: integrations list --expiry unknown\n',
     })
     expect(await names('--inactive', '--workspace', 'Beta')).toEqual([])
 

@@ -99,7 +99,7 @@ createdAt\t<instant>
 createdBy\t
 version\t4
 `,
-      stderr: expect.stringContaining('the old webhook-secret is refused from now on'),
+      stderr: expect.stringContaining('the previous webhook-secret is refused from now on'),
     })
     expect(await openedStore(db)(read)).toEqual([stored])
     expect(

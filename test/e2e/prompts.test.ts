@@ -104,7 +104,7 @@ describe.each(kinds)('questions on %s', (kind) => {
       { env },
     )
     expect(done.code).toBe(0)
-    expect(done.screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
+    expect(done.screen).toContain('the previous webhook-secret stays valid for 24 hours; change that with --grace')
     expect(done.screen).not.toContain(signingSecret(2))
     expect(await stored()).toEqual([{ webhook_secret: signingSecret(2) }])
     const [old] = await openedStore(db)(
@@ -149,11 +149,11 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect(
       await runInProcess(['add', '--platform', 'slack', '--new-workspace', 'Acme', '--name', 'support'], { env }),
     ).toMatchObject({ code: 0 })
-    const wrong = await runInTerminal(['remove', 'Acme/support'], [['Type support to go on', `yes${enter}`]], { env })
+    const wrong = await runInTerminal(['remove', 'Acme/support'], [['Type support to confirm', `yes${enter}`]], { env })
     expect(wrong.code).toBe(130)
     expect(wrong.screen).toContain('nothing of it is kept')
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
-    const right = await runInTerminal(['remove', 'Acme/support'], [['Type support to go on', `support${enter}`]], {
+    const right = await runInTerminal(['remove', 'Acme/support'], [['Type support to confirm', `support${enter}`]], {
       env,
     })
     expect(right.code).toBe(0)
@@ -172,7 +172,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     })
     expect({ code, screen }).toEqual({
       code: 2,
-      screen: 'error: --platform is missing, and nobody can be asked\r\nhint: pass --platform <platform>\r\n',
+      screen: 'error: --platform is required when there is no terminal\r\nhint: pass --platform <platform>\r\n',
     })
   })
 })

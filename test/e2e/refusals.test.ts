@@ -106,7 +106,7 @@ const refusals: Refusal[] = [
     args: rotate('--webhook-secret-file', '/nowhere/secret', '--grace', '0'),
     code: 2,
     stderr:
-      'error: the file of --webhook-secret-file cannot be read (ENOENT)\nhint: see that the path is right and the file readable\n',
+      'error: the file of --webhook-secret-file cannot be read (ENOENT)\nhint: check the path, and that the file is readable\n',
   },
   {
     what: 'a browser session token',
@@ -230,13 +230,13 @@ const refusals: Refusal[] = [
     what: 'an unknown flag',
     args: ['list', '--activ'],
     code: 2,
-    stderr: "error: unknown option '--activ'\nhint: did you mean --active?\n",
+    stderr: "error: unknown option '--activ'\nhint: (Did you mean --active?)\n",
   },
   {
     what: 'an unknown command',
     args: ['lst'],
     code: 2,
-    stderr: "error: unknown command 'lst'\nhint: did you mean list?\n",
+    stderr: "error: unknown command 'lst'\nhint: (Did you mean list?)\n",
   },
   {
     what: 'a secret as an argument',
@@ -274,13 +274,13 @@ const refusals: Refusal[] = [
     what: 'a removal that nobody confirms',
     args: ['remove', 'Acme/support'],
     code: 2,
-    stderr: 'error: --confirm is missing, and nobody can be asked\nhint: pass --confirm support\n',
+    stderr: 'error: --confirm is required when there is no terminal\nhint: pass --confirm support\n',
   },
   {
     what: 'a removal confirmed by another name',
     args: ['remove', 'Acme/support', '--confirm', 'other'],
     code: 2,
-    stderr: 'error: --confirm gives another name\nhint: to go on: --confirm support\n',
+    stderr: 'error: --confirm does not repeat the name\nhint: pass --confirm support\n',
   },
   {
     what: 'a version that has moved on',
@@ -320,7 +320,7 @@ const refusals: Refusal[] = [
     what: 'no workspace and no terminal',
     args: ['add', '--platform', 'slack', '--name', 'new'],
     code: 2,
-    stderr: 'error: --workspace is missing, and nobody can be asked\nhint: pass --workspace <workspace>\n',
+    stderr: 'error: --workspace is required when there is no terminal\nhint: pass --workspace <workspace>\n',
   },
   {
     what: 'a missing creator',
@@ -477,7 +477,8 @@ describe.each(kinds)('refused on %s', (kind) => {
     expect(await runCommand('sh', ['-c', `exec ${process.execPath} ${bin} list > /dev/full`], { env })).toEqual({
       code: 6,
       stdout: '',
-      stderr: 'error: the output could not be written\nhint: see that the disk has room, and run it again\n',
+      stderr:
+        'error: the output could not be written\nhint: check that the disk has space, and run the command again\n',
     })
   })
 
@@ -494,7 +495,7 @@ describe.each(kinds)('refused on %s', (kind) => {
         error: {
           code: 'OUTPUT_FAILED',
           message: 'the change was made, but the answer could not be written',
-          hint: 'see what was done with integrations audit list',
+          hint: 'check what was changed with integrations audit list',
           exit: 6,
           retryable: false,
           committed: true,

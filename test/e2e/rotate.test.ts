@@ -44,7 +44,8 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { code, stdout, stderr } = await run([...pair, '--expires-in', '12h', '-o', 'json'], { env })
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr: 'replaced the access-token and refresh-token of Acme/support; the old access-token is forgotten here\n',
+      stderr:
+        'replaced the access-token and refresh-token of Acme/support; the previous access-token is deleted here\n',
     })
     const shown = JSON.parse(stdout)
     expect(shown).toMatchObject({
@@ -118,7 +119,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 0,
       stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/),
       stderr:
-        'would replace the access-token and refresh-token of Acme/support; the old access-token would be forgotten here\n',
+        'would replace the access-token and refresh-token of Acme/support; the previous access-token would be deleted here\n',
     })
     expect(await all()).toBe(before)
   })
@@ -256,7 +257,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       [['New Slack signing secret', `${signingSecret(2)}\n`]],
       { env },
     )
-    expect(screen).toContain('the old webhook-secret stays valid for 24 hours; --grace says otherwise')
+    expect(screen).toContain('the previous webhook-secret stays valid for 24 hours; change that with --grace')
     expect(screen).not.toContain(signingSecret(2))
     expect(code).toBe(0)
     const show = await runInProcess(['show', 'support', '-o', 'json', '--fields', 'webhookSecret'], { env })

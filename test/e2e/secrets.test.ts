@@ -62,7 +62,7 @@ describe.each(kinds)('secrets on %s', (kind) => {
         { number: 3, state: 'current', setBy: 'as:ana', validUntil: null, lastMatchedAt: null, matchCount: 0 },
         {
           number: 2,
-          state: 'valid',
+          state: 'previous',
           setBy: expect.stringMatching(/^os:/),
           validUntil: expect.any(String),
           lastMatchedAt: expect.any(String),
@@ -70,7 +70,7 @@ describe.each(kinds)('secrets on %s', (kind) => {
         },
         {
           number: 1,
-          state: 'over',
+          state: 'expired',
           setBy: expect.stringMatching(/^os:/),
           validUntil: expect.any(String),
           lastMatchedAt: null,
@@ -94,10 +94,10 @@ describe.each(kinds)('secrets on %s', (kind) => {
     )
     expect(people).toEqual({
       code: 0,
-      stdout: `FIELD           NUMBER  STATE                    LAST MATCHED AT
-webhook-secret  3       current                  never matched: unknown whether it is in use
-webhook-secret  2       valid for 23 more hours  matched 3 minutes ago, 41 times
-webhook-secret  1       over                     never matched: unknown whether it is in use
+      stdout: `FIELD           NUMBER  STATE                              LAST MATCHED AT
+webhook-secret  3       current                            no recorded use
+webhook-secret  2       previous, valid for 23 more hours  matched 3 minutes ago, 41 times
+webhook-secret  1       expired                            no recorded use
 `,
       stderr: '',
     })
@@ -109,7 +109,7 @@ webhook-secret  1       over                     never matched: unknown whether 
       code: 0,
       stdout: `${id}\n`,
       stderr: expect.stringContaining(
-        `; the old webhook-secret stays valid until ${(await shown(env, 'show', 'support')).webhookSecret.previousValidUntil} in endpoints that use the receiver library\n`,
+        `; the previous webhook-secret stays valid until ${(await shown(env, 'show', 'support')).webhookSecret.previousValidUntil} in endpoints that use the receiver library\n`,
       ),
     })
     const [, old] = await shown(env, 'secrets', 'list', 'support')
@@ -149,12 +149,12 @@ hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pas
     const outcome = await run(['secrets', 'revert', 'support', 'webhook-secret', '-o', 'table'], { env })
     expect(outcome).toMatchObject({
       code: 0,
-      stdout: `made the webhook-secret with the fingerprint ${before[1].fingerprint} current again in Acme/support; the one taken back stays valid until ${before[1].validUntil} in endpoints that use the receiver library\n`,
+      stdout: `made the webhook-secret with the fingerprint ${before[1].fingerprint} current again in Acme/support; the reverted webhook-secret stays valid until ${before[1].validUntil} in endpoints that use the receiver library\n`,
     })
     expect(await revealed(env)).toBe(signingSecret(1))
     const swapped = await shown(env, 'secrets', 'list', 'support')
     expect(swapped).toEqual([
-      { ...before[0], state: 'valid', validUntil: before[1].validUntil },
+      { ...before[0], state: 'previous', validUntil: before[1].validUntil },
       { ...before[1], state: 'current', validUntil: null },
     ])
     expect(await versions(db)).toMatchObject([{ is_kept: no }, { is_kept: yes }])
@@ -252,7 +252,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     expect(await purge()).toEqual({
       code: 0,
       stdout: '{\n  "purged": 0\n}\n',
-      stderr: 'no old value is kept beyond its time; nothing was changed\n',
+      stderr: 'no expired version is stored; no changes made\n',
     })
     const logged = (await events(db)).length
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
@@ -260,13 +260,13 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     expect(await purge('--dry-run')).toEqual({
       code: 0,
       stdout: '{\n  "purged": 1\n}\n',
-      stderr: 'would forget 1 old value whose time is over\n',
+      stderr: 'would delete 1 expired version\n',
     })
     expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await purge()).toEqual({
       code: 0,
       stdout: '{\n  "purged": 1\n}\n',
-      stderr: 'forgot 1 old value whose time is over\n',
+      stderr: 'deleted 1 expired version\n',
     })
     expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secret.purge' }])
     expect(await versions(db)).toMatchObject([
@@ -287,7 +287,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     expect(await finish()).toEqual({
       code: 0,
       stdout: `${id}\n`,
-      stderr: 'Acme/support has no old webhook-secret that is still valid; nothing was changed\n',
+      stderr: 'Acme/support has no previous webhook-secret; no changes made\n',
     })
     await rotate(env, 2, '--grace', '24h')
     const before = await kept(db)
@@ -314,8 +314,8 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     expect(await finish('--when-unused', '2m')).toEqual({
       code: 0,
       stdout: `${id}\n`,
-      stderr: `ended the old webhook-secret of Acme/support, which was valid until ${until}; no endpoint that uses the receiver library accepts it any more
-next: integrations secrets list ${id}   # whether requests match the new value\n`,
+      stderr: `expired the previous webhook-secret of Acme/support, which was valid until ${until}; endpoints that use the receiver library no longer accept it
+next: integrations secrets list support\n`,
     })
     expect(await versions(db)).toMatchObject([
       { number: 1, is_current: no, is_kept: no },
@@ -437,7 +437,7 @@ next: integrations secrets list ${id}   # whether requests match the new value\n
       code: 2,
       stdout: '',
       stderr:
-        "error: argument 'field' does not take that value\nhint: write webhook-secret, access-token, refresh-token\n",
+        "error: argument 'field' does not take that value\nhint: the secrets are webhook-secret, access-token, refresh-token\n",
     })
     expect(
       await db.query(

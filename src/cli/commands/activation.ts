@@ -12,16 +12,17 @@ export const activationCommand = (
   description: string,
   to: Parameters<typeof setActive>[2],
 ) =>
-  declareOutput(
-    new Command(name)
-      .description(description)
-      .addArgument(refArgument())
-      .addOption(ifVersionOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples(`integrations ${name} Acme/support`)),
-    ctx.output,
-    integrationView,
-  ).action(async (ref, options) => {
-    const changed = await setActive(await ctx.store(), ref, to, options)
-    await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
-  })
+  declareOutput(new Command(name), ctx.output, integrationView)
+    .description(description)
+    .addArgument(refArgument())
+    .addOption(ifVersionOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples(`integrations ${name} Acme/support`))
+    .action(async (ref, options) => {
+      const changed = await setActive(await ctx.store(), ref, to, options)
+      await ctx.output.change(
+        integrationView,
+        changed.after,
+        differences(changed, options.dryRun, `is already ${changed.after.isActive ? 'enabled' : 'disabled'}`),
+      )
+    })

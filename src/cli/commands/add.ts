@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { shellWord } from '../../errors.ts'
-import { flagOf, type IntegrationConfig, refOf, type SecretField } from '../../integration.ts'
+import { flagOf, type IntegrationConfig, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
@@ -11,7 +11,6 @@ import type { Secret } from '../../secret.ts'
 import { allRows } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import {
-  addIdFlags,
   apiUrlOption,
   apiUrls,
   checkOption,
@@ -19,38 +18,32 @@ import {
   dryRunOption,
   examples,
   expiry,
-  expiryOptions,
   forceOption,
   givenIds,
   warnAll,
+  withExpiryOptions,
+  withIdFlags,
 } from '../input/arguments.ts'
-import { addSecretFlags, askSecrets, givenSecrets, readStdin, readTextFile } from '../input/secret-input.ts'
+import { askSecrets, givenSecrets, readStdin, readTextFile, withSecretFlags } from '../input/secret-input.ts'
 import { integrationView } from '../views/integration.ts'
 
-/** `integrations add` */
-export const command = (ctx: Context) => {
-  const [expiresAt, expiresIn, noExpiry] = expiryOptions()
-  const command = new Command('add')
-    .description(
-      'Add an integration. At a terminal, asks for what is missing; secrets are never taken from the command line itself.',
-    )
-    .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
-    .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
-    .addOption(new Option('--new-workspace <name>', 'make a workspace of this name for it'))
-    .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform'))
-    .addOption(expiresAt)
-    .addOption(expiresIn)
-    .addOption(noExpiry)
-    .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
-    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
-    .addOption(new Option('--app <app>', 'the OAuth app whose client refreshes its token'))
-    .addOption(forceOption())
-    .addOption(checkOption())
-    .addOption(apiUrlOption())
-    .addOption(dryRunOption())
-  addSecretFlags(command)
-  addIdFlags(command)
-  command.addHelpText(
+function addCommand() {
+  const command = withExpiryOptions(
+    new Command('add')
+      .description('Add an integration. At a terminal, prompts for missing values. No flag takes a secret itself.')
+      .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
+      .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
+      .addOption(new Option('--new-workspace <name>', 'create a workspace with this name'))
+      .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform'))
+      .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
+      .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
+      .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
+      .addOption(forceOption())
+      .addOption(checkOption())
+      .addOption(apiUrlOption())
+      .addOption(dryRunOption()),
+  )
+  return withIdFlags(withSecretFlags(command, secretFields)).addHelpText(
     'after',
     examples(
       'integrations add',
@@ -58,7 +51,11 @@ export const command = (ctx: Context) => {
       --webhook-secret-stdin --access-token-env SLACK_TOKEN --no-expiry`,
     ),
   )
-  return declareOutput(command, ctx.output, integrationView).action(async (options) => {
+}
+
+/** `integrations add` */
+export const command = (ctx: Context) =>
+  declareOutput(addCommand(), ctx.output, integrationView).action(async (options) => {
     const urls = apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, options)
@@ -101,13 +98,11 @@ export const command = (ctx: Context) => {
         : [
             `integrations show ${shellWord(integration.id)}`,
             ...lacking(platform, integration).map(
-              ({ field, label }) =>
-                `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}   # it has no ${label} yet`,
+              (field) => `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
             ),
           ],
     )
   })
-}
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
   return platformById(
@@ -157,7 +152,7 @@ const missingSecrets = (platform: Platform, given: object, force: boolean) =>
 const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>
   Object.entries(platform.secrets)
     .filter(([field, { required }]) => required && !integration[field as SecretField].set)
-    .map(([field, { label }]) => ({ field, label }))
+    .map(([field]) => field)
 
 async function readConfigFlag(
   ctx: Context,

@@ -8,7 +8,7 @@ import { command as remove } from './apps/remove.ts'
 export const command = (ctx: Context) =>
   new Command('apps')
     .description(
-      'OAuth apps: the client id and secret with which a platform lets tokens be refreshed. The secret is sealed, and never shown. An integration names its app with update --app; where a platform has a single app here, that one serves.',
+      'OAuth apps: the client id and client secret with which access tokens are refreshed. The client secret is encrypted, and never shown. An integration names its app with update --app; the only app of a platform needs no naming.',
     )
     .addCommand(add(ctx))
     .addCommand(list(ctx))

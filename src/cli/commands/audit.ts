@@ -8,7 +8,7 @@ import { command as verify } from './audit/verify.ts'
 export const command = (ctx: Context) =>
   new Command('audit')
     .description(
-      'The audit log: every change and every reading of a secret, each chained to the one before it by a key that is not in the database.',
+      'The audit log: every change and every access to a secret, each event chained to the previous event with a key that is not in the database.',
     )
     .addCommand(list(ctx))
     .addCommand(verify(ctx))

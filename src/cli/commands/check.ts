@@ -6,7 +6,7 @@ import type { Verdict } from '../../platforms/platform.ts'
 import type { Store } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
-import { addFilters, chosen, unknownEnds } from '../input/filters.ts'
+import { chosen, expiringOption, unknownExpiryNote, withFilters } from '../input/filters.ts'
 import { refsArgument } from '../input/selection.ts'
 import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
@@ -21,16 +21,17 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--all', 'all integrations').default(false))
     .addOption(new Option('--no-fill', 'fill in nothing'))
     .addOption(apiUrlOption())
-  addFilters(command)
-  command.addHelpText(
-    'after',
-    examples(
-      'integrations check Acme/support',
-      'integrations check --platform slack --active --no-fill -o json',
-      'integrations check --all --fields workspace,name,verdict,scopes',
-    ),
-  )
-  return declareOutput(command, ctx.output, checkView).action(async (refs, options) => {
+  const filtered = withFilters(command)
+    .addOption(expiringOption())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations check Acme/support',
+        'integrations check --platform slack --active --no-fill -o json',
+        'integrations check --all --fields workspace,name,verdict,scopes',
+      ),
+    )
+  return declareOutput(filtered, ctx.output, checkView).action(async (refs, options) => {
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
@@ -45,7 +46,7 @@ export const command = (ctx: Context) => {
         if (one.findings.length > 0) findings++
       }
     })
-    const note = 'filter' in which ? await unknownEnds(store, which.filter) : undefined
+    const note = 'filter' in which ? await unknownExpiryNote(store, which.filter) : undefined
     if (note !== undefined) ctx.output.note(note)
     const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
     if (findings > 0) counts.push(`${findings} with findings`)

@@ -5,19 +5,17 @@ import { declareTextOutput, examples } from '../input/arguments.ts'
 
 /** `integrations completion` */
 export const command = (ctx: Context) =>
-  declareTextOutput(
-    new Command('completion')
-      .description(
-        'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',
-      )
-      .addArgument(new Argument('<shell>', 'the shell').choices(shells))
-      .addHelpText(
-        'after',
-        examples(
-          `eval "$(integrations completion bash)"    # in ~/.bashrc`,
-          `eval "$(integrations completion zsh)"     # in ~/.zshrc, after compinit`,
-          `integrations completion fish > ~/.config/fish/completions/integrations.fish`,
-        ),
+  declareTextOutput(new Command('completion'), ctx.output)
+    .description(
+      'Print the script that makes a shell complete commands, flags, platforms, and the names in the database.',
+    )
+    .addArgument(new Argument('<shell>', 'the shell').choices(shells))
+    .addHelpText(
+      'after',
+      examples(
+        `eval "$(integrations completion bash)"    # in ~/.bashrc`,
+        `eval "$(integrations completion zsh)"     # in ~/.zshrc, after compinit`,
+        `integrations completion fish > ~/.config/fish/completions/integrations.fish`,
       ),
-    ctx.output,
-  ).action((shell) => ctx.output.raw(scripts[shell]))
+    )
+    .action((shell) => ctx.output.raw(scripts[shell]))

@@ -12,7 +12,7 @@ import { command as validate } from './config/validate.ts'
 export const command = (ctx: Context) =>
   new Command('config')
     .description(
-      'The config of an integration: a JSON object of channel and event filters. Each platform describes its own by a JSON Schema; keys that it does not name are kept.',
+      'The config of an integration: a JSON object of channel and event filters. Each platform describes its config with a JSON Schema; unknown keys are kept.',
     )
     .addCommand(get(ctx))
     .addCommand(set(ctx))

@@ -9,7 +9,7 @@ import { command as status } from './db/status.ts'
 export const command = (ctx: Context) =>
   new Command('db')
     .description(
-      'The database itself. An embedded default one makes and updates itself; any other does so when it is told to.',
+      'The database itself. The embedded default database is created and migrated automatically, any other database only on request.',
     )
     .addCommand(status(ctx))
     .addCommand(migrate(ctx))

@@ -35,12 +35,7 @@ export const command = (ctx: Context) =>
         .choices(secretFlags)
         .argParser((flag, chosen: SecretField[] | undefined): SecretField[] => [...(chosen ?? []), secretField(flag)]),
     )
-    .addOption(
-      new Option(
-        '--env-prefix <prefix>',
-        'what the names of the variables begin with, in place of SLACK_ and the like',
-      ),
-    )
+    .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
     .addHelpText(
       'after',
       `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, PGPASSFILE, PGPASSWORD, which\n  lead to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command\n${examples(
@@ -98,7 +93,7 @@ async function tellEnd(
     }
   } catch (error) {
     const why = error instanceof IntegrationsError ? error.message : 'something unexpected went wrong'
-    ctx.output.warn(`how the command ended is not in the audit log: ${why}`)
+    ctx.output.warn(`the audit log does not record how the command ended: ${why}`)
   }
 }
 

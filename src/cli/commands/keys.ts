@@ -13,7 +13,7 @@ import { command as status } from './keys/status.ts'
 export const command = (ctx: Context) =>
   new Command('keys')
     .description(
-      'The keys that seal secrets. The database knows them by their ids; the keys themselves are in the key set: a file, or what a command prints. To replace the one that seals: add another, distribute the set to every machine that uses the database, activate it, reencrypt, and retire the old one.',
+      'The keys that encrypt secrets. The database stores their ids; the keys themselves are in the key set: a file, or the output of a command. To replace the active key: add another key, distribute the key set to every machine that uses the database, activate the new key, reencrypt, and retire the old key.',
     )
     .addCommand(init(ctx))
     .addCommand(list(ctx))

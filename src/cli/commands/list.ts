@@ -1,21 +1,23 @@
 import { Command } from '@commander-js/extra-typings'
 import { integrationSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
-import { declareOutput, examples, page, pageOptions } from '../input/arguments.ts'
-import { addFilters, filterOf, unknownEnds } from '../input/filters.ts'
+import { declareOutput, examples, page, withPageOptions } from '../input/arguments.ts'
+import { expiringOption, filterOf, unknownExpiryNote, withFilters } from '../input/filters.ts'
 import { printRows } from '../output/listing.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations list` */
-export const command = (ctx: Context) => {
-  const [sort, limit, cursor, all] = pageOptions(integrationSorts)
-  const command = new Command('list').description('List integrations. Filters combine: a row has to meet all of them.')
-  addFilters(command)
-  const paged = command
-    .addOption(sort)
-    .addOption(limit)
-    .addOption(cursor)
-    .addOption(all)
+export const command = (ctx: Context) =>
+  declareOutput(
+    withPageOptions(
+      withFilters(
+        new Command('list').description('List integrations. Filters combine: a row must match all of them.'),
+      ).addOption(expiringOption()),
+      integrationSorts,
+    ),
+    ctx.output,
+    integrationView,
+  )
     .addHelpText(
       'after',
       examples(
@@ -24,14 +26,13 @@ export const command = (ctx: Context) => {
         'integrations list --all -o jsonl',
       ),
     )
-  return declareOutput(paged, ctx.output, integrationView).action(async (options) => {
-    const store = await ctx.store()
-    const filter = await filterOf(store, options)
-    await printRows(ctx, integrationView, page(options, ctx.output), {
-      list: (db, wanted) => db.integrations.list(filter, wanted),
-      count: (db, wanted) => db.integrations.count(filter, wanted),
+    .action(async (options) => {
+      const store = await ctx.store()
+      const filter = await filterOf(store, options)
+      await printRows(ctx, integrationView, page(options, ctx.output), {
+        list: (db, wanted) => db.integrations.list(filter, wanted),
+        count: (db, wanted) => db.integrations.count(filter, wanted),
+      })
+      const more = await unknownExpiryNote(store, filter)
+      if (more !== undefined) ctx.output.note(more)
     })
-    const more = await unknownEnds(store, filter)
-    if (more !== undefined) ctx.output.note(more)
-  })
-}

@@ -2,7 +2,7 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
-import { addFilters } from '../input/filters.ts'
+import { withFilters } from '../input/filters.ts'
 import { refsArgument, selected } from '../input/selection.ts'
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
@@ -28,8 +28,7 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--force', 'refresh tokens that are good for longer, too').default(false))
     .addOption(apiUrlOption())
     .addOption(dryRunOption())
-  addFilters(command, { expiring: false })
-  command.addHelpText(
+  const filtered = withFilters(command).addHelpText(
     'after',
     examples(
       'integrations refresh Acme/support',
@@ -37,7 +36,7 @@ export const command = (ctx: Context) => {
       'integrations refresh --platform slack --dry-run',
     ),
   )
-  return declareOutput(command, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
+  return declareOutput(filtered, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
     const { force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()

@@ -1,8 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { flagOf, type IntegrationView, refOf, type SecretField } from '../../integration.ts'
+import { flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
-import { type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
+import { type Rotated, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -16,55 +16,58 @@ import {
   dryRunOption,
   examples,
   expiry,
-  expiryOptions,
   ifVersionOption,
   refArgument,
   secretField,
   secretFlags,
   warnAll,
+  withExpiryOptions,
 } from '../input/arguments.ts'
-import { addSecretFlags, askSecrets, generated, givenSecrets } from '../input/secret-input.ts'
+import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../views/grace-period.ts'
 import { batchView, integrationView } from '../views/integration.ts'
 
-/** `integrations rotate` */
-export const command = (ctx: Context) => {
-  const [expiresAt, expiresIn, noExpiry] = expiryOptions()
-  const command = new Command('rotate')
-    .description(
-      `Replace one secret, or several together, in one transaction. The old value stays valid for --grace, in endpoints that use the receiver library: put the new one in at the platform meanwhile. A second rotation in that time is refused, unless --force ends the older value.`,
-    )
-    .addArgument(refArgument())
-    .addOption(new Option('--field <secret...>', 'the secrets to be asked for or generated').choices(secretFlags))
-    .addOption(new Option('--generate', 'make the value of --field here, where the platform takes one').default(false))
-    .addOption(
-      new Option(
-        '--grace <duration>',
-        'how long the old value stays valid, 7d at most; 0 for a leak (default: 24h at a terminal; must be given elsewhere)',
+function rotateCommand() {
+  const command = withExpiryOptions(
+    new Command('rotate')
+      .description(
+        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: put the new secret in at the platform meanwhile. A second rotation within the grace period is refused, unless --force expires the previous secret.',
       )
-        .argParser(duration)
-        .conflicts('until'),
-    )
-    .addOption(new Option('--until <instant>', 'until when it does, as in 2027-01-31T12:00:00Z').argParser(instant))
-    .addOption(
-      new Option('--shared', 'replace it in every integration that is known to hold the same value').default(false),
-    )
-    .addOption(expiresAt)
-    .addOption(expiresIn)
-    .addOption(noExpiry)
-    .addOption(
-      new Option(
-        '--force',
-        'accept a value of another shape than documented, and end an older value that is still valid',
-      ).default(false),
-    )
-    .addOption(ifVersionOption())
-    .addOption(checkOption())
-    .addOption(apiUrlOption())
-    .addOption(dryRunOption())
-  addSecretFlags(command)
-  command.addHelpText(
+      .addArgument(refArgument())
+      .addOption(new Option('--field <secret...>', 'the secrets to prompt for or to generate').choices(secretFlags))
+      .addOption(
+        new Option('--generate', 'generate the value of --field, where the platform accepts one').default(false),
+      )
+      .addOption(
+        new Option(
+          '--grace <duration>',
+          'how long the previous secret stays valid, 7d at most; 0 for a leak (default: 24h at a terminal, required elsewhere)',
+        )
+          .argParser(duration)
+          .conflicts('until'),
+      )
+      .addOption(
+        new Option(
+          '--until <instant>',
+          'until when the previous secret stays valid, as in 2027-01-31T12:00:00Z',
+        ).argParser(instant),
+      )
+      .addOption(
+        new Option('--shared', 'replace the secret in every integration known to hold the same value').default(false),
+      )
+      .addOption(
+        new Option(
+          '--force',
+          'accept a value without the documented format, and expire a previous secret that is still valid',
+        ).default(false),
+      )
+      .addOption(ifVersionOption())
+      .addOption(checkOption())
+      .addOption(apiUrlOption())
+      .addOption(dryRunOption()),
+  )
+  return withSecretFlags(command, secretFields).addHelpText(
     'after',
     examples(
       'integrations rotate Acme/support --field webhook-secret',
@@ -72,19 +75,23 @@ export const command = (ctx: Context) => {
       'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',
     ),
   )
-  return declareOutput(command, ctx.output, batchView).action(async (ref, options) => {
+}
+
+/** `integrations rotate` */
+export const command = (ctx: Context) =>
+  declareOutput(rotateCommand(), ctx.output, batchView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
     if (!shared) ctx.output.check(integrationView)
     const urls = apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
-    const fields = (options.field ?? []).map(secretField)
-    if (generate && fields.length === 0)
-      throw badInput('--generate does not say what', 'name the secret, as in --field webhook-secret --generate')
+    const named = (options.field ?? []).map(secretField)
+    if (generate && named.length === 0)
+      throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref))
-    const secrets = { ...given, ...(await missing(ctx, shown, fields, given, { generate, force })) }
+    const secrets = { ...given, ...(await missing(ctx, shown, named, given, { generate, force })) }
     const gracePeriod =
-      options.grace ?? options.until ?? agreedOverlap(ctx, shown, Object.keys(secrets) as SecretField[])
+      options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, Object.keys(secrets) as SecretField[])
     const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
     const rotation: Rotation = {
       secrets,
@@ -105,27 +112,38 @@ export const command = (ctx: Context) => {
       ? await rotateCheckedSecrets(store, shown.id, rotation, { urls, wait: ctx.options.wait })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
-    const [{ before, after }, ...others] = rotated.changed
-    const replaced = Object.keys(secrets) as SecretField[]
-    const open = replaced.filter((field) => after[field].previousValidUntil !== null)
-    if (!dryRun) await warnIfNoReceiver(ctx, after)
-    const all = [after, ...others.map((other) => other.after)]
-    const where = all.map(refOf)
-    const fates = replaced.map((field) => describePrevious(before, after, field, dryRun))
-    const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${replaced.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
-    const next = dryRun || open.length === 0 ? [] : graceNextSteps(after, open)
-    if (!shared) return ctx.output.change(integrationView, after, sentence, next)
-    const outcome = dryRun ? 'would change' : 'changed'
-    await ctx.output.changes(
-      batchView,
-      all.map((one) => ({ ...one, outcome })),
-      sentence,
-      next,
-    )
+    const fields = Object.keys(secrets) as SecretField[]
+    await answer(ctx, ref, rotated, { fields, dryRun, shared })
   })
+
+async function answer(
+  ctx: Context,
+  ref: string,
+  { changed: [{ before, after }, ...others] }: Rotated,
+  {
+    fields,
+    dryRun,
+    shared,
+  }: { readonly fields: readonly SecretField[]; readonly dryRun: boolean; readonly shared: boolean },
+): Promise<void> {
+  const open = fields.filter((field) => after[field].previousValidUntil !== null)
+  if (!dryRun) await warnIfNoReceiver(ctx, after)
+  const all = [after, ...others.map((other) => other.after)]
+  const where = all.map(refOf)
+  const fates = fields.map((field) => describePrevious(before, after, field, dryRun))
+  const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${fields.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
+  const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
+  if (!shared) return ctx.output.change(integrationView, after, sentence, next)
+  const outcome = dryRun ? 'would change' : 'changed'
+  await ctx.output.changes(
+    batchView,
+    all.map((one) => ({ ...one, outcome })),
+    sentence,
+    next,
+  )
 }
 
-/** The secrets that were named without a value, and at a terminal, those nobody named. */
+/** The secrets that were named without a value; at a terminal, the secret that a person chooses when none was named. */
 async function missing(
   ctx: Context,
   integration: IntegrationView,
@@ -160,13 +178,13 @@ const question = (platform: Platform, field: SecretField, force: boolean) => ({
 })
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */
-function agreedOverlap(
+function agreedGracePeriod(
   { prompts, output }: Context,
   integration: IntegrationView,
   fields: readonly SecretField[],
 ): number | undefined {
   const replaced = fields.filter((field) => integration[field].set !== false)
   if (replaced.length === 0 || !prompts.possible()) return undefined
-  output.note(`the old ${replaced.map(flagOf).join(' and ')} stays valid for 24 hours; --grace says otherwise`)
+  output.note(`the previous ${replaced.map(flagOf).join(' and ')} stays valid for 24 hours; change that with --grace`)
   return 86_400_000
 }

@@ -10,7 +10,7 @@ import { command as revert } from './secrets/revert.ts'
 export const command = (ctx: Context) =>
   new Command('secrets')
     .description(
-      'The versions of a secret. After a rotation the old value stays valid for a window of time: see who still uses it, end it early, or take it back.',
+      'The versions of a secret. After a rotation the previous secret stays valid for a grace period: see whether it is still used, expire it early, or make it current again.',
     )
     .addCommand(list(ctx))
     .addCommand(finish(ctx))

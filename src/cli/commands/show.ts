@@ -6,17 +6,14 @@ import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('show')
-      .description('Show one integration. Of its secrets, only facts are shown: whether and when they were set.')
-      .addArgument(refArgument())
-      .addHelpText(
-        'after',
-        examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config'),
-      ),
-    ctx.output,
-    integrationView,
-  ).action(async (ref) => {
-    const store = await ctx.store()
-    await ctx.output.one(integrationView, await store.read((db) => findIntegration(db, ref)))
-  })
+  declareOutput(new Command('show'), ctx.output, integrationView)
+    .description('Show an integration. For its secrets, only metadata is shown: whether and when they were set.')
+    .addArgument(refArgument())
+    .addHelpText(
+      'after',
+      examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config'),
+    )
+    .action(async (ref) => {
+      const store = await ctx.store()
+      await ctx.output.one(integrationView, await store.read((db) => findIntegration(db, ref)))
+    })

@@ -4,7 +4,6 @@ import { flagOf } from '../../integration.ts'
 import { updateIntegration } from '../../operations/integrations/update.ts'
 import type { Context } from '../context.ts'
 import {
-  addIdFlags,
   declareOutput,
   dryRunOption,
   examples,
@@ -13,6 +12,7 @@ import {
   idFlags,
   ifVersionOption,
   refArgument,
+  withIdFlags,
 } from '../input/arguments.ts'
 import { differences } from '../views/changes.ts'
 import { integrationView } from '../views/integration.ts'
@@ -22,26 +22,23 @@ const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => fla
 /** `integrations update` */
 export const command = (ctx: Context) => {
   const command = new Command('update')
-    .description(
-      'Change what is not secret: the name, the ids that the platform gave, the creator, the OAuth app. Secrets stay as they are.',
-    )
+    .description('Change the name, the ids of the platform, the creator or the OAuth app. Secrets stay as they are.')
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))
-    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who made it'))
-    .addOption(new Option('--app <app>', 'the OAuth app whose client refreshes its token'))
+    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
+    .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
     .addOption(new Option('--unset <field...>', `clear: ${clearable().join(', ')}`).choices(clearable()))
     .addOption(forceOption())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-  addIdFlags(command)
-  command.addHelpText(
+  const described = withIdFlags(command).addHelpText(
     'after',
     examples(
       'integrations update Acme/support --name help-desk',
       'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
     ),
   )
-  return declareOutput(command, ctx.output, integrationView).action(
+  return declareOutput(described, ctx.output, integrationView).action(
     async (ref, { name, createdBy, app, unset = [], ...options }) => {
       const ids = givenIds(options)
       const cleared = Object.fromEntries(

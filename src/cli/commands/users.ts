@@ -8,7 +8,7 @@ import { command as remove } from './users/remove.ts'
 export const command = (ctx: Context) =>
   new Command('users')
     .description(
-      'Users, whom integrations were created by. In an adopted database the application owns them, and they can only be read here.',
+      'Users, who create integrations. In an adopted database the application owns the users, and this program only reads them.',
     )
     .addCommand(add(ctx))
     .addCommand(list(ctx))

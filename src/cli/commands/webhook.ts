@@ -8,7 +8,7 @@ import { command as verify } from './webhook/verify.ts'
 export const command = (ctx: Context) =>
   new Command('webhook')
     .description(
-      'The webhooks of an integration, with its stored secrets, of which none is shown: sign one as the platform does, see which secret made a signature or why none did, and send one to an endpoint.',
+      'The webhooks of an integration, with its stored secrets, which are never shown: sign a webhook as the platform does, see which secret made a signature or why none did, and send a webhook to an endpoint.',
     )
     .addCommand(sign(ctx))
     .addCommand(verify(ctx))

@@ -10,7 +10,7 @@ import { command as show } from './workspaces/show.ts'
 export const command = (ctx: Context) =>
   new Command('workspaces')
     .description(
-      'Workspaces, which integrations belong to. In an adopted database the application owns them, and they can only be read here.',
+      'Workspaces, to which integrations belong. In an adopted database the application owns the workspaces, and this program only reads them.',
     )
     .addCommand(add(ctx))
     .addCommand(list(ctx))

@@ -1,4 +1,11 @@
-import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import {
+  Argument,
+  type Command,
+  type CommandUnknownOpts,
+  InvalidArgumentError,
+  Option,
+  type OptionValues,
+} from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import { flagOf, type Instant, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
 import { type ApiUrls, parseApiUrl } from '../../platforms/api-urls.ts'
@@ -21,7 +28,7 @@ export const secretFlags = secretFields.map(flagOf)
 /** The secret that a flag names, as in `webhook-secret`. @throws InvalidArgumentError */
 export function secretField(flag: string): SecretField {
   const field = secretFields.find((one) => flagOf(one) === flag)
-  if (!field) throw new InvalidArgumentError(`Write ${secretFlags.join(', ')}.`)
+  if (!field) throw new InvalidArgumentError(`the secrets are ${secretFlags.join(', ')}`)
   return field
 }
 
@@ -39,7 +46,7 @@ export const fieldsOf = new WeakMap<CommandUnknownOpts, readonly string[]>()
 export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {
   const fields = view.columns.map(({ field }) => field)
   fieldsOf.set(command, fields)
-  command.addHelpText('after', `\nFields:\n${wrapped(fields.join(', '))}`)
+  command.addHelpText('afterAll', `\nFields:\n${wrapped(fields.join(', '))}`)
   command.hook('preAction', () => output.check(view))
   return command
 }
@@ -56,39 +63,40 @@ export const wholeNumber =
   (text: string): number => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
     if (!Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`Write a whole number from ${least} up.`)
+      throw new InvalidArgumentError(`write a whole number from ${least} up`)
     return value
   }
 
 /** Options of every command that changes one integration. */
 export const ifVersionOption = () =>
-  new Option('--if-version <number>', 'refuse (exit 5) unless the version still is this one').argParser(wholeNumber(0))
+  new Option('--if-version <number>', 'refuse (exit 5) unless the integration still has this version').argParser(
+    wholeNumber(0),
+  )
 
 /** Options of every command that changes something. */
-export const dryRunOption = () => new Option('--dry-run', 'do everything but the change itself').default(false)
+export const dryRunOption = () => new Option('--dry-run', 'show what would change, and change nothing').default(false)
 
 /** Which secret to sign a webhook with. */
 export const signerOption = () =>
-  new Option('--secret <which>', 'the current secret, or the newest before it that is still valid')
+  new Option('--secret <which>', 'the current secret, or the newest previous secret that is still valid')
     .choices(['current', 'previous'] as const)
     .default('current' as const)
 
 /** Accepts what does not look like what it should be. */
-export const forceOption = () =>
-  new Option('--force', 'accept a value whose shape is not the documented one').default(false)
+export const forceOption = () => new Option('--force', 'accept a value without the documented format').default(false)
 
 /** Asks the platform about a new access token. */
 export const checkOption = () =>
   new Option(
     '--check',
-    'ask the platform first: an access token that it refuses, or that is of another team, is not stored',
+    'ask the platform first; an access token that is refused or belongs to another team is not stored',
   ).default(false)
 
 /** Where platforms are to be asked, on commands that ask them. */
 export const apiUrlOption = () =>
   new Option(
     '--api-url <platform=url>',
-    "ask a platform's API here instead, as in slack=http://127.0.0.1:1234/; recorded in the audit log",
+    'send the API requests of a platform to this URL, as in slack=http://127.0.0.1:1234/; recorded in the audit log',
   ).argParser((text, before: string[] | undefined): string[] => [...(before ?? []), text])
 
 /**
@@ -102,45 +110,50 @@ export function apiUrls(
   { apiUrl = [], check = true }: { apiUrl?: readonly string[] | undefined; check?: boolean },
 ): ApiUrls {
   if (apiUrl.length > 0 && !check)
-    throw badInput(
-      '--api-url was given without --check, and nobody is asked',
-      'pass --check too, or leave --api-url out',
-    )
+    throw badInput('--api-url has no effect without --check', 'pass --check too, or leave --api-url out')
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   return new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
 }
 
-/** The options of a list, with the fields it can be sorted by; the first is the default. */
-export const pageOptions = (sorts: readonly [string, ...string[]]) =>
-  [
-    new Option('--sort <field>', 'sort by this field; with - before it, backwards; nulls come last both ways')
-      .choices(sorts)
-      .argParser((text): { sort: string; descending: boolean } => {
-        const sort = text.replace(/^-/, '')
-        if (!sorts.includes(sort)) throw new InvalidArgumentError(`Sort by ${sorts.join(', ')}.`)
-        return { sort, descending: text.startsWith('-') }
-      })
-      .default({ sort: sorts[0], descending: false }, sorts[0]),
-    new Option('--limit <number>', 'show at most so many (default: 100 on a terminal, else all)').argParser(
-      wholeNumber(1),
-    ),
-    new Option('--cursor <id>', 'go on after the row with this id'),
-    new Option('--all', 'show all, on a terminal too').default(false),
-  ] as const
+/** A page as its options say it: the order is a field, and whether backwards. */
+interface PageOptions {
+  readonly sort: { readonly sort: string; readonly descending: boolean }
+  readonly limit?: number | undefined
+  readonly cursor?: string | undefined
+  readonly all: boolean
+}
+
+/** Adds the options of a list, with the fields it can be sorted by; `order` is the default, by default the first of them. */
+export const withPageOptions = <A extends unknown[], O extends OptionValues>(
+  command: Command<A, O>,
+  sorts: readonly [string, ...string[]],
+  { order = sorts[0], cursorOf = (text: string) => text } = {},
+) => {
+  const sortOf = (text: string) => ({ sort: text.replace(/^-/, ''), descending: text.startsWith('-') })
+  return command
+    .addOption(
+      new Option('--sort <field>', 'sort by this field; - before the field reverses the order; nulls always come last')
+        .choices(sorts)
+        .argParser((text): PageOptions['sort'] => {
+          if (!sorts.includes(sortOf(text).sort)) throw new InvalidArgumentError(`sort by ${sorts.join(', ')}`)
+          return sortOf(text)
+        })
+        .default(sortOf(order), order),
+    )
+    .addOption(
+      new Option('--limit <number>', 'show at most this many rows (default: 100 on a terminal, else all)').argParser(
+        wholeNumber(1),
+      ),
+    )
+    .addOption(new Option('--cursor <id>', 'continue after the row with this id').argParser(cursorOf))
+    .addOption(new Option('--all', 'show all rows, on a terminal too').default(false))
+}
 
 /** How many rows a terminal shows unless told otherwise. */
 const screenful = 100
 
 /** The page that list options ask for. */
-export function page(
-  options: {
-    sort: { sort: string; descending: boolean }
-    limit?: number | undefined
-    cursor?: string | undefined
-    all: boolean
-  },
-  output: Output,
-): Page {
+export function page(options: PageOptions, output: Output): Page {
   const limit = options.limit ?? (output.table() && !options.all ? screenful : undefined)
   return {
     ...options.sort,
@@ -159,34 +172,39 @@ export const idFlags = (): { column: PlatformColumn; flag: string; description: 
     })),
   )
 
+/** What the flags of identifiers are parsed to. */
+export type IdOptions = { readonly [C in PlatformColumn]?: string | undefined }
+
 /** Adds the flags of every platform's own identifiers. */
-export function addIdFlags(command: CommandUnknownOpts): void {
+export function withIdFlags<A extends unknown[], O extends OptionValues>(
+  command: Command<A, O>,
+): Command<A, O & IdOptions> {
   for (const { flag, description } of idFlags()) command.addOption(new Option(`--${flag} <id>`, description))
+  return command as Command<A, O & IdOptions>
 }
 
 /** The identifiers among parsed options. */
-export const givenIds = (options: object): { [C in PlatformColumn]?: string } =>
+export const givenIds = (options: IdOptions): { [C in PlatformColumn]?: string } =>
   Object.fromEntries(
-    idFlags().flatMap(({ column }) =>
-      typeof (options as Record<string, unknown>)[column] === 'string'
-        ? [[column, (options as Record<string, string>)[column]]]
-        : [],
-    ),
+    idFlags().flatMap(({ column }) => (options[column] === undefined ? [] : [[column, options[column]]])),
   )
 
-/** The options that say when an access token ends. */
-export const expiryOptions = () =>
-  [
-    new Option('--expires-at <instant>', 'when the access token ends, as in 2027-01-31T12:00:00Z')
-      .argParser(instant)
-      .conflicts(['expiresIn', 'expiry']),
-    new Option('--expires-in <duration>', 'in how long the access token ends, as in 12h')
-      .argParser(duration)
-      .conflicts(['expiresAt', 'expiry']),
-    new Option('--no-expiry', 'the access token never ends').conflicts(['expiresAt', 'expiresIn']),
-  ] as const
+/** Adds the options that say when an access token expires. */
+export const withExpiryOptions = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
+  command
+    .addOption(
+      new Option('--expires-at <instant>', 'when the access token expires, as in 2027-01-31T12:00:00Z')
+        .argParser(instant)
+        .conflicts(['expiresIn', 'expiry']),
+    )
+    .addOption(
+      new Option('--expires-in <duration>', 'how long until the access token expires, as in 12h')
+        .argParser(duration)
+        .conflicts(['expiresAt', 'expiry']),
+    )
+    .addOption(new Option('--no-expiry', 'the access token never expires').conflicts(['expiresAt', 'expiresIn']))
 
-/** When an access token ends, from those options. */
+/** When an access token expires, from those options. */
 export function expiry(
   {
     expiresAt,

@@ -3,12 +3,13 @@ import { badInput, cancelled, shellWord } from '../../errors.ts'
 import type { Context } from '../context.ts'
 
 /** Consent to destroy something, given by naming it. */
-export const confirmOption = () => new Option('--confirm <name>', 'its name: consent, where nobody can be asked')
+export const confirmOption = () =>
+  new Option('--confirm <name>', 'confirm by repeating the name (required without a terminal)')
 
 /**
  * Asks to type the name of what is about to be destroyed, or takes `--confirm <name>`.
  *
- * @throws INPUT_REQUIRED where nobody can be asked, BAD_INPUT for another name, CANCELLED
+ * @throws INPUT_REQUIRED without a terminal, BAD_INPUT for another name, CANCELLED
  */
 export async function confirmRemoval(
   ctx: Context,
@@ -17,8 +18,8 @@ export async function confirmRemoval(
   warning: string,
 ): Promise<void> {
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
-  const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to go on`, `--confirm ${shellWord(name)}`))
+  const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to confirm`, `--confirm ${shellWord(name)}`))
   if (typed === name) return
-  if (confirm === undefined) throw cancelled('that is not the name')
-  throw badInput('--confirm gives another name', `to go on: --confirm ${shellWord(name)}`)
+  if (confirm === undefined) throw cancelled('the name does not match')
+  throw badInput('--confirm does not repeat the name', `pass --confirm ${shellWord(name)}`)
 }

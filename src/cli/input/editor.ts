@@ -31,7 +31,7 @@ export async function withEditor<T>(
   const keepOrRemove = () => {
     const saved = savedText(file)
     if (saved === undefined || saved === text) remove()
-    else ctx.output.note(`what you wrote is kept in ${file}`)
+    else ctx.output.note(`your text is kept in ${file}`)
   }
   const stop = (signal: NodeJS.Signals) => {
     // Ctrl-C in an editor is the editor's.
@@ -59,7 +59,7 @@ export async function withEditor<T>(
     if (failure !== undefined)
       throw badInput(
         `the editor ${JSON.stringify(command)} ${failure}; nothing was changed`,
-        'name another in VISUAL or EDITOR, or use integrations config patch',
+        'name another editor in VISUAL or EDITOR, or use integrations config patch',
       )
     return readTextFile(file, 'the editor')
   }

@@ -1,4 +1,4 @@
-import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
+import { type Command, Option, type OptionValues } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
@@ -7,65 +7,64 @@ import type { Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import { duration } from './time.ts'
 
-interface FilterOptions {
-  readonly workspace?: string
-  readonly platform?: string
-  readonly active?: boolean
-  readonly inactive?: boolean
-  readonly name?: string
-  readonly createdBy?: string
-  readonly expiring?: number
-  readonly expired?: boolean
-  readonly expiry: boolean
-  readonly stale?: number
-  readonly neverUsed?: boolean
-  readonly missingSecret?: boolean
+const expiries = ['never', 'dated', 'unknown', 'none'] as const
+
+/** What the options of `withFilters` are parsed to. */
+export interface FilterOptions {
+  readonly workspace?: string | undefined
+  readonly platform?: string | undefined
+  readonly active?: true | undefined
+  readonly inactive?: true | undefined
+  readonly name?: string | undefined
+  readonly createdBy?: string | undefined
+  readonly expiring?: number | undefined
+  readonly expired?: true | undefined
+  readonly expiry?: (typeof expiries)[number] | undefined
+  readonly stale?: number | undefined
+  readonly neverUsed?: true | undefined
+  readonly missingSecret?: true | undefined
 }
 
-/**
- * Adds the options that say which integrations are meant.
- *
- * @param expiring whether `--expiring` is one of them; false for a command that has an option of that name
- */
-export function addFilters(command: CommandUnknownOpts, { expiring = true } = {}): void {
+/** Adds the options that filter integrations. */
+export const withFilters = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
   command
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
     .addOption(new Option('--platform <platform>', 'of this platform'))
     .addOption(
-      new Option('--active', 'active ones; one that was never switched either way is active').conflicts('inactive'),
+      new Option(
+        '--active',
+        'active integrations; an integration that was never enabled or disabled counts as active',
+      ).conflicts('inactive'),
     )
-    .addOption(new Option('--inactive', 'inactive ones'))
-    .addOption(new Option('--name <text>', 'with this text in the name, taken literally, ASCII case ignored'))
+    .addOption(new Option('--inactive', 'inactive integrations'))
+    .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
-  if (expiring)
-    command.addOption(
-      new Option(
-        '--expiring <duration>',
-        'whose token expires within this time, has expired, or has an unknown expiry',
-      ).argParser(duration),
+    .addOption(
+      new Option('--expired', 'whose access token has expired; prints on stderr how many have an unknown expiry'),
     )
-  command
-    .addOption(new Option('--expired', 'whose token has ended; says on stderr how many ends are unknown'))
     .addOption(
       new Option(
-        '--no-expiry',
-        'without a date at which a token ends: it never does, nobody knows, or there is no token',
-      ),
+        '--expiry <state>',
+        'by the expiry of the access token: never, dated, unknown, or none for no access token',
+      ).choices(expiries),
     )
-    .addOption(new Option('--stale <duration>', 'not used for this long, or never').argParser(duration))
+    .addOption(new Option('--stale <duration>', 'not used for this long, or never used').argParser(duration))
     .addOption(new Option('--never-used', 'never used'))
-    .addOption(
-      new Option('--missing-secret', 'without a secret that the platform needs, or of which that is not known'),
-    )
-}
+    .addOption(new Option('--missing-secret', 'without a secret that the platform needs, or possibly missing it'))
+
+/** The filter for access tokens that expire soon; `refresh` has an option of that name with a default. */
+export const expiringOption = () =>
+  new Option(
+    '--expiring <duration>',
+    'whose access token expires within this time, has expired, or has an unknown expiry',
+  ).argParser(duration)
 
 /**
  * The integrations that parsed options mean; a filter without conditions when there are none.
  *
- * @throws NOT_FOUND (workspace, user), AMBIGUOUS, BAD_INPUT for a platform that nobody knows
+ * @throws NOT_FOUND (workspace, user), AMBIGUOUS, BAD_INPUT for an unknown platform
  */
-export async function filterOf(store: Store, options: object): Promise<IntegrationFilter> {
-  const given = options as FilterOptions
+export async function filterOf(store: Store, given: FilterOptions): Promise<IntegrationFilter> {
   const now = Date.now()
   const at = (milliseconds: number) => new Date(now + milliseconds).toISOString()
   const { workspace, createdBy, name, platform } = given
@@ -79,38 +78,41 @@ export async function filterOf(store: Store, options: object): Promise<Integrati
     ...(given.active ? { active: true } : given.inactive ? { active: false } : {}),
     ...(given.expiring === undefined ? {} : { expiringBefore: at(given.expiring) }),
     ...(given.expired ? { expiredBefore: at(0) } : {}),
-    ...(given.expiry ? {} : { noExpiry: true }),
+    ...(given.expiry === undefined ? {} : { expiry: given.expiry }),
     ...(given.stale === undefined ? {} : { unusedSince: at(-given.stale) }),
     ...(given.neverUsed ? { neverUsed: true } : {}),
     ...(given.missingSecret ? { missingOneOf: requiredSecrets() } : {}),
   }
 }
 
-/** Says, where a filter is for tokens that have ended, of how many others nobody knows when they do. @returns undefined for none */
-export async function unknownEnds(store: Store, filter: IntegrationFilter): Promise<string | undefined> {
+/** For a filter of expired tokens, says how many others have an unknown expiry. @returns undefined for none */
+export async function unknownExpiryNote(store: Store, filter: IntegrationFilter): Promise<string | undefined> {
   const { expiredBefore, ...others } = filter
   if (expiredBefore === undefined) return undefined
-  const unknown = await store.read((db) => db.integrations.count({ ...others, unknownExpiry: true }))
-  return unknown > 0 ? `of ${unknown} more, nobody knows when the token ends: integrations list --no-expiry` : undefined
+  const unknown = await store.read((db) => db.integrations.count({ ...others, expiry: 'unknown' }))
+  return unknown > 0 ? `${unknown} more have an unknown expiry: integrations list --expiry unknown` : undefined
 }
 
 /**
  * The integrations that a command is for: those of its references, of its filters, or all.
  *
- * @throws BAD_INPUT when nobody said which, or both ways, and what `filterOf` throws
+ * @throws BAD_INPUT for neither references nor filters, or for both, and what `filterOf` throws
  */
 export async function chosen(
   store: Store,
   refs: readonly string[],
-  options: { readonly all: boolean } & object,
+  options: FilterOptions & { readonly all: boolean },
 ): Promise<Chosen> {
   const filter = await filterOf(store, options)
   const filtered = Object.keys(filter).length > 0
   if (refs.length > 0 && (filtered || options.all))
-    throw badInput('integrations were named, and chosen by options too', 'leave out one or the other')
+    throw badInput('integrations are given both by reference and by filter', 'pass references or filters, not both')
   if (refs.length > 0) return { refs }
   if (!filtered && !options.all)
-    throw badInput('it was not said which integrations', 'name them, pass --all, or a filter such as --platform slack')
+    throw badInput(
+      'no integrations are given',
+      'name integrations, pass --all, or pass a filter such as --platform slack',
+    )
   return { filter }
 }
 

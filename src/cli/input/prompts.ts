@@ -10,9 +10,9 @@ export interface Choice {
 
 /** Questions to a person, drawn on stderr. Every one has a flag that answers it. */
 export interface Prompts {
-  /** Whether anybody can be asked. */
+  /** Whether there is a person to ask. */
   readonly possible: () => boolean
-  /** Asks for a line. `flag` is named where nobody can be asked. @throws INPUT_REQUIRED, CANCELLED */
+  /** Asks for a line. `flag` is named in the error without a terminal. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
   /** Asks for a secret, which is not shown, not even its length. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
   secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
@@ -38,7 +38,7 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     if (!possible())
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
-        message: `${flag.split(/[, ]/)[0]} is missing, and nobody can be asked`,
+        message: `${flag.split(/[, ]/)[0]} is required when there is no terminal`,
         hint: `pass ${flag}`,
       })
     try {

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
+import { type Command, Option, type OptionValues } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import { flagOf, type SecretField, secretFields } from '../../integration.ts'
 import { generateSecret, type NewSecret, type NewSecrets, readSecret } from '../../operations/secrets/values.ts'
@@ -7,8 +7,16 @@ import type { Secret } from '../../secret.ts'
 import type { Context } from '../context.ts'
 import type { Host } from '../host.ts'
 
+/** What the flags of secrets are parsed to. */
+export type SecretOptions<F extends string> = { readonly [K in `${F}Stdin`]?: true | undefined } & {
+  readonly [K in `${F}File` | `${F}Env`]?: string | undefined
+}
+
 /** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for secrets. No flag takes a value. */
-export function addSecretFlags(command: CommandUnknownOpts, fields: readonly string[] = secretFields): void {
+export function withSecretFlags<A extends unknown[], O extends OptionValues, F extends string>(
+  command: Command<A, O>,
+  fields: readonly F[],
+): Command<A, O & SecretOptions<F>> {
   for (const field of fields) {
     const flag = flagOf(field)
     const words = flag.replaceAll('-', ' ')
@@ -17,6 +25,7 @@ export function addSecretFlags(command: CommandUnknownOpts, fields: readonly str
       .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file`))
       .addOption(new Option(`--${flag}-env <name>`, `read the ${words} from an environment variable`))
   }
+  return command as Command<A, O & SecretOptions<F>>
 }
 
 /**
@@ -24,9 +33,8 @@ export function addSecretFlags(command: CommandUnknownOpts, fields: readonly str
  *
  * @throws BAD_INPUT when one is given twice, two want standard input, or a value cannot be a secret
  */
-export async function givenSecrets(ctx: Context, options: object): Promise<NewSecrets> {
-  const given = options as Record<string, string | boolean | undefined>
-  const wantStdin = secretFields.filter((field) => given[`${field}Stdin`])
+export async function givenSecrets(ctx: Context, options: SecretOptions<SecretField>): Promise<NewSecrets> {
+  const wantStdin = secretFields.filter((field) => options[`${field}Stdin`])
   if (wantStdin.length > 1)
     throw badInput(
       'standard input can hold one secret only',
@@ -34,28 +42,30 @@ export async function givenSecrets(ctx: Context, options: object): Promise<NewSe
     )
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const field of secretFields) {
-    const value = await givenSecret(ctx, options, field)
+    const ways = { stdin: options[`${field}Stdin`], file: options[`${field}File`], env: options[`${field}Env`] }
+    const value = await givenSecret(ctx, field, ways)
     if (value) secrets[field] = { value, origin: 'provided' }
   }
   return secrets
 }
 
 /** Reads the secret that one of its flags names; undefined without any. @throws BAD_INPUT when it is given twice, or cannot be a secret */
-export async function givenSecret({ host }: Context, options: object, field: string): Promise<Secret | undefined> {
-  const given = options as Record<string, string | boolean | undefined>
+export async function givenSecret(
+  { host }: Context,
+  field: string,
+  ways: { readonly stdin: true | undefined; readonly file: string | undefined; readonly env: string | undefined },
+): Promise<Secret | undefined> {
+  const { stdin, file, env } = ways
   const flag = `--${flagOf(field)}`
-  const ways = [`${field}Stdin`, `${field}File`, `${field}Env`].filter((key) => given[key] !== undefined)
-  if (ways.length > 1)
+  if (Object.values(ways).filter((way) => way !== undefined).length > 1)
     throw badInput(
       `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
       `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
     )
-  if (given[`${field}Stdin`]) return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
-  const file = given[`${field}File`]
-  if (typeof file === 'string') return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
-  const name = given[`${field}Env`]
-  if (typeof name !== 'string') return undefined
-  return readSecret(variable(host, name, `${flag}-env`), `the variable that ${flag}-env names`)
+  if (stdin) return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
+  if (file !== undefined) return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
+  if (env === undefined) return undefined
+  return readSecret(variable(host, env, `${flag}-env`), `the variable that ${flag}-env names`)
 }
 
 /** Asks for secrets, in order; what is left empty is left out. */
@@ -106,7 +116,7 @@ function readFileBytes(path: string, flag: string): Promise<Buffer> {
     if (error instanceof IntegrationsError) throw error
     throw badInput(
       `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
-      'see that the path is right and the file readable',
+      'check the path, and that the file is readable',
     )
   })
 }
@@ -137,7 +147,7 @@ export const readDocument = ({ host }: Context, file: string | undefined, of: st
 
 function variable({ env }: Host, name: string, flag: string): string {
   const value = env[name]
-  // The name is not quoted: it is the secret itself when somebody took the flag for one that takes a value.
+  // The name is not quoted: it is the secret itself when a person took the flag for one that takes a value.
   if (value === undefined)
     throw badInput(
       `the environment variable that ${flag} names is not set`,

@@ -3,7 +3,7 @@ import type { IntegrationView } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import type { Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/page.ts'
-import { chosen } from './filters.ts'
+import { chosen, type FilterOptions } from './filters.ts'
 
 /** References to integrations, as a command about several takes them. */
 export const refsArgument = () =>
@@ -13,7 +13,7 @@ export const refsArgument = () =>
 export async function selected(
   store: Store,
   refs: readonly string[],
-  options: { readonly all: boolean } & object,
+  options: FilterOptions & { readonly all: boolean },
 ): Promise<IntegrationView[]> {
   const choice = await chosen(store, refs, options)
   if ('filter' in choice)

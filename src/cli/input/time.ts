@@ -36,7 +36,7 @@ export function duration(text: string): number {
   if (text === '0') return 0
   const value = /^\d+(ms|s|m|h|d|w)$/.test(text) ? ms(text as StringValue) : undefined
   if (value === undefined || !Number.isSafeInteger(value) || value > 100 * 365 * 86_400_000)
-    throw new InvalidArgumentError('Write a number with its unit, as in 90m, 24h or 7d.')
+    throw new InvalidArgumentError('write a number with its unit, as in 90m, 24h or 7d')
   return value
 }
 
@@ -45,7 +45,7 @@ export function past(text: string): Instant {
   try {
     return /^\d{4}-/.test(text) ? instant(text) : new Date(Date.now() - duration(text)).toISOString()
   } catch {
-    throw new InvalidArgumentError('Write how long ago, as in 7d, or an instant, as in 2027-01-31T12:00:00Z.')
+    throw new InvalidArgumentError('write how long ago, as in 7d, or an instant, as in 2027-01-31T12:00:00Z')
   }
 }
 
@@ -57,6 +57,6 @@ export function instant(text: string): Instant {
   // Date.parse takes February 30 for March 2.
   const exists = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
   if (year === undefined || Number(year) === 0 || Number.isNaN(time) || !exists)
-    throw new InvalidArgumentError('Write an RFC 3339 instant, as in 2027-01-31T12:00:00Z.')
+    throw new InvalidArgumentError('write an RFC 3339 instant, as in 2027-01-31T12:00:00Z')
   return new Date(time).toISOString()
 }

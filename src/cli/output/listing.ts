@@ -50,6 +50,6 @@ export async function printRows<Row>(
 const interrupted = (rows: number) =>
   new IntegrationsError({
     code: 'DATABASE_FAILED',
-    message: `the database broke the reading off; the ${rows} rows before this are not all`,
-    hint: 'run it again',
+    message: `the database interrupted the listing; the ${rows} rows above are incomplete`,
+    hint: 'run the command again',
   })

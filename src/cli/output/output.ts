@@ -2,7 +2,7 @@ import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../integration.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { printable, printableJson } from './text.ts'
-import { type Cell, painter, type Tone } from './tone.ts'
+import { type Cell, painter } from './tone.ts'
 
 /** One field of a kind of rows. */
 export interface Column<Row> {
@@ -23,58 +23,187 @@ export interface View<Row> {
   readonly id: (row: Row) => string
 }
 
+/** Hands on rows as they come to what prints them. */
+type RowSource<Row> = (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>
+
 /** Where answers go (stdout) and everything else (stderr). */
-export interface Output {
+export class Output {
+  readonly #host: Host
+  readonly #options: () => GlobalOptions
+  #late = ''
+
+  /** @param options read when something is printed */
+  constructor(host: Host, options: () => GlobalOptions) {
+    this.#host = host
+    this.#options = options
+    // Failures reach the caller that waits for the write; without a listener they would end the process as well.
+    host.stdout.on('error', () => {})
+    host.stderr.on('error', () => {})
+  }
+
   /** Whether stdout takes a table, which people read. */
-  readonly table: () => boolean
+  table(): boolean {
+    return this.#format() === 'table'
+  }
+
   /** Refuses fields that a view does not have, before anything is done. @throws BAD_INPUT */
-  check<Row>(view: View<Row>): void
+  check<Row>(view: View<Row>): void {
+    this.#columns(view, true)
+  }
+
   /** Refuses a format and fields where the answer is text and nothing else, before anything is done. @throws BAD_INPUT */
-  textOnly(): void
+  textOnly(): void {
+    const { output, fields } = this.#options()
+    if ((output ?? 'table') !== 'table' || fields)
+      throw badInput('the output is text, without other formats and fields', 'leave -o and --fields out')
+  }
+
   /** Prints rows as they come. */
-  rows<Row>(view: View<Row>, source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>): Promise<void>
+  async rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
+    const kind = this.#format()
+    const columns = this.#columns(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
+    const each = (line: (row: Row) => string) =>
+      source((batch) => this.raw(batch.map((row) => `${line(row)}\n`).join('')))
+    switch (kind) {
+      case 'json':
+        return this.#jsonRows(columns, source)
+      case 'jsonl':
+        return each((row) => json(object(columns, row)))
+      case 'id':
+        return each((row) => this.#safe(view.id(row)))
+      case 'text':
+        return each((row) => columns.map(({ value }) => printable(plain(value(row)))).join('\t'))
+      case 'csv':
+        return this.#csvRows(columns, source)
+      case 'table':
+        return this.#tableRows(columns, source)
+      default:
+        kind satisfies never
+    }
+  }
+
   /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
-  one<Row>(view: View<Row>, row: Row): Promise<void>
+  async one<Row>(view: View<Row>, row: Row): Promise<void> {
+    const kind = this.#format()
+    const columns = this.#columns(view, true)
+    if (kind === 'json') return this.raw(`${json(object(columns, row), 2)}\n`)
+    // Fields that were asked for are known, and stand alone.
+    if (kind !== 'table' && (kind !== 'text' || this.#options().fields)) return this.rows(view, (emit) => emit([row]))
+    if (kind === 'text')
+      return this.raw(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
+    const { record } = await import('./table.ts')
+    await this.raw(record(columns.map(heading), cells(columns, [row])[0] ?? [], await this.#paint('stdout')))
+  }
+
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
-  change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void>
+  change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void> {
+    return this.#answer(sentence, next, () =>
+      this.#format() === 'text' ? this.rows(view, (emit) => emit([row])) : this.one(view, row),
+    )
+  }
+
   /** The same for several things that were to be changed together: machines get a list, also of one. */
-  changes<Row>(view: View<Row>, all: readonly Row[], sentence: string, next?: readonly string[]): Promise<void>
-  /** Prints text as it is, such as a script or a JSON document. */
-  raw(text: string): Promise<void>
-  /** Prints help, for somebody who cannot wait; `flush` does. */
-  later(text: string): void
-  /** Waits for what was printed later. @throws OUTPUT_FAILED */
-  flush(): Promise<void>
-  /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
-  json(value: Json): Promise<void>
-  /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
-  lines(lines: readonly (readonly [text: string, tone: Tone])[], to: 'stdout' | 'stderr'): Promise<void>
-  /** Says something to people, on stderr. */
-  note(text: string): void
-  warn(text: string): void
-  /** Reports an error on stderr, in the format asked for. */
-  error(error: IntegrationsError, exit: number, retryable: boolean): void
-}
+  changes<Row>(view: View<Row>, all: readonly Row[], sentence: string, next?: readonly string[]): Promise<void> {
+    return this.#answer(sentence, next, () => this.rows(view, (emit) => emit(all)))
+  }
 
-/** Opens the output of a host; `options` are read when something is printed. */
-export function createOutput(host: Host, options: () => GlobalOptions): Output {
-  const { stdout, stderr } = host
-  // Failures reach whoever waits for the write; without a listener they would end the process as well.
-  stdout.on('error', () => {})
-  stderr.on('error', () => {})
-
-  const write = (text: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      stdout.write(text, (error) => (error ? reject(outputFailed(error)) : resolve()))
+  /** Prints text as it is, such as a script. @throws OUTPUT_FAILED */
+  raw(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#host.stdout.write(text, (error) => (error ? reject(outputFailed(error)) : resolve()))
     })
-  let late = ''
-  const say = (text: string) => void stderr.write(`${text}\n`)
-  const paint = () => painter(host.env, stdout.isTTY)
-  const format = (): Format | 'text' => options().output ?? (stdout.isTTY ? 'table' : 'text')
-  const json = (value: Json, indent?: number) => printableJson(JSON.stringify(value, null, indent))
+  }
 
-  function chosen<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {
-    const fields = options().fields
+  /** Prints help, for a caller that cannot wait; `flush` does. */
+  later(text: string): void {
+    this.#late += text
+  }
+
+  /** Waits for what was printed later. @throws OUTPUT_FAILED */
+  async flush(): Promise<void> {
+    if (this.#late !== '') await this.raw(this.#late)
+  }
+
+  /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
+  async json(value: Json): Promise<void> {
+    const kind = this.#format()
+    if (kind === 'csv' || kind === 'id' || this.#options().fields)
+      throw badInput(
+        'the output is a JSON document, which has no fields to choose',
+        'leave --fields out; leave -o out, or pass -o json',
+      )
+    await this.raw(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
+  }
+
+  /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
+  async lines(lines: readonly Cell[], to: 'stdout' | 'stderr'): Promise<void> {
+    const paint = await this.#paint(to)
+    const text = lines.map(([line, tone]) => paint(printable(line), tone)).join('\n')
+    if (to === 'stdout') await this.raw(`${text}\n`)
+    else this.#say(text)
+  }
+
+  /** Tells people something, on stderr. */
+  note(text: string): void {
+    this.#say(printable(text))
+  }
+
+  /** Warns people, on stderr. */
+  warn(text: string): void {
+    this.#say(`warning: ${printable(text)}`)
+  }
+
+  /** Reports an error on stderr, in the format asked for. */
+  error({ code, message, hint, committed }: IntegrationsError, exit: number, retryable: boolean): void {
+    const kind = this.#options().output
+    if (kind === 'json' || kind === 'jsonl')
+      this.#say(json({ error: { code, message, hint, exit, retryable, committed } }))
+    else this.#say(`error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`)
+  }
+
+  async #answer(sentence: string, next: readonly string[] = [], print: () => Promise<void>): Promise<void> {
+    if (this.table()) await this.raw(`${printable(sentence)}\n`)
+    else {
+      this.note(sentence)
+      await print()
+    }
+    if (next.length > 0) this.#say(`next: ${next.map(printable).join('\n      ')}`)
+  }
+
+  async #jsonRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+    let any = false
+    await source(async (batch) => {
+      if (batch.length === 0) return
+      const text = batch.map((row) => json(object(columns, row), 2).replace(/^/gm, '  ')).join(',\n')
+      await this.raw(`${any ? ',\n' : '[\n'}${text}`)
+      any = true
+    })
+    await this.raw(any ? '\n]\n' : '[]\n')
+  }
+
+  async #csvRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+    const { stringify } = await import('csv-stringify/sync')
+    const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
+    await this.raw(records([columns.map(({ field }) => field)]))
+    await source((batch) =>
+      this.raw(records(batch.map((row) => columns.map(({ value }) => this.#safe(plain(value(row))))))),
+    )
+  }
+
+  async #tableRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+    const collected: Row[] = []
+    await source(async (batch) => {
+      for (const row of batch) collected.push(row)
+    })
+    if (collected.length === 0) return
+    const { isTTY, columns: width } = this.#host.stdout
+    const { table } = await import('./table.ts')
+    const paint = await this.#paint('stdout')
+    await this.raw(table(columns.map(heading), cells(columns, collected), paint, isTTY ? width || 80 : undefined))
+  }
+
+  #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {
+    const { fields } = this.#options()
     if (fields === undefined)
       return all
         ? view.columns
@@ -83,145 +212,42 @@ export function createOutput(host: Host, options: () => GlobalOptions): Output {
             .sort((a, b) => view.short.indexOf(a.field) - view.short.indexOf(b.field))
     return fields.map((field) => {
       const column = view.columns.find((one) => one.field === field)
-      if (!column)
-        throw badInput(
-          `there is no field ${JSON.stringify(field)}`,
-          `the fields are ${view.columns.map((one) => one.field).join(', ')}`,
-        )
-      return column
+      if (column) return column
+      const known = view.columns.map((one) => one.field).join(', ')
+      throw badInput(`there is no field ${JSON.stringify(field)}`, `the fields are ${known}`)
     })
   }
 
-  function object<Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } {
-    const fields: { [field: string]: Json } = {}
-    for (const { field, value } of columns) fields[field] = value(row)
-    return fields
+  #format(): Format | 'text' {
+    return this.#options().output ?? (this.#host.stdout.isTTY ? 'table' : 'text')
   }
 
-  async function rows<Row>(
-    view: View<Row>,
-    source: (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    const kind = format()
-    const columns = chosen(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
-    switch (kind) {
-      case 'json': {
-        let any = false
-        await source(async (batch) => {
-          if (batch.length === 0) return
-          const text = batch.map((row) => indented(json(object(columns, row), 2))).join(',\n')
-          await write(`${any ? ',\n' : '[\n'}${text}`)
-          any = true
-        })
-        return write(any ? '\n]\n' : '[]\n')
-      }
-      case 'jsonl':
-        return source((batch) => write(batch.map((row) => `${json(object(columns, row))}\n`).join('')))
-      case 'id':
-        return source((batch) =>
-          write(batch.map((row) => `${stdout.isTTY ? printable(view.id(row)) : view.id(row)}\n`).join('')),
-        )
-      case 'text':
-        return source((batch) =>
-          write(
-            batch.map((row) => `${columns.map(({ value }) => printable(plain(value(row)))).join('\t')}\n`).join(''),
-          ),
-        )
-      case 'csv': {
-        const { stringify } = await import('csv-stringify/sync')
-        const safe = (text: string) => (stdout.isTTY ? printable(text) : text)
-        const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
-        await write(records([columns.map(({ field }) => field)]))
-        return source((batch) =>
-          write(records(batch.map((row) => columns.map(({ value }) => safe(plain(value(row))))))),
-        )
-      }
-      case 'table': {
-        const collected: Row[] = []
-        await source(async (batch) => {
-          for (const row of batch) collected.push(row)
-        })
-        if (collected.length === 0) return
-        const { table } = await import('./table.ts')
-        return write(table(columns.map(heading), cells(columns, collected), await paint(), width()))
-      }
-    }
+  #safe(text: string): string {
+    return this.#host.stdout.isTTY ? printable(text) : text
   }
 
-  const width = () => (stdout.isTTY ? stdout.columns || 80 : undefined)
-  const cells = <Row>(columns: readonly Column<Row>[], collected: readonly Row[]) => {
-    const now = Date.now()
-    return collected.map((row) =>
-      columns.map((column): readonly [string, Tone] => {
-        const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
-        return [printable(text), tone]
-      }),
-    )
+  #paint(to: 'stdout' | 'stderr') {
+    return painter(this.#host.env, this.#host[to].isTTY)
   }
 
-  async function one<Row>(view: View<Row>, row: Row): Promise<void> {
-    const kind = format()
-    if (kind === 'json') return write(`${json(object(chosen(view, true), row), 2)}\n`)
-    // Fields that were asked for are known, and stand alone.
-    if (kind !== 'table' && (kind !== 'text' || options().fields)) return rows(view, (emit) => emit([row]))
-    const columns = chosen(view, true)
-    if (kind === 'text')
-      return write(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
-    const { record } = await import('./table.ts')
-    return write(record(columns.map(heading), cells(columns, [row])[0] ?? [], await paint()))
+  #say(text: string): void {
+    this.#host.stderr.write(`${text}\n`)
   }
+}
 
-  async function told(sentence: string, next: readonly string[] = [], print: () => Promise<void>): Promise<void> {
-    if (format() === 'table') await write(`${printable(sentence)}\n`)
-    else {
-      say(printable(sentence))
-      await print()
-    }
-    if (next.length > 0) say(`next: ${next.map(printable).join('\n      ')}`)
-  }
+const json = (value: Json, indent?: number) => printableJson(JSON.stringify(value, null, indent))
 
-  return {
-    table: () => format() === 'table',
-    check: (view) => void chosen(view, true),
-    textOnly: () => {
-      if ((options().output ?? 'table') !== 'table' || options().fields)
-        throw badInput('the answer is text, which has no other form and no fields', 'leave -o and --fields out')
-    },
-    rows,
-    one,
-    change: (view, row, sentence, next) =>
-      told(sentence, next, () => (format() === 'text' ? rows(view, (emit) => emit([row])) : one(view, row))),
-    changes: (view, all, sentence, next) => told(sentence, next, () => rows(view, (emit) => emit(all))),
-    raw: (text) => write(text),
-    later: (text) => {
-      late += text
-    },
-    flush: async () => {
-      if (late !== '') await write(late)
-    },
-    json: async (value) => {
-      const kind = format()
-      if (kind === 'csv' || kind === 'id' || options().fields)
-        throw badInput(
-          'this is a JSON document, without fields to choose or put in columns',
-          'leave --fields out, and -o, or pass -o json',
-        )
-      await write(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
-    },
-    lines: async (lines, to) => {
-      const colour = await painter(host.env, host[to].isTTY)
-      const text = lines.map(([line, tone]) => colour(printable(line), tone)).join('\n')
-      if (to === 'stdout') await write(`${text}\n`)
-      else say(text)
-    },
-    note: (text) => say(printable(text)),
-    warn: (text) => say(`warning: ${printable(text)}`),
-    error: ({ code, message, hint, committed }, exit, retryable) => {
-      const kind = options().output
-      if (kind === 'json' || kind === 'jsonl') say(json({ error: { code, message, hint, exit, retryable, committed } }))
-      else say(`error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`)
-    },
-  }
+const object = <Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } =>
+  Object.fromEntries(columns.map(({ field, value }) => [field, value(row)]))
+
+function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Cell[][] {
+  const now = Date.now()
+  return rows.map((row) =>
+    columns.map((column): Cell => {
+      const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
+      return [printable(text), tone]
+    }),
+  )
 }
 
 /** The text of a value: nothing for null, JSON for what is not one word. */
@@ -229,8 +255,6 @@ function plain(value: Json): string {
   if (value === null) return ''
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
-
-const indented = (text: string) => text.replace(/^/gm, '  ')
 
 // lastUsedAt -> LAST USED AT
 const heading = ({ field, head }: { readonly field: string; readonly head?: string }) =>
@@ -240,6 +264,6 @@ const outputFailed = (cause: NodeJS.ErrnoException) =>
   new IntegrationsError({
     code: 'OUTPUT_FAILED',
     message: 'the output could not be written',
-    hint: 'see that the disk has room, and run it again',
+    hint: 'check that the disk has space, and run the command again',
     cause,
   })

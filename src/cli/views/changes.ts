@@ -1,8 +1,8 @@
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Changed } from '../../operations/change.ts'
 
-/** Fields whose change is told; the secrets are told by what changes them. */
-const told = [
+/** Fields whose change is shown; the commands that change secrets describe that themselves. */
+const shownFields = [
   'name',
   'isActive',
   'createdBy',
@@ -13,12 +13,16 @@ const told = [
   'pylonAccountId',
 ] as const satisfies readonly (keyof IntegrationView)[]
 
-/** What changed, in words, as in `changed Acme/support: name "a" -> "b"`. */
-export function differences({ before, after }: Changed, dryRun: boolean): string {
-  const parts = told
+/** What changed, in words, as in `changed Acme/support: name "a" -> "b"`; `unchanged` completes the sentence when nothing did. */
+export function differences(
+  { before, after }: Changed,
+  dryRun: boolean,
+  unchanged = 'already has these values',
+): string {
+  const parts = shownFields
     .filter((field) => before[field] !== after[field])
     .map((field) => `${field} ${JSON.stringify(before[field])} -> ${JSON.stringify(after[field])}`)
   const ref = refOf(before)
-  if (parts.length === 0) return `${ref} is so already; nothing was changed`
+  if (parts.length === 0) return `${ref} ${unchanged}; no changes made`
   return `${dryRun ? 'would change' : 'changed'} ${ref}: ${parts.join(', ')}`
 }

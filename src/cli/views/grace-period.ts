@@ -3,8 +3,8 @@ import { flagOf, type IntegrationView, type SecretField } from '../../integratio
 import type { Context } from '../context.ts'
 
 /**
- * What becomes of the old value of a field after a change, as the second half of a sentence: until when it is valid,
- * and where. Nothing when there was none.
+ * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.
+ * Empty when there was no value.
  *
  * @param name what to call it
  */
@@ -13,26 +13,26 @@ export function describePrevious(
   after: IntegrationView,
   field: SecretField,
   dryRun: boolean,
-  name = `the old ${flagOf(field)}`,
+  name = `the previous ${flagOf(field)}`,
 ): string {
   if (before[field].set === false) return ''
-  const old = `; ${name}`
+  const previous = `; ${name}`
   const until = after[field].previousValidUntil
   const is = dryRun ? 'would be' : 'is'
   // A token is shown to the platform, which alone decides how long it accepts it.
   if (field !== 'webhookSecret')
-    return `${old} ${until === null ? `${is} forgotten` : `${is} kept until ${until}`} here`
+    return `${previous} ${until === null ? `${is} deleted` : `${is} kept until ${until}`} here`
   return until === null
-    ? `${old} ${is} refused from now on`
-    : `${old} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
+    ? `${previous} ${is} refused from now on`
+    : `${previous} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
 }
 
-/** What to type while a window is open. */
-export const graceNextSteps = ({ id }: IntegrationView, fields: readonly SecretField[]): string[] => [
-  `integrations secrets list ${shellWord(id)}   # which values requests still match`,
+/** What to type during a grace period. */
+export const graceNextSteps = (ref: string, fields: readonly SecretField[]): string[] => [
+  `integrations secrets list ${shellWord(ref)}`,
   ...fields.flatMap((field) => [
-    `integrations secrets finish ${shellWord(id)} ${flagOf(field)}   # end the old value before its time`,
-    `integrations secrets revert ${shellWord(id)} ${flagOf(field)}   # make the old value current again`,
+    `integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
+    `integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
   ]),
 ]
 
@@ -42,6 +42,6 @@ export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: Integrat
   const { receiverSeenAt } = await (await ctx.store()).read((db) => db.keys.settings())
   if (receiverSeenAt === null)
     ctx.output.warn(
-      'no endpoint that uses the receiver library has reported in: whatever else checks webhooks accepts the current value alone',
+      'no receiver has connected yet; other verifiers accept only the new secret, so the grace period has no effect',
     )
 }

@@ -1,7 +1,8 @@
-import { counted, type Key } from '../../operations/keys/keys.ts'
+import { counted, type Key, type KeyChange, listKeys } from '../../operations/keys/keys.ts'
 import type { Reencryption } from '../../operations/keys/reencrypt.ts'
 import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
+import type { Context } from '../context.ts'
 import { relative } from '../input/time.ts'
 import type { Column, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
@@ -50,9 +51,9 @@ const keys: Column<KeyStatus> = {
   ],
 }
 
-/** What is said of a database whose sealing mode is not decided yet. */
+/** What is said of a database whose encryption mode is not decided yet. */
 export const undecided =
-  'the mode is not decided yet, and there are no keys: the first change makes them, and decides it'
+  'the mode is undecided, and there are no keys: the first change generates keys and decides the mode'
 
 const mode: Column<{ readonly mode: EncryptionMode | null }> = {
   field: 'mode',
@@ -60,7 +61,7 @@ const mode: Column<{ readonly mode: EncryptionMode | null }> = {
   cell: (row) => (row.mode === null ? ['undecided', 'dim'] : [row.mode, 'plain']),
 }
 
-/** How the sealing of a database is shown. */
+/** How the encryption of a database is shown. */
 export const keyStatusView: View<KeyStatus> = {
   columns: [
     mode,
@@ -94,9 +95,22 @@ export const reencryptionView: View<Reencryption> = {
   id: (row) => row.keyId ?? '',
 }
 
-/** How a sealing mode is shown. */
+/** How an encryption mode is shown. */
 export const modeView: View<{ readonly mode: EncryptionMode | null }> = {
   columns: [mode],
   short: ['mode'],
   id: (row) => row.mode ?? 'undecided',
+}
+
+/** Answers a change of a key with what the key is now, or after a dry run would be. */
+export async function answerKeyChange(
+  ctx: Context,
+  { key }: KeyChange,
+  sentence: string,
+  next: readonly string[],
+): Promise<void> {
+  const { keys } = await listKeys(await ctx.store(), ctx.keys())
+  // A key that is still to be added encrypts nothing.
+  const { current = 0, previous = 0, apps = 0, inKeySet = false } = keys.find(({ id }) => id === key.id) ?? {}
+  await ctx.output.change(keyView, { ...key, current, previous, apps, inKeySet }, sentence, next)
 }

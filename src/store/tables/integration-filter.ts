@@ -1,5 +1,11 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import { type Instant, type PlatformColumn, type SecretField, secretColumns } from '../../integration.ts'
+import {
+  type Instant,
+  type PlatformColumn,
+  type SecretField,
+  secretColumns,
+  type TokenExpiry,
+} from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import { all } from './page.ts'
 
@@ -15,9 +21,8 @@ export interface IntegrationFilter {
   readonly expiringBefore?: Instant
   /** The token expired before this instant. */
   readonly expiredBefore?: Instant
-  readonly noExpiry?: boolean
-  /** There is a token, or may be, with an unknown expiry. */
-  readonly unknownExpiry?: boolean
+  /** What is known of when the access token expires; `unknown`: there is a token, or may be; `none`: there is none. */
+  readonly expiry?: NonNullable<TokenExpiry> | 'none'
   /** Not used since this instant, never used included. */
   readonly unusedSince?: Instant
   readonly neverUsed?: boolean
@@ -60,9 +65,8 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   const expiresAt = comparableTime(sql`i.token_expires_at`)
   if (filter.expiringBefore !== undefined)
     conditions.push(sql`(${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
-  if (filter.unknownExpiry) conditions.push(unknownExpiry(shared))
   if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
-  if (filter.noExpiry) conditions.push(sql`i.token_expires_at IS NULL`)
+  if (filter.expiry !== undefined) conditions.push(expiryIs(filter.expiry, shared))
   if (filter.unusedSince !== undefined)
     conditions.push(
       sql`(i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)})`,
@@ -80,6 +84,20 @@ const unknownExpiry = (shared: boolean): Sql =>
   shared
     ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
     : sql`(i.token_expires_at IS NULL AND (v.version IS NULL OR EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires)))`
+
+function expiryIs(expiry: NonNullable<IntegrationFilter['expiry']>, shared: boolean): Sql {
+  const token = currentSecret('accessToken')
+  switch (expiry) {
+    case 'dated':
+      return sql`i.token_expires_at IS NOT NULL`
+    case 'never':
+      return sql`(i.token_expires_at IS NULL AND EXISTS (${token} AND s.never_expires))`
+    case 'unknown':
+      return unknownExpiry(shared)
+    case 'none':
+      return sql`(i.token_expires_at IS NULL AND NOT ${unknownExpiry(shared)} AND NOT EXISTS (${token}))`
+  }
+}
 
 function missing(required: { readonly [platform: string]: readonly SecretField[] }): Sql {
   const cases = Object.entries(required).map(([platform, fields]) => {

@@ -71,7 +71,7 @@ describe('roles of PostgreSQL', () => {
     expect(await runProgram(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
       code: 0,
       stdout: '{\n  "plain": null,\n  "problems": []\n}\n',
-      stderr: 'whether values are plain is not known: that takes the keys, and the right to read secrets\n',
+      stderr: 'cannot tell how many values are plain: counting needs the keys and the right to read secrets\n',
     })
   })
 
@@ -206,7 +206,7 @@ test('SQLite has no roles', async () => {
     code: 2,
     stdout: '',
     stderr:
-      'error: SQLite has no roles: who can read the file reads all of it\nhint: there, the key set is the boundary: give the file without it to those who must not see secrets\n',
+      'error: SQLite has no roles: who can read the file reads all of it\nhint: with SQLite the key set is the boundary: keep it from people who must not see secrets\n',
   })
 })
 

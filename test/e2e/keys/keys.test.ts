@@ -137,7 +137,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect({ ...added, stdout: added.stdout.replace(instant, '<instant>') }).toEqual({
       code: 0,
       stdout: `${next}\tencryption\tdecrypt-only\t<instant>\t0\t0\ttrue\n`,
-      stderr: `added the key ${next}, which opens and does not seal yet\nnext: integrations keys activate ${next}   # once every machine that uses this database has the key\n`,
+      stderr: `added the key ${next}, which decrypts and does not encrypt yet\nnext: integrations keys activate ${next}\n`,
     })
     expect(await seals(at)).toEqual([
       { id: old, state: 'active' },
@@ -151,11 +151,11 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await run(['keys', 'activate', next, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${next}\n`,
-      stderr: `the key ${next} seals from now on\nnext: integrations keys reencrypt   # move what the old key has sealed to it\n`,
+      stderr: `the key ${next} encrypts from now on\nnext: integrations keys reencrypt\n`,
     })
     expect(await run(['keys', 'activate', next, '-o', 'id'], { env })).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining(`the key ${next} is active already\n`),
+      stderr: expect.stringContaining(`the key ${next} is already active\n`),
     })
     const off = await run(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,plain,unread,problems'], {
       env,
@@ -211,7 +211,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await run(['keys', 'retire', old, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${old}\n`,
-      stderr: `retired the key ${old}; it can be taken out of the key set\n`,
+      stderr: `retired the key ${old}; you can remove it from the key set\n`,
     })
     expect(await seals(at)).toEqual([
       { id: old, state: 'retired' },
@@ -316,14 +316,14 @@ describe.each(kinds)('keys on %s', (kind) => {
         { purpose: 'encryption', current: 2, ...key },
         { purpose: 'fingerprint', current: 0, ...key },
       ],
-      stderr: `whether they are in the key set is not known: the key file ${where} does not exist\n`,
+      stderr: `cannot tell which keys are in the key set: the key file ${where} does not exist\n`,
     })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 8,
       stdout: `${await sealId(at)}\n`,
-      stderr: `whether values are plain is not known: that takes the keys, and the right to read secrets
+      stderr: `cannot tell how many values are plain: counting needs the keys and the right to read secrets
 warning: the key set cannot be used, and whether it is the right one is not known: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
-error: keys and values are not as they should be: 1 problem
+error: the keys and values need attention: 1 problem
 hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
 `,
     })
@@ -369,7 +369,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     })
     expect(await run(['keys', 'list', '-o', 'id'], { env })).toMatchObject({
       code: 0,
-      stderr: `whether they are in the key set is not known: the key file ${file} can be read by others\n`,
+      stderr: `cannot tell which keys are in the key set: the key file ${file} can be read by others\n`,
     })
     expect(await everything(at)).toBe(before)
   })
@@ -389,7 +389,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     })
     expect(printed).toMatchObject({
       code: 0,
-      stderr: `add this key to the set that INTEGRATIONS_KEYS_COMMAND prints; the database has not been told of it\nnext: integrations keys add ${jwk.kid}   # once the command prints it, on every machine\n`,
+      stderr: `add this key to the set that INTEGRATIONS_KEYS_COMMAND prints; it is not registered with the database yet\nnext: integrations keys add ${jwk.kid}\n`,
     })
     expect(await run(['keys', 'add', jwk.kid], { env })).toMatchObject({
       code: 4,
@@ -405,7 +405,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     })
     expect(await runInProcess(['keys', 'add', jwk.kid, '-o', 'id'], { env })).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining(`this database knows the key ${jwk.kid} already\n`),
+      stderr: expect.stringContaining(`the key ${jwk.kid} is already registered with this database\n`),
     })
     expect(await seals(at)).toContainEqual({ id: jwk.kid, state: 'decrypt-only' })
 
@@ -450,11 +450,11 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       ...refused('there is no way from off to required but through migrating', 'integrations keys mode migrating'),
     })
     const cost =
-      'warning: an application that reads the columns itself gets sealed text for every secret that is written from now on, until it opens them as docs/reading-secrets.md says\n'
+      'warning: an application that reads the columns itself gets encrypted text for every secret written from now on, until it decrypts secrets as docs/reading-secrets.md says\n'
     expect(await change('migrating')).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${cost}error: --confirm is missing, and nobody can be asked\nhint: pass --confirm migrating\n`,
+      stderr: `${cost}error: --confirm is required when there is no terminal\nhint: pass --confirm migrating\n`,
     })
     expect(await change('migrating', '--confirm', 'required')).toMatchObject({ code: 2, stdout: '' })
     expect(await mode(at)).toBe('off')
@@ -462,7 +462,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await change('migrating', '--confirm', 'migrating')).toEqual({
       code: 0,
       stdout: 'migrating\n',
-      stderr: `${cost}changed the mode from off to migrating\nnext: integrations keys reencrypt   # seal what is plain\n      integrations keys mode required\n`,
+      stderr: `${cost}changed the mode from off to migrating\nnext: integrations keys reencrypt\n      integrations keys mode required\n`,
     })
     expect(await columns(at)).toEqual(plain)
     expect(await change('required')).toEqual({
@@ -495,11 +495,11 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       stderr: 'changed 1 value\n',
     })
     const demand =
-      'warning: from now on a secret that is not sealed is refused: an application that writes the columns itself has to seal first, or have its secrets set with integrations rotate\n'
+      'warning: from now on a plain secret is refused: an application that writes the columns itself must encrypt secrets first, or have them set with integrations rotate\n'
     expect(await change('required')).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${demand}error: --confirm is missing, and nobody can be asked\nhint: pass --confirm required\n`,
+      stderr: `${demand}error: --confirm is required when there is no terminal\nhint: pass --confirm required\n`,
     })
     expect(await change('required', '--dry-run')).toEqual({
       code: 0,
@@ -518,7 +518,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(3))
     expect(await runInProcess(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 6,
-      stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) does not open: '),
+      stderr: expect.stringContaining('warning: the webhook-secret of Acme/support (app-1) cannot be decrypted: '),
     })
     expect((await columns(at))[0]?.webhook_secret).toBe(signingSecret(3))
     const [unsealed] = JSON.parse(
@@ -535,7 +535,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await change('off')).toEqual({
       code: 0,
       stdout: 'off\n',
-      stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt   # unseal what is sealed\n',
+      stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt\n',
     })
     expect(await change('off')).toMatchObject({ code: 0, stderr: 'the mode is off already\n' })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
@@ -588,8 +588,8 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect({ code, stdout }).toEqual({ code: 6, stdout: `required\t${next}\t1\n` })
     expect(stderr).toBe(
       `changed 1 value
-warning: the webhook-secret of Acme/support (${row?.id}) does not open: the stored webhook secret cannot be decrypted: it was changed, or belongs to another row
-error: values that do not open, and stay as they are: 1
+warning: the webhook-secret of Acme/support (${row?.id}) cannot be decrypted: the stored webhook secret cannot be decrypted: it was changed, or belongs to another row
+error: values that cannot be decrypted, and stay as they are: 1
 hint: integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0
 `,
     )
@@ -639,9 +639,9 @@ hint: integrations audit verify shows since when; store the value again with int
     }
     expect(await dry('add')).toEqual([
       0,
-      'new\tdecrypt-only\t0\tfalse\nwould add the key new, which opens and does not seal yet\n',
+      'new\tdecrypt-only\t0\tfalse\nwould add the key new, which decrypts and does not encrypt yet\n',
     ])
-    expect(await dry('activate', next)).toEqual([0, 'next\tactive\t0\ttrue\nthe key next would seal from now on\n'])
+    expect(await dry('activate', next)).toEqual([0, 'next\tactive\t0\ttrue\nthe key next would encrypt from now on\n'])
     expect(await dry('retire', next)).toEqual([0, 'next\tretired\t0\ttrue\nwould retire the key next\n'])
     expect((await dry('retire', old))[0]).toBe(5)
     const command = { DATABASE_URL: at.db.url, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(file)}` }
@@ -712,7 +712,7 @@ test('keys are made for a new database, once, and where they are is said', async
   expect(await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })).toEqual({
     code: 0,
     stdout: keys,
-    stderr: `the keys of this database are there already, in ${file}\n`,
+    stderr: `the keys of this database already exist, in ${file}\n`,
   })
   expect(readFileSync(file, 'utf8')).toBe(text)
 })
@@ -723,7 +723,7 @@ test('keys init --print prints a key set, and touches nothing', async () => {
   const { code, stdout, stderr } = await runProgram(['keys', 'init', '--print'], { env })
   expect({ code, stderr }).toEqual({
     code: 0,
-    stderr: `store this where a command can print it, for those alone who may read secrets; then:\nnext: export INTEGRATIONS_KEYS_COMMAND='the command that prints it'\n      integrations keys init\n`,
+    stderr: `store this key set where a command can print it, readable only for people who may read secrets; then:\nnext: export INTEGRATIONS_KEYS_COMMAND='the command that prints it'\n      integrations keys init\n`,
   })
   expect(
     [...parseKeySet(stdout, 'it').values()].map(({ id, use, bytes }) => [id.split('-')[0], use, bytes.length]),
@@ -760,7 +760,7 @@ test('a mode that is not decided yet is not said to be one', async () => {
   const folder = freshFolder()
   const env = { DATABASE_URL: `file:${join(folder, 'new.db')}`, INTEGRATIONS_KEYS_COMMAND: 'exit 3' }
   expect(await runInProcess(['init'], { env })).toMatchObject({ code: 4 })
-  const note = 'the mode is not decided yet, and there are no keys: the first change makes them, and decides it\n'
+  const note = 'the mode is undecided, and there are no keys: the first change generates keys and decides the mode\n'
   expect(await runProgram(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
     stdout: '{\n  "mode": null\n}\n',
@@ -812,9 +812,9 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
     code: 6,
     stdout: '0\n',
     stderr: `changed 0 values
-warning: the webhook-secret of Acme/support (app-1) does not open: ${why('webhook secret')}
-warning: the access-token of Acme/support (app-1) does not open: ${why('access token')}
-error: values that do not open, and stay as they are: 2
+warning: the webhook-secret of Acme/support (app-1) cannot be decrypted: ${why('webhook secret')}
+warning: the access-token of Acme/support (app-1) cannot be decrypted: ${why('access token')}
+error: values that cannot be decrypted, and stay as they are: 2
 hint: ${hint}
 `,
   })

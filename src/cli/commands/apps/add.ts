@@ -4,33 +4,38 @@ import { readSecret } from '../../../operations/secrets/values.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { addSecretFlags, givenSecret } from '../../input/secret-input.ts'
-import { appView } from '../../views/integration.ts'
+import { givenSecret, withSecretFlags } from '../../input/secret-input.ts'
+import { appView } from '../../views/directory.ts'
 
 const refreshing = () => platforms.filter(({ api }) => 'refresh' in api).map(({ id }) => id)
 
 /** `integrations apps add` */
 export const command = (ctx: Context) => {
   const command = new Command('add')
-    .description('Add an OAuth app. Its secret is asked for at a terminal, or comes by one of three flags.')
+    .description(
+      'Add an OAuth app. Prompts for its client secret at a terminal, or reads it through one of three flags.',
+    )
     .argument('<name>', 'name of the app, unique')
     .addOption(new Option('--platform <platform>', `one of: ${refreshing().join(', ')}`).makeOptionMandatory())
     .addOption(new Option('--client-id <id>', 'client id, as the page of the app shows it').makeOptionMandatory())
     .addOption(dryRunOption())
-  addSecretFlags(command, ['clientSecret'])
-  command.addHelpText(
+  const described = withSecretFlags(command, ['clientSecret']).addHelpText(
     'after',
     examples(
       'integrations apps add acme-bot --platform slack --client-id 1111.2222',
       'printf %s "$SECRET" | integrations apps add acme-bot --platform slack --client-id 1111.2222 --client-secret-stdin',
     ),
   )
-  return declareOutput(command, ctx.output, appView).action(
+  return declareOutput(described, ctx.output, appView).action(
     async (name, { platform, clientId, dryRun, ...options }) => {
       const app = { platform, name, clientId }
       checkApp(app)
       const secret =
-        (await givenSecret(ctx, options, 'clientSecret')) ??
+        (await givenSecret(ctx, 'clientSecret', {
+          stdin: options.clientSecretStdin,
+          file: options.clientSecretFile,
+          env: options.clientSecretEnv,
+        })) ??
         readSecret(
           await ctx.prompts.secret(
             'Client secret',

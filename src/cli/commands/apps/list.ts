@@ -1,19 +1,16 @@
 import { Command } from '@commander-js/extra-typings'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
-import { appView } from '../../views/integration.ts'
+import { appView } from '../../views/directory.ts'
 
 /** `integrations apps list` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('list')
-      .description('List OAuth apps, without their secrets.')
-      .addHelpText('after', examples('integrations apps list', 'integrations apps list -o json')),
-    ctx.output,
-    appView,
-  ).action(async () => {
-    const store = await ctx.store()
-    const apps = await store.read((db) => db.apps.list())
-    await ctx.output.rows(appView, (emit) => emit(apps))
-    if (apps.length === 0 && ctx.output.table()) ctx.output.note('nothing to show')
-  })
+  declareOutput(new Command('list'), ctx.output, appView)
+    .description('List OAuth apps, without their secrets.')
+    .addHelpText('after', examples('integrations apps list', 'integrations apps list -o json'))
+    .action(async () => {
+      const store = await ctx.store()
+      const apps = await store.read((db) => db.apps.list())
+      await ctx.output.rows(appView, (emit) => emit(apps))
+      if (apps.length === 0 && ctx.output.table()) ctx.output.note('nothing to show')
+    })

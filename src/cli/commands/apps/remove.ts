@@ -4,35 +4,30 @@ import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../../input/consent.ts'
-import { appView } from '../../views/integration.ts'
+import { appView } from '../../views/directory.ts'
 
 /** `integrations apps remove` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('remove')
-      .description('Remove an OAuth app and its secret. It is refused while an integration names the app.')
-      .argument('<name>', 'name or id of the app')
-      .addOption(confirmOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations apps remove acme-bot --confirm acme-bot')),
-    ctx.output,
-    appView,
-  ).action(async (ref, { confirm, dryRun }) => {
-    const store = await ctx.store()
-    const shown = await store.read((db) => findApp(db, ref))
-    if (!dryRun && shown.integrations === 0)
-      await confirmRemoval(
-        ctx,
-        shown.name,
-        confirm,
-        `This removes the app ${shown.name}: no token of it can be refreshed then.`,
-      )
-    const removed = await removeApp(store, shown.id, { dryRun })
-    await ctx.output.change(appView, removed, `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`)
-    const { platform } = removed
-    const left = await store.read((db) => db.apps.list({ platform }))
-    if (left.every(({ id }) => id === removed.id))
-      ctx.output.warn(
-        `without an app of ${findPlatform(platform)?.title ?? platform}, none of its tokens can be refreshed`,
-      )
-  })
+  declareOutput(new Command('remove'), ctx.output, appView)
+    .description('Remove an OAuth app and its client secret. Refused while an integration names the app.')
+    .argument('<name>', 'name or id of the app')
+    .addOption(confirmOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations apps remove acme-bot --confirm acme-bot'))
+    .action(async (ref, { confirm, dryRun }) => {
+      const store = await ctx.store()
+      const shown = await store.read((db) => findApp(db, ref))
+      if (!dryRun && shown.integrations === 0)
+        await confirmRemoval(
+          ctx,
+          shown.name,
+          confirm,
+          `This removes the app ${shown.name}; its tokens can no longer be refreshed.`,
+        )
+      const removed = await removeApp(store, shown.id, { dryRun })
+      await ctx.output.change(appView, removed, `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`)
+      const { platform } = removed
+      const left = await store.read((db) => db.apps.list({ platform }))
+      if (left.every(({ id }) => id === removed.id))
+        ctx.output.warn(`without an app, no ${findPlatform(platform)?.title ?? platform} token can be refreshed`)
+    })

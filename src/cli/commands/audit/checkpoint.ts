@@ -5,9 +5,9 @@ import { examples } from '../../input/arguments.ts'
 /** `integrations audit checkpoint` */
 export const command = (ctx: Context) =>
   new Command('checkpoint')
-    .summary('print where the log ends, to keep elsewhere')
+    .summary('print the end of the log, to keep elsewhere')
     .description(
-      'Print where the audit log ends, as one line to keep where those who can write to the database cannot. With it, audit verify finds a log that was cut off or written anew. Needs no keys.',
+      'Print the end of the audit log as one line. Keep the line where people who can write to the database cannot change it. With it, audit verify detects a log that was truncated or rewritten. Needs no keys.',
     )
     .addHelpText(
       'after',

@@ -3,35 +3,41 @@ import { findAudited } from '../../../operations/find.ts'
 import type { EventFilter } from '../../../store/tables/events.ts'
 import { eventSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, examples, page, pageOptions, wholeNumber } from '../../input/arguments.ts'
+import { declareOutput, examples, page, wholeNumber, withPageOptions } from '../../input/arguments.ts'
 import { past } from '../../input/time.ts'
 import { printRows } from '../../output/listing.ts'
-import { eventView } from '../../views/integration.ts'
+import { eventView } from '../../views/audit.ts'
 
 /** `integrations audit list` */
-export const command = (ctx: Context) => {
-  const [sort, limit, cursor, all] = pageOptions(eventSorts)
-  const command = new Command('list')
-    .summary('list what was done')
-    .description(
-      "List events, the newest first. Filters combine. Who did it is what the process said of itself, no proof: a CI system's identity, else os:user@host, and the name of --as. The database role is what PostgreSQL knows. Needs no keys.",
-    )
-    .addOption(
-      new Option(
-        '--ref <ref>',
-        'about what has this id or name, or had it when it was recorded: it may be gone since; the first 6 characters of an id will do',
-      ),
-    )
-    .addOption(new Option('--action <action>', 'of this action, as in secret.rotate; secret alone: all about secrets'))
-    .addOption(
-      new Option('--actor <text>', 'with this text in who did it or in the role, taken literally, ASCII case ignored'),
-    )
-    .addOption(new Option('--since <when>', 'since an instant, or so long ago, as in 7d').argParser(past))
-    .addOption(new Option('--until <when>', 'before an instant, or so long ago').argParser(past))
-    .addOption(sort.default({ sort: 'seq', descending: true }, '-seq'))
-    .addOption(limit)
-    .addOption(cursor.argParser((text) => String(wholeNumber(1)(text))))
-    .addOption(all)
+export const command = (ctx: Context) =>
+  declareOutput(
+    withPageOptions(
+      new Command('list')
+        .summary('list events')
+        .description(
+          'List events, newest first. Filters combine. The actor is self-declared, not proof: the identity of a CI system, else os:user@host, and the name given with --as. The database role is recorded by PostgreSQL. Needs no keys.',
+        )
+        .addOption(
+          new Option(
+            '--ref <ref>',
+            'about the thing that has this id or name, or had it when the event was recorded, even if removed since; the first 6 characters of an id suffice',
+          ),
+        )
+        .addOption(
+          new Option(
+            '--action <action>',
+            'with this action, as in secret.rotate; secret alone means every action on secrets',
+          ),
+        )
+        .addOption(new Option('--actor <text>', 'with this literal text in the actor or the role (ASCII case ignored)'))
+        .addOption(new Option('--since <when>', 'since an instant, or since a duration ago, as in 7d').argParser(past))
+        .addOption(new Option('--until <when>', 'before an instant, or before a duration ago').argParser(past)),
+      eventSorts,
+      { order: '-seq', cursorOf: (text) => String(wholeNumber(1)(text)) },
+    ),
+    ctx.output,
+    eventView,
+  )
     .addHelpText(
       'after',
       examples(
@@ -40,12 +46,11 @@ export const command = (ctx: Context) => {
         'integrations audit list --actor github:ana --sort seq --all -o jsonl',
       ),
     )
-  return declareOutput(command, ctx.output, eventView).action(
-    async ({ ref, action, actor, since, until, ...options }) => {
+    .action(async ({ ref, action, actor, since, until, ...options }) => {
       const store = await ctx.store()
       const targetIds = ref === undefined ? undefined : await store.read((db) => findAudited(db, ref))
       if (targetIds && targetIds.length > 1)
-        ctx.output.note(`${JSON.stringify(ref)} stands for ${targetIds.length} things here: ${targetIds.join(', ')}`)
+        ctx.output.note(`${JSON.stringify(ref)} matches ${targetIds.length} things: ${targetIds.join(', ')}`)
       const filter: EventFilter = {
         ...(targetIds === undefined ? {} : { targetIds }),
         ...(action === undefined ? {} : { action }),
@@ -57,6 +62,4 @@ export const command = (ctx: Context) => {
         list: (db, wanted) => db.audit.list(filter, wanted),
         count: (db, wanted) => db.audit.count(filter, wanted),
       })
-    },
-  )
-}
+    })

@@ -6,46 +6,43 @@ import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
 import type { Tone } from '../../output/tone.ts'
-import { verificationView } from '../../views/integration.ts'
+import { verificationView } from '../../views/audit.ts'
 
 /** `integrations audit verify` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('verify')
-      .summary('check that nobody changed the log, or a secret behind it')
-      .description(
-        'Check the audit log with the audit key: that every event is as it was written and none is missing, up to the first that is wrong; that it ends where the database says; and that it explains the sealing mode and every current secret. Where the application may write secrets too, those it wrote are named and are no problem. Changes nothing. Ends with 8 when there are problems.',
-      )
-      .addOption(
-        new Option(
-          '--checkpoint <text>',
-          'an earlier line of audit checkpoint, which must still be true; @FILE or - to read it',
-        ),
-      )
-      .addHelpText(
-        'after',
-        examples(
-          'integrations audit verify',
-          'integrations audit verify --checkpoint @checkpoint.txt -o json',
-          'ssh safe cat checkpoint.txt | integrations audit verify --checkpoint -',
-        ),
+  declareOutput(new Command('verify'), ctx.output, verificationView)
+    .summary('verify the integrity of the audit log and of current secrets')
+    .description(
+      'Verify the audit log with the audit key: every event is unchanged and none is missing, up to the first problem; the log ends where the database says; and the log explains the encryption mode and every current secret. Where the application may write secrets too, the secrets it wrote are listed and are not a problem. Changes nothing. Exits with 8 when there are problems.',
+    )
+    .addOption(
+      new Option(
+        '--checkpoint <text>',
+        'an earlier line of audit checkpoint, which must still hold; @FILE, or - for standard input',
       ),
-    ctx.output,
-    verificationView,
-  ).action(async ({ checkpoint }) => {
-    const { parseCheckpoint, verifyAudit } = await import('../../../operations/audit/verify.ts')
-    const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
-    const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
-    if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
-    else await ctx.output.one(verificationView, found)
-    const { length } = found.problems
-    if (length > 0)
-      throw new IntegrationsError({
-        code: 'CHECK_FAILED',
-        message: `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
-        hint: 'find out who could write to the database; replace the secrets concerned with integrations rotate',
-      })
-  })
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'integrations audit verify',
+        'integrations audit verify --checkpoint @checkpoint.txt -o json',
+        'ssh safe cat checkpoint.txt | integrations audit verify --checkpoint -',
+      ),
+    )
+    .action(async ({ checkpoint }) => {
+      const { parseCheckpoint, verifyAudit } = await import('../../../operations/audit/verify.ts')
+      const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
+      const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
+      if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
+      else await ctx.output.one(verificationView, found)
+      const { length } = found.problems
+      if (length > 0)
+        throw new IntegrationsError({
+          code: 'CHECK_FAILED',
+          message: `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
+          hint: 'find out who could write to the database; replace the secrets concerned with integrations rotate',
+        })
+    })
 
 const textOf = (ctx: Context, given: string): Promise<string> | string => {
   if (given === '-') return readDocument(ctx, undefined, '--checkpoint')
@@ -57,8 +54,8 @@ function report({ events, head, values, problems, byApplication }: Verification)
   const counted = `${events} event${events === 1 ? '' : 's'} and ${values} current secret${values === 1 ? '' : 's'}`
   return [
     problems.length === 0
-      ? [`the audit log is whole: ${counted}, up to ${head.seq} ${head.hash}`, 'good']
-      : [`the audit log is not as it was written: ${counted} were read`, 'bad'],
+      ? [`audit log verified: ${counted}, up to ${head.seq} ${head.hash}`, 'good']
+      : [`audit log not verified: ${counted} were read`, 'bad'],
     ...problems.map((one): [string, Tone] => [`${subject(one)}: ${one.problem}`, 'bad']),
     ...byApplication.map((place): [string, Tone] => [`${column(place)}: changed by the application`, 'warn']),
   ]
@@ -66,7 +63,7 @@ function report({ events, head, values, problems, byApplication }: Verification)
 
 function subject(one: Problem): string {
   if ('seq' in one) return `event ${one.seq}`
-  return 'mode' in one ? `the sealing mode ${one.mode ?? 'undecided'}` : column(one)
+  return 'mode' in one ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
 }
 
 const column = ({ id, name, field }: Place) => `${name} (${id}), ${flagOf(field).replaceAll('-', ' ')}`

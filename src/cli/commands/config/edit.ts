@@ -8,47 +8,44 @@ import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument, warnAll } from '../../input/arguments.ts'
 import { withEditor } from '../../input/editor.ts'
-import { answerConfigChange, configDiff, configText } from '../../views/config-change.ts'
+import { answerConfigChange, configDiff, configText } from '../../views/config.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config edit` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('edit')
-      .summary('edit the config in your editor')
-      .description(
-        'Edit the config in $VISUAL, $EDITOR or vi. Shows what would change, and asks. An editor with a window of its own needs its flag to wait, as in EDITOR="code --wait".',
-      )
-      .addArgument(refArgument())
-      .addOption(ifVersionOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations config edit Acme/support')),
-    ctx.output,
-    integrationView,
-  ).action(async (ref, { ifVersion, dryRun }) => {
-    if (!ctx.prompts.possible())
-      throw new IntegrationsError({
-        code: 'INPUT_REQUIRED',
-        message: 'there is no terminal for an editor',
-        hint: `integrations config patch ${shellWord(ref)} <file>`,
+  declareOutput(new Command('edit'), ctx.output, integrationView)
+    .summary('edit the config in your editor')
+    .description(
+      'Edit the config in $VISUAL, $EDITOR or vi. Shows what would change, and asks for confirmation. A graphical editor needs its flag to wait, as in EDITOR="code --wait".',
+    )
+    .addArgument(refArgument())
+    .addOption(ifVersionOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations config edit Acme/support'))
+    .action(async (ref, { ifVersion, dryRun }) => {
+      if (!ctx.prompts.possible())
+        throw new IntegrationsError({
+          code: 'INPUT_REQUIRED',
+          message: 'there is no terminal for an editor',
+          hint: `integrations config patch ${shellWord(ref)} <file>`,
+        })
+      const store = await ctx.store()
+      const { integration, text } = await readConfig(store, ref)
+      if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
+      const config = (await storedConfig(text)) ?? {}
+      await withEditor(ctx, configText(config), async (edit) => {
+        const { to, warnings } = await revise(ctx, integration, config, edit)
+        if (configText(to) === configText(config))
+          return answerConfigChange(
+            ctx,
+            { before: integration, after: integration, from: config, to, warnings: [] },
+            { dryRun },
+          )
+        if (!dryRun) await agree(ctx, integration, config, to, warnings)
+        const changed = await replaceConfig(store, { integration, config }, to, dryRun)
+        await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })
       })
-    const store = await ctx.store()
-    const { integration, text } = await readConfig(store, ref)
-    if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
-    const config = (await storedConfig(text)) ?? {}
-    await withEditor(ctx, configText(config), async (edit) => {
-      const { to, warnings } = await revise(ctx, integration, config, edit)
-      if (configText(to) === configText(config))
-        return answerConfigChange(
-          ctx,
-          { before: integration, after: integration, from: config, to, warnings: [] },
-          { dryRun },
-        )
-      if (!dryRun) await agree(ctx, integration, config, to, warnings)
-      const changed = await replaceConfig(store, { integration, config }, to, dryRun)
-      await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })
     })
-  })
 
 /** Opens the editor until what was saved is a config, or the person gives up. */
 async function revise(

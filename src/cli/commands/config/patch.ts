@@ -4,32 +4,29 @@ import { parseJson } from '../../../operations/config/json.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
-import { answerConfigChange } from '../../views/config-change.ts'
+import { answerConfigChange } from '../../views/config.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations config patch` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('patch')
-      .summary('merge a document into the config')
-      .description(
-        'Merge a JSON document into the config (JSON Merge Patch, RFC 7396): objects merge, null removes, everything else replaces. A patch of null clears the config.',
-      )
-      .addArgument(refArgument())
-      .argument('[file]', 'the file with the patch; - or nothing for standard input')
-      .addOption(ifVersionOption())
-      .addOption(dryRunOption())
-      .addHelpText(
-        'after',
-        examples(
-          'integrations config patch Acme/support filters.json',
-          `echo '{"slackEvents":null}' | integrations config patch Acme/support`,
-        ),
+  declareOutput(new Command('patch'), ctx.output, integrationView)
+    .summary('merge a document into the config')
+    .description(
+      'Merge a JSON document into the config (JSON Merge Patch, RFC 7396): objects merge, null removes, everything else replaces. A patch of null clears the config.',
+    )
+    .addArgument(refArgument())
+    .argument('[file]', 'the file with the patch; - or nothing for standard input')
+    .addOption(ifVersionOption())
+    .addOption(dryRunOption())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations config patch Acme/support filters.json',
+        `echo '{"slackEvents":null}' | integrations config patch Acme/support`,
       ),
-    ctx.output,
-    integrationView,
-  ).action(async (ref, file, options) => {
-    const patch = await parseJson(await readDocument(ctx, file, 'the patch'), 'the patch')
-    const changed = await changeConfig(await ctx.store(), ref, options, (config) => mergePatch(config, patch))
-    await answerConfigChange(ctx, changed, options)
-  })
+    )
+    .action(async (ref, file, options) => {
+      const patch = await parseJson(await readDocument(ctx, file, 'the patch'), 'the patch')
+      const changed = await changeConfig(await ctx.store(), ref, options, (config) => mergePatch(config, patch))
+      await answerConfigChange(ctx, changed, options)
+    })

@@ -8,41 +8,38 @@ import { platformById } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
-import { findingView } from '../../views/integration.ts'
+import { findingView } from '../../views/config.ts'
 
 /** `integrations config validate` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('validate')
-      .summary('check a config')
-      .description(
-        "Check a config against its platform's JSON Schema: a stored one, or a file before it is used. Ends with 8 when it breaks the schema; warnings break nothing.",
-      )
-      .addArgument(refArgument().argOptional())
-      .addOption(new Option('--platform <platform>', 'with --file: the platform to check it for'))
-      .addOption(new Option('--file <path>', 'the file to check; - for standard input'))
-      .addHelpText(
-        'after',
-        examples(
-          'integrations config validate Acme/support',
-          'integrations config validate --platform slack --file filters.json',
-        ),
+  declareOutput(new Command('validate'), ctx.output, findingView)
+    .summary('check a config')
+    .description(
+      'Check a config against the JSON Schema of its platform: a stored config, or a file before it is used. Exits with 8 when the config breaks the schema; warnings do not.',
+    )
+    .addArgument(refArgument().argOptional())
+    .addOption(new Option('--platform <platform>', 'with --file: the platform to check it for'))
+    .addOption(new Option('--file <path>', 'the file to check; - for standard input'))
+    .addHelpText(
+      'after',
+      examples(
+        'integrations config validate Acme/support',
+        'integrations config validate --platform slack --file filters.json',
       ),
-    ctx.output,
-    findingView,
-  ).action(async (ref, options) => {
-    const { platform, text, name } = await subject(ctx, ref, options)
-    const findings = text === null ? [] : await inspectText(platform, text)
-    await ctx.output.rows(findingView, (emit) => emit(findings))
-    const errors = findings.filter(({ severity }) => severity === 'error').length
-    if (errors > 0)
-      throw new IntegrationsError({
-        code: 'CHECK_FAILED',
-        message: `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
-        hint: `integrations config schema ${platform.id}`,
-      })
-    ctx.output.note(`${name} fits ${platform.title}`)
-  })
+    )
+    .action(async (ref, options) => {
+      const { platform, text, name } = await subject(ctx, ref, options)
+      const findings = text === null ? [] : await inspectText(platform, text)
+      await ctx.output.rows(findingView, (emit) => emit(findings))
+      const errors = findings.filter(({ severity }) => severity === 'error').length
+      if (errors > 0)
+        throw new IntegrationsError({
+          code: 'CHECK_FAILED',
+          message: `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
+          hint: `integrations config schema ${platform.id}`,
+        })
+      ctx.output.note(`${name} fits ${platform.title}`)
+    })
 
 /** What is to be checked, and for which platform. */
 async function subject(

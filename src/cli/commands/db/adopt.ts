@@ -3,55 +3,52 @@ import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { databaseView } from '../../views/integration.ts'
+import { databaseView } from '../../views/database.ts'
 
 /** `integrations db adopt` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('adopt')
-      .summary("take over an application's database")
-      .description(
-        "Take over an application's database: compare its tables workspaces, users and integrations with what this program expects, and add this program's own tables beside them. Nothing of the application's is altered. From then on workspaces and users can only be read here.",
-      )
-      .addOption(dryRunOption())
-      .addHelpText(
-        'after',
-        examples(
-          'DATABASE_URL=postgresql://… integrations db adopt --dry-run',
-          'DATABASE_URL=postgresql://… integrations db adopt',
-        ),
+  declareOutput(new Command('adopt'), ctx.output, databaseView)
+    .summary("take over an application's database")
+    .description(
+      "Take over an application's database: compare its tables workspaces, users and integrations with what this program expects, and add this program's own tables beside them. The tables of the application are not altered. From then on this program only reads workspaces and users.",
+    )
+    .addOption(dryRunOption())
+    .addHelpText(
+      'after',
+      examples(
+        'DATABASE_URL=postgresql://… integrations db adopt --dry-run',
+        'DATABASE_URL=postgresql://… integrations db adopt',
       ),
-    ctx.output,
-    databaseView,
-  ).action(async ({ dryRun }) => {
-    const [{ readStatus }, { adoptDatabase }] = await Promise.all([
-      import('../../../store/schema/status.ts'),
-      import('../../../store/schema/adopt.ts'),
-    ])
-    const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
-    const status = await readStatus(ctx.storeOptions(false))
-    if (!dryRun) await prepareKeys(await ctx.store())
-    if (!done)
-      return ctx.output.change(
+    )
+    .action(async ({ dryRun }) => {
+      const [{ readStatus }, { adoptDatabase }] = await Promise.all([
+        import('../../../store/schema/status.ts'),
+        import('../../../store/schema/adopt.ts'),
+      ])
+      const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
+      const status = await readStatus(ctx.storeOptions(false))
+      if (!dryRun) await prepareKeys(await ctx.store())
+      if (!done)
+        return ctx.output.change(
+          databaseView,
+          status,
+          `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,
+        )
+      await ctx.output.change(
         databaseView,
         status,
-        `${status.url} is ${status.adopted ? 'adopted' : "this program's own"} already`,
+        `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
       )
-    await ctx.output.change(
-      databaseView,
-      status,
-      `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application goes on owning workspaces, users and integrations`,
-    )
-    if (status.provider === 'sqlite')
-      ctx.output.note(
-        'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on',
-      )
-    for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
-    if (applicationMigrations.length > 0)
-      ctx.output.warn(
-        `_prisma_migrations holds ${applicationMigrations.length} of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
-      )
-  })
+      if (status.provider === 'sqlite')
+        ctx.output.note(
+          'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on',
+        )
+      for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
+      if (applicationMigrations.length > 0)
+        ctx.output.warn(
+          `_prisma_migrations holds ${applicationMigrations.length} of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
+        )
+    })
 
 /** How the application's own migration tool is told of the tables it did not make. */
 function leaveAlone(database: Database, tables: readonly string[]): string[] {

@@ -1,31 +1,28 @@
 import { Command } from '@commander-js/extra-typings'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
-import { databaseView } from '../../views/integration.ts'
+import { databaseView } from '../../views/database.ts'
 
 /** `integrations db status` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('status')
-      .summary('show how the database stands, and what is in it')
-      .description(
-        "Show where the database is, how it stands to this program, and what is in it. Changes nothing, and works on a database that is empty, outdated, newer or unmanaged (an application's, which this program has never changed).",
-      )
-      .addHelpText(
-        'after',
-        examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
-      ),
-    ctx.output,
-    databaseView,
-  ).action(async () => {
-    const [{ readStatus }, { refusalFor }] = await Promise.all([
-      import('../../../store/schema/status.ts'),
-      import('../../../store/schema/ready.ts'),
-    ])
-    const status = await readStatus(ctx.storeOptions(false))
-    await ctx.output.one(databaseView, status)
-    const reason = refusalFor(ctx.database(), status)
-    if (!reason) return
-    ctx.output.note(reason.message)
-    ctx.output.note(`hint: ${reason.hint}`)
-  })
+  declareOutput(new Command('status'), ctx.output, databaseView)
+    .summary('show the state and the contents of the database')
+    .description(
+      "Show the database, its state and its contents. Changes nothing, and works on a database that is empty, outdated, newer or unmanaged (an application's database that is not adopted).",
+    )
+    .addHelpText(
+      'after',
+      examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
+    )
+    .action(async () => {
+      const [{ readStatus }, { refusalFor }] = await Promise.all([
+        import('../../../store/schema/status.ts'),
+        import('../../../store/schema/ready.ts'),
+      ])
+      const status = await readStatus(ctx.storeOptions(false))
+      await ctx.output.one(databaseView, status)
+      const reason = refusalFor(ctx.database(), status)
+      if (!reason) return
+      ctx.output.note(reason.message)
+      ctx.output.note(`hint: ${reason.hint}`)
+    })

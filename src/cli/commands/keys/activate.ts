@@ -2,31 +2,22 @@ import { Command } from '@commander-js/extra-typings'
 import { activateKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { keyView } from '../../views/key.ts'
-import { answerKeyChange } from '../../views/key-change.ts'
+import { answerKeyChange, keyView } from '../../views/key.ts'
 
 /** `integrations keys activate` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('activate')
-      .summary('seal with another key from now on')
-      .description(
-        'Seal with another key from now on. The one before it goes on opening what it has sealed. First see that every machine that uses this database has the key: one that lacks it can read nothing that is sealed from here on, and change nothing.',
-      )
-      .argument('<key-id>', 'the id of the key, as keys list shows it')
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations keys activate enc-6f1c2a9d03be')),
-    ctx.output,
-    keyView,
-  ).action(async (id, { dryRun }) => {
-    const change = await activateKey(await ctx.store(), ctx.keys(), id, { dryRun })
-    const sentence = change.already
-      ? `the key ${id} is active already`
-      : `the key ${id} ${dryRun ? 'would seal' : 'seals'} from now on`
-    await answerKeyChange(
-      ctx,
-      change,
-      sentence,
-      dryRun ? [] : ['integrations keys reencrypt   # move what the old key has sealed to it'],
+  declareOutput(new Command('activate'), ctx.output, keyView)
+    .summary('encrypt with another key from now on')
+    .description(
+      'Encrypt with another key from now on. The key that was active still decrypts the values it has encrypted. First check that every machine that uses this database has the new key: a machine without it can change nothing, and cannot read values encrypted from then on.',
     )
-  })
+    .argument('<key-id>', 'the id of the key, as keys list shows it')
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations keys activate enc-6f1c2a9d03be'))
+    .action(async (id, { dryRun }) => {
+      const change = await activateKey(await ctx.store(), ctx.keys(), id, { dryRun })
+      const sentence = change.already
+        ? `the key ${id} is already active`
+        : `the key ${id} ${dryRun ? 'would encrypt' : 'encrypts'} from now on`
+      await answerKeyChange(ctx, change, sentence, dryRun ? [] : ['integrations keys reencrypt'])
+    })

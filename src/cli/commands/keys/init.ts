@@ -7,9 +7,9 @@ import { keyView } from '../../views/key.ts'
 /** `integrations keys init` */
 export const command = (ctx: Context) =>
   new Command('init')
-    .summary('make the keys of the database')
+    .summary('generate the keys of the database')
     .description(
-      'Make the keys of a database that knows none yet, and say where they are. Whoever loses them loses the secrets: keep a copy elsewhere. With --print, a new key set goes to standard output, for a vault that INTEGRATIONS_KEYS_COMMAND reads, and nothing else is done.',
+      'Generate the keys of a database that has none yet, and print where they are stored. Without the keys, the secrets are lost: keep a copy elsewhere. With --print, only print a new key set, for a secret manager whose CLI is the INTEGRATIONS_KEYS_COMMAND.',
     )
     .addOption(new Option('--print', 'print a new key set; touch neither the database nor a file').default(false))
     .addHelpText(
@@ -19,7 +19,9 @@ export const command = (ctx: Context) =>
     .action(async ({ print }) => {
       if (print) {
         await ctx.output.json(newKeySet())
-        ctx.output.note('store this where a command can print it, for those alone who may read secrets; then:')
+        ctx.output.note(
+          'store this key set where a command can print it, readable only for people who may read secrets; then:',
+        )
         ctx.output.note("next: export INTEGRATIONS_KEYS_COMMAND='the command that prints it'")
         ctx.output.note('      integrations keys init')
         return
@@ -32,7 +34,7 @@ export const command = (ctx: Context) =>
       await ctx.output.rows(keyView, (emit) => emit(keys))
       ctx.output.note(
         known.length > 0
-          ? `the keys of this database are there already, in ${ctx.keys().name}`
+          ? `the keys of this database already exist, in ${ctx.keys().name}`
           : `the keys of this database are in ${ctx.keys().name}`,
       )
     })

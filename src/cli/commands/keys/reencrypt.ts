@@ -9,27 +9,24 @@ import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('reencrypt')
-      .summary('bring every value to the active key and the sealing mode')
-      .description(
-        'Bring every stored value to what the mode asks: sealed with the active key; in the mode off, current values plain. It can be broken off at any point and run again: what is done stays done. Every value is opened, also one that is as it should be; one that does not open is reported and stays as it is.',
-      )
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt')),
-    ctx.output,
-    reencryptionView,
-  ).action(async ({ dryRun }) => {
-    const [store, source] = [await ctx.store(), ctx.keys()]
-    const done = dryRun
-      ? await planReencryption(store, source)
-      : await withBar(ctx, (update) => reencrypt(store, source, update))
-    const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
-    await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
-    for (const { id, name, field, error } of done.unopened)
-      ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) does not open: ${error.message}`)
-    if (done.unopened.length > 0) throw worst(done, dryRun)
-  })
+  declareOutput(new Command('reencrypt'), ctx.output, reencryptionView)
+    .summary('bring every value to the active key and the encryption mode')
+    .description(
+      'Bring every stored value to the encryption mode: encrypted with the active key, or, in the mode off, plain for current values. You can interrupt the command at any point and run it again. Every value is decrypted, even when it needs no change; a value that cannot be decrypted is reported and stays as it is.',
+    )
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt'))
+    .action(async ({ dryRun }) => {
+      const [store, source] = [await ctx.store(), ctx.keys()]
+      const done = dryRun
+        ? await planReencryption(store, source)
+        : await withBar(ctx, (update) => reencrypt(store, source, update))
+      const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
+      await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
+      for (const { id, name, field, error } of done.unopened)
+        ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) cannot be decrypted: ${error.message}`)
+      if (done.unopened.length > 0) throw worst(done, dryRun)
+    })
 
 async function withBar<T>(ctx: Context, work: (update: (done: number, of: number) => void) => Promise<T>): Promise<T> {
   const bar = await progressBar(ctx, 'integrations')
@@ -44,7 +41,7 @@ function worst({ unopened, changed }: Reencryption, dryRun: boolean): Integratio
   const broken = unopened.find(({ error }) => error.code === 'DECRYPTION_FAILED') ?? unopened[0]
   return new IntegrationsError({
     code: broken?.error.code ?? 'DECRYPTION_FAILED',
-    message: `values that do not open, and stay as they are: ${unopened.length}`,
+    message: `values that cannot be decrypted, and stay as they are: ${unopened.length}`,
     hint: broken?.error.hint ?? '',
     committed: !dryRun && changed > 0,
   })

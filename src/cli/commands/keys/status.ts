@@ -7,27 +7,24 @@ import { keyStatusView, undecided } from '../../views/key.ts'
 
 /** `integrations keys status` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('status')
-      .summary('check that values are sealed as they should be')
-      .description(
-        'Show the sealing mode, the active key, how many values each key seals, how many are plain, and how many the application has written that nobody has read yet. Ends with 8 when something is off, and says what to type; it is when the key set cannot be used. Opens no value: keys reencrypt --dry-run does.',
-      )
-      .addHelpText('after', examples('integrations keys status', 'integrations keys status -o json --fields problems')),
-    ctx.output,
-    keyStatusView,
-  ).action(async () => {
-    const status = await keyStatus(await ctx.store(), ctx.keys())
-    await ctx.output.one(keyStatusView, status)
-    if (status.mode === null) ctx.output.note(undecided)
-    if (status.plain === null)
-      ctx.output.note('whether values are plain is not known: that takes the keys, and the right to read secrets')
-    for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
-    const [first] = status.problems
-    if (first)
-      throw new IntegrationsError({
-        code: 'CHECK_FAILED',
-        message: `keys and values are not as they should be: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
-        hint: first.hint,
-      })
-  })
+  declareOutput(new Command('status'), ctx.output, keyStatusView)
+    .summary('check that values are encrypted as the mode asks')
+    .description(
+      'Show the encryption mode, the active key, how many values each key encrypts, how many values are plain, and how many values of the application are still unread. Exits with 8 when there is a problem, and prints what to type; an unusable key set is a problem too. Decrypts no value: keys reencrypt --dry-run does.',
+    )
+    .addHelpText('after', examples('integrations keys status', 'integrations keys status -o json --fields problems'))
+    .action(async () => {
+      const status = await keyStatus(await ctx.store(), ctx.keys())
+      await ctx.output.one(keyStatusView, status)
+      if (status.mode === null) ctx.output.note(undecided)
+      if (status.plain === null)
+        ctx.output.note('cannot tell how many values are plain: counting needs the keys and the right to read secrets')
+      for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
+      const [first] = status.problems
+      if (first)
+        throw new IntegrationsError({
+          code: 'CHECK_FAILED',
+          message: `the keys and values need attention: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
+          hint: first.hint,
+        })
+    })

@@ -16,47 +16,38 @@ import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('finish')
-      .summary('end the old value of a secret before its time')
-      .description(
-        'End the old value of a secret before its time. Refused (exit 5) while it may be in use: when it matched a request of late, or the new value is not known to have matched one yet. No record of use is not taken for proof that there was none.',
-      )
-      .addArgument(refArgument())
-      .addArgument(secretFieldArgument())
-      .addOption(
-        new Option('--when-unused <duration>', 'how long the old value must not have matched a request')
-          .argParser(duration)
-          .default(3_600_000, '1h'),
-      )
-      .addOption(new Option('--force', 'end it, whatever is known of its use').default(false))
-      .addOption(ifVersionOption())
-      .addOption(dryRunOption())
-      .addHelpText(
-        'after',
-        examples(
-          'integrations secrets finish Acme/support webhook-secret',
-          'integrations secrets finish Acme/support webhook-secret --when-unused 6h',
-        ),
+  declareOutput(new Command('finish'), ctx.output, integrationView)
+    .summary('expire the previous secret early')
+    .description(
+      'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, or when no request is known to have matched the current secret. Lack of recorded use is not treated as proof of disuse.',
+    )
+    .addArgument(refArgument())
+    .addArgument(secretFieldArgument())
+    .addOption(
+      new Option('--when-unused <duration>', 'how long the previous secret must not have matched a request')
+        .argParser(duration)
+        .default(3_600_000, '1h'),
+    )
+    .addOption(new Option('--force', 'expire the previous secret, whatever use is recorded').default(false))
+    .addOption(ifVersionOption())
+    .addOption(dryRunOption())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations secrets finish Acme/support webhook-secret',
+        'integrations secrets finish Acme/support webhook-secret --when-unused 6h',
       ),
-    ctx.output,
-    integrationView,
-  ).action(async (ref, field, options) => {
-    const { before, after } = await finishSecret(await ctx.store(), ref, field, options)
-    const [flag, where] = [flagOf(field), refOf(after)]
-    if (before.version === after.version)
-      return ctx.output.change(
+    )
+    .action(async (ref, field, options) => {
+      const { before, after } = await finishSecret(await ctx.store(), ref, field, options)
+      const [flag, where] = [flagOf(field), refOf(after)]
+      if (before.version === after.version)
+        return ctx.output.change(integrationView, after, `${where} has no previous ${flag}; no changes made`)
+      const until = before[field].previousValidUntil
+      await ctx.output.change(
         integrationView,
         after,
-        `${where} has no old ${flag} that is still valid; nothing was changed`,
+        `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`,
+        options.dryRun ? [] : [`integrations secrets list ${shellWord(ref)}`],
       )
-    const until = before[field].previousValidUntil
-    await ctx.output.change(
-      integrationView,
-      after,
-      `${options.dryRun ? 'would end' : 'ended'} the old ${flag} of ${where}, which was valid until ${until}; no endpoint that uses the receiver library ${options.dryRun ? 'would accept' : 'accepts'} it any more`,
-      options.dryRun
-        ? []
-        : [`integrations secrets list ${shellWord(after.id)}   # whether requests match the new value`],
-    )
-  })
+    })

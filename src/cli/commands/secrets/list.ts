@@ -3,31 +3,30 @@ import { flagOf, secretFields } from '../../../integration.ts'
 import { listSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
-import { secretVersionView } from '../../views/integration.ts'
+import { secretVersionView } from '../../views/secret.ts'
 
 /** `integrations secrets list` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('list')
-      .summary('list the versions of the secrets')
-      .description(
-        'List the remembered versions of the secrets of an integration, newest first: until when each is valid, and how often requests matched it. No value is shown, and no key is needed.',
-      )
-      .addArgument(refArgument())
-      .addHelpText(
-        'after',
-        examples(
-          'integrations secrets list Acme/support',
-          'integrations secrets list Acme/support -o json --fields field,state,lastMatchedAt',
-        ),
+  declareOutput(new Command('list'), ctx.output, secretVersionView)
+    .summary('list the versions of the secrets')
+    .description(
+      'List the stored versions of the secrets of an integration, newest first: until when each version is valid, and how often requests matched it. Shows no value, and needs no key.',
+    )
+    .addArgument(refArgument())
+    .addHelpText(
+      'after',
+      examples(
+        'integrations secrets list Acme/support',
+        'integrations secrets list Acme/support -o json --fields field,state,lastMatchedAt',
       ),
-    ctx.output,
-    secretVersionView,
-  ).action(async (ref) => {
-    const { integration, versions } = await listSecrets(await ctx.store(), ref)
-    await ctx.output.rows(secretVersionView, (emit) => emit(versions))
-    for (const field of secretFields)
-      if (integration[field].set === null)
-        ctx.output.note(`the ${flagOf(field)} may be set: the application writes it, and nothing here has read it yet`)
-    if (ctx.output.table() && versions.length === 0) ctx.output.note('nothing to show')
-  })
+    )
+    .action(async (ref) => {
+      const { integration, versions } = await listSecrets(await ctx.store(), ref)
+      await ctx.output.rows(secretVersionView, (emit) => emit(versions))
+      for (const field of secretFields)
+        if (integration[field].set === null)
+          ctx.output.note(
+            `the ${flagOf(field)} may be set: the application writes it, and this program has not read it yet`,
+          )
+      if (ctx.output.table() && versions.length === 0) ctx.output.note('nothing to show')
+    })

@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
   new Command('reveal')
     .summary('print the current value of a secret')
     .description(
-      'Print the current value of a secret, and a newline. That it was read stands in the audit log before anything is printed. A program is better started by exec, which shows the value to nobody else.',
+      'Print the current value of a secret and a newline. Access is recorded in the audit log first. To pass a secret to a program, prefer exec, which prints nothing.',
     )
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
@@ -26,7 +26,7 @@ export const command = (ctx: Context) =>
       const { output: format = 'table', fields } = ctx.options
       // Before the value is read, and that recorded.
       if (format === 'csv' || format === 'id' || fields)
-        throw badInput('a value is printed alone or as JSON', 'leave --fields out, and -o, or pass -o json')
+        throw badInput('a value is printed alone or as JSON', 'leave --fields out; leave -o out, or pass -o json')
       const { integration, secrets } = await readSecrets(await ctx.store(), ref, [field], 'secret.reveal')
       const value = secrets.get(field)?.reveal() ?? ''
       if (format !== 'table') return ctx.output.json({ id: integration.id, field: flagOf(field), value })

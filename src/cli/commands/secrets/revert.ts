@@ -15,26 +15,23 @@ import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets revert` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('revert')
-      .summary('make the old value of a secret current again')
-      .description(
-        'Take a rotation back while its window is open: the old value is current again, and the one taken back stays valid for what is left of the window. Done twice, it is as it was. With an access token goes when it ends, as far as that was known.',
-      )
-      .addArgument(refArgument())
-      .addArgument(secretFieldArgument())
-      .addOption(ifVersionOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations secrets revert Acme/support webhook-secret')),
-    ctx.output,
-    integrationView,
-  ).action(async (ref, field, options) => {
-    const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
-    if (!options.dryRun) await warnIfNoReceiver(ctx, after)
-    await ctx.output.change(
-      integrationView,
-      after,
-      `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(before, after, field, options.dryRun, 'the one taken back')}`,
-      options.dryRun ? [] : graceNextSteps(after, [field]),
+  declareOutput(new Command('revert'), ctx.output, integrationView)
+    .summary('make the previous secret current again')
+    .description(
+      'Undo a rotation within its grace period: the previous secret becomes current again, and the secret that it replaces stays valid for the rest of the grace period. A second revert restores the first state. The expiry of an access token is restored too, as far as it is known.',
     )
-  })
+    .addArgument(refArgument())
+    .addArgument(secretFieldArgument())
+    .addOption(ifVersionOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations secrets revert Acme/support webhook-secret'))
+    .action(async (ref, field, options) => {
+      const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
+      if (!options.dryRun) await warnIfNoReceiver(ctx, after)
+      await ctx.output.change(
+        integrationView,
+        after,
+        `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(before, after, field, options.dryRun, `the reverted ${flagOf(field)}`)}`,
+        options.dryRun ? [] : graceNextSteps(ref, [field]),
+      )
+    })

@@ -2,24 +2,21 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { addUser } from '../../../operations/directory/users.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { userView } from '../../views/integration.ts'
+import { userView } from '../../views/directory.ts'
 
 /** `integrations users add` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('add')
-      .description('Add a user.')
-      .argument('<email>', 'e-mail address, unique')
-      .addOption(new Option('--name <name>', 'name of the person'))
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations users add ana@example.com --name "Ana Silva"')),
-    ctx.output,
-    userView,
-  ).action(async (email, { name, dryRun }) => {
-    const user = await addUser(await ctx.store(), email, name ?? null, { dryRun })
-    await ctx.output.change(
-      userView,
-      user,
-      dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`,
-    )
-  })
+  declareOutput(new Command('add'), ctx.output, userView)
+    .description('Add a user.')
+    .argument('<email>', 'e-mail address, unique')
+    .addOption(new Option('--name <name>', 'name of the person'))
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations users add ana@example.com --name "Ana Silva"'))
+    .action(async (email, { name, dryRun }) => {
+      const user = await addUser(await ctx.store(), email, name ?? null, { dryRun })
+      await ctx.output.change(
+        userView,
+        user,
+        dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`,
+      )
+    })

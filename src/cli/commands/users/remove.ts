@@ -4,24 +4,21 @@ import { findUser } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../../input/consent.ts'
-import { userView } from '../../views/integration.ts'
+import { userView } from '../../views/directory.ts'
 
 /** `integrations users remove` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('remove')
-      .description('Remove a user. Integrations they created stay, without a creator.')
-      .argument('<user>', 'id or e-mail address of the user')
-      .addOption(confirmOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations users remove ana@example.com --confirm ana@example.com')),
-    ctx.output,
-    userView,
-  ).action(async (ref, { confirm, dryRun }) => {
-    const store = await ctx.store()
-    const shown = await store.read((db) => findUser(db, ref))
-    if (!dryRun)
-      await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
-    const removed = await removeUser(store, shown.id, { dryRun })
-    await ctx.output.change(userView, removed, `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`)
-  })
+  declareOutput(new Command('remove'), ctx.output, userView)
+    .description('Remove a user. Integrations they created stay, without a creator.')
+    .argument('<user>', 'id or e-mail address of the user')
+    .addOption(confirmOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations users remove ana@example.com --confirm ana@example.com'))
+    .action(async (ref, { confirm, dryRun }) => {
+      const store = await ctx.store()
+      const shown = await store.read((db) => findUser(db, ref))
+      if (!dryRun)
+        await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
+      const removed = await removeUser(store, shown.id, { dryRun })
+      await ctx.output.change(userView, removed, `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`)
+    })

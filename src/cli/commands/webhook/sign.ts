@@ -9,7 +9,7 @@ export const command = (ctx: Context) =>
   new Command('sign')
     .summary('print the headers that sign a body')
     .description(
-      'Print the headers with which the platform would send a body now, one a line, as curl takes them from a file; with -o json, an object. They hold for as long as the timestamp is accepted. That the secret was read stands in the audit log before.',
+      'Print the headers with which the platform would send a body now, one per line, as curl reads them from a file; with -o json, an object. The headers are valid for as long as the timestamp is accepted. Access is recorded in the audit log first.',
     )
     .addArgument(refArgument())
     .addOption(
@@ -31,9 +31,9 @@ export const command = (ctx: Context) =>
       const { output: format, fields } = ctx.options
       // Before the secret is read, and that recorded.
       if (format === 'csv' || format === 'id' || fields)
-        throw badInput('headers are printed as lines or as JSON', 'leave --fields out, and -o, or pass -o json')
+        throw badInput('headers are printed as lines or as JSON', 'leave --fields out; leave -o out, or pass -o json')
       const body = await readBytes(ctx, bodyFile, '--body-file')
-      if (body.length === 0) throw badInput('the body is empty', 'see that something comes by --body-file')
+      if (body.length === 0) throw badInput('the body is empty', 'check that --body-file is not empty')
       const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
       const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
       if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })

@@ -11,43 +11,44 @@ import { webhookCheckView } from '../../views/webhook.ts'
 
 /** `integrations webhook verify` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('verify')
-      .summary('see which secret signed a webhook, or why none did')
-      .description(
-        'Check a captured webhook against the secrets that are accepted now, and say which one made its signature. Where none did, say why, as far as that can be found out: a timestamp that is too old, a body that a proxy, an editor or a framework changed, another scheme, the secret of another integration. Ends with 8 when the webhook would be refused. That secrets were read stands in the audit log before.',
-      )
-      .addArgument(refArgument())
-      .addOption(
-        new Option('--file <file>', 'an HTTP request as it was sent, head and body; - for standard input').conflicts([
-          'header',
-          'bodyFile',
-        ]),
-      )
-      .addOption(
-        new Option('--header <header>', "a header, as in 'Name: value'; may be given several times").argParser(
-          (text, given: string[] | undefined): string[] => [...(given ?? []), text],
-        ),
-      )
-      .addOption(new Option('--body-file <file>', 'with --header: the bytes of the body; - for standard input'))
-      .addHelpText(
-        'after',
-        examples(
-          'integrations webhook verify Acme/support --file request.http',
-          "integrations webhook verify Acme/desk --header 'X-Pylon-Signature: …' --body-file body.json -o json",
-        ),
+  declareOutput(new Command('verify'), ctx.output, webhookCheckView)
+    .summary('see which secret signed a webhook, or why none did')
+    .description(
+      'Check a captured webhook against the secrets that are accepted now, and report which secret made its signature. When none did, report why, as far as possible: a timestamp that is too old, a body that a proxy, an editor or a framework changed, another scheme, or the secret of another integration. Exits with 8 when the webhook would be refused. Access is recorded in the audit log first.',
+    )
+    .addArgument(refArgument())
+    .addOption(
+      new Option('--file <file>', 'an HTTP request as it was sent, head and body; - for standard input').conflicts([
+        'header',
+        'bodyFile',
+      ]),
+    )
+    .addOption(
+      new Option('--header <header>', "a header, as in 'Name: value'; may be given several times").argParser(
+        (text, given: string[] | undefined): string[] => [...(given ?? []), text],
       ),
-    ctx.output,
-    webhookCheckView,
-  ).action(async (ref, options) => {
-    const captured = await readCaptured(ctx, options)
-    const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
-    const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
-    if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
-    else await ctx.output.one(webhookCheckView, found)
-    if (found.refusal)
-      throw new IntegrationsError({ code: 'CHECK_FAILED', message: refusals[found.refusal], hint: next(found) })
-  })
+    )
+    .addOption(new Option('--body-file <file>', 'with --header: the bytes of the body; - for standard input'))
+    .addHelpText(
+      'after',
+      examples(
+        'integrations webhook verify Acme/support --file request.http',
+        "integrations webhook verify Acme/desk --header 'X-Pylon-Signature: …' --body-file body.json -o json",
+      ),
+    )
+    .action(async (ref, options) => {
+      const captured = await readCaptured(ctx, options)
+      const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
+      const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
+      if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
+      else await ctx.output.one(webhookCheckView, found)
+      if (found.refusal)
+        throw new IntegrationsError({
+          code: 'CHECK_FAILED',
+          message: refusals[found.refusal],
+          hint: next(found, shellWord(ref)),
+        })
+    })
 
 async function readCaptured(
   ctx: Context,
@@ -76,24 +77,23 @@ const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string }
   no_secret: 'there is no secret to check the webhook with',
 }
 
-function next({ refusal, integration, scheme, owner }: WebhookCheck): string {
-  const ref = shellWord(integration.id)
+function next({ refusal, scheme, owner }: WebhookCheck, ref: string): string {
   switch (refusal) {
     case 'stale':
-      return 'see that the clocks are right; a webhook that is kept and sent again later is refused too'
+      return 'check the clocks; a webhook that is stored and sent again later is refused too'
     case 'body_altered':
       return 'check the signature against the bytes that came, before anything parses them'
     case 'malformed_body':
-      return 'see that the body has the content type with which the platform sends it'
+      return 'check that the body has the content type that the platform sends'
     case 'other_scheme':
-      return `see which one is right in integrations config get ${ref}, and set it with integrations config set (now: ${scheme})`
+      return `check the scheme with integrations config get ${ref}, and set it with integrations config set (now: ${scheme})`
     case 'other_integration':
       return `integrations show ${shellWord(owner?.id ?? '')}`
     case 'no_secret':
     case 'wrong_secret':
-      return `put the secret that the platform shows in with integrations rotate ${ref} --field webhook-secret`
+      return `set the secret that the platform shows with integrations rotate ${ref} --field webhook-secret`
     default:
-      return 'see that the request is as the platform sent it: proxies drop headers, and add them'
+      return 'check that the request is as the platform sent it: proxies drop and add headers'
   }
 }
 
@@ -101,7 +101,7 @@ function next({ refusal, integration, scheme, owner }: WebhookCheck): string {
 function report({ integration, refusal, findings, skew }: WebhookCheck): [string, Tone][] {
   const name = refOf(integration)
   const clock =
-    skew === null ? 'nothing tells its time' : `its clock is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
+    skew === null ? 'it has no timestamp' : `its clock is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
   return [
     refusal === null
       ? [`${name} accepts the webhook; ${clock}`, 'good']

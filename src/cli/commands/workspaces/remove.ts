@@ -4,28 +4,25 @@ import { findWorkspace } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
 import { confirmOption, confirmRemoval } from '../../input/consent.ts'
-import { workspaceView } from '../../views/integration.ts'
+import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces remove` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('remove')
-      .description('Remove a workspace with every integration in it. Nothing of them is kept.')
-      .addArgument(workspaceArgument())
-      .addOption(confirmOption())
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations workspaces remove Acme --confirm Acme')),
-    ctx.output,
-    workspaceView,
-  ).action(async (ref, { confirm, dryRun }) => {
-    const store = await ctx.store()
-    const shown = await store.read((db) => findWorkspace(db, ref))
-    const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
-    if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing of them is kept.`)
-    const asked = confirm === undefined && !dryRun
-    const removed = await removeWorkspace(store, shown.id, {
-      dryRun,
-      ...(asked ? { integrations: shown.integrations } : {}),
+  declareOutput(new Command('remove'), ctx.output, workspaceView)
+    .description('Remove a workspace and every integration in it. Nothing is kept.')
+    .addArgument(workspaceArgument())
+    .addOption(confirmOption())
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations workspaces remove Acme --confirm Acme'))
+    .action(async (ref, { confirm, dryRun }) => {
+      const store = await ctx.store()
+      const shown = await store.read((db) => findWorkspace(db, ref))
+      const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
+      if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing is kept.`)
+      const asked = confirm === undefined && !dryRun
+      const removed = await removeWorkspace(store, shown.id, {
+        dryRun,
+        ...(asked ? { integrations: shown.integrations } : {}),
+      })
+      await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
     })
-    await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
-  })

@@ -2,20 +2,21 @@ import { Command } from '@commander-js/extra-typings'
 import { renameWorkspace } from '../../../operations/directory/workspaces.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
-import { workspaceView } from '../../views/integration.ts'
+import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces rename` */
 export const command = (ctx: Context) =>
-  declareOutput(
-    new Command('rename')
-      .description('Give a workspace another name.')
-      .addArgument(workspaceArgument())
-      .argument('<name>', 'the new name')
-      .addOption(dryRunOption())
-      .addHelpText('after', examples('integrations workspaces rename Acme "Acme Inc."')),
-    ctx.output,
-    workspaceView,
-  ).action(async (ref, name, { dryRun }) => {
-    const workspace = await renameWorkspace(await ctx.store(), ref, name, { dryRun })
-    await ctx.output.change(workspaceView, workspace, `${dryRun ? 'would rename' : 'renamed'} the workspace to ${name}`)
-  })
+  declareOutput(new Command('rename'), ctx.output, workspaceView)
+    .description('Give a workspace another name.')
+    .addArgument(workspaceArgument())
+    .argument('<name>', 'the new name')
+    .addOption(dryRunOption())
+    .addHelpText('after', examples('integrations workspaces rename Acme "Acme Inc."'))
+    .action(async (ref, name, { dryRun }) => {
+      const workspace = await renameWorkspace(await ctx.store(), ref, name, { dryRun })
+      await ctx.output.change(
+        workspaceView,
+        workspace,
+        `${dryRun ? 'would rename' : 'renamed'} the workspace to ${name}`,
+      )
+    })

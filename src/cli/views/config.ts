@@ -1,8 +1,11 @@
 import { type IntegrationConfig, refOf } from '../../integration.ts'
 import type { ChangedConfig } from '../../operations/config/config.ts'
+import type { ConfigFinding } from '../../operations/config/document.ts'
 import type { Context } from '../context.ts'
 import { warnAll } from '../input/arguments.ts'
+import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
+import { value } from './cells.ts'
 import { integrationView } from './integration.ts'
 
 /** A config as text that people read and edit. */
@@ -39,7 +42,22 @@ export async function answerConfigChange(
   await ctx.output.change(
     integrationView,
     after,
-    nothing ? `${name} is so already; nothing was changed` : `${dryRun ? 'would change' : 'changed'} ${name}`,
+    nothing ? `no changes made to ${name}` : `${dryRun ? 'would change' : 'changed'} ${name}`,
   )
   if (!nothing && !shown && ctx.output.table()) await ctx.output.lines(await configDiff(from, to), 'stdout')
+}
+
+/** How findings about a config are shown. */
+export const findingView: View<ConfigFinding> = {
+  columns: [
+    {
+      field: 'severity',
+      value: (row) => row.severity,
+      cell: (row) => [row.severity, row.severity === 'error' ? 'bad' : 'warn'],
+    },
+    value('path'),
+    value('message'),
+  ],
+  short: ['severity', 'path', 'message'],
+  id: (row) => row.path,
 }

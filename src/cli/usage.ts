@@ -1,0 +1,68 @@
+import { type Argument, type CommandUnknownOpts, InvalidArgumentError, type Option } from '@commander-js/extra-typings'
+import type { CommanderError } from 'commander'
+import { badInput, type IntegrationsError } from '../errors.ts'
+import { flagOf, secretFields } from '../integration.ts'
+
+const secretFlags: readonly string[] = [...secretFields, 'clientSecret'].map((field) => `--${flagOf(field)}`)
+
+/** Has a command, and those below it, refuse a command line with an error of this program's own type. */
+export function reportUsage(command: CommandUnknownOpts, argv: readonly string[]): void {
+  command.exitOverride((error) => {
+    if (error.exitCode === 0 || error.code === 'commander.help') throw error
+    throw usageError(command, error, argv)
+  })
+  for (const option of command.options) quoteNoValue(option, `option '${option.flags}'`)
+  for (const argument of command.registeredArguments) quoteNoValue(argument, `argument '${argument.name()}'`)
+  for (const child of command.commands) {
+    // A subcommand that was added inherits nothing by itself.
+    child.copyInheritedSettings(command)
+    reportUsage(child, argv)
+  }
+}
+
+/** commander's message quotes a value that is not accepted, and the value may be a secret. */
+function quoteNoValue(taker: Option | Argument, name: string): void {
+  const { parseArg } = taker
+  if (!parseArg) return
+  taker.parseArg = (value, previous) => {
+    try {
+      return parseArg.call(taker, value, previous) as typeof previous
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) throw badInput(`${name} does not take that value`, error.message)
+      throw error
+    }
+  }
+}
+
+const label = 'error: '
+
+function usageError(command: CommandUnknownOpts, { code, message }: CommanderError, argv: readonly string[]) {
+  const text = message.startsWith(label) ? message.slice(label.length) : message
+  if (code === 'commander.unknownOption') return unknownOption(command, text, argv)
+  return advised(text, code === 'commander.missingArgument' ? `${pathOf(command)} ${command.usage()}` : helpOf(command))
+}
+
+/** commander quotes the whole word, as in `--access-token=…` or `-t…`: what follows the flag may be a secret. */
+function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly string[]): IntegrationsError {
+  const word = argv.find((one) => one.startsWith('-') && text.includes(`'${one}'`))
+  if (word === undefined) return badInput('unknown option', helpOf(command))
+  const flag = word.startsWith('--') ? (word.split('=')[0] ?? '') : word.slice(0, 2)
+  const shown = text.replace(word, () => flag)
+  return secretFlags.includes(flag)
+    ? badInput(
+        shown.split('\n')[0] ?? '',
+        'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env',
+      )
+    : advised(shown, helpOf(command))
+}
+
+/** commander's suggestion, where it has one, is a second line. */
+function advised(text: string, hint: string): IntegrationsError {
+  const [message = '', suggestion = hint] = text.split('\n')
+  return badInput(message, suggestion)
+}
+
+const pathOf = (command: CommandUnknownOpts): string =>
+  command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
+
+const helpOf = (command: CommandUnknownOpts) => `${pathOf(command)} --help`

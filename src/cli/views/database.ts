@@ -1,0 +1,53 @@
+import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
+import type { Column, View } from '../output/output.ts'
+import type { Tone } from '../output/tone.ts'
+import { value } from './cells.ts'
+
+const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({
+  field,
+  value: (row) => [...of(row)],
+  cell: (row) => (of(row).length === 0 ? ['none', 'dim'] : [of(row).join(', '), tone]),
+})
+
+const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<DatabaseStatus> => ({
+  field,
+  value: (row) => row.counts?.[of] ?? null,
+})
+
+const statusTones: Record<DatabaseStatus['status'], Tone> = {
+  ready: 'good',
+  empty: 'warn',
+  unmanaged: 'warn',
+  outdated: 'warn',
+  newer: 'bad',
+}
+
+/** How a database is shown. */
+export const databaseView: View<DatabaseStatus> = {
+  columns: [
+    { field: 'database', value: (row) => row.url },
+    value('provider'),
+    value('version'),
+    { field: 'state', value: (row) => row.status, cell: (row) => [row.status, statusTones[row.status]] },
+    { field: 'adopted', value: (row) => row.adopted, cell: (row) => [row.adopted ? 'yes' : 'no', 'plain'] },
+    names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
+    names('migrationsPending', (row) => row.migrations.pending, 'warn'),
+    names('migrationsUnknown', (row) => row.migrations.unknown, 'plain'),
+    count('workspaces', 'workspaces'),
+    count('users', 'users'),
+    count('integrations', 'integrations'),
+    count('activeIntegrations', 'active'),
+    {
+      field: 'integrationsByPlatform',
+      value: (row) => (row.counts ? { ...row.counts.platforms } : null),
+      cell: (row) => [
+        Object.entries(row.counts?.platforms ?? {})
+          .map(([platform, n]) => `${platform} ${n}`)
+          .join(', '),
+        'plain',
+      ],
+    },
+  ],
+  short: ['database', 'provider', 'version', 'state', 'adopted', 'workspaces', 'users', 'integrations'],
+  id: (row) => row.url,
+}
