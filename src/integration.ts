@@ -1,54 +1,73 @@
-/** The secret columns of an integration, as its JSON names them. */
+/** The secret fields of an integration. */
 export const secretFields = ['webhookSecret', 'accessToken', 'refreshToken'] as const
-/** One of the three secrets an integration can hold. */
+/** One of the three secrets that an integration can hold. */
 export type SecretField = (typeof secretFields)[number]
 
-/** The column of a secret, which is also how its history names the field. */
+/** The column of each secret, which is also the name of the field in its history. */
 export const secretColumns = {
   webhookSecret: 'webhook_secret',
   accessToken: 'access_token',
   refreshToken: 'refresh_token',
 } as const satisfies Record<SecretField, string>
 
-/** The name of a secret in flags, as in `webhook-secret`. */
-export const flagOf = (field: string): string => field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+const separated = (field: string, by: string) => field.replace(/[A-Z]/g, (letter) => `${by}${letter.toLowerCase()}`)
 
-/** The columns that hold a platform's own identifiers. A platform without one of its own uses none of them. */
+/** The name of a field in flags, as in `webhook-secret`. */
+export const flagOf = (field: string): string => separated(field, '-')
+
+/** The name of a field in sentences, as in `webhook secret`. */
+export const wordsOf = (field: string): string => separated(field, ' ')
+
+/** The column of a field, which is how the audit log names it, as in `webhook_secret`. */
+export const columnOf = (field: string): string => separated(field, '_')
+
+/** The entries of an object that has no keys but those of its type. */
+export const entriesOf = <K extends string, V>(object: { readonly [key in K]?: V }): [K, V][] =>
+  Object.entries(object) as [K, V][]
+
+/** The columns that hold a platform's own identifiers. */
 export type PlatformColumn = 'slackTeamId' | 'slackTeamName' | 'slackBotUserId' | 'pylonAccountId'
 
 /** An instant as RFC 3339 text in UTC with milliseconds, as in `2026-11-22T17:02:18.000Z`. */
 export type Instant = string
 
+/** When an access token expires: at an instant, never, or unknown. */
+export type Expiry = Instant | 'never' | 'unknown'
+
+/** The instant at which an access token expires; null for never and unknown. */
+export const expiresAt = (expiry: Expiry): Instant | null =>
+  expiry === 'never' || expiry === 'unknown' ? null : expiry
+
 /** Any JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** Channel and event filters; what is in it is described per platform by a JSON Schema. Unknown keys are kept. */
+/** Channel and event filters, described per platform by a JSON Schema. Unknown keys are kept. */
 export type IntegrationConfig = { [key: string]: Json }
 
 /** What may be shown of a secret. */
 export interface SecretFacts {
-  /** null: unknown, because the application writes the column too and nothing has read it yet. */
+  /** null: unknown, since the application writes the column too and no command has read it yet. */
   readonly set: boolean | null
-  /** Keyed fingerprint as 8 bytes of hex, by which two values can be compared unseen. */
+  /** Keyed fingerprint, 8 bytes as hex, to compare two values without revealing them. */
   readonly fingerprint: string | null
   readonly setAt: Instant | null
-  /** Until when the previous value is still accepted; null when none is. */
+  /** The end of the grace period of the previous value; null without one. */
   readonly previousValidUntil: Instant | null
 }
 
 /**
- * What is known of when the access token ends: `dated`, at its `tokenExpiresAt`, `never` (declared so), or `unknown`.
- * null: there is no access token.
+ * Whether the access token expires: `dated`, at `tokenExpiresAt`; `never`, as a person declared; or `unknown`. null: there
+ * is no access token.
  */
 export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 
 /**
- * What stands in the way of refreshing the access token: `outcome_unknown`, a refresh may have used up the refresh token, and
- * `recover` settles it; `needs_reauth`, only a person can go on; `refused`, the platform refused the last one. null: nothing.
+ * What prevents a refresh of the access token: `outcome_unknown`, the outcome of a refresh is unknown, and `recover` resolves
+ * it; `needs_reauth`, a person has to authorize again; `refused`, the platform refused the last refresh. null: nothing.
  */
 export type TokenRefresh = 'outcome_unknown' | 'needs_reauth' | 'refused' | null
 
-/** An integration as it is shown: every column of the application's table but the secrets, which are facts here. */
+/** An integration with facts in place of secrets. */
 export interface IntegrationView {
   readonly id: string
   readonly workspaceId: string
@@ -62,19 +81,19 @@ export interface IntegrationView {
   readonly tokenExpiresAt: Instant | null
   readonly tokenExpiry: TokenExpiry
   readonly tokenRefresh: TokenRefresh
-  /** The name of the OAuth app whose client refreshes its token; null when it names none. */
+  /** The name of the OAuth app whose client refreshes the access token; null for none. */
   readonly app: string | null
   readonly slackTeamId: string | null
   readonly slackTeamName: string | null
   readonly slackBotUserId: string | null
   readonly pylonAccountId: string | null
   readonly isActive: boolean
-  /** An object or null, unless the application wrote something else. */
+  /** An object or null, unless the application wrote another value. */
   readonly config: Json
   readonly lastUsedAt: Instant | null
   readonly createdAt: Instant
   readonly createdBy: string | null
-  /** Raised by every change; 0 for a row that only the application has written. */
+  /** Raised by every change; 0 for a row that the application alone has written. */
   readonly version: number
 }
 
@@ -82,7 +101,7 @@ export interface IntegrationView {
 export const refOf = ({ workspace, name }: Pick<IntegrationView, 'workspace' | 'name'>): string =>
   `${workspace}/${name}`
 
-/** The fields of an integration that are given when it is made. */
+/** The fields of an integration to insert. */
 export interface IntegrationInsert {
   readonly workspaceId: string
   readonly platform: string
@@ -119,19 +138,19 @@ export interface App {
   readonly platform: string
   readonly name: string
   readonly clientId: string
-  /** The key that seals its secret. */
+  /** The key that encrypts its secret. */
   readonly keyId: string
   readonly createdAt: Instant
-  /** How many integrations name it. */
+  /** How many integrations use it. */
   readonly integrations: number
 }
 
-/** JavaScript reads deeper nesting than it can print. */
-const deepestShown = 1000
+/** JSON.parse accepts deeper nesting than JSON.stringify. */
+const maxShownDepth = 1000
 
-/** The same value with the keys of every object in order. @throws RangeError when it is nested too deeply to be printed */
+/** The same value with the keys of every object in order. @throws RangeError when it is nested too deeply to print */
 export function sortKeys(value: Json, depth = 0): Json {
-  if (depth > deepestShown) throw new RangeError('nested too deeply')
+  if (depth > maxShownDepth) throw new RangeError('nested too deeply')
   if (Array.isArray(value)) return value.map((item) => sortKeys(item, depth + 1))
   if (typeof value !== 'object' || value === null) return value
   const sorted: { [key: string]: Json } = {}
@@ -139,5 +158,5 @@ export function sortKeys(value: Json, depth = 0): Json {
   return sorted
 }
 
-/** Whether both databases can hold a text: PostgreSQL takes neither lone surrogates nor zero characters. */
+/** Whether both databases can store a text: PostgreSQL refuses lone surrogates and NUL. */
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')

@@ -1,4 +1,4 @@
-import { hostname, userInfo } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { KeySource } from '../crypto/key-source.ts'
@@ -7,6 +7,7 @@ import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '.
 import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
 import type { Attribution } from '../store/tables/events.ts'
+import { userName } from '../user-name.ts'
 import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
@@ -115,7 +116,7 @@ function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database 
 function attribution({ env, pid }: Host, { as, reason }: GlobalOptions): Attribution {
   return {
     ciIdentity: ciIdentity(env),
-    osUser: userName(),
+    osUser: userName(process.getuid?.()),
     host: hostname(),
     pid,
     declaredAs: as ?? null,
@@ -132,13 +133,4 @@ function ciIdentity(env: NodeJS.ProcessEnv): string | null {
     (env.CIRCLECI && `circleci:${env.CIRCLE_USERNAME ?? ''}:${env.CIRCLE_BUILD_NUM ?? ''}`) ||
     null
   )
-}
-
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A container may run as a user id that has no name.
-    return String(process.getuid?.() ?? '')
-  }
 }

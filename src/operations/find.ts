@@ -7,16 +7,16 @@ import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
 const shortestIdPrefix = 6
 const candidatesShown = 10
 const namesCompared = 1000
-const many = 1000
+const maxAudited = 1000
 
 /**
  * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
  * id prefix of at least 6 characters.
  *
- * @throws NOT_FOUND with what was nearly named, AMBIGUOUS with the candidates
+ * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates
  */
 export async function findIntegration(db: Reader, ref: string): Promise<IntegrationView> {
-  if (!isStorable(ref)) throw notFound('integration', ref, [])
+  if (!isStorable(ref)) throw notFound('integration', ref)
   const { match } = db.integrations
   const limit = candidatesShown + 1
   const tries = [
@@ -38,22 +38,24 @@ export async function findIntegration(db: Reader, ref: string): Promise<Integrat
   throw notFound('integration', ref, near(ref, await db.integrations.names(namesCompared)))
 }
 
-/** Some integrations: by their references, or by what they are like. */
-export type Chosen = { readonly refs: readonly string[] } | { readonly filter: IntegrationFilter }
+/** A choice of integrations: by references, or by a filter. */
+export type Chosen =
+  | { readonly kind: 'refs'; readonly refs: readonly string[] }
+  | { readonly kind: 'filter'; readonly filter: IntegrationFilter }
 
 /**
- * The ids of some integrations, each once: in the order of their references, or in that of `list`.
+ * The chosen integrations, each once: in the order of their references, or by name.
  *
  * @throws NOT_FOUND, AMBIGUOUS for a reference
  */
-export const findChosen = (store: Store, chosen: Chosen): Promise<string[]> =>
+export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationView[]> =>
   store.snapshot(async (db) => {
-    const ids = new Set<string>()
-    if ('refs' in chosen) for (const ref of chosen.refs) ids.add((await findIntegration(db, ref)).id)
+    const found = new Map<string, IntegrationView>()
+    const add = (one: IntegrationView) => void found.set(one.id, one)
+    if (chosen.kind === 'refs') for (const ref of chosen.refs) add(await findIntegration(db, ref))
     else
-      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
-        for (const { id } of batch) ids.add(id)
-    return [...ids]
+      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false })) batch.forEach(add)
+    return [...found.values()]
   })
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
@@ -62,12 +64,7 @@ export async function findWorkspace(db: Reader, ref: string): Promise<Workspace>
   const [byId] = valid ? await db.workspaces.match({ id: ref }, 1) : []
   if (byId) return byId
   const [found, ...others] = valid ? await db.workspaces.match({ name: ref }, candidatesShown + 1) : []
-  if (found === undefined)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `there is no workspace ${quoted(ref)}`,
-      hint: 'integrations workspaces list',
-    })
+  if (found === undefined) throw notFound('workspace', ref)
   if (others.length > 0)
     throw ambiguous(
       'workspace',
@@ -80,18 +77,13 @@ export async function findWorkspace(db: Reader, ref: string): Promise<Workspace>
 /** The user with this id or e-mail address. @throws NOT_FOUND */
 export async function findUser(db: Reader, ref: string): Promise<User> {
   const [user] = isStorable(ref) ? await db.users.match(ref) : []
-  if (user === undefined)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `there is no user ${quoted(ref)}`,
-      hint: 'integrations users list',
-    })
+  if (user === undefined) throw notFound('user', ref)
   return user
 }
 
 /**
- * The ids of everything that a reference stands for, or stood for when the audit log recorded it: integrations,
- * workspaces, users, keys. An exact id goes first, then names, then the first 6 or more characters of an id.
+ * The ids of all integrations, workspaces, users and keys that a reference stands for, or stood for when the audit log
+ * recorded it. An exact id goes first, then names, then the first 6 or more characters of an id.
  *
  * @throws NOT_FOUND
  */
@@ -106,15 +98,18 @@ export async function findAudited(db: Reader, ref: string): Promise<string[]> {
     ],
     async () => [
       ...(await audit.targets({ name: ref })),
-      ...idsOf(await integrations.match({ path: ref }, many)),
-      ...idsOf(await integrations.match({ name: ref }, many)),
-      ...idsOf(await workspaces.match({ name: ref }, many)),
+      ...idsOf(await integrations.match({ path: ref }, maxAudited)),
+      ...idsOf(await integrations.match({ name: ref }, maxAudited)),
+      ...idsOf(await workspaces.match({ name: ref }, maxAudited)),
       ...idsOf(await users.match(ref)),
     ],
     async () =>
       [...ref].length < shortestIdPrefix
         ? []
-        : [...(await audit.targets({ idPrefix: ref })), ...idsOf(await integrations.match({ idPrefix: ref }, many))],
+        : [
+            ...(await audit.targets({ idPrefix: ref })),
+            ...idsOf(await integrations.match({ idPrefix: ref }, maxAudited)),
+          ],
   ]
   if (isStorable(ref))
     for (const attempt of tries) {
@@ -123,7 +118,7 @@ export async function findAudited(db: Reader, ref: string): Promise<string[]> {
     }
   throw new IntegrationsError({
     code: 'NOT_FOUND',
-    message: `nothing is, or was, called ${quoted(ref)}, as far as the audit log tells`,
+    message: `the database and the audit log have no item named ${quoted(ref)}`,
     hint: 'integrations audit list',
   })
 }
@@ -148,24 +143,29 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
     .map((candidate) => candidate.ref)
 }
 
-const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+/** A reference in a message, shortened. */
+export const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
-const notFound = (what: string, ref: string, candidates: readonly string[]) =>
-  new IntegrationsError({
+/** @param candidates similar names */
+export const notFound = (
+  what: 'integration' | 'workspace' | 'user' | 'app',
+  ref: string,
+  candidates: readonly string[] = [],
+) => {
+  const list = what === 'integration' ? 'integrations list' : `integrations ${what}s list`
+  return new IntegrationsError({
     code: 'NOT_FOUND',
     message: `there is no ${what} ${quoted(ref)}`,
-    hint:
-      candidates.length > 0
-        ? `did you mean ${candidates.map(shellWord).join(' or ')}? See integrations list`
-        : 'integrations list',
+    hint: candidates.length > 0 ? `did you mean ${candidates.map(shellWord).join(' or ')}? See ${list}` : list,
   })
+}
 
 function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
-  const more = candidates.length > shown.length ? ' and more' : ''
+  const more = candidates.length > shown.length ? ' and others' : ''
   return new IntegrationsError({
     code: 'AMBIGUOUS',
-    message: `more than one ${what} is named ${quoted(ref)}`,
-    hint: `give the id of one of them: ${shown.join(', ')}${more}`,
+    message: `several ${what}s are named ${quoted(ref)}`,
+    hint: `use the id of one: ${shown.join(', ')}${more}`,
   })
 }

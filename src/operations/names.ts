@@ -1,7 +1,8 @@
-import { badInput } from '../errors.ts'
+import { badInput, IntegrationsError } from '../errors.ts'
+import type { IntegrationView } from '../integration.ts'
 
 /** The longest name, in characters. */
-export const longestName = 1000
+const maxNameLength = 1000
 
 /**
  * Characters that a terminal acts on or hides: control, format (bidirectional, zero-width), unassigned, private use,
@@ -10,23 +11,38 @@ export const longestName = 1000
 export const unprintable = /[\p{C}\p{Zl}\p{Zp}]/u
 
 /**
- * Checks a name on its way in; what passes comes back byte for byte from either database.
+ * Checks a name to store. Both databases give an accepted name back byte for byte.
  *
- * @param what completes "the … name", as in "integration"
+ * @param what the noun before "name" in messages, as in "integration"
  * @throws BAD_INPUT
  */
 export function checkName(what: string, name: string): string {
   const refuse = (why: string, hint: string) => badInput(`the ${what} name ${why}`, hint)
   if (name.trim() === '') throw refuse('is empty', 'give it at least one visible character')
-  // U+FFFD is what bytes that are not UTF-8 have become by the time they reach a program.
-  if (!name.isWellFormed() || name.includes('\uFFFD')) throw refuse('is not valid Unicode', 'type it in UTF-8')
+  // Node decodes bytes that are not UTF-8 to U+FFFD.
+  if (!name.isWellFormed() || name.includes('\uFFFD')) throw refuse('is not valid Unicode', 'type the name in UTF-8')
   if (unprintable.test(name))
-    throw refuse('holds a control, invisible or unassigned character', 'leave such characters out')
-  if (name !== name.trim()) throw refuse('begins or ends with a space', 'leave the space out')
+    throw refuse('contains a control, invisible or unassigned character', 'remove the character')
+  if (name !== name.trim()) throw refuse('begins or ends with a space', 'remove the space')
   if (name !== name.normalize('NFC'))
-    throw refuse('is not in Unicode normal form C', 'type its accented letters as one character each')
+    throw refuse('is not in Unicode normal form C', 'type each accented letter as one character')
   if (name.includes('/'))
     throw refuse('contains a slash, which separates workspace and name', 'use another character, as in support-eu')
-  if ([...name].length > longestName) throw refuse(`is longer than ${longestName} characters`, 'shorten it')
+  if ([...name].length > maxNameLength) throw refuse(`is longer than ${maxNameLength} characters`, 'shorten the name')
   return name
 }
+
+/** An integration of the same platform in the same workspace has the name. @param title the platform's, where it is known */
+export const nameTaken = (
+  { workspace, platform, name }: Pick<IntegrationView, 'workspace' | 'platform' | 'name'>,
+  title = platform,
+): IntegrationsError =>
+  new IntegrationsError({
+    code: 'ALREADY_EXISTS',
+    message: `${workspace} already has a ${title} integration named ${JSON.stringify(name)}`,
+    hint: 'choose another --name',
+  })
+
+/** A workspace, user or app has the name. */
+export const alreadyExists = (what: 'workspace' | 'user' | 'app', name: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'ALREADY_EXISTS', message: `${what} ${JSON.stringify(name)} already exists`, hint })

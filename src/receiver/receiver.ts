@@ -1,5 +1,5 @@
 /** The receiver for webhook endpoints: signatures, the integrations of webhooks, access tokens. @module */
-import { homedir, hostname, userInfo } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -13,6 +13,7 @@ import type { Platform, WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms } from '../platforms/platforms.ts'
 import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/open.ts'
+import { userName } from '../user-name.ts'
 import { LookupCache } from './cache.ts'
 import type { IgnoreReason, Outcome, RejectReason, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
@@ -122,7 +123,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     keys,
     attribution: {
       ciIdentity: null,
-      osUser: userName(),
+      osUser: userName(process.getuid?.()),
       host: hostname(),
       pid: process.pid,
       declaredAs: 'receiver',
@@ -175,15 +176,6 @@ function reportable(error: unknown): Error {
     return new IntegrationsError({ code, message, hint, committed })
   }
   return error instanceof Error ? error : new Error('a value was thrown that is not an error')
-}
-
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A container may run as a user id that has no name.
-    return String(process.getuid?.() ?? '')
-  }
 }
 
 function keySource({ file, set }: ReceiverKeys): KeySource {

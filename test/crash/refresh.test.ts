@@ -52,7 +52,7 @@ async function seed(db: TestDatabase, server: SlackOAuth): Promise<void> {
     const given = (value: string) => ({ value: new Secret(value), origin: 'provided' }) as const
     await addIntegration(store, {
       platform: 'slack',
-      workspace: n === 0 ? { create: 'Acme' } : { ref: 'Acme' },
+      workspace: n === 0 ? ({ kind: 'new', name: 'Acme' } as const) : ({ kind: 'existing', ref: 'Acme' } as const),
       name: nameOf(n),
       secrets: {
         webhookSecret: given(signingSecret(1)),

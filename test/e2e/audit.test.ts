@@ -288,8 +288,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await list('--ref', 'port')).toEqual({
       code: 3,
       stdout: '',
-      stderr:
-        'error: nothing is, or was, called "port", as far as the audit log tells\nhint: integrations audit list\n',
+      stderr: 'error: the database and the audit log have no item named "port"\nhint: integrations audit list\n',
     })
 
     for (const args of [

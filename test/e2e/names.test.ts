@@ -111,7 +111,7 @@ describe.each(kinds)('names on %s', (kind) => {
       ).toEqual({
         code: 2,
         stdout: '',
-        stderr: 'error: the workspace name is not valid Unicode\nhint: type it in UTF-8\n',
+        stderr: 'error: the workspace name is not valid Unicode\nhint: type the name in UTF-8\n',
       })
     expect(await db.query('SELECT id FROM workspaces')).toEqual([])
   })

@@ -29,7 +29,7 @@ const refusals: Refusal[] = [
     options: piped(''),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+      'error: standard input (--webhook-secret-stdin) is empty\nhint: check that the command or variable before the pipe yields the secret\n',
   },
   {
     what: 'a blank piped secret',
@@ -37,7 +37,7 @@ const refusals: Refusal[] = [
     options: piped('  \n'),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) is blank\nhint: see that the command or variable before the pipe yields the secret\n',
+      'error: standard input (--webhook-secret-stdin) is blank\nhint: check that the command or variable before the pipe yields the secret\n',
   },
   {
     what: 'a lone newline',
@@ -45,7 +45,7 @@ const refusals: Refusal[] = [
     options: piped('\n'),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+      'error: standard input (--webhook-secret-stdin) is empty\nhint: check that the command or variable before the pipe yields the secret\n',
   },
   {
     what: 'an unset variable',
@@ -60,7 +60,7 @@ const refusals: Refusal[] = [
     options: { env: { EMPTY: '' } },
     code: 2,
     stderr:
-      'error: the variable that --access-token-env names is empty\nhint: see that the command or variable before the pipe yields the secret\n',
+      'error: the variable that --access-token-env names is empty\nhint: check that the command or variable before the pipe yields the secret\n',
   },
   {
     what: 'a secret of two lines',
@@ -68,7 +68,7 @@ const refusals: Refusal[] = [
     options: piped(`${signingSecret(8)}\n${signingSecret(9)}\n`),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) has more than one line\nhint: give the secret alone, on one line\n',
+      'error: standard input (--webhook-secret-stdin) has several lines\nhint: pass the secret alone, on one line\n',
   },
   {
     what: 'two newlines after a secret',
@@ -76,7 +76,7 @@ const refusals: Refusal[] = [
     options: piped(`${signingSecret(8)}\n\n`),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) has more than one line\nhint: give the secret alone, on one line\n',
+      'error: standard input (--webhook-secret-stdin) has several lines\nhint: pass the secret alone, on one line\n',
   },
   {
     what: 'a placeholder',
@@ -84,7 +84,7 @@ const refusals: Refusal[] = [
     options: piped('<signing secret>'),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) is a placeholder, not a secret\nhint: give the value that the platform shows\n',
+      'error: standard input (--webhook-secret-stdin) is a placeholder, not a secret\nhint: pass the value that the platform shows\n',
   },
   {
     what: 'a secret that is not UTF-8',
@@ -114,7 +114,7 @@ const refusals: Refusal[] = [
     options: { env: { TOKEN: ['xox', 'c-1-2-3'].join('') } },
     code: 2,
     stderr:
-      'error: a Slack bot or user token should not be a browser session token (xoxc-, xoxd-)\nhint: see that this is the right value, or pass --force if you know better\n',
+      'error: a Slack bot or user token should not be a browser session token (xoxc-, xoxd-)\nhint: check that this is the right value, or pass --force to accept it\n',
   },
   {
     what: 'a generated Slack signing secret',
@@ -179,14 +179,13 @@ const refusals: Refusal[] = [
     args: ['toggle', 'desk'],
     code: 2,
     stderr:
-      'error: more than one integration is named "desk"\nhint: give the id of one of them: <id> (Acme/desk, pylon), <id> (Beta/desk, pylon)\n',
+      'error: several integrations are named "desk"\nhint: use the id of one: <id> (Acme/desk, pylon), <id> (Beta/desk, pylon)\n',
   },
   {
     what: 'a duplicate name',
     args: ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support'],
     code: 5,
-    stderr:
-      'error: Acme has a Slack integration named "support" already\nhint: choose another --name, or change that one with integrations update\n',
+    stderr: 'error: Acme already has a Slack integration named "support"\nhint: choose another --name\n',
   },
   {
     what: 'a name taken by another',
@@ -198,7 +197,7 @@ const refusals: Refusal[] = [
     what: 'a workspace that is there',
     args: ['workspaces', 'add', 'Acme'],
     code: 5,
-    stderr: 'error: there is a workspace named "Acme" already\nhint: integrations workspaces show <id>\n',
+    stderr: 'error: workspace "Acme" already exists\nhint: integrations workspaces show Acme\n',
   },
   {
     what: 'config that is not JSON',
@@ -294,7 +293,7 @@ const refusals: Refusal[] = [
     args: ['update', 'Acme/support', '--slack-team-id', 'x'],
     code: 2,
     stderr:
-      'error: a Slack team or enterprise id should start with T or E, as in T012AB3CD\nhint: correct it, or pass --force if you know better\n',
+      'error: a Slack team or enterprise id should start with T or E, as in T012AB3CD\nhint: correct the value, or pass --force to accept it\n',
   },
   {
     what: "another platform's id",

@@ -79,7 +79,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 2,
       stdout: '',
       stderr:
-        'error: a Slack refresh token should start with xoxe-1-\nhint: see that this is the right value, or pass --force if you know better\n',
+        'error: a Slack refresh token should start with xoxe-1-\nhint: check that this is the right value, or pass --force to accept it\n',
     })
     expect([await db.query(columns), await db.query(history)]).toEqual(before)
   })

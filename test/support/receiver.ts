@@ -47,7 +47,8 @@ export async function add(
   const { platform = 'slack', team = 'T012AB3CD', config = null } = more
   const { integration } = await addIntegration(store, {
     platform,
-    workspace: workspaces.length > 0 ? { ref: 'Acme' } : { create: 'Acme' },
+    workspace:
+      workspaces.length > 0 ? ({ kind: 'existing', ref: 'Acme' } as const) : ({ kind: 'new', name: 'Acme' } as const),
     name,
     secrets: { webhookSecret: secret(value) },
     expiry: 'unknown',

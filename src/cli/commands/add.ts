@@ -119,8 +119,8 @@ async function chooseWorkspace(
   ctx: Context,
   { workspace, newWorkspace }: { workspace?: string | undefined; newWorkspace?: string | undefined },
 ): Promise<Addition['workspace']> {
-  if (workspace !== undefined) return { ref: workspace }
-  if (newWorkspace !== undefined) return { create: newWorkspace }
+  if (workspace !== undefined) return { kind: 'existing', ref: workspace }
+  if (newWorkspace !== undefined) return { kind: 'new', name: newWorkspace }
   const store = ctx.prompts.possible() ? await ctx.store() : undefined
   const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
   const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
@@ -129,9 +129,10 @@ async function chooseWorkspace(
     )
     return [...(found ?? []).map(({ id, name }) => ({ value: id, name })), ...create]
   })
-  if (ref !== '') return { ref }
+  if (ref !== '') return { kind: 'existing', ref }
   return {
-    create: await ctx.prompts.text(
+    kind: 'new',
+    name: await ctx.prompts.text(
       'Name of the new workspace',
       '--new-workspace <name>',
       (answer) => void checkName('workspace', answer),

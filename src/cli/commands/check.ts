@@ -6,8 +6,7 @@ import type { Verdict } from '../../platforms/platform.ts'
 import type { Store } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
-import { chosen, expiringOption, unknownExpiryNote, withFilters } from '../input/filters.ts'
-import { refsArgument } from '../input/selection.ts'
+import { chosen, expiringOption, refsArgument, unknownExpiryNote, withFilters } from '../input/filters.ts'
 import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
 
@@ -35,7 +34,7 @@ export const command = (ctx: Context) => {
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
-    const ids = await findChosen(store, which)
+    const ids = (await findChosen(store, which)).map(({ id }) => id)
     const verdicts = new Map<Verdict, number>()
     const errors = new Set<ErrorCode>()
     let findings = 0
@@ -46,7 +45,7 @@ export const command = (ctx: Context) => {
         if (one.findings.length > 0) findings++
       }
     })
-    const note = 'filter' in which ? await unknownExpiryNote(store, which.filter) : undefined
+    const note = which.kind === 'filter' ? await unknownExpiryNote(store, which.filter) : undefined
     if (note !== undefined) ctx.output.note(note)
     const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
     if (findings > 0) counts.push(`${findings} with findings`)

@@ -7,7 +7,7 @@ import { type Recovered, recoverOne, toRecover } from '../../operations/refresh/
 import { removeLeftovers } from '../../operations/refresh/spool-cleanup.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
-import { refsArgument } from '../input/selection.ts'
+import { refsArgument } from '../input/filters.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
 import { recoverView } from '../views/refresh.ts'

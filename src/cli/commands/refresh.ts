@@ -1,9 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import { findChosen } from '../../operations/find.ts'
 import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
-import { withFilters } from '../input/filters.ts'
-import { refsArgument, selected } from '../input/selection.ts'
+import { chosen, refsArgument, withFilters } from '../input/filters.ts'
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
@@ -40,7 +40,7 @@ export const command = (ctx: Context) => {
     const { force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
-    const integrations = await selected(store, refs, options)
+    const integrations = await findChosen(store, await chosen(store, refs, options))
     const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows = await refreshMany(store, integrations, {
       withinMs: expiring,

@@ -1,4 +1,4 @@
-import { type Command, Option, type OptionValues } from '@commander-js/extra-typings'
+import { Argument, type Command, Option, type OptionValues } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
@@ -24,6 +24,10 @@ export interface FilterOptions {
   readonly neverUsed?: true | undefined
   readonly missingSecret?: true | undefined
 }
+
+/** References to integrations, as a command about several takes them. */
+export const refsArgument = () =>
+  new Argument('[ref...]', 'ids, workspace/name, unique names, or the first 6 or more characters of ids')
 
 /** Adds the options that filter integrations. */
 export const withFilters = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
@@ -107,13 +111,13 @@ export async function chosen(
   const filtered = Object.keys(filter).length > 0
   if (refs.length > 0 && (filtered || options.all))
     throw badInput('integrations are given both by reference and by filter', 'pass references or filters, not both')
-  if (refs.length > 0) return { refs }
+  if (refs.length > 0) return { kind: 'refs', refs }
   if (!filtered && !options.all)
     throw badInput(
       'no integrations are given',
       'name integrations, pass --all, or pass a filter such as --platform slack',
     )
-  return { filter }
+  return { kind: 'filter', filter }
 }
 
 const requiredSecrets = () =>

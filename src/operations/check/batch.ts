@@ -1,6 +1,6 @@
 import { semaphore } from '../../concurrency.ts'
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
-import type { IntegrationView, PlatformColumn } from '../../integration.ts'
+import { columnOf, type IntegrationView, type PlatformColumn } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
@@ -8,7 +8,6 @@ import type { CurrentSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { changeWithin, type Decision, targetOf } from '../change.ts'
-import { columnOf } from '../integrations/update.ts'
 import { type Answered, type Asking, askAbout, type Difference, differences, eventOf, usableIds } from './token.ts'
 
 /** What came of checking one integration. */

@@ -4,7 +4,8 @@ import { platformById } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
-import { checkName, unprintable } from '../names.ts'
+import { notFound } from '../find.ts'
+import { alreadyExists, checkName, unprintable } from '../names.ts'
 
 interface Options {
   readonly dryRun: boolean
@@ -18,29 +19,27 @@ export interface NewApp {
   readonly secret: Secret
 }
 
-/** Checks what is not secret of an app to add. @throws BAD_INPUT */
+/** Checks the fields of an app to add, without its secret. @throws BAD_INPUT */
 export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'>): void {
   const platform = platformById(id)
   if (!('refresh' in platform.api))
-    throw badInput(`${platform.title} refreshes no tokens, so no app of it is needed`, 'integrations apps add --help')
+    throw badInput(
+      `${platform.title} does not issue refresh tokens, so an app is not needed`,
+      'integrations apps add --help',
+    )
   checkName('app', name)
-  // With a colon in it, HTTP's basic authentication would take it for two things.
+  // HTTP's basic authentication separates the client id from the secret by a colon.
   if (!/^[^\s:]{1,200}$/.test(clientId) || unprintable.test(clientId) || !clientId.isWellFormed())
-    throw badInput('the client id is not one', 'copy it from the page of the app at the platform')
+    throw badInput('the client id is not valid', 'copy the client id from the page of the app at the platform')
 }
 
-/** Adds an OAuth app, whose secret is sealed. @throws BAD_INPUT, ALREADY_EXISTS */
+/** Adds an OAuth app, and encrypts its secret. @throws BAD_INPUT, ALREADY_EXISTS */
 export function addApp(store: Store, { secret, ...given }: NewApp, options: Options): Promise<App> {
   checkApp(given)
   const { platform, name, clientId } = given
   return store.mutate(async (tx) => {
     const [taken] = await tx.apps.list({ name })
-    if (taken)
-      throw new IntegrationsError({
-        code: 'ALREADY_EXISTS',
-        message: `there is an app named ${JSON.stringify(name)} already`,
-        hint: `choose another name, or remove that one with integrations apps remove ${shellWord(name)}`,
-      })
+    if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
     const id = crypto.randomUUID()
     const to = await tx.apps.insert({ id, platform, name, clientId }, secret)
     await tx.record({
@@ -61,23 +60,25 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: Opti
   }, options)
 }
 
-/** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration names it */
+/** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration uses it */
 export const removeApp = (store: Store, ref: string, options: Options): Promise<App> =>
   store.mutate(async (tx) => {
     const app = await findApp(tx, ref)
     if (app.integrations > 0)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `the app ${app.name} is named by integrations: ${app.integrations}`,
-        hint: 'give each another with integrations update <ref> --app <name>, or none with --unset app; integrations list --fields name,app shows them',
+        message: `the app ${app.name} is in use by integrations: ${app.integrations}`,
+        hint: 'integrations list --fields name,app shows them; change each with integrations update <ref> --app <name>, or --unset app',
       })
-    const told = await tx.audit.fingerprints([app.id])
+    const recorded = await tx.audit.fingerprints([app.id])
     await tx.apps.remove(app.id)
     await tx.record({
       action: 'app.remove',
       target: { type: 'app', id: app.id, name: app.name },
       fields: [clientSecretColumn],
-      fingerprints: [{ field: clientSecretColumn, from: told.get(app.id)?.get(clientSecretColumn) ?? null, to: null }],
+      fingerprints: [
+        { field: clientSecretColumn, from: recorded.get(app.id)?.get(clientSecretColumn) ?? null, to: null },
+      ],
     })
     return app
   }, options)
@@ -85,21 +86,16 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
 /**
  * The app with this id or name.
  *
- * @param platform what it has to be of
- * @throws NOT_FOUND, BAD_INPUT when it is another platform's
+ * @param platform the platform that the app has to belong to
+ * @throws NOT_FOUND, BAD_INPUT when the app belongs to another platform
  */
 export async function findApp(db: Reader, ref: string, platform?: string): Promise<App> {
   const apps = await db.apps.list()
   const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
-  if (!app)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `there is no app ${JSON.stringify(ref.length > 100 ? `${ref.slice(0, 100)}…` : ref)}`,
-      hint: 'integrations apps list',
-    })
+  if (!app) throw notFound('app', ref)
   if (platform !== undefined && app.platform !== platform)
     throw badInput(
-      `the app ${app.name} belongs to ${app.platform}, and the integration to ${platform}`,
+      `the app ${app.name} belongs to ${app.platform}, but the integration to ${platform}`,
       'integrations apps list',
     )
   return app

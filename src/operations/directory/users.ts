@@ -1,8 +1,8 @@
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput } from '../../errors.ts'
 import type { User } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
 import { findUser } from '../find.ts'
-import { checkName, unprintable } from '../names.ts'
+import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { refuseAdopted } from './workspaces.ts'
 
 interface Options {
@@ -13,24 +13,19 @@ interface Options {
 export const addUser = (store: Store, email: string, name: string | null, options: Options): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
-    // Only what tells an address from a slip: whether it works, mail alone can show.
+    // Only a mail can show whether an address works: this check finds slips.
     if (!/^[^\s@]+@[^\s@]+$/.test(email) || unprintable.test(email) || email.includes('\uFFFD') || email.length > 254)
-      throw badInput('the e-mail address is not one', 'write it as in ana@example.com')
+      throw badInput('the e-mail address is not valid', 'use an address such as ana@example.com')
     if (name !== null) checkName('user', name)
     const [taken] = await tx.users.match(email)
-    if (taken)
-      throw new IntegrationsError({
-        code: 'ALREADY_EXISTS',
-        message: `there is a user with the address ${email} already`,
-        hint: 'integrations users list',
-      })
+    if (taken) throw alreadyExists('user', email, 'integrations users list')
     const id = crypto.randomUUID()
     await tx.users.insert(id, email, name, tx.now)
     await tx.record({ action: 'user.add', target: { type: 'user', id, name: email } })
     return { id, email, name, createdAt: tx.now.toISOString() }
   }, options)
 
-/** Removes a user; integrations they created stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
+/** Removes a user; the integrations of the user stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
 export const removeUser = (store: Store, ref: string, options: Options): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')

@@ -4,7 +4,7 @@ import type { Store, Transaction } from '../../store/store.ts'
 import { allRows } from '../../store/tables/page.ts'
 import { removalOf } from '../change.ts'
 import { findWorkspace } from '../find.ts'
-import { checkName } from '../names.ts'
+import { alreadyExists, checkName } from '../names.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
 interface Options {
@@ -15,7 +15,7 @@ interface Options {
 export const addWorkspace = (store: Store, name: string, options: Options): Promise<Workspace> =>
   store.mutate((tx) => insertWorkspace(tx, name), options)
 
-/** Gives a workspace another name. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
+/** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const renameWorkspace = (store: Store, ref: string, name: string, options: Options): Promise<Workspace> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
@@ -36,7 +36,7 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
 export const removeWorkspace = (
   store: Store,
   ref: string,
-  { integrations, ...options }: Options & { /** As many as were shown. */ integrations?: number },
+  { integrations, ...options }: Options & { /** How many integrations the person was shown. */ integrations?: number },
 ): Promise<Workspace> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
@@ -44,8 +44,8 @@ export const removeWorkspace = (
     if (integrations !== undefined && workspace.integrations !== integrations)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `${workspace.name} has ${workspace.integrations} integrations now, not ${integrations}`,
-        hint: `look with integrations list --workspace ${shellWord(workspace.id)}, and try again`,
+        message: `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
+        hint: `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
       })
     const within = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
     for (const one of within) await refuseWhileRefreshed(tx, one)
@@ -58,7 +58,7 @@ export const removeWorkspace = (
     return workspace
   }, options)
 
-/** Inserts a workspace, within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
+/** Adds a workspace within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export async function insertWorkspace(tx: Transaction, name: string): Promise<Workspace> {
   refuseAdopted(tx, 'workspaces')
   checkName('workspace', name)
@@ -69,7 +69,7 @@ export async function insertWorkspace(tx: Transaction, name: string): Promise<Wo
   return { id, name, integrations: 0, createdAt: tx.now.toISOString() }
 }
 
-/** Refuses to change a table of an application that lets this tool share it. @throws NOT_PERMITTED */
+/** Refuses to change a table that the application owns. @throws NOT_PERMITTED */
 export function refuseAdopted(tx: Transaction, table: 'workspaces' | 'users'): void {
   if (tx.adopted)
     throw new IntegrationsError({
@@ -81,10 +81,5 @@ export function refuseAdopted(tx: Transaction, table: 'workspaces' | 'users'): v
 
 async function refuseTaken(tx: Transaction, name: string): Promise<void> {
   const [taken] = await tx.workspaces.match({ name }, 1)
-  if (taken)
-    throw new IntegrationsError({
-      code: 'ALREADY_EXISTS',
-      message: `there is a workspace named ${JSON.stringify(name)} already`,
-      hint: `integrations workspaces show ${shellWord(taken.id)}`,
-    })
+  if (taken) throw alreadyExists('workspace', name, `integrations workspaces show ${shellWord(name)}`)
 }

@@ -1,13 +1,14 @@
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput } from '../../errors.ts'
 import {
+  type Expiry,
+  entriesOf,
+  expiresAt,
   type IntegrationConfig,
   type IntegrationView,
   type PlatformColumn,
-  type SecretField,
   secretColumns,
 } from '../../integration.ts'
 import { platformById, platformOf } from '../../platforms/platforms.ts'
-import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { targetOf } from '../change.ts'
@@ -17,16 +18,17 @@ import { findApp } from '../directory/apps.ts'
 import { insertWorkspace } from '../directory/workspaces.ts'
 import { findUser, findWorkspace } from '../find.ts'
 import { checkId } from '../ids.ts'
-import { checkName } from '../names.ts'
+import { checkName, nameTaken } from '../names.ts'
 import { checkShape, type NewSecrets } from '../secrets/values.ts'
 
 /** An integration to add. */
 export interface Addition {
-  /** Its id; a new one when absent. */
+  /** The id of the integration; default: a new id. */
   readonly id?: string
   readonly platform: string
-  /** The id or name of a workspace, or a new one to make with it. */
-  readonly workspace: { readonly ref: string } | { readonly create: string }
+  readonly workspace:
+    | { readonly kind: 'existing'; readonly ref: string }
+    | { readonly kind: 'new'; readonly name: string }
   readonly name: string
   readonly secrets: NewSecrets
   readonly expiry: Expiry
@@ -44,7 +46,7 @@ export interface Addition {
 /**
  * Adds an integration with its secrets.
  *
- * @returns it, and what looks odd about what was given
+ * @returns the integration, and warnings about its values
  * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), ALREADY_EXISTS (platform and name in the workspace), NOT_PERMITTED
  */
 export async function addIntegration(
@@ -54,43 +56,35 @@ export async function addIntegration(
   const { name, secrets, expiry } = addition
   const platform = platformById(addition.platform)
   checkName('integration', name)
-  const warnings = Object.entries(secrets).flatMap(([field, secret]) =>
-    checkShape(platform, field as SecretField, secret.value, addition.force),
+  const warnings = entriesOf(secrets).flatMap(([field, { value }]) =>
+    checkShape(platform, field, value, addition.force),
   )
   const ids = Object.fromEntries(
-    Object.entries(addition.ids).map(([column, id]) => [
-      column,
-      checkId(platform, column as PlatformColumn, id, addition.force),
-    ]),
+    entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, id, addition.force)]),
   )
   if (expiry !== 'unknown' && !secrets.accessToken)
-    throw badInput('an expiry was given without an access token', 'give the token too, as in --access-token-stdin')
+    throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
   if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
 
   const integration = await store.mutate(
     async (tx) => {
       const { now } = tx
       const workspace =
-        'ref' in addition.workspace
+        addition.workspace.kind === 'existing'
           ? await findWorkspace(tx, addition.workspace.ref)
-          : await insertWorkspace(tx, addition.workspace.create)
+          : await insertWorkspace(tx, addition.workspace.name)
       if (await tx.integrations.exists({ workspaceId: workspace.id, platform: platform.id, name }))
-        throw new IntegrationsError({
-          code: 'ALREADY_EXISTS',
-          message: `${workspace.name} has a ${platform.title} integration named ${JSON.stringify(name)} already`,
-          hint: 'choose another --name, or change that one with integrations update',
-        })
+        throw nameTaken({ workspace: workspace.name, platform: platform.title, name })
       const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
       const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform.id)
       const id = addition.id ?? crypto.randomUUID()
-      const tokenExpiresAt = expiry === 'never' || expiry === 'unknown' ? null : expiry
       await tx.integrations.insert(
         id,
         {
           workspaceId: workspace.id,
           platform: platform.id,
           name,
-          tokenExpiresAt,
+          tokenExpiresAt: expiresAt(expiry),
           ...ids,
           isActive: true,
           config: addition.config,
@@ -99,10 +93,7 @@ export async function addIntegration(
         now,
       )
       const fingerprints: FingerprintChanges[number][] = []
-      for (const [field, { value, origin }] of Object.entries(secrets) as [
-        SecretField,
-        NonNullable<NewSecrets[SecretField]>,
-      ][]) {
+      for (const [field, { value, origin }] of entriesOf(secrets)) {
         const print = await tx.secrets.replace(id, {
           field,
           old: null,
@@ -134,10 +125,10 @@ export async function addIntegration(
 }
 
 /**
- * Adds an integration whose access token its platform knows, with the ids that the platform tells where none were given.
+ * Adds an integration once its platform has accepted the access token, and fills in missing ids from the answer.
  *
  * @throws what `addIntegration` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
- *   when the platform does not know the token, or knows it as another tenant's
+ *   when the platform does not accept the token, or it is another tenant's
  */
 export async function addCheckedIntegration(
   store: Store,
@@ -146,15 +137,16 @@ export async function addCheckedIntegration(
 ): Promise<{ integration: IntegrationView; warnings: string[] }> {
   const { accessToken } = addition.secrets
   if (!accessToken) throw nothingToCheck()
+  // Prepared first, so that every refusal of ours comes before the platform is asked.
   const { integration } = await addIntegration(store, { ...addition, dryRun: true })
   const platform = platformOf(integration)
-  const told = await checkNewToken(
+  const answer = await checkNewToken(
     store,
     targetOf(integration),
     { platform, integration, token: accessToken.value, expiry: addition.expiry },
     asking,
   )
-  const ids = { ...usableIds(platform, told.ids), ...addition.ids }
-  const added = await addIntegration(store, { ...addition, id: integration.id, ids, expiry: told.expiry })
-  return { ...added, warnings: [...added.warnings, ...told.warnings] }
+  const ids = { ...usableIds(platform, answer.ids), ...addition.ids }
+  const committed = await addIntegration(store, { ...addition, id: integration.id, ids, expiry: answer.expiry })
+  return { ...committed, warnings: [...committed.warnings, ...answer.warnings] }
 }

@@ -5,7 +5,7 @@ import { findIntegration } from '../find.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
 /**
- * Removes an integration, its secrets and all that this tool keeps about it.
+ * Removes an integration, its secrets and every record of it but the audit log.
  *
  * @returns the integration as it was
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, LEASE_HELD while its tokens are being refreshed

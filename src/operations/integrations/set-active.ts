@@ -2,13 +2,18 @@ import type { Store } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
 
 /**
- * Makes an integration active or inactive, or the other of what it is.
+ * Enables or disables an integration, or switches between the two.
  *
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT
  */
-export const setActive = (store: Store, ref: string, to: boolean | 'other', options: ChangeOptions): Promise<Changed> =>
+export const setActive = (
+  store: Store,
+  ref: string,
+  to: boolean | 'toggle',
+  options: ChangeOptions,
+): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
-    const isActive = to === 'other' ? !integration.isActive : to
+    const isActive = to === 'toggle' ? !integration.isActive : to
     if (isActive === integration.isActive) return undefined
     await tx.integrations.update(integration.id, { isActive })
     return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }

@@ -1,5 +1,4 @@
-import { IntegrationsError } from '../../errors.ts'
-import type { PlatformColumn } from '../../integration.ts'
+import { columnOf, entriesOf, type PlatformColumn } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
@@ -7,9 +6,9 @@ import { type Changed, type ChangeOptions, changeIntegration } from '../change.t
 import { findApp } from '../directory/apps.ts'
 import { findUser } from '../find.ts'
 import { checkId } from '../ids.ts'
-import { checkName } from '../names.ts'
+import { checkName, nameTaken } from '../names.ts'
 
-/** New values for what is not secret; null clears. */
+/** New values for fields that are not secret; null clears a field. */
 export interface Update extends ChangeOptions {
   readonly name?: string
   /** A user's id or e-mail address. */
@@ -20,27 +19,18 @@ export interface Update extends ChangeOptions {
   readonly force: boolean
 }
 
-/** The column of a field, which is how the audit log names it. */
-export const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
   return changeIntegration(store, ref, update, async (tx, integration) => {
     const platform = findPlatform(integration.platform)
-    for (const [column, id] of Object.entries(update.ids)) {
-      if (id !== null) checkId(platform, column as PlatformColumn, id, update.force)
-    }
+    for (const [column, id] of entriesOf(update.ids)) if (id !== null) checkId(platform, column, id, update.force)
     const { workspaceId, platform: platformId, id: except } = integration
     if (
       update.name !== undefined &&
       (await tx.integrations.exists({ workspaceId, platform: platformId, name: update.name, except }))
     )
-      throw new IntegrationsError({
-        code: 'ALREADY_EXISTS',
-        message: `${integration.workspace} has another ${platform?.title ?? integration.platform} integration named ${JSON.stringify(update.name)}`,
-        hint: 'choose another --name',
-      })
+      throw nameTaken({ ...integration, name: update.name }, platform?.title)
     const createdBy =
       typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
     const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app
@@ -49,9 +39,7 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
       ...(createdBy === undefined ? {} : { createdBy }),
       ...update.ids,
     }
-    const different = Object.entries(wanted).filter(
-      ([field, value]) => integration[field as keyof typeof integration] !== value,
-    )
+    const different = entriesOf(wanted).filter(([field, value]) => integration[field] !== value)
     const fields = different.map(([field]) => columnOf(field))
     if (different.length > 0) await tx.integrations.update(integration.id, Object.fromEntries(different))
     if (app !== undefined && (app?.name ?? null) !== integration.app) {

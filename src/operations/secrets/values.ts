@@ -1,6 +1,6 @@
 import { isEncrypted } from '../../crypto/jwe-format.ts'
 import { badInput } from '../../errors.ts'
-import { flagOf, type SecretField } from '../../integration.ts'
+import { flagOf, type SecretField, wordsOf } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
 import { Secret } from '../../secret.ts'
 import type { SecretOrigin } from '../../store/secrets/versions.ts'
@@ -14,65 +14,62 @@ export interface NewSecret {
 /** New values by field. */
 export type NewSecrets = { readonly [F in SecretField]?: NewSecret }
 
-const longestSecret = 16 * 1024
+const maxSecretLength = 16 * 1024
 
-// What people and templates leave in place of a value.
+// Values that people and templates leave in place of a secret.
 const placeholder =
   /^(?:change[-_ ]?me|replace[-_ ]?me|placeholder|secret|password|token|null|undefined|none|todo|tbd|test|example|x{3,}|\*{3,}|\.{3,}|…|<.*>|\$\{.*\}|\$[A-Z_]+|\{\{.*\}\}|your[-_ ].*)$/i
 
 /**
- * Reads a secret as it came from a prompt, a pipe, a file or a variable. One newline at the end is dropped, as `echo`
- * adds it.
+ * Reads a secret from a prompt, a pipe, a file or a variable, without the newline that `echo` appends.
  *
- * @param source names where it came from, for the message; the value is never quoted
- * @throws BAD_INPUT when it cannot be a secret
+ * @param source where the value came from, for messages, which never quote the value
+ * @throws BAD_INPUT when the value cannot be a secret
  */
 export function readSecret(raw: string, source: string): Secret {
   const value = raw.replace(/\r?\n$/, '')
   const refuse = (why: string, hint: string) => badInput(`${source} ${why}`, hint)
-  if (value === '') throw refuse('is empty', 'see that the command or variable before the pipe yields the secret')
+  if (value === '') throw refuse('is empty', 'check that the command or variable before the pipe yields the secret')
   if (value.trim() === '')
-    throw refuse('is blank', 'see that the command or variable before the pipe yields the secret')
-  if (/[\r\n]/.test(value)) throw refuse('has more than one line', 'give the secret alone, on one line')
-  if (value !== value.trim()) throw refuse('begins or ends with a space', 'give the secret without spaces around it')
+    throw refuse('is blank', 'check that the command or variable before the pipe yields the secret')
+  if (/[\r\n]/.test(value)) throw refuse('has several lines', 'pass the secret alone, on one line')
+  if (value !== value.trim()) throw refuse('begins or ends with a space', 'pass the secret without surrounding spaces')
   if (!value.isWellFormed() || /[\p{C}\uFFFD]/u.test(value))
-    throw refuse('holds characters that no secret has', 'give the secret alone, as UTF-8 text')
-  if (value.length > longestSecret)
-    throw refuse(`is longer than ${longestSecret} characters`, 'give the secret alone, not a file that contains it')
+    throw refuse('contains characters that cannot be part of a secret', 'pass the secret alone, as UTF-8 text')
+  if (value.length > maxSecretLength)
+    throw refuse(`is longer than ${maxSecretLength} characters`, 'pass the secret alone, not a file that contains it')
   if (isEncrypted(value))
     throw refuse(
-      'is sealed already, as this program stores secrets',
-      'give the secret itself, as the platform shows it',
+      'is already encrypted, as this program stores secrets',
+      'pass the secret itself, as the platform shows it',
     )
-  if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'give the value that the platform shows')
+  if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'pass the value that the platform shows')
   return new Secret(value)
 }
 
-/** A secret made here: 256 random bits as hex. */
+/** A generated secret: 256 random bits as hex. */
 export const generateSecret = (): NewSecret => ({
   value: new Secret(Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex')),
   origin: 'generated',
 })
 
-/** What the platform says of one of its secrets. @throws BAD_INPUT when it has no such secret */
+/** A platform's definition of a secret. @throws BAD_INPUT when the platform has no such secret */
 export function secretDefinition(platform: Platform, field: SecretField): SecretDefinition {
   const definition = platform.secrets[field]
   if (!definition)
     throw badInput(
-      `${platform.title} has no ${flagOf(field).replaceAll('-', ' ')}`,
-      `its secrets are ${Object.keys(platform.secrets)
-        .map((f) => flagOf(f as SecretField))
-        .join(', ')}`,
+      `${platform.title} has no ${wordsOf(field)}`,
+      `the secrets of ${platform.title} are ${Object.keys(platform.secrets).map(flagOf).join(', ')}`,
     )
   return definition
 }
 
 /**
- * Checks that a value looks like what the platform issues.
+ * Checks that a value has the shape of those that the platform issues.
  *
- * @param force accept a value of the wrong shape all the same
+ * @param force accept a value of another shape
  * @returns warnings about shapes that are only customary
- * @throws BAD_INPUT for a documented shape that does not fit
+ * @throws BAD_INPUT for a value that does not have the documented shape
  */
 export function checkShape(platform: Platform, field: SecretField, value: Secret, force: boolean): string[] {
   const { label, shapes } = secretDefinition(platform, field)
@@ -81,7 +78,7 @@ export function checkShape(platform: Platform, field: SecretField, value: Secret
     if (pattern.test(value.reveal())) continue
     const finding = `a ${platform.title} ${label} should ${should}`
     if (otherwise === 'refuse' && !force)
-      throw badInput(finding, 'see that this is the right value, or pass --force if you know better')
+      throw badInput(finding, 'check that this is the right value, or pass --force to accept it')
     warnings.push(finding)
   }
   return warnings

@@ -144,7 +144,7 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
     const { integration } = await addIntegration(store, {
       ...shared,
       platform: platform.id,
-      workspace: { ref: 'Acme' },
+      workspace: { kind: 'existing', ref: 'Acme' } as const,
       name,
       secrets: { webhookSecret: { value: first, origin: 'provided' } },
       ids: {},
