@@ -84,7 +84,9 @@ describe.each(kinds)('apps on %s', (kind) => {
     const status = await run(['keys', 'status'], { env })
     expect([status.code, status.stderr]).toEqual([
       8,
-      expect.stringContaining(`the key ${old}, which is not active, seals values: 0 current, 0 previous, 1 of apps`),
+      expect.stringContaining(
+        `values are encrypted with the key ${old}, which is not active: 0 current, 0 previous, 1 of apps`,
+      ),
     ])
     expect(await run(['keys', 'retire', String(old)], { env })).toMatchObject({ code: 5 })
     expect(await say('keys', 'reencrypt', '--dry-run', '-o', 'json', '--fields', 'changed')).toMatchObject({

@@ -369,7 +369,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const changes = [...columns.map((column) => [column, other(column)] as const), ['reason', "''"] as const]
     const what: Record<string, string> = {
       seq: 'the event is missing',
-      previous_hash: 'the event does not follow the one before it',
+      previous_hash: 'the event does not follow the previous event',
     }
     for (const [column, value] of changes) {
       await db.query(`UPDATE integration_events SET ${column} = ${value} WHERE seq = 4`)
@@ -417,7 +417,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const foreign = late.replace(id, `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`)
     expect(await verify('--checkpoint', foreign)).toEqual({
       code: 2,
-      stderr: expect.stringContaining('the checkpoint is of another database'),
+      stderr: expect.stringContaining('the checkpoint belongs to another database'),
     })
     for (const text of ['', 'x', late.replace('v1', 'v2'), late.replace(' 6 ', ' 0 '), `${late}${late}`])
       expect(await verify('--checkpoint', text), text).toMatchObject({ code: 2 })
@@ -441,10 +441,10 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await verify()).toEqual(whole)
     expect(await verify('--checkpoint', early)).toEqual(whole)
     expect(await verify('--checkpoint', late)).toEqual(
-      broken({ seq: 6, problem: 'the event of the checkpoint is missing: the log was cut off' }),
+      broken({ seq: 6, problem: 'the event of the checkpoint is missing: the log was truncated' }),
     )
     await head(4, hashes[2] ?? '')
-    expect(await verify()).toEqual(broken({ seq: 4, problem: 'the head row has another hash for the last event' }))
+    expect(await verify()).toEqual(broken({ seq: 4, problem: 'the head row has a different hash for the last event' }))
     await head(3, hashes[2] ?? '')
     expect(await verify()).toEqual(broken({ seq: 4, problem: 'the head row says that the log ends at 3' }))
 
@@ -485,7 +485,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await rewrite((previous, event) => eventHash({ auditKey: auditKey() }, previous, event))
     expect(await verify()).toEqual(whole)
     expect(await verify('--checkpoint', early)).toEqual(
-      broken({ seq: 3, problem: 'the event is not the one of the checkpoint: the log was written anew' }),
+      broken({ seq: 3, problem: 'the event differs from the checkpoint: the log was rewritten' }),
     )
 
     // One in the middle, then all.
@@ -495,12 +495,12 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await verify()).toEqual(
       broken(
         { seq: 1, problem: 'the event is missing: the log had 4 events' },
-        { mode: 'required', problem: 'no event tells the sealing mode' },
+        { mode: 'required', problem: 'no event sets the encryption mode' },
         ...['webhookSecret', 'accessToken'].map((field) => ({
           id: expect.any(String),
           name: 'Acme/support',
           field,
-          problem: 'no event explains the current value',
+          problem: 'current value does not match the log',
         })),
       ),
     )
@@ -508,8 +508,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await program(['audit', 'checkpoint'], { env })).toEqual({
       code: 3,
       stdout: '',
-      stderr:
-        'error: the audit log has no event yet, so there is nothing to keep\nhint: take a checkpoint after the first change\n',
+      stderr: 'error: the audit log has no events yet\nhint: take a checkpoint after the first change\n',
     })
   })
 
@@ -533,7 +532,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const [rotated = {}] = await columns()
     // An old value of the same row, sealed as it should be.
     await put(sales, 'webhook_secret', sales.webhook_secret)
-    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'no event explains the current value')))
+    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'current value does not match the log')))
     await put(sales, 'webhook_secret', signingSecret(9))
     expect(await verify()).toEqual(
       broken(
@@ -545,9 +544,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       ),
     )
     await put(sales, 'webhook_secret', null)
-    expect(await verify()).toEqual(
-      broken(place(sales, 'webhookSecret', 'the value was taken away, and no event tells of it')),
-    )
+    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'the value was removed without an event')))
     // Two rows' values, swapped; then two fields'.
     await put(sales, 'webhook_secret', support.webhook_secret)
     await put(support, 'webhook_secret', rotated.webhook_secret)
@@ -632,16 +629,14 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const put = (mode: string) => db.query("UPDATE integration_settings SET value = ? WHERE key = 'sealing'", mode)
     for (const mode of ['off', null]) {
       await put(mode ?? '')
-      expect(await verify()).toEqual(
-        broken({ mode, problem: 'the last event that tells the sealing mode says required' }),
-      )
+      expect(await verify()).toEqual(broken({ mode, problem: 'the last event set the mode required' }))
     }
     await put('off')
     // What the log says holds for the values too.
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(9))
     expect(await verify()).toEqual(
       broken(
-        { mode: 'off', problem: 'the last event that tells the sealing mode says required' },
+        { mode: 'off', problem: 'the last event set the mode required' },
         {
           id: row?.id,
           name: 'Acme/support',

@@ -437,7 +437,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect([refused.code, errorOf(refused).code, errorOf(refused).message]).toEqual([
       5,
       'CONFLICT',
-      `a refresh of Acme/support is not settled, and may have left new tokens in a file that the key ${old} seals`,
+      `the outcome of a refresh of Acme/support is unknown, and new tokens may be in a file that needs the key ${old}`,
     ])
     expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
     expect(await run(env, 'keys', 'retire', String(old))).toMatchObject({ code: 0 })

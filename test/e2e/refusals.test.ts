@@ -152,15 +152,14 @@ const refusals: Refusal[] = [
     args: rotate('--webhook-secret-stdin', '--grace', '0', '--no-expiry'),
     options: piped(signingSecret(8)),
     code: 2,
-    stderr:
-      'error: an expiry was given without an access token\nhint: give the new token too, as in --access-token-stdin\n',
+    stderr: 'error: an expiry needs an access token\nhint: pass the access token too, as in --access-token-stdin\n',
   },
   {
     what: 'a secret of another platform',
     args: ['rotate', 'Acme/desk', '--refresh-token-stdin', '--grace', '0'],
     options: piped('pylon-1'),
     code: 2,
-    stderr: 'error: Pylon has no refresh token\nhint: its secrets are webhook-secret, access-token\n',
+    stderr: 'error: Pylon has no refresh token\nhint: the secrets of Pylon are webhook-secret, access-token\n',
   },
   {
     what: 'a missing ref',
@@ -300,7 +299,7 @@ const refusals: Refusal[] = [
     args: ['update', 'Acme/support', '--pylon-account-id', 'x'],
     code: 2,
     stderr:
-      'error: Slack has no pylon account id\nhint: it has --slack-team-id, --slack-team-name, --slack-bot-user-id\n',
+      'error: Slack has no pylon account id\nhint: Slack has --slack-team-id, --slack-team-name, --slack-bot-user-id\n',
   },
   {
     what: 'nothing to change',

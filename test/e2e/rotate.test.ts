@@ -222,8 +222,8 @@ describe.each(kinds)('rotate on %s', (kind) => {
     ],
     [
       ['--expires-in', '12h', '--grace', '0'],
-      'an expiry was given without an access token',
-      'give the new token too, as in --access-token-stdin',
+      'an expiry needs an access token',
+      'pass the access token too, as in --access-token-stdin',
     ],
   ])('%j is refused, and nothing is changed', async (flags, message, hint) => {
     const { db, env } = await start()

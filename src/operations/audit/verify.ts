@@ -14,7 +14,7 @@ import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
 import { allRows } from '../../store/tables/page.ts'
 import { modes } from '../keys/mode.ts'
 
-/** A place in the log to compare it with later: it is kept where whoever can write to the database cannot. */
+/** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */
 export interface Checkpoint {
   /** The id of the database. */
   readonly database: string
@@ -22,32 +22,32 @@ export interface Checkpoint {
   readonly hash: string
 }
 
-/** A secret's column, as findings name it. */
+/** The column of a secret, in findings. */
 export interface Place {
-  /** The integration's, or the app's. */
+  /** Of the integration, or the app. */
   readonly id: string
-  /** Workspace and name, or the name of the app. */
+  /** The workspace and name of the integration, or the name of the app. */
   readonly name: string
   readonly field: SecretField | 'clientSecret'
 }
 
-/** Something that should not be: at an event, with the sealing mode as it is stored, or with a current value. */
+/** A problem with an event, with the stored encryption mode, or with a current value. */
 export type Problem = { readonly problem: string } & (
   | { readonly seq: bigint }
   | { readonly mode: EncryptionMode | null }
   | Place
 )
 
-/** What comparing the log with itself and with the current values gave. */
+/** The result of verifying the log and the current values. */
 export interface Verification {
   /** How many events were read. */
   readonly events: number
-  /** Where the log ends, as the head row says. */
+  /** The end of the log according to the head row. */
   readonly head: Head
-  /** How many current values were opened. */
+  /** How many current values were checked. */
   readonly values: number
   readonly problems: readonly Problem[]
-  /** Where the application, which may write secrets in this database, has written one that is not recorded yet. */
+  /** Values that the application has written, as it may in this mode, and that are not recorded yet. */
   readonly byApplication: readonly Place[]
 }
 
@@ -62,13 +62,13 @@ export function parseCheckpoint(text: string): Checkpoint {
     /^integrations-audit\/v1 (\S{1,100}) ([1-9]\d{0,17}) ([0-9a-f]{64})$/.exec(text.trim()) ?? []
   if (database === undefined || seq === undefined || hash === undefined)
     throw badInput(
-      'this is not a checkpoint of an audit log',
-      `give the whole line that integrations audit checkpoint printed: ${format}, and three words more`,
+      'the checkpoint is malformed',
+      `pass the whole line that integrations audit checkpoint printed: ${format} and three more words`,
     )
   return { database, seq: BigInt(seq), hash }
 }
 
-/** Where the log ends now. @throws NOT_FOUND without any event, CHECK_FAILED when the head row names no event */
+/** The current end of the log. @throws NOT_FOUND without events, CHECK_FAILED when the head row does not match the last event */
 export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
   store.snapshot(async (db) => {
     const { id } = await db.keys.settings()
@@ -77,7 +77,7 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
     if (!last && seq === 0n)
       throw new IntegrationsError({
         code: 'NOT_FOUND',
-        message: 'the audit log has no event yet, so there is nothing to keep',
+        message: 'the audit log has no events yet',
         hint: 'take a checkpoint after the first change',
       })
     if (last?.seq !== String(seq) || last.hash !== hash)
@@ -90,10 +90,10 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
   })
 
 /**
- * Checks every event against the audit key and the event before it, where the log ends, and that the log explains the
- * sealing mode and every current value. Changes nothing.
+ * Checks every event against the audit key and the previous event, the end of the log against the head row, and the
+ * encryption mode and every current value against the log. Changes nothing.
  *
- * @param checkpoint an earlier end of this log, which must still be in it
+ * @param checkpoint an earlier end of this log, which must still be part of it
  * @throws BAD_INPUT for a checkpoint of another database, KEYS_MISSING, KEYS_INVALID, KEY_WRONG
  */
 export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Checkpoint): Promise<Verification> {
@@ -102,12 +102,12 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const settings = await db.keys.settings()
     if (checkpoint && checkpoint.database !== settings.id)
       throw badInput(
-        'the checkpoint is of another database',
-        `this one is ${settings.id}; name the right one with --database`,
+        'the checkpoint belongs to another database',
+        `the id of this database is ${settings.id}; choose the other database with --database`,
       )
     const head = await db.audit.head()
     const known = await db.keys.list()
-    // Its first change will make them. Whoever deletes them, and the log, cannot take a checkpoint back.
+    // The first change will make the keys. An attacker who deletes keys and log cannot take a checkpoint back.
     const untouched = known.length === 0 && head.seq === 0n && !checkpoint
     if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
@@ -116,7 +116,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const chain = await checkChain(db, vault, settings, head, checkpoint)
     const { mode } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
-    // Whoever can write to the database can set the mode to one in which values need not be explained.
+    // An attacker who can write to the database can set a mode in which the application may write values.
     const values = await checkValues(db, vault, mode ?? 'required')
     return { ...values, events: chain.events, head, problems: [...problems, ...values.problems] }
   })
@@ -138,7 +138,7 @@ async function checkChain(
     for (const event of batch) {
       events++
       const seq = BigInt(event.seq)
-      mode = modeTold(event) ?? mode
+      mode = modeSetBy(event) ?? mode
       if (seq === checkpoint?.seq) kept = event.hash
       first ??= wrong(vault, last, event)
       last = { seq, hash: event.hash }
@@ -150,32 +150,31 @@ async function checkChain(
       seq: checkpoint.seq,
       problem:
         kept === undefined
-          ? 'the event of the checkpoint is missing: the log was cut off'
-          : 'the event is not the one of the checkpoint: the log was written anew',
+          ? 'the event of the checkpoint is missing: the log was truncated'
+          : 'the event differs from the checkpoint: the log was rewritten',
     })
   return { events, mode, problems }
 }
 
-/** The sealing mode after an event that tells it. */
-const modeTold = ({ action, fields }: AuditEvent): EncryptionMode | undefined =>
+/** The encryption mode after an event that sets it. */
+const modeSetBy = ({ action, fields }: AuditEvent): EncryptionMode | undefined =>
   action === 'keys.init' || action === 'keys.mode'
     ? modes.find((mode) => mode === fields?.split('>').at(-1))
     : undefined
 
-const wrongMode = (mode: EncryptionMode | null, told: EncryptionMode | undefined): Problem => ({
+const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undefined): Problem => ({
   mode,
-  problem:
-    told === undefined ? 'no event tells the sealing mode' : `the last event that tells the sealing mode says ${told}`,
+  problem: recorded === undefined ? 'no event sets the encryption mode' : `the last event set the mode ${recorded}`,
 })
 
-/** What is wrong with the event after another. */
+/** The problem of an event that follows another. */
 function wrong(vault: Keyring, last: Head, event: AuditEvent): Problem | undefined {
   const seq = last.seq + 1n
   if (BigInt(event.seq) !== seq)
     return BigInt(event.seq) > seq
       ? { seq, problem: 'the event is missing' }
-      : { seq: BigInt(event.seq), problem: 'the event has a number that none can have' }
-  if (event.previousHash !== last.hash) return { seq, problem: 'the event does not follow the one before it' }
+      : { seq: BigInt(event.seq), problem: 'the number of the event is not valid' }
+  if (event.previousHash !== last.hash) return { seq, problem: 'the event does not follow the previous event' }
   if (event.hash !== eventHash(vault, last.hash, event))
     return { seq, problem: 'the event was changed, or made without the audit key' }
   return undefined
@@ -185,7 +184,7 @@ function wrongEnd(last: Head, head: Head): Problem | undefined {
   if (last.seq < head.seq)
     return { seq: last.seq + 1n, problem: `the event is missing: the log had ${head.seq} events` }
   if (last.seq > head.seq) return { seq: head.seq + 1n, problem: `the head row says that the log ends at ${head.seq}` }
-  if (last.hash !== head.hash) return { seq: last.seq, problem: 'the head row has another hash for the last event' }
+  if (last.hash !== head.hash) return { seq: last.seq, problem: 'the head row has a different hash for the last event' }
   return undefined
 }
 
@@ -198,38 +197,35 @@ async function checkValues(
   const problems: Problem[] = []
   const byApplication: Place[] = []
   for await (const page of db.storedValues.pages()) {
-    const told = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
+    const recorded = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
     for (const value of page.values.filter(({ current }) => current)) {
       const { id, name, field, text } = value
       if (text !== null) values++
       const print = await currentFingerprint(vault, mode, value)
       if (print instanceof IntegrationsError) problems.push({ id, name, field, problem: print.message })
-      else if (print === (told.get(id)?.get(secretColumns[field]) ?? null)) continue
+      else if (print === (recorded.get(id)?.get(secretColumns[field]) ?? null)) continue
       else if (mode !== 'required') byApplication.push({ id, name, field })
       else
         problems.push({
           id,
           name,
           field,
-          problem:
-            text === null
-              ? 'the value was taken away, and no event tells of it'
-              : 'no event explains the current value',
+          problem: text === null ? 'the value was removed without an event' : 'current value does not match the log',
         })
     }
   }
   const apps = await db.apps.stored()
-  const told = await db.audit.fingerprints(apps.map(({ id }) => id))
+  const recorded = await db.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
     const print = await fingerprintOf(vault, () => openClientSecret(vault, app))
-    const problem = print instanceof IntegrationsError ? print.message : 'no event explains the secret of the app'
-    if (print !== told.get(app.id)?.get(clientSecretColumn))
+    const problem = print instanceof IntegrationsError ? print.message : 'secret of the app does not match the log'
+    if (print !== recorded.get(app.id)?.get(clientSecretColumn))
       problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
   }
   return { values: values + apps.length, problems, byApplication }
 }
 
-/** The fingerprint of a current value, null for none; or why it does not open. */
+/** The fingerprint of a current value, null for none; or why the value cannot be decrypted. */
 async function currentFingerprint(
   vault: Keyring,
   mode: EncryptionMode,
@@ -243,7 +239,7 @@ async function currentFingerprint(
   )
 }
 
-/** The fingerprint of what a value opens to; or why it does not open. */
+/** The fingerprint of a decrypted value; or why the value cannot be decrypted. */
 async function fingerprintOf(vault: Keyring, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
   try {
     return fingerprint(vault.fingerprintKey, await open())

@@ -7,48 +7,47 @@ import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
 
 /** A key of a database. */
 export interface Key extends DatedKey {
-  /** How many current values it seals, as far as is recorded. */
+  /** How many current values the key encrypts, as far as is recorded. */
   readonly current: number
-  /** How many values before the current ones it seals. */
+  /** How many previous values the key encrypts. */
   readonly previous: number
-  /** How many secrets of OAuth apps it seals. */
+  /** How many secrets of OAuth apps the key encrypts. */
   readonly apps: number
-  /** null: there is no key set, or it cannot be used. */
+  /** null: there is no usable key set. */
   readonly inKeySet: boolean | null
 }
 
-/** The keys of a database, and why the key set could not be looked at. */
+/** The keys of a database, and why the key set cannot be used, if so. */
 export interface Keys {
   readonly keys: readonly Key[]
   readonly use: readonly KeyUsage[]
   readonly unusable: IntegrationsError | undefined
 }
 
-/** A change of a key: what it is now, and whether it was so already. */
+/** A change of a key: the key after it, and whether there was nothing to change. */
 export interface KeyChange {
   readonly key: DatedKey
   readonly already: boolean
 }
 
-/** How a change of keys is to be made. */
 interface Options {
   /** Do everything but the change itself. */
   readonly dryRun: boolean
 }
 
-/** Makes the keys of a database that knows none yet, as its first change would. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
+/** Makes the keys of a database that has none, as its first change would. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
 export async function prepareKeys(store: Store): Promise<void> {
   const known = await store.read((db) => db.keys.list())
   if (known.length === 0) await verifyKeys(store)
 }
 
-/** Finds the keys of the database in the set, as every change does. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED */
+/** Checks that the key set has the keys of the database, as every change does. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED */
 export const verifyKeys = (store: Store): Promise<void> => store.mutate(async () => {})
 
 /** A complete key set for a new database, as a JWK Set. */
 export const newKeySet = () => ({ keys: purposes.map((purpose) => jwk(newKey(purpose))) })
 
-/** The keys that a database knows, and how they are used. Needs no key. */
+/** The keys that a database knows, and their usage. Works without a key set. */
 export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
   const [known, use] = await store.read(async (db) => [await db.keys.list(), await db.keys.usage()] as const)
   const { set, unusable } = await loaded(source)
@@ -73,10 +72,10 @@ async function loaded(source: KeySource): Promise<{ set?: KeySet; unusable: Inte
 }
 
 /**
- * Makes a key that seals, adds it to the key set, and tells the database of it. It opens from then on, and seals once it
- * is active.
+ * Makes an encryption key, adds it to the key set, and registers it with the database. The key decrypts from then on, and
+ * encrypts once it is active.
  *
- * @returns the key; where the set cannot be written from here, also as a JWK, of which nobody has been told yet
+ * @returns the key; where the key set is read-only, also as a JWK that is not registered yet
  * @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG
  */
 export async function addKey(
@@ -84,19 +83,19 @@ export async function addKey(
   source: KeySource,
   { dryRun }: Options,
 ): Promise<KeyChange & { toStore?: ReturnType<typeof jwk> }> {
-  // Neither is a key made for a set that is not this database's, nor where nothing may be changed.
+  // No key is made for another database's key set, or where changes are not allowed.
   if (!dryRun) await verifyKeys(store)
   const key = newKey('encryption')
   if (dryRun || !source.writable) {
     const planned = await store.mutate((tx) => register(tx, key), { dryRun: true })
     return source.writable ? planned : { ...planned, toStore: jwk(key) }
   }
-  // First the set: a key that a database knows and nobody has would be worse than one that it does not know.
+  // The key set first: a key that the database alone knows could encrypt values, and would be lost.
   await source.add([key])
   return store.mutate((tx) => register(tx, key))
 }
 
-/** Tells the database of a key that is in the set already. @throws KEYS_MISSING when it is not, BAD_INPUT, CONFLICT when it was retired */
+/** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, CONFLICT when the key is retired */
 export const registerKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const known = (await tx.keys.list()).find((key) => key.id === id)
@@ -106,7 +105,7 @@ export const registerKey = (store: Store, source: KeySource, id: string, options
       return { key: known, already: true }
     }
     const key = inSet(tx, source, id)
-    if (key.use !== 'enc') throw badInput(`the key ${id} is not one that seals`, 'name one whose "use" is "enc"')
+    if (key.use !== 'enc') throw badInput(`the key ${id} is not an encryption key`, 'name a key whose "use" is "enc"')
     return register(tx, key)
   }, options)
 
@@ -120,10 +119,10 @@ async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
 }
 
 /**
- * Seals with another key from now on; the one before goes on opening what it has sealed.
+ * Encrypts with another key from now on; the key that was active keeps decrypting.
  *
- * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, KEYS_MISSING when it is not in the set, CONFLICT when it
- *   was retired
+ * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, KEYS_MISSING when the key is not in the key set, CONFLICT
+ *   when it is retired
  */
 export const activateKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (tx) => {
@@ -138,10 +137,10 @@ export const activateKey = (store: Store, source: KeySource, id: string, options
   }, options)
 
 /**
- * Gives up a key that seals nothing any more.
+ * Retires a key that no value needs any more.
  *
- * @throws NOT_FOUND, BAD_INPUT for a key that does not seal, CONFLICT while it is active or seals anything, or may seal
- *   new tokens that a refresh has left in a file
+ * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, CONFLICT while the key is active, encrypts a value, or may
+ *   encrypt new tokens that a refresh has left in a file
  */
 export const retireKey = (store: Store, id: string, options: Options): Promise<KeyChange> =>
   store.mutate(async (tx) => {
@@ -150,34 +149,34 @@ export const retireKey = (store: Store, id: string, options: Options): Promise<K
     if (key.state === 'active')
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `the key ${id} is the one that seals now`,
-        hint: 'integrations keys add, then integrations keys activate with the new one',
+        message: `the key ${id} is active`,
+        hint: 'integrations keys add, then integrations keys activate <new key>',
       })
     const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `the key ${id} still seals values: ${counted(use)}`,
+        message: `the key ${id} still encrypts values: ${counted(use)}`,
         hint: 'integrations keys reencrypt',
       })
     const since = await tx.audit.encryptionKeySince()
-    const unsettled = since === null ? undefined : await unsettledBefore(tx, since)
-    if (unsettled)
+    const unresolved = since === null ? undefined : await unresolvedBefore(tx, since)
+    if (unresolved)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `a refresh of ${refOf(unsettled)} is not settled, and may have left new tokens in a file that the key ${id} seals`,
-        hint: `integrations recover ${shellWord(unsettled.id)}, on the machine where it was refreshed`,
+        message: `the outcome of a refresh of ${refOf(unresolved)} is unknown, and new tokens may be in a file that needs the key ${id}`,
+        hint: `on the machine that ran the refresh: integrations recover ${shellWord(unresolved.id)}`,
       })
     await tx.keys.setState(id, 'retired')
     await tx.record({ action: 'keys.retire', target: target(id), keyId: id })
     return { key: { ...key, state: 'retired' }, already: false }
   }, options)
 
-/** An integration of which nobody knows how a refresh ended that was begun before an instant. */
-async function unsettledBefore(tx: Transaction, instant: Instant): Promise<IntegrationView | undefined> {
+/** An integration with a refresh whose outcome is unknown, and which began before an instant. */
+async function unresolvedBefore(tx: Transaction, instant: Instant): Promise<IntegrationView | undefined> {
   for (const { startedAt, integrationId, leased } of await tx.refresh.open()) {
     const [integration] = startedAt < instant ? await tx.integrations.match({ id: integrationId }, 1) : []
-    // With another refresh token by now, what was left would be of no use.
+    // If the integration has another refresh token by now, the tokens in the file are of no use.
     if (integration && (leased || integration.tokenRefresh !== null)) return integration
   }
   return undefined
@@ -188,7 +187,7 @@ async function find(tx: Transaction, id: string): Promise<DatedKey> {
   if (!key)
     throw new IntegrationsError({
       code: 'NOT_FOUND',
-      message: `this database knows no key ${JSON.stringify(id)}`,
+      message: `there is no key ${JSON.stringify(id)}`,
       hint: 'integrations keys list',
     })
   requireEncryptionKey(key)
@@ -198,8 +197,8 @@ async function find(tx: Transaction, id: string): Promise<DatedKey> {
 function requireEncryptionKey({ id, purpose }: DatedKey): void {
   if (purpose !== 'encryption')
     throw badInput(
-      `the key ${id} is the ${purpose} key, which stays for as long as the database does`,
-      'name a key that seals; integrations keys list shows them',
+      `the key ${id} is the ${purpose} key, which cannot be replaced`,
+      'name an encryption key; integrations keys list shows them',
     )
 }
 
@@ -209,7 +208,7 @@ function inSet({ vault }: Transaction, source: KeySource, id: string): RootKey {
     throw new IntegrationsError({
       code: 'KEYS_MISSING',
       message: `the key ${id} is not in the key set (${source.name})`,
-      hint: 'add it there first, on every machine that uses this database',
+      hint: 'add the key to the key set on every machine that uses this database',
     })
   return key
 }
@@ -217,12 +216,12 @@ function inSet({ vault }: Transaction, source: KeySource, id: string): RootKey {
 const retired = (id: string) =>
   new IntegrationsError({
     code: 'CONFLICT',
-    message: `the key ${id} was retired`,
-    hint: 'make another with integrations keys add',
+    message: `the key ${id} is retired`,
+    hint: 'integrations keys add',
   })
 
 const target = (id: string) => ({ type: 'key', id, name: null }) as const
 
-/** How many values a key seals, in words. */
+/** How many values a key encrypts, in words. */
 export const counted = ({ current, previous, apps }: Pick<KeyUsage, 'current' | 'previous' | 'apps'>): string =>
   `${current} current, ${previous} previous${apps > 0 ? `, ${apps} of apps` : ''}`

@@ -5,16 +5,16 @@ import type { EncryptionMode } from '../../store/tables/keys.ts'
 /** The modes in the order in which a database passes through them. */
 export const modes = ['off', 'migrating', 'required'] as const satisfies readonly EncryptionMode[]
 
-/** How secrets are stored from now on. */
+/** A change of the encryption mode. */
 export interface ModeChange {
   readonly before: EncryptionMode
   readonly mode: EncryptionMode
 }
 
 /**
- * Changes how secrets are stored from now on, one step at a time; those that are stored stay as they are.
+ * Changes the encryption mode by one step; stored values stay as they are.
  *
- * @throws CONFLICT for two steps at once, and for `required` while a value is not sealed
+ * @throws CONFLICT for two steps at once, and for `required` while a value is not encrypted
  */
 export const changeMode = (
   store: Store,
@@ -27,10 +27,10 @@ export const changeMode = (
     if (Math.abs(modes.indexOf(mode) - modes.indexOf(before)) > 1)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `there is no way from ${before} to ${mode} but through migrating`,
+        message: `cannot go from ${before} to ${mode} directly; use migrating first`,
         hint: 'integrations keys mode migrating',
       })
-    if (mode === 'required') await requireSealed(tx)
+    if (mode === 'required') await requireEncrypted(tx)
     await tx.keys.setMode(mode, tx.now)
     await tx.record({
       action: 'keys.mode',
@@ -40,17 +40,17 @@ export const changeMode = (
     return { before, mode }
   }, options)
 
-async function requireSealed(tx: Transaction): Promise<void> {
+async function requireEncrypted(tx: Transaction): Promise<void> {
   const plain = await countPlain(tx)
   if (plain > 0)
     throw new IntegrationsError({
       code: 'CONFLICT',
-      message: `there are values that are not sealed yet: ${plain}`,
+      message: `values are not encrypted yet: ${plain}`,
       hint: 'integrations keys reencrypt',
     })
 }
 
-/** How many stored values nothing seals. */
+/** How many stored values are not encrypted. */
 export async function countPlain(db: Reader): Promise<number> {
   let plain = 0
   for await (const { values } of db.storedValues.pages())

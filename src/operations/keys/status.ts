@@ -5,48 +5,48 @@ import type { EncryptionMode, KeyUsage } from '../../store/tables/keys.ts'
 import { counted, type Key, listKeys } from './keys.ts'
 import { countPlain } from './mode.ts'
 
-/** How the values of a database are sealed. */
+/** How the values of a database are encrypted. */
 export interface KeyStatus {
-  /** null: not decided yet, which the first change does. */
+  /** null: not decided before the first change. */
   readonly mode: EncryptionMode | null
   readonly activeKey: string | null
   /**
-   * How many current values nothing seals: in `required`, as they are stored, null without keys or where these may not be read; else
-   * those of which the version is known.
+   * How many current values are not encrypted. In `required`, counts the stored values (null without keys, or without
+   * the right to read them); otherwise, counts the recorded versions.
    */
   readonly plain: number | null
-  /** How many values the application has written that nobody has read yet; null in `required`, where it may write none. */
+  /** How many values of the application have not been read yet; null in `required`, where it may not write values. */
   readonly unread: number | null
   readonly keys: readonly Key[]
-  /** What is not as it should be, and what to type. */
+  /** What is wrong, and what to type. */
   readonly problems: readonly { readonly problem: string; readonly hint: string }[]
 }
 
-/** Looks whether the values of a database are sealed as they should be, and whether its keys are in the set. Opens none. */
+/** Checks whether values are encrypted as the mode asks, and whether the key set has the keys. Decrypts nothing. */
 export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
   const { mode } = await store.read((db) => db.keys.settings())
   const activeKey = keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active')?.id ?? null
   const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
-  // In `required`, who has no keys does not as much as ask what the columns hold.
+  // In `required`, the columns are not even queried without keys.
   const plain = mode !== 'required' ? recorded : unusable ? null : await plainIfPermitted(store)
-  // Who may not read secrets may not ask whether there is one either; in `required` that is a role of its own.
+  // Only in `required` is there a role that may not read secrets, nor ask whether a secret is set.
   const unread = mode === 'required' ? null : await store.read((db) => db.keys.unread())
-  const problems = [...sealingProblems(mode, activeKey, use), ...keyProblems(keys, source)]
+  const problems = [...encryptionProblems(mode, activeKey, use), ...keyProblems(keys, source)]
   if (mode === 'required' && plain !== null && plain > 0)
     problems.unshift({
-      problem: `current values are not sealed, which this database demands: ${plain}`,
-      hint: 'find out who wrote them: integrations audit verify; then integrations rotate --force --grace 0',
+      problem: `current values are not encrypted, although the mode is required: ${plain}`,
+      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0',
     })
   if (mode !== null && activeKey === null)
     problems.push({
-      problem: 'this database knows no key that seals, though it has had one',
-      hint: 'restore its table integration_keys from a backup',
+      problem: 'this database has lost its active encryption key',
+      hint: 'restore the table integration_keys from a backup',
     })
-  // One that knows no key takes whatever there is, or makes it.
+  // A database without keys accepts any key set, or makes one.
   if (unusable && keys.length > 0)
     problems.push({
-      problem: `the key set cannot be used, and whether it is the right one is not known: ${unusable.message}`,
+      problem: `the key set cannot be used, so its keys were not checked: ${unusable.message}`,
       hint: unusable.hint,
     })
   return { mode, activeKey, plain, unread, keys, problems }
@@ -61,7 +61,7 @@ async function plainIfPermitted(store: Store): Promise<number | null> {
   }
 }
 
-function sealingProblems(mode: EncryptionMode | null, activeKey: string | null, use: readonly KeyUsage[]) {
+function encryptionProblems(mode: EncryptionMode | null, activeKey: string | null, use: readonly KeyUsage[]) {
   const hint = 'integrations keys reencrypt'
   return use.flatMap((one) => {
     const { keyId, current } = one
@@ -69,12 +69,12 @@ function sealingProblems(mode: EncryptionMode | null, activeKey: string | null, 
     if (keyId !== activeKey)
       return [
         {
-          problem: `the key ${keyId}, which is not active, seals values: ${counted(one)}`,
+          problem: `values are encrypted with the key ${keyId}, which is not active: ${counted(one)}`,
           hint,
         },
       ]
     if (mode === 'off' && current > 0)
-      return [{ problem: `current values are sealed, which the application cannot read: ${current}`, hint }]
+      return [{ problem: `current values are encrypted, so the application cannot read them: ${current}`, hint }]
     return []
   })
 }
@@ -83,6 +83,6 @@ const keyProblems = (keys: readonly Key[], source: KeySource) =>
   keys
     .filter(({ state, inKeySet }) => state !== 'retired' && inKeySet === false)
     .map(({ id }) => ({
-      problem: `the key ${id} is not in the key set (${source.name}), or another is there by its id`,
-      hint: 'restore it there from a backup, or from a machine that has it',
+      problem: `the key ${id} is not in the key set (${source.name}), or another key has its id`,
+      hint: 'restore the key from a backup, or from a machine that has it',
     }))

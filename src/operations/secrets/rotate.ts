@@ -51,7 +51,7 @@ export const maxGracePeriodMs = 7 * 86_400_000
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   if (rotation.expiry !== 'unknown' && !rotation.secrets.accessToken)
-    throw badInput('an expiry was given without an access token', 'give the new token too, as in --access-token-stdin')
+    throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
   return store.mutate(
     async (tx) => {
       const { id } = await findIntegration(tx, ref)

@@ -160,7 +160,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     const off = await run(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,plain,unread,problems'], {
       env,
     })
-    const problem = `the key ${old}, which is not active, seals values: 2 current, 1 previous`
+    const problem = `values are encrypted with the key ${old}, which is not active: 2 current, 1 previous`
     expect({ ...off, stdout: JSON.parse(off.stdout) }).toMatchObject({
       code: 8,
       stdout: {
@@ -176,7 +176,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     const before = await everything(at)
     expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
-      ...refused(`the key ${old} still seals values: 2 current, 1 previous`, 'integrations keys reencrypt'),
+      ...refused(`the key ${old} still encrypts values: 2 current, 1 previous`, 'integrations keys reencrypt'),
     })
     expect(await run(['keys', 'reencrypt', '--dry-run'], { env })).toEqual({
       code: 0,
@@ -247,30 +247,27 @@ describe.each(kinds)('keys on %s', (kind) => {
     const [print] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'fingerprint'")
     const before = [await everything(at), readFileSync(file, 'utf8')]
 
-    const unknown = { code: 3, ...refused('this database knows no key "nothing"', 'integrations keys list') }
+    const unknown = { code: 3, ...refused('there is no key "nothing"', 'integrations keys list') }
     expect(await run(['keys', 'activate', 'nothing'], { env })).toEqual(unknown)
     expect(await runInProcess(['keys', 'retire', 'nothing'], { env })).toEqual(unknown)
     const stays = {
       code: 2,
       ...refused(
-        `the key ${print?.id} is the fingerprint key, which stays for as long as the database does`,
-        'name a key that seals; integrations keys list shows them',
+        `the key ${print?.id} is the fingerprint key, which cannot be replaced`,
+        'name an encryption key; integrations keys list shows them',
       ),
     }
     expect(await run(['keys', 'retire', String(print?.id)], { env })).toEqual(stays)
     expect(await runInProcess(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
     expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
-      ...refused(
-        `the key ${old} is the one that seals now`,
-        'integrations keys add, then integrations keys activate with the new one',
-      ),
+      ...refused(`the key ${old} is active`, 'integrations keys add, then integrations keys activate <new key>'),
     })
     expect(await runInProcess(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
       code: 4,
       ...refused(
         `the key seal-elsewhere is not in the key set (${file})`,
-        'add it there first, on every machine that uses this database',
+        'add the key to the key set on every machine that uses this database',
       ),
     })
     expect(await runInProcess(['keys', 'add', '--read-only'], { env })).toMatchObject({ code: 4, stdout: '' })
@@ -283,7 +280,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       code: 4,
       ...refused(
         `the key ${next} is not in the key set (${elsewhere})`,
-        'add it there first, on every machine that uses this database',
+        'add the key to the key set on every machine that uses this database',
       ),
     })
     expect(await runInProcess(['keys', 'status', '-o', 'id'], { env: there })).toMatchObject({
@@ -293,7 +290,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect([await everything(at), readFileSync(file, 'utf8')]).toEqual(before)
 
     expect(await runInProcess(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
-    const gone = { code: 5, ...refused(`the key ${next} was retired`, 'make another with integrations keys add') }
+    const gone = { code: 5, ...refused(`the key ${next} is retired`, 'integrations keys add') }
     expect(await runInProcess(['keys', 'activate', next], { env })).toEqual(gone)
     expect(await runInProcess(['keys', 'add', next], { env })).toEqual(gone)
   })
@@ -322,7 +319,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       code: 8,
       stdout: `${await sealId(at)}\n`,
       stderr: `cannot tell how many values are plain: counting needs the keys and the right to read secrets
-warning: the key set cannot be used, and whether it is the right one is not known: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
+warning: the key set cannot be used, so its keys were not checked: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
 error: the keys and values need attention: 1 problem
 hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
 `,
@@ -447,7 +444,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await status()).toEqual({ code: 0, mode: 'off', plain: 0, unread: 2 })
     expect(await change('required')).toEqual({
       code: 5,
-      ...refused('there is no way from off to required but through migrating', 'integrations keys mode migrating'),
+      ...refused('cannot go from off to required directly; use migrating first', 'integrations keys mode migrating'),
     })
     const cost =
       'warning: an application that reads the columns itself gets encrypted text for every secret written from now on, until it decrypts secrets as docs/reading-secrets.md says\n'
@@ -467,7 +464,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await columns(at)).toEqual(plain)
     expect(await change('required')).toEqual({
       code: 5,
-      ...refused('there are values that are not sealed yet: 2', 'integrations keys reencrypt'),
+      ...refused('values are not encrypted yet: 2', 'integrations keys reencrypt'),
     })
     expect(await run(['keys', 'reencrypt'], { env })).toMatchObject({
       code: 0,
@@ -483,7 +480,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     await db.query('UPDATE integrations SET webhook_secret = ?, access_token = NULL', signingSecret(9))
     expect(await change('required')).toMatchObject({
       code: 5,
-      stderr: expect.stringContaining('there are values that are not sealed yet: 1'),
+      stderr: expect.stringContaining('values are not encrypted yet: 1'),
     })
     expect(await runInProcess(['keys', 'reencrypt', '-o', 'id'], { env })).toMatchObject({
       code: 0,
@@ -525,8 +522,8 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       (await runInProcess(['keys', 'status', '-o', 'json', '--fields', 'problems'], { env })).stdout,
     ).problems
     expect(unsealed).toEqual({
-      problem: 'current values are not sealed, which this database demands: 1',
-      hint: 'find out who wrote them: integrations audit verify; then integrations rotate --force --grace 0',
+      problem: 'current values are not encrypted, although the mode is required: 1',
+      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0',
     })
     expect(await status()).toEqual({ code: 8, mode: 'required', plain: 1, unread: null })
 
@@ -541,7 +538,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(
-        'current values are sealed, which the application cannot read: 2; integrations keys reencrypt\n',
+        'current values are encrypted, so the application cannot read them: 2; integrations keys reencrypt\n',
       ),
     })
     expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })

@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import { flagOf } from '../../../integration.ts'
+import { wordsOf } from '../../../integration.ts'
 import type { Place, Problem, Verification } from '../../../operations/audit/verify.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
@@ -66,4 +66,4 @@ function subject(one: Problem): string {
   return 'mode' in one ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
 }
 
-const column = ({ id, name, field }: Place) => `${name} (${id}), ${flagOf(field).replaceAll('-', ' ')}`
+const column = ({ id, name, field }: Place) => `${name} (${id}), ${wordsOf(field)}`
