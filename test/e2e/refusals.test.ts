@@ -121,7 +121,7 @@ const refusals: Refusal[] = [
     args: rotate('--field', 'webhook-secret', '--generate', '--grace', '0'),
     code: 2,
     stderr:
-      'error: only Slack can make a new signing secret\nhint: make it at https://api.slack.com/apps, and pass it with --webhook-secret-stdin\n',
+      'error: only Slack can issue a new signing secret\nhint: get a new signing secret at https://api.slack.com/apps, and pass it with --webhook-secret-stdin\n',
   },
   {
     what: 'a rotation without --grace and without a terminal',
@@ -129,7 +129,7 @@ const refusals: Refusal[] = [
     options: piped(signingSecret(8)),
     code: 2,
     stderr:
-      'error: --grace is missing: how long does the old value stay valid?\nhint: pass --grace 24h, or --grace 0 to end it at once\n',
+      'error: --grace is required: how long does the previous secret stay valid?\nhint: pass --grace 24h, or --grace 0 to expire the previous secret at once\n',
   },
   {
     what: 'a grace without a unit',
@@ -144,8 +144,7 @@ const refusals: Refusal[] = [
     args: rotate('--webhook-secret-stdin', '--grace', '0'),
     options: piped(signingSecret()),
     code: 2,
-    stderr:
-      'error: the new signing secret is the one already stored\nhint: give the new value, or leave the integration as it is\n',
+    stderr: 'error: the new signing secret is already stored\nhint: pass a new value\n',
   },
   {
     what: 'an expiry without a token',
@@ -190,7 +189,7 @@ const refusals: Refusal[] = [
     what: 'a name taken by another',
     args: ['update', 'Acme/other', '--name', 'support'],
     code: 5,
-    stderr: 'error: Acme has another Slack integration named "support"\nhint: choose another --name\n',
+    stderr: 'error: Acme already has a Slack integration named "support"\nhint: choose another --name\n',
   },
   {
     what: 'a workspace that is there',

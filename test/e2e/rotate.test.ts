@@ -208,17 +208,21 @@ describe.each(kinds)('rotate on %s', (kind) => {
       "option '--grace <duration>' does not take that value",
       'write a number with its unit, as in 90m, 24h or 7d',
     ],
-    [['--grace', '169h'], 'an old value stays valid for 7 days at most', 'pass a shorter --grace, as in --grace 24h'],
-    [['--until', '2026-01-31T12:00:00Z'], '--until is in the past', 'pass --grace 0 to end the old value at once'],
+    [['--grace', '169h'], 'a grace period is at most 7 days', 'pass a shorter --grace, as in --grace 24h'],
+    [
+      ['--until', '2026-01-31T12:00:00Z'],
+      '--until is in the past',
+      'pass --grace 0 to expire the previous secret at once',
+    ],
     [
       ['--until', '2036-01-31T12:00:00Z'],
-      'an old value stays valid for 7 days at most',
+      'a grace period is at most 7 days',
       'pass an earlier --until, or --grace 24h',
     ],
     [
       [],
-      '--grace is missing: how long does the old value stay valid?',
-      'pass --grace 24h, or --grace 0 to end it at once',
+      '--grace is required: how long does the previous secret stay valid?',
+      'pass --grace 24h, or --grace 0 to expire the previous secret at once',
     ],
     [
       ['--expires-in', '12h', '--grace', '0'],

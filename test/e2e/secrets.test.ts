@@ -117,15 +117,15 @@ webhook-secret  1       expired                            no recorded use
     expect(await rotate(env, 3, '--grace', '24h')).toEqual({
       code: 5,
       stdout: '',
-      stderr: `error: the signing secret before the present one is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); a second rotation needs --force, which ends it at once
-hint: end it with integrations secrets finish ${id} webhook-secret, wait, or pass --force\n`,
+      stderr: `error: the previous signing secret is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); another rotation needs --force, which expires it at once
+hint: integrations secrets finish support webhook-secret, wait, or pass --force\n`,
     })
     expect(await kept(db)).toBe(before)
 
     expect(await rotate(env, 3, '--grace', '24h', '--force')).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        `warning: ended the signing secret before the old one: fingerprint ${old.fingerprint}, valid until ${old.validUntil}\n`,
+        `warning: expired the previous signing secret: fingerprint ${old.fingerprint}, valid until ${old.validUntil}\n`,
       ),
     })
     expect(await versions(db)).toEqual([
@@ -215,15 +215,15 @@ webhook-secret  1
   })
 
   test('a value whose time is over is unusable at once, and forgotten by the next change', async () => {
-    const { db, env, id } = await start(kind)
+    const { db, env } = await start(kind)
     await rotate(env, 2, '--grace', '24h')
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
     const before = await kept(db)
     expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toEqual({
       code: 3,
       stdout: '',
-      stderr: `error: Acme/support has no old signing secret that is still valid
-hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
+      stderr: `error: Acme/support has no previous signing secret that is still valid
+hint: integrations rotate support --field webhook-secret\n`,
     })
     expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
     expect(await kept(db)).toBe(before)
@@ -283,7 +283,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
       (...flags: string[]) =>
         program(['secrets', 'finish', 'support', 'webhook-secret', '-o', 'id', ...flags], { env })
     const [finish, again] = [finishing(run), finishing(runInProcess)]
-    const hint = `hint: see integrations secrets list ${id}; pass --force if you know better\n`
+    const hint = 'hint: check integrations secrets list support, or pass --force\n'
     expect(await finish()).toEqual({
       code: 0,
       stdout: `${id}\n`,
@@ -294,7 +294,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
 
     // No record is unknown, not unused.
     const unknown =
-      'error: no request is known to have matched the new signing secret yet: the old one may still be in use\n'
+      'error: the current signing secret has no recorded use yet, so the previous signing secret may still be in use\n'
     expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
     await db.query('UPDATE integration_secrets SET last_matched_at = ? WHERE number = 1', at(-2 * hour))
     expect(await again()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
@@ -303,7 +303,7 @@ hint: put the value in with integrations rotate ${id} --field webhook-secret\n`,
     expect(await finish()).toEqual({
       code: 5,
       stdout: '',
-      stderr: expect.stringMatching(/^error: the old signing secret still matched a request at \S+Z\nhint: see /),
+      stderr: expect.stringMatching(/^error: the previous signing secret matched a request at \S+Z\nhint: check /),
     })
     expect(await kept(db)).toBe(before)
     expect(await again('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
@@ -431,7 +431,7 @@ next: integrations secrets list support\n`,
     expect(await reveal('access-token')).toEqual({
       code: 3,
       stdout: '',
-      stderr: `error: Acme/support has no bot or user token\nhint: integrations rotate ${id} --field access-token\n`,
+      stderr: `error: Acme/support has no bot or user token\nhint: integrations rotate support --field access-token\n`,
     })
     expect(await reveal('password')).toEqual({
       code: 2,

@@ -102,7 +102,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       code: 3,
       stdout: '',
       stderr: expect.stringMatching(
-        /^error: Acme\/desk has no old webhook secret that is still valid\nhint: integrations secrets list \S+\n$/,
+        /^error: Acme\/desk has no previous webhook secret that is still valid\nhint: integrations secrets list Acme\/desk\n$/,
       ),
       events: [],
     })
@@ -127,7 +127,9 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         accepted: true,
         reason: null,
         secret: { ...second, state: 'current', validUntil: null },
-        findings: [`it is signed with the current signing secret (number 2, fingerprint ${second?.fingerprint})`],
+        findings: [
+          `the request is signed with the current signing secret (number 2, fingerprint ${second?.fingerprint})`,
+        ],
       },
       error: null,
       events: [own],
@@ -138,7 +140,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       accepted: true,
       secret: { ...first, state: 'previous', validUntil: expect.stringMatching(/Z$/) },
       findings: [
-        `it is signed with an old signing secret (number 1, fingerprint ${first?.fingerprint}), which is valid until ${validUntil}`,
+        `the request is signed with a previous signing secret (number 1, fingerprint ${first?.fingerprint}), which is valid until ${validUntil}`,
       ],
     })
     const altered = JSON.stringify(JSON.parse(event), null, 2)
@@ -149,8 +151,8 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         accepted: false,
         reason: 'body_altered',
         findings: [
-          expect.stringContaining('it is signed with the current signing secret'),
-          'the body is not as it was sent: as JSON that is written anew without spaces, with \\/ for every slash, it matches',
+          expect.stringContaining('the request is signed with the current signing secret'),
+          'the body was altered: the signature matches the body as JSON serialized without spaces, with \\/ for every slash',
         ],
       },
       error: 'the body of the webhook was changed on its way',
@@ -161,7 +163,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(stale.skewSeconds).toBeLessThanOrEqual(-3600)
     expect(stale.findings.slice(1)).toEqual([
       `the timestamp is ${-stale.skewSeconds} seconds old, and up to 300 are accepted`,
-      'the signature itself is right',
+      'the signature is valid',
     ])
     const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'other'")
     expect(await verify('Acme/support', captured('other', others, event))).toMatchObject({
@@ -170,7 +172,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         reason: 'other_integration',
         secret: null,
         otherIntegration: { id, name: 'Acme/other' },
-        findings: ['it is signed with the signing secret of Acme/other'],
+        findings: ['the request is signed with the signing secret of Acme/other'],
       },
       error: 'the webhook is signed with the secret of another integration',
       events: [own, 'webhook.verify done Acme/support other_integrations 1'],
@@ -181,8 +183,8 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         reason: 'wrong_secret',
         secret: null,
         findings: [
-          'none of its secrets made the signature, nor would one with the changes to a body that are usual on its way',
-          'nor is it one of another integration of this platform: those of all were tried',
+          'no secret of the integration made the signature, with the body as it is or with common alterations undone',
+          'no other integration of this platform has the secret (all were tried)',
         ],
       },
       events: [own, 'webhook.verify done Acme/support other_integrations 1'],
@@ -213,19 +215,19 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(await verify(timed, ...fields)).toMatchObject({
       code: 8,
       stdout: expect.stringMatching(
-        /^{"reason":"other_scheme","findings":\["it is signed with the current webhook secret [^"]*","it is signed by the scheme timestamped \(pylon-webhook-signature\), while the config of the integration says body \(x-pylon-signature\)"\]}\n$/,
+        /^{"reason":"other_scheme","findings":\["the request is signed with the current webhook secret [^"]*","the request is signed by the scheme timestamped \(pylon-webhook-signature\), but the config of the integration says body \(x-pylon-signature\)"\]}\n$/,
       ),
     })
     expect(await verify([`X-Slack-Signature: v0=${hmac(pylons, '')}`], ...fields)).toMatchObject({
       code: 8,
-      stdout: `{"reason":"missing_header","findings":["there is no header x-pylon-signature","it has the header x-slack-signature, with which Slack signs"]}\n`,
+      stdout: `{"reason":"missing_header","findings":["the request has no header x-pylon-signature","the request has the header x-slack-signature, which Slack uses for its signature"]}\n`,
       events,
     })
     for (const [headers, more, message] of [
       [[], [], 'there is no request to check'],
       [[signed], [], 'there is no request to check'],
       [[pylons], ['--body-file', '-'], 'a header is not of the form Name: value'],
-      [[], ['--file', '-'], 'the first line of the request is not one of HTTP'],
+      [[], ['--file', '-'], 'the first line is not an HTTP request line'],
     ] as const)
       expect(await verify(headers, ...more)).toMatchObject({
         code: 2,
@@ -364,7 +366,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       code: 7,
       stdout: '',
       stderr: expect.stringMatching(
-        /^error: 127\.0\.0\.1:\d+ was not reached: no secure connection \(\w+\)\nhint: see that the endpoint runs there, and that this machine can reach it\n$/,
+        /^error: 127\.0\.0\.1:\d+ was not reached: no secure connection \(\w+\)\nhint: check that the endpoint runs, and that this machine can reach it\n$/,
       ),
       events: [
         `webhook.send started Acme/desk webhook_secret,host:127.0.0.1:${port}`,
@@ -377,7 +379,10 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         '169.254.169.254 is an address at which a cloud gives credentials away',
       ],
       [['https://10.0.0.1/'], '10.0.0.1 is an address of a private network'],
-      [[endpoint.url, '--sample', 'constructor'], 'Pylon has no sample of that name\nhint: its samples are issue'],
+      [
+        [endpoint.url, '--sample', 'constructor'],
+        'Pylon has no sample "constructor"\nhint: the samples of Pylon are issue',
+      ],
     ] as const) {
       const outcome = await recorded(['webhook', 'send', 'Acme/desk', ...args])
       expect(outcome).toMatchObject({ code: 2, stdout: '', events: [] })

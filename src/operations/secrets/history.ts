@@ -1,5 +1,5 @@
 import { IntegrationsError, shellWord } from '../../errors.ts'
-import { flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
+import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
@@ -9,7 +9,7 @@ import { type Changed, type ChangeOptions, changeIntegration, targetOf } from '.
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from './values.ts'
 
-/** The versions of an integration's secrets that are remembered. @throws NOT_FOUND, AMBIGUOUS */
+/** The recorded versions of an integration's secrets. @throws NOT_FOUND, AMBIGUOUS */
 export const listSecrets = (
   store: Store,
   ref: string,
@@ -19,26 +19,34 @@ export const listSecrets = (
     return { integration, versions: await db.secrets.versions(integration.id) }
   })
 
-/** How the window of a rotation is to be ended. */
+/** How to end a grace period. */
 export interface Finishing extends ChangeOptions {
-  /** How long the old value must not have been used, in milliseconds. */
+  /** How long the previous secret must not have been used, in milliseconds. */
   readonly whenUnused: number
-  /** End it, whatever is known of its use. */
+  /** End the grace period whatever the recorded use. */
   readonly force: boolean
 }
 
 /**
- * Ends the window of a rotation: the old value is not accepted any more.
+ * Ends a grace period: the previous secret is no longer accepted.
  *
- * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the old value may be in use: it was, of late, or the new
- *   one never has been
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the previous secret may be in use: it was used lately,
+ *   or the current secret never was
  */
 export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
     const { label } = secretDefinition(platformOf(integration), field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
-    if (!options.force) await refuseInUse(tx, integration, field, label, previous, options.whenUnused)
+    if (!options.force) {
+      const inUse = await reasonInUse(tx, integration.id, field, { label, previous, whenUnused: options.whenUnused })
+      if (inUse !== undefined)
+        throw new IntegrationsError({
+          code: 'GRACE_PERIOD_ACTIVE',
+          message: inUse,
+          hint: `check integrations secrets list ${shellWord(ref)}, or pass --force`,
+        })
+    }
     await tx.secrets.finish(integration.id, field)
     const column = secretColumns[field]
     return {
@@ -48,34 +56,29 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
     }
   })
 
-async function refuseInUse(
-  tx: Transaction,
-  integration: IntegrationView,
+/** Why a previous secret may still be in use; undefined when it is not. */
+async function reasonInUse(
+  { secrets, now }: Transaction,
+  id: string,
   field: SecretField,
-  label: string,
-  previous: { readonly lastMatchedAt: Date | null },
-  whenUnused: number,
-): Promise<void> {
-  const hint = `see integrations secrets list ${shellWord(integration.id)}; pass --force if you know better`
-  if (previous.lastMatchedAt && tx.now.getTime() - previous.lastMatchedAt.getTime() < whenUnused)
-    throw new IntegrationsError({
-      code: 'GRACE_PERIOD_ACTIVE',
-      message: `the old ${label} still matched a request at ${previous.lastMatchedAt.toISOString()}`,
-      hint,
-    })
-  if ((await tx.secrets.currentMatchedAt(integration.id, field)) === null)
-    throw new IntegrationsError({
-      code: 'GRACE_PERIOD_ACTIVE',
-      message: `no request is known to have matched the new ${label} yet: the old one may still be in use`,
-      hint,
-    })
+  {
+    label,
+    previous: { lastMatchedAt },
+    whenUnused,
+  }: { label: string; previous: { readonly lastMatchedAt: Date | null }; whenUnused: number },
+): Promise<string | undefined> {
+  if (lastMatchedAt && now.getTime() - lastMatchedAt.getTime() < whenUnused)
+    return `the previous ${label} matched a request at ${lastMatchedAt.toISOString()}`
+  if ((await secrets.currentMatchedAt(id, field)) === null)
+    return `the current ${label} has no recorded use yet, so the previous ${label} may still be in use`
+  return undefined
 }
 
 /**
- * Takes a rotation back: the value before it is current again, and the one taken back stays valid for what is left of
- * the window. With an access token goes when it ends, as far as that was known.
+ * Reverts a rotation: the previous secret becomes current, and the current secret stays valid for the rest of the grace
+ * period. The recorded expiry of an access token goes with it.
  *
- * @throws NOT_FOUND when no window is open, AMBIGUOUS, CONFLICT
+ * @throws NOT_FOUND when no grace period is active, AMBIGUOUS, CONFLICT
  */
 export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
@@ -84,8 +87,8 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
     if (!previous)
       throw new IntegrationsError({
         code: 'NOT_FOUND',
-        message: `${refOf(integration)} has no old ${label} that is still valid`,
-        hint: `put the value in with integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
+        message: `${refOf(integration)} has no previous ${label} that is still valid`,
+        hint: `integrations rotate ${shellWord(ref)} --field ${flagOf(field)}`,
       })
     const held = (await tx.secrets.read(integration.id, [field]))[field]
     const print = held && (await tx.secrets.revert(integration.id, field, held))
@@ -93,7 +96,7 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
       throw new IntegrationsError({
         code: 'CONFLICT',
         message: `the application wrote or cleared the ${label} meanwhile`,
-        hint: `look with integrations secrets list ${shellWord(integration.id)}`,
+        hint: `integrations secrets list ${shellWord(ref)}`,
       })
     const [after] = await tx.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
@@ -106,11 +109,11 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
 export type ReadSecrets = ReadonlyMap<SecretField, Secret>
 
 /**
- * Reads current secrets; that it was done is committed to the audit log before anybody gets them.
+ * Reads current secrets. Access is committed to the audit log first.
  *
- * @param fields those wanted; none: all that are set
- * @param action what the log calls it
- * @throws NOT_FOUND when a wanted one is not set, or none is, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
+ * @param fields the secrets to read; none: all that are set
+ * @param action the action of the audit event
+ * @throws NOT_FOUND when a given secret, or every secret, is not set, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const readSecrets = (
   store: Store,
@@ -122,22 +125,23 @@ export const readSecrets = (
     async (tx) => {
       const integration = await findIntegration(tx, ref)
       const platform = platformOf(integration)
-      const wanted = fields.length > 0 ? fields : (Object.keys(platform.secrets) as SecretField[])
+      const wanted =
+        fields.length > 0 ? fields : entriesOf<SecretField, unknown>(platform.secrets).map(([field]) => field)
       for (const field of wanted) secretDefinition(platform, field)
       const held = await tx.secrets.read(integration.id, wanted)
       const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
-      const lacking = fields.find((field) => !secrets.has(field))
-      if (lacking)
+      const missing = fields.find((field) => !secrets.has(field))
+      if (missing)
         throw new IntegrationsError({
           code: 'NOT_FOUND',
-          message: `${refOf(integration)} has no ${secretDefinition(platform, lacking).label}`,
-          hint: `integrations rotate ${shellWord(integration.id)} --field ${flagOf(lacking)}`,
+          message: `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
+          hint: `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
         })
       if (secrets.size === 0)
         throw new IntegrationsError({
           code: 'NOT_FOUND',
           message: `${refOf(integration)} has no secret`,
-          hint: `integrations rotate ${shellWord(integration.id)}`,
+          hint: `integrations rotate ${shellWord(ref)}`,
         })
       await tx.record({
         action,
@@ -151,7 +155,7 @@ export const readSecrets = (
   )
 
 /**
- * Records the values of an integration that the application has written and nobody has read yet.
+ * Records the values of an integration that the application has written and that have not been read yet.
  *
  * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
@@ -159,9 +163,9 @@ export const recordExternalChanges = (store: Store, id: string, fields: readonly
   store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
 
 /**
- * Records how a program ended that had secrets in its environment.
+ * Records how a command ended that had secrets in its environment.
  *
- * @param given what `readSecrets` gave for it
+ * @param given the secrets of the command, from `readSecrets`
  */
 export const recordExecResult = (
   store: Store,
@@ -179,6 +183,6 @@ export const recordExecResult = (
     { auditOnly: true },
   )
 
-/** Forgets every old value whose time is over. @returns how many */
+/** Deletes every expired value. @returns how many */
 export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
   store.mutate((tx) => tx.purge(), options)

@@ -1,5 +1,7 @@
 import { badInput, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import {
+  type Expiry,
+  expiresAt,
   flagOf,
   type Instant,
   type IntegrationView,
@@ -10,7 +12,6 @@ import {
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
-import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
@@ -24,30 +25,30 @@ export interface Rotation extends ChangeOptions {
   readonly expiry: Expiry
   readonly setBy: string
   /**
-   * How long the old values stay valid: for so many milliseconds, or until an instant. Undefined: nobody said, which is
-   * enough where there is no old value.
+   * How long the replaced values stay valid: milliseconds, or the instant of the end. Undefined is an error where there
+   * is a value to replace.
    */
   readonly gracePeriod: number | Instant | undefined
-  /** Every integration that holds the same value takes the new one. */
+  /** Replace the value in every integration that has the same value. */
   readonly shared: boolean
-  /** Accept values of another shape than documented, and end a window that is still open. */
+  /** Accept values of another shape than documented, and end grace periods that are active. */
   readonly force: boolean
 }
 
-/** What a rotation did: the integration asked for goes first, then those that shared its secret. */
+/** The result of a rotation: the named integration goes first, then those that shared its secret. */
 export interface Rotated {
   readonly changed: readonly [Changed, ...Changed[]]
   readonly warnings: readonly string[]
 }
 
-/** How long an old value may stay valid at most, in milliseconds. */
+/** The longest grace period. */
 export const maxGracePeriodMs = 7 * 86_400_000
 
 /**
- * Replaces one secret, or several together, in one transaction. The old values stay valid for the overlap.
+ * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period.
  *
- * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE when the
- *   value before the old one is still valid
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE
+ *   when a secret still has a previous value
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   if (rotation.expiry !== 'unknown' && !rotation.secrets.accessToken)
@@ -58,7 +59,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
       const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
       const rotateOne = (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
         changeWithin(tx, one, ifVersion, (integration) =>
-          rotateWithin(tx, integration, fields, rotation, until, shared),
+          rotateWithin(tx, { integration, ref: one === id ? ref : one, fields, rotation, until, shared }),
         )
       const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
       const others: (typeof first)[] = []
@@ -74,7 +75,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
 }
 
 /**
- * Replaces secrets, once the platform knows the new access token as one of the integration's own tenant.
+ * Replaces secrets, once the platform has accepted the new access token as one of the integration's tenant.
  *
  * @throws what `rotateSecrets` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED;
  *   CONFLICT when the integration changed while the platform was asked
@@ -87,6 +88,7 @@ export async function rotateCheckedSecrets(
 ): Promise<Rotated> {
   const { accessToken } = rotation.secrets
   if (!accessToken) throw nothingToCheck()
+  // Prepared first, so that every refusal of ours comes before the platform is asked.
   const [{ before }] = (await rotateSecrets(store, ref, { ...rotation, dryRun: true })).changed
   const { expiry, warnings } = await checkNewToken(
     store,
@@ -94,32 +96,31 @@ export async function rotateCheckedSecrets(
     { platform: platformOf(before), integration: before, token: accessToken.value, expiry: rotation.expiry },
     asking,
   )
-  const rotated = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
-  return { ...rotated, warnings: [...rotated.warnings, ...warnings] }
+  const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
+  return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }
 
-/** Values by field, as they were before a rotation. */
+/** Values by field, from before a rotation. */
 type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
 
 const withoutValues = ({ before, after }: Changed): Changed => ({ before, after })
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
-function gracePeriodEnd(overlap: number | Instant | undefined, now: Date): Date {
-  if (overlap === undefined) return now
-  const until = typeof overlap === 'number' ? new Date(now.getTime() + overlap) : new Date(overlap)
-  if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to end the old value at once')
+function gracePeriodEnd(gracePeriod: number | Instant | undefined, now: Date): Date {
+  if (gracePeriod === undefined) return now
+  const isDuration = typeof gracePeriod === 'number'
+  const until = new Date(isDuration ? now.getTime() + gracePeriod : gracePeriod)
+  if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to expire the previous secret at once')
   if (until.getTime() - now.getTime() > maxGracePeriodMs)
     throw badInput(
-      'an old value stays valid for 7 days at most',
-      typeof overlap === 'number'
-        ? 'pass a shorter --grace, as in --grace 24h'
-        : 'pass an earlier --until, or --grace 24h',
+      'a grace period is at most 7 days',
+      isDuration ? 'pass a shorter --grace, as in --grace 24h' : 'pass an earlier --until, or --grace 24h',
     )
   return until
 }
 
-/** The integrations that seem to hold a value which was just replaced, with the fields in which they do. */
+/** The integrations that seem to have a value that was just replaced, with the fields that have it. */
 async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<string, SecretField[]>> {
   const sharers = new Map<string, SecretField[]>()
   for (const field of secretFields) {
@@ -130,19 +131,27 @@ async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<string, S
   return sharers
 }
 
-/** Replaces secrets of one integration; where `shared` is given, only those that still have its values. */
+/** The secrets of one integration to replace. */
+interface Replacement {
+  readonly integration: IntegrationView
+  /** The integration's name in hints. */
+  readonly ref: string
+  readonly fields: readonly SecretField[]
+  readonly rotation: Rotation
+  /** The end of the grace period. */
+  readonly until: Date
+  /** Replace only these values, which another integration had. */
+  readonly shared: Held | undefined
+}
+
 async function rotateWithin(
   tx: Transaction,
-  integration: IntegrationView,
-  fields: readonly SecretField[],
-  rotation: Rotation,
-  until: Date,
-  shared: Held | undefined,
+  { integration, ref, fields, rotation, until, shared }: Replacement,
 ): Promise<Decision<{ replaced: Held; warnings: readonly string[] }>> {
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
-  const held = await readOld(tx, integration, fields, rotation.force && until <= tx.now)
+  const held = await readCurrent(tx, integration.id, fields, rotation.force && until <= tx.now)
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   // The application has written another value since: no other integration shares that one.
   if (due.length === 0) return { facts: undefined, result: { replaced: {}, warnings } }
@@ -155,15 +164,24 @@ async function rotateWithin(
     if (old && rotation.gracePeriod === undefined)
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
-        message: '--grace is missing: how long does the old value stay valid?',
-        hint: 'pass --grace 24h, or --grace 0 to end it at once',
+        message: '--grace is required: how long does the previous secret stay valid?',
+        hint: 'pass --grace 24h, or --grace 0 to expire the previous secret at once',
       })
-    if (old && 'value' in old && old.value.reveal() === value.reveal())
-      throw badInput(
-        `the new ${label} is the one already stored`,
-        'give the new value, or leave the integration as it is',
-      )
-    warnings.push(...(await endOlder(tx, integration, field, label, rotation.force, fingerprints)))
+    if (old && old.fingerprint !== null && old.value.reveal() === value.reveal())
+      throw badInput(`the new ${label} is already stored`, 'pass a new value')
+    const previous = await tx.secrets.previous(integration.id, field)
+    if (previous) {
+      const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil?.toISOString()}`
+      if (!rotation.force)
+        throw new IntegrationsError({
+          code: 'GRACE_PERIOD_ACTIVE',
+          message: `the previous ${label} is still accepted (${which}); another rotation needs --force, which expires it at once`,
+          hint: `integrations secrets finish ${shellWord(ref)} ${flagOf(field)}, wait, or pass --force`,
+        })
+      await tx.secrets.finish(integration.id, field)
+      fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })
+      warnings.push(`expired the previous ${label}: ${which}`)
+    }
     const print = await tx.secrets.replace(integration.id, {
       field,
       old,
@@ -176,13 +194,13 @@ async function rotateWithin(
     if (print === undefined)
       throw new IntegrationsError({
         code: 'CONFLICT',
-        message: `somebody else wrote the ${label} while it was being replaced`,
-        hint: `look with integrations show ${shellWord(integration.id)}, and try again`,
+        message: `the application wrote the ${label} at the same time`,
+        hint: `check the integration with integrations show ${shellWord(ref)}, and try again`,
       })
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
   const changed: string[] = due.map((field) => secretColumns[field])
-  const tokenExpiresAt = rotation.expiry === 'never' || rotation.expiry === 'unknown' ? null : rotation.expiry
+  const tokenExpiresAt = expiresAt(rotation.expiry)
   if (due.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
     await tx.integrations.update(integration.id, { tokenExpiresAt })
     changed.push('token_expires_at')
@@ -193,7 +211,7 @@ async function rotateWithin(
       replaced: Object.fromEntries(
         due.flatMap((field) => {
           const old = held[field]
-          return old && 'value' in old ? [[field, old]] : []
+          return old && old.fingerprint !== null ? [[field, old]] : []
         }),
       ),
       warnings,
@@ -201,59 +219,35 @@ async function rotateWithin(
   }
 }
 
-/** The old values. One that does not open can be replaced as well, where it is to end at once and somebody insists. */
-async function readOld(
+/** @param unreadableToo return values that cannot be decrypted as well: they can be replaced, without a grace period */
+async function readCurrent(
   tx: Transaction,
-  { id }: IntegrationView,
+  id: string,
   fields: readonly SecretField[],
-  brokenToo: boolean,
+  unreadableToo: boolean,
 ): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {
   const held: { [F in SecretField]?: CurrentSecret | UnreadableSecret } = {}
   for (const field of fields) {
     try {
       Object.assign(held, await tx.secrets.read(id, [field]))
     } catch (error) {
-      if (!isDecryptionFailure(error) || !brokenToo) throw error
+      if (!isDecryptionFailure(error) || !unreadableToo) throw error
       Object.assign(held, { [field]: await tx.secrets.readRaw(id, field) })
     }
   }
   return held
 }
 
-/** Refuses to make what the platform makes. @returns what is to be done with a value that was made here */
+/** Refuses to generate a secret that only the platform can issue. @returns what to do with a generated secret */
 function generating(platform: Platform, field: SecretField, origin: string): string[] {
   if (origin !== 'generated') return []
   const { label, issuer, page } = secretDefinition(platform, field)
   if (issuer === 'platform')
     throw badInput(
-      `only ${platform.title} can make a new ${label}`,
-      `make it at ${page}, and pass it with --${flagOf(field)}-stdin`,
+      `only ${platform.title} can issue a new ${label}`,
+      `get a new ${label} at ${page}, and pass it with --${flagOf(field)}-stdin`,
     )
   return [
-    `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; integrations secrets reveal shows it`,
+    `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; integrations secrets reveal shows the value`,
   ]
-}
-
-/** A value before the old one dies of a second rotation: that needs to be wanted. */
-async function endOlder(
-  tx: Transaction,
-  integration: IntegrationView,
-  field: SecretField,
-  label: string,
-  force: boolean,
-  fingerprints: FingerprintChange[],
-): Promise<string[]> {
-  const older = await tx.secrets.previous(integration.id, field)
-  if (!older) return []
-  const id = shellWord(integration.id)
-  const which = `fingerprint ${older.fingerprint ?? 'unknown'}, valid until ${older.validUntil?.toISOString()}`
-  if (!force)
-    throw new IntegrationsError({
-      code: 'GRACE_PERIOD_ACTIVE',
-      message: `the ${label} before the present one is still accepted (${which}); a second rotation needs --force, which ends it at once`,
-      hint: `end it with integrations secrets finish ${id} ${flagOf(field)}, wait, or pass --force`,
-    })
-  await tx.secrets.finish(integration.id, field)
-  fingerprints.push({ field: `previous_${secretColumns[field]}`, from: older.fingerprint, to: null })
-  return [`ended the ${label} before the old one: ${which}`]
 }

@@ -1,43 +1,42 @@
 import { parseJson } from '../../platforms/http.ts'
 
-/** A body as it may have been before something changed it, and in which way. */
+/** A body with an alteration undone. */
 export interface Unaltered {
-  /** Completes "it matches …". */
+  /** Completes "the body …". */
   readonly how: string
   readonly body: Buffer
 }
 
-/** What a proxy, an editor or a framework does to a body on its way, undone: the likely ones, each on its own. */
+/** Undoes the common alterations by proxies, editors and frameworks, one at a time. */
 export function* unaltered(body: Uint8Array): Generator<Unaltered> {
   const bytes = Buffer.from(body)
   // One character a byte: the body need not be UTF-8.
   const text = bytes.toString('latin1')
   const again = (how: string, changed: string) => ({ how, body: Buffer.from(changed, 'latin1') })
-  if (/\n$/.test(text)) yield again('without the newline at its end', text.replace(/\r?\n$/, ''))
-  yield again('with a newline at its end', `${text}\n`)
-  yield again('with CR and LF at its end', `${text}\r\n`)
-  if (text.includes('\r\n'))
-    yield again('with LF at the ends of lines, in place of CR and LF', text.replaceAll('\r\n', '\n'))
+  if (/\n$/.test(text)) yield again('without the newline at the end', text.replace(/\r?\n$/, ''))
+  yield again('with a newline at the end', `${text}\n`)
+  yield again('with CR and LF at the end', `${text}\r\n`)
+  if (text.includes('\r\n')) yield again('with LF line endings in place of CR and LF', text.replaceAll('\r\n', '\n'))
   if (/(^|[^\r])\n/.test(text))
-    yield again('with CR and LF at the ends of lines, in place of LF', text.replace(/\r?\n/g, '\r\n'))
-  if (text.startsWith('\xef\xbb\xbf')) yield again('without the byte order mark at its beginning', text.slice(3))
-  if (text !== text.trim()) yield again('without the white space around it', text.trim())
+    yield again('with CR and LF line endings in place of LF', text.replace(/\r?\n/g, '\r\n'))
+  if (text.startsWith('\xef\xbb\xbf')) yield again('without the byte order mark', text.slice(3))
+  if (text !== text.trim()) yield again('without surrounding white space', text.trim())
   const chunks = unchunked(text)
-  if (chunks !== undefined) yield again('without the framing of HTTP chunks', chunks)
+  if (chunks !== undefined) yield again('without HTTP chunk framing', chunks)
   const json = parseJson(bytes.toString().replace(/^\ufeff/, ''))
   if (typeof json === 'object' && json !== null) {
     try {
       yield* rewritten(json)
     } catch (error) {
-      // What is read can be nested more deeply than what is written.
+      // JSON.parse accepts deeper nesting than JSON.stringify.
       if (!(error instanceof RangeError)) throw error
     }
   }
   if (json === undefined && /^[^\s=&]+=[^\s]*\s*$/.test(text))
-    yield again('as a form that is written anew', new URLSearchParams(text.trim()).toString())
+    yield again('as a re-encoded form', new URLSearchParams(text.trim()).toString())
 }
 
-/** A value in the ways that the usual writers of JSON have. */
+/** A value as common JSON serializers write it. */
 function* rewritten(json: object): Generator<Unaltered> {
   const layouts = [
     ['without spaces', JSON.stringify(json)],
@@ -56,7 +55,7 @@ function* rewritten(json: object): Generator<Unaltered> {
   ] as const
   for (const [layout, text] of layouts)
     for (const [also, written] of escapes)
-      yield { how: `as JSON that is written anew ${layout}${also}`, body: Buffer.from(written(text)) }
+      yield { how: `as JSON serialized ${layout}${also}`, body: Buffer.from(written(text)) }
 }
 
 /** JSON as Python writes it. */
@@ -68,7 +67,7 @@ function spaced(value: unknown): string {
     .join(', ')}}`
 }
 
-/** The data of a chunked body (RFC 9112, 7.1); undefined when it is none. */
+/** The data of a chunked body (RFC 9112, 7.1); undefined for another body. */
 function unchunked(text: string): string | undefined {
   let data = ''
   for (let at = 0; ; ) {

@@ -17,21 +17,21 @@ export type Refusal =
   | 'wrong_secret'
   | 'no_secret'
 
-/** What is to be said of a webhook. */
+/** The verdict on a webhook. */
 export interface Verdict<S> {
   /** The scheme that the integration's config asks for. */
   readonly scheme: SignatureScheme
-  /** null: it is accepted. */
+  /** null: the webhook is accepted. */
   readonly refusal: Refusal | null
   /** The secret that made the signature; null for none of those tried. */
   readonly secret: S | null
-  /** How many seconds the sender's clock is ahead; null where nothing tells. */
+  /** How many seconds the sender's clock is ahead; null without a timestamp. */
   readonly skew: number | null
-  /** What was found, in sentences without a full stop. */
+  /** Sentences without a full stop. */
   readonly findings: readonly string[]
 }
 
-/** A signature of which the time is left out of account, and what the time is. */
+/** A signature read without regard to its age, and its age. */
 type Timeless = { readonly signature: Signature; readonly skew: number | null; readonly stale: boolean }
 
 function timeless(scheme: SignatureScheme, captured: CapturedRequest, now: number): Timeless {
@@ -49,8 +49,7 @@ const madeBy = <S extends { readonly value: Secret }>(
 ): S | undefined => (signature.readable ? secrets.find(({ value }) => matches(signature, value, body)) : undefined)
 
 /**
- * Judges a webhook by the secrets of the integration that it was sent to, and looks for the reason when none made its
- * signature.
+ * Checks a webhook against the secrets of its integration, and looks for the reason when none made the signature.
  *
  * @param now in milliseconds since 1970
  */
@@ -73,11 +72,12 @@ export function judge<S extends { readonly value: Secret }>(
   })
 
   const match = madeBy(signature, secrets, captured.body)
-  if (match && stale) return verdict('stale', match, ...when, 'the signature itself is right')
+  if (match && stale) return verdict('stale', match, ...when, 'the signature is valid')
   if (match) return verdict(null, match)
   for (const { how, body } of unaltered(captured.body)) {
     const altered = madeBy(signature, secrets, body)
-    if (altered) return verdict('body_altered', altered, `the body is not as it was sent: ${how}, it matches`, ...when)
+    if (altered)
+      return verdict('body_altered', altered, `the body was altered: the signature matches the body ${how}`, ...when)
   }
   for (const other of webhooks.schemes.filter(({ id }) => id !== scheme.id)) {
     const otherwise = timeless(other, captured, now)
@@ -87,7 +87,7 @@ export function judge<S extends { readonly value: Secret }>(
         ...verdict('other_scheme', secret),
         skew: otherwise.skew,
         findings: [
-          `it is signed by the scheme ${other.id} (${other.header}), while the config of the integration says ${scheme.id} (${scheme.header})`,
+          `the request is signed by the scheme ${other.id} (${other.header}), but the config of the integration says ${scheme.id} (${scheme.header})`,
           ...age(other, otherwise.skew, otherwise.stale),
         ],
       }
@@ -98,13 +98,13 @@ export function judge<S extends { readonly value: Secret }>(
     null,
     secrets.length === 0
       ? 'the integration has no webhook secret'
-      : 'none of its secrets made the signature, nor would one with the changes to a body that are usual on its way',
+      : 'no secret of the integration made the signature, with the body as it is or with common alterations undone',
     ...when,
     ...lengthFinding(captured),
   )
 }
 
-/** Whether one of other secrets made the signature of a webhook. */
+/** The secret of another integration that made the signature of a webhook. */
 export const madeByOther = <S extends { readonly value: Secret }>(
   scheme: SignatureScheme,
   captured: CapturedRequest,
@@ -116,7 +116,7 @@ function age({ timestamp }: SignatureScheme, skew: number | null, stale: boolean
   if (!stale || skew === null || !timestamp) return []
   const seconds = Math.abs(skew)
   return [
-    `the timestamp is ${skew < 0 ? `${seconds} seconds old` : `${seconds} seconds in the future`}, and up to ${timestamp.tolerance} are accepted`,
+    `the timestamp is ${seconds} seconds ${skew < 0 ? 'old' : 'in the future'}; the tolerance is ${timestamp.tolerance} seconds`,
   ]
 }
 
@@ -126,8 +126,8 @@ function unreadable(
   { headers }: CapturedRequest,
 ): [Refusal, null, ...string[]] {
   const count = headers.filter(([name]) => name === signature.header).length
-  if (count > 1) return ['duplicated_header', null, `the header ${signature.header} is there ${count} times`]
-  if (signature.why === 'missing') return ['missing_header', null, `there is no header ${signature.header}`]
+  if (count > 1) return ['duplicated_header', null, `the request has the header ${signature.header} ${count} times`]
+  if (signature.why === 'missing') return ['missing_header', null, `the request has no header ${signature.header}`]
   return [
     'malformed_header',
     null,
@@ -141,5 +141,5 @@ function lengthFinding({ headers, body }: CapturedRequest): string[] {
   const said = headers.find(([name]) => name === 'content-length')?.[1]
   return said === undefined || Number(said) === body.length
     ? []
-    : [`the body has ${body.length} bytes, and Content-Length says another number`]
+    : [`the body has ${body.length} bytes, which is not what Content-Length says`]
 }

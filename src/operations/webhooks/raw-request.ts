@@ -1,13 +1,13 @@
 import { badInput } from '../../errors.ts'
 
-/** A request as it was captured. */
+/** A captured request. */
 export interface CapturedRequest {
-  /** In the order in which they came, repeated ones included. */
+  /** In the order of the request, with repetitions. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Uint8Array
 }
 
-const hint = 'save it as it was sent: POST /path HTTP/1.1, the headers, an empty line, and the bytes of the body'
+const hint = 'save the raw request: POST /path HTTP/1.1, the headers, an empty line, and the bytes of the body'
 
 /**
  * Reads an HTTP/1.1 request from its bytes (RFC 9112): start line, headers, an empty line, and everything after it is
@@ -16,23 +16,22 @@ const hint = 'save it as it was sent: POST /path HTTP/1.1, the headers, an empty
  * @throws BAD_INPUT
  */
 export function parseRequest(bytes: Buffer): CapturedRequest {
-  // One character a byte, so that offsets are those of the bytes.
+  // Latin-1 has one character per byte, so offsets are byte offsets.
   const text = bytes.toString('latin1')
   const end = /\r?\n\r?\n/.exec(text)
   const [start = '', ...lines] = text.slice(0, end?.index).split(/\r?\n/)
-  if (!/^[A-Z]+ \S+ HTTP\/\d(\.\d)?$/.test(start))
-    throw badInput('the first line of the request is not one of HTTP', hint)
+  if (!/^[A-Z]+ \S+ HTTP\/\d(\.\d)?$/.test(start)) throw badInput('the first line is not an HTTP request line', hint)
   return {
     headers: lines.filter((line, i) => line !== '' || i < lines.length - 1).map(parseHeader),
     body: end ? bytes.subarray(end.index + end[0].length) : Buffer.alloc(0),
   }
 }
 
-/** Reads a header, as in `Name: value`. @throws BAD_INPUT, which never quotes it: it may be a credential */
+/** Reads a header, as in `Name: value`. @throws BAD_INPUT without the header, which may be a credential */
 export function parseHeader(line: string): readonly [name: string, value: string] {
   const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
   if (name === undefined || value === undefined)
-    throw badInput('a header is not of the form Name: value', `${hint}; or give --header 'Name: value'`)
+    throw badInput('a header is not of the form Name: value', `${hint}; or pass --header 'Name: value'`)
   return [name.toLowerCase(), value]
 }
 

@@ -11,33 +11,33 @@ import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
 
-/** Which of an integration's webhook secrets to sign with: `previous` is the newest one inside its window. */
+/** The webhook secret to sign with: `previous` is the newest secret in its grace period. */
 export type Signer = 'current' | 'previous'
 
-/** A webhook secret that is accepted now. */
+/** A webhook secret that is currently accepted. */
 export interface AcceptedSecret {
-  /** null: the application wrote it, and nobody has recorded it yet. */
+  /** null: the application wrote the value, which is not recorded yet. */
   readonly number: number | null
   readonly fingerprint: string
-  /** null: it is the current one. */
+  /** null for the current secret. */
   readonly validUntil: Instant | null
   readonly value: Secret
 }
 
 /**
- * The webhook secrets of some integrations that are accepted now, by integration; of each the current one first.
+ * The accepted webhook secrets of some integrations, by integration; the current secret goes first.
  *
- * @param broken is told of one that does not open
+ * @param onError receives the error of a secret that cannot be decrypted
  */
 export async function acceptedSecrets(
   { secrets, vault, settings }: Transaction,
   ids: readonly string[],
-  broken: (error: unknown) => void,
+  onError: (error: unknown) => void,
 ): Promise<ReadonlyMap<string, readonly AcceptedSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<string, readonly AcceptedSecret[]>()
   for (const one of stored) {
-    const opened = await decryptAccepted(vault, settings.mode, one, broken)
+    const opened = await decryptAccepted(vault, settings.mode, one, onError)
     accepted.set(
       one.id,
       opened.map((secret) => ({ ...secret, fingerprint: fingerprint(vault.fingerprintKey, secret.value) })),
@@ -47,8 +47,7 @@ export async function acceptedSecrets(
 }
 
 /**
- * The webhook secrets of one integration that are accepted now, the current one first. One that the application wrote
- * is recorded.
+ * The accepted webhook secrets of one integration, the current secret first. A value of the application is recorded.
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
@@ -60,7 +59,7 @@ export async function ownSecrets(tx: Transaction, { id }: IntegrationView): Prom
   return accepted.get(id) ?? []
 }
 
-/** An integration, and the secret to sign a webhook of it with. */
+/** An integration, and the secret to sign its webhook with. */
 export interface Signing {
   readonly integration: IntegrationView
   readonly platform: Platform
@@ -68,9 +67,9 @@ export interface Signing {
 }
 
 /**
- * Reads the secret to sign a webhook with; that it was done is committed to the audit log before.
+ * Reads the secret to sign a webhook with. Access is committed to the audit log first.
  *
- * @param event what the log calls it
+ * @param event the audit event to record
  * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const openSigning = (
@@ -89,11 +88,11 @@ export const openSigning = (
       if (!secret)
         throw new IntegrationsError({
           code: 'NOT_FOUND',
-          message: `${refOf(integration)} has no ${signer === 'current' ? label : `old ${label} that is still valid`}`,
+          message: `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
           hint:
             signer === 'current'
-              ? `integrations rotate ${shellWord(integration.id)} --field ${flagOf('webhookSecret')}`
-              : `integrations secrets list ${shellWord(integration.id)}`,
+              ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
+              : `integrations secrets list ${shellWord(ref)}`,
         })
       await tx.record({
         ...event,
@@ -105,6 +104,6 @@ export const openSigning = (
     { auditOnly: true },
   )
 
-/** The secret that was used, as the audit log names it. */
+/** The name of a used secret in the audit log. */
 export const signedWith = (signer: Signer): string =>
   signer === 'current' ? secretColumns.webhookSecret : `previous_${secretColumns.webhookSecret}`

@@ -13,56 +13,56 @@ import { type AcceptedSecret, openSigning, type Signer, signedWith } from './sec
 import { unsignedHeaders } from './sign.ts'
 import { type Destination, findDestination, parseAddress } from './web-address.ts'
 
-/** What to send. */
+/** How to send a webhook. */
 export interface Sending {
   readonly signer: Signer
-  /** One of the platform's samples; absent: its usual one. */
+  /** The name of a platform's sample; default: the first sample. */
   readonly sample?: string | undefined
-  /** In place of a sample. */
+  /** The body to send in place of a sample. */
   readonly body?: Uint8Array | undefined
   readonly allowPrivate: boolean
 }
 
-/** What an endpoint answered. */
+/** The answer of an endpoint. */
 export interface EndpointAnswer {
   readonly status: number
-  /** Where a redirect points to, which is not followed. */
+  /** The target of a redirect, which is not followed. */
   readonly location: string | null
   /** The first bytes of the body, as UTF-8. */
   readonly body: string
-  /** Whether there is more. */
+  /** Whether the body is longer. */
   readonly truncated: boolean
-  /** Until its head was there. */
+  /** Until the headers arrived. */
   readonly milliseconds: number
 }
 
-/** What came of sending a webhook. */
+/** The result of sending a webhook. */
 export interface Sent {
   readonly integration: IntegrationView
-  /** null for a body of one's own. */
+  /** null when a body was given. */
   readonly sample: string | null
   readonly secret: Omit<AcceptedSecret, 'value'>
   readonly host: string
   readonly answer: EndpointAnswer
 }
 
-/** How long an endpoint may take for all of its answer, in milliseconds. Slack waits for 3 seconds. */
-const patience = 20_000
+/** How long an endpoint may take for its whole answer. Slack waits for 3 seconds. */
+const requestTimeoutMs = 20_000
 
-/** How many bytes of an answer are shown; no more are read. */
-const shown = 1000
+/** How many bytes of an answer are read and shown. */
+const shownBytes = 1000
 
 /**
- * Posts a signed webhook to an endpoint, as the platform would. That it begins is committed to the audit log before,
- * and what came of it after; of the URL, the host alone.
+ * Posts a signed webhook to an endpoint, as the platform would. The start is committed to the audit log first, and the
+ * result afterwards, with the host alone of the URL.
  *
- * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND, PLATFORM_FAILED when no answer came
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND, PLATFORM_FAILED without an answer
  */
 export async function sendWebhook(store: Store, ref: string, address: string, sending: Sending): Promise<Sent> {
   const url = parseAddress(address)
   const { sample, headers, body } = await contentOf(store, ref, sending)
   const destination = await findDestination(url, sending.allowPrivate)
-  // A comma would end the field of the log.
+  // The audit log separates fields by commas.
   const host = `host:${url.host.replaceAll(',', '%2C')}`
   const event = { action: 'webhook.send', fields: [host] }
   const { integration, platform, secret } = await openSigning(store, ref, sending.signer, {
@@ -90,10 +90,9 @@ export async function sendWebhook(store: Store, ref: string, address: string, se
   return { integration, sample, secret: { number, fingerprint, validUntil }, host: url.host, answer }
 }
 
-/** Whether an endpoint took a webhook. */
+/** Whether an endpoint accepted a webhook. */
 export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 && status < 300
 
-/** What is to be sent: a sample, or a body of one's own. */
 async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
   const integration = await store.read((db) => findIntegration(db, ref))
   const { title, webhooks } = platformOf(integration)
@@ -101,12 +100,13 @@ async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
   const names = Object.keys(webhooks.samples)
   const name = sample ?? names[0] ?? ''
   const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined
-  if (!make) throw badInput(`${title} has no sample of that name`, `its samples are ${names.join(', ')}`)
+  if (!make)
+    throw badInput(`${title} has no sample ${JSON.stringify(name)}`, `the samples of ${title} are ${names.join(', ')}`)
   const { body: text, headers } = make(integration, new Date())
   return { sample: name, body: Buffer.from(text), headers }
 }
 
-/** Posts to the addresses that were found, and looks up no name again. @throws PLATFORM_FAILED */
+/** Posts to the resolved addresses without another name lookup. @throws PLATFORM_FAILED */
 function post(
   { url, addresses }: Destination,
   headers: { readonly [name: string]: string },
@@ -121,10 +121,10 @@ function post(
       headers: { ...headers, 'content-length': body.length, 'user-agent': 'integrations' },
       lookup: pinned,
       agent: false,
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.timeout(requestTimeoutMs),
     })
     let begun = false
-    // One after the head of the answer ends its body.
+    // An error after the headers only ends the body.
     request.on('error', (error) => begun || failed(notReached(url, error)))
     request.on('response', (response) => {
       begun = true
@@ -135,8 +135,8 @@ function post(
         answered({
           status: response.statusCode ?? 0,
           location: response.headers.location ?? null,
-          body: Buffer.concat(chunks).subarray(0, shown).toString(),
-          truncated: length > shown || !response.complete,
+          body: Buffer.concat(chunks).subarray(0, shownBytes).toString(),
+          truncated: length > shownBytes || !response.complete,
           milliseconds,
         })
         request.destroy()
@@ -144,9 +144,9 @@ function post(
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk)
         length += chunk.length
-        if (length > shown) done()
+        if (length > shownBytes) done()
       })
-      // Whatever ends an answer, its head was there.
+      // The headers have arrived, however the body ends.
       response.on('error', done).on('close', done)
     })
     request.end(body)
@@ -156,19 +156,20 @@ function post(
 const reasons: { readonly [code: string]: string } = {
   ECONNREFUSED: 'the connection was refused',
   ECONNRESET: 'the connection was lost',
-  EHOSTUNREACH: 'there is no way to it',
-  ENETUNREACH: 'there is no way to it',
-  ETIMEDOUT: 'it did not answer',
-  ABORT_ERR: `no answer came within ${patience / 1000} seconds`,
+  EHOSTUNREACH: 'there is no route to the host',
+  ENETUNREACH: 'there is no route to the host',
+  ETIMEDOUT: 'the connection timed out',
+  ABORT_ERR: `no answer within ${requestTimeoutMs / 1000} seconds`,
 }
 
 function notReached(url: URL, error: NodeJS.ErrnoException): IntegrationsError {
-  // Codes are Node's and OpenSSL's own; messages may hold what the other side has said.
+  // Codes are Node's and OpenSSL's own; messages may contain text of the other side.
   const code = error.code ?? 'unknown error'
-  const reason = reasons[code] ?? (url.protocol === 'https:' ? `no secure connection (${code})` : `it failed (${code})`)
+  const reason =
+    reasons[code] ?? (url.protocol === 'https:' ? `no secure connection (${code})` : `the request failed (${code})`)
   return new IntegrationsError({
     code: 'PLATFORM_FAILED',
     message: `${url.host} was not reached: ${reason}`,
-    hint: 'see that the endpoint runs there, and that this machine can reach it',
+    hint: 'check that the endpoint runs, and that this machine can reach it',
   })
 }

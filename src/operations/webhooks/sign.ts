@@ -4,8 +4,8 @@ import type { Store } from '../../store/store.ts'
 import { openSigning, type Signer } from './secrets.ts'
 
 /**
- * The headers with which the platform would send a body to an integration's endpoint. That the secret was read is
- * committed to the audit log before.
+ * The headers with which the platform would send a body to an integration's endpoint. Access to the secret is committed
+ * to the audit log first.
  *
  * @param now in milliseconds since 1970
  * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
@@ -26,7 +26,7 @@ export async function signWebhook(
   return { ...unsignedHeaders(webhooks, body), ...signedHeaders(scheme, secret.value, body, now) }
 }
 
-/** The headers that a platform sends with a body beside its signature: without the right type, a body is read otherwise. */
+/** The headers that a platform sends besides the signature; receivers depend on the content type. */
 export const unsignedHeaders = (webhooks: Webhooks, body: Uint8Array): { readonly [header: string]: string } => ({
   'content-type': contentType(body),
   ...webhooks.beside?.(body),

@@ -1,4 +1,4 @@
-import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
+import { type Instant, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
@@ -10,26 +10,25 @@ import { judge, madeByOther, type Refusal, type Verdict } from './diagnose.ts'
 import { type CapturedRequest, headersOf } from './raw-request.ts'
 import { type AcceptedSecret, acceptedSecrets, ownSecrets } from './secrets.ts'
 
-/** What came of checking a webhook against the secrets of an integration. */
+/** The result of checking a webhook against the secrets of an integration. */
 export interface WebhookCheck {
   readonly integration: IntegrationView
-  /** By the secret that made the signature, which is not enough when the request is refused all the same. */
+  /** The secret that made the signature; the request may be refused nevertheless. */
   readonly secret: Omit<AcceptedSecret, 'value'> | null
   readonly scheme: string
   readonly refusal: Refusal | null
   readonly skew: number | null
   readonly findings: readonly string[]
-  /** The integration whose secret it is, where that is another. */
+  /** Another integration whose secret made the signature. */
   readonly owner: { readonly id: string; readonly name: string } | null
 }
 
-/** How many integrations' secrets are tried where none of its own made a signature. */
-const othersTried = 1000
+/** How many other integrations' secrets are tried. */
+const maxOthersTried = 1000
 
 /**
- * Checks a captured webhook against the secrets of an integration that are accepted now, and looks for the reason when
- * none made its signature: then the secrets of the platform's other integrations are tried as well. That secrets were
- * read is committed to the audit log each time before they are used.
+ * Checks a captured webhook against the accepted secrets of an integration. When none made the signature, looks for the
+ * reason, and tries the secrets of the platform's other integrations too. Access is committed to the audit log first.
  *
  * @param now in milliseconds since 1970
  * @throws NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
@@ -54,12 +53,12 @@ export async function verifyWebhook(
   })
   const request = { headers: headersOf(captured), body: captured.body }
   const type = request.headers.get('content-type')
-  // Headers that were typed in may be those of the signature alone.
+  // A person may have passed only the headers of the signature.
   const isRead = type === null || platform.webhooks.read(request, integration).kind !== 'malformed'
   if (verdict.refusal === null && !isRead)
     return check({
       refusal: 'malformed_body',
-      findings: [...facts(verdict, platform), `the body cannot be read as what its content type says (${type})`],
+      findings: [...facts(verdict, platform), `the body does not match its content type (${type})`],
     })
   if (verdict.secret) return check()
   if (verdict.refusal !== 'wrong_secret' && verdict.refusal !== 'no_secret')
@@ -69,7 +68,7 @@ export async function verifyWebhook(
     return check({
       refusal: 'other_integration',
       owner: other.owner,
-      findings: [`it is signed with the ${labelOf(platform)} of ${other.owner.name}`],
+      findings: [`the request is signed with the ${labelOf(platform)} of ${other.owner.name}`],
     })
   return check({ findings: [...verdict.findings, other.finding, ...expired(versions, at, platform)] })
 }
@@ -102,7 +101,7 @@ async function findOwner(
   const { webhooks } = platformOf(integration)
   const accepted = await store.mutate(
     async (tx) => {
-      const holders = await tx.secrets.holders('webhookSecret', integration.platform, othersTried)
+      const holders = await tx.secrets.holders('webhookSecret', integration.platform, maxOthersTried)
       const ids = holders.filter((id) => id !== integration.id)
       const found = await acceptedSecrets(tx, ids, () => {})
       if (ids.length > 0)
@@ -120,48 +119,48 @@ async function findOwner(
   const match = madeByOther(schemeOf(webhooks, integration.config), captured, now, secrets)
   if (match) {
     const [owner] = await store.read((db) => db.integrations.match({ id: match.id }, 1))
-    return { owner: { id: match.id, name: owner ? (targetOf(owner).name ?? match.id) : match.id }, finding: '' }
+    return { owner: { id: match.id, name: owner ? refOf(owner) : match.id }, finding: '' }
   }
-  const tried = accepted.size === othersTried ? `the first ${othersTried}` : 'all'
+  const tried = accepted.size === maxOthersTried ? `the first ${maxOthersTried}` : 'all'
   return {
     finding:
       accepted.size === 0
         ? 'no other integration of this platform has a secret to try'
-        : `nor is it one of another integration of this platform: those of ${tried} were tried`,
+        : `no other integration of this platform has the secret (${tried} were tried)`,
   }
 }
 
-/** What is known of the secret that made a signature. */
+/** Facts about the secret that made a signature. */
 function facts({ secret }: Verdict<AcceptedSecret>, platform: Platform): string[] {
   if (!secret) return []
   const which = `(number ${secret.number}, fingerprint ${secret.fingerprint})`
   return [
     secret.validUntil === null
-      ? `it is signed with the current ${labelOf(platform)} ${which}`
-      : `it is signed with an old ${labelOf(platform)} ${which}, which is valid until ${secret.validUntil}`,
+      ? `the request is signed with the current ${labelOf(platform)} ${which}`
+      : `the request is signed with a previous ${labelOf(platform)} ${which}, which is valid until ${secret.validUntil}`,
   ]
 }
 
-/** What is known of the secret that ended last: its value is gone. */
+/** Facts about the secret that expired last, whose value is deleted. */
 function expired(versions: readonly SecretVersion[], now: Instant, platform: Platform): string[] {
   const last = versions.find(
     ({ field, validUntil }) => field === 'webhookSecret' && validUntil !== null && validUntil <= now,
   )
   return last
     ? [
-        `an old ${labelOf(platform)} (number ${last.number}, fingerprint ${last.fingerprint}) ended at ${last.validUntil}; its value is gone, so it was not tried`,
+        `a previous ${labelOf(platform)} (number ${last.number}, fingerprint ${last.fingerprint}) expired at ${last.validUntil}; its value is deleted, so it was not tried`,
       ]
     : []
 }
 
-/** Which other platform signs as this request is signed. */
+/** Other platforms whose signature header the request has. */
 function foreign({ headers }: CapturedRequest, platform: Platform, { config }: IntegrationView): string[] {
   const names = new Set(headers.map(([name]) => name))
   const own = schemeOf(platform.webhooks, config)
   return platforms
     .flatMap(({ title, webhooks }) => webhooks.schemes.map((scheme: typeof own) => ({ title, header: scheme.header })))
     .filter(({ header }) => header !== own.header && names.has(header))
-    .map(({ title, header }) => `it has the header ${header}, with which ${title} signs`)
+    .map(({ title, header }) => `the request has the header ${header}, which ${title} uses for its signature`)
 }
 
 const labelOf = (platform: Platform) => secretDefinition(platform, 'webhookSecret').label

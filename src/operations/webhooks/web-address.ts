@@ -8,13 +8,13 @@ export interface Address {
   readonly family: 4 | 6
 }
 
-/** Where something may be sent: to these addresses and no others, whatever the name stands for later. */
+/** A URL with its resolved addresses: requests go to these alone, whatever the name resolves to later. */
 export interface Destination {
   readonly url: URL
   readonly addresses: readonly [Address, ...Address[]]
 }
 
-/** What an address is: this machine; a network that is not the whole Internet's; or what no request may reach. */
+/** The kind of an address: this machine, a private network, an address that no request may reach, or the Internet. */
 type Kind = 'loopback' | 'private' | 'forbidden' | 'public'
 
 const listed = (...networks: readonly string[]): BlockList => {
@@ -26,10 +26,10 @@ const listed = (...networks: readonly string[]): BlockList => {
   return list
 }
 
-// Node finds an IPv4 address that is written as IPv6 (::ffff:…) in the networks of IPv4.
+// Node matches an IPv4-mapped IPv6 address (::ffff:…) against IPv4 networks.
 const loopback = listed('127.0.0.0/8', '::1/128')
 
-// What clouds give credentials away at, to any program of the machine.
+// Clouds give credentials to any program of the machine at these addresses.
 const metadata = [
   // Most clouds; their containers; Alibaba, Azure, Oracle, Scaleway, Tencent.
   ...['169.254.169.254', '169.254.170.2', '169.254.170.23'],
@@ -40,7 +40,7 @@ const metadata6 = [
   ...['fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', 'fd00:42::42', 'fd00:a9fe:a9fe::1'],
   'fe80::a9fe:a9fe',
 ]
-/** NAT64 and the deprecated form lead to an address of IPv4 as well. */
+/** NAT64 and deprecated IPv4-compatible addresses lead to an IPv4 address too. */
 const forbidden = listed(
   ...metadata.flatMap((address) => [`${address}/32`, `64:ff9b::${address}/128`, `::${address}/128`]),
   ...metadata6.map((address) => `${address}/128`),
@@ -59,7 +59,7 @@ const notPublic = listed(
   '224.0.0.0/4',
   '240.0.0.0/4',
   '::/128',
-  // Those that hold an address of IPv4: in the deprecated form, for NAT64, 6to4 and Teredo.
+  // Addresses that embed an IPv4 address: IPv4-compatible, NAT64, 6to4 and Teredo.
   '::/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
@@ -72,9 +72,9 @@ const notPublic = listed(
   'ff00::/8',
 )
 
-/** What an IP address is. */
+/** The kind of an IP address. */
 export function kindOf(address: string): Kind {
-  // A zone (%eth0) is no part of it.
+  // Without a zone (%eth0).
   const bare = address.replace(/%.*$/, '')
   const family = isIP(bare) === 6 ? 'ipv6' : 'ipv4'
   if (loopback.check(bare, family)) return 'loopback'
@@ -83,22 +83,22 @@ export function kindOf(address: string): Kind {
 }
 
 /**
- * Reads a URL that a request may be sent to: `https:`, or `http:` to this machine.
+ * Reads the URL of an endpoint.
  *
- * @throws BAD_INPUT, which never quotes it: what follows the host may be a credential
+ * @throws BAD_INPUT without the URL, which may contain a credential
  */
 export function parseAddress(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
-    throw badInput('that is not the URL of an endpoint', 'give one such as https://app.example.com/webhooks/slack')
+    throw badInput('the URL is not an http: or https: URL', 'pass a URL such as https://app.example.com/webhooks/slack')
   if (url.username !== '' || url.password !== '')
-    throw badInput('the URL holds a user name or a password', 'leave it out: the signature is what proves the sender')
+    throw badInput('the URL contains a user name or a password', 'remove them: the signature authenticates the sender')
   return url
 }
 
 /**
- * Finds the addresses behind a URL, all of which have to be allowed: this machine's and the Internet's, and with
- * `allowPrivate` those of other networks. Those that clouds give credentials away at never are.
+ * Resolves the addresses of a URL, all of which must be allowed: those of this machine and the Internet, and with
+ * `allowPrivate` those of private networks. The metadata addresses of clouds are never allowed.
  *
  * @throws BAD_INPUT for an address that is not allowed, and for `http:` to another machine; PLATFORM_FAILED when the
  *   name has no address
@@ -116,21 +116,21 @@ export async function findDestination(
     throw new IntegrationsError({
       code: 'PLATFORM_FAILED',
       message: `${url.host} was not reached: there is no such host`,
-      hint: 'see that the name is right, and that this machine can resolve it',
+      hint: 'check that the name is right, and that this machine can resolve it',
     })
   const addresses = [first, ...others] as const
   const kinds = new Set(addresses.map(({ address }) => kindOf(address)))
   if (kinds.has('forbidden'))
     throw badInput(
-      `${url.host} is an address at which a cloud gives credentials away; nothing is ever sent there`,
-      'give the address of the endpoint',
+      `${url.host} is the address of a cloud's metadata service, to which no request is sent`,
+      'pass the address of the endpoint',
     )
   if (kinds.has('private') && !allowPrivate)
     throw badInput(
-      `${url.host} is an address of a private network, or one that is set apart`,
-      'pass --allow-private if that is where the endpoint is',
+      `${url.host} is an address of a private or reserved network`,
+      'pass --allow-private if the endpoint is there',
     )
   if (url.protocol === 'http:' && (kinds.size > 1 || !kinds.has('loopback')))
-    throw badInput(`http: is for this machine alone, and ${url.host} is another`, 'give an https: URL')
+    throw badInput(`http: is only allowed for this machine, and ${url.host} is another`, 'pass an https: URL')
   return { url, addresses }
 }

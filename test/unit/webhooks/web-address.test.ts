@@ -41,8 +41,8 @@ const refusal = async (url: string, addresses: readonly string[] = [], allowPriv
     ({ code, message }) => `${code}: ${message}`,
   )
 
-const forbidden = 'is an address at which a cloud gives credentials away; nothing is ever sent there'
-const notPublic = 'is an address of a private network, or one that is set apart'
+const forbidden = "is the address of a cloud's metadata service, to which no request is sent"
+const notPublic = 'is an address of a private or reserved network'
 
 describe('where a webhook may be sent', () => {
   test.each([
@@ -63,18 +63,18 @@ describe('where a webhook may be sent', () => {
     ['https://[::ffff:169.254.169.254]/', [], true, `BAD_INPUT: [::ffff:a9fe:a9fe] ${forbidden}`],
     ['https://[fd20:ce::254]/', [], true, `BAD_INPUT: [fd20:ce::254] ${forbidden}`],
     ['https://metadata.google.internal/', ['fd20:ce::254'], true, `BAD_INPUT: metadata.google.internal ${forbidden}`],
-    ['http://10.0.0.1', [], true, 'BAD_INPUT: http: is for this machine alone, and 10.0.0.1 is another'],
+    ['http://10.0.0.1', [], true, 'BAD_INPUT: http: is only allowed for this machine, and 10.0.0.1 is another'],
     [
       'http://app.example.com',
       ['8.8.8.8'],
       false,
-      'BAD_INPUT: http: is for this machine alone, and app.example.com is another',
+      'BAD_INPUT: http: is only allowed for this machine, and app.example.com is another',
     ],
     [
       'http://app.example.com',
       ['127.0.0.1', '8.8.8.8'],
       false,
-      'BAD_INPUT: http: is for this machine alone, and app.example.com is another',
+      'BAD_INPUT: http: is only allowed for this machine, and app.example.com is another',
     ],
     ['https://nowhere.example', [], false, 'PLATFORM_FAILED: nowhere.example was not reached: there is no such host'],
   ])('%s at %j, private ones allowed: %s', async (url, addresses, allowPrivate, expected) => {
@@ -82,10 +82,12 @@ describe('where a webhook may be sent', () => {
   })
 
   test.each(['ftp://example.com', 'example.com', 'file:///etc/passwd', '', 'https://'])('%j is no endpoint', (url) => {
-    expect(() => parseAddress(url)).toThrow('that is not the URL of an endpoint')
+    expect(() => parseAddress(url)).toThrow('the URL is not an http: or https: URL')
   })
 
   test('one with a password is refused, and not quoted', () => {
-    expect(() => parseAddress('https://user:hunter2@example.com/')).toThrow(/^the URL holds a user name or a password$/)
+    expect(() => parseAddress('https://user:hunter2@example.com/')).toThrow(
+      /^the URL contains a user name or a password$/,
+    )
   })
 })
