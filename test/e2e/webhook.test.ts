@@ -162,7 +162,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(stale).toMatchObject({ accepted: false, reason: 'stale', secret: { number: 2 } })
     expect(stale.skewSeconds).toBeLessThanOrEqual(-3600)
     expect(stale.findings.slice(1)).toEqual([
-      `the timestamp is ${-stale.skewSeconds} seconds old, and up to 300 are accepted`,
+      `the timestamp is ${-stale.skewSeconds} seconds old; the tolerance is 300 seconds`,
       'the signature is valid',
     ])
     const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'other'")
@@ -205,7 +205,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     })
     expect(await verify([signed, signed], ...fields)).toMatchObject({
       code: 8,
-      stdout: `{"reason":"duplicated_header","findings":["the header x-pylon-signature is there 2 times"]}\n`,
+      stdout: `{"reason":"duplicated_header","findings":["the request has the header x-pylon-signature 2 times"]}\n`,
       events,
     })
     const timed = [
