@@ -8,8 +8,8 @@ import type { Reader, Store, Transaction } from '../../store/store.ts'
 import { type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
 
-/** A value that does not open. */
-export interface Unopened {
+/** A value that cannot be decrypted. */
+export interface Undecrypted {
   /** Of the integration, or the app. */
   readonly id: string
   /** The workspace and name of the integration, or the name of the app. */
@@ -18,44 +18,44 @@ export interface Unopened {
   readonly error: IntegrationsError
 }
 
-/** What re-encryption did. */
+/** The result of re-encryption. */
 export interface Reencryption {
-  /** null: not decided yet. */
+  /** null: not decided before the first change. */
   readonly mode: EncryptionMode | null
-  /** The key that seals now. */
+  /** The active key. */
   readonly keyId: string | null
   readonly changed: number
-  readonly unopened: readonly Unopened[]
+  readonly unopened: readonly Undecrypted[]
 }
 
-/** Told how many integrations are done, of how many. */
+/** Receives how many integrations are done, and how many there are. */
 export type Progress = (done: number, of: number) => void
 
 /**
- * Brings every value to what the mode asks: current ones plain in `off`; all others sealed with the active key. Each page
- * is a transaction of its own, so that it can be broken off at any point and begun again. A value that does not open
- * stays as it is, and the others go on.
+ * Brings every value to the form that the mode asks for: current values are plain in `off`; all others are encrypted with
+ * the active key. Each page is a transaction of its own, so a run can be interrupted and repeated. A value that cannot
+ * be decrypted stays as it is.
  *
  * @throws KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
  */
 export async function reencrypt(store: Store, source: KeySource, progress: Progress): Promise<Reencryption> {
-  // Keys that are not this database's are refused, whether there is anything to do or not.
+  // Another database's keys are refused even when there is nothing to do.
   await verifyKeys(store)
   const of = await store.read((db) => db.integrations.count({}))
   let changed = 0
-  const unopened: Unopened[] = []
-  let page: SettledPage | undefined
+  const unopened: Undecrypted[] = []
+  let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const after: string | undefined = page?.next
     const read = await store.read((db) => readPage(db, source, after))
-    // One on which nothing is left to do keeps nobody waiting.
-    page = read.finished ? read : await store.mutate((tx) => settlePage(tx, after))
+    // A finished page takes no write transaction, which others would wait for.
+    page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, after))
     changed += page.changed
     unopened.push(...page.unopened)
     done += page.integrations
     progress(done, of)
   }
-  const apps = await resealApps(store)
+  const apps = await reencryptApps(store)
   return {
     mode: page.mode,
     keyId: page.keyId,
@@ -64,15 +64,15 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
   }
 }
 
-/** Seals the secrets of OAuth apps with the active key, whatever the mode. */
-async function resealApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
+/** Encrypts the secrets of OAuth apps with the active key, whatever the mode. */
+async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
   const left = await store.read(async (db) => {
     const keyId = await activeKey(db)
     return (await db.apps.list()).some((app) => app.keyId !== keyId)
   })
   if (!left) return { changed: 0, unopened: [] }
   return store.mutate(async (tx) => {
-    const unopened: Unopened[] = []
+    const unopened: Undecrypted[] = []
     let changed = 0
     for (const app of await tx.apps.stored()) {
       if (app.keyId === tx.vault.encryptionKey.id) continue
@@ -102,13 +102,13 @@ async function activeKey(db: Reader): Promise<string | null> {
   return active?.id ?? null
 }
 
-/** How many values re-encryption would change, and which do not open. @throws KEYS_MISSING, KEY_WRONG */
+/** What re-encryption would change, and which values cannot be decrypted. @throws KEYS_MISSING, KEY_WRONG */
 export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
   store.snapshot(async (db) => {
-    // The first change leaves what is there as it is.
+    // The first change decides the mode, and leaves stored values as they are.
     if ((await db.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, unopened: [] }
     let changed = 0
-    const unopened: Unopened[] = []
+    const unopened: Undecrypted[] = []
     let page: ReadPage | undefined
     while (page === undefined || page.next !== undefined) {
       page = await readPage(db, source, page?.next)
@@ -119,7 +119,7 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
     return { mode: page.mode, keyId: page.keyId, changed, unopened }
   })
 
-/** Opens the values of a page; `changed` is how many would be. */
+/** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
 async function readPage(db: Reader, source: KeySource, after: string | undefined): Promise<ReadPage> {
   const { mode } = await db.keys.settings()
   if (mode === null) throw unknownMode()
@@ -128,41 +128,41 @@ async function readPage(db: Reader, source: KeySource, after: string | undefined
   const vault = await openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(after)
   const keyId = vault.encryptionKey.id
-  const page = { finished: true, changed: 0, unopened: [] as Unopened[] }
+  const page = { finished: true, changed: 0, unopened: [] as Undecrypted[] }
   for (const value of values) {
-    const outcome = await opening(value, () => isReencrypted(vault, mode, value))
+    const outcome = await attemptDecryption(value, () => isReencrypted(vault, mode, value))
     if (typeof outcome !== 'boolean') {
       page.unopened.push(outcome)
     } else if (!outcome) {
       page.finished = false
-      // What the application wrote or cleared is recorded, and may be as it should be.
+      // A value that the application wrote or cleared only has to be recorded, if its form is right.
       if (!isAsModeAsks(value, mode, keyId)) page.changed++
     }
   }
   return { ...page, mode, keyId, integrations, next }
 }
 
-interface SettledPage extends Reencryption {
+interface Page extends Reencryption {
   readonly integrations: number
   readonly next: string | undefined
 }
 
-interface ReadPage extends SettledPage {
-  /** Nothing is left to do on it, but for the values that do not open. */
+interface ReadPage extends Page {
+  /** Nothing is left to do, except for values that cannot be decrypted. */
   readonly finished: boolean
 }
 
-/** How often a page is read again because the application wrote a value between our reading and writing it. */
-const rounds = 5
+/** How often a page is tried when the application writes a value between our read and our write. */
+const maxAttempts = 5
 
-async function settlePage(tx: Transaction, after: string | undefined): Promise<SettledPage> {
+async function reencryptPage(tx: Transaction, after: string | undefined): Promise<Page> {
   let changed = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const { values, integrations, next } = await tx.storedValues.page(after)
-    const unopened: Unopened[] = []
+    const unopened: Undecrypted[] = []
     let lost = 0
     for (const value of values) {
-      const outcome = await opening(value, () => tx.storedValues.reencryptValue(value))
+      const outcome = await attemptDecryption(value, () => tx.storedValues.reencryptValue(value))
       if (outcome === 'changed') changed++
       else if (outcome === 'lost') lost++
       else if (outcome !== 'settled') unopened.push(outcome)
@@ -175,13 +175,16 @@ async function settlePage(tx: Transaction, after: string | undefined): Promise<S
   }
   throw new IntegrationsError({
     code: 'CONFLICT',
-    message: 'the application wrote a secret each time that it was about to be sealed anew',
-    hint: 'run it again when the application is less busy; what is done stays done',
+    message: 'the application wrote a secret each time before it could be encrypted again',
+    hint: 'integrations keys reencrypt, when the application is less busy',
   })
 }
 
-/** What `work` gives, or why a value does not open. */
-async function opening<T>({ id, name, field }: StoredValue, work: () => Promise<T>): Promise<T | Unopened> {
+/** The result of `work`, or why the value cannot be decrypted. */
+async function attemptDecryption<T>(
+  { id, name, field }: StoredValue,
+  work: () => Promise<T>,
+): Promise<T | Undecrypted> {
   try {
     return await work()
   } catch (error) {
