@@ -54,7 +54,8 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationVie
     const add = (one: IntegrationView) => void found.set(one.id, one)
     if (chosen.kind === 'refs') for (const ref of chosen.refs) add(await findIntegration(db, ref))
     else
-      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false })) batch.forEach(add)
+      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
+        batch.forEach(add)
     return [...found.values()]
   })
 

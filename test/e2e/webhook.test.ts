@@ -376,7 +376,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     for (const [args, message] of [
       [
         ['https://169.254.169.254/', '--allow-private'],
-        '169.254.169.254 is an address at which a cloud gives credentials away',
+        "169.254.169.254 is the address of a cloud's metadata service, to which no request is sent",
       ],
       [['https://10.0.0.1/'], '10.0.0.1 is an address of a private network'],
       [
