@@ -25,8 +25,8 @@ const steps: readonly (readonly [why: string, command: string])[] = [
   ],
   ['The same for a script.', 'integrations list -o json --fields id,name,isActive,webhookSecret'],
   [
-    'Replace the signing secret. This version ends the old value at once.',
-    'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 0',
+    'Replace the signing secret. The previous secret stays valid for a day.',
+    'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 24h',
   ],
   ['Change one value of its config.', `integrations config set Acme/support 'slackChannels[0].name="triage"'`],
   ['Switch it off, and on again.', 'integrations toggle Acme/support && integrations toggle Acme/support'],
