@@ -378,7 +378,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         ['https://169.254.169.254/', '--allow-private'],
         "169.254.169.254 is the address of a cloud's metadata service, to which no request is sent",
       ],
-      [['https://10.0.0.1/'], '10.0.0.1 is an address of a private network'],
+      [['https://10.0.0.1/'], '10.0.0.1 is an address of a private or reserved network'],
       [
         [endpoint.url, '--sample', 'constructor'],
         'Pylon has no sample "constructor"\nhint: the samples of Pylon are issue',
