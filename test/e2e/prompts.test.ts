@@ -65,7 +65,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     )
     expect(code).toBe(0)
     expect(screen).not.toContain('Platform')
-    expect(screen).toContain('# it has no webhook secret yet')
+    expect(screen).toContain('--field webhook-secret')
     expect(
       await openedStore(db)(
         'SELECT i.name, i.access_token, i.webhook_secret, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id',
@@ -151,7 +151,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     ).toMatchObject({ code: 0 })
     const wrong = await runInTerminal(['remove', 'Acme/support'], [['Type support to confirm', `yes${enter}`]], { env })
     expect(wrong.code).toBe(130)
-    expect(wrong.screen).toContain('nothing of it is kept')
+    expect(wrong.screen).toContain('with its secrets and config; nothing is kept.')
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     const right = await runInTerminal(['remove', 'Acme/support'], [['Type support to confirm', `support${enter}`]], {
       env,

@@ -8,7 +8,7 @@ import { checkShape } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import { allRows } from '../../store/tables/page.ts'
+import { allRows } from '../../store/tables/all-rows.ts'
 import type { Context } from '../context.ts'
 import {
   apiUrlOption,

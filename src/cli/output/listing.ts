@@ -1,6 +1,7 @@
 import { IntegrationsError } from '../../errors.ts'
 import type { Reader } from '../../store/store.ts'
-import { allRows, type Page } from '../../store/tables/page.ts'
+import { allRows } from '../../store/tables/all-rows.ts'
+import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
 

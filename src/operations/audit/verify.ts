@@ -8,10 +8,10 @@ import { eventHash } from '../../store/audit.ts'
 import { decryptStored } from '../../store/secrets/decrypt.ts'
 import type { StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store } from '../../store/store.ts'
+import { allRows } from '../../store/tables/all-rows.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { AuditEvent, Head } from '../../store/tables/events.ts'
 import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
-import { allRows } from '../../store/tables/page.ts'
 import { modes } from '../keys/mode.ts'
 
 /** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */

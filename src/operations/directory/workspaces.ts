@@ -1,7 +1,7 @@
 import { IntegrationsError, shellWord } from '../../errors.ts'
 import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { allRows } from '../../store/tables/page.ts'
+import { allRows } from '../../store/tables/all-rows.ts'
 import { removalOf } from '../change.ts'
 import { findWorkspace } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'

@@ -95,13 +95,6 @@ async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<R
   }
 }
 
-/** All rows of a listing, where they are few. */
-export async function allRows<Row>(batches: AsyncIterable<readonly Row[]>): Promise<Row[]> {
-  const rows: Row[] = []
-  for await (const batch of batches) rows.push(...batch)
-  return rows
-}
-
 /** How many rows a filter leaves, from where the page begins. */
 export async function countRows(listing: Listing): Promise<number> {
   const { from, where } = await bounded(listing)
