@@ -1,8 +1,9 @@
 import type { Json } from '../integration.ts'
-import { parseJson, retryAfter, secondsUntil } from './http.ts'
+import { type JsonObject, objectOf, parseJson, retryAfter, secondsUntil } from './http.ts'
 import {
   definePlatform,
   type Finding,
+  isForm,
   listOf,
   type ParsedWebhook,
   type Recipient,
@@ -20,7 +21,7 @@ export const github = definePlatform({
       label: 'webhook secret',
       variable: 'WEBHOOK_SECRET',
       required: true,
-      // Whoever sets a webhook up chooses its secret.
+      // The person who sets up a webhook chooses its secret.
       issuer: 'either',
       page: `${docs}/webhooks/using-webhooks/validating-webhook-deliveries`,
       shapes: [],
@@ -42,7 +43,7 @@ export const github = definePlatform({
       ],
     },
   },
-  // None of the columns is GitHub's, and the sender of a webhook is named by the address that it sends to.
+  // None of the columns is GitHub's: the address that a webhook is sent to names the integration.
   ids: {},
   config: {
     type: 'object',
@@ -78,9 +79,9 @@ export const github = definePlatform({
       if (status >= 500) return { verdict: 'unreachable', code }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
-      const login = object(parseJson(answer.text))?.login
+      const login = objectOf(parseJson(answer.text))?.login
       if (status !== 200 || typeof login !== 'string') return { verdict: 'unknown', code }
-      // Classic tokens alone have scopes.
+      // Only classic tokens have scopes.
       const scopes = answer.headers.get('x-oauth-scopes')
       return {
         verdict: 'ok',
@@ -93,9 +94,9 @@ export const github = definePlatform({
     // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     schemes: [{ id: 'sha256', header: 'x-hub-signature-256', prefix: 'sha256=' }],
     // https://docs.github.com/en/webhooks/webhook-events-and-payloads: payloads are capped at 25 MB.
-    largestBody: 26_214_400,
+    maxBodyBytes: 26_214_400,
     read,
-    beside,
+    deliveryHeaders,
     samples: {
       ping: () => sample({ zen: 'A sample, sent to try this endpoint.', hook_id: 0 }),
       issues: () => sample({ action: 'opened', issue: { number: 1, title: 'A sample' } }),
@@ -103,31 +104,20 @@ export const github = definePlatform({
   },
 })
 
-/** When the hour is over for which nothing is left. */
-function untilReset(headers: Headers): { retryAfter?: number } {
+/** The time until a used-up rate limit is reset. */
+function untilReset(headers: Headers): { retryAfterSeconds?: number } {
   const reset = headers.get('x-ratelimit-reset') ?? ''
-  const used = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
-  return used ? secondsUntil(Number(reset) * 1000, headers) : {}
+  const exhausted = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
+  return exhausted ? secondsUntil(Number(reset) * 1000, headers) : {}
 }
 
-type Fields = { readonly [field: string]: Json | undefined }
+/** The payload is the body, or the one field of a form: the webhook's settings choose. */
+const payloadIn = (text: string, form: boolean): JsonObject | undefined =>
+  objectOf(parseJson(form ? (new URLSearchParams(text).get('payload') ?? '') : text))
 
-const object = (value: Json | undefined): Fields | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-
-/** The payload is the body, or the one field of a form: whichever the webhook is set to. */
-const payloadIn = (text: string, isForm: boolean): Fields | undefined =>
-  object(parseJson(isForm ? (new URLSearchParams(text).get('payload') ?? '') : text))
-
-const payloadOf = ({ headers, body }: WebhookRequest): Fields | undefined =>
-  payloadIn(
-    Buffer.from(body).toString(),
-    /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? ''),
-  )
-
-// A payload does not name its event. These are the fields that tell it, all of one event; the first that are there.
+// A payload does not name its event. The first event of which a payload has all fields is taken.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads
-const telling: readonly (readonly [event: string, ...fields: readonly string[]])[] = [
+const eventFields: readonly (readonly [event: string, ...fields: readonly string[]])[] = [
   ['ping', 'zen'],
   ['push', 'pusher'],
   ['issue_comment', 'issue', 'comment'],
@@ -139,23 +129,23 @@ const telling: readonly (readonly [event: string, ...fields: readonly string[]])
   ['commit_comment', 'comment'],
   ['fork', 'forkee'],
   ['star', 'starred_at'],
-  // Some of these hold those that come after them as well.
+  // Some of these payloads contain the fields of later ones, too.
   ...['discussion', 'release', 'deployment_status', 'workflow_job', 'deployment', 'workflow_run', 'check_run'].map(
     (event) => [event, event] as const,
   ),
 ]
 
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
-function beside(body: Uint8Array): { readonly [header: string]: string } {
+function deliveryHeaders(body: Uint8Array): { readonly [header: string]: string } {
   const text = Buffer.from(body).toString()
   const payload = payloadIn(text, false) ?? payloadIn(text, true) ?? {}
-  const [event] = telling.find(([, ...fields]) => fields.every((field) => Object.hasOwn(payload, field))) ?? []
+  const [event] = eventFields.find(([, ...fields]) => fields.every((field) => Object.hasOwn(payload, field))) ?? []
   return { ...(event ? { 'x-github-event': event } : {}), 'x-github-delivery': crypto.randomUUID() }
 }
 
 function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): ParsedWebhook {
-  const payload = payloadOf(request)
-  // The headers are not signed, so nothing is concluded from them but how to call what came.
+  const payload = payloadIn(Buffer.from(request.body).toString(), isForm(request))
+  // The headers are not signed, so they give the event its name and nothing else.
   const name = request.headers.get('x-github-event')
   if (!payload || name === null) return { kind: 'malformed' }
   if (name === 'ping') return { kind: 'answer', reason: 'ping', body: '' }
@@ -163,15 +153,15 @@ function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): P
   const wanted = listOf(config, 'githubEvents')
   return {
     kind: 'event',
-    // A delivery that is sent again by hand keeps its id; nothing is sent again by itself.
-    event: { name, id: request.headers.get('x-github-delivery'), retry: null, payload: payload as Json },
+    // A delivery that a person sends again keeps its id; GitHub does not retry.
+    event: { name, id: request.headers.get('x-github-delivery'), retry: null, payload },
     unwanted: wanted && !wanted.includes(name) && !wanted.includes(action) ? 'event' : null,
-    // What tells of it belongs to apps, and none of these columns says which installation is meant.
+    // Revocations concern apps, and none of these columns names an installation.
     revoked: false,
   }
 }
 
 function sample(payload: Json) {
   const body = JSON.stringify(payload)
-  return { body, headers: { 'content-type': 'application/json', ...beside(Buffer.from(body)) } }
+  return { body, headers: { 'content-type': 'application/json', ...deliveryHeaders(Buffer.from(body)) } }
 }

@@ -1,44 +1,40 @@
 import type { Json } from '../integration.ts'
 
-/** What came of a request to a platform's API. */
+/** The outcome of a request to a platform's API. */
 export type Answer =
   | { readonly answered: true; readonly status: number; readonly headers: Headers; readonly text: string }
   | {
       readonly answered: false
-      /** Whether it may have reached the platform all the same. */
+      /** Whether the request may have reached the platform. */
       readonly sent: boolean
-      /** In a word, as in `timeout`. */
+      /** The reason in a word, as in `timeout`. */
       readonly why: string
     }
 
-/** What is asked of a platform's API. */
+/** A request to a platform's API. */
 export interface Question {
   readonly method: 'GET' | 'POST'
   readonly headers?: { readonly [name: string]: string }
   readonly body?: URLSearchParams
 }
 
-/** Asks a platform's API; never throws for what the network or the platform does. @param path relative to the API's base */
+/** Sends a request to a platform's API; network errors are answers too, never thrown. @param path relative to the API's base */
 export type Ask = (path: string, question: Question) => Promise<Answer>
 
-/** How much of an answer is read at most, in bytes. */
-const longestAnswer = 1_048_576
+const maxAnswerBytes = 1_048_576
 
-/** How long a request may take, in milliseconds, unless told otherwise. */
-const patience = 20_000
+const requestTimeoutMs = 20_000
 
 /**
- * Asks the API at one address and nowhere else: redirects are not followed, an answer is read to 1 MiB at most, and
- * nothing is asked again.
+ * Makes a client of the API at one address: it follows no redirects, reads at most 1 MiB of an answer, and never retries.
  *
- * @param base ends with a slash; `https:`, unless somebody has named a loopback address
- * @param timeout in milliseconds
+ * @param base ends with a slash; `https:`, or a loopback address
  */
-export const client =
-  (base: URL, timeout = patience): Ask =>
+export const createClient =
+  (base: URL, timeoutMs = requestTimeoutMs): Ask =>
   async (path, { method, headers, body }) => {
     let response: Response
-    const signal = AbortSignal.timeout(timeout)
+    const signal = AbortSignal.timeout(timeoutMs)
     try {
       response = await fetch(new URL(path, base), {
         method,
@@ -48,33 +44,33 @@ export const client =
         ...(body ? { body } : {}),
       })
     } catch (error) {
-      return lost(error)
+      return networkFailure(error)
     }
     const { status } = response
     try {
-      const text = await limited(response)
+      const text = await readText(response)
       if (text === undefined) return { answered: false, sent: true, why: 'too_large' }
       if (status >= 300 && status < 400) return { answered: false, sent: true, why: 'redirected' }
       return { answered: true, status, headers: response.headers, text }
     } catch (error) {
-      return { ...lost(error), sent: true }
+      return { ...networkFailure(error), sent: true }
     }
   }
 
-/** The text of an answer; undefined when it is longer than any that is meant. */
-async function limited(response: Response): Promise<string | undefined> {
+/** The text of an answer; undefined when it has more than `maxAnswerBytes`. */
+async function readText(response: Response): Promise<string | undefined> {
   const chunks: Uint8Array[] = []
   let length = 0
-  // Leaving the loop ends the connection.
+  // Leaving the loop closes the connection.
   for await (const chunk of response.body ?? []) {
     length += chunk.length
-    if (length > longestAnswer) return undefined
+    if (length > maxAnswerBytes) return undefined
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()
 }
 
-/** What these errors say has happened before anything was sent. */
+/** Errors that occur before anything is sent, with the reason for each. */
 const neverSent: { readonly [code: string]: string } = {
   ENOTFOUND: 'no_such_host',
   EAI_AGAIN: 'no_such_host',
@@ -84,24 +80,31 @@ const neverSent: { readonly [code: string]: string } = {
   UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
 }
 
-function lost(error: unknown): Extract<Answer, { answered: false }> {
+function networkFailure(error: unknown): Extract<Answer, { answered: false }> {
   const { name, cause } = error as { name?: string; cause?: { code?: string; message?: string } }
   const code = cause?.code ?? ''
   const before = neverSent[code]
   if (before) return { answered: false, sent: false, why: before }
   // The Fetch standard forbids some ports: https://fetch.spec.whatwg.org/#port-blocking
   if (cause?.message === 'bad port') return { answered: false, sent: false, why: 'bad_port' }
-  // OpenSSL's and Node's names for a certificate that will not do: the handshake has failed.
+  // OpenSSL's and Node's names for an invalid certificate: the handshake has failed.
   if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_|EPROTO)/.test(code))
     return { answered: false, sent: false, why: 'tls_failed' }
   return { answered: false, sent: true, why: name === 'TimeoutError' ? 'timeout' : 'connection_lost' }
 }
 
-/** A platform's own word for what happened, unless it is none: what a platform says may hold anything. */
+/** A platform's own error code; null for a value that does not look like a code, since a platform may send anything. */
 export const codeOf = (text: unknown): string | null =>
   typeof text === 'string' && /^[\w.:-]{1,64}$/.test(text) ? text : null
 
-/** Parses JSON; undefined when it is none. */
+/** A JSON object. */
+export type JsonObject = { [key: string]: Json }
+
+/** A value as an object; undefined for any other value. */
+export const objectOf = (value: Json | undefined): JsonObject | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+
+/** Parses JSON. @returns undefined for a text that is not JSON */
 export function parseJson(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json
@@ -110,27 +113,23 @@ export function parseJson(text: string): Json | undefined {
   }
 }
 
-/** Nobody waits longer, in seconds: about eleven days. */
-const longestPause = 999_999
+/** About eleven days: a platform that names a longer time is not waited for. */
+const maxRetryAfterSeconds = 999_999
 
-/** A time as HTTP writes it: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7 */
+/** A date in HTTP: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7 */
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
 
-/** How many seconds a platform wants to be left alone, or until when; nothing where it does not say so. */
-export function retryAfter(headers: Headers, ...names: readonly string[]): { retryAfter?: number } {
+/** The time after which a platform accepts requests again, from `retry-after` or other headers; empty for none. */
+export function retryAfter(headers: Headers, ...names: readonly string[]): { retryAfterSeconds?: number } {
   const text = ['retry-after', ...names].map((name) => headers.get(name)).find((value) => value !== null) ?? ''
   if (httpDate.test(text)) return secondsUntil(Date.parse(text), headers)
-  return /^\d{1,6}$/.test(text) ? { retryAfter: Number(text) } : {}
+  return /^\d{1,6}$/.test(text) ? { retryAfterSeconds: Number(text) } : {}
 }
 
-/**
- * How many seconds it is to a time at which a platform wants to be asked again, by the platform's own clock.
- *
- * @param time in milliseconds since 1970
- */
-export function secondsUntil(time: number, headers: Headers): { retryAfter?: number } {
+/** The seconds until a platform accepts requests again, by the platform's own clock. @param timeMs since 1970 */
+export function secondsUntil(timeMs: number, headers: Headers): { retryAfterSeconds?: number } {
   const clock = headers.get('date') ?? ''
   const now = httpDate.test(clock) ? Date.parse(clock) : Date.now()
-  const seconds = Math.max(0, Math.ceil((time - now) / 1000))
-  return seconds <= longestPause ? { retryAfter: seconds } : {}
+  const seconds = Math.max(0, Math.ceil((timeMs - now) / 1000))
+  return seconds <= maxRetryAfterSeconds ? { retryAfterSeconds: seconds } : {}
 }

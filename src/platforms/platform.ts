@@ -1,11 +1,11 @@
-import type { IntegrationConfig, IntegrationView, Json, PlatformColumn, SecretField } from '../integration.ts'
+import type { IntegrationView, Json, PlatformColumn, SecretField } from '../integration.ts'
 import type { Secret } from '../secret.ts'
-import type { Ask } from './http.ts'
+import { type Ask, type JsonObject, objectOf } from './http.ts'
 import type { SignatureScheme } from './signature.ts'
 
 /**
- * What a value should look like. `refuse` is for what the platform documents (`--force` accepts it all the same),
- * `warn` for what is only customary.
+ * The form of a value. `refuse` is for a form that the platform documents (`--force` overrides it), `warn` for a form
+ * that is only customary.
  */
 export interface Shape {
   readonly pattern: RegExp
@@ -17,13 +17,13 @@ export interface Shape {
 /** A secret as one platform understands it. */
 export interface SecretDefinition {
   readonly label: string
-  /** What programs call it in their environment, after the platform's name and an underscore. */
+  /** The usual name of its environment variable, after the platform's name and an underscore. */
   readonly variable: string
   /** Whether an integration is incomplete without it. */
   readonly required: boolean
-  /** `platform`: only the platform can make it. `either`: the platform accepts a value made here, or that is not known. */
+  /** `platform`: only the platform can issue it. `either`: the platform may accept a value that was made elsewhere. */
   readonly issuer: 'platform' | 'either'
-  /** Where a new one is issued or entered. */
+  /** The page on which a new value is issued or entered. */
   readonly page: string
   readonly shapes: readonly Shape[]
 }
@@ -32,7 +32,7 @@ export interface SecretDefinition {
 export interface IdDefinition {
   readonly label: string
   readonly shape?: Shape
-  /** Whether people rename it at will, so that another one is no sign of another tenant. */
+  /** Whether people rename it at will, so that a difference does not mean another tenant. */
   readonly renamed?: true
 }
 
@@ -40,25 +40,25 @@ export interface IdDefinition {
 export type JsonSchema = { readonly [key: string]: unknown }
 
 /**
- * What a platform says of a credential: `ok`; `refused`, for good; `expired`, and can be refreshed; `limited`, it works
- * but not for all; `unreachable`, nobody could be asked, or not now; `unknown`, an answer that nothing is known of.
+ * A platform's verdict on a credential: `ok`; `refused`, permanently; `expired`, a refresh may help; `limited`, it works
+ * with too few permissions; `unreachable`, no answer at this time; `unknown`, an answer that is not documented.
  */
 export type Verdict = 'ok' | 'refused' | 'expired' | 'limited' | 'unreachable' | 'unknown'
 
-/** What came of asking a platform about a credential. */
+/** A platform's answer about a credential. */
 export interface Finding {
   readonly verdict: Verdict
-  /** The platform's own word for it, or the network's; null for none. */
+  /** The platform's own code, or that of a network error; null for none. */
   readonly code: string | null
-  /** What its word does not tell: a sentence in lower case, without a full stop. */
+  /** Explains the code: a sentence in lower case, without a full stop. */
   readonly reason?: string
-  /** In how many seconds to ask again, where the platform says so. */
-  readonly retryAfter?: number
-  /** Whose credential it is. */
+  /** The time after which to retry, where the platform names one. */
+  readonly retryAfterSeconds?: number
+  /** The owner of the credential. */
   readonly ids?: { readonly [C in PlatformColumn]?: string }
-  /** What it may do. */
+  /** The permissions of the credential. */
   readonly scopes?: readonly string[]
-  /** In how many seconds it ends. */
+  /** The seconds until the credential expires. */
   readonly expiresIn?: number
 }
 
@@ -69,93 +69,92 @@ export interface OAuthClient {
 }
 
 /**
- * What came of handing in a refresh token: `renewed`; `refused`, nothing was changed and `reauthorize` tells whether the
- * refresh token is dead; `failed`, nothing was changed; `unknown`, the token may have been used up.
+ * A platform's answer to a refresh token: `renewed`; `refused`, nothing was changed, and `reauthorize` tells whether the
+ * refresh token is invalid; `failed`, nothing was changed; `unknown`, the refresh token may have been used.
  */
 export type Renewal =
   | {
       readonly outcome: 'renewed'
       readonly accessToken: Secret
-      /** null: the old one goes on. */
+      /** null: the refresh token stays valid. */
       readonly refreshToken: Secret | null
-      /** In seconds; null where the platform does not say. */
+      /** In seconds; null: unknown. */
       readonly expiresIn: number | null
     }
   | { readonly outcome: 'refused'; readonly code: string | null; readonly reauthorize: boolean }
   | { readonly outcome: 'failed' | 'unknown'; readonly code: string | null }
 
-/** A platform's API, as far as credentials go. */
+/** The part of a platform's API that concerns credentials. */
 export interface PlatformApi {
-  /** Where it is; with a slash at the end. */
+  /** The base URL, with a slash at the end. */
   url(config: Json): string
-  /** Asks whose an access token is, which changes nothing. */
+  /** Asks for the owner of an access token; changes nothing. */
   check(ask: Ask, token: Secret): Promise<Finding>
-  /** Hands in a refresh token, which can be done once. Absent where the platform has none. */
+  /** Uses a refresh token, which works once. Absent for a platform without refresh tokens. */
   refresh?(ask: Ask, client: OAuthClient, refreshToken: Secret): Promise<Renewal>
-  /** Where a person gives the application access again. */
+  /** The page on which a person authorizes the application again. */
   readonly reauthorize?: string
 }
 
-/** A webhook whose signature holds. */
+/** A webhook with a valid signature. */
 export interface WebhookEvent {
-  /** What happened, as the platform calls it; null where the body does not tell. */
+  /** The platform's name of the event; null where the body has none. */
   readonly name: string | null
-  /** Of this delivery: the same when it is sent again. null where nothing tells. */
+  /** The id of the delivery: a retry has the same. null where the platform sends none. */
   readonly id: string | null
-  /** Which attempt to deliver it this is, and why the one before did not do. */
+  /** The number of this retry, and why the attempt before failed; null for the first attempt. */
   readonly retry: { readonly number: number; readonly reason: string | null } | null
-  /** The body, or its one field that holds everything. */
+  /** The body, or the one field of it that holds everything. */
   readonly payload: Json
 }
 
-/** What a request is, once its signature holds. */
+/** The content of a request with a valid signature. */
 export type ParsedWebhook =
-  /** The platform asks for an answer, and nothing has happened. */
+  /** The platform wants an answer; there is no event. */
   | { readonly kind: 'answer'; readonly reason: string; readonly body: string }
-  /** Not what it should be. */
+  /** The body does not have the documented form. */
   | { readonly kind: 'malformed' }
   | {
       readonly kind: 'event'
       readonly event: WebhookEvent
-      /** Why an integration does not want it: sent by a bot, or left out by its config. */
+      /** Why the integration ignores the event: a bot sent it, or the config excludes it. */
       readonly unwanted: 'bot' | 'subtype' | 'channel' | 'event' | null
-      /** The platform has taken the credentials back. */
+      /** The platform has revoked the credentials. */
       readonly revoked: boolean
     }
 
-/** A request as it came: headers, and the bytes of its body. */
+/** A request as received: headers, and the bytes of its body. */
 export interface WebhookRequest {
   readonly headers: { get(name: string): string | null }
   readonly body: Uint8Array
 }
 
-/** What the receiver of a webhook knows of an integration. */
+/** The facts about an integration that reading a webhook needs. */
 export type Recipient = Pick<IntegrationView, 'config' | PlatformColumn>
 
-/** How a platform sends webhooks. */
+/** A platform's way to send webhooks. */
 export interface Webhooks {
-  /** The first is the usual one. */
+  /** The first scheme is the default. */
   readonly schemes: readonly [SignatureScheme, ...SignatureScheme[]]
-  /** The key of the config that names the scheme, where there are several: never the header that happens to arrive. */
+  /** The key of the config that selects one of several schemes; the headers of a request never do. */
   readonly schemeKey?: string
-  /** How large a body may be, in bytes. */
-  readonly largestBody: number
+  readonly maxBodyBytes: number
   /**
-   * Finds integrations by what a body claims before its signature is checked; absent where the sender must be named by
-   * the address that it sends to.
+   * Finds integrations by the ids that a body claims, before its signature is checked; absent where the address that a
+   * webhook is sent to has to name the integration.
    */
   readonly tenant?: {
     readonly column: PlatformColumn
-    /** The ids that a body claims; nothing else of it is looked at. */
+    /** The ids that a body claims. */
     claimed(request: WebhookRequest): readonly string[]
   }
-  /** A small request that is answered before its signature is checked, since nothing is done. @returns why */
+  /** Recognizes a small request that needs an answer and no signature. @returns the reason */
   unsigned?(request: WebhookRequest): string | undefined
-  /** Reads a request whose signature holds. */
+  /** Reads a request with a valid signature. */
   read(request: WebhookRequest, recipient: Recipient): ParsedWebhook
-  /** The headers that are sent with a body beside its signature; absent where the body says it all. */
-  beside?(body: Uint8Array): { readonly [header: string]: string }
-  /** Requests to try an endpoint with, by name; the first is the usual one. */
+  /** The headers that the platform sends with a body besides the signature; absent where it sends none. */
+  deliveryHeaders?(body: Uint8Array): { readonly [header: string]: string }
+  /** Requests that try an endpoint, by name; the first is the default. */
   readonly samples: {
     readonly [name: string]: (
       recipient: Recipient,
@@ -164,7 +163,7 @@ export interface Webhooks {
   }
 }
 
-/** Everything this tool knows of a platform. Flags, prompts, help, completion, checks and the receiver derive from it. */
+/** The definition of a platform, from which flags, prompts, help, completion, checks and the receiver derive. */
 export interface Platform {
   readonly id: string
   readonly title: string
@@ -178,17 +177,20 @@ export interface Platform {
 /** Keeps the literal type of `id`, from which `IntegrationPlatform` derives. */
 export const definePlatform = <const P extends Platform>(platform: P): P => platform
 
-/** The scheme by which an integration's webhooks are signed. */
+/** The scheme that signs an integration's webhooks. */
 export function schemeOf({ schemes, schemeKey }: Webhooks, config: Json): SignatureScheme {
   const wanted = schemeKey === undefined ? undefined : configOf(config)[schemeKey]
   return schemes.find(({ id }) => id === wanted) ?? schemes[0]
 }
 
-/** A config as an object; empty where the application wrote something else. */
-export const configOf = (config: Json): IntegrationConfig =>
-  typeof config === 'object' && config !== null && !Array.isArray(config) ? config : {}
+/** A config as an object; empty for any other value that the application wrote. */
+export const configOf = (config: Json): JsonObject => objectOf(config) ?? {}
 
-/** The strings in a list of a config; undefined where there is no list, which lets everything through. */
+/** Whether the body of a request is a form. */
+export const isForm = ({ headers }: Pick<WebhookRequest, 'headers'>): boolean =>
+  /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? '')
+
+/** The strings in a list of a config; undefined without a list, which excludes nothing. */
 export function listOf(config: Json, key: string): readonly string[] | undefined {
   const list = configOf(config)[key]
   return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : undefined

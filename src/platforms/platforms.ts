@@ -5,17 +5,17 @@ import type { Platform } from './platform.ts'
 import { pylon } from './pylon.ts'
 import { slack } from './slack.ts'
 
-/** Every platform, in the order that help and prompts show. */
+/** Every platform, in the order of help and prompts. */
 export const platforms = [slack, pylon, github] as const satisfies readonly Platform[]
 
 /** The id of a known platform. */
 export type IntegrationPlatform = (typeof platforms)[number]['id']
 
-/** The platform with this id; undefined for one that only the application knows. */
+/** The platform with this id; undefined for a platform that this version does not know. */
 export const findPlatform = (id: string): (Platform & { readonly id: IntegrationPlatform }) | undefined =>
   platforms.find((platform) => platform.id === id)
 
-/** The platform with this id. @throws BAD_INPUT for one that this version does not know */
+/** The platform with this id. @throws BAD_INPUT for a platform that this version does not know */
 export function platformById(id: string): Platform & { readonly id: IntegrationPlatform } {
   const platform = findPlatform(id)
   if (!platform)

@@ -1,5 +1,5 @@
 import type { Json } from '../integration.ts'
-import { codeOf, parseJson, retryAfter } from './http.ts'
+import { codeOf, objectOf, parseJson, retryAfter } from './http.ts'
 import { configOf, definePlatform, type Finding, listOf, type ParsedWebhook, type WebhookRequest } from './platform.ts'
 
 const tokens = 'https://app.usepylon.com/settings/api-tokens'
@@ -13,7 +13,7 @@ export const pylon = definePlatform({
       label: 'webhook secret',
       variable: 'WEBHOOK_SECRET',
       required: true,
-      // Whether Pylon takes a value made elsewhere is not documented.
+      // Pylon does not document whether it accepts a value made elsewhere.
       issuer: 'either',
       page: 'https://docs.usepylon.com/pylon-docs/developer/webhooks',
       shapes: [],
@@ -35,7 +35,7 @@ export const pylon = definePlatform({
     type: 'object',
     properties: {
       pylonEvents: {
-        description: 'The event names to handle; all of them when absent. They are what your webhook template sends.',
+        description: 'The event names to handle, as your webhook template sends them; all of them when absent.',
         type: 'array',
         uniqueItems: true,
         items: { type: 'string', minLength: 1 },
@@ -53,7 +53,7 @@ export const pylon = definePlatform({
     },
   },
   api: {
-    // A token works in its organization's region alone, and does not tell which that is.
+    // A token works only in its organization's region, which it does not name.
     url: (config) =>
       configOf(config).pylonRegion === 'eu' ? 'https://api.eu.usepylon.com/' : 'https://api.usepylon.com/',
 
@@ -62,14 +62,18 @@ export const pylon = definePlatform({
       const answer = await ask('me', { method: 'GET', headers: { authorization: `Bearer ${token.reveal()}` } })
       if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
       const { status, headers } = answer
-      const body = parseJson(answer.text) as { data?: { id?: unknown }; code?: unknown } | null | undefined
+      const body = objectOf(parseJson(answer.text))
       const code = codeOf(body?.code) ?? `http_${status}`
-      const id = body?.data?.id
+      const id = objectOf(body?.data)?.id
       if (status === 200 && typeof id === 'string') return { verdict: 'ok', code: null, ids: { pylonAccountId: id } }
       if (status === 429) return { verdict: 'unreachable', code, ...retryAfter(headers, 'x-retry-after') }
       if (status >= 500) return { verdict: 'unreachable', code }
       if (code === 'wrong_region_token')
-        return { verdict: 'refused', code, reason: 'it is of the other region: set pylonRegion in the config' }
+        return {
+          verdict: 'refused',
+          code,
+          reason: 'the token belongs to the other region: set pylonRegion in the config',
+        }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
       return { verdict: 'unknown', code }
@@ -80,17 +84,17 @@ export const pylon = definePlatform({
     schemes: [
       // https://kb.help.usepylon.com/articles/6080966819-how-do-i-verify-the-webhook-signatures
       { id: 'body', header: 'x-pylon-signature', prefix: '' },
-      // Of another company called Pylon (getpylon.com), which some who send on Pylon's behalf have taken over.
+      // The scheme of another company called Pylon (getpylon.com), which some senders on Pylon's behalf use.
       {
         id: 'timestamped',
         header: 'pylon-webhook-signature',
         prefix: 'hs256=',
-        timestamp: { header: 'pylon-webhook-timestamp', tolerance: 300, before: (timestamp) => `${timestamp}.` },
+        timestamp: { header: 'pylon-webhook-timestamp', toleranceSeconds: 300, before: (timestamp) => `${timestamp}.` },
         also: { 'pylon-webhook-version': '2021-07' },
       },
     ],
     // Templates are the customer's, and send a few kilobytes.
-    largestBody: 1_048_576,
+    maxBodyBytes: 1_048_576,
     read,
     samples: {
       issue: ({ config }, now) => {
@@ -99,7 +103,7 @@ export const pylon = definePlatform({
         const path = pointer(configOf(config).pylonEventPath) ?? ['event_type']
         const named = path.reduceRight<Json>((value, step) => ({ [step]: value }), names?.[0] ?? 'issue_new')
         return {
-          body: JSON.stringify({ ...body, ...(named as object) }),
+          body: JSON.stringify({ ...body, ...objectOf(named) }),
           headers: { 'content-type': 'application/json' },
         }
       },
@@ -120,13 +124,13 @@ function read(request: WebhookRequest, { config }: { readonly config: Json }): P
   }
 }
 
-/** Templates are the customer's: these are the names that most give to the event. */
+/** Where customers' templates usually put the name of the event. */
 const usualNames = ['event_type', 'event', 'type']
 
 function eventName(payload: Json, config: Json): string | null {
   const path = pointer(configOf(config).pylonEventPath)
   const names = path ? [at(payload, path)] : usualNames.map((name) => at(payload, [name]))
-  return (names.find((name) => typeof name === 'string') as string | undefined) ?? null
+  return names.find((name) => typeof name === 'string') ?? null
 }
 
 /** The steps of a JSON pointer. https://www.rfc-editor.org/rfc/rfc6901 */

@@ -6,43 +6,43 @@ import type { Secret } from '../secret.ts'
  * over a timestamp and the body.
  */
 export interface SignatureScheme {
-  /** Its name, where a platform has several. */
+  /** Its name among a platform's schemes. */
   readonly id: string
-  /** The header that holds the signature, and what stands there before the hex digits. */
+  /** The header that holds the signature, and the text before the hex digits. */
   readonly header: string
   readonly prefix: string
-  /** Absent where nothing tells a request from the same one sent again later. */
+  /** Absent for a platform that does not sign a time, so that a replay cannot be detected. */
   readonly timestamp?: {
     /** The header that holds seconds since 1970. */
     readonly header: string
-    /** How far that may be from now, in seconds, both ways. */
-    readonly tolerance: number
-    /** What is signed before the body. */
+    /** The greatest difference from now, in both directions. */
+    readonly toleranceSeconds: number
+    /** The text that is signed before the body. */
     readonly before: (timestamp: string) => string
   }
-  /** What a sender adds beside. */
+  /** Other headers that a sender adds. */
   readonly also?: { readonly [header: string]: string }
 }
 
-/** What a signature is looked for in; headers as the web's `Headers` gives them, which joins repeated ones. */
+/** A signed request; headers as the web's `Headers` gives them, which joins repeated headers. */
 export interface SignedRequest {
   readonly headers: { get(name: string): string | null }
   readonly body: Uint8Array
 }
 
-/** What a request says of its signature, before any secret is tried. */
+/** The signature of a request, before it is compared with any secret. */
 export type Signature =
   | {
       readonly readable: true
       readonly digest: Buffer
-      /** What stands before the body. */
+      /** The text that is signed before the body. */
       readonly before: string
-      /** How many seconds the sender's clock is ahead of ours; null where nothing tells. */
+      /** The seconds by which the sender's clock is ahead of ours; null without a timestamp. */
       readonly skew: number | null
     }
   | {
       readonly readable: false
-      /** `missing`: a header is not there; `malformed`: it, or one of two, is not of the form; `stale`: too old, or from the future. */
+      /** `missing`: a header is absent; `malformed`: a header has another form; `stale`: too old, or from the future. */
       readonly why: 'missing' | 'malformed' | 'stale'
       readonly header: string
       readonly skew: number | null
@@ -67,15 +67,15 @@ export function readSignature(
   if (at === null) return unreadable('missing', timestamp.header)
   if (!/^\d{1,12}$/.test(at)) return unreadable('malformed', timestamp.header)
   const skew = Number(at) - Math.floor(now / 1000)
-  if (Math.abs(skew) > timestamp.tolerance) return unreadable('stale', timestamp.header, skew)
+  if (Math.abs(skew) > timestamp.toleranceSeconds) return unreadable('stale', timestamp.header, skew)
   return { readable: true, digest, before: timestamp.before(at), skew }
 }
 
-/** Whether a secret made a signature, in a time that tells nothing of it. */
+/** Whether a signature was made with a secret, compared in constant time. */
 export const matches = (signature: Signature & { readable: true }, secret: Secret, body: Uint8Array): boolean =>
   timingSafeEqual(hmac(secret, signature.before, body), signature.digest)
 
-/** The headers with which a platform would send a body. @param now in milliseconds since 1970 */
+/** The headers that a platform would send with a body. @param now in milliseconds since 1970 */
 export function signedHeaders(
   { header, prefix, timestamp, also }: SignatureScheme,
   secret: Secret,

@@ -1,21 +1,17 @@
 import type { Json } from '../integration.ts'
-import { Secret } from '../secret.ts'
-import { type Answer, codeOf, parseJson, retryAfter } from './http.ts'
+import { codeOf, type JsonObject, objectOf, parseJson } from './http.ts'
 import {
   configOf,
   definePlatform,
-  type Finding,
+  isForm,
   listOf,
   type ParsedWebhook,
   type Recipient,
-  type Renewal,
-  type Verdict,
   type WebhookRequest,
 } from './platform.ts'
+import { apps, slackApi } from './slack-api.ts'
 
-const apps = 'https://api.slack.com/apps'
-
-// Names of the Events API (@slack/types and the published event schemas). New ones appear, so they are suggestions.
+// Names of the Events API (@slack/types and the published event schemas). New names appear, so these are suggestions.
 const events = `app_context_changed app_deleted app_home_opened app_installed app_mention app_rate_limited app_requested
   app_uninstalled app_uninstalled_team assistant_thread_context_changed assistant_thread_started call_rejected
   channel_archive channel_created channel_deleted channel_history_changed channel_id_changed channel_left channel_rename
@@ -33,7 +29,7 @@ const events = `app_context_changed app_deleted app_home_opened app_installed ap
   user_huddle_changed user_profile_changed user_status_changed workflow_deleted workflow_published
   workflow_step_deleted workflow_step_execute workflow_unpublished`.split(/\s+/)
 
-/** Slack. A signing secret belongs to the app, and only the app's page can make a new one: no API method does. */
+/** Slack. A signing secret belongs to the app; only the app's page, and no API method, can issue a new signing secret. */
 export const slack = definePlatform({
   id: 'slack',
   title: 'Slack',
@@ -44,7 +40,7 @@ export const slack = definePlatform({
       required: true,
       issuer: 'platform',
       page: apps,
-      // Not documented, only seen: https://docs.slack.dev/authentication/verifying-requests-from-slack
+      // Observed, not documented: https://docs.slack.dev/authentication/verifying-requests-from-slack
       shapes: [{ pattern: /^[0-9a-f]{32}$/, should: 'be 32 lower-case hex digits', otherwise: 'warn' }],
     },
     accessToken: {
@@ -109,72 +105,24 @@ export const slack = definePlatform({
       },
     },
   },
-  api: {
-    url: () => 'https://slack.com/api/',
-    reauthorize: apps,
-
-    // https://docs.slack.dev/reference/methods/auth.test
-    async check(ask, token) {
-      const answer = await ask('auth.test', { method: 'POST', headers: { authorization: `Bearer ${token.reveal()}` } })
-      const body = bodyOf(answer)
-      if (body?.ok !== true || !answer.answered) return refusal(answer, body)
-      const { team, team_id, user_id, bot_id, enterprise_id, is_enterprise_install, expires_in } = body
-      const tenant = is_enterprise_install === true ? enterprise_id : team_id
-      const scopes = answer.headers.get('x-oauth-scopes')
-      return {
-        verdict: 'ok',
-        code: null,
-        ids: {
-          ...(typeof tenant === 'string' ? { slackTeamId: tenant } : {}),
-          ...(typeof team === 'string' ? { slackTeamName: team } : {}),
-          // For a user token, the user is a person.
-          ...(typeof user_id === 'string' && typeof bot_id === 'string' ? { slackBotUserId: user_id } : {}),
-        },
-        ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
-        ...(lifetime(expires_in) === null ? {} : { expiresIn: lifetime(expires_in) as number }),
-      }
-    },
-
-    // https://docs.slack.dev/authentication/using-token-rotation: the refresh token that is handed in is revoked.
-    async refresh(ask, { id, secret }, refreshToken): Promise<Renewal> {
-      const answer = await ask('oauth.v2.access', {
-        method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(`${id}:${secret.reveal()}`).toString('base64')}` },
-        body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }),
-      })
-      if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
-      if (answer.status === 429) return { outcome: 'failed', code: 'ratelimited' }
-      const body = bodyOf(answer)
-      const code = codeOf(body?.error)
-      if (body?.ok === true) {
-        const { access_token, refresh_token, expires_in } = body
-        if (typeof access_token !== 'string' || access_token === '') return { outcome: 'unknown', code: 'no_token' }
-        return {
-          outcome: 'renewed',
-          accessToken: new Secret(access_token),
-          refreshToken: typeof refresh_token === 'string' && refresh_token !== '' ? new Secret(refresh_token) : null,
-          expiresIn: lifetime(expires_in),
-        }
-      }
-      if (code !== null && deadRefreshTokens.has(code)) return { outcome: 'refused', code, reauthorize: true }
-      if (code !== null && badClients.has(code)) return { outcome: 'refused', code, reauthorize: false }
-      if (code === 'ratelimited') return { outcome: 'failed', code }
-      return { outcome: 'unknown', code: code ?? `http_${answer.status}` }
-    },
-  },
+  api: slackApi,
   webhooks: {
-    // https://docs.slack.dev/authentication/verifying-requests-from-slack. Slack's own library takes any time to come.
+    // https://docs.slack.dev/authentication/verifying-requests-from-slack. Slack's own library accepts any time in the future.
     schemes: [
       {
         id: 'v0',
         header: 'x-slack-signature',
         prefix: 'v0=',
-        timestamp: { header: 'x-slack-request-timestamp', tolerance: 300, before: (timestamp) => `v0:${timestamp}:` },
+        timestamp: {
+          header: 'x-slack-request-timestamp',
+          toleranceSeconds: 300,
+          before: (timestamp) => `v0:${timestamp}:`,
+        },
       },
     ],
     // Slack sends a few kilobytes.
-    largestBody: 1_048_576,
-    // An app that is installed in a whole organization has the enterprise's id in the place of a team's.
+    maxBodyBytes: 1_048_576,
+    // An app that is installed in a whole organization has the enterprise's id in place of a team's.
     tenant: { column: 'slackTeamId', claimed },
     unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
     read,
@@ -200,78 +148,35 @@ export const slack = definePlatform({
   },
 })
 
-type Fields = { readonly [field: string]: Json | undefined }
-
-const object = (value: Json | undefined): Fields | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-
 const text = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
 
-/** How long a token lives, in seconds; null for what cannot be meant. */
-const lifetime = (seconds: Json | undefined): number | null =>
-  typeof seconds === 'number' && seconds > 0 && seconds < 1e9 ? seconds : null
-
-const bodyOf = (answer: Answer) => (answer.answered ? object(parseJson(answer.text)) : undefined)
-
-/** What Slack's refusals mean for a token. https://docs.slack.dev/reference/methods/auth.test#errors */
-const verdicts: { readonly [code: string]: Verdict } = Object.fromEntries(
-  Object.entries({
-    // invalid_auth also stands for an address that is not on the app's list.
-    refused: 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type',
-    expired: 'token_expired',
-    limited:
-      'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required ekm_access_denied',
-    unreachable:
-      'ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required',
-  } satisfies { [V in Verdict]?: string }).flatMap(([verdict, codes]) =>
-    codes.split(' ').map((code) => [code, verdict as Verdict]),
-  ),
-)
-
-// invalid_grant with status 400 is what third parties have seen.
-const deadRefreshTokens = new Set(['invalid_refresh_token', 'invalid_grant', 'token_revoked', 'token_expired'])
-const badClients = new Set(['bad_client_secret', 'invalid_client_id', 'invalid_client', 'invalid_grant_type'])
-
-function refusal(answer: Answer, body: Fields | undefined): Finding {
-  if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
-  // Slack answers 200 whatever it says, but for this.
-  if (answer.status === 429) return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
-  const code = codeOf(body?.error)
-  if (answer.status >= 500 || code === null)
-    return { verdict: answer.status === 200 ? 'unknown' : 'unreachable', code: code ?? `http_${answer.status}` }
-  return { verdict: Object.hasOwn(verdicts, code) ? (verdicts[code] as Verdict) : 'unknown', code }
-}
-
-const isForm = ({ headers }: WebhookRequest) =>
-  /^application\/x-www-form-urlencoded\b/i.test(headers.get('content-type') ?? '')
-
 /** The fields of a body: events are JSON, commands are forms, and interactions are JSON in a form. */
-function fieldsOf(request: WebhookRequest): Fields {
+function fieldsOf(request: WebhookRequest): JsonObject {
   const body = Buffer.from(request.body).toString()
-  if (!isForm(request)) return object(parseJson(body)) ?? {}
+  if (!isForm(request)) return objectOf(parseJson(body)) ?? {}
   const form = Object.fromEntries(new URLSearchParams(body))
-  return form.payload === undefined ? form : (object(parseJson(form.payload)) ?? {})
+  return form.payload === undefined ? form : (objectOf(parseJson(form.payload)) ?? {})
 }
 
-/** How many ids are looked up for one request. */
-const most = 4
+/** Each id that a request claims is looked up. */
+const maxClaimedIds = 4
 
-/** Interactions call their team by another name. */
+/** The ids of teams and enterprises, which interactions call by other names than events. */
 function claimed(request: WebhookRequest): string[] {
   const { team_id, enterprise_id, team, enterprise, authorizations, view } = fieldsOf(request)
-  // In a channel that several organizations share, the team can be another than the one that has the app.
+  // In a channel that several organizations share, the team may not be the team with the app.
   const [first] = Array.isArray(authorizations) ? authorizations : []
   const ids = [
-    ...[object(first)?.team_id, object(first)?.enterprise_id, object(view)?.app_installed_team_id],
-    ...[team_id, enterprise_id, object(team)?.id, object(enterprise)?.id],
+    ...[objectOf(first)?.team_id, objectOf(first)?.enterprise_id, objectOf(view)?.app_installed_team_id],
+    ...[team_id, enterprise_id, objectOf(team)?.id, objectOf(enterprise)?.id],
   ]
-  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))].slice(0, most)
+  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))].slice(0, maxClaimedIds)
 }
 
-// Messages that people write; the other subtypes tell of changes.
+// Messages that people write; the other subtypes are changes.
 const written = new Set(['file_share', 'thread_broadcast', 'me_message'])
 
-// What an app subscribes to is called otherwise than what it is sent.
+// An app subscribes to messages under other names than those in the events.
 const subscriptions: { readonly [channelType: string]: string } = {
   channel: 'message.channels',
   group: 'message.groups',
@@ -293,9 +198,9 @@ function read(request: WebhookRequest, recipient: Recipient): ParsedWebhook {
     retry: Number.isSafeInteger(number)
       ? { number, reason: codeOf(request.headers.get('x-slack-retry-reason')) }
       : null,
-    payload: payload as Json,
+    payload,
   }
-  const event = payload.type === 'event_callback' ? object(payload.event) : undefined
+  const event = payload.type === 'event_callback' ? objectOf(payload.event) : undefined
   if (!event) {
     const name = text(payload.type) ?? (text(payload.command) === undefined ? null : 'slash_command')
     return { kind: 'event', event: { ...envelope, name }, unwanted: null, revoked: false }
@@ -310,7 +215,7 @@ function read(request: WebhookRequest, recipient: Recipient): ParsedWebhook {
   }
 }
 
-function unwanted(name: string | null, event: Fields, { config, slackBotUserId }: Recipient) {
+function unwanted(name: string | null, event: JsonObject, { config, slackBotUserId }: Recipient) {
   if (name === 'message' || name === 'app_mention') {
     if (event.bot_id !== undefined || (slackBotUserId !== null && event.user === slackBotUserId)) return 'bot'
     if (event.subtype === 'bot_message') return 'bot'
@@ -320,14 +225,14 @@ function unwanted(name: string | null, event: Fields, { config, slackBotUserId }
   const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
   if (events && !events.some((one) => one === name || one === subscription)) return 'event'
   const { slackChannels } = configOf(config)
-  const channel = text(event.channel) ?? text(object(event.channel)?.id) ?? text(object(event.item)?.channel)
-  const wanted = Array.isArray(slackChannels) ? slackChannels.map((one) => object(one)?.id) : undefined
+  const channel = text(event.channel) ?? text(objectOf(event.channel)?.id) ?? text(objectOf(event.item)?.channel)
+  const wanted = Array.isArray(slackChannels) ? slackChannels.map((one) => objectOf(one)?.id) : undefined
   return wanted && channel !== undefined && !wanted.includes(channel) ? 'channel' : null
 }
 
-/** Whether tokens that were revoked are those of an integration: it holds a bot's. */
-function ofBot({ tokens }: Fields, { slackBotUserId }: Recipient): boolean {
-  const { bot, oauth } = object(tokens) ?? {}
+/** Whether the revoked tokens include the bot token of an integration. */
+function ofBot({ tokens }: JsonObject, { slackBotUserId }: Recipient): boolean {
+  const { bot, oauth } = objectOf(tokens) ?? {}
   const users = [bot, oauth].flatMap((list) => (Array.isArray(list) ? list : []))
   return slackBotUserId === null ? Array.isArray(bot) && bot.length > 0 : users.includes(slackBotUserId)
 }

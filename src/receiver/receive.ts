@@ -43,7 +43,7 @@ export async function receive(
   // For a request that no secret can match, nothing is looked up, and little of it is read.
   const hopeless = each.every(({ readable }) => !readable)
   // A sender that breaks off gets no answer any more.
-  const body = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.largestBody).catch(() => null)
+  const body = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.maxBodyBytes).catch(() => null)
   if (body === null) return rejected(400, 'malformed')
   if (!body) return hopeless ? unreadable(each) : rejected(413, 'too_large')
   const request = { headers: incoming.headers, body }

@@ -439,10 +439,10 @@ test('an address for a platform is refused before anything is done', async () =>
   ])
   expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(8).fill([2, '']))
   expect(refusals.map(({ stderr }) => stderr)).toEqual([
-    'error: the API address of slack is http, which others on the way can read\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
-    '{"error":{"code":"BAD_INPUT","message":"the API address of slack holds a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
+    'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
+    '{"error":{"code":"BAD_INPUT","message":"the API URL of slack contains a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
     expect.stringMatching(/^error: there is no platform "linear"\n/),
-    'error: the API address of slack is http, which others on the way can read\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
+    'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     'error: integrations were named, and chosen by options too\nhint: leave out one or the other\n',
     'error: it was not said which integrations\nhint: name them, pass --all, or a filter such as --platform slack\n',
     ...Array(2).fill(

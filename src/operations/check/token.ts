@@ -60,7 +60,7 @@ export async function askAbout(
   const deadline = performance.now() + wait
   for (;;) {
     const finding = await platform.api.check(ask, token)
-    const pause = Math.max(1, finding.retryAfter ?? Number.POSITIVE_INFINITY) * 1000
+    const pause = Math.max(1, finding.retryAfterSeconds ?? Number.POSITIVE_INFINITY) * 1000
     if (finding.verdict !== 'unreachable' || performance.now() + pause > deadline) return usable(finding)
     await sleep(pause)
   }

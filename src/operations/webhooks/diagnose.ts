@@ -116,7 +116,7 @@ function age({ timestamp }: SignatureScheme, skew: number | null, stale: boolean
   if (!stale || skew === null || !timestamp) return []
   const seconds = Math.abs(skew)
   return [
-    `the timestamp is ${seconds} seconds ${skew < 0 ? 'old' : 'in the future'}; the tolerance is ${timestamp.tolerance} seconds`,
+    `the timestamp is ${seconds} seconds ${skew < 0 ? 'old' : 'in the future'}; the tolerance is ${timestamp.toleranceSeconds} seconds`,
   ]
 }
 

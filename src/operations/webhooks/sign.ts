@@ -29,7 +29,7 @@ export async function signWebhook(
 /** The headers that a platform sends besides the signature; receivers depend on the content type. */
 export const unsignedHeaders = (webhooks: Webhooks, body: Uint8Array): { readonly [header: string]: string } => ({
   'content-type': contentType(body),
-  ...webhooks.beside?.(body),
+  ...webhooks.deliveryHeaders?.(body),
 })
 
 function contentType(body: Uint8Array): string {

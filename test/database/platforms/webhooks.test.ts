@@ -95,11 +95,11 @@ describe.each(schemes)('$id', ({ platform, scheme }) => {
   })
 
   test.runIf(timestamp)('refuses a time that is too far off, either way, and one that is none', () => {
-    const { header: name, tolerance } = timestamp ?? { header: '', tolerance: 0 }
+    const { header: name, toleranceSeconds } = timestamp ?? { header: '', toleranceSeconds: 0 }
     const sent = Number(headers[name])
-    for (const off of [-tolerance, -1, 0, 1, tolerance])
+    for (const off of [-toleranceSeconds, -1, 0, 1, toleranceSeconds])
       expect([off, verdict({}, { at: (sent - off) * 1000 })]).toEqual([off, true])
-    for (const off of [-tolerance - 1, tolerance + 1, -86_400, 86_400])
+    for (const off of [-toleranceSeconds - 1, toleranceSeconds + 1, -86_400, 86_400])
       expect(verdict({}, { at: (sent - off) * 1000 })).toEqual(['stale', name, off])
     // The time is signed too.
     expect(verdict({ [name]: String(sent + 1) })).toBe(false)

@@ -120,9 +120,9 @@ test('a body may be as large as its platform sends', async () => {
     ['code', 'push', 1, 'current'],
     [413, 'too_large'],
   ])
-  expect(platforms.map(({ id, webhooks }) => [id, webhooks.largestBody])).toEqual([
+  expect(platforms.map(({ id, webhooks }) => [id, webhooks.maxBodyBytes])).toEqual([
     ['slack', 1_048_576],
     ['pylon', 1_048_576],
-    ['github', github.webhooks.largestBody],
+    ['github', github.webhooks.maxBodyBytes],
   ])
 })

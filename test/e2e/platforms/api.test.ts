@@ -4,7 +4,7 @@ import type { Json } from '../../../src/integration.ts'
 import { type Asking, askAbout, differences } from '../../../src/operations/check/token.ts'
 import { parseApiUrl } from '../../../src/platforms/api-urls.ts'
 import { github } from '../../../src/platforms/github.ts'
-import { client, retryAfter } from '../../../src/platforms/http.ts'
+import { createClient, retryAfter } from '../../../src/platforms/http.ts'
 import type { Finding, Platform } from '../../../src/platforms/platform.ts'
 import { platforms } from '../../../src/platforms/platforms.ts'
 import { pylon } from '../../../src/platforms/pylon.ts'
@@ -41,7 +41,7 @@ const good: { readonly [id: string]: Script } = { slack: slackOk(), pylon: pylon
 async function finding(platform: Platform, script: Script, timeout = 5000): Promise<Finding> {
   const token = `token-${++tokens}`
   server.script(token, script)
-  return platform.api.check(client(new URL(server.url), timeout), new Secret(token))
+  return platform.api.check(createClient(new URL(server.url), timeout), new Secret(token))
 }
 
 const words = (text: string) => text.trim().split(/\s+/)
@@ -97,7 +97,7 @@ describe('the verdict of every code that Pylon documents', () => {
     [
       401,
       'wrong_region_token',
-      { verdict: 'refused', reason: 'it is of the other region: set pylonRegion in the config' },
+      { verdict: 'refused', reason: 'the token belongs to the other region: set pylonRegion in the config' },
     ],
     [403, 'permission_denied', { verdict: 'limited' }],
     [404, 'not_found', { verdict: 'unknown' }],
@@ -149,14 +149,20 @@ describe('the verdict of every status that GitHub documents', () => {
       { verdict: 'limited', code: 'http_403' },
     ],
     ['nothing left', 403, { 'x-ratelimit-remaining': '0' }, {}, limited],
-    ['nothing left until later', 403, used(at(90)), {}, { ...limited, retryAfter: 90 }],
-    ['nothing left until later, as 429', 429, used(at(90)), {}, { ...limited, retryAfter: 90 }],
-    ['nothing left until just before', 403, used(at(-5)), {}, { ...limited, retryAfter: 0 }],
+    ['nothing left until later', 403, used(at(90)), {}, { ...limited, retryAfterSeconds: 90 }],
+    ['nothing left until later, as 429', 429, used(at(90)), {}, { ...limited, retryAfterSeconds: 90 }],
+    ['nothing left until just before', 403, used(at(-5)), {}, { ...limited, retryAfterSeconds: 0 }],
     ['nothing left for years', 403, used(at(1_000_000)), {}, limited],
     ['nothing left until nobody knows', 403, used('soon'), {}, limited],
-    ['too much at once', 403, { 'retry-after': '60' }, {}, { ...limited, retryAfter: 60 }],
-    ['too much at once, first of all', 403, { ...used(at(90)), 'retry-after': '7' }, {}, { ...limited, retryAfter: 7 }],
-    ['too much at once, as 429', 429, { 'retry-after': '7' }, {}, { ...limited, retryAfter: 7 }],
+    ['too much at once', 403, { 'retry-after': '60' }, {}, { ...limited, retryAfterSeconds: 60 }],
+    [
+      'too much at once, first of all',
+      403,
+      { ...used(at(90)), 'retry-after': '7' },
+      {},
+      { ...limited, retryAfterSeconds: 7 },
+    ],
+    ['too much at once, as 429', 429, { 'retry-after': '7' }, {}, { ...limited, retryAfterSeconds: 7 }],
     ['a fault', 502, {}, '', { verdict: 'unreachable', code: 'http_502' }],
     ['nothing there', 404, {}, {}, { verdict: 'unknown', code: 'http_404' }],
   ])('%s', async (_, status, headers, body, expected) => {
@@ -176,7 +182,7 @@ test.each<[string, Record<string, string>, number | undefined]>([
   ['nothing', {}, undefined],
 ])('a platform that is to be left alone says so with %s', (_, headers, seconds) => {
   const date = 'Tue, 24 Nov 2026 10:00:00 GMT'
-  expect(retryAfter(new Headers({ date, ...headers })).retryAfter).toBe(seconds)
+  expect(retryAfter(new Headers({ date, ...headers })).retryAfterSeconds).toBe(seconds)
 })
 
 /** What no API answers, or only when something is wrong; and the code of it, where that is the same for all. */
@@ -223,7 +229,7 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
   test('nobody who listens, and no host of that name, are told apart from what may have been read', async () => {
     const gone = await startPlatformServer()
     await gone.close()
-    const check = (url: string) => platform.api.check(client(new URL(url), 5000), new Secret('token'))
+    const check = (url: string) => platform.api.check(createClient(new URL(url), 5000), new Secret('token'))
     expect(await check(gone.url)).toEqual({ verdict: 'unreachable', code: 'connection_refused' })
     expect(await check('http://127.0.0.1:6000/')).toEqual({ verdict: 'unreachable', code: 'bad_port' })
     expect(await check('http://nobody.invalid/')).toEqual({ verdict: 'unreachable', code: 'no_such_host' })
@@ -300,7 +306,7 @@ test("Pylon's own header for it is read as well", async () => {
   expect(await finding(pylon, { status: 429, headers: { 'x-retry-after': '7' }, body: '' })).toEqual({
     verdict: 'unreachable',
     code: 'http_429',
-    retryAfter: 7,
+    retryAfterSeconds: 7,
   })
 })
 
@@ -327,23 +333,23 @@ describe('an address in place of the platform’s', () => {
   })
 
   test.each([
-    ['https://ana:hidden@example.com/', 'an API address does not say of which platform'],
-    ['https://ana:hidden@example.com/?a=b', 'an API address does not say of which platform'],
-    ['=http://127.0.0.1/', 'an API address does not say of which platform'],
+    ['https://ana:hidden@example.com/', 'an API URL lacks the name of a platform'],
+    ['https://ana:hidden@example.com/?a=b', 'an API URL lacks the name of a platform'],
+    ['=http://127.0.0.1/', 'an API URL lacks the name of a platform'],
     ['gitlab=https://example.com/', 'there is no platform "gitlab"'],
-    ['slack=nonsense', 'the API address of slack is no URL'],
-    ['slack=file:///etc/passwd', 'the API address of slack is neither https nor http'],
-    ['slack=http://example.com/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=http://169.254.169.254/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=http://127.0.0.1.example.com/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=http://localhost.example.com/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=http://128.0.0.1/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=http://[::2]/', 'the API address of slack is http, which others on the way can read'],
-    ['slack=https://ana:hidden@example.com/', 'the API address of slack holds a user name or a password'],
-    ['slack=http://hidden@127.0.0.1/', 'the API address of slack holds a user name or a password'],
-    ['slack=https://example.com/?a=hidden', 'the API address of slack has a query, a fragment or a comma'],
-    ['slack=https://example.com/#hidden', 'the API address of slack has a query, a fragment or a comma'],
-    ['slack=https://example.com/a,b', 'the API address of slack has a query, a fragment or a comma'],
+    ['slack=nonsense', 'the API URL of slack is not a URL'],
+    ['slack=file:///etc/passwd', 'the API URL of slack is neither https nor http'],
+    ['slack=http://example.com/', 'the API URL of slack is not encrypted'],
+    ['slack=http://169.254.169.254/', 'the API URL of slack is not encrypted'],
+    ['slack=http://127.0.0.1.example.com/', 'the API URL of slack is not encrypted'],
+    ['slack=http://localhost.example.com/', 'the API URL of slack is not encrypted'],
+    ['slack=http://128.0.0.1/', 'the API URL of slack is not encrypted'],
+    ['slack=http://[::2]/', 'the API URL of slack is not encrypted'],
+    ['slack=https://ana:hidden@example.com/', 'the API URL of slack contains a user name or a password'],
+    ['slack=http://hidden@127.0.0.1/', 'the API URL of slack contains a user name or a password'],
+    ['slack=https://example.com/?a=hidden', 'the API URL of slack has a query, a fragment or a comma'],
+    ['slack=https://example.com/#hidden', 'the API URL of slack has a query, a fragment or a comma'],
+    ['slack=https://example.com/a,b', 'the API URL of slack has a query, a fragment or a comma'],
   ])('%s is refused', (text, message) => {
     const refusal = expect.objectContaining({ code: 'BAD_INPUT' })
     try {

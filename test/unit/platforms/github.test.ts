@@ -83,7 +83,7 @@ test.each<[string | undefined, object]>([
 ])('it sends %s with its headers', (event, payload) => {
   const text = JSON.stringify(payload)
   for (const body of [text, new URLSearchParams({ payload: text }).toString()])
-    expect(github.webhooks.beside(Buffer.from(body))).toEqual({
+    expect(github.webhooks.deliveryHeaders(Buffer.from(body))).toEqual({
       ...(event === undefined ? {} : { 'x-github-event': event }),
       'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
     })

@@ -1,0 +1,102 @@
+import type { Json } from '../integration.ts'
+import { Secret } from '../secret.ts'
+import { type Answer, codeOf, type JsonObject, objectOf, parseJson, retryAfter } from './http.ts'
+import type { Finding, PlatformApi, Renewal, Verdict } from './platform.ts'
+
+/** The page of a person's Slack apps. */
+export const apps = 'https://api.slack.com/apps'
+
+/** The part of Slack's Web API that concerns credentials. */
+export const slackApi = {
+  url: () => 'https://slack.com/api/',
+  reauthorize: apps,
+
+  // https://docs.slack.dev/reference/methods/auth.test
+  async check(ask, token) {
+    const answer = await ask('auth.test', { method: 'POST', headers: { authorization: `Bearer ${token.reveal()}` } })
+    const body = bodyOf(answer)
+    if (body?.ok !== true || !answer.answered) return refusal(answer, body)
+    const { team, team_id, user_id, bot_id, enterprise_id, is_enterprise_install, expires_in } = body
+    const tenant = is_enterprise_install === true ? enterprise_id : team_id
+    const scopes = answer.headers.get('x-oauth-scopes')
+    const expiresIn = lifetime(expires_in)
+    return {
+      verdict: 'ok',
+      code: null,
+      ids: {
+        ...(typeof tenant === 'string' ? { slackTeamId: tenant } : {}),
+        ...(typeof team === 'string' ? { slackTeamName: team } : {}),
+        // For a user token, the user is a person.
+        ...(typeof user_id === 'string' && typeof bot_id === 'string' ? { slackBotUserId: user_id } : {}),
+      },
+      ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
+      ...(expiresIn === null ? {} : { expiresIn }),
+    }
+  },
+
+  // https://docs.slack.dev/authentication/using-token-rotation: using a refresh token revokes it.
+  async refresh(ask, { id, secret }, refreshToken): Promise<Renewal> {
+    const answer = await ask('oauth.v2.access', {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(`${id}:${secret.reveal()}`).toString('base64')}` },
+      body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }),
+    })
+    if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
+    if (answer.status === 429) return { outcome: 'failed', code: 'ratelimited' }
+    const body = bodyOf(answer)
+    const code = codeOf(body?.error)
+    if (body?.ok === true) {
+      const { access_token, refresh_token, expires_in } = body
+      if (typeof access_token !== 'string' || access_token === '') return { outcome: 'unknown', code: 'no_token' }
+      return {
+        outcome: 'renewed',
+        accessToken: new Secret(access_token),
+        refreshToken: typeof refresh_token === 'string' && refresh_token !== '' ? new Secret(refresh_token) : null,
+        expiresIn: lifetime(expires_in),
+      }
+    }
+    if (code !== null && deadRefreshTokens.has(code)) return { outcome: 'refused', code, reauthorize: true }
+    if (code !== null && badClients.has(code)) return { outcome: 'refused', code, reauthorize: false }
+    if (code === 'ratelimited') return { outcome: 'failed', code }
+    return { outcome: 'unknown', code: code ?? `http_${answer.status}` }
+  },
+} satisfies PlatformApi
+
+/** The lifetime of a token in seconds; null for an implausible value. */
+const lifetime = (seconds: Json | undefined): number | null =>
+  typeof seconds === 'number' && seconds > 0 && seconds < 1e9 ? seconds : null
+
+const bodyOf = (answer: Answer) => (answer.answered ? objectOf(parseJson(answer.text)) : undefined)
+
+/** What Slack's refusals mean for a token. https://docs.slack.dev/reference/methods/auth.test#errors */
+const verdicts = new Map(
+  (
+    [
+      // invalid_auth also stands for an address that is not on the app's list.
+      ['refused', 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type'],
+      ['expired', 'token_expired'],
+      [
+        'limited',
+        'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required ekm_access_denied',
+      ],
+      [
+        'unreachable',
+        'ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required',
+      ],
+    ] satisfies [Verdict, string][]
+  ).flatMap(([verdict, codes]) => codes.split(' ').map((code): [string, Verdict] => [code, verdict])),
+)
+
+// Third parties have seen invalid_grant with status 400.
+const deadRefreshTokens = new Set(['invalid_refresh_token', 'invalid_grant', 'token_revoked', 'token_expired'])
+const badClients = new Set(['bad_client_secret', 'invalid_client_id', 'invalid_client', 'invalid_grant_type'])
+
+function refusal(answer: Answer, body: JsonObject | undefined): Finding {
+  if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
+  // Slack answers every other refusal with 200.
+  if (answer.status === 429) return { verdict: 'unreachable', code: 'ratelimited', ...retryAfter(answer.headers) }
+  const code = codeOf(body?.error)
+  if (answer.status >= 500 || code === null)
+    return { verdict: answer.status === 200 ? 'unknown' : 'unreachable', code: code ?? `http_${answer.status}` }
+  return { verdict: verdicts.get(code) ?? 'unknown', code }
+}
