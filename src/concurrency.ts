@@ -1,14 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 
-/** Runs at most `maxConcurrency` pieces of work at a time; the others wait, first come first served. */
+/** Runs at most `maxConcurrency` pieces of work at a time, in the order of the calls; `map` does so for each of many items. */
 export const semaphore = (maxConcurrency: number): LimitFunction => pLimit(maxConcurrency)
-
-/** Does `work` with each of the items, at most `maxConcurrency` at a time. @returns the results in the order of the items */
-export const mapConcurrent = <T, R>(
-  items: readonly T[],
-  maxConcurrency: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> => semaphore(maxConcurrency).map(items, work)
 
 const queues = new WeakMap<object, LimitFunction>()
 

@@ -69,11 +69,7 @@ export const pylon = definePlatform({
       if (status === 429) return { verdict: 'unreachable', code, ...retryAfter(headers, 'x-retry-after') }
       if (status >= 500) return { verdict: 'unreachable', code }
       if (code === 'wrong_region_token')
-        return {
-          verdict: 'refused',
-          code,
-          reason: 'the token belongs to the other region: set pylonRegion in the config',
-        }
+        return { verdict: 'refused', code, reason: 'a token of the other region: set pylonRegion in the config' }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
       return { verdict: 'unknown', code }

@@ -68,24 +68,18 @@ const lifetime = (seconds: Json | undefined): number | null =>
 
 const bodyOf = (answer: Answer) => (answer.answered ? objectOf(parseJson(answer.text)) : undefined)
 
+const codes = (verdict: Verdict, list: string) => list.split(' ').map((code): [string, Verdict] => [code, verdict])
+
 /** What Slack's refusals mean for a token. https://docs.slack.dev/reference/methods/auth.test#errors */
-const verdicts = new Map(
-  (
-    [
-      // invalid_auth also stands for an address that is not on the app's list.
-      ['refused', 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type'],
-      ['expired', 'token_expired'],
-      [
-        'limited',
-        'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required ekm_access_denied',
-      ],
-      [
-        'unreachable',
-        'ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required',
-      ],
-    ] satisfies [Verdict, string][]
-  ).flatMap(([verdict, codes]) => codes.split(' ').map((code): [string, Verdict] => [code, verdict])),
-)
+const verdicts = new Map([
+  // invalid_auth also stands for an address that is not on the app's list.
+  ...codes('refused', 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type'),
+  ...codes('expired', 'token_expired'),
+  ...codes('limited', 'missing_scope no_permission team_access_not_granted access_denied two_factor_setup_required'),
+  ...codes('limited', 'ekm_access_denied'),
+  ...codes('unreachable', 'ratelimited internal_error fatal_error service_unavailable request_timeout'),
+  ...codes('unreachable', 'team_added_to_org org_login_required'),
+])
 
 // Third parties have seen invalid_grant with status 400.
 const deadRefreshTokens = new Set(['invalid_refresh_token', 'invalid_grant', 'token_revoked', 'token_expired'])

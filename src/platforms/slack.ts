@@ -113,11 +113,7 @@ export const slack = definePlatform({
         id: 'v0',
         header: 'x-slack-signature',
         prefix: 'v0=',
-        timestamp: {
-          header: 'x-slack-request-timestamp',
-          toleranceSeconds: 300,
-          before: (timestamp) => `v0:${timestamp}:`,
-        },
+        timestamp: { header: 'x-slack-request-timestamp', toleranceSeconds: 300, before: (at) => `v0:${at}:` },
       },
     ],
     // Slack sends a few kilobytes.

@@ -135,13 +135,20 @@ describe.each(kinds)('check on %s', (kind) => {
         },
         {
           ...{ id: none, workspace: 'Acme', name: 'none', platform: 'slack', verdict: 'unknown', code: 'no_token' },
-          ...{ reason: 'it has no access token', findings: [], filled: [], ids: {}, scopes: null, expiresAt: null },
+          ...{
+            reason: 'the integration has no access token',
+            findings: [],
+            filled: [],
+            ids: {},
+            scopes: null,
+            expiresAt: null,
+          },
         },
       ],
       stderr: {
         code: 'CHECK_FAILED',
         message: 'checked: 3 ok, 1 unknown, 1 with findings',
-        hint: 'see code, findings and reason (-o json); where something else is stored than the platform says, integrations update <ref> corrects it',
+        hint: 'check code, findings and reason (-o json); integrations update <ref> corrects a difference between stored data and the platform',
         ...{ exit: 8, retryable: false, committed: true },
       },
     })
@@ -225,10 +232,10 @@ b-expired     expired      token_expired
 c-limited     limited      permission_denied
 d-broken      unreachable  connection_lost
 e-theirs      unknown      unknown_platform
-f-other-team  ok                              slackTeamId is T999, the platform says T012345
+f-other-team  ok                              slackTeamId is T999, the platform reports T012345
 `,
       stderr: `error: checked: 1 refused, 1 expired, 1 limited, 1 unreachable, 1 unknown, 1 ok, 1 with findings
-hint: try again later; the code says what happened
+hint: try again later; the code names the reason
 `,
     })
     const log = await events(db, since)
@@ -352,17 +359,17 @@ hint: try again later; the code says what happened
     expect(await run(1, ...adding)).toEqual({
       code: 4,
       stdout: '',
-      stderr: `error: Slack refuses the token (invalid_auth)\nhint: see that it is the right token, or make one at https://api.slack.com/apps; nothing was changed\n`,
+      stderr: `error: Slack refuses the token (invalid_auth)\nhint: check that it is the right token, or issue a new token at https://api.slack.com/apps; nothing was changed\n`,
     })
     expect(await run(2, ...adding)).toEqual({
       code: 7,
       stdout: '',
-      stderr: `error: Slack could not be asked about the token (connection_lost)\nhint: try again later, or leave --check out; nothing was changed\n`,
+      stderr: `error: Slack could not be asked about the token (connection_lost)\nhint: try again later, or omit --check; nothing was changed\n`,
     })
     expect(await run(3, ...adding, '--slack-team-id', 'T999')).toEqual({
       code: 8,
       stdout: '',
-      stderr: `error: the token belongs to the Slack team or enterprise id T012345, and the integration to T999\nhint: see that it is the right token, or correct the integration with integrations update; nothing was changed\n`,
+      stderr: `error: the token belongs to the Slack team or enterprise id T012345, and the integration to T999\nhint: check that it is the right token, or correct the integration with integrations update; nothing was changed\n`,
     })
     expect(await events(db, since)).toEqual([
       ...[started, ended('done', 'refused'), started, ended('failed', 'unreachable'), started, ended('done', 'ok')],
@@ -387,7 +394,7 @@ hint: try again later; the code says what happened
       code: 2,
       stdout: '',
       stderr:
-        'error: --check was given without an access token\nhint: give the token too, as in --access-token-stdin, or leave --check out\n',
+        'error: --check needs an access token\nhint: pass the token too, as in --access-token-stdin, or omit --check\n',
     })
     expect(server.asked.length).toBe(asked)
 
@@ -405,7 +412,7 @@ hint: try again later; the code says what happened
     const { code, stderr } = await run(4, ...rotating)
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr: expect.stringContaining('warning: Slack accepts the token, but not for all (missing_scope)\n'),
+      stderr: expect.stringContaining('warning: Slack accepts the token, with limited permissions (missing_scope)\n'),
     })
     expect(await revealed(env, 'access-token')).toBe(token(4))
     expect(await events(db, since).then((all) => all.slice(-4, -1))).toEqual([

@@ -171,7 +171,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect(server.exchanges).toHaveLength(1)
 
     const unsupported = await run(env, 'refresh', 'desk')
-    expect([unsupported.code, errorOf(unsupported).message]).toEqual([2, 'Pylon has no tokens that can be refreshed'])
+    expect([unsupported.code, errorOf(unsupported).message]).toEqual([2, 'Pylon tokens cannot be refreshed'])
     expect((await run(env, 'refresh', 'off')).code).toBe(2)
     expect((await run(env, 'refresh', 'other')).code).toBe(3)
     expect((await run(env, 'refresh')).code).toBe(2)
@@ -330,7 +330,7 @@ describe.each(kinds)('on %s', (kind) => {
     const unwritten = await withoutLog(db, server, () => run(env, 'refresh', id))
     server.mood = 'well'
     expect([unwritten.code, errorOf(unwritten).hint]).toEqual([9, `integrations recover ${id} --retry`])
-    expect(errorOf(unwritten).message).toMatch(/^the refresh token of Acme\/support is as it was \(ratelimited\), but/)
+    expect(errorOf(unwritten).message).toMatch(/^the refresh token of Acme\/support is unused \(ratelimited\), but/)
     await endLeases(db)
     server.delay = 500
     const retried = await Promise.all([1, 2, 3].map(() => run(env, 'recover', id, '--retry')))
@@ -357,7 +357,7 @@ describe.each(kinds)('on %s', (kind) => {
         expect.objectContaining({
           code: 'LEASE_HELD',
           message: expect.stringMatching(/is refreshing the token of Acme\/support, until \S+ at most$/),
-          hint: 'try again then',
+          hint: 'try again after the lease',
         }),
       ])
     expect(removals).toHaveLength(2)
@@ -512,10 +512,11 @@ test('a refresh token that the application wrote is recorded, whatever an older 
   const [{ value: database } = {}] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
   if (!encryptionKey) throw new Error('no key')
   const older = { integrationId: id, id: '00000000-0000-4000-8000-000000000001', oldFingerprint: '0'.repeat(16) }
-  await writeSpool(spool, encryptionKey, String(database), older, {
-    accessToken: new Secret(accessToken(chain)),
-    refreshToken: null,
-    expiresAt: null,
+  await writeSpool(spool, {
+    key: encryptionKey,
+    database: String(database),
+    attempt: older,
+    tokens: { accessToken: new Secret(accessToken(chain)), refreshToken: null, expiresAt: null },
   })
   const written = server.install(2)
   await db.query(`UPDATE integrations SET refresh_token = '${refreshToken(written)}'`)

@@ -32,7 +32,7 @@ const siblings: Record<string, readonly string[]> = {
   'operations/directory': ['operations', 'operations/refresh'],
   'operations/webhooks': ['operations', 'operations/secrets'],
   'operations/secrets': ['operations', 'operations/check'],
-  'operations/check': ['operations', 'operations/integrations'],
+  'operations/check': ['operations'],
   'operations/refresh': ['operations', 'operations/keys'],
   'operations/audit': ['operations/keys'],
   'operations/config': ['operations'],

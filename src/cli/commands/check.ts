@@ -1,9 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { type ErrorCode, IntegrationsError, worstOf } from '../../errors.ts'
-import { type Checked, type Checking, checkIntegrations } from '../../operations/check/batch.ts'
+import { type Checked, type CheckOptions, checkMany } from '../../operations/check/batch.ts'
 import { findChosen } from '../../operations/find.ts'
 import type { Verdict } from '../../platforms/platform.ts'
-import type { Store } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { chosen, expiringOption, refsArgument, unknownExpiryNote, withFilters } from '../input/filters.ts'
@@ -14,11 +13,11 @@ import { checkView } from '../views/check.ts'
 export const command = (ctx: Context) => {
   const command = new Command('check')
     .description(
-      "Ask the platforms whether access tokens work, and whose they are. Ids and the token's end are filled in where they are empty. Verdicts: ok; refused; expired, a refresh may help; limited, it works but not for all; unreachable; unknown. Findings are where the platform says otherwise than what is stored. Ends with 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; with several, the worst in the order of 6, 7, 4, 8. That a token was read stands in the audit log before it is used, and the verdict after.",
+      "Ask the platforms whether access tokens work, and who owns them. Empty ids and an unknown token expiry are filled in. Verdicts: ok; refused; expired, a refresh may help; limited, with too few permissions; unreachable; unknown. Findings list differences between stored data and the platform's answer. Exit codes: 4 where a token is refused or expired, 7 where a platform could not be asked, 8 for a finding and the other verdicts; of several, the first in the order 6, 7, 4, 8. Access is recorded in the audit log first, and the verdict afterwards.",
     )
     .addArgument(refsArgument())
     .addOption(new Option('--all', 'all integrations').default(false))
-    .addOption(new Option('--no-fill', 'fill in nothing'))
+    .addOption(new Option('--no-fill', 'do not fill in empty fields'))
     .addOption(apiUrlOption())
   const filtered = withFilters(command)
     .addOption(expiringOption())
@@ -38,7 +37,7 @@ export const command = (ctx: Context) => {
     const verdicts = new Map<Verdict, number>()
     const errors = new Set<ErrorCode>()
     let findings = 0
-    await withBar(ctx, store, ids, { urls, wait: ctx.options.wait, fill: options.fill }, (some) => {
+    await printChecks(ctx, ids, { urls, wait: ctx.options.wait, fill: options.fill }, (some) => {
       for (const one of some) {
         verdicts.set(one.verdict, (verdicts.get(one.verdict) ?? 0) + 1)
         if (one.error !== null) errors.add(one.error)
@@ -55,25 +54,26 @@ export const command = (ctx: Context) => {
       throw new IntegrationsError({
         code: worst,
         message: sentence,
-        hint: hints[worst] ?? 'see code and reason with -o json',
+        hint: hints[worst] ?? 'check code and reason with -o json',
       })
     ctx.output.note(sentence)
   })
 }
 
-async function withBar(
+/** Prints the rows as they come, with a progress bar on a terminal. */
+async function printChecks(
   ctx: Context,
-  store: Store,
   ids: readonly string[],
-  checking: Checking,
+  options: CheckOptions,
   count: (checked: readonly Checked[]) => void,
 ): Promise<void> {
-  // A table is drawn at the end; rows that come as they are would run into a bar.
+  const store = await ctx.store()
+  // A table is drawn at the end; rows that are printed as they come would collide with a bar.
   const bar = ctx.output.table() && ids.length > 1 ? await progressBar(ctx, 'integrations') : undefined
   let done = 0
   try {
     await ctx.output.rows(checkView, async (emit) => {
-      await checkIntegrations(store, ids, checking, async (checked) => {
+      await checkMany(store, ids, options, async (checked) => {
         count(checked)
         done += checked.length
         bar?.update(done, ids.length)
@@ -88,8 +88,8 @@ async function withBar(
 
 const hints: { readonly [C in ErrorCode]?: string } = {
   CREDENTIAL_REFUSED:
-    'make new tokens at the platform, and put each in with integrations rotate <ref> --access-token-stdin --grace 0 --check',
-  PLATFORM_FAILED: 'try again later; the code says what happened',
+    'issue new tokens at the platform, and store each with integrations rotate <ref> --access-token-stdin --grace 0 --check',
+  PLATFORM_FAILED: 'try again later; the code names the reason',
   CHECK_FAILED:
-    'see code, findings and reason (-o json); where something else is stored than the platform says, integrations update <ref> corrects it',
+    'check code, findings and reason (-o json); integrations update <ref> corrects a difference between stored data and the platform',
 }

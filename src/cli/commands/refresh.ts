@@ -13,10 +13,10 @@ import { refreshView } from '../views/refresh.ts'
 export const command = (ctx: Context) => {
   const command = new Command('refresh')
     .description(
-      'Refresh access tokens that are about to end, or of which nobody knows when they do. A refresh token can be handed in once: however many jobs run this at the same time, one of them asks the platform, and the others wait for it. The old access token stays in the history until its own end. When it is not known how an attempt ended, it is not tried again (exit 9): integrations recover settles it.',
+      'Refresh access tokens that expire soon, or whose expiry is unknown. A refresh token can be used only once, so concurrent runs coordinate through a lease: one asks the platform, the others wait. The old access token stays in the history until it expires. An attempt whose outcome is unknown is never retried (exit 9): integrations recover resolves it.',
     )
     .addArgument(refsArgument())
-    .addOption(new Option('--all', 'all integrations; those without such tokens are passed over').default(false))
+    .addOption(new Option('--all', 'all integrations; those that cannot be refreshed are skipped').default(false))
     .addOption(
       new Option(
         '--expiring <duration>',
@@ -25,7 +25,7 @@ export const command = (ctx: Context) => {
         .argParser(duration)
         .default(7_200_000, '2h'),
     )
-    .addOption(new Option('--force', 'refresh tokens that are good for longer, too').default(false))
+    .addOption(new Option('--force', 'refresh tokens that expire later, too').default(false))
     .addOption(apiUrlOption())
     .addOption(dryRunOption())
   const filtered = withFilters(command).addHelpText(
@@ -53,10 +53,6 @@ export const command = (ctx: Context) => {
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    const unwritten = await ctx.output.rows(refreshView, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
-    const failures = rows.flatMap(({ integration, error }) => (error ? [{ name: integration.name, error }] : []))
-    finishBatch(ctx, failures, { what: 'refreshed', of: rows.length, signal: exitCode() })
-    // That nobody reads the answer must not hide what may not be tried again.
-    if (unwritten) throw unwritten.error
+    await finishBatch(ctx, refreshView, rows, { done: 'refreshed', signal: exitCode() })
   })
 }

@@ -1,38 +1,36 @@
 import { errorCodes, IntegrationsError, worstOf } from '../../errors.ts'
 import type { Context } from '../context.ts'
-
-/** What could not be done to one of several. */
-export interface Failure {
-  readonly name: string
-  readonly error: IntegrationsError
-}
+import type { View } from './output.ts'
 
 /**
- * Ends a batch, whose rows were printed: tells why some failed, and throws the worst of their errors.
+ * Prints the rows of a batch and ends it: warns of each failure, and throws the worst of them.
  *
- * @param what completes "of … were", as in "refreshed"
- * @param signal the exit code of a signal that came; one that leaves nothing pending is no failure
+ * @param done completes "… of … were not", as in "refreshed"
+ * @param signal the exit code for a signal that came; it replaces every failure but an unknown outcome
+ * @throws the worst error of the rows, and OUTPUT_FAILED
  */
-export function finishBatch(
+export async function finishBatch<Row extends { readonly error?: IntegrationsError }>(
   ctx: Context,
-  failures: readonly Failure[],
-  { what, of, signal }: { readonly what: string; readonly of: number; readonly signal: number | undefined },
-): void {
-  const real = failures.filter(({ error }) => error.code !== 'CANCELLED')
-  const code = worstOf(real.map(({ error }) => error.code))
-  const worst = real.find(({ error }) => error.code === code)?.error
-  if (signal !== undefined && (worst === undefined || errorCodes[worst.code].exit !== 9)) {
-    ctx.exitCode = signal
-    return
+  view: View<Row>,
+  rows: readonly Row[],
+  { done, signal }: { readonly done: string; readonly signal: number | undefined },
+): Promise<void> {
+  const unwritten = await ctx.output.rows(view, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
+  const errors = rows.flatMap(({ error }) => (error && error.code !== 'CANCELLED' ? [error] : []))
+  const code = worstOf(errors.map((error) => error.code))
+  const worst = errors.find((error) => error.code === code)
+  if (signal !== undefined && (worst === undefined || errorCodes[worst.code].exit !== 9)) ctx.exitCode = signal
+  else if (worst && rows.length === 1) throw worst
+  else if (worst) {
+    for (const { message } of errors) ctx.output.warn(message)
+    throw new IntegrationsError({
+      code: worst.code,
+      message: `${errors.length} of ${rows.length} were not ${done}; the worst: ${worst.message}`,
+      hint: worst.hint,
+      cause: worst,
+      committed: worst.committed,
+    })
   }
-  if (!worst) return
-  if (of === 1) throw worst
-  for (const { error } of real) ctx.output.warn(error.message)
-  throw new IntegrationsError({
-    code: worst.code,
-    message: `${real.length} of ${of} were not ${what}; the worst: ${worst.message}`,
-    hint: worst.hint,
-    cause: worst,
-    committed: worst.committed,
-  })
+  // Output that could not be written must not hide an error that forbids a retry.
+  if (unwritten) throw unwritten.error
 }

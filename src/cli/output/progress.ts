@@ -1,14 +1,14 @@
 import type { Context } from '../context.ts'
 
-/** Work that can be seen to go on. */
+/** A progress bar. */
 export interface ProgressBar {
-  /** Shows how much is done, of how much. */
+  /** Draws the progress. */
   update(done: number, of: number): void
-  /** Takes the bar away. */
+  /** Removes the bar. */
   stop(): void
 }
 
-/** Draws a bar on stderr while something takes its time; where that is no terminal, or in CI, nothing moves. */
+/** Draws a progress bar on stderr; does nothing in CI and without a terminal. @param what names the items */
 export async function progressBar({ host }: Context, what: string): Promise<ProgressBar> {
   if (!host.stderr.isTTY || host.env.CI || host.env.TERM === 'dumb') return { update: () => {}, stop: () => {} }
   const { default: progress } = await import('cli-progress')

@@ -12,7 +12,7 @@ const verdictTones: Record<Verdict, Tone> = {
   unknown: 'warn',
 }
 
-/** How integrations that were checked are shown. */
+/** The view of a check. */
 export const checkView: View<Checked> = {
   columns: [
     ...(['id', 'workspace', 'name', 'platform'] as const).map(
@@ -25,7 +25,7 @@ export const checkView: View<Checked> = {
       field: 'findings',
       value: (row) => row.findings.map((finding) => ({ ...finding })),
       cell: (row) => [
-        row.findings.map((one) => `${one.field} is ${one.stored}, the platform says ${one.platform}`).join('; '),
+        row.findings.map((one) => `${one.field} is ${one.stored}, the platform reports ${one.platform}`).join('; '),
         'bad',
       ],
     },

@@ -1,11 +1,12 @@
-import type { IntegrationView } from '../../integration.ts'
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
-import type { Recovered } from '../../operations/refresh/recover.ts'
+import type { RecoverRow } from '../../operations/refresh/recover-batch.ts'
 import { relative } from '../input/time.ts'
 import type { Column, View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
 
-const tones: Record<RefreshRow['outcome'] | Recovered['outcome'], Tone> = {
+type Row = RefreshRow | RecoverRow
+
+const tones: Record<Row['outcome'], Tone> = {
   refreshed: 'good',
   applied: 'good',
   due: 'warn',
@@ -24,17 +25,12 @@ const tones: Record<RefreshRow['outcome'] | Recovered['outcome'], Tone> = {
   error: 'bad',
 }
 
-const of = <Row extends { readonly integration: IntegrationView }>(
-  field: 'id' | 'name' | 'workspace' | 'platform',
-): Column<Row> => ({ field, value: (row) => row.integration[field] })
+const of = <R extends Row>(field: 'id' | 'name' | 'workspace' | 'platform'): Column<R> => ({
+  field,
+  value: (row) => row.integration[field],
+})
 
-type Outcome = {
-  readonly integration: IntegrationView
-  readonly outcome: keyof typeof tones
-  readonly error?: Error & { code: string; hint: string }
-}
-
-const outcome = <Row extends Outcome>(): Column<Row>[] => [
+const outcome = <R extends Row>(): Column<R>[] => [
   of('id'),
   of('name'),
   of('workspace'),
@@ -49,7 +45,7 @@ const outcome = <Row extends Outcome>(): Column<Row>[] => [
   { field: 'hint', value: (row) => row.error?.hint ?? null },
 ]
 
-/** How refreshed tokens are shown. */
+/** The view of a refresh. */
 export const refreshView: View<RefreshRow> = {
   columns: [
     ...outcome<RefreshRow>(),
@@ -64,10 +60,10 @@ export const refreshView: View<RefreshRow> = {
   id: (row) => row.integration.id,
 }
 
-/** How settled attempts are shown. */
-export const recoverView: View<Recovered> = {
+/** The view of a recovery. */
+export const recoverView: View<RecoverRow> = {
   columns: [
-    ...outcome<Recovered>(),
+    ...outcome<RecoverRow>(),
     {
       field: 'accessToken',
       value: (row) => row.accessToken,

@@ -1,6 +1,6 @@
 import { semaphore } from '../../concurrency.ts'
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
-import { columnOf, type IntegrationView, type PlatformColumn } from '../../integration.ts'
+import { columnOf, entriesOf, type IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
@@ -8,179 +8,167 @@ import type { CurrentSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { changeWithin, type Decision, targetOf } from '../change.ts'
-import { type Answered, type Asking, askAbout, type Difference, differences, eventOf, usableIds } from './token.ts'
+import {
+  type AskOptions,
+  askAbout,
+  type Difference,
+  differences,
+  eventOf,
+  type TokenAnswer,
+  usableIds,
+} from './token.ts'
 
-/** What came of checking one integration. */
-export interface Checked extends Answered {
+/** The result of a check for one integration. */
+export interface Checked extends TokenAnswer {
   readonly integration: IntegrationView
   readonly findings: readonly Difference[]
   /** The fields that were empty, and were filled in. */
   readonly filled: readonly string[]
-  /** What is wrong; null for nothing. */
+  /** What is wrong; null: nothing. */
   readonly error: ErrorCode | null
 }
 
-/** How integrations are checked. */
-export interface Checking extends Asking {
-  /** Fill in what is empty: the platform's ids, and when the token ends. */
+/** How to check a batch. */
+export interface CheckOptions extends AskOptions {
+  /** Fill in empty fields: the platform's ids, and the expiry of the token. */
   readonly fill: boolean
 }
 
-/** How many platforms are asked at the same time. */
-const atOnce = 8
+/** How many requests to platforms run at a time. */
+const maxConcurrency = 8
 
-/** How many integrations are read, or recorded, in one change at most: others wait for it. */
-const inOneChange = 100
+/** How many integrations one change reads or records: other processes wait for it. */
+const maxBatch = 100
 
-/** How long an answer waits for others to be recorded with, in milliseconds. */
-const soon = 100
+/** How long an answer waits, so that several are recorded in one change. */
+const flushIntervalMs = 100
 
 /**
- * Asks the platforms about the access tokens of integrations, eight at a time. That a token was read is committed to the
- * audit log before it is used, and what came of it after. One that was removed meanwhile is left out.
+ * Asks the platforms about the access tokens of integrations, eight at a time. The audit log records the access to a
+ * token before the platform is asked, and the verdict after. An integration that was removed meanwhile is left out.
  *
- * @param ids in the order of the answers, which are handed on as they come
- * @param emit given some answers
- * @throws what the store throws; what a platform does is an answer
+ * @param ids in the order of the rows
+ * @param emit receives rows as soon as all rows before them are known
+ * @throws what the store and `emit` throw; errors of a platform are verdicts
  */
-export async function checkIntegrations(
+export async function checkMany(
   store: Store,
   ids: readonly string[],
-  checking: Checking,
+  options: CheckOptions,
   emit: (checked: readonly Checked[]) => Promise<void>,
 ): Promise<void> {
-  const alone = semaphore(1)
+  const mutex = semaphore(1)
   const ordered = inOrder(ids, emit)
   const answered: Asked[] = []
   let begun: Step[] = []
   let next = 0
-  let settling: Promise<void> | undefined
+  let flushing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let failure: { readonly error: unknown } | undefined
   const fail = (error: unknown) => {
     failure ??= { error }
   }
 
-  /** What is next; undefined at the end. After a failure, what was asked is recorded, and no more is asked. */
+  /** The next step; undefined at the end, and after a failure. Answers that have come by then are recorded all the same. */
   async function take(): Promise<Step | undefined> {
     while (begun.length === 0 && next < ids.length && !failure)
-      await alone(async () => {
-        const [first, ...others] = ids.slice(next, next + inOneChange)
-        // Somebody else was first.
+      await mutex(async () => {
+        const [first, ...others] = ids.slice(next, next + maxBatch)
+        // Another worker may have been first.
         if (begun.length > 0 || first === undefined || failure) return
-        begun = await begin(store, [first, ...others], checking)
-        next += inOneChange
+        begun = await begin(store, [first, ...others], options)
+        next += maxBatch
       })
     return failure ? undefined : begun.shift()
   }
-  /** Records what was answered by the time that it is its turn. */
-  const settle = () => {
-    settling ??= alone(async () => {
-      settling = undefined
+  const flushAnswers = () => {
+    flushing ??= mutex(async () => {
+      flushing = undefined
       clearTimeout(timer)
       timer = undefined
-      const some = answered.splice(0)
-      if (some.length > 0) for (const one of await finish(store, some, checking)) ordered.add(one.integration.id, one)
+      const asked = answered.splice(0)
+      if (asked.length > 0) for (const row of await finish(store, asked, options)) ordered.add(row.integration.id, row)
       await ordered.flush()
     }).catch(fail)
-    return settling
+    return flushing
   }
 
   async function work(): Promise<void> {
-    for (let one = await take(); one !== undefined; one = await take()) {
-      if (typeof one === 'string') ordered.add(one, undefined)
-      else if ('held' in one) {
-        const { platform, integration, held } = one
-        answered.push({ ...one, answer: await askAbout(platform, integration.config, held.value, checking) })
-      } else ordered.add(one.integration.id, one)
-      timer ??= setTimeout(settle, soon)
-      if (answered.length >= inOneChange) await settle()
+    for (let step = await take(); step; step = await take()) {
+      if (step.kind === 'ask')
+        answered.push({
+          ...step,
+          answer: await askAbout(step.platform, step.integration.config, step.token.value, options),
+        })
+      else ordered.add(step.id, step.row)
+      timer ??= setTimeout(flushAnswers, flushIntervalMs)
+      if (answered.length >= maxBatch) await flushAnswers()
     }
   }
 
-  await Promise.all(Array.from({ length: Math.min(atOnce, ids.length) }, () => work().catch(fail)))
-  await settle()
+  await Promise.all(Array.from({ length: Math.min(maxConcurrency, ids.length) }, () => work().catch(fail)))
+  await flushAnswers()
   if (failure) throw failure.error
 }
 
-/** An integration whose token is to be asked about. */
-interface Begun {
+/** A platform that is to be asked about a token. */
+interface Ask {
+  readonly kind: 'ask'
   readonly integration: IntegrationView
   readonly platform: Platform
-  readonly held: CurrentSecret
+  readonly token: CurrentSecret
 }
 
-interface Asked extends Begun {
-  readonly answer: Answered
+interface Asked extends Ask {
+  readonly answer: TokenAnswer
 }
 
-/** What to ask, what is known without asking, or the id of an integration that is gone. */
-type Step = Begun | Checked | string
+/** A request, or a result without any; its row is undefined for an integration that was removed. */
+type Step = Ask | { readonly kind: 'known'; readonly id: string; readonly row: Checked | undefined }
 
-/** Reads tokens, and records that. */
-const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Checking): Promise<Step[]> =>
+/** Reads tokens, and records the access. */
+const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: CheckOptions): Promise<Step[]> =>
   store.mutate(
     async (tx) => {
       const integrations = new Map((await tx.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
-      const open = await tx.secrets.readMany(ids, 'accessToken')
-      const begun: Step[] = []
+      const read = await tx.secrets.readMany(ids, 'accessToken')
+      const steps: Step[] = []
       for (const id of ids) {
         const integration = integrations.get(id)
-        if (!integration) {
-          begun.push(id)
-          continue
-        }
-        const platform = findPlatform(integration.platform)
-        begun.push(
-          platform
-            ? await beginOne(tx, open, integration, platform, urls)
-            : notAsked(integration, 'unknown_platform', 'this version does not know the platform'),
-        )
+        steps.push(integration ? await beginOne(tx, read, integration, urls) : { kind: 'known', id, row: undefined })
       }
-      return begun
+      return steps
     },
     { auditOnly: true },
   )
 
 async function beginOne(
   tx: Transaction,
-  open: Awaited<ReturnType<Transaction['secrets']['readMany']>>,
+  read: (id: string) => Promise<CurrentSecret | undefined>,
   integration: IntegrationView,
-  platform: Platform,
   urls: ApiUrls,
-): Promise<Begun | Checked> {
+): Promise<Step> {
+  const platform = findPlatform(integration.platform)
+  if (!platform) return notAsked(integration, 'unknown_platform', 'this version does not know the platform')
   try {
-    const held = await open(integration.id)
-    if (!held) return notAsked(integration, 'no_token', 'it has no access token')
+    const token = await read(integration.id)
+    if (!token) return notAsked(integration, 'no_token', 'the integration has no access token')
     await tx.record(eventOf(targetOf(integration), platform, urls))
-    return { integration, platform, held }
+    return { kind: 'ask', integration, platform, token }
   } catch (error) {
-    // One value that does not open must not keep the others from being checked.
+    // A value that cannot be decrypted must not keep the others from being checked.
     if (isDecryptionFailure(error)) return notAsked(integration, error.code, error.message, error.code)
     throw error
   }
 }
 
-const notAsked = (
-  integration: IntegrationView,
-  code: string,
-  reason: string,
-  error: ErrorCode = 'CHECK_FAILED',
-): Checked => ({
-  integration,
-  verdict: 'unknown',
-  code,
-  reason,
-  ids: {},
-  scopes: null,
-  expiresAt: null,
-  findings: [],
-  filled: [],
-  error,
-})
+function notAsked(integration: IntegrationView, code: string, reason: string, error: ErrorCode = 'CHECK_FAILED'): Step {
+  const answer = { verdict: 'unknown', code, reason, ids: {}, scopes: null, expiresAt: null } as const
+  return { kind: 'known', id: integration.id, row: { ...answer, integration, findings: [], filled: [], error } }
+}
 
-/** Records answers, and fills in what they tell. */
-const finish = (store: Store, asked: readonly Asked[], { urls, fill }: Checking): Promise<Checked[]> => {
+/** Records answers, and fills in empty fields. */
+const finish = (store: Store, asked: readonly Asked[], { urls, fill }: CheckOptions): Promise<Checked[]> => {
   const filling = asked.map((one) => (fill ? missing(one, one.integration) : {}))
   return store.mutate(
     async (tx) => {
@@ -190,7 +178,7 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: Checking)
         const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(tx, one) : []
         await tx.record(eventOf(targetOf(integration), platform, urls, answer))
         const findings = differences(platform, integration, answer)
-        checked.push({ ...answer, integration, findings, filled, error: wrong(answer.verdict, findings) })
+        checked.push({ ...answer, integration, findings, filled, error: errorOf(answer.verdict, findings) })
       }
       return checked
     },
@@ -198,26 +186,24 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: Checking)
   )
 }
 
-/** What is empty in an integration and told by the platform. */
+/** The empty fields of an integration, as the platform fills them. */
 function missing({ platform, answer }: Asked, integration: IntegrationView): IntegrationChange {
   if (answer.verdict !== 'ok') return {}
-  const ids = Object.entries(usableIds(platform, answer.ids)).filter(
-    ([column]) => integration[column as PlatformColumn] === null,
-  )
-  const ends = answer.expiresAt !== null && integration.tokenExpiry === 'unknown'
-  return { ...Object.fromEntries(ids), ...(ends ? { tokenExpiresAt: answer.expiresAt } : {}) }
+  const ids = entriesOf(usableIds(platform, answer.ids)).filter(([column]) => integration[column] === null)
+  const expires = answer.expiresAt !== null && integration.tokenExpiry === 'unknown'
+  return { ...Object.fromEntries(ids), ...(expires ? { tokenExpiresAt: answer.expiresAt } : {}) }
 }
 
-/** Fills in what is empty still, unless the integration or its token has changed meanwhile. @returns the fields */
+/** Fills in empty fields, unless the integration or its token was changed meanwhile. @returns the fields */
 async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]> {
-  const { integration, held } = asked
-  // It was removed meanwhile.
+  const { integration, token } = asked
+  // The integration was removed meanwhile.
   if ((await tx.integrations.match({ id: integration.id }, 1)).length === 0) return []
   const unchanged: Decision<{ filled: readonly string[] }> = { facts: undefined, result: { filled: [] } }
   const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
     if (now.version !== integration.version) return unchanged
     const { accessToken } = await tx.secrets.read(now.id, ['accessToken'])
-    if (accessToken?.fingerprint !== held.fingerprint) return unchanged
+    if (accessToken?.fingerprint !== token.fingerprint) return unchanged
     const change = missing(asked, now)
     const fields = Object.keys(change)
     if (fields.length === 0) return unchanged
@@ -227,13 +213,13 @@ async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]>
   return filled
 }
 
-function wrong(verdict: Verdict, findings: readonly Difference[]): ErrorCode | null {
+function errorOf(verdict: Verdict, findings: readonly Difference[]): ErrorCode | null {
   if (verdict === 'refused' || verdict === 'expired') return 'CREDENTIAL_REFUSED'
   if (verdict === 'unreachable') return 'PLATFORM_FAILED'
   return verdict === 'ok' && findings.length === 0 ? null : 'CHECK_FAILED'
 }
 
-/** Hands answers on in the order of ids, each as soon as those before it are there. */
+/** Emits rows in the order of ids, each as soon as all rows before it are known. */
 function inOrder(ids: readonly string[], emit: (checked: readonly Checked[]) => Promise<void>) {
   const waiting = new Map<string, Checked | undefined>()
   let next = 0

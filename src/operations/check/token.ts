@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import {
+  entriesOf,
   type Instant,
   type IntegrationView,
   type Json,
@@ -16,108 +17,107 @@ import type { Store } from '../../store/store.ts'
 import type { NewEvent, Target } from '../../store/tables/events.ts'
 import { checkId } from '../ids.ts'
 
-/** How platforms are asked. */
-export interface Asking {
+/** How to ask platforms. */
+export interface AskOptions {
   readonly urls: ApiUrls
-  /** How long to go on where a platform wants to be asked later, in milliseconds. */
+  /** How long to retry while a platform is unreachable and names a time, in milliseconds. */
   readonly wait: number
 }
 
-/** What a platform says of an access token, as far as it can be used. */
-export interface Answered {
+/** A platform's answer about an access token, without implausible values. */
+export interface TokenAnswer {
   readonly verdict: Verdict
-  /** The platform's own word, the network's or ours; null for none. */
+  /** The platform's own code, or that of a network error, or ours; null for none. */
   readonly code: string | null
-  /** What the word does not tell. */
+  /** Explains the code; null for nothing to explain. */
   readonly reason: string | null
   readonly ids: { readonly [C in PlatformColumn]?: string }
   readonly scopes: readonly string[] | null
   readonly expiresAt: Instant | null
 }
 
-/** What an integration says otherwise than its platform does. */
+/** A difference between an integration and its platform's answer. */
 export interface Difference {
   readonly field: PlatformColumn | 'tokenExpiresAt'
   readonly stored: string
   readonly platform: string
 }
 
-// What a platform says is anything; no id of theirs is nearly as long, and no token lives longer.
-const longestId = 200
-const longestLife = 100 * 365 * 86_400
+// A platform may answer anything; values beyond these limits are implausible.
+const maxIdLength = 200
+const maxLifetimeSeconds = 100 * 365 * 86_400
 
-/** How much two times may differ that mean the same: somebody has typed one, minutes after the token was made. */
-const sameTime = 10 * 60_000
+/** The greatest difference of two times that mean the same: a person may type the expiry minutes after the token is issued. */
+const toleranceMs = 10 * 60_000
 
-/** Asks a platform whose a token is, again where it wants to be asked later, as long as there is time for that. */
+/** Asks a platform for the owner of a token; retries for `wait` milliseconds when the platform names a time. */
 export async function askAbout(
   platform: Platform,
   config: Json,
   token: Secret,
-  { urls, wait }: Asking,
-): Promise<Answered> {
+  { urls, wait }: AskOptions,
+): Promise<TokenAnswer> {
   const ask = askPlatform(platform, config, urls)
   const deadline = performance.now() + wait
   for (;;) {
     const finding = await platform.api.check(ask, token)
-    const pause = Math.max(1, finding.retryAfterSeconds ?? Number.POSITIVE_INFINITY) * 1000
-    if (finding.verdict !== 'unreachable' || performance.now() + pause > deadline) return usable(finding)
-    await sleep(pause)
+    const pauseMs = Math.max(1, finding.retryAfterSeconds ?? Number.POSITIVE_INFINITY) * 1000
+    if (finding.verdict !== 'unreachable' || performance.now() + pauseMs > deadline) return usable(finding)
+    await sleep(pauseMs)
   }
 }
 
-function usable({ verdict, code, reason, ids = {}, scopes, expiresIn }: Finding): Answered {
-  const ends = expiresIn !== undefined && expiresIn <= longestLife
+function usable({ verdict, code, reason, ids = {}, scopes, expiresIn }: Finding): TokenAnswer {
+  const plausible = expiresIn !== undefined && expiresIn <= maxLifetimeSeconds
   return {
     verdict,
     code,
     reason: reason ?? null,
-    ids: Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== '' && id.length <= longestId)),
+    ids: Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== '' && id.length <= maxIdLength)),
     scopes: scopes ?? null,
-    expiresAt: ends ? new Date(Date.now() + expiresIn * 1000).toISOString() : null,
+    expiresAt: plausible ? new Date(Date.now() + expiresIn * 1000).toISOString() : null,
   }
 }
 
-/** Where what is stored is not what the platform says: of another tenant, or with another end. */
+/** The differences between an integration and its platform's answer: another tenant, or another expiry. */
 export function differences(
   platform: Platform,
   stored: { readonly tokenExpiresAt: Instant | null; readonly tokenExpiry: TokenExpiry } & {
     readonly [C in PlatformColumn]: string | null
   },
-  { verdict, ids, expiresAt }: Answered,
+  { verdict, ids, expiresAt }: TokenAnswer,
 ): Difference[] {
-  const found: Difference[] = Object.entries(ids).flatMap(([column, id]) => {
-    const field = column as PlatformColumn
+  const found: Difference[] = entriesOf(ids).flatMap(([field, id]) => {
     const ours = stored[field]
     return ours === null || ours === id || platform.ids[field]?.renamed ? [] : [{ field, stored: ours, platform: id }]
   })
   const { tokenExpiresAt, tokenExpiry } = stored
-  const over = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) + sameTime < Date.now()
+  const over = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) + toleranceMs < Date.now()
   const differs = (says: string) =>
     found.push({ field: 'tokenExpiresAt', stored: tokenExpiresAt ?? 'never', platform: says })
-  if (verdict === 'expired' && (tokenExpiry === 'never' || (tokenExpiresAt !== null && !over))) differs('ended')
+  if (verdict === 'expired' && (tokenExpiry === 'never' || (tokenExpiresAt !== null && !over))) differs('expired')
   else if (verdict === 'ok' && expiresAt !== null && tokenExpiry !== 'unknown') {
-    if (tokenExpiresAt === null || apart(tokenExpiresAt, expiresAt)) differs(expiresAt)
+    if (tokenExpiresAt === null || differ(tokenExpiresAt, expiresAt)) differs(expiresAt)
   } else if (verdict === 'ok' && over) differs('valid')
   return found
 }
 
-const apart = (a: Instant, b: Instant) => Math.abs(Date.parse(a) - Date.parse(b)) > sameTime
+const differ = (a: Instant, b: Instant) => Math.abs(Date.parse(a) - Date.parse(b)) > toleranceMs
 
-/** The ids that a person may set as well. */
-export const usableIds = (platform: Platform, ids: Answered['ids']): Answered['ids'] =>
+/** The ids that pass the checks of a person's input. */
+export const usableIds = (platform: Platform, ids: TokenAnswer['ids']): TokenAnswer['ids'] =>
   Object.fromEntries(
-    Object.entries(ids).filter(([column, id]) => {
+    entriesOf(ids).filter(([column, id]) => {
       try {
-        return checkId(platform, column as PlatformColumn, id, false)
+        return checkId(platform, column, id, false)
       } catch {
         return false
       }
     }),
   )
 
-/** What the audit log is to say of asking a platform: before, without an answer, and after. */
-export const eventOf = (target: Target, platform: Platform, urls: ApiUrls, answer?: Answered): NewEvent => ({
+/** The event of asking a platform: without an answer before the request, with it afterwards. */
+export const eventOf = (target: Target, platform: Platform, urls: ApiUrls, answer?: TokenAnswer): NewEvent => ({
   action: 'platform.check',
   outcome: answer === undefined ? 'started' : answer.verdict === 'unreachable' ? 'failed' : 'done',
   target,
@@ -128,14 +128,11 @@ export const eventOf = (target: Target, platform: Platform, urls: ApiUrls, answe
   ],
 })
 
-/** Nobody gave the token that is to be checked. */
+/** The error for `--check` without an access token. */
 export const nothingToCheck = (): IntegrationsError =>
-  badInput(
-    '--check was given without an access token',
-    'give the token too, as in --access-token-stdin, or leave --check out',
-  )
+  badInput('--check needs an access token', 'pass the token too, as in --access-token-stdin, or omit --check')
 
-/** A token that is not stored yet, and the integration that is to hold it. */
+/** A token that is not stored yet, and its integration. */
 export interface NewToken {
   readonly platform: Platform
   readonly integration: IntegrationView
@@ -144,18 +141,17 @@ export interface NewToken {
 }
 
 /**
- * Asks the platform about a token that is to be stored, and refuses one that it refuses, or that is of another tenant
- * than the integration.
+ * Asks the platform about a new token, and rejects a token that the platform refuses, or that belongs to another tenant.
  *
- * @returns whose it is, when it ends, and what to warn of
+ * @returns the owner and expiry of the token, and warnings
  * @throws CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
  */
 export async function checkNewToken(
   store: Store,
   target: Target,
   { platform, integration, token, expiry }: NewToken,
-  asking: Asking,
-): Promise<{ ids: Answered['ids']; expiry: Expiry; warnings: string[] }> {
+  asking: AskOptions,
+): Promise<{ ids: TokenAnswer['ids']; expiry: Expiry; warnings: string[] }> {
   const { urls } = asking
   await store.mutate((tx) => tx.record(eventOf(target, platform, urls)), { auditOnly: true })
   const answer = await askAbout(platform, integration.config, token, asking)
@@ -167,41 +163,47 @@ export async function checkNewToken(
     throw new IntegrationsError({
       code: 'CHECK_FAILED',
       message: `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
-      hint: 'see that it is the right token, or correct the integration with integrations update; nothing was changed',
+      hint: 'check that it is the right token, or correct the integration with integrations update; nothing was changed',
     })
   const warnings =
-    answer.verdict === 'limited' ? [`${platform.title} accepts the token, but not for all${word(answer)}`] : []
+    answer.verdict === 'limited'
+      ? [`${platform.title} accepts the token, with limited permissions${detail(answer)}`]
+      : []
   if (expiresAt === null || expiry === 'unknown') return { ids, expiry: expiresAt ?? expiry, warnings }
-  if (expiry === 'never' || apart(expiry, expiresAt))
-    warnings.push(`${platform.title} says that the token ends at ${expiresAt}`)
+  if (expiry === 'never' || differ(expiry, expiresAt))
+    warnings.push(`${platform.title} reports that the token expires at ${expiresAt}`)
   return { ids, expiry, warnings }
 }
 
-const word = ({ code, reason }: Answered) =>
+const detail = ({ code, reason }: TokenAnswer) =>
   `${code === null ? '' : ` (${code})`}${reason === null ? '' : `: ${reason}`}`
 
-function refuse(platform: Platform, answer: Answered): void {
-  const { title, secrets } = platform
-  const page = secrets.accessToken?.page
+/** @throws for every verdict but `ok` and `limited` */
+function refuse({ title, secrets }: Platform, answer: TokenAnswer): void {
   switch (answer.verdict) {
+    case 'ok':
+    case 'limited':
+      return
     case 'refused':
     case 'expired':
       throw new IntegrationsError({
         code: 'CREDENTIAL_REFUSED',
-        message: `${title} ${answer.verdict === 'refused' ? 'refuses the token' : 'says that the token has ended'}${word(answer)}`,
-        hint: `see that it is the right token, or make one at ${page}; nothing was changed`,
+        message: `${title} ${answer.verdict === 'refused' ? 'refuses the token' : 'reports that the token has expired'}${detail(answer)}`,
+        hint: `check that it is the right token, or issue a new token at ${secrets.accessToken?.page}; nothing was changed`,
       })
     case 'unreachable':
       throw new IntegrationsError({
         code: 'PLATFORM_FAILED',
-        message: `${title} could not be asked about the token${word(answer)}`,
-        hint: 'try again later, or leave --check out; nothing was changed',
+        message: `${title} could not be asked about the token${detail(answer)}`,
+        hint: 'try again later, or omit --check; nothing was changed',
       })
     case 'unknown':
       throw new IntegrationsError({
         code: 'CHECK_FAILED',
-        message: `${title} gives an answer about the token that nothing is known of${word(answer)}`,
-        hint: 'leave --check out if you know better; nothing was changed',
+        message: `${title} gives an undocumented answer about the token${detail(answer)}`,
+        hint: 'omit --check if the token is right; nothing was changed',
       })
+    default:
+      answer.verdict satisfies never
   }
 }

@@ -12,7 +12,7 @@ import { platformById, platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'
 import { targetOf } from '../change.ts'
-import { type Asking, checkNewToken, nothingToCheck, usableIds } from '../check/token.ts'
+import { type AskOptions, checkNewToken, nothingToCheck, usableIds } from '../check/token.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
 import { insertWorkspace } from '../directory/workspaces.ts'
@@ -133,7 +133,7 @@ export async function addIntegration(
 export async function addCheckedIntegration(
   store: Store,
   addition: Addition,
-  asking: Asking,
+  asking: AskOptions,
 ): Promise<{ integration: IntegrationView; warnings: string[] }> {
   const { accessToken } = addition.secrets
   if (!accessToken) throw nothingToCheck()

@@ -1,40 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mapConcurrent, serialize, singleFlight } from '../../concurrency.ts'
+import { semaphore, serialize, singleFlight } from '../../concurrency.ts'
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import { verifyKeys } from '../keys/keys.ts'
-import { appOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
+import { appOf, type Eligibility, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
 import { inspect, type RefreshOptions, refreshOne } from './refresh.ts'
 
-/** How it went with one of several. */
+/** The error of one integration in a batch, and the outcome that it means. */
+export interface BatchFailure {
+  readonly outcome: 'refused' | 'failed' | 'outcome_unknown' | 'held' | 'cancelled' | 'error'
+  readonly error: IntegrationsError
+}
+
+/** The result of a refresh batch for one integration. */
 export interface RefreshRow {
   readonly integration: IntegrationView
-  readonly outcome:
-    | 'refreshed'
-    | 'due'
-    | 'not_due'
-    | 'refused'
-    | 'failed'
-    | 'outcome_unknown'
-    | 'needs_reauth'
-    | 'held'
-    | 'unsupported'
-    | 'inactive'
-    | 'no_refresh_token'
-    | 'cancelled'
-    | 'error'
-  /** Why it was not refreshed. */
+  readonly outcome: 'refreshed' | Eligibility['outcome'] | BatchFailure['outcome']
+  /** Why the token was not refreshed; absent where that is no failure. */
   readonly error?: IntegrationsError
 }
 
-/** How many platforms are asked at the same time. */
-const atOnce = 8
+/** How to refresh a batch. */
+export interface RefreshBatchOptions extends RefreshOptions {
+  /** The user named each integration, so that one that cannot be refreshed is an error. */
+  readonly named: boolean
+  /** Report what is due, and ask no platform. */
+  readonly dryRun: boolean
+}
 
-const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
+/** How many requests to platforms run at a time. */
+const maxConcurrency = 8
+
+const failureOutcomes: { readonly [C in ErrorCode]?: BatchFailure['outcome'] } = {
   CREDENTIAL_REFUSED: 'refused',
   PLATFORM_FAILED: 'failed',
   OUTCOME_UNKNOWN: 'outcome_unknown',
@@ -42,121 +43,126 @@ const outcomes: { readonly [C in ErrorCode]?: RefreshRow['outcome'] } = {
   CANCELLED: 'cancelled',
 }
 
+/** The failure of one integration in a batch. @throws the error itself, unless it is an `IntegrationsError` */
+export function failureOf(error: unknown): BatchFailure {
+  if (!(error instanceof IntegrationsError)) throw error
+  return { outcome: failureOutcomes[error.code] ?? 'error', error }
+}
+
 /**
- * Refreshes the tokens of several integrations, in an order of chance: jobs that begin together then do not wait for each
- * other all the way. Where another job is at work already, it is let go on, for as long as it does.
+ * Refreshes the tokens of several integrations, in random order, so that jobs which start together do not wait for each
+ * other at every integration. While another job is at work, this job waits, for `wait` milliseconds at most.
  *
- * @param named each was asked for; what cannot be refreshed at all is an error then
- * @param dryRun say what is due, and ask nobody
+ * @returns one row for each integration, in the order given
+ * @throws what the store and `verifyKeys` throw; other errors are in the rows
  */
 export async function refreshMany(
   store: Store,
   integrations: readonly IntegrationView[],
-  options: Batch,
+  options: RefreshBatchOptions,
 ): Promise<RefreshRow[]> {
   const now = await serialize(store, () => store.read((db) => db.clock()))
   const rows = new Map<string, RefreshRow>()
-  const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
-  for (const integration of integrations) tell(firstLook(integration, now, options))
-  const left = integrations.filter(({ id }) => !rows.has(id))
-  if (options.dryRun) for (const integration of left) tell(await foretold(store, integration, options))
-  else await refreshLeft(store, left, rows, now, options)
+  const add = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
+  for (const integration of integrations) add(precheck(integration, now, options))
+  const remaining = integrations.filter(({ id }) => !rows.has(id))
+  if (options.dryRun) for (const { id } of remaining) add(await preview(store, id, options))
+  else await refreshRemaining(store, remaining, rows, now, options)
   return integrations.flatMap(({ id }) => rows.get(id) ?? [])
 }
 
-/** Refreshes what is left, and adds what came of it to the rows. */
-async function refreshLeft(
+/** Refreshes the integrations without a row, and adds their rows. */
+async function refreshRemaining(
   store: Store,
-  left: readonly IntegrationView[],
+  remaining: readonly IntegrationView[],
   rows: Map<string, RefreshRow>,
   now: Date,
-  options: Batch,
+  options: RefreshBatchOptions,
 ): Promise<void> {
-  const tell = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
+  const add = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
   const ownAttempts = new Set<string>()
-  const relook = async () => {
-    for (const integration of await present(store))
-      if (!rows.has(integration.id)) tell(firstLook(integration, now, options))
+  const recheck = async () => {
+    for (const integration of await listAll(store))
+      if (!rows.has(integration.id)) add(precheck(integration, now, options))
   }
-  const turn = { ownAttempts, wait: singleFlight(() => giveWay(store, ownAttempts, options.wait, relook)) }
-  const many = left.length > atOnce
-  if (many) await turn.wait()
-  const due = left.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, chance: Math.random() }))
-  due.sort((a, b) => a.chance - b.chance)
-  // What would fail for all of them fails before anybody is asked.
+  const turn = { ownAttempts, wait: singleFlight(() => yieldTo(store, ownAttempts, options.wait, recheck)) }
+  const takesTurns = remaining.length > maxConcurrency
+  if (takesTurns) await turn.wait()
+  const due = remaining.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, order: Math.random() }))
+  due.sort((a, b) => a.order - b.order)
+  // An error that would occur for every integration occurs before any platform is asked.
   if (due.length > 0) await verifyKeys(store)
-  await mapConcurrent(due, atOnce, async ({ integration }) => {
-    if (!rows.has(integration.id)) tell(await refreshRow(store, integration, many ? { ...options, turn } : options))
+  await semaphore(maxConcurrency).map(due, async ({ integration }) => {
+    if (!rows.has(integration.id))
+      add(await refreshRow(store, integration, takesTurns ? { ...options, turn } : options))
   })
 }
 
 /**
- * Waits while the oldest lease is another job's. A job that was killed is not waited for longer than its leases last.
+ * Waits while the oldest lease belongs to another job: for a killed job, no longer than its leases last.
  *
- * @param waited is called when somebody else has been at work
+ * @param afterWait runs after another job has been at work
  */
-async function giveWay(
+async function yieldTo(
   store: Store,
-  ownAttempts: Set<string>,
-  wait: number,
-  waited: () => Promise<void>,
+  ownAttempts: ReadonlySet<string>,
+  waitMs: number,
+  afterWait: () => Promise<void>,
 ): Promise<void> {
-  const deadline = performance.now() + wait
+  const deadline = performance.now() + waitMs
   for (let turns = 0; ; turns++) {
     const busy = await serialize(store, () => store.read((db) => isOthersTurn(db, { ownAttempts })))
     if (!busy || performance.now() > deadline) {
-      if (turns > 0) await waited()
+      if (turns > 0) await afterWait()
       return
     }
     await sleep(300 + Math.random() * 700)
   }
 }
 
-const present = (store: Store): Promise<IntegrationView[]> =>
+const listAll = (store: Store): Promise<IntegrationView[]> =>
   serialize(store, () => store.snapshot((db) => allRows(db.integrations.list({}, { sort: 'id', descending: false }))))
 
-type Batch = RefreshOptions & { readonly named: boolean; readonly dryRun: boolean }
-
-/** What is known of an integration without asking anybody; undefined when its token is to be refreshed. */
-function firstLook(integration: IntegrationView, now: Date, options: Batch): RefreshRow | undefined {
+/** The row of an integration as far as it is known without the keys; undefined when its token may be due. */
+function precheck(integration: IntegrationView, now: Date, options: RefreshBatchOptions): RefreshRow | undefined {
   try {
-    const obstacle = refusalFor(integration)
-    if (obstacle) return { integration, outcome: obstacle.outcome, ...(options.named ? { error: obstacle.error } : {}) }
-    // Where the outcome of the last refresh seems unknown, the application may have written another refresh token, which only the keys can tell.
-    return integration.tokenRefresh === 'outcome_unknown' ||
-      integration.tokenRefresh === 'needs_reauth' ||
+    const refusal = refusalFor(integration)
+    if (refusal) return { integration, outcome: refusal.outcome, ...(options.named ? { error: refusal.error } : {}) }
+    const { tokenRefresh } = integration
+    // The application may have written another refresh token, which only the keys can tell.
+    return tokenRefresh === 'outcome_unknown' ||
+      tokenRefresh === 'needs_reauth' ||
       isDue(integration, undefined, now, options)
       ? undefined
       : { integration, outcome: 'not_due' }
   } catch (error) {
-    return failed(integration, error)
+    return { integration, ...failureOf(error) }
   }
 }
 
-async function refreshRow(store: Store, integration: IntegrationView, options: Batch): Promise<RefreshRow> {
-  try {
-    const { outcome, expiresAt } = await refreshOne(store, integration.id, options)
-    return { integration: { ...integration, tokenExpiresAt: expiresAt }, outcome }
-  } catch (error) {
-    return failed(integration, error)
-  }
-}
+const refreshRow = (store: Store, integration: IntegrationView, options: RefreshOptions): Promise<RefreshRow> =>
+  refreshOne(store, integration.id, options).then(
+    ({ outcome, expiresAt }) => ({ integration: { ...integration, tokenExpiresAt: expiresAt }, outcome }),
+    (error: unknown) => ({ integration, ...failureOf(error) }),
+  )
 
-function failed(integration: IntegrationView, error: unknown): RefreshRow {
-  if (!(error instanceof IntegrationsError)) throw error
-  return { integration, outcome: outcomes[error.code] ?? 'error', error }
-}
-
-/** What would be done now. */
-async function foretold(store: Store, { id }: IntegrationView, options: Batch): Promise<RefreshRow> {
+/** The row that a refresh would give now, as far as it is known without asking a platform. */
+async function preview(store: Store, id: string, options: RefreshBatchOptions): Promise<RefreshRow> {
   const { integration, eligibility } = await inspect(store, id, options)
   const { outcome } = eligibility
-  if (outcome === 'held') return { integration, outcome, error: leaseHeld(integration, eligibility.attempt) }
-  try {
-    if (outcome === 'due')
-      await serialize(store, () => store.read((db) => appOf(db, integration, platformOf(integration))))
-  } catch (error) {
-    return failed(integration, error)
+  switch (eligibility.outcome) {
+    case 'not_due':
+      return { integration, outcome }
+    case 'held':
+      return { integration, outcome, error: leaseHeld(integration, eligibility.attempt) }
+    case 'due':
+      try {
+        await serialize(store, () => store.read((db) => appOf(db, integration, platformOf(integration))))
+        return { integration, outcome }
+      } catch (error) {
+        return { integration, ...failureOf(error) }
+      }
+    default:
+      return { integration, outcome, error: eligibility.error }
   }
-  return { integration, outcome, ...('error' in eligibility ? { error: eligibility.error } : {}) }
 }

@@ -5,28 +5,40 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Reader } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
-/** Which tokens are to be refreshed. */
+/** Which tokens are due. */
 export interface Due {
   /** Tokens that expire within so many milliseconds, and those with an unknown expiry. */
   readonly withinMs: number
-  /** All of them. */
+  /** All tokens. */
   readonly force: boolean
-  /** An attempt that was waited for: when it was applied, nothing is left to do, `force` or not. */
+  /** The attempt that this process has waited for: once it was applied, the token is not due, `force` or not. */
   readonly awaited?: string | undefined
 }
 
-/** Whether a token can and should be refreshed, as far as can be told without a key. */
-export type Eligibility =
-  | { readonly outcome: 'due' | 'not_due' }
-  | { readonly outcome: 'held'; readonly attempt: RefreshAttempt }
-  | { readonly outcome: 'outcome_unknown' | 'needs_reauth'; readonly error: IntegrationsError }
-  /** There is nothing to refresh. */
-  | { readonly outcome: 'unsupported' | 'inactive' | 'no_refresh_token'; readonly error: IntegrationsError }
+/** Why an integration has no token to refresh. */
+export interface Refusal {
+  readonly outcome: 'unsupported' | 'inactive' | 'no_refresh_token'
+  readonly error: IntegrationsError
+}
 
-/** Looks how the token of an integration stands. @throws BAD_INPUT for a platform that this version does not know */
+/** A refresh token that may have been used. */
+export interface UsedToken {
+  readonly outcome: 'outcome_unknown' | 'needs_reauth'
+  readonly error: IntegrationsError
+}
+
+/** Whether a token can and should be refreshed, as far as it is known without a key. */
+export type Eligibility =
+  | { readonly outcome: 'due' }
+  | { readonly outcome: 'not_due' }
+  | { readonly outcome: 'held'; readonly attempt: RefreshAttempt }
+  | UsedToken
+  | Refusal
+
+/** The eligibility of an integration. @throws BAD_INPUT for a platform that this version does not know */
 export async function eligibilityOf(db: Reader, integration: IntegrationView, due: Due): Promise<Eligibility> {
-  const obstacle = refusalFor(integration)
-  if (obstacle) return obstacle
+  const refusal = refusalFor(integration)
+  if (refusal) return refusal
   const attempt = await db.refresh.of(integration.id)
   if (attempt?.leased) return { outcome: 'held', attempt }
   const { tokenRefresh } = integration
@@ -35,7 +47,7 @@ export async function eligibilityOf(db: Reader, integration: IntegrationView, du
   return { outcome: isDue(integration, attempt, await db.clock(), due) ? 'due' : 'not_due' }
 }
 
-/** Whether a token is to be refreshed now. */
+/** Whether a token is due. @param now by the database's clock */
 export function isDue(
   { tokenExpiresAt, tokenExpiry }: IntegrationView,
   attempt: RefreshAttempt | undefined,
@@ -47,18 +59,16 @@ export function isDue(
   return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= withinMs
 }
 
-/** Why there is nothing to refresh in an integration. @throws BAD_INPUT for a platform that this version does not know */
-export function refusalFor(
-  integration: IntegrationView,
-): Extract<Eligibility, { outcome: 'unsupported' | 'inactive' | 'no_refresh_token' }> | undefined {
+/** Why an integration has no token to refresh. @throws BAD_INPUT for a platform that this version does not know */
+export function refusalFor(integration: IntegrationView): Refusal | undefined {
   const platform = platformOf(integration)
   const id = shellWord(integration.id)
   if (!platform.api.refresh)
     return {
       outcome: 'unsupported',
       error: badInput(
-        `${platform.title} has no tokens that can be refreshed`,
-        `put a new one in with integrations rotate ${id} --field access-token`,
+        `${platform.title} tokens cannot be refreshed`,
+        `store a new token with integrations rotate ${id} --field access-token`,
       ),
     }
   if (!integration.isActive)
@@ -70,7 +80,7 @@ export function refusalFor(
   return undefined
 }
 
-/** The app whose client refreshes an integration's token: the one that it names, else the only one of its platform. */
+/** The app whose client refreshes a token: the integration's, else the platform's only app. @throws NOT_FOUND, BAD_INPUT */
 export async function appOf(db: Reader, integration: IntegrationView, platform: Platform): Promise<App> {
   const apps = await db.apps.list({ platform: platform.id })
   const app =
@@ -79,53 +89,53 @@ export async function appOf(db: Reader, integration: IntegrationView, platform: 
   if (apps.length === 0)
     throw new IntegrationsError({
       code: 'NOT_FOUND',
-      message: `there is no ${platform.title} app here whose client could refresh the token of ${refOf(integration)}`,
+      message: `there is no ${platform.title} app whose client could refresh the token of ${refOf(integration)}`,
       hint: `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
     })
   throw badInput(
-    `${refOf(integration)} names no app, and there are several of ${platform.title}: ${apps.map(({ name }) => name).join(', ')}`,
+    `${refOf(integration)} names no app, and ${platform.title} has several: ${apps.map(({ name }) => name).join(', ')}`,
     `integrations update ${shellWord(integration.id)} --app ${shellWord(apps[0]?.name ?? '')}`,
   )
 }
 
-/** There is no refresh token to hand in. */
+/** The error for an integration without a refresh token. */
 export const noRefreshToken = (integration: IntegrationView): IntegrationsError =>
   new IntegrationsError({
     code: 'NOT_FOUND',
     message: `${refOf(integration)} has no refresh token`,
-    hint: `put one in, where the app has token rotation: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
+    hint: `if token rotation is enabled for the app, store a refresh token: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
   })
 
-/** What to do where only a person can go on. */
+/** The hint where a person has to authorize the application again. */
 export const reauthorize = (integration: IntegrationView): string =>
-  `give the application access again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then put the new tokens in: integrations rotate ${shellWord(integration.id)} --field access-token refresh-token`
+  `authorize the application again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then store the new tokens: integrations rotate ${shellWord(integration.id)} --field access-token refresh-token`
 
-/** Nobody knows whether the refresh token was used up. */
+/** The error for a refresh token that may have been used. @param detail ends the message */
 export const outcomeUnknown = (
   integration: IntegrationView,
-  state: 'outcome_unknown' | 'needs_reauth',
-  why = '',
+  state: UsedToken['outcome'],
+  detail = '',
 ): IntegrationsError =>
   new IntegrationsError({
     code: 'OUTCOME_UNKNOWN',
     message:
       state === 'outcome_unknown'
-        ? `a refresh of ${refOf(integration)} may have used up its refresh token, and nobody knows how it ended${why}`
-        : `the refresh token of ${refOf(integration)} is used up, as far as can be told${why}`,
+        ? `a refresh of ${refOf(integration)} has an unknown outcome and may have used its refresh token${detail}`
+        : `the refresh token of ${refOf(integration)} has probably been used${detail}`,
     hint: state === 'outcome_unknown' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
   })
 
-/** Refuses to remove an integration whose tokens are being refreshed: the new ones would be lost. @throws LEASE_HELD */
+/** Refuses to remove an integration whose tokens are being refreshed: the new tokens would be lost. @throws LEASE_HELD */
 export async function refuseWhileRefreshed(db: Reader, integration: IntegrationView): Promise<void> {
   const attempt = await db.refresh.of(integration.id)
-  if (attempt?.leased) throw leaseHeld(integration, attempt, 'try again then')
+  if (attempt?.leased) throw leaseHeld(integration, attempt, 'try again after the lease')
 }
 
-/** Somebody else is at it. */
+/** The error for an attempt whose lease another process holds. */
 export const leaseHeld = (
   integration: IntegrationView,
   { owner, leaseUntil }: RefreshAttempt,
-  hint = 'wait longer with --wait 2m, or look again later',
+  hint = 'wait longer with --wait 2m, or try again later',
 ): IntegrationsError =>
   new IntegrationsError({
     code: 'LEASE_HELD',

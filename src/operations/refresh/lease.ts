@@ -4,8 +4,9 @@ import { type ApiUrls, overridden } from '../../platforms/api-urls.ts'
 import type { OAuthClient, Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import type { CurrentSecret } from '../../store/secrets/current.ts'
 import type { Reader, Transaction } from '../../store/store.ts'
-import type { AttemptState, RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
+import type { AttemptEnd, RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import {
@@ -16,48 +17,54 @@ import {
   isDue,
   noRefreshToken,
   outcomeUnknown,
+  refusalFor,
+  type UsedToken,
 } from './eligibility.ts'
 
-/** Whose turn it is, and what it takes to hand a refresh token in. */
+/** The right to use a refresh token, and what using it takes. */
 export interface Lease {
   readonly outcome: 'leased'
   readonly integration: IntegrationView
   readonly platform: Platform
+  /** The name of the app. */
   readonly app: string
   readonly attempt: RefreshAttempt
   readonly client: OAuthClient
   readonly refreshToken: Secret
-  readonly vault: Keyring
+  readonly keyring: Keyring
   /** The id of the database. */
   readonly database: string
-  /** When it began, by the clock of this machine. */
-  readonly began: number
+  /** When the attempt began, in milliseconds since 1970 by the clock of this machine. */
+  readonly beganAtMs: number
 }
+
+/** Why no attempt was begun: there is no need, or another process or job is at work. */
+export type NoLease = Exclude<Eligibility, { outcome: 'due' }> | { readonly outcome: 'busy' }
 
 /** How to begin an attempt. */
 export interface LeaseOptions extends Due {
   readonly owner: string
   readonly urls: ApiUrls
-  /** The attempt whose refresh token a person wants handed in once more, though it may be used up. */
+  /** The attempt whose refresh token a person wants to submit again, though it may have been used. */
   readonly retry?: string
-  /** For a job that refreshes many: it begins nothing while another job is at work. */
+  /** For a job that refreshes many: it begins no attempt while another job is at work. */
   readonly turn?: Turn | undefined
 }
 
 /**
- * Changes of a database wait for each other, so that many jobs which refresh at once would be slower than one, up to the
- * point where leases end before their tokens are stored. So one works, and the others wait for their turn.
+ * Changes of a database wait for each other, so that many jobs that refresh at the same time would be slower than one, up
+ * to the point where leases expire before their tokens are stored. So one job works at a time, and the others wait.
  */
 export interface Turn {
-  /** The attempts that this job has begun. */
+  /** The ids of the attempts that this job has begun. */
   readonly ownAttempts: Set<string>
-  /** Waits while the oldest lease is another job's. */
+  /** Waits while the oldest lease belongs to another job. */
   readonly wait: () => Promise<void>
 }
 
 /**
- * Begins an attempt, unless there is no need, or it is somebody else's turn; within a transaction. That it was begun is
- * in the audit log before anything is asked. An attempt whose time has run out is flagged.
+ * Begins an attempt within a transaction, unless the token is not due or another process is at work. The audit log says
+ * that the attempt began before the platform is asked. An attempt whose lease has expired is marked as unknown.
  *
  * @throws NOT_FOUND, BAD_INPUT, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
@@ -65,45 +72,78 @@ export async function beginRefresh(
   tx: Transaction,
   id: string,
   { owner, urls, retry, turn, ...due }: LeaseOptions,
-): Promise<Lease | Exclude<Eligibility, { outcome: 'due' }> | { readonly outcome: 'busy' }> {
-  const began = Date.now()
+): Promise<Lease | NoLease> {
+  const beganAtMs = Date.now()
   if (await isOthersTurn(tx, turn)) return { outcome: 'busy' }
   await tx.integrations.lock(id)
   const integration = await findIntegration(tx, id)
   const eligibility = await eligibilityOf(tx, integration, due)
   if (eligibility.outcome === 'held') return eligibility
-  const before = await tx.refresh.of(id)
-  const retried = retry !== undefined && before?.id === retry
-  // Somebody else has tried it again meanwhile.
-  if (eligibility.outcome === 'not_due' || (retry !== undefined && !retried)) return { outcome: 'not_due' }
-  if ('error' in eligibility && eligibility.outcome !== 'outcome_unknown' && eligibility.outcome !== 'needs_reauth')
-    throw eligibility.error
-  const platform = platformOf(integration)
+  const last = await tx.refresh.of(id)
+  const retries = retry !== undefined && last?.id === retry
+  // Another process may have retried the attempt meanwhile.
+  if (eligibility.outcome === 'not_due' || (retry !== undefined && !retries)) return { outcome: 'not_due' }
+  const refusal = refusalFor(integration)
+  if (refusal) throw refusal.error
   const { refreshToken } = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (!refreshToken) throw noRefreshToken(integration)
-  const { fingerprint, value } = refreshToken
-  const others = await tx.refresh.attemptsUsing(fingerprint)
-  const busy = others.find(({ leased }) => leased)
-  if (busy) return { outcome: 'held', attempt: busy }
-  const own = others.find(({ integrationId, state }) => integrationId === id && state !== 'applied')
-  const open = own ?? others[0]
-  if (open && !retried) {
-    if (open.state === 'started') await markUnknown(tx, open)
-    const outcome = open.state === 'needs_reauth' || open.state === 'applied' ? 'needs_reauth' : 'outcome_unknown'
-    // It came to hold the token later, or the application has put the old one back.
-    if (!own) {
-      const state = outcome === 'outcome_unknown' ? 'unknown' : outcome
-      await tx.refresh.attachTo(id, open, { state, code: 'handed_in_before' })
-      await recordFailure(tx, id, state, 'handed_in_before')
-    }
-    return { outcome, error: outcomeUnknown(integration, outcome) }
+  const others = await tx.refresh.attemptsUsing(refreshToken.fingerprint)
+  const running = others.find(({ leased }) => leased)
+  if (running) return { outcome: 'held', attempt: running }
+  if (!retries) {
+    const used = await markUsed(tx, integration, others)
+    if (used) return used
+    // The refresh token may be newer than the recorded one, on which the eligibility rests.
+    if (!isDue(integration, last, tx.now, due)) return { outcome: 'not_due' }
   }
-  // What was read may be newer than what was recorded.
-  if (!retried && !isDue(integration, before, tx.now, due)) return { outcome: 'not_due' }
+  const platform = platformOf(integration)
   const app = await appOf(tx, integration, platform)
+  return {
+    outcome: 'leased',
+    integration,
+    platform,
+    app: app.name,
+    attempt: await beginAttempt(tx, integration, refreshToken, { owner, urls }),
+    client: { id: app.clientId, secret: await tx.apps.secret(app.id) },
+    refreshToken: refreshToken.value,
+    keyring: tx.vault,
+    database: tx.settings.id,
+    beganAtMs,
+  }
+}
+
+/** Marks an integration whose refresh token may have been used, by an attempt of its own or of another integration. */
+async function markUsed(
+  tx: Transaction,
+  integration: IntegrationView,
+  attempts: readonly RefreshAttempt[],
+): Promise<UsedToken | undefined> {
+  const { id } = integration
+  const own = attempts.find(({ integrationId, state }) => integrationId === id && state !== 'applied')
+  const attempt = own ?? attempts[0]
+  if (!attempt) return undefined
+  if (attempt.state === 'started') await markUnknown(tx, attempt)
+  const outcome = attempt.state === 'needs_reauth' || attempt.state === 'applied' ? 'needs_reauth' : 'outcome_unknown'
+  // The integration received the token after the attempt, or the application has restored the old token.
+  if (!own) {
+    const end = { state: outcome === 'needs_reauth' ? outcome : 'unknown', code: 'handed_in_before' } as const
+    await tx.refresh.attachTo(id, attempt, end)
+    await recordFailure(tx, id, end)
+  }
+  return { outcome, error: outcomeUnknown(integration, outcome) }
+}
+
+/** Begins and records an attempt, for all integrations that share the refresh token. */
+async function beginAttempt(
+  tx: Transaction,
+  integration: IntegrationView,
+  { fingerprint, value }: CurrentSecret,
+  { owner, urls }: Pick<LeaseOptions, 'owner' | 'urls'>,
+): Promise<RefreshAttempt> {
+  const { id } = integration
   const sharers: IntegrationView[] = []
   for (const sharer of await tx.secrets.sharing('refreshToken', fingerprint, value)) {
-    // One that is handing in another token just now has not stored this one yet, or not forgotten it.
+    // An integration with a running attempt has another refresh token, and has not stored or forgotten this one yet.
     if (sharer !== id && !(await tx.refresh.of(sharer))?.leased)
       sharers.push(...(await tx.integrations.match({ id: sharer }, 1)))
   }
@@ -120,44 +160,31 @@ export async function beginRefresh(
       target: targetOf(one),
       fields: [secretColumns.refreshToken, ...overridden(urls)],
     })
-  return {
-    outcome: 'leased',
-    integration,
-    platform,
-    app: app.name,
-    attempt,
-    client: { id: app.clientId, secret: await tx.apps.secret(app.id) },
-    refreshToken: value,
-    vault: tx.vault,
-    database: tx.settings.id,
-    began,
-  }
+  return attempt
 }
 
-/** Whether another job is at work. */
-export async function isOthersTurn(db: Reader, turn: Pick<Turn, 'ownAttempts'> | undefined): Promise<boolean> {
+/** Whether another job is at work. @param turn undefined: this process takes no turns */
+export async function isOthersTurn(
+  db: Reader,
+  turn: { readonly ownAttempts: ReadonlySet<string> } | undefined,
+): Promise<boolean> {
   const oldest = turn && (await db.refresh.oldestLease())
   return oldest !== undefined && !turn?.ownAttempts.has(oldest)
 }
 
-/** An attempt whose lease has ended without a word: nobody knows whether the platform was asked. */
+/** Marks an attempt whose lease has expired: the platform may have been asked. */
 export const markUnknown = (tx: Transaction, attempt: RefreshAttempt): Promise<void> =>
-  closeAttempt(tx, attempt, 'unknown', 'lease_ended')
+  closeAttempt(tx, attempt, { state: 'unknown', code: 'lease_ended' })
 
-/** Writes down and records how an attempt ended that brought no tokens, unless another one has begun. */
-export async function closeAttempt(
-  tx: Transaction,
-  attempt: RefreshAttempt,
-  state: AttemptState,
-  code: string | null,
-): Promise<void> {
-  for (const id of await tx.refresh.settle(attempt, { state, code })) await recordFailure(tx, id, state, code)
+/** Stores and records how an attempt ended that brought no tokens, unless another attempt has begun. */
+export async function closeAttempt(tx: Transaction, attempt: RefreshAttempt, end: AttemptEnd): Promise<void> {
+  for (const id of await tx.refresh.close(attempt, end)) await recordFailure(tx, id, end)
 }
 
 /** Records how an attempt ended that brought no tokens. */
-export async function recordFailure(tx: Transaction, id: string, state: string, code: string | null): Promise<void> {
+export async function recordFailure(tx: Transaction, id: string, { state, code }: AttemptEnd): Promise<void> {
   const [integration] = await tx.integrations.match({ id }, 1)
-  // Whoever removed it without foreign keys has left its attempt.
+  // An integration that was removed without foreign keys leaves its attempt behind.
   if (!integration) return
   await tx.record({
     action: 'token.refresh',

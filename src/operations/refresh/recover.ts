@@ -13,39 +13,32 @@ import { findIntegration } from '../find.ts'
 import { leaseHeld, outcomeUnknown } from './eligibility.ts'
 import { markUnknown, recordFailure } from './lease.ts'
 import { type RefreshOptions, refreshOne } from './refresh.ts'
-import { openSpooled, readSpool } from './spool.ts'
+import { decryptSpooled, readSpool } from './spool.ts'
 import { commitRefresh, updateSharers } from './store-tokens.ts'
 
-/** How an attempt was settled. */
+/** The result of a recovery. */
 export interface Recovered {
   readonly integration: IntegrationView
   /**
-   * `applied`: the new tokens are in the database; `superseded`: another refresh token has been put in since;
-   * `settled`: nothing was open; `needs_reauth`: flagged, only a person can go on; otherwise why it is not settled.
+   * `applied`: the new tokens are in the database; `superseded`: another refresh token has been stored since;
+   * `settled`: there was nothing to resolve; `needs_reauth`: flagged, a person has to authorize the application again;
+   * `held`: another process holds the lease.
    */
-  readonly outcome:
-    | 'applied'
-    | 'superseded'
-    | 'settled'
-    | 'needs_reauth'
-    | 'outcome_unknown'
-    | 'held'
-    | 'refused'
-    | 'failed'
-    | 'error'
-  /** What the platform says of the access token, and until when it works as far as is known; null where it was not asked. */
+  readonly outcome: 'applied' | 'superseded' | 'settled' | 'needs_reauth' | 'held'
+  /** The platform's verdict on the access token; null where the platform was not asked. */
   readonly accessToken: Verdict | null
+  /** When a working access token expires; null: it does not work, or its expiry is unknown. */
   readonly worksUntil: Instant | null
   readonly error?: IntegrationsError
 }
 
-/** How to settle attempts. */
+/** How to recover refreshes. */
 export interface RecoverOptions extends Omit<RefreshOptions, 'withinMs' | 'force' | 'retry'> {
-  /** A person wants the old refresh token handed in once more. */
+  /** Submit the old refresh token again. */
   readonly retry: boolean
 }
 
-/** The integrations with an attempt of which nobody knows how it ended, or with new tokens in the spool. */
+/** The integrations with an attempt whose outcome is unknown, or with new tokens in the spool. */
 export const toRecover = (store: Store, folder: string): Promise<IntegrationView[]> =>
   store.read(async (db) => {
     const { id: database } = await db.keys.settings()
@@ -59,22 +52,22 @@ export const toRecover = (store: Store, folder: string): Promise<IntegrationView
   })
 
 /**
- * Settles an attempt of which nobody knows how it ended. New tokens that were kept are put into the database. Without
- * any, the platform is asked about the access token, which changes nothing, and the integration is flagged: a person
- * has to give the application access again.
+ * Resolves an attempt whose outcome is unknown. New tokens in the spool are stored in the database. Without such tokens,
+ * the platform is asked about the access token, which changes nothing, and the integration is flagged: a person has to
+ * authorize the application again.
  *
  * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, and with `retry` what `refreshOne` throws
  */
-export async function recoverOne(store: Store, { id }: IntegrationView, options: RecoverOptions): Promise<Recovered> {
+export async function recoverOne(store: Store, id: string, options: RecoverOptions): Promise<Recovered> {
   const deadline = performance.now() + options.wait
-  let opened: Opened
+  let found: Found
   for (;;) {
-    opened = await serialize(store, () => store.mutate((tx) => settleFromSpool(tx, id, options)))
-    const pause = 300 + Math.random() * 700
-    if (opened.outcome !== 'held' || performance.now() + pause > deadline) break
-    await sleep(pause)
+    found = await serialize(store, () => store.mutate((tx) => resolveFromSpool(tx, id, options)))
+    const pauseMs = 300 + Math.random() * 700
+    if (found.outcome !== 'held' || performance.now() + pauseMs > deadline) break
+    await sleep(pauseMs)
   }
-  const { integration } = opened
+  const { integration } = found
   const result = (outcome: Recovered['outcome'], error?: IntegrationsError): Recovered => ({
     integration,
     outcome,
@@ -82,17 +75,17 @@ export async function recoverOne(store: Store, { id }: IntegrationView, options:
     worksUntil: null,
     ...(error ? { error } : {}),
   })
-  if (opened.outcome === 'held') return result('held', leaseHeld(integration, opened.attempt))
-  if (opened.outcome !== 'open') return result(opened.outcome)
+  if (found.outcome === 'held') return result('held', leaseHeld(integration, found.attempt))
+  if (found.outcome !== 'open') return result(found.outcome)
   if (options.retry) {
-    const retrying = { ...options, retry: opened.attempt.id, withinMs: 0, force: true, wait: 0 }
+    const retrying = { ...options, retry: found.attempt.id, withinMs: 0, force: true, wait: 0 }
     const { outcome } = await refreshOne(store, id, retrying)
     return result(outcome === 'refreshed' ? 'applied' : 'settled')
   }
-  return flagged(store, opened, options)
+  return flag(store, found, options)
 }
 
-type Opened =
+type Found =
   | { readonly outcome: 'applied' | 'superseded' | 'settled'; readonly integration: IntegrationView }
   | { readonly outcome: 'held'; readonly integration: IntegrationView; readonly attempt: RefreshAttempt }
   | {
@@ -102,40 +95,40 @@ type Opened =
       readonly accessToken: Secret | undefined
     }
 
-async function settleFromSpool(tx: Transaction, id: string, options: RecoverOptions): Promise<Opened> {
+async function resolveFromSpool(tx: Transaction, id: string, options: RecoverOptions): Promise<Found> {
   await tx.integrations.lock(id)
   const integration = await findIntegration(tx, id)
   const attempt = await tx.refresh.of(id)
-  const by = { action: 'token.recover', owner: options.owner } as const
-  let unopened: unknown
+  let unreadable: { readonly error: unknown } | undefined
   for (const file of readSpool(options.spool)) {
     if (file.content?.database !== tx.settings.id) continue
-    // What whoever is at it has kept may be stored for them; what was kept before may be stored no more.
+    // During a lease, only the tokens of its own attempt may be stored; those of earlier attempts are outdated.
     if (file.attempt !== attempt?.id && (file.content.integration !== id || attempt?.leased)) continue
-    const tokens = await openSpooled(tx.vault.keys, file).catch((error: unknown) => {
-      unopened = error
+    const tokens = await decryptSpooled(tx.vault.keys, file).catch((error: unknown) => {
+      unreadable = { error }
       return undefined
     })
     if (!tokens) continue
-    // Of an attempt before, too: whoever handed the same refresh token in later got nothing for it.
+    const update = { tokens, action: 'token.recover', owner: options.owner } as const
+    // Of an earlier attempt, too: a later one with the same refresh token got no tokens.
     if (attempt && attempt.state !== 'applied' && tokens.oldFingerprint === attempt.oldFingerprint) {
-      const outcome = await commitRefresh(tx, attempt, tokens, by)
+      const outcome = await commitRefresh(tx, attempt, update)
       return { outcome: outcome === 'superseded' ? outcome : 'applied', integration }
     }
-    // An attempt that the database has lost, with what was restored: the token that was handed in is still here.
+    // The database has lost the attempt, as after a restore, and still holds the token that was submitted.
     const { refreshToken } = await tx.secrets.read(id, ['refreshToken'])
     if (refreshToken?.fingerprint !== tokens.oldFingerprint) continue
-    await updateSharers(tx, id, [id], tokens, tokens, by)
+    await updateSharers(tx, { id, sharerIds: [id], submitted: tokens }, update)
     return { outcome: 'applied', integration }
   }
   if (attempt?.leased) return { outcome: 'held', integration, attempt }
-  if (unopened !== undefined && attempt?.state !== 'applied') throw unopened
-  if (!attempt || attempt.state === 'applied') return { outcome: 'settled', integration }
-  if (attempt.state === 'refused' || attempt.state === 'failed') return { outcome: 'settled', integration }
+  if (unreadable && attempt?.state !== 'applied') throw unreadable.error
+  if (!attempt || attempt.state === 'applied' || attempt.state === 'refused' || attempt.state === 'failed')
+    return { outcome: 'settled', integration }
   const held = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (held.refreshToken?.fingerprint !== attempt.oldFingerprint) {
-    await tx.refresh.settle(attempt, { state: 'failed', code: 'superseded' }, [id])
-    await recordFailure(tx, id, 'failed', 'superseded')
+    await tx.refresh.close(attempt, { state: 'failed', code: 'superseded' }, [id])
+    await recordFailure(tx, id, { state: 'failed', code: 'superseded' })
     return { outcome: 'superseded', integration }
   }
   if (attempt.state === 'started') await markUnknown(tx, attempt)
@@ -148,10 +141,10 @@ async function settleFromSpool(tx: Transaction, id: string, options: RecoverOpti
   return { outcome: 'open', integration, attempt, accessToken: held.accessToken?.value }
 }
 
-/** Asks whether the access token still works, and flags the integration. */
-async function flagged(
+/** Asks the platform whether the access token still works, and flags the integration. */
+async function flag(
   store: Store,
-  { integration, attempt, accessToken }: Extract<Opened, { outcome: 'open' }>,
+  { integration, attempt, accessToken }: Extract<Found, { outcome: 'open' }>,
   { urls }: RecoverOptions,
 ): Promise<Recovered> {
   const platform = platformOf(integration)
@@ -162,7 +155,7 @@ async function flagged(
   const { isLast, now } = await serialize(store, () =>
     store.mutate(async (tx) => {
       const code = finding?.code ?? verdict
-      const isLast = (await tx.refresh.settle(attempt, { state: 'needs_reauth', code }, [integration.id])).length > 0
+      const isLast = (await tx.refresh.close(attempt, { state: 'needs_reauth', code }, [integration.id])).length > 0
       if (isLast)
         await tx.record({
           action: 'token.recover',
@@ -181,16 +174,16 @@ async function flagged(
     : seconds === undefined
       ? integration.tokenExpiresAt
       : new Date(now.getTime() + seconds * 1000).toISOString()
-  const still = !works
+  const note = !works
     ? ''
     : worksUntil === null
-      ? '; its access token still works, nobody knows until when'
+      ? '; its access token still works, with an unknown expiry'
       : `; its access token still works, until ${worksUntil}`
   return {
     integration,
     outcome: 'needs_reauth',
     accessToken: verdict,
     worksUntil,
-    error: outcomeUnknown(integration, 'needs_reauth', still),
+    error: outcomeUnknown(integration, 'needs_reauth', note),
   }
 }

@@ -4,23 +4,27 @@ import { targetOf } from '../change.ts'
 import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 
 /**
- * Removes files of the spool that nobody needs any more: their tokens are in the database, or of no use. Each is
- * recorded before it goes. Those of other databases stay.
+ * Removes and records files of the spool whose tokens are in the database, or useless; files of other databases stay.
  *
- * @param ids the integrations to look at; undefined: all, and those that are gone
- * @returns how many
+ * @param ids the integrations whose files may be removed; undefined: all, and those that were removed
+ * @returns the number of removed files
  */
 export async function removeLeftovers(store: Store, folder: string, ids?: ReadonlySet<string>): Promise<number> {
   let removed = 0
   for (const file of readSpool(folder)) {
-    if (!(await serialize(store, () => store.mutate((tx) => discard(tx, file, ids))))) continue
+    if (!(await serialize(store, () => store.mutate((tx) => recordRemoval(tx, file, ids))))) continue
     removeSpooled(folder, file.path)
     removed++
   }
   return removed
 }
 
-async function discard(tx: Transaction, { attempt, content }: Spooled, ids?: ReadonlySet<string>): Promise<boolean> {
+/** Records the removal of a file. @returns whether the file is to be removed */
+async function recordRemoval(
+  tx: Transaction,
+  { attempt, content }: Spooled,
+  ids?: ReadonlySet<string>,
+): Promise<boolean> {
   if (content && content.database !== tx.settings.id) return false
   const shared = await tx.refresh.shared(attempt)
   const [id = ''] = [content?.integration, ...shared.map(({ integrationId }) => integrationId)].filter(
@@ -28,15 +32,15 @@ async function discard(tx: Transaction, { attempt, content }: Spooled, ids?: Rea
   )
   if (!id) return false
   const [integration] = await tx.integrations.match({ id }, 1)
-  // One that was not written to its end says nothing of whose it is. Of an attempt that this database does not know,
-  // after a restored backup for instance, nothing is settled.
-  const over =
+  // An incomplete file does not name its integration. After a restore, the database may not know an attempt whose tokens
+  // it needs.
+  const useless =
     shared.length === 0
       ? content !== undefined && !integration
       : content
         ? shared.every(({ state, code }) => state === 'applied' || code === 'superseded')
         : shared.every(({ state }) => state !== 'started')
-  if (!over) return false
+  if (!useless) return false
   await tx.record({
     action: 'token.recover',
     target: integration ? targetOf(integration) : { type: 'integration', id, name: null },

@@ -8,26 +8,26 @@ import type { Instant } from '../../integration.ts'
 import { Secret } from '../../secret.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
-/** New tokens, as a platform has issued them. */
+/** New tokens as issued by a platform. */
 export interface NewTokens {
   readonly accessToken: Secret
-  /** null: the old one goes on. */
+  /** null: the refresh token stays valid. */
   readonly refreshToken: Secret | null
-  /** null: the platform does not say. */
+  /** null: unknown. */
   readonly expiresAt: Instant | null
 }
 
-/** A file that keeps new tokens, sealed, until they are in the database. */
+/** A file that keeps new tokens, encrypted, until they are in the database. */
 export interface Spooled {
   readonly path: string
   readonly attempt: string
-  /** undefined for a file that was not written to its end. */
+  /** Absent for an incomplete file. */
   readonly content?: { readonly database: string; readonly integration: string; readonly sealed: string }
 }
 
-const cell = (id: string) => ({ id, field: 'spool' })
+const locationOf = (id: string) => ({ id, field: 'spool' })
 
-/** Makes the folder of the spool, which nobody else can look into. @throws BAD_INPUT when it cannot be written */
+/** Makes the folder of the spool, which only its owner can read. @throws BAD_INPUT when it is not writable */
 export function prepareSpool(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -35,20 +35,29 @@ export function prepareSpool(folder: string): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw badInput(
-      `new tokens cannot be kept safe in ${folder} (${code ?? 'unknown error'}), so the platform was asked for none`,
-      'see that it is a folder of your own, or name another place with XDG_STATE_HOME',
+      `new tokens cannot be stored in ${folder} (${code ?? 'unknown error'}), so the platform was not asked`,
+      'check that you own that folder, or set XDG_STATE_HOME to another folder',
     )
   }
 }
 
-/** Writes new tokens to a file of their own, so that they survive a crash. @returns its path */
+/** Writes new tokens to a file of their own, encrypted with `key`, so that they survive a crash. @returns its path */
 export async function writeSpool(
   folder: string,
-  key: RootKey,
-  database: string,
-  { integrationId, id, oldFingerprint }: Pick<RefreshAttempt, 'integrationId' | 'id' | 'oldFingerprint'>,
-  { accessToken, refreshToken, expiresAt }: NewTokens,
+  source: {
+    readonly key: RootKey
+    readonly database: string
+    readonly attempt: Pick<RefreshAttempt, 'integrationId' | 'id' | 'oldFingerprint'>
+    readonly tokens: NewTokens
+  },
 ): Promise<string> {
+  const {
+    key,
+    database,
+    attempt,
+    tokens: { accessToken, refreshToken, expiresAt },
+  } = source
+  const { integrationId, id, oldFingerprint } = attempt
   const tokens = {
     attempt: id,
     oldFingerprint,
@@ -56,13 +65,13 @@ export async function writeSpool(
     refreshToken: refreshToken?.reveal() ?? null,
     expiresAt,
   }
-  const sealed = await encrypt(key, cell(integrationId), new Secret(JSON.stringify(tokens)))
+  const sealed = await encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
   const path = join(folder, `${id}.json`)
   writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
   return path
 }
 
-/** The files of the spool. @throws BAD_INPUT when the folder or a file cannot be read: what is in it is not known then */
+/** The files of the spool. @throws BAD_INPUT when the folder or a file cannot be read, since it may hold new tokens */
 export function readSpool(folder: string): Spooled[] {
   return (unlessGone(folder, () => readdirSync(folder)) ?? [])
     .filter((name) => /^[\w-]{36}\.json$/.test(name))
@@ -84,7 +93,7 @@ function contentOf(text: string): Pick<Spooled, 'content'> {
   }
 }
 
-/** What `read` gives; undefined when there is nothing. That it cannot be read does not mean that it is of no use. */
+/** The result of `read`; undefined when the file does not exist. An unreadable file may hold tokens, so it is an error. */
 function unlessGone<T>(path: string, read: () => T): T | undefined {
   try {
     return read()
@@ -92,20 +101,20 @@ function unlessGone<T>(path: string, read: () => T): T | undefined {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     throw badInput(
-      `${path}, where new tokens may be kept, cannot be read (${code ?? 'unknown error'})`,
-      'run it as the user that it belongs to, or give this one the right to read it',
+      `${path} cannot be read (${code ?? 'unknown error'}), and may hold new tokens`,
+      'run the command as the owner of that file, or make the file readable',
     )
   }
 }
 
-/** Opens the tokens that a file keeps. @throws KEY_NOT_FOUND, DECRYPTION_FAILED when it was changed, or belongs to another attempt */
-export async function openSpooled(
+/** Decrypts a file; undefined for an incomplete or renamed file. @throws KEY_NOT_FOUND, DECRYPTION_FAILED for a changed file */
+export async function decryptSpooled(
   keys: KeySet,
   { attempt, content }: Spooled,
 ): Promise<(NewTokens & { readonly oldFingerprint: string }) | undefined> {
   if (!content) return undefined
   const { database: _, integration, sealed } = content
-  const tokens = JSON.parse((await decrypt(keys, cell(integration), sealed)).reveal()) as {
+  const tokens = JSON.parse((await decrypt(keys, locationOf(integration), sealed)).reveal()) as {
     attempt: string
     oldFingerprint: string
     accessToken: string
@@ -127,6 +136,6 @@ export function removeSpooled(folder: string, path: string): void {
     rmSync(path, { force: true })
     syncFolder(folder)
   } catch {
-    // What is left over is found, and removed, by the next recovery.
+    // The next recovery finds and removes the file.
   }
 }

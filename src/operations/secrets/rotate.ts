@@ -15,7 +15,7 @@ import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/curren
 import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
-import { type Asking, checkNewToken, nothingToCheck } from '../check/token.ts'
+import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
 import { checkShape, type NewSecret, type NewSecrets, secretDefinition } from './values.ts'
 
@@ -84,7 +84,7 @@ export async function rotateCheckedSecrets(
   store: Store,
   ref: string,
   rotation: Rotation,
-  asking: Asking,
+  asking: AskOptions,
 ): Promise<Rotated> {
   const { accessToken } = rotation.secrets
   if (!accessToken) throw nothingToCheck()

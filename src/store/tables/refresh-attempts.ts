@@ -71,12 +71,12 @@ export interface RefreshWriter {
   /** Makes an attempt that others began the last one of an integration that holds their refresh token, too. */
   attachTo(integrationId: string, attempt: RefreshAttempt, end: AttemptEnd): Promise<void>
   /**
-   * Writes down how an attempt ended, where it still is the last one and had not been applied.
+   * Stores how an attempt ended, where it is still the last attempt and was not applied.
    *
    * @param among the integrations concerned; undefined: all that share it
-   * @returns those in which it was written down
+   * @returns the integrations in which the end was stored
    */
-  settle(attempt: RefreshAttempt, end: AttemptEnd, among?: readonly string[]): Promise<string[]>
+  close(attempt: RefreshAttempt, end: AttemptEnd, among?: readonly string[]): Promise<string[]>
 }
 
 /** Reads attempts to refresh tokens. */
@@ -149,7 +149,7 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
     },
     attachTo: (integrationId, { id, fence, owner, oldFingerprint, startedAt, leaseUntil }, end) =>
       put(integrationId, { id, fence, owner, oldFingerprint, startedAt, leaseUntil, finishedAt: now, ...end }),
-    async settle({ id, fence }, { state, code }, among) {
+    async close({ id, fence }, { state, code }, among) {
       const where = {
         id,
         fence,

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Json } from '../../../src/integration.ts'
-import { type Asking, askAbout, differences } from '../../../src/operations/check/token.ts'
+import { type AskOptions, askAbout, differences } from '../../../src/operations/check/token.ts'
 import { parseApiUrl } from '../../../src/platforms/api-urls.ts'
 import { github } from '../../../src/platforms/github.ts'
 import { createClient, retryAfter } from '../../../src/platforms/http.ts'
@@ -97,7 +97,7 @@ describe('the verdict of every code that Pylon documents', () => {
     [
       401,
       'wrong_region_token',
-      { verdict: 'refused', reason: 'the token belongs to the other region: set pylonRegion in the config' },
+      { verdict: 'refused', reason: 'a token of the other region: set pylonRegion in the config' },
     ],
     [403, 'permission_denied', { verdict: 'limited' }],
     [404, 'not_found', { verdict: 'unknown' }],
@@ -262,7 +262,7 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
     async function ask(wait: number, ...scripts: Script[]) {
       const token = `token-${++tokens}`
       server.script(token, ...scripts)
-      const asking: Asking = { urls: new Map([[platform.id, new URL(server.url)]]), wait }
+      const asking: AskOptions = { urls: new Map([[platform.id, new URL(server.url)]]), wait }
       const before = server.asked.length
       const { verdict } = await askAbout(platform, null, new Secret(token), asking)
       return { verdict, times: server.asked.length - before }
@@ -396,7 +396,7 @@ test('what is stored is compared with what the platform says', () => {
   expect(fields({ tokenExpiry: 'never' }, { expiresAt: later })).toEqual(difference('never', later))
   expect(fields({ tokenExpiry: 'unknown' }, { expiresAt: later })).toEqual([])
   expect(fields(dated('2020-01-01T00:00:00.000Z'))).toEqual(difference('2020-01-01T00:00:00.000Z', 'valid'))
-  expect(fields(dated(soon), { verdict: 'expired' })).toEqual(difference(soon, 'ended'))
-  expect(fields({ tokenExpiry: 'never' }, { verdict: 'expired' })).toEqual(difference('never', 'ended'))
+  expect(fields(dated(soon), { verdict: 'expired' })).toEqual(difference(soon, 'expired'))
+  expect(fields({ tokenExpiry: 'never' }, { verdict: 'expired' })).toEqual(difference('never', 'expired'))
   expect(fields(dated('2020-01-01T00:00:00.000Z'), { verdict: 'expired' })).toEqual([])
 })
