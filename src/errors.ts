@@ -137,3 +137,23 @@ export const cancelled = (what = 'cancelled'): IntegrationsError =>
 /** Bad input: exit 2. */
 export const badInput = (message: string, hint: string): IntegrationsError =>
   new IntegrationsError({ code: 'BAD_INPUT', message, hint })
+
+/** The item does not exist: exit 3. */
+export const notFound = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'NOT_FOUND', message, hint })
+
+/** The key set lacks a key, or there is no key set: exit 4. */
+export const keysMissing = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'KEYS_MISSING', message, hint })
+
+/** The item was changed meanwhile, or its state forbids the operation: exit 5. */
+export const conflict = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'CONFLICT', message, hint })
+
+/** The database is damaged, or was not made by this program: exit 6. */
+export const databaseInvalid = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'DATABASE_INVALID', message, hint })
+
+/** A check found problems: exit 8. */
+export const checkFailed = (message: string, hint: string): IntegrationsError =>
+  new IntegrationsError({ code: 'CHECK_FAILED', message, hint })

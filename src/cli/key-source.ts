@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import type { KeySource } from '../crypto/key-source.ts'
-import { badInput, IntegrationsError } from '../errors.ts'
+import { badInput, keysMissing } from '../errors.ts'
 import type { Host } from './host.ts'
 import { homeFolder } from './paths.ts'
 
@@ -25,11 +25,10 @@ export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource 
     if (file) return resolve(cwd(), file)
     const home = homeFolder(env, 'config')
     if (home) return join(home, 'integrations', 'keys.json')
-    throw new IntegrationsError({
-      code: 'KEYS_MISSING',
-      message: 'there is no home directory to keep keys in',
-      hint: 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
-    })
+    throw keysMissing(
+      'there is no home directory to keep keys in',
+      'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
+    )
   }
   const opened = () => {
     source ??= open()

@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { IntegrationsError, keysMissing } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { hmacHex } from './hmac.ts'
 import { decrypt, encrypt } from './jwe.ts'
@@ -48,11 +48,10 @@ function activeKey(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose
   const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
   const key = keys.get(id)
   if (!key)
-    throw new IntegrationsError({
-      code: 'KEYS_MISSING',
-      message: `the key ${id} of this database is not in the key set (${where})`,
-      hint: 'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
-    })
+    throw keysMissing(
+      `the key ${id} of this database is not in the key set (${where})`,
+      'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+    )
   return key
 }
 

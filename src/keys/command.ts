@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError } from '../errors.ts'
+import { keysMissing } from '../errors.ts'
 
 /** How long a command may take to print a key set, in milliseconds. */
 const commandTimeout = 30_000
@@ -32,14 +32,12 @@ export function keyCommand(command: string, run: CommandRun): KeySource {
     name,
     writable: false,
     load: async () => parseKeySet(await outputOf(command, run), `what ${name} prints`, printsIt),
-    empty: async () =>
-      new IntegrationsError({ code: 'KEYS_MISSING', message: `${name} prints a key set without keys`, hint: printsIt }),
+    empty: async () => keysMissing(`${name} prints a key set without keys`, printsIt),
     add: async () => {
-      throw new IntegrationsError({
-        code: 'KEYS_MISSING',
-        message: `${name} prints no keys that this database can use, and they cannot be added from here`,
-        hint: 'integrations keys init --print prints a key set to store there',
-      })
+      throw keysMissing(
+        `${name} prints no keys that this database can use, and they cannot be added from here`,
+        'integrations keys init --print prints a key set to store there',
+      )
     },
   }
 }
@@ -59,9 +57,7 @@ function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: 
     const giveUp = (why: string) => {
       clearTimeout(timer)
       child.stdout.destroy()
-      refused(
-        new IntegrationsError({ code: 'KEYS_MISSING', message: `INTEGRATIONS_KEYS_COMMAND ${why}`, hint: printsIt }),
-      )
+      refused(keysMissing(`INTEGRATIONS_KEYS_COMMAND ${why}`, printsIt))
     }
     const end = (why: string) => {
       // Without a group of its own, what it has started may live on, unawaited.

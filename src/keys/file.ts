@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jwk, type KeySet, keyFor, keySetText, parseKeySet, purposes, type RootKey } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, shellWord } from '../errors.ts'
+import { IntegrationsError, keysMissing, shellWord } from '../errors.ts'
 import { syncFolder, writeDurably } from '../files.ts'
 
 /** How long to wait for another process that changes the key file; it takes a few milliseconds. */
@@ -25,11 +25,10 @@ export function keyFile(path: string, me: number | undefined): KeySource {
     writable: true,
     load,
     empty: async () =>
-      new IntegrationsError({
-        code: 'KEYS_MISSING',
-        message: `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
-        hint: 'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
-      }),
+      keysMissing(
+        `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
+        'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+      ),
     async add(keys) {
       if (read() === undefined) {
         if (writeFile(path, keySetText(keys), linkSync)) return load()

@@ -1,4 +1,4 @@
-import { IntegrationsError, shellWord } from '../errors.ts'
+import { conflict, type IntegrationsError, notFound, shellWord } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
 import type { Store, Transaction } from '../store/store.ts'
@@ -69,12 +69,7 @@ export async function changeWithin<R extends object>(
   // The lock on the head row serializes this program's own changes; this lock keeps the application's out.
   await tx.integrations.lock(id)
   const [before] = await tx.integrations.match({ id }, 1)
-  if (!before)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `the integration ${id} was just removed`,
-      hint: 'integrations list',
-    })
+  if (!before) throw notFound(`the integration ${id} was just removed`, 'integrations list')
   if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
   const { facts, result } = await work(before)
   if (!facts) return { ...result, before, after: before }
@@ -114,8 +109,7 @@ export function removalOf(integration: IntegrationView): NewEvent {
 
 /** The integration was changed since it was read. */
 export const versionConflict = (integration: IntegrationView, expected: number): IntegrationsError =>
-  new IntegrationsError({
-    code: 'CONFLICT',
-    message: `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
-    hint: `check what changed with integrations show ${shellWord(integration.id)}, and try again`,
-  })
+  conflict(
+    `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
+    `check what changed with integrations show ${shellWord(integration.id)}, and try again`,
+  )

@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein'
-import { IntegrationsError, shellWord } from '../errors.ts'
+import { IntegrationsError, notFound, shellWord } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
@@ -16,7 +16,7 @@ const maxAudited = 1000
  * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates
  */
 export async function findIntegration(db: Reader, ref: string): Promise<IntegrationView> {
-  if (!isStorable(ref)) throw notFound('integration', ref)
+  if (!isStorable(ref)) throw noSuch('integration', ref)
   const { match } = db.integrations
   const limit = candidatesShown + 1
   const tries = [
@@ -35,7 +35,7 @@ export async function findIntegration(db: Reader, ref: string): Promise<Integrat
         [found, ...others].map((one) => `${shellWord(one.id)} (${refOf(one)}, ${one.platform})`),
       )
   }
-  throw notFound('integration', ref, near(ref, await db.integrations.names(namesCompared)))
+  throw noSuch('integration', ref, near(ref, await db.integrations.names(namesCompared)))
 }
 
 /** A choice of integrations: by references, or by a filter. */
@@ -65,7 +65,7 @@ export async function findWorkspace(db: Reader, ref: string): Promise<Workspace>
   const [byId] = valid ? await db.workspaces.match({ id: ref }, 1) : []
   if (byId) return byId
   const [found, ...others] = valid ? await db.workspaces.match({ name: ref }, candidatesShown + 1) : []
-  if (found === undefined) throw notFound('workspace', ref)
+  if (found === undefined) throw noSuch('workspace', ref)
   if (others.length > 0)
     throw ambiguous(
       'workspace',
@@ -78,7 +78,7 @@ export async function findWorkspace(db: Reader, ref: string): Promise<Workspace>
 /** The user with this id or e-mail address. @throws NOT_FOUND */
 export async function findUser(db: Reader, ref: string): Promise<User> {
   const [user] = isStorable(ref) ? await db.users.match(ref) : []
-  if (user === undefined) throw notFound('user', ref)
+  if (user === undefined) throw noSuch('user', ref)
   return user
 }
 
@@ -117,11 +117,7 @@ export async function findAudited(db: Reader, ref: string): Promise<string[]> {
       const found = await attempt()
       if (found.length > 0) return [...new Set(found)]
     }
-  throw new IntegrationsError({
-    code: 'NOT_FOUND',
-    message: `the database and the audit log have no item named ${quoted(ref)}`,
-    hint: 'integrations audit list',
-  })
+  throw notFound(`the database and the audit log have no item named ${quoted(ref)}`, 'integrations audit list')
 }
 
 function near(ref: string, names: readonly { id: string; name: string; workspace: string }[]): string[] {
@@ -148,17 +144,16 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
 export const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 /** @param candidates similar names */
-export const notFound = (
+export const noSuch = (
   what: 'integration' | 'workspace' | 'user' | 'app',
   ref: string,
   candidates: readonly string[] = [],
 ) => {
   const list = what === 'integration' ? 'integrations list' : `integrations ${what}s list`
-  return new IntegrationsError({
-    code: 'NOT_FOUND',
-    message: `there is no ${what} ${quoted(ref)}`,
-    hint: candidates.length > 0 ? `did you mean ${candidates.map(shellWord).join(' or ')}? See ${list}` : list,
-  })
+  return notFound(
+    `there is no ${what} ${quoted(ref)}`,
+    candidates.length > 0 ? `did you mean ${candidates.map(shellWord).join(' or ')}? See ${list}` : list,
+  )
 }
 
 function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache'
 import packageJson from '../../package.json' with { type: 'json' }
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError } from '../errors.ts'
+import { IntegrationsError, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
 import { parseApiUrl } from '../platforms/api-urls.ts'
@@ -181,8 +181,7 @@ function reportable(error: unknown): Error {
 function keySource({ file, set }: ReceiverKeys): KeySource {
   if (file !== undefined) return keyFile(file, process.getuid?.())
   const name = 'the key set of the receiver'
-  const missing = (message: string) =>
-    new IntegrationsError({ code: 'KEYS_MISSING', message, hint: 'integrations keys status' })
+  const missing = (message: string) => keysMissing(message, 'integrations keys status')
   return {
     name,
     writable: false,

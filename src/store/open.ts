@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
-import { IntegrationsError } from '../errors.ts'
+import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { Instant } from '../integration.ts'
 import type { Dialect, Driver } from './database/driver.ts'
@@ -76,11 +76,10 @@ function storeOn(driver: Driver, session: Session, state: DatabaseState, options
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
       refuseReadOnly(options)
       if (!(await session.read(driver.isDurable)))
-        throw new IntegrationsError({
-          code: 'DATABASE_INVALID',
-          message: `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
-          hint: `integrations db migrate${databaseFlag(database)}`,
-        })
+        throw databaseInvalid(
+          `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
+          `integrations db migrate${databaseFlag(database)}`,
+        )
       // With the encryption that only a change needs.
       const { beginChange, isFresh } = await import('./change.ts')
       const fresh = await session.read((db) => isFresh(reader(db)))

@@ -1,7 +1,7 @@
 import { fingerprint } from '../../crypto/hmac.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { eventHash } from '../../store/audit.ts'
@@ -75,17 +75,9 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
     const { seq, hash } = await db.audit.head()
     const [last] = await allRows(db.audit.list({}, { sort: 'seq', descending: true, limit: 1 }))
     if (!last && seq === 0n)
-      throw new IntegrationsError({
-        code: 'NOT_FOUND',
-        message: 'the audit log has no events yet',
-        hint: 'take a checkpoint after the first change',
-      })
+      throw notFound('the audit log has no events yet', 'take a checkpoint after the first change')
     if (last?.seq !== String(seq) || last.hash !== hash)
-      throw new IntegrationsError({
-        code: 'CHECK_FAILED',
-        message: 'the audit log does not end where its head row says',
-        hint: 'integrations audit verify',
-      })
+      throw checkFailed('the audit log does not end where its head row says', 'integrations audit verify')
     return { database: id, seq, hash }
   })
 

@@ -1,5 +1,5 @@
 import { parsePath, stringifyPath } from 'dot-prop'
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, conflict, notFound, shellWord } from '../../errors.ts'
 import { type IntegrationConfig, type IntegrationView, type Json, refOf } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
@@ -84,11 +84,10 @@ export function replaceConfig(
   return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
     // A change that the application makes does not raise the version.
     if (!same(present, config))
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the config of ${refOf(integration)} was changed meanwhile`,
-        hint: `check it with integrations config get ${shellWord(integration.id)}, and try again`,
-      })
+      throw conflict(
+        `the config of ${refOf(integration)} was changed meanwhile`,
+        `check it with integrations config get ${shellWord(integration.id)}, and try again`,
+      )
     return to
   })
 }
@@ -100,12 +99,7 @@ const same = (from: IntegrationConfig | null, to: IntegrationConfig | null) =>
 /** The value at a dotted path, as in `slackChannels[0].name`. @throws NOT_FOUND, BAD_INPUT for a malformed path */
 export function valueAt(config: IntegrationConfig | null, path: string): Json {
   const value = readPath(path).reduce(child, config ?? {})
-  if (value === undefined)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `the config has nothing at ${path}`,
-      hint: 'integrations config get <ref>',
-    })
+  if (value === undefined) throw notFound(`the config has nothing at ${path}`, 'integrations config get <ref>')
   return value
 }
 

@@ -1,10 +1,10 @@
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, conflict, shellWord } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import { platformById } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
-import { notFound } from '../find.ts'
+import { noSuch } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 
 interface Options {
@@ -65,11 +65,10 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
   store.mutate(async (tx) => {
     const app = await findApp(tx, ref)
     if (app.integrations > 0)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the app ${app.name} is in use by integrations: ${app.integrations}`,
-        hint: 'integrations list --fields name,app shows them; change each with integrations update <ref> --app <name>, or --unset app',
-      })
+      throw conflict(
+        `the app ${app.name} is in use by integrations: ${app.integrations}`,
+        'integrations list --fields name,app shows them; change each with integrations update <ref> --app <name>, or --unset app',
+      )
     const recorded = await tx.audit.fingerprints([app.id])
     await tx.apps.remove(app.id)
     await tx.record({
@@ -92,7 +91,7 @@ export const removeApp = (store: Store, ref: string, options: Options): Promise<
 export async function findApp(db: Reader, ref: string, platform?: string): Promise<App> {
   const apps = await db.apps.list()
   const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
-  if (!app) throw notFound('app', ref)
+  if (!app) throw noSuch('app', ref)
   if (platform !== undefined && app.platform !== platform)
     throw badInput(
       `the app ${app.name} belongs to ${app.platform}, but the integration to ${platform}`,

@@ -1,4 +1,4 @@
-import { IntegrationsError, shellWord } from '../../errors.ts'
+import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
@@ -42,11 +42,10 @@ export const removeWorkspace = (
     refuseAdopted(tx, 'workspaces')
     const workspace = await findWorkspace(tx, ref)
     if (integrations !== undefined && workspace.integrations !== integrations)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
-        hint: `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
-      })
+      throw conflict(
+        `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
+        `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
+      )
     const within = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
     for (const one of within) await refuseWhileRefreshed(tx, one)
     await tx.workspaces.remove(workspace.id)

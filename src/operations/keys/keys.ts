@@ -1,6 +1,6 @@
 import { jwk, type KeySet, newKey, purposes, type RootKey } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, conflict, IntegrationsError, keysMissing, notFound, shellWord } from '../../errors.ts'
 import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
@@ -147,26 +147,17 @@ export const retireKey = (store: Store, id: string, options: Options): Promise<K
     const key = await find(tx, id)
     if (key.state === 'retired') return { key, already: true }
     if (key.state === 'active')
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the key ${id} is active`,
-        hint: 'integrations keys add, then integrations keys activate <new key>',
-      })
+      throw conflict(`the key ${id} is active`, 'integrations keys add, then integrations keys activate <new key>')
     const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the key ${id} still encrypts values: ${counted(use)}`,
-        hint: 'integrations keys reencrypt',
-      })
+      throw conflict(`the key ${id} still encrypts values: ${counted(use)}`, 'integrations keys reencrypt')
     const since = await tx.audit.encryptionKeySince()
     const unresolved = since === null ? undefined : await unresolvedBefore(tx, since)
     if (unresolved)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the outcome of a refresh of ${refOf(unresolved)} is unknown, and new tokens may be in a file that needs the key ${id}`,
-        hint: `on the machine that ran the refresh: integrations recover ${shellWord(unresolved.id)}`,
-      })
+      throw conflict(
+        `the outcome of a refresh of ${refOf(unresolved)} is unknown, and new tokens may be in a file that needs the key ${id}`,
+        `on the machine that ran the refresh: integrations recover ${shellWord(unresolved.id)}`,
+      )
     await tx.keys.setState(id, 'retired')
     await tx.record({ action: 'keys.retire', target: target(id), keyId: id })
     return { key: { ...key, state: 'retired' }, already: false }
@@ -184,12 +175,7 @@ async function unresolvedBefore(tx: Transaction, instant: Instant): Promise<Inte
 
 async function find(tx: Transaction, id: string): Promise<DatedKey> {
   const key = (await tx.keys.list()).find((known) => known.id === id)
-  if (!key)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `there is no key ${JSON.stringify(id)}`,
-      hint: 'integrations keys list',
-    })
+  if (!key) throw notFound(`there is no key ${JSON.stringify(id)}`, 'integrations keys list')
   requireEncryptionKey(key)
   return key
 }
@@ -205,20 +191,14 @@ function requireEncryptionKey({ id, purpose }: DatedKey): void {
 function inSet({ vault }: Transaction, source: KeySource, id: string): RootKey {
   const key = vault.keys.get(id)
   if (!key)
-    throw new IntegrationsError({
-      code: 'KEYS_MISSING',
-      message: `the key ${id} is not in the key set (${source.name})`,
-      hint: 'add the key to the key set on every machine that uses this database',
-    })
+    throw keysMissing(
+      `the key ${id} is not in the key set (${source.name})`,
+      'add the key to the key set on every machine that uses this database',
+    )
   return key
 }
 
-const retired = (id: string) =>
-  new IntegrationsError({
-    code: 'CONFLICT',
-    message: `the key ${id} is retired`,
-    hint: 'integrations keys add',
-  })
+const retired = (id: string) => conflict(`the key ${id} is retired`, 'integrations keys add')
 
 const target = (id: string) => ({ type: 'key', id, name: null }) as const
 

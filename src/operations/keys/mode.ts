@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../../errors.ts'
+import { conflict } from '../../errors.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 
@@ -25,11 +25,10 @@ export const changeMode = (
     const before = tx.settings.mode
     if (mode === before) return { before, mode }
     if (Math.abs(modes.indexOf(mode) - modes.indexOf(before)) > 1)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `cannot go from ${before} to ${mode} directly; use migrating first`,
-        hint: 'integrations keys mode migrating',
-      })
+      throw conflict(
+        `cannot go from ${before} to ${mode} directly; use migrating first`,
+        'integrations keys mode migrating',
+      )
     if (mode === 'required') await requireEncrypted(tx)
     await tx.keys.setMode(mode, tx.now)
     await tx.record({
@@ -42,12 +41,7 @@ export const changeMode = (
 
 async function requireEncrypted(tx: Transaction): Promise<void> {
   const plain = await countPlain(tx)
-  if (plain > 0)
-    throw new IntegrationsError({
-      code: 'CONFLICT',
-      message: `values are not encrypted yet: ${plain}`,
-      hint: 'integrations keys reencrypt',
-    })
+  if (plain > 0) throw conflict(`values are not encrypted yet: ${plain}`, 'integrations keys reencrypt')
 }
 
 /** How many stored values are not encrypted. */

@@ -1,6 +1,6 @@
 import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
-import { IntegrationsError, isDecryptionFailure } from '../../errors.ts'
+import { conflict, type IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredValue } from '../../store/secrets/stored.ts'
@@ -173,11 +173,10 @@ async function reencryptPage(tx: Transaction, after: string | undefined): Promis
     if (changed > 0) await recordReencryption(tx, changed)
     return { mode, keyId, changed, unopened, integrations, next }
   }
-  throw new IntegrationsError({
-    code: 'CONFLICT',
-    message: 'the application wrote a secret each time before it could be encrypted again',
-    hint: 'integrations keys reencrypt, when the application is less busy',
-  })
+  throw conflict(
+    'the application wrote a secret each time before it could be encrypted again',
+    'integrations keys reencrypt, when the application is less busy',
+  )
 }
 
 /** The result of `work`, or why the value cannot be decrypted. */

@@ -1,4 +1,4 @@
-import { IntegrationsError, shellWord } from '../../errors.ts'
+import { conflict, IntegrationsError, notFound, shellWord } from '../../errors.ts'
 import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -85,19 +85,17 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
     const { label } = secretDefinition(platformOf(integration), field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous)
-      throw new IntegrationsError({
-        code: 'NOT_FOUND',
-        message: `${refOf(integration)} has no previous ${label} that is still valid`,
-        hint: `integrations rotate ${shellWord(ref)} --field ${flagOf(field)}`,
-      })
+      throw notFound(
+        `${refOf(integration)} has no previous ${label} that is still valid`,
+        `integrations rotate ${shellWord(ref)} --field ${flagOf(field)}`,
+      )
     const held = (await tx.secrets.read(integration.id, [field]))[field]
     const print = held && (await tx.secrets.revert(integration.id, field, held))
     if (print === undefined)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the application wrote or cleared the ${label} meanwhile`,
-        hint: `integrations secrets list ${shellWord(ref)}`,
-      })
+      throw conflict(
+        `the application wrote or cleared the ${label} meanwhile`,
+        `integrations secrets list ${shellWord(ref)}`,
+      )
     const [after] = await tx.integrations.match({ id: integration.id }, 1)
     const column = secretColumns[field]
     const fingerprints = [{ field: column, from: held?.fingerprint ?? null, to: print }]
@@ -132,17 +130,12 @@ export const readSecrets = (
       const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
       const missing = fields.find((field) => !secrets.has(field))
       if (missing)
-        throw new IntegrationsError({
-          code: 'NOT_FOUND',
-          message: `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
-          hint: `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
-        })
+        throw notFound(
+          `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
+          `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
+        )
       if (secrets.size === 0)
-        throw new IntegrationsError({
-          code: 'NOT_FOUND',
-          message: `${refOf(integration)} has no secret`,
-          hint: `integrations rotate ${shellWord(ref)}`,
-        })
+        throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
       await tx.record({
         action,
         outcome: action === 'secret.exec' ? 'started' : 'done',

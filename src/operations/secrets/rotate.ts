@@ -1,4 +1,4 @@
-import { badInput, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
+import { badInput, conflict, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import {
   type Expiry,
   expiresAt,
@@ -192,11 +192,10 @@ async function rotateWithin(
       previousValidUntil: until,
     })
     if (print === undefined)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: `the application wrote the ${label} at the same time`,
-        hint: `check the integration with integrations show ${shellWord(ref)}, and try again`,
-      })
+      throw conflict(
+        `the application wrote the ${label} at the same time`,
+        `check the integration with integrations show ${shellWord(ref)}, and try again`,
+      )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
   const changed: string[] = due.map((field) => secretColumns[field])

@@ -1,5 +1,5 @@
 import { fingerprint } from '../../crypto/hmac.ts'
-import { IntegrationsError, shellWord } from '../../errors.ts'
+import { notFound, shellWord } from '../../errors.ts'
 import { flagOf, type Instant, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -86,14 +86,12 @@ export const openSigning = (
       const accepted = await ownSecrets(tx, integration)
       const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
       if (!secret)
-        throw new IntegrationsError({
-          code: 'NOT_FOUND',
-          message: `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
-          hint:
-            signer === 'current'
-              ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
-              : `integrations secrets list ${shellWord(ref)}`,
-        })
+        throw notFound(
+          `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
+          signer === 'current'
+            ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
+            : `integrations secrets list ${shellWord(ref)}`,
+        )
       await tx.record({
         ...event,
         target: targetOf(integration),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
-import { IntegrationsError } from '../../errors.ts'
+import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
 import { databaseError, isBusy, isConnectionLost } from './errors.ts'
@@ -156,9 +156,5 @@ function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise
 async function lockHead(tx: WritableStatements): Promise<void> {
   const changed = await tx.execute(sql`UPDATE integration_settings SET updated_at = ${new Date()} WHERE key = 'head'`)
   if (changed !== 1)
-    throw new IntegrationsError({
-      code: 'DATABASE_INVALID',
-      message: 'the head row of integration_settings is missing',
-      hint: 'restore it from a backup',
-    })
+    throw databaseInvalid('the head row of integration_settings is missing', 'restore it from a backup')
 }

@@ -5,7 +5,7 @@ import { createClient, type InStatement, type Transaction, type TransactionMode 
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, type Sql } from 'sql-template-tag'
-import { IntegrationsError } from '../../errors.ts'
+import { databaseInvalid } from '../../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 
@@ -65,11 +65,10 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
         if (rows[0]?.[0] !== 'wal')
-          throw new IntegrationsError({
-            code: 'DATABASE_INVALID',
-            message: 'SQLite cannot keep a write-ahead log beside the database file',
-            hint: 'put the file on a local disk',
-          })
+          throw databaseInvalid(
+            'SQLite cannot keep a write-ahead log beside the database file',
+            'put the file on a local disk',
+          )
       } finally {
         client.close()
       }

@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag'
-import { IntegrationsError } from '../../errors.ts'
+import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
@@ -61,11 +61,10 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
 
 function different(database: Database, found: readonly string[]): IntegrationsError {
   const list = found.map((one, i) => `(${i + 1}) ${one}`).join('; ')
-  return new IntegrationsError({
-    code: 'DATABASE_INVALID',
-    message: `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
-    hint: `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
-  })
+  return databaseInvalid(
+    `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
+    `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
+  )
 }
 
 interface ExpectedColumn {

@@ -1,7 +1,7 @@
 import sql, { join } from 'sql-template-tag'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
-import { IntegrationsError } from '../../errors.ts'
+import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { type Instant, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
@@ -137,8 +137,7 @@ function modeOf(text: string): EncryptionMode | null {
 
 /** The encryption mode is an unknown word, or gone, so that what it allows is unknown. */
 export const unknownMode = (): IntegrationsError =>
-  new IntegrationsError({
-    code: 'DATABASE_INVALID',
-    message: 'integration_settings has an unknown encryption mode',
-    hint: 'restore it from a backup; integrations audit list --action keys shows what it was',
-  })
+  databaseInvalid(
+    'integration_settings has an unknown encryption mode',
+    'restore it from a backup; integrations audit list --action keys shows what it was',
+  )

@@ -1,5 +1,5 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
-import { IntegrationsError } from '../../errors.ts'
+import { notFound } from '../../errors.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 
@@ -109,9 +109,5 @@ export const all = (conditions: readonly Sql[]): Sql =>
 async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
   const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
   if (found.length === 0)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: 'the row that --cursor names is not there any more',
-      hint: 'start again without --cursor',
-    })
+    throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { IntegrationsError } from '../../../errors.ts'
+import { checkFailed } from '../../../errors.ts'
 import { wordsOf } from '../../../integration.ts'
 import type { Place, Problem, Verification } from '../../../operations/audit/verify.ts'
 import type { Context } from '../../context.ts'
@@ -37,11 +37,10 @@ export const command = (ctx: Context) =>
       else await ctx.output.one(verificationView, found)
       const { length } = found.problems
       if (length > 0)
-        throw new IntegrationsError({
-          code: 'CHECK_FAILED',
-          message: `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
-          hint: 'find out who could write to the database; replace the secrets concerned with integrations rotate',
-        })
+        throw checkFailed(
+          `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
+          'find out who could write to the database; replace the secrets concerned with integrations rotate',
+        )
     })
 
 const textOf = (ctx: Context, given: string): Promise<string> | string => {

@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../../errors.ts'
+import { badInput, checkFailed } from '../../../errors.ts'
 import { refOf } from '../../../integration.ts'
 import { readConfig } from '../../../operations/config/config.ts'
 import { inspectText } from '../../../operations/config/document.ts'
@@ -33,11 +33,10 @@ export const command = (ctx: Context) =>
       await ctx.output.rows(findingView, (emit) => emit(findings))
       const errors = findings.filter(({ severity }) => severity === 'error').length
       if (errors > 0)
-        throw new IntegrationsError({
-          code: 'CHECK_FAILED',
-          message: `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
-          hint: `integrations config schema ${platform.id}`,
-        })
+        throw checkFailed(
+          `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
+          `integrations config schema ${platform.id}`,
+        )
       ctx.output.note(`${name} fits ${platform.title}`)
     })
 

@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { IntegrationsError } from '../../../errors.ts'
+import { checkFailed } from '../../../errors.ts'
 import { keyStatus } from '../../../operations/keys/status.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
@@ -22,9 +22,8 @@ export const command = (ctx: Context) =>
       for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
       const [first] = status.problems
       if (first)
-        throw new IntegrationsError({
-          code: 'CHECK_FAILED',
-          message: `the keys and values need attention: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
-          hint: first.hint,
-        })
+        throw checkFailed(
+          `the keys and values need attention: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
+          first.hint,
+        )
     })

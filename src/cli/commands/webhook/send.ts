@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { IntegrationsError, shellWord } from '../../../errors.ts'
+import { checkFailed, type IntegrationsError, shellWord } from '../../../errors.ts'
 import type { Sent } from '../../../operations/webhooks/send.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
@@ -48,5 +48,5 @@ function refused({ answer: { status, location }, host }: Sent, ref: string): Int
       : status === 401 || status === 403
         ? `check that the endpoint has the secrets of integrations secrets list ${shellWord(ref)}`
         : 'check the response above and the log of the endpoint'
-  return new IntegrationsError({ code: 'CHECK_FAILED', message: `${host} answered with ${status}`, hint })
+  return checkFailed(`${host} answered with ${status}`, hint)
 }

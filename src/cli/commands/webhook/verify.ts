@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError, shellWord } from '../../../errors.ts'
+import { badInput, checkFailed, shellWord } from '../../../errors.ts'
 import { refOf } from '../../../integration.ts'
 import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/webhooks/raw-request.ts'
 import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
@@ -42,12 +42,7 @@ export const command = (ctx: Context) =>
       const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
       if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
       else await ctx.output.one(webhookCheckView, found)
-      if (found.refusal)
-        throw new IntegrationsError({
-          code: 'CHECK_FAILED',
-          message: refusals[found.refusal],
-          hint: next(found, shellWord(ref)),
-        })
+      if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, shellWord(ref)))
     })
 
 async function readCaptured(
