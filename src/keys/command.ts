@@ -25,7 +25,7 @@ export interface CommandRun {
   readonly timeout?: number
 }
 
-/** The key set that a command prints, such as a vault's own program. Nothing can be added to it here. */
+/** The key set that a command prints, such as a secret manager's CLI. Nothing can be added to it here. */
 export function keyCommand(command: string, run: CommandRun): KeySource {
   const name = 'INTEGRATIONS_KEYS_COMMAND'
   return {

@@ -23,7 +23,7 @@ export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash:
 
 /** What a change is recorded with. */
 export interface Recording {
-  readonly vault: Keyring
+  readonly keyring: Keyring
   readonly head: Head
   /** The database's clock at the beginning of the transaction. */
   readonly now: Date
@@ -32,7 +32,7 @@ export interface Recording {
 }
 
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
-export function auditLog(tx: WritableStatements, { vault, head, now, databaseRole, attribution }: Recording) {
+export function auditLog(tx: WritableStatements, { keyring, head, now, databaseRole, attribution }: Recording) {
   let { seq, hash } = head
   const requestId = crypto.randomUUID()
   const events: Sql[] = []
@@ -88,7 +88,7 @@ export function auditLog(tx: WritableStatements, { vault, head, now, databaseRol
       const text = Object.fromEntries(
         Object.entries(columns).map(([column, value]) => [column, value === null ? null : String(value)]),
       )
-      hash = eventHash(vault, previousHash, {
+      hash = eventHash(keyring, previousHash, {
         ...text,
         seq: String(seq),
         at: now.toISOString(),

@@ -50,13 +50,13 @@ export async function beginChange(
   const known = await db.keys.list()
   const fresh = await isFresh(db)
   if (fresh) await register(keyWriter(tx), keys, now)
-  const vault = await openKeyring(keys, fresh ? await db.keys.list() : known, where)
+  const keyring = await openKeyring(keys, fresh ? await db.keys.list() : known, where)
   const stored = await db.keys.settings()
   const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
   const settings = { ...stored, mode }
   const log = auditLog(tx, {
-    vault,
+    keyring,
     head: await db.audit.head(),
     now,
     databaseRole: clock?.role ?? null,
@@ -67,9 +67,9 @@ export async function beginChange(
       action: 'keys.init',
       target: { type: 'database', id: settings.id, name: null },
       fields: [mode],
-      keyId: vault.encryptionKey.id,
+      keyId: keyring.encryptionKey.id,
     })
-  const context: SecretContext = { tx, dialect, vault, mode, now, observe: log.observe }
+  const context: SecretContext = { tx, dialect, keyring, mode, now, observe: log.observe }
   const purged = await purgeExpired(context)
   let purgeRecorded = purged === 0
   async function purge(): Promise<number> {
@@ -96,10 +96,10 @@ export async function beginChange(
     workspaces: { ...db.workspaces, ...workspaceWriter(tx) },
     users: { ...db.users, ...userWriter(tx) },
     keys: { ...db.keys, ...keyWriter(tx) },
-    apps: { ...db.apps, ...appWriter(tx, vault, now) },
+    apps: { ...db.apps, ...appWriter(tx, keyring, now) },
     refresh: { ...db.refresh, ...refreshWriter(tx, now) },
     settings,
-    vault,
+    keyring,
     now,
     purge,
     record,

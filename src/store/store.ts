@@ -46,7 +46,7 @@ export interface Transaction extends Reader {
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */
   readonly settings: Settings & { readonly mode: EncryptionMode }
-  readonly vault: Keyring
+  readonly keyring: Keyring
   /** The database's clock at the beginning. */
   readonly now: Date
   /**

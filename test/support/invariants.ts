@@ -18,9 +18,9 @@ import { storeOptions, testKeys } from './keyring.ts'
 export async function expectInvariants(db: TestDatabase): Promise<number> {
   const store = await openStore(storeOptions(db))
   const keys = testKeys()
-  const { vault, events, head } = await store.snapshot(async (db) => {
+  const { keyring, events, head } = await store.snapshot(async (db) => {
     return {
-      vault: await openKeyring(keys, await db.keys.list(), 'the test keys'),
+      keyring: await openKeyring(keys, await db.keys.list(), 'the test keys'),
       events: await allRows(db.audit.list({}, { sort: 'seq', descending: false })),
       head: await db.audit.head(),
     }
@@ -33,7 +33,7 @@ export async function expectInvariants(db: TestDatabase): Promise<number> {
   const versions = new Map<string, number>()
   for (const [i, event] of events.entries()) {
     expect([event.seq, event.previousHash]).toEqual([String(i + 1), previous])
-    expect(event.hash).toBe(eventHash(vault, previous, event))
+    expect(event.hash).toBe(eventHash(keyring, previous, event))
     previous = event.hash
     for (const { field, to } of fingerprintsOf(event.fingerprints)) fingerprints.set(`${event.targetId} ${field}`, to)
     if (event.versionAfter !== null) {
@@ -53,7 +53,7 @@ export async function expectInvariants(db: TestDatabase): Promise<number> {
       if (stored === null) continue
       const cell = { id: String(integration), field }
       const value = await decrypt(keys, cell, String(stored))
-      expect(fingerprint(vault.fingerprintKey, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
+      expect(fingerprint(keyring.fingerprintKey, value)).toBe(fingerprints.get(`${cell.id} ${cell.field}`))
       const versions = await db.query(
         'SELECT fingerprint, sealed, valid_until FROM integration_secrets WHERE integration_id = ? AND field = ? ORDER BY number DESC',
         cell.id,
@@ -62,7 +62,7 @@ export async function expectInvariants(db: TestDatabase): Promise<number> {
       expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
       for (const version of versions)
         if (version.sealed !== null)
-          expect(fingerprint(vault.fingerprintKey, await decrypt(keys, cell, String(version.sealed)))).toBe(
+          expect(fingerprint(keyring.fingerprintKey, await decrypt(keys, cell, String(version.sealed)))).toBe(
             version.fingerprint,
           )
     }

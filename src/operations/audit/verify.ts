@@ -104,19 +104,19 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
     if (set.size === 0) throw await keys.empty()
-    const vault = await openKeyring(set, known, keys.name)
-    const chain = await checkChain(db, vault, settings, head, checkpoint)
+    const keyring = await openKeyring(set, known, keys.name)
+    const chain = await checkChain(db, keyring, settings, head, checkpoint)
     const { mode } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
     // An attacker who can write to the database can set a mode in which the application may write values.
-    const values = await checkValues(db, vault, mode ?? 'required')
+    const values = await checkValues(db, keyring, mode ?? 'required')
     return { ...values, events: chain.events, head, problems: [...problems, ...values.problems] }
   })
 }
 
 async function checkChain(
   db: Reader,
-  vault: Keyring,
+  keyring: Keyring,
   settings: Settings,
   head: Head,
   checkpoint: Checkpoint | undefined,
@@ -132,7 +132,7 @@ async function checkChain(
       const seq = BigInt(event.seq)
       mode = modeSetBy(event) ?? mode
       if (seq === checkpoint?.seq) kept = event.hash
-      first ??= wrong(vault, last, event)
+      first ??= wrong(keyring, last, event)
       last = { seq, hash: event.hash }
     }
   first ??= wrongEnd(last, head)
@@ -160,14 +160,14 @@ const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undef
 })
 
 /** The problem of an event that follows another. */
-function wrong(vault: Keyring, last: Head, event: AuditEvent): Problem | undefined {
+function wrong(keyring: Keyring, last: Head, event: AuditEvent): Problem | undefined {
   const seq = last.seq + 1n
   if (BigInt(event.seq) !== seq)
     return BigInt(event.seq) > seq
       ? { seq, problem: 'the event is missing' }
       : { seq: BigInt(event.seq), problem: 'the number of the event is not valid' }
   if (event.previousHash !== last.hash) return { seq, problem: 'the event does not follow the previous event' }
-  if (event.hash !== eventHash(vault, last.hash, event))
+  if (event.hash !== eventHash(keyring, last.hash, event))
     return { seq, problem: 'the event was changed, or made without the audit key' }
   return undefined
 }
@@ -182,7 +182,7 @@ function wrongEnd(last: Head, head: Head): Problem | undefined {
 
 async function checkValues(
   db: Reader,
-  vault: Keyring,
+  keyring: Keyring,
   mode: EncryptionMode,
 ): Promise<Pick<Verification, 'values' | 'byApplication'> & { problems: Problem[] }> {
   let values = 0
@@ -193,7 +193,7 @@ async function checkValues(
     for (const value of page.values.filter(({ current }) => current)) {
       const { id, name, field, text } = value
       if (text !== null) values++
-      const print = await currentFingerprint(vault, mode, value)
+      const print = await currentFingerprint(keyring, mode, value)
       if (print instanceof IntegrationsError) problems.push({ id, name, field, problem: print.message })
       else if (print === (recorded.get(id)?.get(secretColumns[field]) ?? null)) continue
       else if (mode !== 'required') byApplication.push({ id, name, field })
@@ -209,7 +209,7 @@ async function checkValues(
   const apps = await db.apps.stored()
   const recorded = await db.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
-    const print = await fingerprintOf(vault, () => openClientSecret(vault, app))
+    const print = await fingerprintOf(keyring, () => openClientSecret(keyring, app))
     const problem = print instanceof IntegrationsError ? print.message : 'secret of the app does not match the log'
     if (print !== recorded.get(app.id)?.get(clientSecretColumn))
       problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
@@ -219,22 +219,22 @@ async function checkValues(
 
 /** The fingerprint of a current value, null for none; or why the value cannot be decrypted. */
 async function currentFingerprint(
-  vault: Keyring,
+  keyring: Keyring,
   mode: EncryptionMode,
   { id, field, text, version }: StoredValue,
 ): Promise<string | null | IntegrationsError> {
   if (text === null) return null
   const cell = { id, field: secretColumns[field] }
   return fingerprintOf(
-    vault,
-    async () => (await decryptStored(vault.keys, mode, cell, text, version?.keyId ?? null)).value,
+    keyring,
+    async () => (await decryptStored(keyring.keys, mode, cell, text, version?.keyId ?? null)).value,
   )
 }
 
 /** The fingerprint of a decrypted value; or why the value cannot be decrypted. */
-async function fingerprintOf(vault: Keyring, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
+async function fingerprintOf(keyring: Keyring, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
   try {
-    return fingerprint(vault.fingerprintKey, await open())
+    return fingerprint(keyring.fingerprintKey, await open())
   } catch (error) {
     if (error instanceof IntegrationsError) return error
     throw error

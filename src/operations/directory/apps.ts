@@ -53,7 +53,7 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: Opti
       platform,
       name,
       clientId,
-      keyId: tx.vault.encryptionKey.id,
+      keyId: tx.keyring.encryptionKey.id,
       createdAt: tx.now.toISOString(),
       integrations: 0,
     }

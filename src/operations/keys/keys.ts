@@ -130,7 +130,7 @@ export const activateKey = (store: Store, source: KeySource, id: string, options
     if (key.state === 'retired') throw retired(id)
     inSet(tx, source, id)
     if (key.state === 'active') return { key, already: true }
-    await tx.keys.setState(tx.vault.encryptionKey.id, 'decrypt-only')
+    await tx.keys.setState(tx.keyring.encryptionKey.id, 'decrypt-only')
     await tx.keys.setState(id, 'active')
     await tx.record({ action: 'keys.activate', target: target(id), keyId: id })
     return { key: { ...key, state: 'active' }, already: false }
@@ -188,8 +188,8 @@ function requireEncryptionKey({ id, purpose }: DatedKey): void {
     )
 }
 
-function inSet({ vault }: Transaction, source: KeySource, id: string): RootKey {
-  const key = vault.keys.get(id)
+function inSet({ keyring }: Transaction, source: KeySource, id: string): RootKey {
+  const key = keyring.keys.get(id)
   if (!key)
     throw keysMissing(
       `the key ${id} is not in the key set (${source.name})`,

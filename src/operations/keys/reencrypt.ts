@@ -75,7 +75,7 @@ async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed'
     const unopened: Undecrypted[] = []
     let changed = 0
     for (const app of await tx.apps.stored()) {
-      if (app.keyId === tx.vault.encryptionKey.id) continue
+      if (app.keyId === tx.keyring.encryptionKey.id) continue
       try {
         await tx.apps.reencrypt(app)
         changed++
@@ -89,11 +89,11 @@ async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed'
   })
 }
 
-const recordReencryption = ({ settings, vault, record }: Transaction, count: number): Promise<void> =>
+const recordReencryption = ({ settings, keyring, record }: Transaction, count: number): Promise<void> =>
   record({
     action: 'keys.reencrypt',
     target: { type: 'database', id: settings.id, name: null },
-    keyId: vault.encryptionKey.id,
+    keyId: keyring.encryptionKey.id,
     count,
   })
 
@@ -125,12 +125,12 @@ async function readPage(db: Reader, source: KeySource, after: string | undefined
   if (mode === null) throw unknownMode()
   const set = await source.load()
   if (set.size === 0) throw await source.empty()
-  const vault = await openKeyring(set, await db.keys.list(), source.name)
+  const keyring = await openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(after)
-  const keyId = vault.encryptionKey.id
+  const keyId = keyring.encryptionKey.id
   const page = { finished: true, changed: 0, unopened: [] as Undecrypted[] }
   for (const value of values) {
-    const outcome = await attemptDecryption(value, () => isReencrypted(vault, mode, value))
+    const outcome = await attemptDecryption(value, () => isReencrypted(keyring, mode, value))
     if (typeof outcome !== 'boolean') {
       page.unopened.push(outcome)
     } else if (!outcome) {
@@ -169,7 +169,7 @@ async function reencryptPage(tx: Transaction, after: string | undefined): Promis
     }
     if (lost > 0) continue
     const { mode } = tx.settings
-    const keyId = tx.vault.encryptionKey.id
+    const keyId = tx.keyring.encryptionKey.id
     if (changed > 0) await recordReencryption(tx, changed)
     return { mode, keyId, changed, unopened, integrations, next }
   }

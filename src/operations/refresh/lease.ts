@@ -106,7 +106,7 @@ export async function beginRefresh(
     attempt: await beginAttempt(tx, integration, refreshToken, { owner, urls }),
     client: { id: app.clientId, secret: await tx.apps.secret(app.id) },
     refreshToken: refreshToken.value,
-    keyring: tx.vault,
+    keyring: tx.keyring,
     database: tx.settings.id,
     beganAtMs,
   }

@@ -104,7 +104,7 @@ async function resolveFromSpool(tx: Transaction, id: string, options: RecoverOpt
     if (file.content?.database !== tx.settings.id) continue
     // During a lease, only the tokens of its own attempt may be stored; those of earlier attempts are outdated.
     if (file.attempt !== attempt?.id && (file.content.integration !== id || attempt?.leased)) continue
-    const tokens = await decryptSpooled(tx.vault.keys, file).catch((error: unknown) => {
+    const tokens = await decryptSpooled(tx.keyring.keys, file).catch((error: unknown) => {
       unreadable = { error }
       return undefined
     })

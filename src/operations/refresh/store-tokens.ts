@@ -48,7 +48,7 @@ export async function commitRefresh(tx: Transaction, attempt: RefreshAttempt, up
   const sharerIds = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
   const { applied, superseded } = await updateSharers(tx, { id, sharerIds, submitted: attempt }, update)
   const { refreshToken } = update.tokens
-  const used = refreshToken && fingerprint(tx.vault.fingerprintKey, refreshToken) !== attempt.oldFingerprint
+  const used = refreshToken && fingerprint(tx.keyring.fingerprintKey, refreshToken) !== attempt.oldFingerprint
   await tx.refresh.close(attempt, { state: 'applied', code: used ? null : 'same_refresh_token' }, applied)
   const end = { state: 'failed', code: 'superseded' } as const
   for (const one of await tx.refresh.close(attempt, end, superseded)) await recordFailure(tx, one, end)

@@ -30,17 +30,17 @@ export interface AcceptedSecret {
  * @param onError receives the error of a secret that cannot be decrypted
  */
 export async function acceptedSecrets(
-  { secrets, vault, settings }: Transaction,
+  { secrets, keyring, settings }: Transaction,
   ids: readonly string[],
   onError: (error: unknown) => void,
 ): Promise<ReadonlyMap<string, readonly AcceptedSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<string, readonly AcceptedSecret[]>()
   for (const one of stored) {
-    const opened = await decryptAccepted(vault, settings.mode, one, onError)
+    const opened = await decryptAccepted(keyring, settings.mode, one, onError)
     accepted.set(
       one.id,
-      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(vault.fingerprintKey, secret.value) })),
+      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(keyring.fingerprintKey, secret.value) })),
     )
   }
   return accepted

@@ -96,7 +96,7 @@ const recorded = (text: string | null): Recorded[] =>
  * @param onError told why a value does not decrypt, or is not the recorded one: the others are valid all the same
  */
 export async function decryptAccepted(
-  vault: Keyring,
+  keyring: Keyring,
   mode: EncryptionMode,
   { id, field, current, versions }: StoredAccepted,
   onError: (error: unknown) => void,
@@ -106,7 +106,7 @@ export async function decryptAccepted(
   const known = versions.find(({ validUntil }) => validUntil === null)
   if (current !== null) {
     try {
-      const { value, fingerprint: print } = await decryptRecorded(vault, mode, context, current, known ?? null)
+      const { value, fingerprint: print } = await decryptRecorded(keyring, mode, context, current, known ?? null)
       const number = known?.fingerprint === print ? known.number : null
       opened.push({ number, value, validUntil: null })
     } catch (error) {
@@ -116,8 +116,8 @@ export async function decryptAccepted(
   for (const { number, fingerprint: print, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      const value = await decrypt(vault.keys, context, sealed)
-      if (print !== null && print !== fingerprint(vault.fingerprintKey, value)) throw notRecorded(context)
+      const value = await decrypt(keyring.keys, context, sealed)
+      if (print !== null && print !== fingerprint(keyring.fingerprintKey, value)) throw notRecorded(context)
       opened.push({ number, value, validUntil })
     } catch (error) {
       onError(error)

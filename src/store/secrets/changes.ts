@@ -135,7 +135,7 @@ async function replace(
   at: SecretLocation,
   { old, value, previousValidUntil, ...facts }: SecretChange,
 ): Promise<string | undefined> {
-  const { tx, dialect, vault, now } = context
+  const { tx, dialect, keyring, now } = context
   const { text, keyId } = await columnValue(context, at, value)
   const column = sql([secretColumns[at.field]])
   const holdsOld = !old
@@ -151,7 +151,7 @@ async function replace(
     await keepPrevious(context, at, old, previousValidUntil)
   else await expireVersions(context, currentVersion(at))
   failpoint('old value kept')
-  const print = fingerprint(vault.fingerprintKey, value)
+  const print = fingerprint(keyring.fingerprintKey, value)
   const { origin, setBy, expiry } = facts
   await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
   return print
@@ -159,7 +159,7 @@ async function replace(
 
 /** A value that is no longer to be current stays valid for a while; it is encrypted, whatever the mode. */
 async function keepPrevious(
-  { tx, vault: { encryptionKey } }: SecretContext,
+  { tx, keyring: { encryptionKey } }: SecretContext,
   at: SecretLocation,
   { number, value, stored, keyId }: CurrentSecret,
   validUntil: Date | null,
@@ -191,7 +191,7 @@ async function sharing(
 }
 
 async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret): Promise<string | undefined> {
-  const { tx, vault, now } = context
+  const { tx, keyring, now } = context
   const { id, field } = at
   const previous = await tx.models.integrationSecret.findFirst({
     where: { ...allVersions(at), validUntil: { gt: now }, sealed: { not: null } },
@@ -199,7 +199,7 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
     select: { number: true, sealed: true, validUntil: true },
   })
   if (!previous?.sealed) return undefined
-  const value = await decrypt(vault.keys, encryptionContext(at), previous.sealed)
+  const value = await decrypt(keyring.keys, encryptionContext(at), previous.sealed)
   const { text, keyId } = await columnValue(context, at, value)
   const { count } = await tx.models.integration.updateMany({
     where: { id, [field]: held.stored },
@@ -218,5 +218,5 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
     where: { ...allVersions(at), number: previous.number },
     data: { validUntil: null, sealed: null, keyId },
   })
-  return fingerprint(vault.fingerprintKey, value)
+  return fingerprint(keyring.fingerprintKey, value)
 }

@@ -80,8 +80,8 @@ export async function reconcile(
   text: string,
   known: KnownVersion | null,
 ): Promise<CurrentSecret> {
-  const { tx, vault, mode, observe } = context
-  const recorded = await decryptRecorded(vault, mode, encryptionContext(at), text, known)
+  const { tx, keyring, mode, observe } = context
+  const recorded = await decryptRecorded(keyring, mode, encryptionContext(at), text, known)
   const { value, keyId, fingerprint } = recorded
   const held = (number: number): CurrentSecret => ({ value, fingerprint, stored: text, keyId, number })
   if (known?.fingerprint === fingerprint) return held(known.number)

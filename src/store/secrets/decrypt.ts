@@ -45,14 +45,14 @@ export async function decryptStored(
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function decryptRecorded(
-  vault: Keyring,
+  keyring: Keyring,
   mode: EncryptionMode,
   context: EncryptionContext,
   text: string,
   known: KnownVersion | null,
 ): Promise<{ readonly value: Secret; readonly keyId: string | null; readonly fingerprint: string }> {
-  const { value, keyId } = await decryptStored(vault.keys, mode, context, text, known?.keyId ?? null)
-  const print = fingerprint(vault.fingerprintKey, value)
+  const { value, keyId } = await decryptStored(keyring.keys, mode, context, text, known?.keyId ?? null)
+  const print = fingerprint(keyring.fingerprintKey, value)
   // An old value that was put back decrypts as well; this program alone writes here.
   if (mode === 'required' && known && known.fingerprint !== null && known.fingerprint !== print)
     throw notRecorded(context)

@@ -14,13 +14,13 @@ import { columnValue, encryptionContext, type SecretContext } from './versions.t
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function isReencrypted(vault: Keyring, mode: EncryptionMode, value: StoredValue): Promise<boolean> {
+export async function isReencrypted(keyring: Keyring, mode: EncryptionMode, value: StoredValue): Promise<boolean> {
   const { id, field, current, text, version } = value
   if (text === null) return version === null
   const context = { id, field: secretColumns[field] }
   // This program alone writes those before the current one.
-  const { fingerprint } = await decryptRecorded(vault, current ? mode : 'required', context, text, version)
-  return isAsModeAsks(value, mode, vault.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
+  const { fingerprint } = await decryptRecorded(keyring, current ? mode : 'required', context, text, version)
+  return isAsModeAsks(value, mode, keyring.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
 
 /** What brings stored values to what the mode asks, within a transaction. */
@@ -37,10 +37,10 @@ export interface StoredValueWriter {
 /** Brings stored values to what the mode asks. */
 export const storedValueWriter = (context: SecretContext): StoredValueWriter => ({
   async reencryptValue(value) {
-    const { vault, mode } = context
+    const { keyring, mode } = context
     const { text } = value
-    const settled = isAsModeAsks(value, mode, vault.encryptionKey.id)
-    if (settled && (await isReencrypted(vault, mode, value))) return 'settled'
+    const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
+    if (settled && (await isReencrypted(keyring, mode, value))) return 'settled'
     if (text === null) {
       await markCleared(context, value, value.version)
       return 'settled'
@@ -52,14 +52,14 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
 })
 
 async function reencryptPrevious(
-  { tx, vault }: SecretContext,
+  { tx, keyring }: SecretContext,
   value: StoredValue,
   known: KnownVersion,
   text: string,
 ): Promise<'changed' | 'lost'> {
   const at = encryptionContext(value)
-  const { encryptionKey } = vault
-  const { value: opened } = await decryptRecorded(vault, 'required', at, text, known)
+  const { encryptionKey } = keyring
+  const { value: opened } = await decryptRecorded(keyring, 'required', at, text, known)
   const sealed = await encrypt(encryptionKey, at, opened)
   const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
     WHERE ${version(value, known.number)} AND sealed = ${text}`)

@@ -18,7 +18,7 @@ export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application
 export interface SecretContext {
   readonly tx: WritableStatements
   readonly dialect: Dialect
-  readonly vault: Keyring
+  readonly keyring: Keyring
   readonly mode: EncryptionMode
   readonly now: Date
   /** Told what the application changed of an integration's secret, so that the audit log tells it. */
@@ -59,7 +59,7 @@ export const currentVersion = (at: SecretLocation) => ({ ...allVersions(at), val
 
 /** What the column is to hold for a value, and the key that encrypts it; null for none. */
 export async function columnValue(
-  { vault: { encryptionKey }, mode }: SecretContext,
+  { keyring: { encryptionKey }, mode }: SecretContext,
   at: SecretLocation,
   value: Secret,
 ): Promise<{ readonly text: string; readonly keyId: string | null }> {

@@ -63,12 +63,12 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
 }
 
 /** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
-export const openClientSecret = (vault: Keyring, { id, sealed }: StoredClientSecret): Promise<Secret> =>
-  decrypt(vault.keys, contextOf(id), sealed)
+export const openClientSecret = (keyring: Keyring, { id, sealed }: StoredClientSecret): Promise<Secret> =>
+  decrypt(keyring.keys, contextOf(id), sealed)
 
 /** Changes OAuth apps, within a transaction. */
-export function appWriter(tx: WritableStatements, vault: Keyring, now: Date): AppWriter {
-  const { keys, encryptionKey, fingerprintKey } = vault
+export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): AppWriter {
+  const { keys, encryptionKey, fingerprintKey } = keyring
   return {
     async insert(app, secret) {
       const clientSecret = await encrypt(encryptionKey, contextOf(app.id), secret)
@@ -87,7 +87,7 @@ export function appWriter(tx: WritableStatements, vault: Keyring, now: Date): Ap
       await tx.models.integrationApp.updateMany({
         where: { id, clientSecret: sealed },
         data: {
-          clientSecret: await encrypt(encryptionKey, contextOf(id), await openClientSecret(vault, app)),
+          clientSecret: await encrypt(encryptionKey, contextOf(id), await openClientSecret(keyring, app)),
           keyId: encryptionKey.id,
         },
       })

@@ -23,8 +23,8 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
     await add(store, 'one', signingSecret(1))
     const id = await add(store, 'two', signingSecret(2), { team: 'T222AB3CD' })
     let set: string | Error = readFileSync(file, 'utf8')
-    const vault = () => (set instanceof Error ? Promise.reject(set) : set)
-    const receiver = await receive({ keys: { set: vault } })
+    const keyring = () => (set instanceof Error ? Promise.reject(set) : set)
+    const receiver = await receive({ keys: { set: keyring } })
     let passed = 0
     const now = performance.now.bind(performance)
     vi.spyOn(performance, 'now').mockImplementation(() => now() + passed)
@@ -46,9 +46,9 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
       [401, 'unknown_integration'],
     ]
     expect(await outcomes()).toEqual(lacking)
-    // The vault is asked again, now and then; what it cannot say leaves the keys that are known.
+    // The keyring is asked again, now and then; what it cannot say leaves the keys that are known.
     passed = 6000
-    set = new Error('the vault is away')
+    set = new Error('the keyring is away')
     expect(await outcomes()).toEqual(lacking)
     expect(errors).toContain(set)
     expect(new Set(errors.map((error) => (error as { code?: string }).code))).toEqual(

@@ -58,7 +58,7 @@ test('a command that ended has printed its key set, though something it left beh
 
 test('a command has our environment without what leads into the database', async () => {
   const seen = join(folder(), 'env')
-  const given = { PATH: env.PATH, VAULT_ADDR: 'https://vault', PGPASSFILE: '/p', PGPASSWORD: 'a', DATABASE_URL: 'b' }
+  const given = { PATH: env.PATH, VAULT_ADDR: 'https://keyring', PGPASSFILE: '/p', PGPASSWORD: 'a', DATABASE_URL: 'b' }
   await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load()).resolves.toEqual(new Map())
   const names = readFileSync(seen, 'utf8')
     .split('\n')

@@ -733,8 +733,8 @@ test('keys init --print prints a key set, and touches nothing', async () => {
 
   // It is one that a database can be begun with.
   writeFileSync(join(home, 'set'), stdout)
-  const vault = { HOME: home, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(join(home, 'set'))}` }
-  expect(await runInProcess(['keys', 'init', '--fields', 'inKeySet'], { env: vault })).toMatchObject({
+  const keyring = { HOME: home, INTEGRATIONS_KEYS_COMMAND: `cat ${quote(join(home, 'set'))}` }
+  expect(await runInProcess(['keys', 'init', '--fields', 'inKeySet'], { env: keyring })).toMatchObject({
     code: 0,
     stdout: 'true\ntrue\ntrue\n',
   })
