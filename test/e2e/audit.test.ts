@@ -282,7 +282,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     for (const ref of ['support', 'Acme/support'])
       expect(await list('--ref', ref), ref).toEqual({
         ...lines(6, 5, 4, 3),
-        stderr: expect.stringMatching(`^"${ref}" stands for 2 things here: `),
+        stderr: expect.stringMatching(`^"${ref}" matches 2 things: `),
       })
     expect((await list('--ref', 'support')).stderr.split(': ')[1]?.trim().split(', ').sort().join(', ')).toBe(both)
     expect(await list('--ref', 'port')).toEqual({
