@@ -277,7 +277,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect({ ...refused, stdout: JSON.parse(refused.stdout), stderr: stable(refused.stderr) }).toEqual({
       code: 8,
       stdout: { sample: null, status: 401, truncated: true, body: 'x'.repeat(1000) },
-      stderr: `{"error":{"code":"CHECK_FAILED","message":"${host} answered with 401","hint":"check that the endpoint has the secrets of integrations secrets list <id>","exit":8,"retryable":false,"committed":false}}\n`,
+      stderr: `{"error":{"code":"CHECK_FAILED","message":"${host} answered with 401","hint":"check that the endpoint has the secrets of integrations secrets list Acme/support","exit":8,"retryable":false,"committed":false}}\n`,
       events: [
         `webhook.send started Acme/support previous_webhook_secret,host:${host}`,
         `webhook.send failed Acme/support previous_webhook_secret,host:${host},status:401`,

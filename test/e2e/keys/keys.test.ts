@@ -534,7 +534,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       stdout: 'off\n',
       stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt\n',
     })
-    expect(await change('off')).toMatchObject({ code: 0, stderr: 'the mode is off already\n' })
+    expect(await change('off')).toMatchObject({ code: 0, stderr: 'the mode is already off\n' })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(
