@@ -1,4 +1,4 @@
-import { createReceiver, fromNode } from 'integrations/receiver'
+import { createReceiver, fromNode } from 'integrations-admin/receiver'
 import { requests } from './requests.js'
 
 /** Receives as many webhooks as the argument says, for a hundred integrations of the database, their use included. */

@@ -2,7 +2,7 @@
 //
 //   DATABASE_URL=… INTEGRATIONS_KEYS_FILE=… PORT=3000 node examples/receiver/server.js
 import { createServer } from 'node:http'
-import { createReceiver, fromNode } from 'integrations/receiver'
+import { createReceiver, fromNode } from 'integrations-admin/receiver'
 
 const receiver = await createReceiver({
   database: process.env.DATABASE_URL,

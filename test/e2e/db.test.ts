@@ -156,7 +156,7 @@ describe.each(kinds)('db on %s', (kind) => {
         refusal(
           6,
           `a newer version of integrations has changed ${shown(db)}`,
-          'upgrade integrations: npm install -g integrations@latest',
+          'upgrade the integrations command to a newer version',
         ),
       )
     expect(await status(db)).toMatchObject({

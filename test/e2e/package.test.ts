@@ -55,18 +55,18 @@ test('the packed program works where it is installed, and brings nothing that do
 test('the receiver is there for modules, for require and for TypeScript', async () => {
   const home = freshFolder()
   mkdirSync(join(home, 'node_modules'))
-  symlinkSync(process.cwd(), join(home, 'node_modules/integrations'))
+  symlinkSync(process.cwd(), join(home, 'node_modules/integrations-admin'))
   writeFileSync(join(home, 'package.json'), '{"type":"module"}')
   const use = `const { code } = await createReceiver({ database: 'file:/nowhere/x.db', keys: { set: '{"keys":[]}' } }).catch((error) => error)
     console.log(code)`
-  writeFileSync(join(home, 'module.js'), `import { createReceiver } from 'integrations/receiver'\n${use}`)
+  writeFileSync(join(home, 'module.js'), `import { createReceiver } from 'integrations-admin/receiver'\n${use}`)
   writeFileSync(
     join(home, 'script.cjs'),
-    `const { createReceiver } = require('integrations/receiver');(async () => {${use}})()`,
+    `const { createReceiver } = require('integrations-admin/receiver');(async () => {${use}})()`,
   )
   writeFileSync(
     join(home, 'typed.ts'),
-    `import { createReceiver, fromNode, type Outcome } from 'integrations/receiver'
+    `import { createReceiver, fromNode, type Outcome } from 'integrations-admin/receiver'
     const receiver = await createReceiver({ database: '', keys: { file: '' } })
     export const slack: Outcome = await receiver.slack(new Request('http://localhost/'))
     export const pylon: Outcome = await receiver.pylon(fromNode({ headers: {} }, ''), { integrationId: '' })

@@ -144,7 +144,7 @@ export function refusalFor(
       return new IntegrationsError({
         code: 'DATABASE_TOO_NEW',
         message: `a newer version of integrations has changed ${where}`,
-        hint: 'upgrade integrations: npm install -g integrations@latest',
+        hint: 'upgrade the integrations command to a newer version',
       })
     case 'outdated':
       return new IntegrationsError({
