@@ -39,10 +39,10 @@ export const expiresAt = (expiry: Expiry): Instant | null =>
   expiry === 'never' || expiry === 'unknown' ? null : expiry
 
 /** Any JSON value. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type Json = null | boolean | number | string | Json[] | JsonObject
 
-/** Channel and event filters, described per platform by a JSON Schema. Unknown keys are kept. */
-export type IntegrationConfig = { [key: string]: Json }
+/** A JSON object, such as a config: a JSON Schema describes the keys of each platform, and unknown keys are kept. */
+export type JsonObject = { [key: string]: Json }
 
 /** What may be shown of a secret. */
 export interface SecretFacts {
@@ -102,19 +102,11 @@ export const refOf = ({ workspace, name }: Pick<IntegrationView, 'workspace' | '
   `${workspace}/${name}`
 
 /** The fields of an integration to insert. */
-export interface IntegrationInsert {
-  readonly workspaceId: string
-  readonly platform: string
-  readonly name: string
-  readonly tokenExpiresAt: Instant | null
-  readonly slackTeamId?: string
-  readonly slackTeamName?: string
-  readonly slackBotUserId?: string
-  readonly pylonAccountId?: string
-  readonly isActive: boolean
-  readonly config: IntegrationConfig | null
-  readonly createdBy: string | null
-}
+export type IntegrationInsert = {
+  readonly config: JsonObject | null
+} & Pick<IntegrationView, 'workspaceId' | 'platform' | 'name' | 'tokenExpiresAt' | 'isActive' | 'createdBy'> & {
+    readonly [C in PlatformColumn]?: string
+  }
 
 /** A workspace of the application. */
 export interface Workspace {
@@ -153,7 +145,7 @@ export function sortKeys(value: Json, depth = 0): Json {
   if (depth > maxShownDepth) throw new RangeError('nested too deeply')
   if (Array.isArray(value)) return value.map((item) => sortKeys(item, depth + 1))
   if (typeof value !== 'object' || value === null) return value
-  const sorted: { [key: string]: Json } = {}
+  const sorted: JsonObject = {}
   for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null, depth + 1)
   return sorted
 }

@@ -1,5 +1,5 @@
-import type { Json } from '../integration.ts'
-import { type JsonObject, objectOf, parseJson, retryAfter, secondsUntil } from './http.ts'
+import type { Json, JsonObject } from '../integration.ts'
+import { objectOf, parseJson, retryAfter, secondsUntil } from './http.ts'
 import {
   definePlatform,
   type Finding,

@@ -1,4 +1,4 @@
-import type { Json } from '../integration.ts'
+import type { Json, JsonObject } from '../integration.ts'
 
 /** The outcome of a request to a platform's API. */
 export type Answer =
@@ -96,9 +96,6 @@ function networkFailure(error: unknown): Extract<Answer, { answered: false }> {
 /** A platform's own error code; null for a value that does not look like a code, since a platform may send anything. */
 export const codeOf = (text: unknown): string | null =>
   typeof text === 'string' && /^[\w.:-]{1,64}$/.test(text) ? text : null
-
-/** A JSON object. */
-export type JsonObject = { [key: string]: Json }
 
 /** A value as an object; undefined for any other value. */
 export const objectOf = (value: Json | undefined): JsonObject | undefined =>

@@ -1,6 +1,6 @@
-import type { IntegrationView, Json, PlatformColumn, SecretField } from '../integration.ts'
+import type { IntegrationView, Json, JsonObject, PlatformColumn, SecretField } from '../integration.ts'
 import type { Secret } from '../secret.ts'
-import { type Ask, type JsonObject, objectOf } from './http.ts'
+import { type Ask, objectOf } from './http.ts'
 import type { SignatureScheme } from './signature.ts'
 
 /**

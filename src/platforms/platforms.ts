@@ -8,8 +8,19 @@ import { slack } from './slack.ts'
 /** Every platform, in the order of help and prompts. */
 export const platforms = [slack, pylon, github] as const satisfies readonly Platform[]
 
+/** The ids of the platforms. Of this value and the next one, published types hold the type alone, not all of `platforms`. */
+export const platformIds = platforms.map(({ id }) => id)
+
 /** The id of a known platform. */
-export type IntegrationPlatform = (typeof platforms)[number]['id']
+export type IntegrationPlatform = (typeof platformIds)[number]
+
+type Known = (typeof platforms)[number]
+type WithTenant = Extract<Known, { readonly webhooks: { readonly tenant: object } }>
+
+/** The ids of the platforms whose webhooks say which integration they are for; those of the others are told by the address. */
+export const tenantPlatformIds = platforms
+  .filter((platform: Known): platform is WithTenant => 'tenant' in platform.webhooks)
+  .map(({ id }) => id)
 
 /** The platform with this id; undefined for a platform that this version does not know. */
 export const findPlatform = (id: string): (Platform & { readonly id: IntegrationPlatform }) | undefined =>
@@ -21,7 +32,7 @@ export function platformById(id: string): Platform & { readonly id: IntegrationP
   if (!platform)
     throw badInput(
       `there is no platform ${JSON.stringify(id.length > 100 ? `${id.slice(0, 100)}…` : id)}`,
-      `the platforms are ${platforms.map((known) => known.id).join(', ')}`,
+      `the platforms are ${platformIds.join(', ')}`,
     )
   return platform
 }

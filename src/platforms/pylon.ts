@@ -1,4 +1,4 @@
-import type { Json } from '../integration.ts'
+import type { Json, JsonObject } from '../integration.ts'
 import { codeOf, objectOf, parseJson, retryAfter } from './http.ts'
 import { configOf, definePlatform, type Finding, listOf, type ParsedWebhook, type WebhookRequest } from './platform.ts'
 
@@ -142,7 +142,7 @@ const at = (value: Json | undefined, steps: readonly string[]): Json | undefined
   steps.reduce<Json | undefined>(
     (inner, step) =>
       typeof inner === 'object' && inner !== null && Object.hasOwn(inner, step)
-        ? (inner as { [key: string]: Json })[step]
+        ? (inner as JsonObject)[step]
         : undefined,
     value,
   )

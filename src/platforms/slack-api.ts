@@ -1,6 +1,6 @@
-import type { Json } from '../integration.ts'
+import type { Json, JsonObject } from '../integration.ts'
 import { Secret } from '../secret.ts'
-import { type Answer, codeOf, type JsonObject, objectOf, parseJson, retryAfter } from './http.ts'
+import { type Answer, codeOf, objectOf, parseJson, retryAfter } from './http.ts'
 import type { Finding, PlatformApi, Renewal, Verdict } from './platform.ts'
 
 /** The page of a person's Slack apps. */

@@ -1,5 +1,5 @@
-import type { Json } from '../integration.ts'
-import { codeOf, type JsonObject, objectOf, parseJson } from './http.ts'
+import type { Json, JsonObject } from '../integration.ts'
+import { codeOf, objectOf, parseJson } from './http.ts'
 import {
   configOf,
   definePlatform,

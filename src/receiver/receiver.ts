@@ -9,13 +9,13 @@ import { IntegrationsError, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
 import { parseApiUrl } from '../platforms/api-urls.ts'
-import type { Platform, WebhookEvent } from '../platforms/platform.ts'
-import { type IntegrationPlatform, platforms } from '../platforms/platforms.ts'
+import type { WebhookEvent } from '../platforms/platform.ts'
+import { type IntegrationPlatform, platforms, type tenantPlatformIds } from '../platforms/platforms.ts'
 import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/open.ts'
 import { userName } from '../user-name.ts'
 import { LookupCache } from './cache.ts'
-import type { IgnoreReason, Outcome, RejectReason, Token } from './outcome.ts'
+import type { Outcome, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
 import { SecretReader } from './secrets.ts'
@@ -23,8 +23,10 @@ import { TokenProvider } from './tokens.ts'
 import { UsageRecorder } from './usage.ts'
 
 export { IntegrationsError } from '../errors.ts'
+export type { Integration, IntegrationConfig, NewIntegration } from './data-model.ts'
+export type { IgnoreReason, RejectReason } from './outcome.ts'
 export { fromNode } from './request.ts'
-export type { IgnoreReason, IncomingRequest, IntegrationView, Outcome, RejectReason, Token, WebhookEvent }
+export type { IncomingRequest, IntegrationPlatform, IntegrationView, Outcome, Token, WebhookEvent }
 
 /** How long to wait for a busy database, or for another process that refreshes a token. */
 const waitMs = 10_000
@@ -57,7 +59,7 @@ export interface ReceiverOptions {
   readonly onError?: (error: Error & { readonly code?: string; readonly hint?: string }) => unknown
 }
 
-type Receive<P extends Platform> = P extends { readonly webhooks: { readonly tenant: object } }
+type Receive<P extends IntegrationPlatform> = P extends (typeof tenantPlatformIds)[number]
   ? (request: IncomingRequest) => Promise<Outcome>
   : (request: IncomingRequest, sender: { readonly integrationId: string }) => Promise<Outcome>
 
@@ -73,7 +75,7 @@ type Receive<P extends Platform> = P extends { readonly webhooks: { readonly ten
  * const outcome = await receiver.pylon(request, { integrationId })
  */
 export type Receiver = {
-  readonly [P in IntegrationPlatform]: Receive<Extract<(typeof platforms)[number], { readonly id: P }>>
+  readonly [P in IntegrationPlatform]: Receive<P>
 } & {
   /**
    * Gives a valid access token of an integration. A token that expires within two hours is refreshed first, where the

@@ -5,7 +5,12 @@ import { badInput } from '../errors.ts'
 export interface IncomingRequest {
   readonly headers: { get(name: string): string | null }
   /** The body as it arrives, or as a whole; null for none. */
-  readonly body: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Uint8Array | null
+  readonly body: WebStream | AsyncIterable<Uint8Array> | Uint8Array | null
+}
+
+/** The web's `ReadableStream`, described here because an application may have its types from a browser, Node, or nowhere. */
+interface WebStream {
+  getReader(): { read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }> }
 }
 
 /** Headers as Node's `http` has them, and every framework that builds on it. */

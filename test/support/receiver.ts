@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest'
-import type { IntegrationConfig, SecretField } from '../../src/integration.ts'
+import type { JsonObject, SecretField } from '../../src/integration.ts'
 import { addIntegration } from '../../src/operations/integrations/add.ts'
 import { rotateSecrets } from '../../src/operations/secrets/rotate.ts'
 import { createReceiver, type Outcome, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts'
@@ -41,7 +41,7 @@ export async function add(
   store: Store,
   name: string,
   value: string,
-  more: { platform?: string; team?: string; config?: IntegrationConfig } = {},
+  more: { platform?: string; team?: string; config?: JsonObject } = {},
 ): Promise<string> {
   const workspaces = await store.read((db) => db.workspaces.match({ name: 'Acme' }, 1))
   const { platform = 'slack', team = 'T012AB3CD', config = null } = more

@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { shellWord } from '../../errors.ts'
-import { flagOf, type IntegrationConfig, refOf, type SecretField, secretFields } from '../../integration.ts'
+import { flagOf, type JsonObject, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
 import { checkShape } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
-import { platformById, platforms } from '../../platforms/platforms.ts'
+import { platformById, platformIds, platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import type { Context } from '../context.ts'
@@ -31,7 +31,7 @@ function addCommand() {
   const command = withExpiryOptions(
     new Command('add')
       .description('Add an integration. At a terminal, prompts for missing values. No flag takes a secret itself.')
-      .addOption(new Option('--platform <platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`))
+      .addOption(new Option('--platform <platform>', `one of: ${platformIds.join(', ')}`))
       .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
       .addOption(new Option('--new-workspace <name>', 'create a workspace with this name'))
       .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform'))
@@ -155,11 +155,7 @@ const lacking = (platform: Platform, integration: { [F in SecretField]: { set: b
     .filter(([field, { required }]) => required && !integration[field as SecretField].set)
     .map(([field]) => field)
 
-async function readConfigFlag(
-  ctx: Context,
-  given: string | undefined,
-  options: object,
-): Promise<IntegrationConfig | null> {
+async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<JsonObject | null> {
   if (given === undefined) return null
   if (given === '-') {
     const { badInput } = await import('../../errors.ts')

@@ -1,4 +1,4 @@
-import { type IntegrationConfig, refOf } from '../../integration.ts'
+import { type JsonObject, refOf } from '../../integration.ts'
 import type { ChangedConfig } from '../../operations/config/config.ts'
 import type { ConfigFinding } from '../../operations/config/document.ts'
 import type { Context } from '../context.ts'
@@ -9,7 +9,7 @@ import { value } from './cells.ts'
 import { integrationView } from './integration.ts'
 
 /** A config as text that people read and edit. */
-export const configText = (config: IntegrationConfig | null): string => `${JSON.stringify(config ?? {}, null, 2)}\n`
+export const configText = (config: JsonObject | null): string => `${JSON.stringify(config ?? {}, null, 2)}\n`
 
 // The time to compare grows with the square of this.
 const mostChangedLines = 4000
@@ -18,8 +18,8 @@ const tones: { readonly [sign: string]: Tone } = { '+': 'good', '-': 'bad', '@':
 
 /** What differs between two configs, as lines for people. */
 export async function configDiff(
-  from: IntegrationConfig | null,
-  to: IntegrationConfig | null,
+  from: JsonObject | null,
+  to: JsonObject | null,
 ): Promise<(readonly [line: string, tone: Tone])[]> {
   const { structuredPatch } = await import('diff')
   const options = { context: 3, maxEditLength: mostChangedLines }

@@ -1,6 +1,6 @@
 import { parsePath, stringifyPath } from 'dot-prop'
 import { badInput, conflict, notFound, shellWord } from '../../errors.ts'
-import { type IntegrationConfig, type IntegrationView, type Json, refOf } from '../../integration.ts'
+import { type IntegrationView, type Json, type JsonObject, refOf } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin } from '../change.ts'
@@ -16,8 +16,8 @@ export interface StoredConfig {
 
 /** A change of a config: the config before and after, and warnings about the new one. */
 export interface ChangedConfig extends Changed {
-  readonly from: IntegrationConfig | null
-  readonly to: IntegrationConfig | null
+  readonly from: JsonObject | null
+  readonly to: JsonObject | null
   readonly warnings: readonly string[]
 }
 
@@ -33,7 +33,7 @@ export const readConfig = (store: Store, ref: string): Promise<StoredConfig> =>
  *
  * @throws BAD_INPUT with the place when the application stored a document that would not survive a change
  */
-export const storedConfig = async (text: string | null): Promise<IntegrationConfig | null> =>
+export const storedConfig = async (text: string | null): Promise<JsonObject | null> =>
   // An application may store JSON's null in place of NULL.
   text === null || text === 'null' ? null : parseConfig(text, 'the stored config')
 
@@ -47,7 +47,7 @@ export async function changeConfig(
   store: Store,
   ref: string,
   options: ChangeOptions,
-  edit: (config: IntegrationConfig) => Json,
+  edit: (config: JsonObject) => Json,
 ): Promise<ChangedConfig> {
   // Loaded before the transaction begins: while it runs, every other change waits.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
@@ -77,8 +77,8 @@ export async function changeConfig(
  */
 export function replaceConfig(
   store: Store,
-  { integration, config }: { readonly integration: IntegrationView; readonly config: IntegrationConfig },
-  to: IntegrationConfig,
+  { integration, config }: { readonly integration: IntegrationView; readonly config: JsonObject },
+  to: JsonObject,
   dryRun: boolean,
 ): Promise<ChangedConfig> {
   return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
@@ -93,11 +93,11 @@ export function replaceConfig(
 }
 
 // No config and an empty config mean the same.
-const same = (from: IntegrationConfig | null, to: IntegrationConfig | null) =>
+const same = (from: JsonObject | null, to: JsonObject | null) =>
   from === to || JSON.stringify(from ?? {}) === JSON.stringify(to)
 
 /** The value at a dotted path, as in `slackChannels[0].name`. @throws NOT_FOUND, BAD_INPUT for a malformed path */
-export function valueAt(config: IntegrationConfig | null, path: string): Json {
+export function valueAt(config: JsonObject | null, path: string): Json {
   const value = readPath(path).reduce(child, config ?? {})
   if (value === undefined) throw notFound(`the config has nothing at ${path}`, 'integrations config get <ref>')
   return value
@@ -125,12 +125,12 @@ export async function readAssignment(text: string): Promise<Assignment> {
 }
 
 /** A config with values set at dotted paths. @throws BAD_INPUT for a path through a plain value, or past the end of an array */
-export function withValues(config: IntegrationConfig, assignments: readonly Assignment[]): IntegrationConfig {
+export function withValues(config: JsonObject, assignments: readonly Assignment[]): JsonObject {
   for (const { path, value } of assignments) put(config, path, readPath(path), value)
   return config
 }
 
-function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): void {
+function put(config: JsonObject, path: string, keys: Keys, value: Json): void {
   let at: Json = config
   for (const [i, key] of keys.entries()) {
     const present = child(at, key)
@@ -152,7 +152,7 @@ function put(config: IntegrationConfig, path: string, keys: Keys, value: Json): 
 }
 
 /** A config without the values at dotted paths. All paths refer to the config as given; arrays close their gaps. @throws BAD_INPUT */
-export function withoutPaths(config: IntegrationConfig, paths: readonly string[]): IntegrationConfig {
+export function withoutPaths(config: JsonObject, paths: readonly string[]): JsonObject {
   const arrays = new Set<Json[]>()
   for (const keys of paths.map(readPath)) {
     const parent = keys.slice(0, -1).reduce<Json | undefined>(child, config)
@@ -173,7 +173,7 @@ export function withoutPaths(config: IntegrationConfig, paths: readonly string[]
 /** A value after a JSON Merge Patch: null removes, objects merge, everything else replaces. https://www.rfc-editor.org/rfc/rfc7396 */
 export function mergePatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return patch
-  const result: IntegrationConfig = isObject(target) ? { ...target } : {}
+  const result: JsonObject = isObject(target) ? { ...target } : {}
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key]
     else result[key] = mergePatch(child(result, key) ?? null, value)

@@ -1,11 +1,11 @@
 import { stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError } from '../../errors.ts'
-import { type IntegrationConfig, type Json, sortKeys } from '../../integration.ts'
+import { type Json, type JsonObject, sortKeys } from '../../integration.ts'
 import type { JsonSchema, Platform } from '../../platforms/platform.ts'
 import { parseJson } from './json.ts'
 
 /** Reads a config: a JSON object, whose keys come back in order. @throws BAD_INPUT with the place in the document */
-export async function parseConfig(text: string, source: string): Promise<IntegrationConfig> {
+export async function parseConfig(text: string, source: string): Promise<JsonObject> {
   const value = sortKeys(await parseJson(text, source))
   if (!isObject(value))
     throw badInput(
@@ -29,7 +29,7 @@ export interface ConfigFinding {
  *
  * @returns violations as errors; keys and event names that the schema does not know as warnings
  */
-async function inspectConfig(platform: Platform, config: IntegrationConfig): Promise<ConfigFinding[]> {
+async function inspectConfig(platform: Platform, config: JsonObject): Promise<ConfigFinding[]> {
   const [{ Ajv2020 }, { closest, distance }] = await Promise.all([
     import('ajv/dist/2020.js'),
     import('fastest-levenshtein'),
@@ -75,7 +75,7 @@ export async function inspectText(platform: Platform, text: string): Promise<Con
  * @returns warnings, one sentence each
  * @throws BAD_INPUT
  */
-export async function checkConfig(platform: Platform, config: IntegrationConfig): Promise<string[]> {
+export async function checkConfig(platform: Platform, config: JsonObject): Promise<string[]> {
   const findings = await inspectConfig(platform, config)
   const sentences = (severity: ConfigFinding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map(({ path, message }) => `${path} ${message}`.trim())
@@ -89,7 +89,7 @@ export async function checkConfig(platform: Platform, config: IntegrationConfig)
 }
 
 /** Whether a value is a JSON object. */
-export const isObject = (value: Json): value is IntegrationConfig =>
+export const isObject = (value: Json): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A key or value that a schema allows but does not name: an unknown key, or a value unlike all examples. */

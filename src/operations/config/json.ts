@@ -1,5 +1,5 @@
 import { badInput } from '../../errors.ts'
-import { isStorable, type Json } from '../../integration.ts'
+import { isStorable, type Json, type JsonObject } from '../../integration.ts'
 
 /** The largest document accepted, in bytes of UTF-8; white space between tokens is not counted. */
 export const maxDocumentBytes = 256 * 1024
@@ -24,7 +24,7 @@ export async function parseJson(text: string, source: string): Promise<Json> {
     throw refuse(0, 0, 'the document has a byte order mark', 'save it as UTF-8 without a byte order mark')
 
   const root: Json[] = []
-  const open: (Json[] | { [key: string]: Json })[] = [root]
+  const open: (Json[] | JsonObject)[] = [root]
   const keys: string[] = []
   let key = ''
   let size = 0
@@ -37,7 +37,7 @@ export async function parseJson(text: string, source: string): Promise<Json> {
     if (Array.isArray(parent)) parent.push(value)
     else if (parent) parent[key] = value
   }
-  const begin = (container: Json[] | { [key: string]: Json }, line: number, character: number) => {
+  const begin = (container: Json[] | JsonObject, line: number, character: number) => {
     if (open.length > maxDepth)
       throw refuse(line, character, `the document is nested deeper than ${maxDepth} levels`, 'flatten it')
     put(container)

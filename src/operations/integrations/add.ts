@@ -3,8 +3,8 @@ import {
   type Expiry,
   entriesOf,
   expiresAt,
-  type IntegrationConfig,
   type IntegrationView,
+  type JsonObject,
   type PlatformColumn,
   secretColumns,
 } from '../../integration.ts'
@@ -33,7 +33,7 @@ export interface Addition {
   readonly secrets: NewSecrets
   readonly expiry: Expiry
   readonly ids: { readonly [C in PlatformColumn]?: string }
-  readonly config: IntegrationConfig | null
+  readonly config: JsonObject | null
   readonly createdBy?: string
   /** The name or id of an OAuth app. */
   readonly app?: string

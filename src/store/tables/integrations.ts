@@ -1,11 +1,5 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type {
-  Instant,
-  IntegrationConfig,
-  IntegrationInsert,
-  IntegrationView,
-  PlatformColumn,
-} from '../../integration.ts'
+import type { Instant, IntegrationInsert, IntegrationView, JsonObject, PlatformColumn } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
@@ -17,7 +11,7 @@ export type IntegrationChange = {
   readonly name?: string
   readonly isActive?: boolean
   readonly createdBy?: string | null
-  readonly config?: IntegrationConfig | null
+  readonly config?: JsonObject | null
   readonly tokenExpiresAt?: Instant | null
 } & { readonly [C in PlatformColumn]?: string | null }
 

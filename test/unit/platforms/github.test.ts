@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { IntegrationConfig } from '../../../src/integration.ts'
+import type { JsonObject } from '../../../src/integration.ts'
 import { checkShape } from '../../../src/operations/secrets/values.ts'
 import { github } from '../../../src/platforms/github.ts'
 import type { Answer, Question } from '../../../src/platforms/http.ts'
@@ -19,7 +19,7 @@ describe('what GitHub sends', () => {
     revoked: false,
   })
 
-  test.each<[string, string, Record<string, string>, IntegrationConfig | null, object]>([
+  test.each<[string, string, Record<string, string>, JsonObject | null, object]>([
     [
       'an event',
       JSON.stringify(opened),

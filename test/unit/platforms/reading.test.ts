@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { IntegrationConfig } from '../../../src/integration.ts'
+import type { JsonObject } from '../../../src/integration.ts'
 import type { ParsedWebhook, Recipient, WebhookRequest } from '../../../src/platforms/platform.ts'
 import { pylon } from '../../../src/platforms/pylon.ts'
 import { slack } from '../../../src/platforms/slack.ts'
@@ -17,7 +17,7 @@ const requestOf = (body: unknown, headers: Record<string, string> = {}): Webhook
   ),
 })
 
-const recipient = (config: IntegrationConfig | null = null, more: Partial<Recipient> = {}): Recipient => ({
+const recipient = (config: JsonObject | null = null, more: Partial<Recipient> = {}): Recipient => ({
   config,
   slackTeamId: 'T1',
   slackTeamName: null,
@@ -40,7 +40,7 @@ const said = (more: object = {}) =>
 
 describe('what Slack sends', () => {
   const channels = { slackChannels: [{ id: 'C1', name: 'help' }] }
-  test.each<[string, unknown, IntegrationConfig | null, unknown]>([
+  test.each<[string, unknown, JsonObject | null, unknown]>([
     ['a check of the address', { type: 'url_verification', challenge: 'abc' }, null, 'answer url_verification: abc'],
     ['one without a challenge', { type: 'url_verification', challenge: 7 }, null, 'malformed'],
     ['a message', said(), null, 'message'],
@@ -170,7 +170,7 @@ describe('what Slack sends', () => {
 
 describe('what Pylon sends', () => {
   const at = (pylonEventPath: string, more: object = {}) => ({ pylonEventPath, ...more })
-  test.each<[string, unknown, IntegrationConfig | null, string]>([
+  test.each<[string, unknown, JsonObject | null, string]>([
     ['a name where most have it', { event_type: 'issue_new', event: 'x' }, null, 'issue_new'],
     ['elsewhere', { event: 'issue.created' }, null, 'issue.created'],
     ['or elsewhere', { type: 'a' }, null, 'a'],

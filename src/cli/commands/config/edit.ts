@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
-import type { IntegrationConfig, IntegrationView } from '../../../integration.ts'
+import type { IntegrationView, JsonObject } from '../../../integration.ts'
 import { versionConflict } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config/config.ts'
 import { checkConfig, parseConfig } from '../../../operations/config/document.ts'
@@ -51,9 +51,9 @@ export const command = (ctx: Context) =>
 async function revise(
   ctx: Context,
   { platform: id }: IntegrationView,
-  from: IntegrationConfig,
+  from: JsonObject,
   edit: () => Promise<string>,
-): Promise<{ to: IntegrationConfig; warnings: readonly string[] }> {
+): Promise<{ to: JsonObject; warnings: readonly string[] }> {
   const platform = findPlatform(id)
   for (;;) {
     const saved = await edit()
@@ -74,8 +74,8 @@ async function revise(
 async function agree(
   ctx: Context,
   { workspace, name }: IntegrationView,
-  from: IntegrationConfig,
-  to: IntegrationConfig,
+  from: JsonObject,
+  to: JsonObject,
   warnings: readonly string[],
 ): Promise<void> {
   await ctx.output.lines(await configDiff(from, to), 'stderr')

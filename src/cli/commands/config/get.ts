@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import type { IntegrationConfig } from '../../../integration.ts'
+import type { JsonObject } from '../../../integration.ts'
 import { readConfig, storedConfig, valueAt } from '../../../operations/config/config.ts'
 import type { Context } from '../../context.ts'
 import { examples, refArgument } from '../../input/arguments.ts'
@@ -20,7 +20,7 @@ export const command = (ctx: Context) =>
     .action(async (ref, path) => {
       const { text } = await readConfig(await ctx.store(), ref)
       if (path !== undefined) return ctx.output.json(valueAt(await storedConfig(text), path))
-      let config: IntegrationConfig | null
+      let config: JsonObject | null
       try {
         config = await storedConfig(text)
       } catch (error) {

@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import type { Json } from '../../../integration.ts'
-import { platformById, platforms } from '../../../platforms/platforms.ts'
+import { platformById, platformIds } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { examples } from '../../input/arguments.ts'
 
@@ -9,7 +9,7 @@ export const command = (ctx: Context) =>
   new Command('schema')
     .summary("print a platform's JSON Schema")
     .description('Print the JSON Schema of the configs of a platform.')
-    .argument('<platform>', `one of: ${platforms.map(({ id }) => id).join(', ')}`)
+    .argument('<platform>', `one of: ${platformIds.join(', ')}`)
     .addHelpText('after', examples('integrations config schema slack > slack-config.schema.json'))
     .action(async (id) => {
       const { title, config } = platformById(id)
