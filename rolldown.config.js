@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { defineConfig } from 'rolldown'
+import { thirdParty } from './scripts/third-party.js'
 
 /**
  * What these packages do as they load takes longer than a read, for nothing that is needed here: a file of a package,
@@ -67,6 +68,15 @@ const readyHelp = {
   },
 }
 
+/** The library for those who import it, one and the same with what others require: both share its connections and caches. */
+const moduleOfReceiver = {
+  name: 'module-of-receiver',
+  generateBundle(_, bundle) {
+    const source = `export { ${bundle['receiver.cjs'].exports.join(', ')} } from './receiver.cjs'\n`
+    this.emitFile({ type: 'asset', fileName: 'receiver.js', source })
+  },
+}
+
 export default defineConfig({
   input: { main: 'src/cli/main.ts', receiver: 'src/receiver/receiver.ts' },
   platform: 'node',
@@ -75,7 +85,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, readyHelp],
+  plugins: [lighterStart, readyHelp, moduleOfReceiver, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',

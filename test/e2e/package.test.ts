@@ -1,21 +1,28 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
 import { freshFolder, runCommand } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 
-test('the packed program works where it is installed, and brings nothing that downloads', async () => {
+/** A folder where the package is installed, and nothing else. */
+const home = freshFolder()
+const installedPackage = join(home, 'node_modules', packageJson.name)
+
+beforeAll(async () => {
   const folder = freshFolder()
   const npm = (args: string[], cwd: string) =>
     runCommand('npm', [...args, '--no-audit', '--no-fund'], { cwd, env: npmEnvironment() })
+  expect(await npm(['run', 'types'], process.cwd())).toMatchObject({ code: 0 })
+  // The set-up has built the rest, from which other tests are running.
   const packed = await npm(['pack', '--ignore-scripts', '--json', '--pack-destination', folder], process.cwd())
   expect(packed).toMatchObject({ code: 0 })
-  const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
-
-  const home = freshFolder()
+  const [tarball = ''] = readdirSync(folder)
   writeFileSync(join(home, 'package.json'), '{}')
   expect(await npm(['install', '--omit=dev', join(folder, tarball)], home)).toMatchObject({ code: 0 })
+})
 
+test('the packed program works where it is installed, and brings nothing that downloads', async () => {
   const lock = JSON.parse(readFileSync(join(home, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { hasInstallScript?: boolean }>
   }
@@ -52,42 +59,89 @@ test('the packed program works where it is installed, and brings nothing that do
   })
 })
 
-test('the receiver is there for modules, for require and for TypeScript', async () => {
-  const home = freshFolder()
-  mkdirSync(join(home, 'node_modules'))
-  symlinkSync(process.cwd(), join(home, 'node_modules/integrations-admin'))
-  writeFileSync(join(home, 'package.json'), '{"type":"module"}')
+test('the package holds the licences of what is bundled, no types but the public ones, and nothing that runs by itself', () => {
+  const text = (file: string) => readFileSync(join(installedPackage, file), 'utf8')
+  const { components } = JSON.parse(text('dist/sbom.cdx.json')) as {
+    components: { name: string; version: string; licenses: [{ license: { id: string } }] }[]
+  }
+  expect(components.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['commander', 'pg', 'jose', '@prisma/client']),
+  )
+  const headings = components.map(({ name, version, licenses: [{ license }] }) => `${name} ${version}, ${license.id}`)
+  expect([...text('dist/THIRD_PARTY_NOTICES').matchAll(/^-{80}\n(.*)$/gm)].map(([, heading]) => heading)).toEqual(
+    headings,
+  )
+  expect(
+    readdirSync(installedPackage, { recursive: true, encoding: 'utf8' }).filter((file) => /\.d\.[cm]?ts$/.test(file)),
+  ).toEqual(['dist/receiver.d.cts', 'dist/receiver.d.ts'])
+  const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> }
+  expect(Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$/.test(name))).toEqual([])
+})
+
+test('the receiver is there for modules and for require', async () => {
   const use = `const { code } = await createReceiver({ database: 'file:/nowhere/x.db', keys: { set: '{"keys":[]}' } }).catch((error) => error)
     console.log(code)`
-  writeFileSync(join(home, 'module.js'), `import { createReceiver } from 'integrations-admin/receiver'\n${use}`)
-  writeFileSync(
-    join(home, 'script.cjs'),
-    `const { createReceiver } = require('integrations-admin/receiver');(async () => {${use}})()`,
-  )
-  writeFileSync(
-    join(home, 'typed.ts'),
-    `import { createReceiver, fromNode, type Outcome } from 'integrations-admin/receiver'
+  const library = `${packageJson.name}/receiver`
+  writeFileSync(join(home, 'module.mjs'), `import { createReceiver } from '${library}'\n${use}`)
+  writeFileSync(join(home, 'script.cjs'), `const { createReceiver } = require('${library}');(async () => {${use}})()`)
+  const run = (file: string) => runCommand(process.execPath, [file], { cwd: home })
+  const missing = { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' }
+  expect([await run('module.mjs'), await run('script.cjs')]).toEqual([missing, missing])
+})
+
+/** An application in TypeScript that uses the receiver, and shares the types of the data model. */
+const application = (request: string) => `
+  import { createReceiver, fromNode, IntegrationsError, type Outcome } from '${packageJson.name}/receiver'
+  import type { Integration, IntegrationConfig, IntegrationPlatform, NewIntegration } from '${packageJson.name}/receiver'
+  export async function receive(): Promise<string | null> {
     const receiver = await createReceiver({ database: '', keys: { file: '' } })
-    export const slack: Outcome = await receiver.slack(new Request('http://localhost/'))
-    export const pylon: Outcome = await receiver.pylon(fromNode({ headers: {} }, ''), { integrationId: '' })
-    export const name: string | null = slack.kind === 'event' ? slack.event.name : slack.kind === 'handled' ? slack.detail : slack.reason
+    const slack: Outcome = await receiver.slack(${request})
+    await receiver.pylon(fromNode({ headers: {} }, ''), { integrationId: '' })
     // @ts-expect-error Pylon does not say whose a request is
-    await receiver.pylon(new Request('http://localhost/'))
+    await receiver.pylon(${request})
     // @ts-expect-error there is no such platform
-    receiver.solar`,
-  )
-  const run = (command: string, ...args: string[]) => runCommand(command, args, { cwd: home })
-  const tsc = resolve('node_modules/.bin/tsc')
-  const types = ['--typeRoots', resolve('node_modules/@types'), '--types', 'node', '--lib', 'es2024']
-  expect([
-    await run(process.execPath, 'module.js'),
-    await run(process.execPath, 'script.cjs'),
-    await run(tsc, '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', ...types, 'typed.ts'),
-  ]).toEqual([
-    { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' },
-    { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' },
-    { code: 0, stdout: '', stderr: '' },
-  ])
+    receiver.solar
+    return slack.kind === 'event' ? slack.event.name : slack.kind === 'handled' ? slack.detail : slack.reason
+  }
+  export const isOurs = (error: unknown): boolean => error instanceof IntegrationsError && error.code === 'NOT_FOUND'
+  export const platforms: IntegrationPlatform[] = ['slack', 'pylon', 'github']
+  export const config: IntegrationConfig = { slackChannels: [{ id: 'C1', name: 'help' }], pylonRegion: 'eu', ours: [1] }
+  // @ts-expect-error a channel has a name
+  config.slackChannels = [{ id: 'C1' }]
+  // @ts-expect-error there is no such region
+  config.pylonRegion = 'mars'
+  export const added: NewIntegration = { id: '1', workspaceId: '2', platform: 'slack', name: 'support', config }
+  // @ts-expect-error a row has a name
+  export const nameless: NewIntegration = { id: '1', workspaceId: '2', platform: 'slack' }
+  export const isActive = (row: Integration): boolean => row.isActive !== false && row.lastUsedAt instanceof Date
+`
+
+const compilers = [
+  ['TypeScript 5.9', 'node_modules/typescript5/bin/tsc', ['node10', 'node16', 'nodenext', 'bundler']],
+  ['TypeScript 7', 'node_modules/@typescript/native/bin/tsc', ['node16', 'nodenext', 'bundler']],
+] as const
+
+/** Where an application has its types from, besides the language; a browser's are tried with a bundler. */
+const surroundings = [
+  { types: ['node'], lib: ['es2022'], request: `new Request('http://localhost/')` },
+  { types: [], lib: ['es2022'], request: `fromNode({ headers: {} }, new Uint8Array())` },
+  { types: [], lib: ['es2022', 'dom'], request: `new Request('http://localhost/')`, only: 'bundler' },
+]
+
+test.each(compilers)('with %s, applications compile however modules are resolved', async (_, tsc, resolutions) => {
+  for (const moduleResolution of resolutions)
+    for (const { types, lib, request, only } of surroundings) {
+      if (only !== undefined && only !== moduleResolution) continue
+      const module = { node10: 'commonjs', bundler: 'esnext', node16: 'node16', nodenext: 'nodenext' }[moduleResolution]
+      // The modes of Node know modules and CommonJS by the name of the file.
+      const files = module === moduleResolution ? ['application.mts', 'application.cts'] : ['application.ts']
+      for (const file of files) writeFileSync(join(home, file), application(request))
+      const typesFrom = { lib, types, typeRoots: [resolve('node_modules/@types')], skipDefaultLibCheck: true }
+      const compilerOptions = { module, moduleResolution, ...typesFrom, target: 'es2022', strict: true, noEmit: true }
+      writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+      const ran = await runCommand(process.execPath, [resolve(tsc)], { cwd: home })
+      expect(ran, JSON.stringify(compilerOptions)).toEqual({ code: 0, stdout: '', stderr: '' })
+    }
 })
 
 /** What npm needs besides a PATH, where the registry is set by the environment or a file. */

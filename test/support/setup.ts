@@ -22,7 +22,7 @@ declare module 'vitest' {
 /** Starts PostgreSQL, or takes the server of TEST_DATABASE_URL, and makes one template database of each kind. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   // What is tested is the program as it is built, from the sources as they are.
-  execFileSync('npm', ['run', 'build'])
+  execFileSync('npm', ['run', 'bundle'])
   const folder = mkdtempSync(join(tmpdir(), 'integrations-test-'))
   // Tests that run the program as another user have to reach their files.
   chmodSync(folder, 0o755)
