@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     // A test mostly waits for the program it started.
     maxWorkers: availableParallelism() + 1,
+    // Of tests that import the sources; what those that start the program run is not counted.
+    coverage: { include: ['src/**'], exclude: ['src/store/generated/**'], reporter: ['text'] },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
       {

@@ -141,7 +141,7 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
 }
 
 /** A reference in a message, shortened. */
-export const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 /** @param candidates similar names */
 export const noSuch = (

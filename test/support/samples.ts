@@ -10,7 +10,7 @@ export const botToken = (n = 1): string => ['xox', 'b-1111111111-2222222222-', S
 export const refreshToken = (n = 1): string => ['xox', 'e-1-', String(n).padStart(146, 'R')].join('')
 
 /** An id made by this program, in place of which comparisons put `<id>`. */
-export const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
+const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 /** An instant in output. */
 export const instant = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g
 

@@ -42,7 +42,7 @@ export interface Rotated {
 }
 
 /** The longest grace period. */
-export const maxGracePeriodMs = 7 * 86_400_000
+const maxGracePeriodMs = 7 * 86_400_000
 
 /**
  * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period.

@@ -33,11 +33,11 @@ export function isConnectionLost(error: unknown): boolean {
 }
 
 /** Whether a unique constraint was violated. */
-export const isDuplicate = (error: unknown): boolean =>
+const isDuplicate = (error: unknown): boolean =>
   facts(error).codes.some((code) => /^(P2002|UniqueConstraintViolation|23505)$/.test(code))
 
 /** Whether a table is missing. */
-export const isMissingTable = (error: unknown): boolean => {
+const isMissingTable = (error: unknown): boolean => {
   const { codes, message } = facts(error)
   return codes.some((code) => /^(TableDoesNotExist|42P01|P2021)$/.test(code)) || /no such table/.test(message)
 }
