@@ -1,5 +1,3 @@
-import { Command } from '@commander-js/extra-typings'
-import type { Context } from '../context.ts'
 import { command as edit } from './config/edit.ts'
 import { command as get } from './config/get.ts'
 import { command as patch } from './config/patch.ts'
@@ -7,17 +5,11 @@ import { command as schema } from './config/schema.ts'
 import { command as set } from './config/set.ts'
 import { command as unset } from './config/unset.ts'
 import { command as validate } from './config/validate.ts'
+import { group } from './group.ts'
 
 /** `integrations config` */
-export const command = (ctx: Context) =>
-  new Command('config')
-    .description(
-      'The config of an integration: a JSON object of channel and event filters. Each platform describes its config with a JSON Schema; unknown keys are kept.',
-    )
-    .addCommand(get(ctx))
-    .addCommand(set(ctx))
-    .addCommand(unset(ctx))
-    .addCommand(patch(ctx))
-    .addCommand(edit(ctx))
-    .addCommand(validate(ctx))
-    .addCommand(schema(ctx))
+export const command = group(
+  'config',
+  'The config of an integration: a JSON object of channel and event filters. Each platform describes its config with a JSON Schema; unknown keys are kept.',
+  [get, set, unset, patch, edit, validate, schema],
+)
