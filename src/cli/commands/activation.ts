@@ -17,7 +17,7 @@ export const activationCommand = (
     .addArgument(refArgument())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples(`integrations ${name} Acme/support`))
+    .addHelpText(...examples(`integrations ${name} Acme/support`))
     .action(async (ref, options) => {
       const changed = await setActive(await ctx.store(), ref, to, options)
       await ctx.output.change(

@@ -44,8 +44,7 @@ function addCommand() {
       .addOption(dryRunOption()),
   )
   return withIdFlags(withSecretFlags(command, secretFields)).addHelpText(
-    'after',
-    examples(
+    ...examples(
       'integrations add',
       `printf %s "$SECRET" | integrations add --platform slack --workspace Acme --name support \\
       --webhook-secret-stdin --access-token-env SLACK_TOKEN --no-expiry`,

@@ -22,8 +22,7 @@ export const command = (ctx: Context) => {
   const filtered = withFilters(command)
     .addOption(expiringOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations check Acme/support',
         'integrations check --platform slack --active --no-fill -o json',
         'integrations check --all --fields workspace,name,verdict,scopes',

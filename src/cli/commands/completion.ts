@@ -11,8 +11,7 @@ export const command = (ctx: Context) =>
     )
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         `eval "$(integrations completion bash)"    # in ~/.bashrc`,
         `eval "$(integrations completion zsh)"     # in ~/.zshrc, after compinit`,
         `integrations completion fish > ~/.config/fish/completions/integrations.fish`,

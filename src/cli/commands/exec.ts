@@ -38,10 +38,13 @@ export const command = (ctx: Context) =>
     .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
     .addHelpText(
       'after',
-      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, PGPASSFILE, PGPASSWORD, which\n  lead to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command\n${examples(
+      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, PGPASSFILE, PGPASSWORD, which\n  lead to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
+    )
+    .addHelpText(
+      ...examples(
         'integrations exec Acme/support -- npm start',
         'integrations exec Acme/support --field access-token --env-prefix APP_ -- node notify.js',
-      )}`,
+      ),
     )
     .action(async (ref, command, args, { field: fields, envPrefix }) => {
       if (ctx.host.argv.at(-args.length - 2) !== '--')

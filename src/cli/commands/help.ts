@@ -13,8 +13,7 @@ export const command = (ctx: Context) =>
     .description('Print help for a command or for a topic.')
     .addArgument(new Argument('[topic...]', `a command, or one of ${topicNames.join(', ')}`))
     .addHelpText(
-      'after',
-      examples('integrations help rotate', 'integrations help workspaces add', 'integrations help exit-codes'),
+      ...examples('integrations help rotate', 'integrations help workspaces add', 'integrations help exit-codes'),
     )
     .action(async (words, _, help: CommandUnknownOpts) => {
       const topic = words.length === 1 ? topicNames.find((one) => one === words[0]) : undefined

@@ -11,8 +11,7 @@ export const command = (ctx: Context) =>
       'Initialise a database: the file of an embedded database is created when it does not exist, and an empty database gets its tables. A database that is ready stays as it is.',
     )
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations init',
         'integrations init --database file:./integrations.db',
         'DATABASE_URL=postgresql://… integrations init',

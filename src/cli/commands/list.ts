@@ -19,8 +19,7 @@ export const command = (ctx: Context) =>
     integrationView,
   )
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations list --platform slack --expiring 7d',
         'integrations list --stale 30d -o json --fields id,name,lastUsedAt',
         'integrations list --all -o jsonl',

@@ -23,7 +23,7 @@ export const command = (ctx: Context) =>
       ).default(false),
     )
     .addOption(apiUrlOption())
-    .addHelpText('after', examples('integrations recover --all', 'integrations recover Acme/support --retry'))
+    .addHelpText(...examples('integrations recover --all', 'integrations recover Acme/support --retry'))
     .action(async (refs, { all, retry, ...options }) => {
       if (refs.length > 0 === all)
         throw badInput(

@@ -29,8 +29,7 @@ export const command = (ctx: Context) => {
     .addOption(apiUrlOption())
     .addOption(dryRunOption())
   const filtered = withFilters(command).addHelpText(
-    'after',
-    examples(
+    ...examples(
       'integrations refresh Acme/support',
       'integrations refresh --all -o json',
       'integrations refresh --platform slack --dry-run',

@@ -17,10 +17,7 @@ export const command = (ctx: Context) =>
     .addOption(confirmOption())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-    .addHelpText(
-      'after',
-      examples('integrations remove Acme/support', 'integrations remove Acme/support --confirm support'),
-    )
+    .addHelpText(...examples('integrations remove Acme/support', 'integrations remove Acme/support --confirm support'))
     .action(async (ref, { confirm, ifVersion, dryRun }) => {
       const store = await ctx.store()
       const shown = await store.read((db) => findIntegration(db, ref))

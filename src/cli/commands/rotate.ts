@@ -68,8 +68,7 @@ function rotateCommand() {
       .addOption(dryRunOption()),
   )
   return withSecretFlags(command, secretFields).addHelpText(
-    'after',
-    examples(
+    ...examples(
       'integrations rotate Acme/support --field webhook-secret',
       'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 24h',
       'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',

@@ -10,8 +10,7 @@ export const command = (ctx: Context) =>
     .description('Show an integration. For its secrets, only metadata is shown: whether and when they were set.')
     .addArgument(refArgument())
     .addHelpText(
-      'after',
-      examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config'),
+      ...examples('integrations show Acme/support', 'integrations show Acme/support -o json --fields config'),
     )
     .action(async (ref) => {
       const store = await ctx.store()

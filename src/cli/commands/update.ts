@@ -32,8 +32,7 @@ export const command = (ctx: Context) => {
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
   const described = withIdFlags(command).addHelpText(
-    'after',
-    examples(
+    ...examples(
       'integrations update Acme/support --name help-desk',
       'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
     ),

@@ -36,8 +36,11 @@ export function secretField(flag: string): SecretField {
 export const secretFieldArgument = () =>
   new Argument('<field>', 'the secret').choices(secretFlags).argParser(secretField)
 
-/** Adds examples to a command's help; the first word of the program is left out. */
-export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
+/** Examples for a command's help, as the arguments of `addHelpText`. */
+export const examples = (...lines: string[]): ['after', string] => [
+  'after',
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`,
+]
 
 /** The fields that a command answers with, for completion. */
 export const fieldsOf = new WeakMap<CommandUnknownOpts, readonly string[]>()

@@ -20,8 +20,7 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--client-id <id>', 'client id, as the page of the app shows it').makeOptionMandatory())
     .addOption(dryRunOption())
   const described = withSecretFlags(command, ['clientSecret']).addHelpText(
-    'after',
-    examples(
+    ...examples(
       'integrations apps add acme-bot --platform slack --client-id 1111.2222',
       'printf %s "$SECRET" | integrations apps add acme-bot --platform slack --client-id 1111.2222 --client-secret-stdin',
     ),

@@ -7,7 +7,7 @@ import { appView } from '../../views/directory.ts'
 export const command = (ctx: Context) =>
   declareOutput(new Command('list'), ctx.output, appView)
     .description('List OAuth apps, without their secrets.')
-    .addHelpText('after', examples('integrations apps list', 'integrations apps list -o json'))
+    .addHelpText(...examples('integrations apps list', 'integrations apps list -o json'))
     .action(async () => {
       const store = await ctx.store()
       const apps = await store.read((db) => db.apps.list())

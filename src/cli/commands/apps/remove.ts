@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .argument('<name>', 'name or id of the app')
     .addOption(confirmOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations apps remove acme-bot --confirm acme-bot'))
+    .addHelpText(...examples('integrations apps remove acme-bot --confirm acme-bot'))
     .action(async (ref, { confirm, dryRun }) => {
       const store = await ctx.store()
       const shown = await store.read((db) => findApp(db, ref))

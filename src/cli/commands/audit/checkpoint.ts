@@ -10,8 +10,7 @@ export const command = (ctx: Context) =>
       'Print the end of the audit log as one line. Keep the line where people who can write to the database cannot change it. With it, audit verify detects a log that was truncated or rewritten. Needs no keys.',
     )
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations audit checkpoint >> checkpoints.txt',
         'integrations audit verify --checkpoint "$(tail -n 1 checkpoints.txt)"',
       ),

@@ -39,8 +39,7 @@ export const command = (ctx: Context) =>
     eventView,
   )
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations audit list --ref Acme/support',
         'integrations audit list --action secret --since 7d -o json',
         'integrations audit list --actor github:ana --sort seq --all -o jsonl',

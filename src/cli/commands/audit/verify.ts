@@ -22,8 +22,7 @@ export const command = (ctx: Context) =>
       ),
     )
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations audit verify',
         'integrations audit verify --checkpoint @checkpoint.txt -o json',
         'ssh safe cat checkpoint.txt | integrations audit verify --checkpoint -',

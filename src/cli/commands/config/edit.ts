@@ -21,7 +21,7 @@ export const command = (ctx: Context) =>
     .addArgument(refArgument())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations config edit Acme/support'))
+    .addHelpText(...examples('integrations config edit Acme/support'))
     .action(async (ref, { ifVersion, dryRun }) => {
       if (!ctx.prompts.possible())
         throw new IntegrationsError({

@@ -14,8 +14,10 @@ export const command = (ctx: Context) =>
     .addArgument(refArgument())
     .argument('[path]', 'where in the config, as in slackChannels[0].name; \\. for a dot in a key')
     .addHelpText(
-      'after',
-      examples('integrations config get Acme/support', "integrations config get Acme/support 'slackChannels[0].name'"),
+      ...examples(
+        'integrations config get Acme/support',
+        "integrations config get Acme/support 'slackChannels[0].name'",
+      ),
     )
     .action(async (ref, path) => {
       const { text } = await readConfig(await ctx.store(), ref)

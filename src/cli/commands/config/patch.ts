@@ -19,8 +19,7 @@ export const command = (ctx: Context) =>
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations config patch Acme/support filters.json',
         `echo '{"slackEvents":null}' | integrations config patch Acme/support`,
       ),

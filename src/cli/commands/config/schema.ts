@@ -10,7 +10,7 @@ export const command = (ctx: Context) =>
     .summary("print a platform's JSON Schema")
     .description('Print the JSON Schema of the configs of a platform.')
     .argument('<platform>', `one of: ${platformIds.join(', ')}`)
-    .addHelpText('after', examples('integrations config schema slack > slack-config.schema.json'))
+    .addHelpText(...examples('integrations config schema slack > slack-config.schema.json'))
     .action(async (id) => {
       const { title, config } = platformById(id)
       await ctx.output.json({

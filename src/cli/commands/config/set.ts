@@ -20,8 +20,7 @@ export const command = (ctx: Context) =>
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         `integrations config set Acme/support 'slackChannels[0].name="triage"'`,
         `integrations config set Acme/support 'slackEvents=["message", "app_mention"]'`,
       ),

@@ -20,8 +20,7 @@ export const command = (ctx: Context) =>
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations config unset Acme/support slackEvents',
         "integrations config unset Acme/support 'slackChannels[0]' 'slackChannels[2]'",
       ),

@@ -21,8 +21,7 @@ export const command = (ctx: Context) =>
     .addOption(new Option('--platform <platform>', 'with --file: the platform to check it for'))
     .addOption(new Option('--file <path>', 'the file to check; - for standard input'))
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations config validate Acme/support',
         'integrations config validate --platform slack --file filters.json',
       ),

@@ -14,8 +14,7 @@ export const command = (ctx: Context) =>
     )
     .addOption(dryRunOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'DATABASE_URL=postgresql://… integrations db adopt --dry-run',
         'DATABASE_URL=postgresql://… integrations db adopt',
       ),

@@ -10,10 +10,7 @@ export const command = (ctx: Context) =>
     .summary('bring the database up to date')
     .description("Bring the database up to date. An application's database is refused: db adopt takes it over.")
     .addOption(dryRunOption())
-    .addHelpText(
-      'after',
-      examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'),
-    )
+    .addHelpText(...examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'))
     .action(async ({ dryRun }) => {
       const [{ readStatus }, { migrateDatabase }] = await Promise.all([
         import('../../../store/schema/status.ts'),

@@ -11,8 +11,7 @@ export const command = (ctx: Context) =>
       'Print SQL that creates three roles in PostgreSQL: integrations_support sees everything except secrets, integrations_receiver reads secrets and records their use, integrations_operator makes changes. Connects to no database; run the SQL as the owner of the tables.',
     )
     .addHelpText(
-      'after',
-      examples('integrations db roles', 'integrations db roles | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'),
+      ...examples('integrations db roles', 'integrations db roles | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'),
     )
     .action(async () => {
       const database = ctx.database()

@@ -11,8 +11,7 @@ export const command = (ctx: Context) =>
       "Show the database, its state and its contents. Changes nothing, and works on a database that is empty, outdated, newer or unmanaged (an application's database that is not adopted).",
     )
     .addHelpText(
-      'after',
-      examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
+      ...examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
     )
     .action(async () => {
       const [{ readStatus }, { refusalFor }] = await Promise.all([

@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     )
     .argument('<key-id>', 'the id of the key, as keys list shows it')
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations keys activate enc-6f1c2a9d03be'))
+    .addHelpText(...examples('integrations keys activate enc-6f1c2a9d03be'))
     .action(async (id, { dryRun }) => {
       const change = await activateKey(await ctx.store(), ctx.keys(), id, { dryRun })
       const sentence = change.already

@@ -14,7 +14,7 @@ export const command = (ctx: Context) =>
     )
     .argument('[key-id]', 'existing key to register with this database')
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations keys add', 'integrations keys add enc-6f1c2a9d03be'))
+    .addHelpText(...examples('integrations keys add', 'integrations keys add enc-6f1c2a9d03be'))
     .action(async (given, { dryRun }) => {
       const [store, source] = [await ctx.store(), ctx.keys()]
       if (given !== undefined) return answer(ctx, await registerKey(store, source, given, { dryRun }), dryRun)

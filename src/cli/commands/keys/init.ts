@@ -13,8 +13,7 @@ export const command = (ctx: Context) =>
     )
     .addOption(new Option('--print', 'print a new key set; touch neither the database nor a file').default(false))
     .addHelpText(
-      'after',
-      examples('integrations keys init', 'integrations keys init --print | vault kv put secret/integrations keys=-'),
+      ...examples('integrations keys init', 'integrations keys init --print | vault kv put secret/integrations keys=-'),
     )
     .action(async ({ print }) => {
       if (print) {

@@ -10,7 +10,7 @@ export const command = (ctx: Context) =>
     .description(
       'List the keys of the database, oldest first: how many current and previous values each key encrypts, and whether the key is in the key set. Needs no key.',
     )
-    .addHelpText('after', examples('integrations keys list', 'integrations keys list -o json --fields id,state'))
+    .addHelpText(...examples('integrations keys list', 'integrations keys list -o json --fields id,state'))
     .action(async () => {
       const { keys, unusable } = await listKeys(await ctx.store(), ctx.keys())
       await ctx.output.rows(keyView, (emit) => emit(keys))

@@ -21,7 +21,7 @@ export const command = (ctx: Context) =>
       ),
     )
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations keys mode', 'integrations keys mode migrating --confirm migrating'))
+    .addHelpText(...examples('integrations keys mode', 'integrations keys mode migrating --confirm migrating'))
     .action(async (mode, { confirm, dryRun }) => {
       const store = await ctx.store()
       if (mode === undefined) {

@@ -15,7 +15,7 @@ export const command = (ctx: Context) =>
       'Bring every stored value to the encryption mode: encrypted with the active key, or, in the mode off, plain for current values. You can interrupt the command at any point and run it again. Every value is decrypted, even when it needs no change; a value that cannot be decrypted is reported and stays as it is.',
     )
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt'))
+    .addHelpText(...examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt'))
     .action(async ({ dryRun }) => {
       const [store, source] = [await ctx.store(), ctx.keys()]
       const done = dryRun

@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     )
     .argument('<key-id>', 'the id of the key, as keys list shows it')
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations keys retire enc-6f1c2a9d03be'))
+    .addHelpText(...examples('integrations keys retire enc-6f1c2a9d03be'))
     .action(async (id, { dryRun }) => {
       const change = await retireKey(await ctx.store(), id, { dryRun })
       const sentence = dryRun

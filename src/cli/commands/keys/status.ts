@@ -12,7 +12,7 @@ export const command = (ctx: Context) =>
     .description(
       'Show the encryption mode, the active key, how many values each key encrypts, how many values are plain, and how many values of the application are still unread. Exits with 8 when there is a problem, and prints what to type; an unusable key set is a problem too. Decrypts no value: keys reencrypt --dry-run does.',
     )
-    .addHelpText('after', examples('integrations keys status', 'integrations keys status -o json --fields problems'))
+    .addHelpText(...examples('integrations keys status', 'integrations keys status -o json --fields problems'))
     .action(async () => {
       const status = await keyStatus(await ctx.store(), ctx.keys())
       await ctx.output.one(keyStatusView, status)

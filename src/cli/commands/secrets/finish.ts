@@ -32,8 +32,7 @@ export const command = (ctx: Context) =>
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations secrets finish Acme/support webhook-secret',
         'integrations secrets finish Acme/support webhook-secret --when-unused 6h',
       ),

@@ -14,8 +14,7 @@ export const command = (ctx: Context) =>
     )
     .addArgument(refArgument())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations secrets list Acme/support',
         'integrations secrets list Acme/support -o json --fields field,state,lastMatchedAt',
       ),

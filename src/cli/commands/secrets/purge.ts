@@ -12,7 +12,7 @@ export const command = (ctx: Context) =>
       'Delete expired versions of secrets in every integration. Expired versions are not accepted in any case; every change deletes them too, and the audit log records it.',
     )
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations secrets purge'))
+    .addHelpText(...examples('integrations secrets purge'))
     .action(async ({ dryRun }) => {
       const purged = await purgeSecrets(await ctx.store(), { dryRun })
       await ctx.output.change(

@@ -16,8 +16,7 @@ export const command = (ctx: Context) =>
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations secrets reveal Acme/support webhook-secret --reason "entered at Slack"',
         'integrations secrets reveal Acme/support access-token -o json',
       ),

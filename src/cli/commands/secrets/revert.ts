@@ -24,7 +24,7 @@ export const command = (ctx: Context) =>
     .addArgument(secretFieldArgument())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations secrets revert Acme/support webhook-secret'))
+    .addHelpText(...examples('integrations secrets revert Acme/support webhook-secret'))
     .action(async (ref, field, options) => {
       const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
       if (!options.dryRun) await warnIfNoReceiver(ctx, after)

@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
     .argument('<email>', 'e-mail address, unique')
     .addOption(new Option('--name <name>', 'name of the person'))
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations users add ana@example.com --name "Ana Silva"'))
+    .addHelpText(...examples('integrations users add ana@example.com --name "Ana Silva"'))
     .action(async (email, { name, dryRun }) => {
       const user = await addUser(await ctx.store(), email, name ?? null, { dryRun })
       await ctx.output.change(

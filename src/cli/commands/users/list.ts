@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
     ctx.output,
     userView,
   )
-    .addHelpText('after', examples('integrations users list --email @example.com'))
+    .addHelpText(...examples('integrations users list --email @example.com'))
     .action(async (options) => {
       const filter = options.email === undefined ? {} : { emailContains: options.email }
       await printRows(ctx, userView, page(options, ctx.output), {

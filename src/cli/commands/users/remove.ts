@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .argument('<user>', 'id or e-mail address of the user')
     .addOption(confirmOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations users remove ana@example.com --confirm ana@example.com'))
+    .addHelpText(...examples('integrations users remove ana@example.com --confirm ana@example.com'))
     .action(async (ref, { confirm, dryRun }) => {
       const store = await ctx.store()
       const shown = await store.read((db) => findUser(db, ref))

@@ -27,8 +27,7 @@ export const command = (ctx: Context) =>
     .addOption(signerOption())
     .addOption(new Option('--allow-private', 'allow an address in a private network').default(false))
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations webhook send Acme/support http://localhost:3000/webhooks/slack',
         'integrations webhook send Acme/support https://app.example.com/webhooks/slack --sample message --secret previous',
       ),

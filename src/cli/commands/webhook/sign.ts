@@ -20,8 +20,7 @@ export const command = (ctx: Context) =>
     )
     .addOption(signerOption())
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations webhook sign Acme/support --body-file event.json > headers.txt',
         'curl -H @headers.txt --data-binary @event.json https://app.example.com/webhooks/slack',
         'printf %s "$BODY" | integrations webhook sign Acme/support --body-file - --secret previous -o json',

@@ -30,8 +30,7 @@ export const command = (ctx: Context) =>
     )
     .addOption(new Option('--body-file <file>', 'with --header: the bytes of the body; - for standard input'))
     .addHelpText(
-      'after',
-      examples(
+      ...examples(
         'integrations webhook verify Acme/support --file request.http',
         "integrations webhook verify Acme/desk --header 'X-Pylon-Signature: …' --body-file body.json -o json",
       ),

@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
     .description('Add a workspace.')
     .argument('<name>', 'its name, unique')
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations workspaces add Acme'))
+    .addHelpText(...examples('integrations workspaces add Acme'))
     .action(async (name, { dryRun }) => {
       const workspace = await addWorkspace(await ctx.store(), name, { dryRun })
       await ctx.output.change(

@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
     ctx.output,
     workspaceView,
   )
-    .addHelpText('after', examples('integrations workspaces list --sort=-integrations'))
+    .addHelpText(...examples('integrations workspaces list --sort=-integrations'))
     .action(async (options) => {
       const filter = options.name === undefined ? {} : { nameContains: options.name }
       await printRows(ctx, workspaceView, page(options, ctx.output), {

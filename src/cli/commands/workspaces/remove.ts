@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .addArgument(workspaceArgument())
     .addOption(confirmOption())
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations workspaces remove Acme --confirm Acme'))
+    .addHelpText(...examples('integrations workspaces remove Acme --confirm Acme'))
     .action(async (ref, { confirm, dryRun }) => {
       const store = await ctx.store()
       const shown = await store.read((db) => findWorkspace(db, ref))

@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
     .addArgument(workspaceArgument())
     .argument('<name>', 'the new name')
     .addOption(dryRunOption())
-    .addHelpText('after', examples('integrations workspaces rename Acme "Acme Inc."'))
+    .addHelpText(...examples('integrations workspaces rename Acme "Acme Inc."'))
     .action(async (ref, name, { dryRun }) => {
       const workspace = await renameWorkspace(await ctx.store(), ref, name, { dryRun })
       await ctx.output.change(

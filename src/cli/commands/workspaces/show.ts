@@ -9,7 +9,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('show'), ctx.output, workspaceView)
     .description('Show one workspace.')
     .addArgument(workspaceArgument())
-    .addHelpText('after', examples('integrations workspaces show Acme'))
+    .addHelpText(...examples('integrations workspaces show Acme'))
     .action(async (ref) => {
       const store = await ctx.store()
       await ctx.output.one(workspaceView, await store.read((db) => findWorkspace(db, ref)))
