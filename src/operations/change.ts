@@ -6,10 +6,13 @@ import type { NewEvent, Target } from '../store/tables/events.ts'
 import type { FingerprintChanges } from '../store/tables/fingerprints.ts'
 import { findIntegration } from './find.ts'
 
+/** Whether to do everything but the change itself. */
+export type DryRun = { readonly dryRun: boolean }
+
 /** How to make a change. */
 export interface ChangeOptions {
   /** Refuse unless the integration is at this version. */
-  readonly ifVersion?: number
+  readonly ifVersion?: number | undefined
   /** Do everything but the change itself. */
   readonly dryRun?: boolean
 }

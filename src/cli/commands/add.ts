@@ -55,6 +55,7 @@ function addCommand() {
 /** `integrations add` */
 export const command = (ctx: Context) =>
   declareOutput(addCommand(), ctx.output, integrationView).action(async (options) => {
+    const { createdBy, app, force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, options)
@@ -67,7 +68,7 @@ export const command = (ctx: Context) =>
         '--name <name>',
         (answer) => void checkName('integration', answer),
       ))
-    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, options.force)) : {}
+    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, force)) : {}
     const addition: Addition = {
       platform: platform.id,
       workspace,
@@ -76,11 +77,11 @@ export const command = (ctx: Context) =>
       expiry: expiry(options),
       ids: givenIds(options),
       config,
-      ...(options.createdBy === undefined ? {} : { createdBy: options.createdBy }),
-      ...(options.app === undefined ? {} : { app: options.app }),
+      createdBy,
+      app,
       setBy: ctx.actor(),
-      force: options.force,
-      dryRun: options.dryRun,
+      force,
+      dryRun,
     }
     const store = await ctx.store()
     const { integration, warnings } = options.check
@@ -91,8 +92,8 @@ export const command = (ctx: Context) =>
     await ctx.output.change(
       integrationView,
       integration,
-      options.dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
-      options.dryRun
+      dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
+      dryRun
         ? []
         : [
             `integrations show ${shellWord(integration.id)}`,

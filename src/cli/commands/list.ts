@@ -7,17 +7,11 @@ import { printRows } from '../output/listing.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations list` */
-export const command = (ctx: Context) =>
-  declareOutput(
-    withPageOptions(
-      withFilters(
-        new Command('list').description('List integrations. Filters combine: a row must match all of them.'),
-      ).addOption(expiringOption()),
-      integrationSorts,
-    ),
-    ctx.output,
-    integrationView,
+export const command = (ctx: Context) => {
+  const command = declareOutput(new Command('list'), ctx.output, integrationView).description(
+    'List integrations. Filters combine: a row must match all of them.',
   )
+  return withPageOptions(withFilters(command).addOption(expiringOption()), integrationSorts)
     .addHelpText(
       ...examples(
         'integrations list --platform slack --expiring 7d',
@@ -28,10 +22,8 @@ export const command = (ctx: Context) =>
     .action(async (options) => {
       const store = await ctx.store()
       const filter = await filterOf(store, options)
-      await printRows(ctx, integrationView, page(options, ctx.output), {
-        list: (db, wanted) => db.integrations.list(filter, wanted),
-        count: (db, wanted) => db.integrations.count(filter, wanted),
-      })
+      await printRows(ctx, integrationView, (db) => db.integrations, { filter, page: page(options, ctx.output) })
       const more = await unknownExpiryNote(store, filter)
       if (more !== undefined) ctx.output.note(more)
     })
+}

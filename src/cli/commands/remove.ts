@@ -32,7 +32,7 @@ export const command = (ctx: Context) =>
       const asked = confirm === undefined && !dryRun
       const removed = await removeIntegration(store, shown.id, {
         dryRun,
-        ...(ifVersion === undefined ? (asked ? { ifVersion: shown.version } : {}) : { ifVersion }),
+        ifVersion: ifVersion ?? (asked ? shown.version : undefined),
       })
       await ctx.output.change(
         integrationView,

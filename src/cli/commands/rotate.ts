@@ -101,11 +101,7 @@ export const command = (ctx: Context) =>
       force,
       dryRun,
       // What a person was shown must still be so.
-      ...(options.ifVersion === undefined
-        ? asked
-          ? { ifVersion: shown.version }
-          : {}
-        : { ifVersion: options.ifVersion }),
+      ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
     }
     const rotated = options.check
       ? await rotateCheckedSecrets(store, shown.id, rotation, { urls, wait: ctx.options.wait })
@@ -119,11 +115,7 @@ async function answer(
   ctx: Context,
   ref: string,
   { changed: [{ before, after }, ...others] }: Rotated,
-  {
-    fields,
-    dryRun,
-    shared,
-  }: { readonly fields: readonly SecretField[]; readonly dryRun: boolean; readonly shared: boolean },
+  { fields, dryRun, shared }: { fields: readonly SecretField[]; dryRun: boolean; shared: boolean },
 ): Promise<void> {
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
   if (!dryRun) await warnIfNoReceiver(ctx, after)

@@ -56,9 +56,9 @@ export const command = (ctx: Context) => {
         )
       const changed = await updateIntegration(await ctx.store(), ref, {
         ...options,
-        ...(name === undefined ? {} : { name }),
-        ...(unset.includes('created-by') ? { createdBy: null } : createdBy === undefined ? {} : { createdBy }),
-        ...(unset.includes('app') ? { app: null } : app === undefined ? {} : { app }),
+        name,
+        createdBy: unset.includes('created-by') ? null : createdBy,
+        app: unset.includes('app') ? null : app,
         ids: { ...ids, ...cleared },
       })
       await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))

@@ -158,11 +158,7 @@ const screenful = 100
 /** The page that list options ask for. */
 export function page(options: PageOptions, output: Output): Page {
   const limit = options.limit ?? (output.table() && !options.all ? screenful : undefined)
-  return {
-    ...options.sort,
-    ...(limit === undefined ? {} : { limit }),
-    ...(options.cursor === undefined ? {} : { cursor: options.cursor }),
-  }
+  return { ...options.sort, limit, cursor: options.cursor }
 }
 
 /** Every platform's own identifiers, as flags: `--slack-team-id` and so on. */

@@ -5,22 +5,22 @@ import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
 
-/** What a list command reads. */
-interface Listing<Row> {
-  list(db: Reader, page: Page): AsyncIterable<readonly Row[]>
+/** A table that a list command reads. */
+interface Listed<Filter, Row> {
+  list(filter: Filter, page: Page): AsyncIterable<readonly Row[]>
   /** How many there are from where the page begins. */
-  count(db: Reader, page: Page): Promise<number>
+  count(filter: Filter, page: Page): Promise<number>
 }
 
 /** A listing of no more rows than these needs no transaction to show one moment: one statement does, which is faster. */
 const few = 500
 
 /** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
-export async function printRows<Row>(
+export async function printRows<Filter, Row>(
   ctx: Context,
   view: View<Row>,
-  page: Page,
-  { list, count }: Listing<Row>,
+  table: (db: Reader) => Listed<Filter, Row>,
+  { filter, page }: { readonly filter: Filter; readonly page: Page },
 ): Promise<void> {
   const store = await ctx.store()
   let shown = 0
@@ -32,19 +32,19 @@ export async function printRows<Row>(
       await emit(batch)
     }
     if (page.cursor === undefined && (page.limit ?? 0) <= few) {
-      const first = await store.read((db) => allRows(list(db, { ...page, limit: page.limit ?? few + 1 })))
+      const first = await store.read((db) => allRows(table(db).list(filter, { ...page, limit: page.limit ?? few + 1 })))
       if (page.limit !== undefined || first.length <= few) return show(first)
     }
     await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      for await (const batch of list(db, page)) await show(batch)
+      for await (const batch of table(db).list(filter, page)) await show(batch)
     })
   })
   if (!ctx.output.table()) return
   if (shown === 0) ctx.output.note('nothing to show')
   if (page.limit === undefined || shown < page.limit || last === undefined) return
-  const more = (await store.read((db) => count(db, page))) - shown
+  const more = (await store.read((db) => table(db).count(filter, page))) - shown
   if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }
 

@@ -4,12 +4,9 @@ import { platformById } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
+import type { DryRun } from '../change.ts'
 import { noSuch } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
-
-interface Options {
-  readonly dryRun: boolean
-}
 
 /** An OAuth app to add. */
 export interface NewApp {
@@ -34,7 +31,7 @@ export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'
 }
 
 /** Adds an OAuth app, and encrypts its secret. @throws BAD_INPUT, ALREADY_EXISTS */
-export function addApp(store: Store, { secret, ...given }: NewApp, options: Options): Promise<App> {
+export function addApp(store: Store, { secret, ...given }: NewApp, options: DryRun): Promise<App> {
   checkApp(given)
   const { platform, name, clientId } = given
   return store.mutate(async (tx) => {
@@ -61,7 +58,7 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: Opti
 }
 
 /** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration uses it */
-export const removeApp = (store: Store, ref: string, options: Options): Promise<App> =>
+export const removeApp = (store: Store, ref: string, options: DryRun): Promise<App> =>
   store.mutate(async (tx) => {
     const app = await findApp(tx, ref)
     if (app.integrations > 0)

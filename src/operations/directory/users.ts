@@ -1,16 +1,13 @@
 import { badInput } from '../../errors.ts'
 import type { User } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
+import type { DryRun } from '../change.ts'
 import { findUser } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { refuseAdopted } from './workspaces.ts'
 
-interface Options {
-  readonly dryRun: boolean
-}
-
 /** Adds a user. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const addUser = (store: Store, email: string, name: string | null, options: Options): Promise<User> =>
+export const addUser = (store: Store, email: string, name: string | null, options: DryRun): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
     // Only a mail can show whether an address works: this check finds slips.
@@ -26,7 +23,7 @@ export const addUser = (store: Store, email: string, name: string | null, option
   }, options)
 
 /** Removes a user; the integrations of the user stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
-export const removeUser = (store: Store, ref: string, options: Options): Promise<User> =>
+export const removeUser = (store: Store, ref: string, options: DryRun): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
     const user = await findUser(tx, ref)

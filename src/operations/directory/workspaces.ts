@@ -2,21 +2,17 @@ import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
-import { removalOf } from '../change.ts'
+import { type DryRun, removalOf } from '../change.ts'
 import { findWorkspace } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
-interface Options {
-  readonly dryRun: boolean
-}
-
 /** Adds a workspace. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const addWorkspace = (store: Store, name: string, options: Options): Promise<Workspace> =>
+export const addWorkspace = (store: Store, name: string, options: DryRun): Promise<Workspace> =>
   store.mutate((tx) => insertWorkspace(tx, name), options)
 
 /** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const renameWorkspace = (store: Store, ref: string, name: string, options: Options): Promise<Workspace> =>
+export const renameWorkspace = (store: Store, ref: string, name: string, options: DryRun): Promise<Workspace> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
     checkName('workspace', name)
@@ -36,7 +32,10 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
 export const removeWorkspace = (
   store: Store,
   ref: string,
-  { integrations, ...options }: Options & { /** How many integrations the person was shown. */ integrations?: number },
+  {
+    integrations,
+    ...options
+  }: DryRun & { /** How many integrations the person was shown. */ integrations?: number | undefined },
 ): Promise<Workspace> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')

@@ -34,9 +34,9 @@ export interface Addition {
   readonly expiry: Expiry
   readonly ids: { readonly [C in PlatformColumn]?: string }
   readonly config: JsonObject | null
-  readonly createdBy?: string
+  readonly createdBy?: string | undefined
   /** The name or id of an OAuth app. */
-  readonly app?: string
+  readonly app?: string | undefined
   readonly setBy: string
   /** Accept secrets of another shape than documented. */
   readonly force: boolean

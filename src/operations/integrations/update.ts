@@ -10,11 +10,11 @@ import { checkName, nameTaken } from '../names.ts'
 
 /** New values for fields that are not secret; null clears a field. */
 export interface Update extends ChangeOptions {
-  readonly name?: string
+  readonly name?: string | undefined
   /** A user's id or e-mail address. */
-  readonly createdBy?: string | null
+  readonly createdBy?: string | null | undefined
   /** The name or id of an OAuth app. */
-  readonly app?: string | null
+  readonly app?: string | null | undefined
   readonly ids: { readonly [C in PlatformColumn]?: string | null }
   readonly force: boolean
 }

@@ -5,7 +5,7 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { type Changed, type ChangeOptions, changeIntegration, targetOf } from '../change.ts'
+import { type Changed, type ChangeOptions, changeIntegration, type DryRun, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from './values.ts'
 
@@ -177,5 +177,5 @@ export const recordExecResult = (
   )
 
 /** Deletes every expired value. @returns how many */
-export const purgeSecrets = (store: Store, options: { readonly dryRun: boolean }): Promise<number> =>
+export const purgeSecrets = (store: Store, options: DryRun): Promise<number> =>
   store.mutate((tx) => tx.purge(), options)

@@ -94,14 +94,14 @@ export interface Head {
 
 /** Which events to list. Conditions combine. */
 export interface EventFilter {
-  readonly targetIds?: readonly string[]
+  readonly targetIds?: readonly string[] | undefined
   /** An action, or its noun alone for all that was done to such things. One that was renamed has both its names. */
-  readonly action?: string
+  readonly action?: string | undefined
   /** A literal part of who is said to have done it, ASCII case ignored. */
-  readonly actor?: string
-  readonly since?: Instant
+  readonly actor?: string | undefined
+  readonly since?: Instant | undefined
   /** Before this instant. */
-  readonly until?: Instant
+  readonly until?: Instant | undefined
 }
 
 /** What the application's own change of a secret is called; older events have the first name. */

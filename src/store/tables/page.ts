@@ -8,9 +8,9 @@ export interface Page<Field extends string = string> {
   readonly sort: Field
   readonly descending: boolean
   /** Absent: every row. */
-  readonly limit?: number
+  readonly limit?: number | undefined
   /** The id of the last row seen. */
-  readonly cursor?: string
+  readonly cursor?: string | undefined
 }
 
 /** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */

@@ -1,6 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { findAudited } from '../../../operations/find.ts'
-import type { EventFilter } from '../../../store/tables/events.ts'
 import { eventSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, page, wholeNumber, withPageOptions } from '../../input/arguments.ts'
@@ -9,35 +8,28 @@ import { printRows } from '../../output/listing.ts'
 import { eventView } from '../../views/audit.ts'
 
 /** `integrations audit list` */
-export const command = (ctx: Context) =>
-  declareOutput(
-    withPageOptions(
-      new Command('list')
-        .summary('list events')
-        .description(
-          'List events, newest first. Filters combine. The actor is self-declared, not proof: the identity of a CI system, else os:user@host, and the name given with --as. The database role is recorded by PostgreSQL. Needs no keys.',
-        )
-        .addOption(
-          new Option(
-            '--ref <ref>',
-            'about the thing that has this id or name, or had it when the event was recorded, even if removed since; the first 6 characters of an id suffice',
-          ),
-        )
-        .addOption(
-          new Option(
-            '--action <action>',
-            'with this action, as in secret.rotate; secret alone means every action on secrets',
-          ),
-        )
-        .addOption(new Option('--actor <text>', 'with this literal text in the actor or the role (ASCII case ignored)'))
-        .addOption(new Option('--since <when>', 'since an instant, or since a duration ago, as in 7d').argParser(past))
-        .addOption(new Option('--until <when>', 'before an instant, or before a duration ago').argParser(past)),
-      eventSorts,
-      { order: '-seq', cursorOf: (text) => String(wholeNumber(1)(text)) },
-    ),
-    ctx.output,
-    eventView,
-  )
+export const command = (ctx: Context) => {
+  const command = declareOutput(new Command('list'), ctx.output, eventView)
+    .summary('list events')
+    .description(
+      'List events, newest first. Filters combine. The actor is self-declared, not proof: the identity of a CI system, else os:user@host, and the name given with --as. The database role is recorded by PostgreSQL. Needs no keys.',
+    )
+    .addOption(
+      new Option(
+        '--ref <ref>',
+        'about the thing that has this id or name, or had it when the event was recorded, even if removed since; the first 6 characters of an id suffice',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--action <action>',
+        'with this action, as in secret.rotate; secret alone means every action on secrets',
+      ),
+    )
+    .addOption(new Option('--actor <text>', 'with this literal text in the actor or the role (ASCII case ignored)'))
+    .addOption(new Option('--since <when>', 'since an instant, or since a duration ago, as in 7d').argParser(past))
+    .addOption(new Option('--until <when>', 'before an instant, or before a duration ago').argParser(past))
+  return withPageOptions(command, eventSorts, { order: '-seq', cursorOf: (text) => String(wholeNumber(1)(text)) })
     .addHelpText(
       ...examples(
         'integrations audit list --ref Acme/support',
@@ -50,15 +42,7 @@ export const command = (ctx: Context) =>
       const targetIds = ref === undefined ? undefined : await store.read((db) => findAudited(db, ref))
       if (targetIds && targetIds.length > 1)
         ctx.output.note(`${JSON.stringify(ref)} matches ${targetIds.length} things: ${targetIds.join(', ')}`)
-      const filter: EventFilter = {
-        ...(targetIds === undefined ? {} : { targetIds }),
-        ...(action === undefined ? {} : { action }),
-        ...(actor === undefined ? {} : { actor }),
-        ...(since === undefined ? {} : { since }),
-        ...(until === undefined ? {} : { until }),
-      }
-      await printRows(ctx, eventView, page(options, ctx.output), {
-        list: (db, wanted) => db.audit.list(filter, wanted),
-        count: (db, wanted) => db.audit.count(filter, wanted),
-      })
+      const filter = { targetIds, action, actor, since, until }
+      await printRows(ctx, eventView, (db) => db.audit, { filter, page: page(options, ctx.output) })
     })
+}

@@ -20,10 +20,8 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async ({ dryRun }) => {
-      const [{ readStatus }, { adoptDatabase }] = await Promise.all([
-        import('../../../store/schema/status.ts'),
-        import('../../../store/schema/adopt.ts'),
-      ])
+      const { readStatus } = await import('../../../store/schema/status.ts')
+      const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
       const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())

@@ -12,10 +12,8 @@ export const command = (ctx: Context) =>
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'))
     .action(async ({ dryRun }) => {
-      const [{ readStatus }, { migrateDatabase }] = await Promise.all([
-        import('../../../store/schema/status.ts'),
-        import('../../../store/schema/ready.ts'),
-      ])
+      const { readStatus } = await import('../../../store/schema/status.ts')
+      const { migrateDatabase } = await import('../../../store/schema/ready.ts')
       const applied = await migrateDatabase(ctx.storeOptions(false), dryRun)
       if (!dryRun) await prepareKeys(await ctx.store())
       const status = await readStatus(ctx.storeOptions(false))

@@ -14,10 +14,8 @@ export const command = (ctx: Context) =>
       ...examples('integrations db status', 'integrations db status -o json --fields state,migrationsPending'),
     )
     .action(async () => {
-      const [{ readStatus }, { refusalFor }] = await Promise.all([
-        import('../../../store/schema/status.ts'),
-        import('../../../store/schema/ready.ts'),
-      ])
+      const { readStatus } = await import('../../../store/schema/status.ts')
+      const { refusalFor } = await import('../../../store/schema/ready.ts')
       const status = await readStatus(ctx.storeOptions(false))
       await ctx.output.one(databaseView, status)
       const reason = refusalFor(ctx.database(), status)

@@ -6,22 +6,14 @@ import { printRows } from '../../output/listing.ts'
 import { userView } from '../../views/directory.ts'
 
 /** `integrations users list` */
-export const command = (ctx: Context) =>
-  declareOutput(
-    withPageOptions(
-      new Command('list')
-        .description('List users.')
-        .addOption(new Option('--email <text>', 'with this literal text in the address (ASCII case ignored)')),
-      userSorts,
-    ),
-    ctx.output,
-    userView,
-  )
+export const command = (ctx: Context) => {
+  const command = declareOutput(new Command('list'), ctx.output, userView)
+    .description('List users.')
+    .addOption(new Option('--email <text>', 'with this literal text in the address (ASCII case ignored)'))
+  return withPageOptions(command, userSorts)
     .addHelpText(...examples('integrations users list --email @example.com'))
     .action(async (options) => {
       const filter = options.email === undefined ? {} : { emailContains: options.email }
-      await printRows(ctx, userView, page(options, ctx.output), {
-        list: (db, wanted) => db.users.list(filter, wanted),
-        count: (db, wanted) => db.users.count(filter, wanted),
-      })
+      await printRows(ctx, userView, (db) => db.users, { filter, page: page(options, ctx.output) })
     })
+}

@@ -6,22 +6,14 @@ import { printRows } from '../../output/listing.ts'
 import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces list` */
-export const command = (ctx: Context) =>
-  declareOutput(
-    withPageOptions(
-      new Command('list')
-        .description('List workspaces.')
-        .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)')),
-      workspaceSorts,
-    ),
-    ctx.output,
-    workspaceView,
-  )
+export const command = (ctx: Context) => {
+  const command = declareOutput(new Command('list'), ctx.output, workspaceView)
+    .description('List workspaces.')
+    .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)'))
+  return withPageOptions(command, workspaceSorts)
     .addHelpText(...examples('integrations workspaces list --sort=-integrations'))
     .action(async (options) => {
       const filter = options.name === undefined ? {} : { nameContains: options.name }
-      await printRows(ctx, workspaceView, page(options, ctx.output), {
-        list: (db, wanted) => db.workspaces.list(filter, wanted),
-        count: (db, wanted) => db.workspaces.count(filter, wanted),
-      })
+      await printRows(ctx, workspaceView, (db) => db.workspaces, { filter, page: page(options, ctx.output) })
     })
+}

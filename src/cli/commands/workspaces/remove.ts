@@ -20,9 +20,7 @@ export const command = (ctx: Context) =>
       const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
       if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing is kept.`)
       const asked = confirm === undefined && !dryRun
-      const removed = await removeWorkspace(store, shown.id, {
-        dryRun,
-        ...(asked ? { integrations: shown.integrations } : {}),
-      })
+      const integrations = asked ? shown.integrations : undefined
+      const removed = await removeWorkspace(store, shown.id, { dryRun, integrations })
       await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
     })
