@@ -9,6 +9,9 @@ import { findIntegration } from './find.ts'
 /** Whether to do everything but the change itself. */
 export type DryRun = { readonly dryRun: boolean }
 
+/** For work that reads secrets, and changes nothing but the audit log. */
+export const auditOnly = { auditOnly: true }
+
 /** How to make a change. */
 export interface ChangeOptions {
   /** Refuse unless the integration is at this version. */
@@ -45,16 +48,16 @@ export interface Decision<R extends object> {
 export const changeIntegration = (
   store: Store,
   ref: string,
-  { ifVersion, dryRun }: ChangeOptions,
+  options: ChangeOptions,
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> =>
   store.mutate(
     async (tx) =>
-      changeWithin(tx, (await findIntegration(tx, ref)).id, ifVersion, async (integration) => ({
+      changeWithin(tx, (await findIntegration(tx, ref)).id, options.ifVersion, async (integration) => ({
         facts: await work(tx, integration),
         result: {},
       })),
-    { dryRun: dryRun ?? false },
+    options,
   )
 
 /**

@@ -4,7 +4,7 @@ import { flagOf, type JsonObject, refOf, type SecretField, secretFields } from '
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
-import { checkShape } from '../../operations/secrets/values.ts'
+import { checkShape, requiredFields } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
@@ -97,9 +97,9 @@ export const command = (ctx: Context) =>
         ? []
         : [
             `integrations show ${shellWord(integration.id)}`,
-            ...lacking(platform, integration).map(
-              (field) => `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`,
-            ),
+            ...requiredFields(platform)
+              .filter((field) => !integration[field].set)
+              .map((field) => `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`),
           ],
     )
   })
@@ -149,11 +149,6 @@ const missingSecrets = (platform: Platform, given: object, force: boolean) =>
       required: false,
       check: (value: Secret) => void checkShape(platform, field as SecretField, value, force),
     }))
-
-const lacking = (platform: Platform, integration: { [F in SecretField]: { set: boolean | null } }) =>
-  Object.entries(platform.secrets)
-    .filter(([field, { required }]) => required && !integration[field as SecretField].set)
-    .map(([field]) => field)
 
 async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<JsonObject | null> {
   if (given === undefined) return null

@@ -2,6 +2,7 @@ import { Argument, Command, type CommandUnknownOpts } from '@commander-js/extra-
 import type { Lookup } from '../completion/candidates.ts'
 import { quoted, readLine, type Shell, shells } from '../completion/shells.ts'
 import type { Context } from '../context.ts'
+import { withOwnStore } from '../own-store.ts'
 
 /** Who pressed Tab does not wait longer for a database. */
 const patience = 2000
@@ -43,18 +44,5 @@ const lookup =
   (ctx: Context): Lookup =>
   async (url, work) => {
     if (url !== undefined) ctx.options = { ...ctx.options, database: url }
-    const database = ctx.database()
-    const { openStore } = await import('../../store/open.ts')
-    const store = await openStore({
-      ...ctx.storeOptions(false),
-      database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
-      wait: patience,
-      notice: () => {},
-      onCommit: () => {},
-    })
-    try {
-      return await store.read(work)
-    } finally {
-      await store.close()
-    }
+    return withOwnStore(ctx, { wait: patience, notice: () => {} }, (store) => store.read(work))
   }

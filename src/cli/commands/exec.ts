@@ -6,6 +6,7 @@ import { variableOf } from '../../operations/secrets/values.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
+import { withOwnStore } from '../own-store.ts'
 
 /** What opens the database that the secrets are in is not for the command. */
 const ours = /^INTEGRATIONS_|^(?:DATABASE_URL|PGPASSFILE|PGPASSWORD)$/
@@ -81,19 +82,8 @@ async function tellEnd(
   outcome: 'done' | 'failed',
 ): Promise<void> {
   try {
-    const { openStore } = await import('../../store/open.ts')
-    const database = ctx.database()
-    const store = await openStore({
-      ...ctx.storeOptions(false),
-      wait: Math.min(ctx.options.wait, longestWait),
-      // The default database would be made anew if it were gone by now.
-      database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
-    })
-    try {
-      await recordExecResult(store, given, outcome)
-    } finally {
-      await store.close()
-    }
+    const wait = Math.min(ctx.options.wait, longestWait)
+    await withOwnStore(ctx, { wait }, (store) => recordExecResult(store, given, outcome))
   } catch (error) {
     const why = error instanceof IntegrationsError ? error.message : 'something unexpected went wrong'
     ctx.output.warn(`the audit log does not record how the command ended: ${why}`)

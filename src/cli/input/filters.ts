@@ -1,7 +1,7 @@
 import { Argument, type Command, Option, type OptionValues } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import type { SecretField } from '../../integration.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
+import { requiredFields } from '../../operations/secrets/values.ts'
 import { platformById, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
@@ -120,12 +120,4 @@ export async function chosen(
   return { kind: 'filter', filter }
 }
 
-const requiredSecrets = () =>
-  Object.fromEntries(
-    platforms.map(({ id, secrets }) => [
-      id,
-      Object.entries(secrets)
-        .filter(([, { required }]) => required)
-        .map(([field]) => field as SecretField),
-    ]),
-  )
+const requiredSecrets = () => Object.fromEntries(platforms.map((platform) => [platform.id, requiredFields(platform)]))

@@ -7,7 +7,7 @@ import { findPlatform } from '../../platforms/platforms.ts'
 import type { CurrentSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
-import { changeWithin, type Decision, targetOf } from '../change.ts'
+import { auditOnly, changeWithin, type Decision, targetOf } from '../change.ts'
 import {
   type AskOptions,
   askAbout,
@@ -128,19 +128,16 @@ type Step = Ask | { readonly kind: 'known'; readonly id: string; readonly row: C
 
 /** Reads tokens, and records the access. */
 const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: CheckOptions): Promise<Step[]> =>
-  store.mutate(
-    async (tx) => {
-      const integrations = new Map((await tx.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
-      const read = await tx.secrets.readMany(ids, 'accessToken')
-      const steps: Step[] = []
-      for (const id of ids) {
-        const integration = integrations.get(id)
-        steps.push(integration ? await beginOne(tx, read, integration, urls) : { kind: 'known', id, row: undefined })
-      }
-      return steps
-    },
-    { auditOnly: true },
-  )
+  store.mutate(async (tx) => {
+    const integrations = new Map((await tx.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
+    const read = await tx.secrets.readMany(ids, 'accessToken')
+    const steps: Step[] = []
+    for (const id of ids) {
+      const integration = integrations.get(id)
+      steps.push(integration ? await beginOne(tx, read, integration, urls) : { kind: 'known', id, row: undefined })
+    }
+    return steps
+  }, auditOnly)
 
 async function beginOne(
   tx: Transaction,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput, checkFailed, IntegrationsError } from '../../errors.ts'
 import {
   entriesOf,
   type Instant,
@@ -15,6 +15,7 @@ import type { Secret } from '../../secret.ts'
 import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store } from '../../store/store.ts'
 import type { NewEvent, Target } from '../../store/tables/events.ts'
+import { auditOnly } from '../change.ts'
 import { checkId } from '../ids.ts'
 
 /** How to ask platforms. */
@@ -153,18 +154,17 @@ export async function checkNewToken(
   asking: AskOptions,
 ): Promise<{ ids: TokenAnswer['ids']; expiry: Expiry; warnings: string[] }> {
   const { urls } = asking
-  await store.mutate((tx) => tx.record(eventOf(target, platform, urls)), { auditOnly: true })
+  await store.mutate((tx) => tx.record(eventOf(target, platform, urls)), auditOnly)
   const answer = await askAbout(platform, integration.config, token, asking)
-  await store.mutate((tx) => tx.record(eventOf(target, platform, urls, answer)), { auditOnly: true })
+  await store.mutate((tx) => tx.record(eventOf(target, platform, urls, answer)), auditOnly)
   refuse(platform, answer)
   const { ids, expiresAt } = answer
   const [other] = differences(platform, { ...integration, tokenExpiresAt: null, tokenExpiry: 'unknown' }, answer)
   if (other && other.field !== 'tokenExpiresAt')
-    throw new IntegrationsError({
-      code: 'CHECK_FAILED',
-      message: `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
-      hint: 'check that it is the right token, or correct the integration with integrations update; nothing was changed',
-    })
+    throw checkFailed(
+      `the token belongs to the ${platform.title} ${platform.ids[other.field]?.label} ${other.platform}, and the integration to ${other.stored}`,
+      'check that it is the right token, or correct the integration with integrations update; nothing was changed',
+    )
   const warnings =
     answer.verdict === 'limited'
       ? [`${platform.title} accepts the token, with limited permissions${detail(answer)}`]
@@ -198,11 +198,10 @@ function refuse({ title, secrets }: Platform, answer: TokenAnswer): void {
         hint: 'try again later, or omit --check; nothing was changed',
       })
     case 'unknown':
-      throw new IntegrationsError({
-        code: 'CHECK_FAILED',
-        message: `${title} gives an undocumented answer about the token${detail(answer)}`,
-        hint: 'omit --check if the token is right; nothing was changed',
-      })
+      throw checkFailed(
+        `${title} gives an undocumented answer about the token${detail(answer)}`,
+        'omit --check if the token is right; nothing was changed',
+      )
     default:
       answer.verdict satisfies never
   }

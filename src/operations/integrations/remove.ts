@@ -10,19 +10,13 @@ import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
  * @returns the integration as it was
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, LEASE_HELD while its tokens are being refreshed
  */
-export const removeIntegration = (
-  store: Store,
-  ref: string,
-  { ifVersion, dryRun = false }: ChangeOptions,
-): Promise<IntegrationView> =>
-  store.mutate(
-    async (tx) => {
-      const integration = await findIntegration(tx, ref)
-      if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
-      await refuseWhileRefreshed(tx, integration)
-      await tx.integrations.remove(integration.id)
-      await tx.record(removalOf(integration))
-      return integration
-    },
-    { dryRun },
-  )
+export const removeIntegration = (store: Store, ref: string, options: ChangeOptions): Promise<IntegrationView> =>
+  store.mutate(async (tx) => {
+    const { ifVersion } = options
+    const integration = await findIntegration(tx, ref)
+    if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
+    await refuseWhileRefreshed(tx, integration)
+    await tx.integrations.remove(integration.id)
+    await tx.record(removalOf(integration))
+    return integration
+  }, options)

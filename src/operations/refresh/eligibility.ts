@@ -1,4 +1,4 @@
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, IntegrationsError, notFound, shellWord } from '../../errors.ts'
 import { type App, type IntegrationView, refOf } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -72,10 +72,7 @@ export function refusalFor(integration: IntegrationView): Refusal | undefined {
       ),
     }
   if (!integration.isActive)
-    return {
-      outcome: 'inactive',
-      error: badInput(`${refOf(integration)} is inactive`, `integrations enable ${id}`),
-    }
+    return { outcome: 'inactive', error: badInput(`${refOf(integration)} is inactive`, `integrations enable ${id}`) }
   if (integration.refreshToken.set === false) return { outcome: 'no_refresh_token', error: noRefreshToken(integration) }
   return undefined
 }
@@ -87,11 +84,10 @@ export async function appOf(db: Reader, integration: IntegrationView, platform: 
     integration.app === null && apps.length === 1 ? apps[0] : apps.find(({ name }) => name === integration.app)
   if (app) return app
   if (apps.length === 0)
-    throw new IntegrationsError({
-      code: 'NOT_FOUND',
-      message: `there is no ${platform.title} app whose client could refresh the token of ${refOf(integration)}`,
-      hint: `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
-    })
+    throw notFound(
+      `there is no ${platform.title} app whose client could refresh the token of ${refOf(integration)}`,
+      `integrations apps add <name> --platform ${platform.id} --client-id <id>`,
+    )
   throw badInput(
     `${refOf(integration)} names no app, and ${platform.title} has several: ${apps.map(({ name }) => name).join(', ')}`,
     `integrations update ${shellWord(integration.id)} --app ${shellWord(apps[0]?.name ?? '')}`,
@@ -100,11 +96,10 @@ export async function appOf(db: Reader, integration: IntegrationView, platform: 
 
 /** The error for an integration without a refresh token. */
 export const noRefreshToken = (integration: IntegrationView): IntegrationsError =>
-  new IntegrationsError({
-    code: 'NOT_FOUND',
-    message: `${refOf(integration)} has no refresh token`,
-    hint: `if token rotation is enabled for the app, store a refresh token: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
-  })
+  notFound(
+    `${refOf(integration)} has no refresh token`,
+    `if token rotation is enabled for the app, store a refresh token: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
+  )
 
 /** The hint where a person has to authorize the application again. */
 export const reauthorize = (integration: IntegrationView): string =>

@@ -1,6 +1,5 @@
-import type { IntegrationView } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
-import { findIntegration } from '../find.ts'
+import { findChosen } from '../find.ts'
 import { verifyKeys } from '../keys/keys.ts'
 import { type BatchFailure, failureOf } from './batch.ts'
 import { type Recovered, type RecoverOptions, recoverOne, toRecover } from './recover.ts'
@@ -24,7 +23,7 @@ export async function recoverMany(
   refs: readonly string[] | undefined,
   options: RecoverOptions,
 ): Promise<{ rows: RecoverRow[]; removedFiles: number; cleanUpFailure?: { readonly error: unknown } }> {
-  const integrations = await (refs ? findEach(store, refs) : toRecover(store, options.spool))
+  const integrations = await (refs ? findChosen(store, { kind: 'refs', refs }) : toRecover(store, options.spool))
   // An error that would occur for every integration occurs before any platform is asked.
   if (integrations.length > 0) await verifyKeys(store)
   const rows: RecoverRow[] = []
@@ -42,13 +41,4 @@ export async function recoverMany(
     (removedFiles) => ({ rows, removedFiles }),
     (error: unknown) => ({ rows, removedFiles: 0, cleanUpFailure: { error } }),
   )
-}
-
-async function findEach(store: Store, refs: readonly string[]): Promise<IntegrationView[]> {
-  const found = new Map<string, IntegrationView>()
-  for (const ref of refs) {
-    const integration = await store.read((db) => findIntegration(db, ref))
-    found.set(integration.id, integration)
-  }
-  return [...found.values()]
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serialize } from '../../concurrency.ts'
-import { IntegrationsError, shellWord } from '../../errors.ts'
+import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
 import { askPlatform } from '../../platforms/api-urls.ts'
@@ -8,6 +8,7 @@ import type { Renewal } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store } from '../../store/store.ts'
 import { type AttemptEnd, leaseTimeMs } from '../../store/tables/refresh-attempts.ts'
+import { auditOnly } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import {
   type Eligibility,
@@ -132,13 +133,10 @@ async function begin(store: Store, id: string, options: RefreshOptions): Promise
     return await serialize(store, async () => {
       // Checked before waiting for the database's lock, too.
       if (await store.read((db) => isOthersTurn(db, options.turn))) return { outcome: 'busy' }
-      return store.mutate(
-        async (tx) => {
-          begun = await beginRefresh(tx, id, options)
-          return begun
-        },
-        { auditOnly: true },
-      )
+      return store.mutate(async (tx) => {
+        begun = await beginRefresh(tx, id, options)
+        return begun
+      }, auditOnly)
     })
   } catch (error) {
     if (begun?.outcome === 'leased' && error instanceof IntegrationsError && error.code === 'COMMIT_UNKNOWN')
@@ -183,11 +181,10 @@ async function storeTokens(
   if (path !== undefined) removeSpooled(spool, path)
   failpoint('spool removed')
   if (applied === 'superseded')
-    throw new IntegrationsError({
-      code: 'CONFLICT',
-      message: `the refresh token of ${ref} was replaced or removed during the refresh; that change was kept`,
-      hint: `integrations secrets list ${shellWord(integration.id)}`,
-    })
+    throw conflict(
+      `the refresh token of ${ref} was replaced or removed during the refresh; that change was kept`,
+      `integrations secrets list ${shellWord(integration.id)}`,
+    )
 }
 
 const detail = (error: unknown) => (error instanceof IntegrationsError ? ` (${error.message})` : '')
@@ -225,7 +222,7 @@ async function closeFailed(
 
 /** Closes an attempt that changed nothing at the platform. @throws OUTCOME_UNKNOWN when that cannot be stored */
 async function close(store: Store, { attempt, integration }: Lease, end: AttemptEnd): Promise<void> {
-  await serialize(store, () => store.mutate((tx) => closeAttempt(tx, attempt, end), { auditOnly: true })).catch(
+  await serialize(store, () => store.mutate((tx) => closeAttempt(tx, attempt, end), auditOnly)).catch(
     (error: unknown) => {
       throw new IntegrationsError({
         code: 'OUTCOME_UNKNOWN',

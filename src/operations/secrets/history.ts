@@ -5,7 +5,7 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { type Changed, type ChangeOptions, changeIntegration, type DryRun, targetOf } from '../change.ts'
+import { auditOnly, type Changed, type ChangeOptions, changeIntegration, type DryRun, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from './values.ts'
 
@@ -119,33 +119,30 @@ export const readSecrets = (
   fields: readonly SecretField[],
   action: 'secret.reveal' | 'secret.exec',
 ): Promise<{ integration: IntegrationView; platform: Platform; secrets: ReadSecrets }> =>
-  store.mutate(
-    async (tx) => {
-      const integration = await findIntegration(tx, ref)
-      const platform = platformOf(integration)
-      const wanted =
-        fields.length > 0 ? fields : entriesOf<SecretField, unknown>(platform.secrets).map(([field]) => field)
-      for (const field of wanted) secretDefinition(platform, field)
-      const held = await tx.secrets.read(integration.id, wanted)
-      const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
-      const missing = fields.find((field) => !secrets.has(field))
-      if (missing)
-        throw notFound(
-          `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
-          `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
-        )
-      if (secrets.size === 0)
-        throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
-      await tx.record({
-        action,
-        outcome: action === 'secret.exec' ? 'started' : 'done',
-        target: targetOf(integration),
-        fields: [...secrets.keys()].map((field) => secretColumns[field]),
-      })
-      return { integration, platform, secrets }
-    },
-    { auditOnly: true },
-  )
+  store.mutate(async (tx) => {
+    const integration = await findIntegration(tx, ref)
+    const platform = platformOf(integration)
+    const wanted =
+      fields.length > 0 ? fields : entriesOf<SecretField, unknown>(platform.secrets).map(([field]) => field)
+    for (const field of wanted) secretDefinition(platform, field)
+    const held = await tx.secrets.read(integration.id, wanted)
+    const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
+    const missing = fields.find((field) => !secrets.has(field))
+    if (missing)
+      throw notFound(
+        `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
+        `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
+      )
+    if (secrets.size === 0)
+      throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
+    await tx.record({
+      action,
+      outcome: action === 'secret.exec' ? 'started' : 'done',
+      target: targetOf(integration),
+      fields: [...secrets.keys()].map((field) => secretColumns[field]),
+    })
+    return { integration, platform, secrets }
+  }, auditOnly)
 
 /**
  * Records the values of an integration that the application has written and that have not been read yet.
@@ -173,7 +170,7 @@ export const recordExecResult = (
         target: targetOf(integration),
         fields: [...secrets.keys()].map((field) => secretColumns[field]),
       }),
-    { auditOnly: true },
+    auditOnly,
   )
 
 /** Deletes every expired value. @returns how many */

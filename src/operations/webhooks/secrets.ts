@@ -7,7 +7,7 @@ import type { Secret } from '../../secret.ts'
 import { decryptAccepted } from '../../store/secrets/accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { NewEvent } from '../../store/tables/events.ts'
-import { targetOf } from '../change.ts'
+import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
 
@@ -78,29 +78,26 @@ export const openSigning = (
   signer: Signer,
   event: Pick<NewEvent, 'action' | 'outcome'> & { readonly fields?: readonly string[] },
 ): Promise<Signing> =>
-  store.mutate(
-    async (tx) => {
-      const integration = await findIntegration(tx, ref)
-      const platform = platformOf(integration)
-      const { label } = secretDefinition(platform, 'webhookSecret')
-      const accepted = await ownSecrets(tx, integration)
-      const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
-      if (!secret)
-        throw notFound(
-          `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
-          signer === 'current'
-            ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
-            : `integrations secrets list ${shellWord(ref)}`,
-        )
-      await tx.record({
-        ...event,
-        target: targetOf(integration),
-        fields: [signedWith(signer), ...(event.fields ?? [])],
-      })
-      return { integration, platform, secret }
-    },
-    { auditOnly: true },
-  )
+  store.mutate(async (tx) => {
+    const integration = await findIntegration(tx, ref)
+    const platform = platformOf(integration)
+    const { label } = secretDefinition(platform, 'webhookSecret')
+    const accepted = await ownSecrets(tx, integration)
+    const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
+    if (!secret)
+      throw notFound(
+        `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
+        signer === 'current'
+          ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
+          : `integrations secrets list ${shellWord(ref)}`,
+      )
+    await tx.record({
+      ...event,
+      target: targetOf(integration),
+      fields: [signedWith(signer), ...(event.fields ?? [])],
+    })
+    return { integration, platform, secret }
+  }, auditOnly)
 
 /** The name of a used secret in the audit log. */
 export const signedWith = (signer: Signer): string =>

@@ -7,7 +7,7 @@ import { schemeOf } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import { signedHeaders } from '../../platforms/signature.ts'
 import type { Store } from '../../store/store.ts'
-import { targetOf } from '../change.ts'
+import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { type AcceptedSecret, openSigning, type Signer, signedWith } from './secrets.ts'
 import { unsignedHeaders } from './sign.ts'
@@ -78,7 +78,7 @@ export async function sendWebhook(store: Store, ref: string, address: string, se
           target: targetOf(integration),
           fields: [signedWith(sending.signer), host, ...more],
         }),
-      { auditOnly: true },
+      auditOnly,
     )
   const signature = signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, Date.now())
   const answer = await post(destination, { ...headers, ...signature }, body).catch(async (error) => {

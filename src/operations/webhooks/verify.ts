@@ -3,7 +3,7 @@ import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { targetOf } from '../change.ts'
+import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
 import { judge, madeByOther, type Refusal, type Verdict } from './diagnose.ts'
@@ -74,22 +74,19 @@ export async function verifyWebhook(
 }
 
 const readOwn = (store: Store, ref: string) =>
-  store.mutate(
-    async (tx) => {
-      const integration = await findIntegration(tx, ref)
-      const platform = platformOf(integration)
-      secretDefinition(platform, 'webhookSecret')
-      const secrets = await ownSecrets(tx, integration)
-      const versions = await tx.secrets.versions(integration.id)
-      await tx.record({
-        action: 'webhook.verify',
-        target: targetOf(integration),
-        fields: [secretColumns.webhookSecret],
-      })
-      return { integration, platform, secrets, versions, at: tx.now.toISOString() }
-    },
-    { auditOnly: true },
-  )
+  store.mutate(async (tx) => {
+    const integration = await findIntegration(tx, ref)
+    const platform = platformOf(integration)
+    secretDefinition(platform, 'webhookSecret')
+    const secrets = await ownSecrets(tx, integration)
+    const versions = await tx.secrets.versions(integration.id)
+    await tx.record({
+      action: 'webhook.verify',
+      target: targetOf(integration),
+      fields: [secretColumns.webhookSecret],
+    })
+    return { integration, platform, secrets, versions, at: tx.now.toISOString() }
+  }, auditOnly)
 
 /** The other integration of the platform whose secret made a signature, if there is one. */
 async function findOwner(
@@ -99,22 +96,19 @@ async function findOwner(
   now: number,
 ): Promise<{ readonly owner?: WebhookCheck['owner']; readonly finding: string }> {
   const { webhooks } = platformOf(integration)
-  const accepted = await store.mutate(
-    async (tx) => {
-      const holders = await tx.secrets.holders('webhookSecret', integration.platform, maxOthersTried)
-      const ids = holders.filter((id) => id !== integration.id)
-      const found = await acceptedSecrets(tx, ids, () => {})
-      if (ids.length > 0)
-        await tx.record({
-          action: 'webhook.verify',
-          target: targetOf(integration),
-          fields: ['other_integrations'],
-          count: ids.length,
-        })
-      return found
-    },
-    { auditOnly: true },
-  )
+  const accepted = await store.mutate(async (tx) => {
+    const holders = await tx.secrets.holders('webhookSecret', integration.platform, maxOthersTried)
+    const ids = holders.filter((id) => id !== integration.id)
+    const found = await acceptedSecrets(tx, ids, () => {})
+    if (ids.length > 0)
+      await tx.record({
+        action: 'webhook.verify',
+        target: targetOf(integration),
+        fields: ['other_integrations'],
+        count: ids.length,
+      })
+    return found
+  }, auditOnly)
   const secrets = [...accepted].flatMap(([id, own]) => own.map((secret) => ({ id, ...secret })))
   const match = madeByOther(schemeOf(webhooks, integration.config), captured, now, secrets)
   if (match) {
