@@ -61,13 +61,7 @@ export const command = (ctx: Context) =>
     const config = await readConfigFlag(ctx, options.config, options)
     const platform = await choosePlatform(ctx, options.platform)
     const workspace = await chooseWorkspace(ctx, options)
-    const name =
-      options.name ??
-      (await ctx.prompts.text(
-        'Name of the integration',
-        '--name <name>',
-        (answer) => void checkName('integration', answer),
-      ))
+    const name = options.name ?? (await askName(ctx, 'integration', 'Name of the integration', '--name <name>'))
     const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, force)) : {}
     const addition: Addition = {
       platform: platform.id,
@@ -105,14 +99,8 @@ export const command = (ctx: Context) =>
   })
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
-  return platformById(
-    given ??
-      (await prompts.choose(
-        'Platform',
-        '--platform <platform>',
-        platforms.map(({ id, title }) => ({ value: id, name: title })),
-      )),
-  )
+  const choices = platforms.map(({ id, title }) => ({ value: id, name: title }))
+  return platformById(given ?? (await prompts.choose('Platform', '--platform <platform>', choices)))
 }
 
 async function chooseWorkspace(
@@ -130,15 +118,11 @@ async function chooseWorkspace(
     return [...(found ?? []).map(({ id, name }) => ({ value: id, name })), ...create]
   })
   if (ref !== '') return { kind: 'existing', ref }
-  return {
-    kind: 'new',
-    name: await ctx.prompts.text(
-      'Name of the new workspace',
-      '--new-workspace <name>',
-      (answer) => void checkName('workspace', answer),
-    ),
-  }
+  return { kind: 'new', name: await askName(ctx, 'workspace', 'Name of the new workspace', '--new-workspace <name>') }
 }
+
+const askName = ({ prompts }: Context, what: 'integration' | 'workspace', question: string, flag: string) =>
+  prompts.text(question, flag, (answer) => void checkName(what, answer))
 
 const missingSecrets = (platform: Platform, given: object, force: boolean) =>
   Object.entries(platform.secrets)

@@ -205,16 +205,12 @@ export const withExpiryOptions = <A extends unknown[], O extends OptionValues>(c
 
 /** When an access token expires, from those options. */
 export function expiry(
-  {
-    expiresAt,
-    expiresIn,
-    expiry,
-  }: { expiresAt?: Instant | undefined; expiresIn?: number | undefined; expiry: boolean },
+  options: { expiresAt?: Instant | undefined; expiresIn?: number | undefined; expiry: boolean },
   now = Date.now(),
 ): Instant | 'never' | 'unknown' {
-  if (!expiry) return 'never'
-  if (expiresIn !== undefined) return new Date(now + expiresIn).toISOString()
-  return expiresAt ?? 'unknown'
+  if (!options.expiry) return 'never'
+  if (options.expiresIn !== undefined) return new Date(now + options.expiresIn).toISOString()
+  return options.expiresAt ?? 'unknown'
 }
 
 /** Prints what looks odd about what was given. */

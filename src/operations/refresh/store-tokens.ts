@@ -1,5 +1,5 @@
 import { fingerprint } from '../../crypto/hmac.ts'
-import { IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
+import { conflict, isDecryptionFailure, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
@@ -40,11 +40,7 @@ export async function commitRefresh(tx: Transaction, attempt: RefreshAttempt, up
   const shared = await tx.refresh.shared(attempt.id)
   if (shared.find(({ integrationId }) => integrationId === id)?.state === 'applied') return 'before'
   if (shared.length === 0)
-    throw new IntegrationsError({
-      code: 'CONFLICT',
-      message: 'another attempt to refresh the token has begun',
-      hint: `integrations recover ${shellWord(id)}`,
-    })
+    throw conflict('another attempt to refresh the token has begun', `integrations recover ${shellWord(id)}`)
   const sharerIds = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
   const { applied, superseded } = await updateSharers(tx, { id, sharerIds, submitted: attempt }, update)
   const { refreshToken } = update.tokens
@@ -118,11 +114,10 @@ async function updateOne(
       previousValidUntil,
     })
     if (to === undefined)
-      throw new IntegrationsError({
-        code: 'CONFLICT',
-        message: 'the application wrote a token while it was being replaced',
-        hint: `integrations recover ${shellWord(integration.id)}`,
-      })
+      throw conflict(
+        'the application wrote a token while it was being replaced',
+        `integrations recover ${shellWord(integration.id)}`,
+      )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to })
   }
   // An access token that was stored after the attempt began is newer than the platform's answer.

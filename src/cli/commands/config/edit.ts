@@ -33,14 +33,11 @@ export const command = (ctx: Context) =>
       const { integration, text } = await readConfig(store, ref)
       if (ifVersion !== undefined && integration.version !== ifVersion) throw versionConflict(integration, ifVersion)
       const config = (await storedConfig(text)) ?? {}
+      const unchanged = { before: integration, after: integration, from: config }
       await withEditor(ctx, configText(config), async (edit) => {
         const { to, warnings } = await revise(ctx, integration, config, edit)
         if (configText(to) === configText(config))
-          return answerConfigChange(
-            ctx,
-            { before: integration, after: integration, from: config, to, warnings: [] },
-            { dryRun },
-          )
+          return answerConfigChange(ctx, { ...unchanged, to, warnings: [] }, { dryRun })
         if (!dryRun) await agree(ctx, integration, config, to, warnings)
         const changed = await replaceConfig(store, { integration, config }, to, dryRun)
         await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })

@@ -54,9 +54,5 @@ async function subject(
   if (ref === undefined || platform !== undefined || file !== undefined)
     throw badInput('give either an integration, or --platform and --file', 'integrations config validate --help')
   const { integration, text } = await readConfig(await ctx.store(), ref)
-  return {
-    platform: platformById(integration.platform),
-    text,
-    name: `the config of ${refOf(integration)}`,
-  }
+  return { platform: platformById(integration.platform), text, name: `the config of ${refOf(integration)}` }
 }

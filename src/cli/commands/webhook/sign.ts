@@ -36,9 +36,6 @@ export const command = (ctx: Context) =>
       const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
       const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
       if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })
-      await ctx.output.raw(
-        Object.entries(headers)
-          .map(([name, value]) => `${name}: ${value}\n`)
-          .join(''),
-      )
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
+      await ctx.output.raw(lines.join(''))
     })

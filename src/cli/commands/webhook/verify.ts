@@ -46,11 +46,7 @@ export const command = (ctx: Context) =>
 
 async function readCaptured(
   ctx: Context,
-  {
-    file,
-    header,
-    bodyFile,
-  }: { file?: string | undefined; header?: string[] | undefined; bodyFile?: string | undefined },
+  { file, header, bodyFile }: { [O in 'file' | 'bodyFile']?: string | undefined } & { header?: string[] | undefined },
 ): Promise<CapturedRequest> {
   if (file !== undefined) return parseRequest(await readBytes(ctx, file, '--file'))
   if (!header || bodyFile === undefined)
