@@ -61,7 +61,8 @@ export const command = (ctx: Context) =>
     const config = await readConfigFlag(ctx, options.config, options)
     const platform = await choosePlatform(ctx, options.platform)
     const workspace = await chooseWorkspace(ctx, options)
-    const name = options.name ?? (await askName(ctx, 'integration', 'Name of the integration', '--name <name>'))
+    const name =
+      options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', named('integration')))
     const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, force)) : {}
     const addition: Addition = {
       platform: platform.id,
@@ -118,11 +119,11 @@ async function chooseWorkspace(
     return [...(found ?? []).map(({ id, name }) => ({ value: id, name })), ...create]
   })
   if (ref !== '') return { kind: 'existing', ref }
-  return { kind: 'new', name: await askName(ctx, 'workspace', 'Name of the new workspace', '--new-workspace <name>') }
+  const name = await ctx.prompts.text('Name of the new workspace', '--new-workspace <name>', named('workspace'))
+  return { kind: 'new', name }
 }
 
-const askName = ({ prompts }: Context, what: 'integration' | 'workspace', question: string, flag: string) =>
-  prompts.text(question, flag, (answer) => void checkName(what, answer))
+const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
 
 const missingSecrets = (platform: Platform, given: object, force: boolean) =>
   Object.entries(platform.secrets)
