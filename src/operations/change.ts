@@ -74,7 +74,7 @@ export async function changeWithin<R extends object>(
 ): Promise<Changed & R> {
   // The lock on the head row serializes this program's own changes; this lock keeps the application's out.
   await tx.integrations.lock(id)
-  const [before] = await tx.integrations.match({ id }, 1)
+  const [before] = await tx.integrations.match({ by: 'id', value: id }, 1)
   if (!before) throw notFound(`the integration ${id} was just removed`, 'integrations list')
   if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
   const { facts, result } = await work(before)
@@ -87,7 +87,7 @@ export async function changeWithin<R extends object>(
     versionBefore: before.version,
     versionAfter: before.version + 1,
   })
-  const [after] = await tx.integrations.match({ id }, 1)
+  const [after] = await tx.integrations.match({ by: 'id', value: id }, 1)
   return { ...result, before, after: after ?? before }
 }
 

@@ -20,10 +20,10 @@ export async function findIntegration(db: Reader, ref: string): Promise<Integrat
   const { match } = db.integrations
   const limit = candidatesShown + 1
   const tries = [
-    () => match({ id: ref }, 1),
-    () => match({ path: ref }, limit),
-    () => match({ name: ref }, limit),
-    async () => ([...ref].length >= shortestIdPrefix ? match({ idPrefix: ref }, limit) : []),
+    () => match({ by: 'id', value: ref }, 1),
+    () => match({ by: 'path', value: ref }, limit),
+    () => match({ by: 'name', value: ref }, limit),
+    async () => ([...ref].length >= shortestIdPrefix ? match({ by: 'idPrefix', value: ref }, limit) : []),
   ]
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
@@ -62,9 +62,9 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationVie
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
 export async function findWorkspace(db: Reader, ref: string): Promise<Workspace> {
   const valid = isStorable(ref)
-  const [byId] = valid ? await db.workspaces.match({ id: ref }, 1) : []
+  const [byId] = valid ? await db.workspaces.match({ by: 'id', value: ref }, 1) : []
   if (byId) return byId
-  const [found, ...others] = valid ? await db.workspaces.match({ name: ref }, candidatesShown + 1) : []
+  const [found, ...others] = valid ? await db.workspaces.match({ by: 'name', value: ref }, candidatesShown + 1) : []
   if (found === undefined) throw noSuch('workspace', ref)
   if (others.length > 0)
     throw ambiguous(
@@ -93,23 +93,23 @@ export async function findAudited(db: Reader, ref: string): Promise<string[]> {
   const idsOf = (found: readonly { readonly id: string }[]) => found.map(({ id }) => id)
   const tries = [
     async () => [
-      ...(await audit.targets({ id: ref })),
-      ...idsOf(await integrations.match({ id: ref }, 1)),
-      ...idsOf(await workspaces.match({ id: ref }, 1)),
+      ...(await audit.targets({ by: 'id', value: ref })),
+      ...idsOf(await integrations.match({ by: 'id', value: ref }, 1)),
+      ...idsOf(await workspaces.match({ by: 'id', value: ref }, 1)),
     ],
     async () => [
-      ...(await audit.targets({ name: ref })),
-      ...idsOf(await integrations.match({ path: ref }, maxAudited)),
-      ...idsOf(await integrations.match({ name: ref }, maxAudited)),
-      ...idsOf(await workspaces.match({ name: ref }, maxAudited)),
+      ...(await audit.targets({ by: 'name', value: ref })),
+      ...idsOf(await integrations.match({ by: 'path', value: ref }, maxAudited)),
+      ...idsOf(await integrations.match({ by: 'name', value: ref }, maxAudited)),
+      ...idsOf(await workspaces.match({ by: 'name', value: ref }, maxAudited)),
       ...idsOf(await users.match(ref)),
     ],
     async () =>
       [...ref].length < shortestIdPrefix
         ? []
         : [
-            ...(await audit.targets({ idPrefix: ref })),
-            ...idsOf(await integrations.match({ idPrefix: ref }, maxAudited)),
+            ...(await audit.targets({ by: 'idPrefix', value: ref })),
+            ...idsOf(await integrations.match({ by: 'idPrefix', value: ref }, maxAudited)),
           ],
   ]
   if (isStorable(ref))

@@ -68,11 +68,15 @@ function lookupKeys(
   integrationId: string | undefined,
 ): LookupKey[] {
   if (!tenant)
-    return integrationId === undefined || !isId(integrationId) ? [] : [{ kind: 'match', match: { id: integrationId } }]
+    return integrationId === undefined || !isId(integrationId)
+      ? []
+      : [{ kind: 'match', match: { by: 'id', value: integrationId } }]
   const claimed = tenant.claimed(request)
   // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
   if (claimed.length === 0) return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: id }]
-  return claimed.filter(isId).map((value) => ({ kind: 'match', match: { platform: id, column: tenant.column, value } }))
+  return claimed
+    .filter(isId)
+    .map((value) => ({ kind: 'match', match: { by: 'column', platform: id, column: tenant.column, value } }))
 }
 
 const isId = (id: string) => isStorable(id) && id.length <= maxIdLength

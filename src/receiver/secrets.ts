@@ -136,6 +136,8 @@ async function matching(db: Reader, key: LookupKey): Promise<[integrations: Inte
     return found.length > maxIntegrations ? [[], true] : [found, false]
   }
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
-  const found = await Promise.all(ids.slice(0, maxSecrets).map((id) => db.integrations.match({ id }, 1)))
+  const found = await Promise.all(
+    ids.slice(0, maxSecrets).map((id) => db.integrations.match({ by: 'id', value: id }, 1)),
+  )
   return [found.flat(), ids.length > maxSecrets]
 }

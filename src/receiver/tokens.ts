@@ -90,9 +90,13 @@ export class TokenProvider {
       }
     } else if (expired) throw unusable('CREDENTIAL_REFUSED', `the access token of ${name} expired at ${tokenExpiresAt}`)
     // Read after waiting for another process that may have refreshed it; the expiry is read before the token, so not later.
-    const { entries } = await secrets.lookUp({ kind: 'match', match: { id } }, 'accessToken', (error) => {
-      throw error
-    })
+    const { entries } = await secrets.lookUp(
+      { kind: 'match', match: { by: 'id', value: id } },
+      'accessToken',
+      (error) => {
+        throw error
+      },
+    )
     const current = entries[0]?.secrets.find(({ validUntil }) => validUntil === null)
     if (!current) throw unusable('NOT_FOUND', `${name} has no access token`)
     return reveal(current.value, entries[0]?.integration.tokenExpiresAt ?? null)

@@ -43,7 +43,7 @@ export async function add(
   value: string,
   more: { platform?: string; team?: string; config?: JsonObject } = {},
 ): Promise<string> {
-  const workspaces = await store.read((db) => db.workspaces.match({ name: 'Acme' }, 1))
+  const workspaces = await store.read((db) => db.workspaces.match({ by: 'name', value: 'Acme' }, 1))
   const { platform = 'slack', team = 'T012AB3CD', config = null } = more
   const { integration } = await addIntegration(store, {
     platform,

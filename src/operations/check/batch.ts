@@ -129,7 +129,8 @@ type Step = Ask | { readonly kind: 'known'; readonly id: string; readonly row: C
 /** Reads tokens, and records the access. */
 const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: CheckOptions): Promise<Step[]> =>
   store.mutate(async (tx) => {
-    const integrations = new Map((await tx.integrations.match({ ids }, ids.length)).map((one) => [one.id, one]))
+    const found = await tx.integrations.match({ by: 'ids', ids }, ids.length)
+    const integrations = new Map(found.map((one) => [one.id, one]))
     const read = await tx.secrets.readMany(ids, 'accessToken')
     const steps: Step[] = []
     for (const id of ids) {
@@ -195,7 +196,7 @@ function missing({ platform, answer }: Asked, integration: IntegrationView): Int
 async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]> {
   const { integration, token } = asked
   // The integration was removed meanwhile.
-  if ((await tx.integrations.match({ id: integration.id }, 1)).length === 0) return []
+  if ((await tx.integrations.match({ by: 'id', value: integration.id }, 1)).length === 0) return []
   const unchanged: Decision<{ filled: readonly string[] }> = { facts: undefined, result: { filled: [] } }
   const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
     if (now.version !== integration.version) return unchanged

@@ -78,6 +78,6 @@ export function refuseAdopted(tx: Transaction, table: 'workspaces' | 'users'): v
 }
 
 async function refuseTaken(tx: Transaction, name: string): Promise<void> {
-  const [taken] = await tx.workspaces.match({ name }, 1)
+  const [taken] = await tx.workspaces.match({ by: 'name', value: name }, 1)
   if (taken) throw alreadyExists('workspace', name, `integrations workspaces show ${shellWord(name)}`)
 }

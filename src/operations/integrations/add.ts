@@ -107,7 +107,7 @@ export async function addIntegration(
       }
       if (app) await tx.apps.link(id, app.id)
       await tx.integrations.raiseVersion(id, 0, now)
-      const [added] = await tx.integrations.match({ id }, 1)
+      const [added] = await tx.integrations.match({ by: 'id', value: id }, 1)
       if (!added) throw new Error('the integration just added is not there')
       await tx.record({
         action: 'integration.add',

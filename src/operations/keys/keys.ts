@@ -166,7 +166,7 @@ export const retireKey = (store: Store, id: string, options: Options): Promise<K
 /** An integration with a refresh whose outcome is unknown, and which began before an instant. */
 async function unresolvedBefore(tx: Transaction, instant: Instant): Promise<IntegrationView | undefined> {
   for (const { startedAt, integrationId, leased } of await tx.refresh.open()) {
-    const [integration] = startedAt < instant ? await tx.integrations.match({ id: integrationId }, 1) : []
+    const [integration] = startedAt < instant ? await tx.integrations.match({ by: 'id', value: integrationId }, 1) : []
     // If the integration has another refresh token by now, the tokens in the file are of no use.
     if (integration && (leased || integration.tokenRefresh !== null)) return integration
   }

@@ -145,7 +145,7 @@ async function beginAttempt(
   for (const sharer of await tx.secrets.sharing('refreshToken', fingerprint, value)) {
     // An integration with a running attempt has another refresh token, and has not stored or forgotten this one yet.
     if (sharer !== id && !(await tx.refresh.of(sharer))?.leased)
-      sharers.push(...(await tx.integrations.match({ id: sharer }, 1)))
+      sharers.push(...(await tx.integrations.match({ by: 'id', value: sharer }, 1)))
   }
   const attempt = await tx.refresh.begin({
     integrationId: id,
@@ -183,7 +183,7 @@ export async function closeAttempt(tx: Transaction, attempt: RefreshAttempt, end
 
 /** Records how an attempt ended that brought no tokens. */
 export async function recordFailure(tx: Transaction, id: string, { state, code }: AttemptEnd): Promise<void> {
-  const [integration] = await tx.integrations.match({ id }, 1)
+  const [integration] = await tx.integrations.match({ by: 'id', value: id }, 1)
   // An integration that was removed without foreign keys leaves its attempt behind.
   if (!integration) return
   await tx.record({

@@ -47,7 +47,8 @@ export const toRecover = (store: Store, folder: string): Promise<IntegrationView
       content?.database === database ? [content.integration] : [],
     )
     const present: IntegrationView[] = []
-    for (const id of new Set([...open, ...spooled])) present.push(...(await db.integrations.match({ id }, 1)))
+    for (const id of new Set([...open, ...spooled]))
+      present.push(...(await db.integrations.match({ by: 'id', value: id }, 1)))
     return present
   })
 

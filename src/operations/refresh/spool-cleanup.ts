@@ -31,7 +31,7 @@ async function recordRemoval(
     (one) => one !== undefined && (!ids || ids.has(one)),
   )
   if (!id) return false
-  const [integration] = await tx.integrations.match({ id }, 1)
+  const [integration] = await tx.integrations.match({ by: 'id', value: id }, 1)
   // An incomplete file does not name its integration. After a restore, the database may not know an attempt whose tokens
   // it needs.
   const useless =

@@ -69,7 +69,7 @@ export async function updateSharers(
   const superseded: string[] = []
   for (const one of new Set([...sharerIds, ...(await tx.secrets.sharing('refreshToken', submitted.oldFingerprint))])) {
     // An integration that was removed without foreign keys leaves its attempt behind.
-    if ((await tx.integrations.match({ id: one }, 1)).length === 0) {
+    if ((await tx.integrations.match({ by: 'id', value: one }, 1)).length === 0) {
       superseded.push(one)
       continue
     }

@@ -96,7 +96,7 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
         `the application wrote or cleared the ${label} meanwhile`,
         `integrations secrets list ${shellWord(ref)}`,
       )
-    const [after] = await tx.integrations.match({ id: integration.id }, 1)
+    const [after] = await tx.integrations.match({ by: 'id', value: integration.id }, 1)
     const column = secretColumns[field]
     const fingerprints = [{ field: column, from: held?.fingerprint ?? null, to: print }]
     const fields = integration.tokenExpiresAt === after?.tokenExpiresAt ? [column] : [column, 'token_expires_at']

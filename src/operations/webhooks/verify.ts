@@ -112,7 +112,7 @@ async function findOwner(
   const secrets = [...accepted].flatMap(([id, own]) => own.map((secret) => ({ id, ...secret })))
   const match = madeByOther(schemeOf(webhooks, integration.config), captured, now, secrets)
   if (match) {
-    const [owner] = await store.read((db) => db.integrations.match({ id: match.id }, 1))
+    const [owner] = await store.read((db) => db.integrations.match({ by: 'id', value: match.id }, 1))
     return { owner: { id: match.id, name: owner ? refOf(owner) : match.id }, finding: '' }
   }
   const tried = accepted.size === maxOthersTried ? `the first ${maxOthersTried}` : 'all'

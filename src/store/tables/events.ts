@@ -3,7 +3,7 @@ import type { Instant } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
-import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
+import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { eventSorts } from './sorts.ts'
 
 /** Who makes a change, as far as this process can tell; all of it is self-declared. */
@@ -110,22 +110,21 @@ const externalChange = ['secret.notice', 'secret.external_change']
 const namesOf = (action: string): readonly string[] => (externalChange.includes(action) ? externalChange : [action])
 
 /** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
-export type TargetMatch = { readonly id: string } | { readonly name: string } | { readonly idPrefix: string }
+export interface TargetMatch {
+  readonly by: 'id' | 'name' | 'idPrefix'
+  readonly value: string
+}
 
-function targeting(match: TargetMatch): Sql {
-  if ('id' in match) return sql`e.target_id = ${match.id}`
-  if ('idPrefix' in match) return sql`substr(e.target_id, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
-  const end = `/${match.name}`
-  return sql`(e.target_name = ${match.name} OR (e.target_type = 'integration'
+function targeting({ by, value }: TargetMatch): Sql {
+  if (by === 'id') return sql`e.target_id = ${value}`
+  if (by === 'idPrefix') return sql`substr(e.target_id, 1, ${[...value].length}) = ${value}`
+  const end = `/${value}`
+  return sql`(e.target_name = ${value} OR (e.target_type = 'integration'
     AND substr(e.target_name, length(e.target_name) - ${[...end].length - 1}) = ${end}))`
 }
 
 /** What can be read of the audit log. */
-export interface AuditReader {
-  /** The events of a page, in order. */
-  list(filter: EventFilter, page: Page): AsyncIterable<AuditEvent[]>
-  /** How many events a filter leaves, from where the page begins. */
-  count(filter: EventFilter, page: Page): Promise<number>
+export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   /** Where the log ends, as the head row says. */
   head(): Promise<Head>
   /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
@@ -151,17 +150,9 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
     idKey: sql`e.seq`,
     keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
   }
-  const listing = (filter: EventFilter, page: Page): Listing => ({
-    db,
-    dialect,
-    source,
-    filter: condition(filter, dialect),
-    page,
-  })
-
+  const condition = (filter: EventFilter) => filterCondition(filter, dialect)
   return {
-    list: (filter, page) => readPage<AuditEvent>(listing(filter, page)),
-    count: (filter, page) => countRows(listing(filter, page)),
+    ...listReader({ db, dialect, source, condition, toRow: (event: AuditEvent) => event }),
     async head() {
       const [row] = await db.query<{ seq: bigint | number; hash: string }>(
         sql`SELECT h.seq, CASE WHEN h.seq = 0 THEN i.value ELSE h.value END AS hash
@@ -196,7 +187,7 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
   }
 }
 
-function condition({ targetIds, action, actor, since, until }: EventFilter, dialect: Dialect): Sql {
+function filterCondition({ targetIds, action, actor, since, until }: EventFilter, dialect: Dialect): Sql {
   const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
   if (targetIds !== undefined)

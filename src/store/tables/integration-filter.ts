@@ -1,5 +1,6 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import {
+  columnOf,
   type Instant,
   type PlatformColumn,
   type SecretField,
@@ -32,21 +33,11 @@ export interface IntegrationFilter {
 
 /** An exact way to name integrations. */
 export type IntegrationMatch =
-  | { readonly id: string }
-  | { readonly ids: readonly [string, ...string[]] }
-  | { readonly name: string }
-  /** Workspace and name with a slash between them, wherever in the two other slashes are. */
-  | { readonly path: string }
-  | { readonly idPrefix: string }
+  /** `path`: workspace and name with a slash between them, wherever in the two other slashes are. */
+  | { readonly by: 'id' | 'idPrefix' | 'name' | 'path'; readonly value: string }
+  | { readonly by: 'ids'; readonly ids: readonly [string, ...string[]] }
   /** Those of a platform that hold one of its identifiers. */
-  | { readonly platform: string; readonly column: PlatformColumn; readonly value: string }
-
-const platformColumns = {
-  slackTeamId: 'slack_team_id',
-  slackTeamName: 'slack_team_name',
-  slackBotUserId: 'slack_bot_user_id',
-  pylonAccountId: 'pylon_account_id',
-} as const satisfies Record<PlatformColumn, string>
+  | { readonly by: 'column'; readonly platform: string; readonly column: PlatformColumn; readonly value: string }
 
 /**
  * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
@@ -109,12 +100,18 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
 
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect): Sql {
-  if ('id' in match) return sql`i.id = ${match.id}`
-  if ('ids' in match) return sql`i.id IN (${join(match.ids)})`
-  if ('idPrefix' in match)
-    return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.idPrefix].length}) = ${match.idPrefix}`
-  if ('column' in match)
-    return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
-  if ('path' in match) return sql`w.name || '/' || i.name = ${match.path}`
-  return sql`i.name = ${match.name}`
+  switch (match.by) {
+    case 'id':
+      return sql`i.id = ${match.value}`
+    case 'ids':
+      return sql`i.id IN (${join(match.ids)})`
+    case 'idPrefix':
+      return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.value].length}) = ${match.value}`
+    case 'column':
+      return sql`i.platform = ${match.platform} AND ${sql([`i.${columnOf(match.column)}`])} = ${match.value}`
+    case 'path':
+      return sql`w.name || '/' || i.name = ${match.value}`
+    case 'name':
+      return sql`i.name = ${match.value}`
+  }
 }

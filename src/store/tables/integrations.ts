@@ -4,7 +4,7 @@ import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
 import { type IntegrationRow, integrationSource, toIntegration } from './integration-rows.ts'
-import { countRows, type Page, readPage } from './page.ts'
+import { type ListReader, listReader } from './page.ts'
 
 /** What can be changed of an integration besides its secrets; a null clears. */
 export type IntegrationChange = {
@@ -15,15 +15,8 @@ export type IntegrationChange = {
   readonly tokenExpiresAt?: Instant | null
 } & { readonly [C in PlatformColumn]?: string | null }
 
-/** A page that is everything. */
-const whole: Page = { sort: 'id', descending: false }
-
 /** What can be read of integrations; no secret is. */
-export interface IntegrationReader {
-  /** The integrations of a page, in order. */
-  list(filter: IntegrationFilter, page: Page): AsyncIterable<IntegrationView[]>
-  /** How many integrations a filter leaves, from where the page begins. */
-  count(filter: IntegrationFilter, page?: Page): Promise<number>
+export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
@@ -52,24 +45,15 @@ export interface IntegrationWriter {
 export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
   const { binaryOrder, asText } = dialect
   const source = integrationSource(dialect)
-  const complete = (rows: readonly IntegrationRow[]) => rows.map((row) => toIntegration(row, shared))
-  const listing = (filter: IntegrationFilter, page: Page) => ({
-    db,
-    dialect,
-    source,
-    filter: filterCondition(filter, dialect, shared),
-    page,
-  })
+  const toRow = (row: IntegrationRow) => toIntegration(row, shared)
+  const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
   return {
-    async *list(filter, page) {
-      for await (const rows of readPage<IntegrationRow>(listing(filter, page))) yield complete(rows)
-    },
-    count: (filter, page = whole) => countRows(listing(filter, page)),
+    ...listReader({ db, dialect, source, condition, toRow }),
     async match(match, limit) {
       const rows =
         await db.query<IntegrationRow>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${matchCondition(match, dialect)}
         ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)} LIMIT ${limit}`)
-      return complete(rows)
+      return rows.map(toRow)
     },
     names(limit, prefix = '') {
       const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`

@@ -31,13 +31,43 @@ const rowsAtOnce = 500
 const oneStatement = 1000
 
 /** Which rows to read, and where. */
-export interface Listing {
+interface Listing {
   readonly db: Statements
   readonly dialect: Dialect
   readonly source: Source
   readonly filter: Sql
   readonly page: Page
 }
+
+/** What can be read of rows that are listed. */
+export interface ListReader<Filter, Row> {
+  /** The rows of a page, in order. */
+  list(filter: Filter, page: Page): AsyncIterable<Row[]>
+  /** How many rows a filter leaves, from where the page begins; without a page, all of them. */
+  count(filter: Filter, page?: Page): Promise<number>
+}
+
+/** Lists the rows of a source: `condition` is that of a filter, and `toRow` makes a row of what was selected. */
+export const listReader = <Filter, Selected, Row>({
+  condition,
+  toRow,
+  ...from
+}: Pick<Listing, 'db' | 'dialect' | 'source'> & {
+  readonly condition: (filter: Filter) => Sql
+  readonly toRow: (row: Selected) => Row
+}): ListReader<Filter, Row> => ({
+  async *list(filter, page) {
+    for await (const rows of readPage<Selected>({ ...from, filter: condition(filter), page })) yield rows.map(toRow)
+  },
+  async count(filter, page) {
+    const listing = { ...from, filter: condition(filter) }
+    const { from: rows, where } = page
+      ? await bounded({ ...listing, page })
+      : { from: from.source.from, where: listing.filter }
+    const [row] = await from.db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${rows} WHERE ${where}`)
+    return Number(row?.n ?? 0)
+  },
+})
 
 /**
  * Reads the rows of a page in order, in batches: a limited page from one statement, everything from one snapshot. Nulls
@@ -46,7 +76,7 @@ export interface Listing {
  *
  * @throws NOT_FOUND when the row of the cursor is gone
  */
-export async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
+async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
   const { db, dialect, source, page } = listing
   const { order, from, where } = await bounded(listing)
   const { columns, id } = source
@@ -93,13 +123,6 @@ async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<R
     // The caller ends the transaction, and nothing may be under way on its connection by then.
     await next.catch(() => {})
   }
-}
-
-/** How many rows a filter leaves, from where the page begins. */
-export async function countRows(listing: Listing): Promise<number> {
-  const { from, where } = await bounded(listing)
-  const [row] = await listing.db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
-  return Number(row?.n ?? 0)
 }
 
 /** Conditions that all hold; none: every row. */

@@ -2,7 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
+import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
 
 /** Which users to list. */
@@ -12,11 +12,7 @@ export interface UserFilter {
 }
 
 /** What can be read of users. */
-export interface UserReader {
-  /** The users of a page, in order. */
-  list(filter: UserFilter, page: Page): AsyncIterable<User[]>
-  /** How many users a filter leaves, from where the page begins. */
-  count(filter: UserFilter, page: Page): Promise<number>
+export interface UserReader extends ListReader<UserFilter, User> {
   /** The users with this id or e-mail address; the id goes first. */
   match(ref: string): Promise<User[]>
 }
@@ -31,13 +27,10 @@ export interface UserWriter {
 /** Reads users. */
 export function userReader(db: Statements, dialect: Dialect): UserReader {
   const source = userSource(dialect)
-  const listing = ({ emailContains }: UserFilter, page: Page): Listing => {
-    const filter = all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
-    return { db, dialect, source, filter, page }
-  }
+  const condition = ({ emailContains }: UserFilter) =>
+    all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
   return {
-    list: (filter, page) => readPage<User>(listing(filter, page)),
-    count: (filter, page) => countRows(listing(filter, page)),
+    ...listReader({ db, dialect, source, condition, toRow: (user: User) => user }),
     match: (ref) =>
       db.query(sql`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
         ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`),

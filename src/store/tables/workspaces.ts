@@ -2,7 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { Workspace } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import { all, countRows, type Listing, type Page, readPage, type Source } from './page.ts'
+import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { workspaceSorts } from './sorts.ts'
 
 /** Which workspaces to list. */
@@ -14,13 +14,9 @@ export interface WorkspaceFilter {
 type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 
 /** What can be read of workspaces. */
-export interface WorkspaceReader {
-  /** The workspaces of a page, in order. */
-  list(filter: WorkspaceFilter, page: Page): AsyncIterable<Workspace[]>
-  /** How many workspaces a filter leaves, from where the page begins. */
-  count(filter: WorkspaceFilter, page: Page): Promise<number>
+export interface WorkspaceReader extends ListReader<WorkspaceFilter, Workspace> {
   /** The workspaces with an id, or with a name; at most `limit`. */
-  match(match: { id: string } | { name: string }, limit: number): Promise<Workspace[]>
+  match(match: { readonly by: 'id' | 'name'; readonly value: string }, limit: number): Promise<Workspace[]>
 }
 
 /** What can be changed of workspaces. */
@@ -34,17 +30,12 @@ export interface WorkspaceWriter {
 /** Reads workspaces. */
 export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceReader {
   const source = workspaceSource(dialect)
-  const listing = ({ nameContains }: WorkspaceFilter, page: Page): Listing => {
-    const filter = all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
-    return { db, dialect, source, filter, page }
-  }
+  const condition = ({ nameContains }: WorkspaceFilter) =>
+    all(nameContains === undefined ? [] : [dialect.contains(sql`w.name`, nameContains)])
   return {
-    async *list(filter, page) {
-      for await (const rows of readPage<Row>(listing(filter, page))) yield rows.map(toWorkspace)
-    },
-    count: (filter, page) => countRows(listing(filter, page)),
-    async match(match, limit) {
-      const where = 'id' in match ? sql`w.id = ${match.id}` : sql`w.name = ${match.name}`
+    ...listReader({ db, dialect, source, condition, toRow: toWorkspace }),
+    async match({ by, value }, limit) {
+      const where = by === 'id' ? sql`w.id = ${value}` : sql`w.name = ${value}`
       const rows = await db.query<Row>(
         sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
       )

@@ -8,7 +8,8 @@ import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
-const team = (value: string) => ({ kind: 'match', match: { platform: 'slack', column: 'slackTeamId', value } }) as const
+const team = (value: string) =>
+  ({ kind: 'match', match: { by: 'column', platform: 'slack', column: 'slackTeamId', value } }) as const
 
 /** Lookups of a team, and a way to keep answers of the database back. */
 async function held(rememberMs: number) {

@@ -38,7 +38,7 @@ async function tried(value: string, first: readonly string[] | undefined, then: 
     platform: slack,
     request: sent,
     signatures: signaturesOf(sent),
-    keys: [{ kind: 'match', match: { id: 'any' } }],
+    keys: [{ kind: 'match', match: { by: 'id', value: 'any' } }],
     arrivedAt: 0,
   })
   // Its length is read once.
