@@ -34,13 +34,6 @@ const historyTable: Record<Provider, string> = {
 );`,
 }
 
-/** A row of `_prisma_migrations`. */
-export interface HistoryRow {
-  readonly name: string
-  readonly finished: boolean
-  readonly rolledBack: boolean
-}
-
 /** How a database stands to the migrations of this program. */
 export interface MigrationState {
   readonly applied: readonly string[]
@@ -51,10 +44,9 @@ export interface MigrationState {
   readonly newer: boolean
 }
 
-/** Compares a database's history with the migrations that came with this program. */
-export function migrationState(provider: Provider, history: readonly HistoryRow[]): MigrationState {
+/** Compares the names of the migrations that a database has, oldest first, with those that came with this program. */
+export function migrationState(provider: Provider, done: readonly string[]): MigrationState {
   const known = migrationNames(provider)
-  const done = history.filter((row) => row.finished && !row.rolledBack).map((row) => row.name)
   const unknown = done.filter((name) => !known.includes(name))
   return {
     applied: known.filter((name) => done.includes(name)),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { badInput, checkFailed, IntegrationsError } from '../../errors.ts'
 import {
+  type Expiry,
   entriesOf,
   type Instant,
   type IntegrationView,
@@ -12,7 +13,6 @@ import {
 import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
-import type { Expiry } from '../../store/secrets/versions.ts'
 import type { Store } from '../../store/store.ts'
 import type { NewEvent, Target } from '../../store/tables/events.ts'
 import { auditOnly } from '../change.ts'

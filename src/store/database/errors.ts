@@ -1,12 +1,6 @@
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import { type Database, displayUrl } from './url.ts'
 
-/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
-interface DriverFacts {
-  readonly codes: readonly string[]
-  readonly message: string
-}
-
 /** SQLSTATE, SQLite and Node codes that a later try may not meet. */
 const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
 
@@ -203,7 +197,8 @@ export function databaseError(error: unknown, database: Database): unknown {
   return new IntegrationsError({ code, message: text, hint, cause: error })
 }
 
-function facts(error: unknown, depth = 0): DriverFacts {
+/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
+function facts(error: unknown, depth = 0): { readonly codes: readonly string[]; readonly message: string } {
   if (typeof error !== 'object' || error === null || depth > 5) return { codes: [], message: '' }
   const own = error as Record<string, unknown>
   const codes = [

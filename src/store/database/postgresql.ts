@@ -11,20 +11,29 @@ import type { Statements } from './statements.ts'
 const migrationLock = 7_251_104_816
 
 /** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
-const lockTimeout = 2000
+const lockTimeoutMs = 2000
 
-/** How long connecting may take at most, and at least even with a wait of 0, in milliseconds. */
-const longestConnect = 10_000
+/** How long connecting may take at most. */
+const maxConnectMs = 10_000
+
+/** What to connect to. */
+interface ConnectionOptions {
+  readonly url: URL
+  readonly schema: string
+  /** How long to go on when the database is busy. */
+  readonly waitMs: number
+  /** Have the server refuse every change. */
+  readonly readOnly: boolean
+}
 
 /**
  * A PostgreSQL database.
  *
- * @param wait how long to go on when the database is busy, in milliseconds
- * @param readOnly have the server refuse every change
  * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
  */
-export function postgresql(url: URL, schema: string, wait: number, readOnly: boolean): Driver {
-  const config = poolConfig(url, schema, wait, readOnly)
+export function postgresql(options: ConnectionOptions): Driver {
+  const { schema } = options
+  const config = poolConfig(options)
   return {
     provider: 'postgresql',
     dialect,
@@ -58,7 +67,7 @@ export function postgresql(url: URL, schema: string, wait: number, readOnly: boo
   }
 }
 
-function poolConfig(url: URL, schema: string, wait: number, readOnly: boolean): pg.PoolConfig {
+function poolConfig({ url, schema, waitMs, readOnly }: ConnectionOptions): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
   if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
@@ -74,13 +83,13 @@ function poolConfig(url: URL, schema: string, wait: number, readOnly: boolean): 
   }
   return {
     connectionString: target.href,
-    connectionTimeoutMillis: Math.min(Math.max(wait, 1000), longestConnect),
+    connectionTimeoutMillis: Math.min(Math.max(waitMs, 1000), maxConnectMs),
     keepAlive: true,
     application_name: 'integrations',
     // As statements, not as start-up options, which connection poolers refuse.
     onConnect: async (client) => {
       await client.query(
-        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(wait, 1), lockTimeout)}; SET search_path TO ${pg.escapeIdentifier(schema)}${readOnly ? '; SET default_transaction_read_only = on' : ''}`,
+        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(waitMs, 1), lockTimeoutMs)}; SET search_path TO ${pg.escapeIdentifier(schema)}${readOnly ? '; SET default_transaction_read_only = on' : ''}`,
       )
     },
   }

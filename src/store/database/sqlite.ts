@@ -9,8 +9,8 @@ import { databaseInvalid } from '../../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 
-/** Busy waits inside SQLite stop the event loop, so they are short, in milliseconds; who needs longer waits asynchronously, outside. */
-const shortWait = 100
+/** Busy waits inside SQLite stop the event loop, so they are short; longer ones are asynchronous, outside. */
+const shortWaitMs = 100
 
 /** Whether the file of a database is there, as far as can be told: one in a folder that may not be entered is taken to be. */
 export function fileExists(file: string): boolean {
@@ -37,10 +37,10 @@ export function createFile(file: string): void {
  * @param neverBlock have SQLite wait for nothing
  */
 export function sqlite(file: string, readOnly: boolean, neverBlock = false): Driver {
-  const busyTimeout = neverBlock ? 0 : shortWait
+  const timeout = neverBlock ? 0 : shortWaitMs
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
-  const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout: busyTimeout })
+  const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
   return {
     provider: 'sqlite',
     dialect,
@@ -60,7 +60,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       return row?.journal_mode === 'wal'
     },
     makeDurable: async () => {
-      const client = createClient({ url, timeout: busyTimeout })
+      const client = createClient({ url, timeout })
       try {
         // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
         const { rows } = await client.execute('PRAGMA journal_mode = WAL')
@@ -74,7 +74,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       }
     },
     withMigrationLock: async (work) => {
-      const client = createClient({ url, timeout: busyTimeout })
+      const client = createClient({ url, timeout })
       try {
         const transaction = await client.transaction('write')
         try {

@@ -35,20 +35,14 @@ interface ColumnRow extends Omit<CatalogueColumn, 'nullable'> {
 interface KeyRow {
   readonly table: string
   readonly columns: string
-  readonly primaryKey: boolean | number
-}
-
-interface ReferenceRow extends CatalogueReference {
-  readonly table: string
-  readonly columns: string
 }
 
 /** Reads every table of a database, or of the schema of its URL. */
 export async function readCatalogue(db: Statements, provider: Provider): Promise<Map<string, CatalogueTable>> {
   const queries = provider === 'sqlite' ? sqliteQueries : postgresqlQueries
   const columns = await db.query<ColumnRow>(queries.columns)
-  const keys = await db.query<KeyRow>(queries.keys)
-  const references = await db.query<ReferenceRow>(queries.references)
+  const keys = await db.query<KeyRow & { readonly primaryKey: boolean | number }>(queries.keys)
+  const references = await db.query<KeyRow & CatalogueReference>(queries.references)
   const tables = new Map<string, CatalogueTable>()
   for (const name of new Set(columns.map(({ table }) => table))) {
     const of = <Row extends { table: string }>(rows: readonly Row[]) => rows.filter(({ table }) => table === name)
@@ -72,15 +66,9 @@ export async function readCatalogue(db: Statements, provider: Provider): Promise
   return tables
 }
 
-interface Queries {
-  readonly columns: Sql
-  readonly keys: Sql
-  readonly references: Sql
-}
-
 const sqliteTables = sql`(SELECT name AS "table" FROM sqlite_master WHERE type = 'table')`
 
-const sqliteQueries: Queries = {
+const sqliteQueries = {
   columns: sql`SELECT t."table", c.name, c.type, NOT c."notnull" AS nullable, CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default"
     FROM ${sqliteTables} t JOIN pragma_table_xinfo(t."table") c ORDER BY t."table", c.cid`,
   // A primary key of one integer column has no index.
@@ -102,7 +90,7 @@ const names = (table: Sql, numbers: Sql) =>
 const rule = (column: Sql) =>
   sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
 
-const postgresqlQueries: Queries = {
+const postgresqlQueries = {
   columns: sql`SELECT t."table", a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
       CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE 'generated' END AS "default"
     FROM ${postgresqlTables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped

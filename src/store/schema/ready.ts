@@ -6,7 +6,7 @@ import { databaseError } from '../database/errors.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
-import { applyMigrations, type HistoryRow, type MigrationState, migrationState } from '../migrations.ts'
+import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import type { Attribution } from '../tables/events.ts'
 
 /** How to open a database. */
@@ -56,17 +56,11 @@ export async function withDatabase<T>(
 }
 
 /** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
-export async function openDriver({
-  database,
-  create,
-  wait,
-  neverBlock,
-  notice,
-  readOnly,
-}: StoreOptions): Promise<Driver> {
+export async function openDriver(options: StoreOptions): Promise<Driver> {
+  const { database, create, wait, neverBlock, notice, readOnly } = options
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('../database/postgresql.ts')
-    return postgresql(database.url, database.schema, wait, readOnly)
+    return postgresql({ ...database, waitMs: wait, readOnly })
   }
   const { createFile, fileExists, sqlite } = await import('../database/sqlite.ts')
   if (!fileExists(database.file)) {
@@ -101,7 +95,7 @@ export const readState =
   (provider: Provider) =>
   async (db: Statements): Promise<DatabaseState> => {
     const there = await listTables(db, provider)
-    const migrations = migrationState(provider, there.history ? await history(db) : [])
+    const migrations = migrationState(provider, there.history ? await appliedMigrations(db) : [])
     return { status: statusOf(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
   }
 
@@ -113,20 +107,15 @@ export const readState =
 export const readStateFast =
   ({ provider, dialect }: Driver) =>
   async (db: Statements): Promise<DatabaseState | undefined> => {
-    const finished = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
     const [row] = await db
       .query<{ names: string | null; kind: string | null; mode: string | null }>(
-        sql`SELECT ${dialect.jsonRows([sql`migration_name`], finished)} AS names,
+        sql`SELECT ${dialect.jsonRows([sql`migration_name`], applied)} AS names,
           (SELECT value FROM integration_settings WHERE key = 'database') AS kind,
           (SELECT value FROM integration_settings WHERE key = 'sealing') AS mode`,
       )
       .catch(() => [])
     if (!row) return undefined
-    const names = (JSON.parse(row.names ?? '[]') as [string][]).flat()
-    const migrations = migrationState(
-      provider,
-      names.map((name) => ({ name, finished: true, rolledBack: false })),
-    )
+    const migrations = migrationState(provider, (JSON.parse(row.names ?? '[]') as [string][]).flat())
     return { status: statusOf(migrations, true), migrations, ...ownership(row.kind, row.mode) }
   }
 
@@ -147,25 +136,15 @@ export function refusalFor(
         hint: 'upgrade the integrations command to a newer version',
       })
     case 'outdated':
-      return new IntegrationsError({
-        code: 'DATABASE_OUTDATED',
-        message: `${where} lacks ${pending.length} of this program's migrations`,
-        hint: `integrations db migrate${flag}`,
-      })
+      return outdated(`${where} lacks ${pending.length} of this program's migrations`, `integrations db migrate${flag}`)
     case 'empty':
-      return new IntegrationsError({
-        code: 'DATABASE_OUTDATED',
-        message: `${where} is empty`,
-        hint: `integrations init${flag}`,
-      })
+      return outdated(`${where} is empty`, `integrations init${flag}`)
     case 'unmanaged':
-      return new IntegrationsError({
-        code: 'DATABASE_OUTDATED',
-        message: `${where} has tables that this program did not make`,
-        hint: `integrations db adopt${flag}`,
-      })
+      return outdated(`${where} has tables that this program did not make`, `integrations db adopt${flag}`)
   }
 }
+
+const outdated = (message: string, hint: string) => new IntegrationsError({ code: 'DATABASE_OUTDATED', message, hint })
 
 /**
  * Brings a database up to date that was seen to be this program's, in one transaction that no other process can begin
@@ -230,21 +209,19 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
 }
 
-async function history(db: Statements): Promise<HistoryRow[]> {
-  const rows = await db.query<{
-    name: string
-    finished: boolean | number
-    rolledBack: boolean | number
-  }>(sql`SELECT migration_name AS name,
-    finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations ORDER BY started_at, migration_name`)
-  return rows.map(({ name, finished, rolledBack }) => ({
-    name,
-    finished: Boolean(finished),
-    rolledBack: Boolean(rolledBack),
-  }))
+const applied = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+
+async function appliedMigrations(db: Statements): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    sql`SELECT migration_name AS name FROM ${applied} ORDER BY started_at, migration_name`,
+  )
+  return rows.map(({ name }) => name)
 }
 
-async function readOwnership(db: Statements, { applied }: MigrationState): Promise<ReturnType<typeof ownership>> {
+/** Who the tables belong to, and who writes them. */
+type Ownership = Pick<DatabaseState, 'adopted' | 'applicationWrites'>
+
+async function readOwnership(db: Statements, { applied }: MigrationState): Promise<Ownership> {
   // The first migration makes the application's tables, the second the settings.
   if (applied.length < 2) return ownership(null, null)
   const rows = await db.query<{ key: string; value: string }>(
@@ -255,7 +232,7 @@ async function readOwnership(db: Statements, { applied }: MigrationState): Promi
 }
 
 /** What the settings say of the application; the mode is empty until the first change decides it. */
-const ownership = (kind: string | null, mode: string | null) => ({
+const ownership = (kind: string | null, mode: string | null): Ownership => ({
   adopted: kind === 'adopted',
   applicationWrites: mode === 'off' || mode === 'migrating' || (kind === 'adopted' && mode !== 'required'),
 })

@@ -2,15 +2,14 @@ import sql, { empty } from 'sql-template-tag'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import { type Expiry, type Instant, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import {
   type CurrentSecret,
   type CurrentSecrets,
   type OpenCurrent,
-  readCurrent,
   readMany,
-  readRaw,
+  storedIn,
   type UnreadableSecret,
 } from './current.ts'
 import { unreadable } from './stored.ts'
@@ -18,7 +17,6 @@ import {
   allVersions,
   columnValue,
   currentVersion,
-  type Expiry,
   encryptionContext,
   expireVersions,
   insertVersion,
@@ -97,9 +95,19 @@ export function secretWriter(context: SecretContext): SecretWriter {
   const { tx, now } = context
   const versions = tx.models.integrationSecret
   return {
-    read: (id, fields) => readCurrent(context, id, fields),
+    async read(id, fields) {
+      const held: { [F in SecretField]?: CurrentSecret } = {}
+      for (const field of fields) {
+        const value = await (await readMany(context, [id], field))(id)
+        if (value) held[field] = value
+      }
+      return held
+    },
     readMany: (ids, field) => readMany(context, ids, field),
-    readRaw: (id, field) => readRaw(context, { id, field }),
+    async readRaw(id, field) {
+      const text = (await storedIn(context, [id], field)).get(id)?.text ?? null
+      return text === null ? undefined : { stored: text, fingerprint: null }
+    },
     replace: (id, change) => replace(context, { id, field: change.field }, change),
     sharing: (field, fingerprint, value) => sharing(context, field, fingerprint, value),
     previous: (id, field) =>
@@ -133,7 +141,7 @@ export async function purgeExpired({ tx, now }: SecretContext): Promise<number> 
 async function replace(
   context: SecretContext,
   at: SecretLocation,
-  { old, value, previousValidUntil, ...facts }: SecretChange,
+  { old, value, previousValidUntil, origin, setBy, expiry }: SecretChange,
 ): Promise<string | undefined> {
   const { tx, dialect, keyring, now } = context
   const { text, keyId } = await columnValue(context, at, value)
@@ -152,7 +160,6 @@ async function replace(
   else await expireVersions(context, currentVersion(at))
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
-  const { origin, setBy, expiry } = facts
   await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
   return print
 }

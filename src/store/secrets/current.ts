@@ -35,20 +35,6 @@ export type CurrentSecrets = { readonly [F in SecretField]?: CurrentSecret }
 /** Decrypts the value of one of the integrations that were read; undefined for none. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
 export type OpenCurrent = (id: string) => Promise<CurrentSecret | undefined>
 
-/** Reads and decrypts the current values of an integration. A value that the application wrote is recorded. */
-export async function readCurrent(
-  context: SecretContext,
-  id: string,
-  fields: readonly SecretField[],
-): Promise<CurrentSecrets> {
-  const held: { [F in SecretField]?: CurrentSecret } = {}
-  for (const field of fields) {
-    const value = await (await readMany(context, [id], field))(id)
-    if (value) held[field] = value
-  }
-  return held
-}
-
 /** Reads what a column holds for several integrations at once. */
 export async function readMany(
   context: SecretContext,
@@ -62,15 +48,6 @@ export async function readMany(
     if (known) await markCleared(context, { id, field }, known)
     return undefined
   }
-}
-
-/** What the column of a secret holds, as it is: for a value that does not decrypt, and is to be replaced all the same. */
-export async function readRaw(
-  context: SecretContext,
-  { id, field }: SecretLocation,
-): Promise<UnreadableSecret | undefined> {
-  const text = (await storedIn(context, [id], field)).get(id)?.text ?? null
-  return text === null ? undefined : { stored: text, fingerprint: null }
 }
 
 /** Decrypts a current value. One that is not what its version says was written by the application, and is recorded. */
@@ -107,7 +84,7 @@ export async function markCleared(
 }
 
 /** What the column of a secret of integrations holds, as it is, and its version; null for nothing. */
-async function storedIn(
+export async function storedIn(
   { tx, dialect }: SecretContext,
   ids: readonly string[],
   field: SecretField,

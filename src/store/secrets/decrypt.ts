@@ -22,19 +22,15 @@ export async function decryptStored(
   recordedKeyId: string | null,
 ): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
   if (text === unreadable)
-    throw new IntegrationsError({
-      code: 'DECRYPTION_FAILED',
-      message: `the stored ${label(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
-      hint: 'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
-    })
+    throw foreign(
+      `the stored ${label(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
+    )
   const keyId = encryptedBy(text, recordedKeyId)
   if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
   if (mode !== 'required') return { value: new Secret(text), keyId }
-  throw new IntegrationsError({
-    code: 'DECRYPTION_FAILED',
-    message: `the stored ${label(context)} is not encrypted, which this database requires: this program did not write it`,
-    hint: 'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
-  })
+  throw foreign(
+    `the stored ${label(context)} is not encrypted, which this database requires: this program did not write it`,
+  )
 }
 
 /**
@@ -61,9 +57,12 @@ export async function decryptRecorded(
 
 /** Another program has put a value where this program alone writes. */
 export const notRecorded = (context: EncryptionContext): IntegrationsError =>
+  foreign(`the stored ${label(context)} is not the recorded one: another program has replaced it`)
+
+const foreign = (message: string) =>
   new IntegrationsError({
     code: 'DECRYPTION_FAILED',
-    message: `the stored ${label(context)} is not the recorded one: another program has replaced it`,
+    message,
     hint: 'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
   })
 

@@ -1,15 +1,12 @@
 import sql from 'sql-template-tag'
 import { type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import { type Expiry, expiresAt, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { WritableStatements } from '../database/statements.ts'
 import type { FingerprintChange } from '../tables/fingerprints.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
-
-/** When an access token expires: at an instant, never, or unknown. */
-export type Expiry = Instant | 'never' | 'unknown'
 
 /** How a value came to be stored. */
 export type SecretOrigin = 'generated' | 'provided' | 'refreshed' | 'application'
@@ -77,10 +74,8 @@ export async function insertVersion(
   const where = allVersions(at)
   const latest = await versions.findFirst({ where, orderBy: { number: 'desc' }, select: { number: true } })
   const number = (latest?.number ?? 0) + 1
-  const neverExpires = expiry === 'never'
-  const expiresAt = neverExpires || expiry === 'unknown' ? null : new Date(expiry)
   await versions.create({
-    data: { ...where, number, ...facts, neverExpires, expiresAt, setAt: now },
+    data: { ...where, number, ...facts, neverExpires: expiry === 'never', expiresAt: expiresAt(expiry), setAt: now },
     select: { number: true },
   })
   // One that is current or still valid stays: a rotation taken back again and again makes an old one current.

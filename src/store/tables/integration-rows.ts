@@ -16,28 +16,15 @@ import { expiryOf, type SecretSummary, secretFacts, secretFactsText } from './se
 import type { integrationSorts } from './sorts.ts'
 
 /** An integration as `integrationSource` selects it. */
-export interface IntegrationRow {
-  id: string
-  workspaceId: string
-  workspace: string
-  platform: string
-  name: string
-  tokenExpiresAt: Instant | null
-  slackTeamId: string | null
-  slackTeamName: string | null
-  slackBotUserId: string | null
-  pylonAccountId: string | null
-  isActive: boolean | number | bigint
-  config: string | null
-  lastUsedAt: Instant | null
-  createdAt: Instant
-  createdBy: string | null
-  version: bigint | number
-  app: string | null
-  attemptState: AttemptState | null
-  oldFingerprint: string | null
-  leased: boolean | number | bigint | null
-  secrets: string | null
+export interface IntegrationRow
+  extends Omit<IntegrationView, SecretField | 'tokenExpiry' | 'tokenRefresh' | 'isActive' | 'config' | 'version'> {
+  readonly isActive: boolean | number | bigint
+  readonly config: string | null
+  readonly version: bigint | number
+  readonly attemptState: AttemptState | null
+  readonly oldFingerprint: string | null
+  readonly leased: boolean | number | bigint | null
+  readonly secrets: string | null
 }
 
 /** What integrations are read from. */
@@ -68,11 +55,14 @@ export function integrationSource(dialect: Dialect): Source {
 }
 
 /** An integration as it is shown. `shared`: the application writes secrets too. */
-export function toIntegration(row: IntegrationRow, shared: boolean): IntegrationView {
-  const secrets = secretFacts(row.secrets)
+export function toIntegration(
+  { secrets: facts, attemptState: state, oldFingerprint, leased, ...row }: IntegrationRow,
+  shared: boolean,
+): IntegrationView {
+  const secrets = secretFacts(facts)
   // The application wrote the row, or may have written to it, and its secrets are not recorded yet.
   const unread = shared || Number(row.version) === 0
-  const facts = (field: SecretField): SecretFacts => {
+  const shown = (field: SecretField): SecretFacts => {
     const secret = secrets.get(field)
     return {
       set: secret?.current ? true : unread ? null : false,
@@ -81,35 +71,20 @@ export function toIntegration(row: IntegrationRow, shared: boolean): Integration
       previousValidUntil: secret?.previousValidUntil ?? null,
     }
   }
-  const token = secrets.get('accessToken')?.current
+  const attempt = state === null || oldFingerprint === null ? null : { state, oldFingerprint, leased: Boolean(leased) }
+  const refreshToken = shown('refreshToken')
   return {
-    id: row.id,
-    workspaceId: row.workspaceId,
-    workspace: row.workspace,
-    platform: row.platform,
-    name: row.name,
-    webhookSecret: facts('webhookSecret'),
-    accessToken: facts('accessToken'),
-    refreshToken: facts('refreshToken'),
-    tokenExpiresAt: row.tokenExpiresAt,
-    tokenExpiry: tokenExpiry(row.tokenExpiresAt, token, unread),
-    tokenRefresh: tokenRefreshOf(attemptOf(row), secrets.get('refreshToken')?.current?.fingerprint ?? null),
-    app: row.app,
-    slackTeamId: row.slackTeamId,
-    slackTeamName: row.slackTeamName,
-    slackBotUserId: row.slackBotUserId,
-    pylonAccountId: row.pylonAccountId,
+    ...row,
+    webhookSecret: shown('webhookSecret'),
+    accessToken: shown('accessToken'),
+    refreshToken,
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, secrets.get('accessToken')?.current, unread),
+    tokenRefresh: tokenRefreshOf(attempt, refreshToken.fingerprint),
     isActive: Boolean(row.isActive),
     config: parsed(row.config),
-    lastUsedAt: row.lastUsedAt,
-    createdAt: row.createdAt,
-    createdBy: row.createdBy,
     version: Number(row.version),
   }
 }
-
-const attemptOf = ({ attemptState: state, oldFingerprint, leased }: IntegrationRow) =>
-  state === null || oldFingerprint === null ? null : { state, oldFingerprint, leased: Boolean(leased) }
 
 // One row that the application spoilt must not keep the others from being shown.
 function parsed(text: string | null): Json {

@@ -111,44 +111,38 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
 /** Changes attempts to refresh tokens, within a transaction. */
 export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter {
   const attempts = tx.models.integrationRefreshAttempt
-  async function put(
-    integrationId: string,
-    data: Omit<RefreshAttempt, 'integrationId' | 'leased' | 'startedAt' | 'leaseUntil'> & {
-      readonly startedAt: Date | Instant
-      readonly leaseUntil: Date | Instant
-      readonly finishedAt: Date | null
-    },
-  ): Promise<void> {
+  async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
+    const update = { ...attempt, finishedAt }
     await attempts.upsert({
       where: { integrationId },
-      create: { integrationId, ...data },
-      update: data,
+      create: { integrationId, ...update },
+      update,
       select: { id: true },
     })
   }
   return {
     async begin({ integrationId, sharers, owner, oldFingerprint }) {
       const all = [integrationId, ...sharers]
-      const leaseUntil = new Date(now.getTime() + leaseTimeMs)
       const { _max: before } = await attempts.aggregate({
         where: { integrationId: { in: all } },
         _max: { fence: true },
       })
-      const attempt = { id: crypto.randomUUID(), fence: (before.fence ?? 0) + 1, owner, oldFingerprint }
-      const data = { ...attempt, state: 'started', startedAt: now, leaseUntil, finishedAt: null, code: null } as const
-      for (const one of all) await put(one, data)
-      return {
+      const attempt: RefreshAttempt = {
         integrationId,
-        ...attempt,
+        id: crypto.randomUUID(),
+        fence: (before.fence ?? 0) + 1,
         state: 'started',
+        owner,
+        oldFingerprint,
         startedAt: now.toISOString(),
-        leaseUntil: leaseUntil.toISOString(),
+        leaseUntil: new Date(now.getTime() + leaseTimeMs).toISOString(),
         leased: true,
         code: null,
       }
+      for (const one of all) await put({ ...attempt, integrationId: one }, null)
+      return attempt
     },
-    attachTo: (integrationId, { id, fence, owner, oldFingerprint, startedAt, leaseUntil }, end) =>
-      put(integrationId, { id, fence, owner, oldFingerprint, startedAt, leaseUntil, finishedAt: now, ...end }),
+    attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {
       const where = {
         id,

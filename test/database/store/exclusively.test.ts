@@ -5,12 +5,14 @@ import { emptyPostgresql } from '../../support/database.ts'
 test('what PostgreSQL runs exclusively ends with its connection', async () => {
   const db = await emptyPostgresql()
   const ours = `FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'integrations'`
-  const work = postgresql(new URL(db.url), 'public', 5000, false).withMigrationLock(async (adapter) => {
-    await adapter.executeScript('CREATE TABLE before (id int)')
-    await db.query(`SELECT pg_terminate_backend(pid) ${ours}`)
-    while ((await db.query(`SELECT 1 ${ours}`)).length > 0);
-    await adapter.executeScript('CREATE TABLE after (id int)')
-  })
+  const work = postgresql({ url: new URL(db.url), schema: 'public', waitMs: 5000, readOnly: false }).withMigrationLock(
+    async (adapter) => {
+      await adapter.executeScript('CREATE TABLE before (id int)')
+      await db.query(`SELECT pg_terminate_backend(pid) ${ours}`)
+      while ((await db.query(`SELECT 1 ${ours}`)).length > 0);
+      await adapter.executeScript('CREATE TABLE after (id int)')
+    },
+  )
   await expect(work).rejects.toThrow()
   expect(await db.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)).toEqual([])
 })
