@@ -134,26 +134,31 @@ export const cancelled = (what = 'cancelled'): IntegrationsError =>
     hint: 'run it again to start over',
   })
 
+const errorWith =
+  (code: ErrorCode) =>
+  (message: string, hint: string): IntegrationsError =>
+    new IntegrationsError({ code, message, hint })
+
 /** Bad input: exit 2. */
-export const badInput = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'BAD_INPUT', message, hint })
+export const badInput = errorWith('BAD_INPUT')
 
 /** The item does not exist: exit 3. */
-export const notFound = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'NOT_FOUND', message, hint })
+export const notFound = errorWith('NOT_FOUND')
 
 /** The key set lacks a key, or there is no key set: exit 4. */
-export const keysMissing = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'KEYS_MISSING', message, hint })
+export const keysMissing = errorWith('KEYS_MISSING')
 
 /** The item was changed meanwhile, or its state forbids the operation: exit 5. */
-export const conflict = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'CONFLICT', message, hint })
+export const conflict = errorWith('CONFLICT')
 
 /** The database is damaged, or was not made by this program: exit 6. */
-export const databaseInvalid = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'DATABASE_INVALID', message, hint })
+export const databaseInvalid = errorWith('DATABASE_INVALID')
+
+/** The key set cannot be used: exit 4. */
+export const keysInvalid = errorWith('KEYS_INVALID')
+
+/** A stored value cannot be decrypted: exit 6. */
+export const decryptionFailed = errorWith('DECRYPTION_FAILED')
 
 /** A check found problems: exit 8. */
-export const checkFailed = (message: string, hint: string): IntegrationsError =>
-  new IntegrationsError({ code: 'CHECK_FAILED', message, hint })
+export const checkFailed = errorWith('CHECK_FAILED')

@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto'
-import { IntegrationsError } from '../errors.ts'
+import { decryptionFailed, IntegrationsError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { keyIdOf } from './jwe-format.ts'
 import type { KeySet, RootKey } from './key-set.ts'
@@ -30,7 +30,7 @@ export async function encrypt(key: RootKey, context: EncryptionContext, value: S
  */
 export async function decrypt(keys: KeySet, context: EncryptionContext, text: string): Promise<Secret> {
   const id = keyIdOf(text)
-  if (id === undefined) throw decryptionFailed(context)
+  if (id === undefined) throw undecryptable(context)
   const key = keys.get(id)
   if (key?.use !== 'enc')
     throw new IntegrationsError({
@@ -47,16 +47,15 @@ export async function decrypt(keys: KeySet, context: EncryptionContext, text: st
     })
     return new Secret(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plaintext))
   } catch {
-    throw decryptionFailed(context)
+    throw undecryptable(context)
   }
 }
 
 const contentKey = ({ bytes }: RootKey, { id, field }: EncryptionContext): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', bytes, '', `integrations/v1\0${id}\0${field}`, 32))
 
-const decryptionFailed = ({ field }: EncryptionContext) =>
-  new IntegrationsError({
-    code: 'DECRYPTION_FAILED',
-    message: `the stored ${field.replaceAll('_', ' ')} cannot be decrypted: it was changed, or belongs to another row`,
-    hint: 'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
-  })
+const undecryptable = ({ field }: EncryptionContext) =>
+  decryptionFailed(
+    `the stored ${field.replaceAll('_', ' ')} cannot be decrypted: it was changed, or belongs to another row`,
+    'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
+  )

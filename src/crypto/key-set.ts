@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../errors.ts'
+import { keysInvalid } from '../errors.ts'
 
 /** What keys are for. Encryption keys are replaced; the other two never are. */
 export const purposes = ['encryption', 'fingerprint', 'audit'] as const
@@ -28,7 +28,7 @@ const keyLength = 32
  * @throws KEYS_INVALID
  */
 export function parseKeySet(text: string, source: string, hint = 'restore it from a backup, or name another'): KeySet {
-  const invalid = (why: string) => new IntegrationsError({ code: 'KEYS_INVALID', message: `${source} ${why}`, hint })
+  const invalid = (why: string) => keysInvalid(`${source} ${why}`, hint)
   let set: unknown
   try {
     set = JSON.parse(text)

@@ -65,10 +65,8 @@ export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
   if (key.use !== (known.purpose === 'encryption' ? 'enc' : 'sig')) return false
   if (key.use === 'sig') return hmacHex(key, 'check/v1') === known.checkValue
   try {
-    return (
-      (await decrypt(new Map([[key.id, key]]), checkContext(key), known.checkValue)).reveal() ===
-      checkPlaintext.reveal()
-    )
+    const decrypted = await decrypt(new Map([[key.id, key]]), checkContext(key), known.checkValue)
+    return decrypted.reveal() === checkPlaintext.reveal()
   } catch {
     return false
   }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jwk, type KeySet, keyFor, keySetText, parseKeySet, purposes, type RootKey } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, keysMissing, shellWord } from '../errors.ts'
+import { IntegrationsError, keysInvalid, keysMissing, shellWord } from '../errors.ts'
 import { syncFolder, writeDurably } from '../files.ts'
 
 /** How long to wait for another process that changes the key file; it takes a few milliseconds. */
@@ -52,11 +52,10 @@ async function locked<T>(path: string, work: () => T): Promise<T> {
   const deadline = performance.now() + lockTimeoutMs
   while (!writeFile(lock, '', linkSync)) {
     if (performance.now() > deadline)
-      throw new IntegrationsError({
-        code: 'KEYS_INVALID',
-        message: `another process is changing the key file ${path}, or was killed while it did`,
-        hint: `when no other one runs: rm ${shellWord(lock)}`,
-      })
+      throw keysInvalid(
+        `another process is changing the key file ${path}, or was killed while it did`,
+        `when no other one runs: rm ${shellWord(lock)}`,
+      )
     await sleep(50)
   }
   try {
@@ -80,8 +79,7 @@ function withKeys(text: string, keys: readonly RootKey[]): string {
 
 /** The text of a file that its owner alone can read; undefined when there is no file. */
 function readPrivate(path: string, me: number | undefined): string | undefined {
-  const invalid = (why: string, hint: string) =>
-    new IntegrationsError({ code: 'KEYS_INVALID', message: `the key file ${path} ${why}`, hint })
+  const invalid = (why: string, hint: string) => keysInvalid(`the key file ${path} ${why}`, hint)
   try {
     const stats = statSync(path)
     // To read a pipe or a device may take for ever.
@@ -124,11 +122,10 @@ function writeFile(path: string, text: string, place: (from: string, to: string)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (place === linkSync && code === 'EEXIST') return false
-    throw new IntegrationsError({
-      code: 'KEYS_INVALID',
-      message: `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
-      hint: 'name a place that can be written with INTEGRATIONS_KEYS_FILE',
-    })
+    throw keysInvalid(
+      `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
+      'name a place that can be written with INTEGRATIONS_KEYS_FILE',
+    )
   } finally {
     rmSync(beside, { force: true })
   }

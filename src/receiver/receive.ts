@@ -67,10 +67,10 @@ function lookupKeys(
   request: WebhookRequest,
   integrationId: string | undefined,
 ): LookupKey[] {
-  if (!tenant)
-    return integrationId === undefined || !isId(integrationId)
-      ? []
-      : [{ kind: 'match', match: { by: 'id', value: integrationId } }]
+  if (!tenant) {
+    const ids = integrationId === undefined ? [] : [integrationId]
+    return ids.filter(isId).map((value) => ({ kind: 'match', match: { by: 'id', value } }))
+  }
   const claimed = tenant.claimed(request)
   // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
   if (claimed.length === 0) return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: id }]

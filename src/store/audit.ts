@@ -4,7 +4,7 @@ import type { Keyring } from '../crypto/keyring.ts'
 import { failpoint } from '../failpoint.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './tables/events.ts'
-import { type FingerprintChange, type FingerprintChanges, fingerprintsText } from './tables/fingerprints.ts'
+import { type FingerprintChange, fingerprintsText } from './tables/fingerprints.ts'
 
 const names = Object.keys(eventColumns) as (keyof AuditEvent)[]
 const covered = names.filter((column) => column !== 'previousHash' && column !== 'hash')
@@ -38,13 +38,6 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
   const events: Sql[] = []
   const observed = new Map<string, FingerprintChange[]>()
 
-  /** The fingerprints of an event, after those that were observed of its target. */
-  function withObserved(id: string, fingerprints: FingerprintChanges = []): FingerprintChanges {
-    const all = [...(observed.get(id) ?? []), ...fingerprints]
-    observed.delete(id)
-    return all
-  }
-
   return {
     /** Keeps what the application changed of a secret of an integration for the next event about that integration. */
     observe: (id: string, change: FingerprintChange): void =>
@@ -53,12 +46,13 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
     /** Events of their own for what was observed of integrations about which nothing else was recorded. */
     async externalChanges(): Promise<NewEvent[]> {
       if (observed.size === 0) return []
+      const ids = [...observed.keys()]
       const named = await tx.query<{ id: string; name: string }>(
         sql`SELECT i.id, w.name || '/' || i.name AS name FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-          WHERE i.id IN (${join([...observed.keys()])})`,
+          WHERE i.id IN (${join(ids)})`,
       )
       const names = new Map(named.map(({ id, name }) => [id, name]))
-      return [...observed.keys()].map((id) => ({
+      return ids.map((id) => ({
         action: 'secret.external_change',
         target: { type: 'integration', id, name: names.get(id) ?? null },
       }))
@@ -66,7 +60,8 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
 
     /** Makes an event the last of the log, which `append` writes. What was observed of its target goes with it. */
     record({ target, fields, ...event }: NewEvent): void {
-      const fingerprints = withObserved(target.id, event.fingerprints)
+      const fingerprints = [...(observed.get(target.id) ?? []), ...(event.fingerprints ?? [])]
+      observed.delete(target.id)
       const previousHash = hash
       seq += 1n
       const columns = {

@@ -26,16 +26,6 @@ export function isConnectionLost(error: unknown): boolean {
   )
 }
 
-/** Whether a unique constraint was violated. */
-const isDuplicate = (error: unknown): boolean =>
-  facts(error).codes.some((code) => /^(P2002|UniqueConstraintViolation|23505)$/.test(code))
-
-/** Whether a table is missing. */
-const isMissingTable = (error: unknown): boolean => {
-  const { codes, message } = facts(error)
-  return codes.some((code) => /^(TableDoesNotExist|42P01|P2021)$/.test(code)) || /no such table/.test(message)
-}
-
 /** What an error is recognised by. */
 interface Symptoms {
   readonly error: unknown
@@ -153,7 +143,7 @@ const rules: readonly Rule[] = [
     hint: 'see what the tables demand, or make the change in the application',
   },
   {
-    when: ({ error }) => isDuplicate(error),
+    when: ({ has }) => has(/^(P2002|UniqueConstraintViolation|23505)$/),
     code: 'ALREADY_EXISTS',
     message: 'the application has made something unique, and there is a row like this one already',
     hint: 'look for it with integrations list',
@@ -171,7 +161,7 @@ const rules: readonly Rule[] = [
     hint: 'rename that table, or restore the database from a backup',
   },
   {
-    when: ({ error }) => isMissingTable(error),
+    when: ({ has, message }) => has(/^(TableDoesNotExist|42P01|P2021)$/) || /no such table/.test(message),
     code: 'DATABASE_INVALID',
     message: (where) => `${where} lacks a table that this program needs`,
     hint: 'integrations db status',

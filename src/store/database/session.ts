@@ -46,65 +46,56 @@ export function createSession(driver: Driver, database: Database, wait: number):
     }
   }
 
-  const read = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
-    retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver.provider))))
-
-  const snapshot = <T>(work: (db: Statements) => Promise<T>): Promise<T> =>
-    retrying(() =>
-      reading.use(async (adapter) => {
-        // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
-        const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
-        const transaction = await adapter.startTransaction(level)
-        try {
-          return await work(onAdapter(transaction, driver.provider))
-        } finally {
-          // The adapters differ in who says ROLLBACK.
-          if (!transaction.options.usePhantomQuery)
-            await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
-          await transaction.rollback()
-        }
-      }),
-    )
-
-  const mutate = <T>(
-    work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
-  ): Promise<T> =>
-    retrying(async () => {
-      const rollBack = new Error('not to be kept')
-      let done: { result: T; keep: boolean } | undefined
-      try {
-        await changing.use(async (client) =>
-          client.$transaction(
-            async (models) => {
-              const tx = onPrisma(models)
-              await lockHead(tx)
-              failpoint('head locked')
-              done = await work(tx)
-              if (!done.keep) throw rollBack
-            },
-            // Locks are waited for no longer than the drivers allow; what holds them may take its time.
-            { maxWait: unlimited, timeout: unlimited },
-          ),
-        )
-      } catch (error) {
-        if (error !== rollBack && done?.keep && isConnectionLost(error))
-          throw new IntegrationsError({
-            code: 'COMMIT_UNKNOWN',
-            message: 'the connection was lost while the change was being committed',
-            hint: 'check with integrations audit list whether it was made',
-            cause: error,
-            committed: null,
-          })
-        if (error !== rollBack) throw error
-      }
-      return (done as { result: T }).result
-    })
-
   return {
     retrying,
-    read,
-    snapshot,
-    mutate,
+    read: (work) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver.provider)))),
+    snapshot: (work) =>
+      retrying(() =>
+        reading.use(async (adapter) => {
+          // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+          const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
+          const transaction = await adapter.startTransaction(level)
+          try {
+            return await work(onAdapter(transaction, driver.provider))
+          } finally {
+            // The adapters differ in who says ROLLBACK.
+            if (!transaction.options.usePhantomQuery)
+              await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
+            await transaction.rollback()
+          }
+        }),
+      ),
+    mutate: (work) =>
+      retrying(async () => {
+        const rollBack = new Error('not to be kept')
+        let done: Awaited<ReturnType<typeof work>> | undefined
+        try {
+          await changing.use(async (client) =>
+            client.$transaction(
+              async (models) => {
+                const tx = onPrisma(models)
+                await lockHead(tx)
+                failpoint('head locked')
+                done = await work(tx)
+                if (!done.keep) throw rollBack
+              },
+              // Locks are waited for no longer than the drivers allow; what holds them may take its time.
+              { maxWait: unlimited, timeout: unlimited },
+            ),
+          )
+        } catch (error) {
+          if (error !== rollBack && done?.keep && isConnectionLost(error))
+            throw new IntegrationsError({
+              code: 'COMMIT_UNKNOWN',
+              message: 'the connection was lost while the change was being committed',
+              hint: 'check with integrations audit list whether it was made',
+              cause: error,
+              committed: null,
+            })
+          if (error !== rollBack) throw error
+        }
+        return (done as Awaited<ReturnType<typeof work>>).result
+      }),
     close: async () => void (await Promise.all([reading.end(), changing.end()])),
   }
 }

@@ -1,7 +1,13 @@
 import { accessSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient, type InStatement, type Transaction, type TransactionMode } from '@libsql/client/sqlite3'
+import {
+  createClient,
+  type InStatement,
+  type Client as LibsqlClient,
+  type Transaction,
+  type TransactionMode,
+} from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, type Sql } from 'sql-template-tag'
@@ -41,6 +47,14 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
+  async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
+    const client = createClient({ url, timeout })
+    try {
+      return await work(client)
+    } finally {
+      client.close()
+    }
+  }
   return {
     provider: 'sqlite',
     dialect,
@@ -60,22 +74,16 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       return row?.journal_mode === 'wal'
     },
     makeDurable: async () => {
-      const client = createClient({ url, timeout })
-      try {
-        // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
-        const { rows } = await client.execute('PRAGMA journal_mode = WAL')
-        if (rows[0]?.[0] !== 'wal')
-          throw databaseInvalid(
-            'SQLite cannot keep a write-ahead log beside the database file',
-            'put the file on a local disk',
-          )
-      } finally {
-        client.close()
-      }
+      // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
+      const { rows } = await withClient((client) => client.execute('PRAGMA journal_mode = WAL'))
+      if (rows[0]?.[0] !== 'wal')
+        throw databaseInvalid(
+          'SQLite cannot keep a write-ahead log beside the database file',
+          'put the file on a local disk',
+        )
     },
-    withMigrationLock: async (work) => {
-      const client = createClient({ url, timeout })
-      try {
+    withMigrationLock: (work) =>
+      withClient(async (client) => {
         const transaction = await client.transaction('write')
         try {
           const result = await work(await adapterOn(transaction))
@@ -84,10 +92,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
         } finally {
           transaction.close()
         }
-      } finally {
-        client.close()
-      }
-    },
+      }),
   }
 }
 

@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag'
-import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
+import { databaseInvalid } from '../../errors.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
@@ -55,13 +55,9 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
   if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }
   if (state.status !== 'unmanaged') throw refusalFor(database, state)
   const found = differences(await readCatalogue(db, provider), tables, provider)
-  if (found.length > 0) throw different(database, found)
-  return { done: true, ...adoption }
-}
-
-function different(database: Database, found: readonly string[]): IntegrationsError {
+  if (found.length === 0) return { done: true, ...adoption }
   const list = found.map((one, i) => `(${i + 1}) ${one}`).join('; ')
-  return databaseInvalid(
+  throw databaseInvalid(
     `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
     `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
   )

@@ -6,9 +6,10 @@ import { type Instant, type SecretField, secretColumns } from '../../integration
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
+import { currentSecret } from '../tables/integration-filter.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { decryptRecorded, notRecorded } from './decrypt.ts'
-import { readableColumn, readableText } from './stored.ts'
+import { type KnownVersion, readableColumn, readableText } from './stored.ts'
 
 /** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
 export interface StoredAccepted {
@@ -18,14 +19,13 @@ export interface StoredAccepted {
   /** What the application's column holds; null for nothing. */
   readonly current: string | null
   /** What is recorded of the current value and those before it, newest first. */
-  readonly versions: readonly {
-    readonly number: number
-    readonly fingerprint: string | null
-    readonly keyId: string | null
-    readonly sealed: string | null
-    /** null: current */
-    readonly validUntil: Instant | null
-  }[]
+  readonly versions: readonly AcceptedVersion[]
+}
+
+interface AcceptedVersion extends KnownVersion {
+  readonly sealed: string | null
+  /** null: current */
+  readonly validUntil: Instant | null
 }
 
 /** A value that is valid now. */
@@ -75,17 +75,15 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})
           GROUP BY s.fingerprint
-        UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
-          SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL)
+        UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL
+          AND NOT EXISTS (${currentSecret(field)})
       ) h ORDER BY h.id LIMIT ${limit}`)
       return rows.map(({ id }) => id)
     },
   }
 }
 
-type Recorded = StoredAccepted['versions'][number]
-
-const recorded = (text: string | null): Recorded[] =>
+const recorded = (text: string | null): AcceptedVersion[] =>
   (JSON.parse(text ?? '[]') as [number, string | null, string | null, string | null, Instant | null][])
     .map(([number, print, keyId, sealed, validUntil]) => ({ number, fingerprint: print, keyId, sealed, validUntil }))
     .sort((a, b) => b.number - a.number)

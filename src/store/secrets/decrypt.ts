@@ -2,7 +2,7 @@ import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, type EncryptionContext } from '../../crypto/jwe.ts'
 import type { KeySet } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import { IntegrationsError } from '../../errors.ts'
+import { decryptionFailed, type IntegrationsError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { encryptedBy, type KnownVersion, unreadable } from './stored.ts'
@@ -60,10 +60,9 @@ export const notRecorded = (context: EncryptionContext): IntegrationsError =>
   foreign(`the stored ${label(context)} is not the recorded one: another program has replaced it`)
 
 const foreign = (message: string) =>
-  new IntegrationsError({
-    code: 'DECRYPTION_FAILED',
+  decryptionFailed(
     message,
-    hint: 'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
-  })
+    'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
+  )
 
 const label = ({ field }: EncryptionContext) => field.replaceAll('_', ' ')

@@ -72,10 +72,8 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
   return {
     async insert(app, secret) {
       const clientSecret = await encrypt(encryptionKey, contextOf(app.id), secret)
-      await tx.models.integrationApp.create({
-        data: { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now },
-        select: { id: true },
-      })
+      const data = { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now }
+      await tx.models.integrationApp.create({ data, select: { id: true } })
       return fingerprint(fingerprintKey, secret)
     },
     async secret(id) {
@@ -84,13 +82,9 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
     },
     async reencrypt(app) {
       const { id, sealed } = app
-      await tx.models.integrationApp.updateMany({
-        where: { id, clientSecret: sealed },
-        data: {
-          clientSecret: await encrypt(encryptionKey, contextOf(id), await openClientSecret(keyring, app)),
-          keyId: encryptionKey.id,
-        },
-      })
+      const clientSecret = await encrypt(encryptionKey, contextOf(id), await openClientSecret(keyring, app))
+      const data = { clientSecret, keyId: encryptionKey.id }
+      await tx.models.integrationApp.updateMany({ where: { id, clientSecret: sealed }, data })
     },
     async remove(id) {
       await tx.models.integrationApp.deleteMany({ where: { id } })

@@ -67,7 +67,8 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   return all(conditions)
 }
 
-const currentSecret = (field: SecretField) =>
+/** A query for what is recorded of the current secret of an integration (`i`). */
+export const currentSecret = (field: SecretField) =>
   sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
 
 /** There is, or may be, an access token, and its expiry is unknown. */

@@ -81,25 +81,13 @@ export function integrationWriter(tx: WritableStatements, dialect: Dialect): Int
     async lock(id) {
       await tx.query(sql`SELECT 1 FROM integrations WHERE id = ${id} ${dialect.lock}`)
     },
-    async insert(id, { config, tokenExpiresAt, ...columns }, now) {
-      await tx.models.integration.create({
-        data: {
-          id,
-          ...columns,
-          tokenExpiresAt: date(tokenExpiresAt),
-          createdAt: now,
-          ...(config === null ? {} : { config }),
-        },
-        select: { id: true },
-      })
+    async insert(id, { config, ...columns }, now) {
+      const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }
+      await tx.models.integration.create({ data, select: { id: true } })
     },
-    async update(id, { config, tokenExpiresAt, ...columns }) {
+    async update(id, { config, ...columns }) {
       if (config === null) await tx.execute(sql`UPDATE integrations SET config = NULL WHERE id = ${id}`)
-      const data = {
-        ...columns,
-        ...(config ? { config } : {}),
-        ...(tokenExpiresAt === undefined ? {} : { tokenExpiresAt: date(tokenExpiresAt) }),
-      }
+      const data = { ...columns, ...(config ? { config } : {}) }
       if (Object.keys(data).length > 0) await tx.models.integration.updateMany({ where: { id }, data })
     },
     async raiseVersion(id, from, now) {
@@ -114,5 +102,3 @@ export function integrationWriter(tx: WritableStatements, dialect: Dialect): Int
     },
   }
 }
-
-const date = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))

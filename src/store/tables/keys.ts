@@ -5,6 +5,7 @@ import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { type Instant, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
+import { currentSecret } from './integration-filter.ts'
 
 /** How secrets are stored: as the application reads them, in part, or all encrypted. */
 export type EncryptionMode = 'off' | 'migrating' | 'required'
@@ -68,11 +69,11 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
         sql`SELECT s.key, s.value, ${toRfc3339(sql`s.updated_at`)} AS at FROM integration_settings s
           WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
-      const value = (key: string) => rows.find((row) => row.key === key)?.value ?? ''
+      const row = (key: string) => rows.find((one) => one.key === key)
       return {
-        id: value('id'),
-        mode: modeOf(value('sealing')),
-        receiverSeenAt: rows.find(({ key }) => key === 'receiver')?.at ?? null,
+        id: row('id')?.value ?? '',
+        mode: modeOf(row('sealing')?.value ?? ''),
+        receiverSeenAt: row('receiver')?.at ?? null,
       }
     },
     async usage() {
@@ -94,11 +95,10 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
       return [...use, ...others.map(({ keyId, n }) => ({ keyId, current: 0, previous: 0, apps: Number(n) }))]
     },
     async unread() {
-      const counts = secretFields.map((field) => {
-        const column = secretColumns[field]
-        return sql`(SELECT count(*) FROM integrations i WHERE ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (
-          SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL))`
-      })
+      const counts = secretFields.map(
+        (field) => sql`(SELECT count(*) FROM integrations i
+          WHERE ${sql([`i.${secretColumns[field]}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)}))`,
+      )
       const [row] = await db.query<{ n: bigint | number }>(sql`SELECT ${join(counts, ' + ')} AS n`)
       return Number(row?.n ?? 0)
     },
@@ -115,10 +115,8 @@ export const keyWriter = (tx: WritableStatements): KeyWriter => ({
     await tx.models.integrationKey.updateMany({ where: { id }, data: { state } })
   },
   async setMode(mode, now) {
-    await tx.models.integrationSetting.updateMany({
-      where: { key: 'sealing' },
-      data: { value: mode, updatedAt: now },
-    })
+    const data = { value: mode, updatedAt: now }
+    await tx.models.integrationSetting.updateMany({ where: { key: 'sealing' }, data })
   },
 })
 

@@ -113,20 +113,14 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
   const attempts = tx.models.integrationRefreshAttempt
   async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
     const update = { ...attempt, finishedAt }
-    await attempts.upsert({
-      where: { integrationId },
-      create: { integrationId, ...update },
-      update,
-      select: { id: true },
-    })
+    const create = { integrationId, ...update }
+    await attempts.upsert({ where: { integrationId }, create, update, select: { id: true } })
   }
   return {
     async begin({ integrationId, sharers, owner, oldFingerprint }) {
       const all = [integrationId, ...sharers]
-      const { _max: before } = await attempts.aggregate({
-        where: { integrationId: { in: all } },
-        _max: { fence: true },
-      })
+      const where = { integrationId: { in: all } }
+      const { _max: before } = await attempts.aggregate({ where, _max: { fence: true } })
       const attempt: RefreshAttempt = {
         integrationId,
         id: crypto.randomUUID(),
@@ -144,17 +138,10 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
     },
     attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {
-      const where = {
-        id,
-        fence,
-        state: { not: 'applied' },
-        ...(among ? { integrationId: { in: [...among] } } : {}),
-      }
-      const rows = await attempts.findMany({
-        where,
-        select: { integrationId: true },
-        orderBy: { integrationId: 'asc' },
-      })
+      const concerned = among ? { integrationId: { in: [...among] } } : {}
+      const where = { id, fence, state: { not: 'applied' }, ...concerned }
+      const select = { integrationId: true }
+      const rows = await attempts.findMany({ where, select, orderBy: { integrationId: 'asc' } })
       await attempts.updateMany({ where, data: { state, code, finishedAt: now } })
       return rows.map(({ integrationId }) => integrationId)
     },
