@@ -103,11 +103,43 @@ test('a floor imports only from those below it', () => {
   expect(arrows.filter(({ from, to }) => !allowed(floorOf(from), floorOf(to)))).toEqual([])
 })
 
-test('a room imports only from those of its floor that are in its table', () => {
+test('a room imports only from those of its floor that are in its table, and the table names no others', () => {
   const between = arrows
     .map(({ from, to }) => ({ from: roomOf(from), to: roomOf(to) }))
     .filter(({ from, to }) => from !== to && floorOf(`${from}/`) === floorOf(`${to}/`))
   expect(between.filter(({ from, to }) => !siblings[from]?.includes(to))).toEqual([])
+  const used = new Set(between.map(({ from, to }) => `${from} -> ${to}`))
+  const named = Object.entries(siblings).flatMap(([from, all]) => all.map((to) => `${from} -> ${to}`))
+  expect(named.filter((arrow) => !used.has(arrow))).toEqual([])
+})
+
+test('no files import each other in a circle, not even types', () => {
+  const done = new Set<string>()
+  function circle(file: string, path: readonly string[]): readonly string[] | undefined {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file)) return undefined
+    for (const { to } of arrows.filter(({ from }) => from === file)) {
+      const found = circle(to, [...path, file])
+      if (found) return found
+    }
+    done.add(file)
+    return undefined
+  }
+  expect(files.map(({ file }) => circle(file, [])).filter(Boolean)).toEqual([])
+})
+
+test('a file, and a folder but that of the commands, stays small enough to be seen whole', () => {
+  const long = files.map(({ file }) => ({
+    file,
+    lines: readFileSync(join('src', file), 'utf8').split('\n').length - 1,
+  }))
+  expect(long.filter(({ lines }) => lines > 300)).toEqual([])
+  const folders = new Set(files.map(({ file }) => dirname(file)).filter((folder) => !folder.startsWith('cli/commands')))
+  const sizes = [...folders].map((folder) => ({
+    folder,
+    files: files.filter(({ file }) => dirname(file) === folder).length,
+  }))
+  expect(sizes.filter((one) => one.files > 15)).toEqual([])
 })
 
 test('what draws on terminals is imported by cli alone, what speaks to databases by store alone', () => {
