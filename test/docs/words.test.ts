@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { documents } from '../support/documents.ts'
 
@@ -20,11 +22,35 @@ const linesWith = (file: string, text: string) =>
     .filter((line) => line.search(unwanted) >= 0)
     .map((line) => ({ file, line: line.trim() }))
 
-test('documents use the words of the glossary', () => {
-  const found = documents.flatMap(({ file, text }) =>
+test('documents and the reference use the words of the glossary', () => {
+  const texts = [...documents, { file: 'docs/reference.md', text: readFileSync('docs/reference.md', 'utf8') }]
+  const found = texts.flatMap(({ file, text }) =>
     linesWith(
       file,
       [stored, ...(allowed[file] ?? [])].reduce((left, pattern) => left.replace(pattern, ''), text),
+    ),
+  )
+  expect(found).toEqual([])
+})
+
+test('texts in the sources do', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.includes('generated'))
+    .map((file) => join('src', file))
+  expect(files.length).toBeGreaterThan(100)
+  const found = files.flatMap((file) =>
+    linesWith(
+      file,
+      // What a person reads are strings of several words.
+      [
+        ...readFileSync(file, 'utf8')
+          .replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|sql`[^`]*`/gm, '')
+          .matchAll(/(['"`])(.*? .*?)\1/g),
+      ]
+        .map(([text]) => text)
+        .filter((text) => !/\b(SELECT|UPDATE|INSERT|DELETE|WHERE|FROM|IS NOT NULL)\b/.test(text))
+        .join('\n')
+        .replace(stored, ''),
     ),
   )
   expect(found).toEqual([])
