@@ -1,6 +1,6 @@
 import { isEncrypted } from '../../crypto/jwe-format.ts'
 import { badInput } from '../../errors.ts'
-import { entriesOf, flagOf, type SecretField, wordsOf } from '../../integration.ts'
+import { flagOf, type SecretField, wordsOf } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
 import { Secret } from '../../secret.ts'
 import type { SecretOrigin } from '../../store/secrets/versions.ts'
@@ -13,10 +13,6 @@ export interface NewSecret {
 
 /** New values by field. */
 export type NewSecrets = { readonly [F in SecretField]?: NewSecret }
-
-/** The secrets that a platform needs. */
-export const requiredFields = ({ secrets }: Platform): SecretField[] =>
-  entriesOf<SecretField, SecretDefinition>(secrets).flatMap(([field, { required }]) => (required ? [field] : []))
 
 const maxSecretLength = 16 * 1024
 
