@@ -8,7 +8,7 @@ const unwanted = /seal|nobody|about to end|so already/gi
 
 /** Names that are stored or foreign, and stay as they are. */
 const stored =
-  /`?\b(integration_secrets\.sealed|sealed IS NOT NULL|SELECT sealed|seal-[0-9a-f]+|key = 'sealing')|SEAL_BROKEN/g
+  /`?(?<!\w)(integration_secrets\.sealed|sealed IS NOT NULL|SELECT sealed|seal-[0-9a-f]+|key = 'sealing'|'sealing'|sealed \}|typeof sealed)|SEAL_BROKEN/g
 
 /** What of a document has to name stored words: the glossary, which lists them, and the page for other programs. */
 const allowed: Readonly<Record<string, readonly RegExp[]>> = {
