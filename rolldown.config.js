@@ -96,7 +96,8 @@ export default defineConfig({
     // What every start reads is one file.
     codeSplitting: {
       groups: [
-        { name: 'package', test: /\/package\.json$/, priority: 1 },
+        // The help needs no more than these two.
+        { name: 'package', test: /\/package\.json$|\/src\/cli\/paths\.ts$/, priority: 1 },
         {
           name: 'start',
           test: /\/commander\/|\/src\/(errors|secret|integration|cli\/(run|program|usage|context|host|key-source|output\/(output|text|tone)|input\/(time|prompts))|store\/database\/url)\.ts$/,

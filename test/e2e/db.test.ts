@@ -452,7 +452,7 @@ describe('a PostgreSQL database that', () => {
       refusal(
         6,
         `no trusted TLS connection to ${shown(db)}?sslmode=require`,
-        'name the authority with sslrootcert=FILE, or see README, "TLS"',
+        'name the authority with sslrootcert=FILE, or see "TLS" in docs/databases.md',
       ),
       everything,
     )

@@ -73,6 +73,10 @@ test.each([
   expect(chunks.length).toBeLessThanOrEqual(14)
 })
 
+test.each(['--help', '--version'])('%s is answered without reading the command line', async (flag) => {
+  expect(packages(await loaded([flag]))).toEqual(new Set())
+})
+
 test('the help that the build wrote down is the help', async () => {
   expect(await runProgram(['--help'])).toEqual(await runProgram(['help']))
 })

@@ -117,7 +117,7 @@ const rules: readonly Rule[] = [
       /does not support SSL/.test(message),
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `no trusted TLS connection to ${where}`,
-    hint: 'name the authority with sslrootcert=FILE, or see README, "TLS"',
+    hint: 'name the authority with sslrootcert=FILE, or see "TLS" in docs/databases.md',
   },
   {
     when: ({ error, has, message }) =>
