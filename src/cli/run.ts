@@ -1,3 +1,4 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { CommanderError } from 'commander'
 import { errorCodes, IntegrationsError } from '../errors.ts'
 import { type Context, createContext } from './context.ts'
@@ -11,13 +12,14 @@ import { program } from './program.ts'
  */
 export async function run(host: Host): Promise<number> {
   const ctx = createContext(host)
+  let root: CommandUnknownOpts | undefined
   try {
-    const root = await program(ctx)
+    root = await program(ctx)
     await root.parseAsync(host.argv.slice(2), { from: 'user' }).catch(unlessHelp)
     await ctx.output.flush()
     return ctx.exitCode
   } catch (error) {
-    return report(ctx, error)
+    return report(ctx, error, isExec(host.argv.slice(2), root?.args))
   } finally {
     await ctx.close()
   }
@@ -28,7 +30,12 @@ function unlessHelp(error: unknown): void {
   if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
 }
 
-function report(ctx: Context, error: unknown): number {
+/** @param operands what commander has read by then: nothing, when an option before them was refused */
+const isExec = (words: readonly string[], operands: readonly string[] = []) =>
+  operands.length > 0 ? operands[0] === 'exec' : words.includes('exec')
+
+/** @param exec whether a command was to be run, whose own exit codes may be any below 125 */
+function report(ctx: Context, error: unknown, exec: boolean): number {
   if (error instanceof CommanderError) return 2
   let known = error instanceof IntegrationsError ? error : bug(error)
   if (known.code === 'OUTPUT_FAILED') {
@@ -39,9 +46,6 @@ function report(ctx: Context, error: unknown): number {
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false) known = known.with({ committed: true })
   const { exit: usual, retryable } = errorCodes[known.code]
-  // The exit codes of a command that exec was to run may be any below 125.
-  const { argv } = ctx.host
-  const exec = argv.slice(2, Math.max(2, argv.indexOf('--'))).includes('exec')
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
   if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)

@@ -151,12 +151,12 @@ describe.each(kinds)('exec on %s', (kind) => {
     ] as const)
       expect({ args, ...(await runInProcess(['exec', ...args], { env })) }).toEqual({
         args,
-        code: 2,
+        code: 125,
         stdout: '',
-        stderr: `error: exec needs -- between the integration and the command\nhint: integrations exec ${typed}\n`,
+        stderr: `error: exec needs -- once, between the integration and the command\nhint: integrations exec ${typed}\n`,
       })
     expect(await runInProcess(['exec', 'support'], { env })).toEqual({
-      code: 2,
+      code: 125,
       stdout: '',
       stderr:
         "error: missing required argument 'command'\nhint: integrations exec [options] <ref> -- <command> [args...]\n",

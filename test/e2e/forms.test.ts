@@ -125,13 +125,16 @@ test('exec says how it is typed', async () => {
   const { url } = await freshDatabase('sqlite')
   const env = { DATABASE_URL: url, INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
   const usage = 'integrations exec [options] <ref> -- <command> [args...]'
-  const needed = (hint: string) => refused(125, 'exec needs -- between the integration and the command', hint)
+  const needed = (hint: string) => refused(125, 'exec needs -- once, between the integration and the command', hint)
   for (const [args, outcome] of [
-    [['exec'], refused(2, "missing required argument 'ref'", usage)],
-    [['exec', 'Acme/support'], refused(2, "missing required argument 'command'", usage)],
+    [['exec'], refused(125, "missing required argument 'ref'", usage)],
+    [['exec', 'Acme/support'], refused(125, "missing required argument 'command'", usage)],
     [['exec', 'Acme/support', '--'], refused(125, "missing required argument 'command'", usage)],
     [['exec', '--', 'true'], refused(125, "missing required argument 'command'", usage)],
-    [['exec', '--', 'Acme/support', '--', 'true'], needed('integrations exec Acme/support -- -- true')],
+    [['exec', 'Acme/support', 'true'], needed('integrations exec Acme/support -- true')],
+    [['exec', 'Acme/support', '--', '--', 'true'], needed('integrations exec Acme/support -- true')],
+    [['exec', '--', 'Acme/support', '--', 'true'], needed('integrations exec Acme/support -- true')],
+    [['config', 'set', 'exec', '--', 'a=1'], refused(3, 'there is no integration "exec"', 'integrations list')],
     [['exec', '--', 'npm', 'start'], needed('integrations exec npm -- start')],
     [['exec', 'npm', '--', 'start'], refused(125, 'there is no integration "npm"', 'integrations list')],
   ] as const)

@@ -48,11 +48,13 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, command, args, { field: fields, envPrefix }) => {
-      if (ctx.host.argv.at(-args.length - 2) !== '--')
+      if (command === '--' || ctx.host.argv.at(-args.length - 2) !== '--') {
+        const words = [ref, '--', ...(command === '--' ? args : [command, ...args])]
         throw badInput(
-          'exec needs -- between the integration and the command',
-          `integrations exec ${[ref, '--', command, ...args].map(shellWord).join(' ')}`,
+          'exec needs -- once, between the integration and the command',
+          `integrations exec ${words.map(shellWord).join(' ')}`,
         )
+      }
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
       const given = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
       const variables = [...given.secrets].map(([field, secret]) => [

@@ -22,7 +22,7 @@ export function withSecretFlags<A extends unknown[], O extends OptionValues, F e
     const words = flag.replaceAll('-', ' ')
     command
       .addOption(new Option(`--${flag}-stdin`, `read the ${words} from standard input`))
-      .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file`))
+      .addOption(new Option(`--${flag}-file <file>`, `read the ${words} from a file, or from standard input for -`))
       .addOption(new Option(`--${flag}-env <name>`, `read the ${words} from an environment variable`))
   }
   return command as Command<A, O & SecretOptions<F>>
@@ -34,7 +34,7 @@ export function withSecretFlags<A extends unknown[], O extends OptionValues, F e
  * @throws BAD_INPUT when one is given twice, two want standard input, or a value cannot be a secret
  */
 export async function givenSecrets(ctx: Context, options: SecretOptions<SecretField>): Promise<NewSecrets> {
-  const wantStdin = secretFields.filter((field) => options[`${field}Stdin`])
+  const wantStdin = secretFields.filter((field) => options[`${field}Stdin`] || options[`${field}File`] === '-')
   if (wantStdin.length > 1)
     throw badInput(
       'standard input can hold one secret only',
@@ -62,7 +62,7 @@ export async function givenSecret(
       `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
       `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
     )
-  if (stdin) return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
+  if (stdin || file === '-') return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
   if (file !== undefined) return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
   if (env === undefined) return undefined
   return readSecret(variable(host, env, `${flag}-env`), `the variable that ${flag}-env names`)
