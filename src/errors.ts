@@ -131,7 +131,7 @@ export const cancelled = (what = 'cancelled'): IntegrationsError =>
   new IntegrationsError({
     code: 'CANCELLED',
     message: `${what}; nothing was changed`,
-    hint: 'run it again to start over',
+    hint: 'run the command again to start over',
   })
 
 const errorWith =

@@ -65,7 +65,7 @@ const bug = (error: unknown) =>
   new IntegrationsError({
     code: 'BUG',
     message: `something unexpected went wrong (${error instanceof Error ? error.name : typeof error})`,
-    hint: 'run it again with DEBUG=integrations, and report what it prints',
+    hint: 'run the command again with DEBUG=integrations, and report the output',
   })
 
 /** Where an error came from, without its message: that may hold a value. */

@@ -26,7 +26,7 @@ ${codes.join('\n')}
 const environment = `A flag takes precedence over a variable, and a variable over the default.
 
 Database:
-  DATABASE_URL         the database, unless --database names another. It may hold a password; a flag may not
+  DATABASE_URL         the database, unless --database names another. The URL may hold a password; --database may not
   PGPASSFILE           PostgreSQL's password file (default: ~/.pgpass)
   XDG_DATA_HOME        the folder of the embedded database, integrations/integrations.db
   HOME, LOCALAPPDATA   without XDG_DATA_HOME: the database is in ~/.local/share, or in the folder LOCALAPPDATA
@@ -70,7 +70,7 @@ Who makes a change (recorded as the environment says, which is not proof):
 Debugging:
   DEBUG                integrations: print where a bug comes from
 
-There is no telemetry.
+This program sends no telemetry.
 `
 
 const output = `Standard output carries the answer and nothing else: notes, warnings, prompts and errors go to
@@ -85,17 +85,17 @@ Formats (--output, -o): ${formats.join(', ')}
   id       only ids, one per line
   Without --output, a pipe gets the columns of the table as text: no header, separated by tabs, never truncated.
 
-Fields (--fields a,b): chooses and orders the fields, in every format. The help of a command lists its fields.
+Fields (--fields a,b): chooses and orders the fields, in every format but id. The help of a command lists its fields.
 
 Values:
   Times are RFC 3339 in UTC, with milliseconds: 2026-11-22T17:02:18.000Z.
-  A secret is never printed. In its place stands {"set","fingerprint","setAt","previousValidUntil"};
+  Only "secrets reveal" prints a secret; other commands print {"set","fingerprint","setAt","previousValidUntil"}.
   "set" is null where the application writes the column too and this program has not read it yet.
   Characters that a terminal would act on are printed as escapes, as in \\u{1b}.
 
 Rows:
-  list sorts by --sort FIELD, or in reverse by --sort=-FIELD; nulls always come last. A terminal shows 100 rows
-  and the number of further rows; any other output is complete. --limit and --cursor ID read page by page.
+  list sorts by --sort FIELD, or in reverse by --sort=-FIELD; nulls always come last. A table shows 100 rows and
+  the number of further rows; other formats are complete. --limit and --cursor ID read page by page.
 `
 
 /** What `integrations help <topic>` prints. */

@@ -80,7 +80,7 @@ const tables = (db: TestDatabase) =>
       : `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
   )
 
-const sqliteNote = `on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on\n`
+const sqliteNote = `on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log\n`
 
 const exclusion = (
   schema: string,

@@ -269,7 +269,7 @@ describe.each(kinds)('config on %s', (kind) => {
       expect(await config(['get', 'Acme/support'])).toEqual({
         code: 0,
         stdout: `${stored}\n`,
-        stderr: `warning: ${error}; it is shown as it is, and only the application can change it\n`,
+        stderr: `warning: ${error}; the config is shown as stored, and only the application can change it\n`,
       })
       for (const args of [
         ['get', 'Acme/support', 'big'],
@@ -466,7 +466,7 @@ describe.each(kinds)('config on %s', (kind) => {
         expect(draft).toBe(script === rename ? `${JSON.stringify(renamed, null, 2)}\n` : '{,}')
         expect(screen).toMatch(
           new RegExp(
-            `your text is kept in ${kept}\nerror: cancelled; nothing was changed\nhint: run it again to start over\n$`,
+            `your text is kept in ${kept}\nerror: cancelled; nothing was changed\nhint: run the command again to start over\n$`,
           ),
         )
       }

@@ -3,4 +3,4 @@ import { activationCommand } from './activation.ts'
 
 /** `integrations disable` */
 export const command = (ctx: Context) =>
-  activationCommand(ctx, 'disable', 'Make an integration inactive. An inactive one stays inactive.', false)
+  activationCommand(ctx, 'disable', 'Make an integration inactive. An integration that is inactive stays so.', false)

@@ -3,4 +3,4 @@ import { activationCommand } from './activation.ts'
 
 /** `integrations enable` */
 export const command = (ctx: Context) =>
-  activationCommand(ctx, 'enable', 'Make an integration active. An active one stays active.', true)
+  activationCommand(ctx, 'enable', 'Make an integration active. An integration that is active stays so.', true)

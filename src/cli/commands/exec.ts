@@ -24,7 +24,7 @@ export const command = (ctx: Context) =>
   new Command('exec')
     .usage('[options] <ref> -- <command> [args...]')
     .description(
-      'Run a command with the secrets of an integration in its environment. It has the terminal and the signals to itself, and its exit code becomes the exit code of exec (128 plus the number of a signal that ended it). exec itself exits with 125 when it fails before starting the command, 126 when the command cannot be started, and 127 when the command does not exist. The audit log records that the secrets were read before the command starts, and afterwards whether it exited with 0 (done) or not (failed).',
+      'Run a command with the secrets of an integration in its environment. The command has the terminal and the signals to itself; its exit code becomes the exit code of exec (128 plus the number of the signal that ended the command). exec itself exits with 125 when it fails before starting the command, 126 when the command cannot be started, and 127 when the command does not exist. The audit log records that the secrets were read before the command starts, and afterwards whether it exited with 0 (done) or not (failed).',
     )
     .addArgument(refArgument())
     .argument('<command>', 'the command, after --')

@@ -32,7 +32,7 @@ function rotateCommand() {
   const command = withExpiryOptions(
     new Command('rotate')
       .description(
-        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: put the new secret in at the platform meanwhile. A second rotation within the grace period is refused, unless --force expires the previous secret.',
+        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --force expires the previous secret.',
       )
       .addArgument(refArgument())
       .addOption(new Option('--field <secret...>', 'the secrets to prompt for or to generate').choices(secretFlags))

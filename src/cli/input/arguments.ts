@@ -144,15 +144,15 @@ export const withPageOptions = <A extends unknown[], O extends OptionValues>(
         .default(sortOf(order), order),
     )
     .addOption(
-      new Option('--limit <number>', 'show at most this many rows (default: 100 on a terminal, else all)').argParser(
+      new Option('--limit <number>', 'show at most this many rows (default: 100 in a table, else all)').argParser(
         wholeNumber(1),
       ),
     )
     .addOption(new Option('--cursor <id>', 'continue after the row with this id').argParser(cursorOf))
-    .addOption(new Option('--all', 'show all rows, on a terminal too').default(false))
+    .addOption(new Option('--all', 'show all rows, in a table too').default(false))
 }
 
-/** How many rows a terminal shows unless told otherwise. */
+/** How many rows a table shows unless told otherwise. */
 const screenful = 100
 
 /** The page that list options ask for. */

@@ -14,19 +14,19 @@ const version =
   'integration_id, field, number, fingerprint, key_id, origin, set_at, set_by, valid_until, never_expires, expires_at, last_matched_at, match_count'
 const app = 'id, platform, name, client_id, key_id, created_at'
 
-const everybody = (rights: string): Rights => ({ support: rights, receiver: rights, operator: rights })
+const everyRole = (rights: string): Rights => ({ support: rights, receiver: rights, operator: rights })
 const change = 'SELECT, INSERT, UPDATE, DELETE'
 
 /** What each role may do with each table. */
 const rights: { readonly [table: string]: Rights } = {
-  workspaces: everybody(`SELECT (${workspace})`),
-  users: everybody(`SELECT (${user})`),
+  workspaces: everyRole(`SELECT (${workspace})`),
+  users: everyRole(`SELECT (${user})`),
   integrations: {
     support: `SELECT (${integration})`,
     receiver: `SELECT (${[integration, ...Object.values(secretColumns)].join(', ')}), UPDATE (last_used_at)`,
     operator: change,
   },
-  integration_versions: { ...everybody('SELECT'), operator: change },
+  integration_versions: { ...everyRole('SELECT'), operator: change },
   integration_secrets: {
     support: `SELECT (${version})`,
     receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
@@ -38,15 +38,15 @@ const rights: { readonly [table: string]: Rights } = {
     receiver: 'SELECT, INSERT, UPDATE (updated_at)',
     operator: 'SELECT, UPDATE',
   },
-  integration_keys: { ...everybody('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
+  integration_keys: { ...everyRole('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
   integration_apps: {
     support: `SELECT (${app})`,
     receiver: 'SELECT',
     operator: change,
   },
-  integration_refresh_attempts: { ...everybody('SELECT'), operator: change },
+  integration_refresh_attempts: { ...everyRole('SELECT'), operator: change },
   integration_events: { support: 'SELECT', operator: 'SELECT, INSERT' },
-  _prisma_migrations: everybody('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
+  _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }
 
 const roles = {
@@ -79,7 +79,7 @@ ${Object.entries(roles)
   .map(([role, what]) => `-- ${nameOf(role)}: ${what}`)
   .join('\n')}
 --
--- Before PostgreSQL 15, everybody may make tables in the schema public: REVOKE CREATE ON SCHEMA public FROM PUBLIC.
+-- Before PostgreSQL 15, every role may make tables in the schema public: REVOKE CREATE ON SCHEMA public FROM PUBLIC.
 BEGIN;
 
 DO $integrations$
@@ -111,7 +111,7 @@ BEGIN
   IF EXISTS (SELECT FROM ${table('integration_settings')} WHERE key = 'database' AND value = 'own') THEN
     GRANT ${change} ON ${table('workspaces')}, ${table('users')} TO ${nameOf('operator')};
   END IF;
-  -- What is granted to everybody, or to a role that this one is a member of, is not taken back above.
+  -- What is granted to every role, or to a role that this one is a member of, is not taken back above.
 ${[
   ...Object.values(secretColumns).map((column) => ['integrations', column] as const),
   ['integration_secrets', 'sealed'] as const,
@@ -122,7 +122,7 @@ ${[
       name,
       column,
     ]) => `  IF has_column_privilege('${nameOf('support')}', '${table(name).replaceAll("'", "''")}', '${column}', 'SELECT') THEN
-    RAISE EXCEPTION 'integrations_support could still read ${name}.${column}: everybody can, or a role that it is a member of';
+    RAISE EXCEPTION 'integrations_support could still read ${name}.${column}: every role can, or a role that integrations_support is a member of';
   END IF;`,
   )
   .join('\n')}

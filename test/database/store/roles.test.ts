@@ -188,7 +188,7 @@ test('in an adopted database, workspaces and users stay the application’s', as
   ])
 })
 
-test('roles that everybody’s rights would make pointless are refused, and what a role had besides is taken back', async () => {
+test('roles that the rights of every role would make pointless are refused, and what a role had besides is taken back', async () => {
   const db = await freshDatabase('postgresql')
   const { support } = await withRoles(db)
   await db.query('GRANT ALL ON integrations, integration_secrets TO integrations_support')
@@ -197,7 +197,7 @@ test('roles that everybody’s rights would make pointless are refused, and what
   await expect(support.query('SELECT access_token FROM integrations')).rejects.toMatchObject({ code: '42501' })
   await db.query('GRANT SELECT ON integrations TO PUBLIC')
   await expect(db.query(stdout)).rejects.toThrow(
-    'integrations_support could still read integrations.webhook_secret: everybody can, or a role that it is a member of',
+    'integrations_support could still read integrations.webhook_secret: every role can, or a role that integrations_support is a member of',
   )
 })
 

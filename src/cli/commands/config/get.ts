@@ -10,7 +10,7 @@ import { printableJson } from '../../output/text.ts'
 export const command = (ctx: Context) =>
   new Command('get')
     .summary('print the config')
-    .description('Print the config, or one value in it, as JSON with its keys in order; null when there is none.')
+    .description('Print the config, or one value of the config, as JSON with sorted keys; null when no config is set.')
     .addArgument(refArgument())
     .argument('[path]', 'where in the config, as in slackChannels[0].name; \\. for a dot in a key')
     .addHelpText(
@@ -27,7 +27,7 @@ export const command = (ctx: Context) =>
         config = await storedConfig(text)
       } catch (error) {
         if (!(error instanceof IntegrationsError) || text === null) throw error
-        ctx.output.warn(`${error.message}; it is shown as it is, and only the application can change it`)
+        ctx.output.warn(`${error.message}; the config is shown as stored, and only the application can change it`)
         return ctx.output.raw(`${ctx.host.stdout.isTTY ? printableJson(text) : text}\n`)
       }
       return ctx.output.json(config)

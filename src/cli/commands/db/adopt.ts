@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
       )
       if (status.provider === 'sqlite')
         ctx.output.note(
-          'on SQLite, columns are of the types that this program makes itself (TEXT, DATETIME, BOOLEAN, JSONB); the file keeps a write-ahead log from then on',
+          'on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log',
         )
       for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
       if (applicationMigrations.length > 0)

@@ -91,7 +91,9 @@ function next({ refusal, scheme, owner }: WebhookCheck, ref: string): string {
 function report({ integration, refusal, findings, skew }: WebhookCheck): [string, Tone][] {
   const name = refOf(integration)
   const clock =
-    skew === null ? 'it has no timestamp' : `its clock is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
+    skew === null
+      ? 'the webhook has no timestamp'
+      : `the timestamp is ${Math.abs(skew)} seconds ${skew < 0 ? 'behind' : 'ahead'}`
   return [
     refusal === null
       ? [`${name} accepts the webhook; ${clock}`, 'good']

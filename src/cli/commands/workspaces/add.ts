@@ -9,7 +9,7 @@ import { workspaceView } from '../../views/directory.ts'
 export const command = (ctx: Context) =>
   declareOutput(new Command('add'), ctx.output, workspaceView)
     .description('Add a workspace.')
-    .argument('<name>', 'its name, unique')
+    .argument('<name>', 'name of the workspace, unique')
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations workspaces add Acme'))
     .action(async (name, { dryRun }) => {
