@@ -104,7 +104,10 @@ export class LookupCache {
     const pending = (isTenant ? read() : this.#limitUnverified(read))
       .then((result) => {
         lookup.latest = result
-        if (result.entries.length > 0) this.promote([key])
+        if (result.entries.length > 0) {
+          this.#unverified.delete(id)
+          this.#tenants.set(id, lookup)
+        }
         return result
       })
       .finally(() => {

@@ -6,6 +6,7 @@ import { setActive } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
 import type { LookupCache } from './cache.ts'
+import { remember } from './duplicates.ts'
 import { findMatch, type Match, type MatchedEntry, type SignedRequest, signaturesOf, unreadable } from './match.ts'
 import { handled, ignored, type Outcome, rejected } from './outcome.ts'
 import { type IncomingRequest, readBody } from './request.ts'
@@ -34,7 +35,11 @@ export interface Parts {
 /** Receives a webhook of a platform. @param integrationId the integration that it is for, where the platform does not say */
 export async function receive(
   parts: Parts,
-  { platform, incoming, integrationId }: { platform: Platform; incoming: IncomingRequest; integrationId?: string },
+  {
+    platform,
+    incoming,
+    integrationId,
+  }: { platform: Platform; incoming: IncomingRequest; integrationId: string | undefined },
 ): Promise<Outcome> {
   const arrivedAt = performance.now()
   const { webhooks } = platform
@@ -101,9 +106,7 @@ async function accept(
   for (const { entry, secret } of candidates)
     parts.usage.record({ id: entry.integration.id, number: secret.number, count: 1, lastAt: at })
   const seen = digest === null ? [] : candidates.map(({ entry }) => `${entry.integration.id} ${digest}`)
-  const isDuplicate = seen.some((one) => parts.duplicates.has(one))
-  for (const one of seen) parts.duplicates.set(one, true)
-  if (isDuplicate) return ignored('duplicate')
+  if (remember(parts.duplicates, seen)) return ignored('duplicate')
   const forget = () => {
     for (const one of seen) parts.duplicates.delete(one)
   }

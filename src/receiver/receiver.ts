@@ -1,11 +1,10 @@
 /** The receiver for webhook endpoints: signatures, the integrations of webhooks, access tokens. @module */
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { LRUCache } from 'lru-cache'
 import packageJson from '../../package.json' with { type: 'json' }
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, keysMissing } from '../errors.ts'
+import { IntegrationsError, keysInvalid, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
 import { parseApiUrl } from '../platforms/api-urls.ts'
@@ -15,6 +14,7 @@ import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/open.ts'
 import { userName } from '../user-name.ts'
 import { LookupCache } from './cache.ts'
+import { createDuplicates } from './duplicates.ts'
 import type { Outcome, Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
@@ -33,9 +33,6 @@ const waitMs = 10_000
 
 /** How long before its expiry a token is refreshed. */
 const refreshMarginMs = 7_200_000
-
-/** How long undated requests are remembered, and how many. */
-const duplicates = { ttl: 600_000, max: 10_000 }
 
 /** Where the keys of the database are. */
 export type ReceiverKeys =
@@ -162,11 +159,11 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     await close()
     throw error
   }
-  const parts: Parts = { store, cache, usage, duplicates: new LRUCache({ ...duplicates, noUpdateTTL: true }), onError }
+  const parts: Parts = { store, cache, usage, duplicates: createDuplicates(), onError }
   const methods = platforms.map((platform) => [
     platform.id,
     (incoming: IncomingRequest, sender?: { integrationId: string }) =>
-      receive(parts, { platform, incoming, ...sender }),
+      receive(parts, { platform, incoming, integrationId: sender?.integrationId }),
   ])
   return { ...Object.fromEntries(methods), token: (ref) => tokens.token(ref), close } as Receiver
 }
@@ -182,6 +179,7 @@ function reportable(error: unknown): Error {
 
 function keySource({ file, set }: ReceiverKeys): KeySource {
   if (file !== undefined) return keyFile(file, process.getuid?.())
+  if (set === undefined) throw keysInvalid('the receiver has no keys', 'pass keys.file or keys.set')
   const name = 'the key set of the receiver'
   const missing = (message: string) => keysMissing(message, 'integrations keys status')
   return {

@@ -63,7 +63,7 @@ export class SecretReader {
     this.#source = source
   }
 
-  /** The keys of the database, loaded once. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
+  /** The keys of the database, loaded when they are first needed. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, and what the store throws */
   keyring(): Promise<Keyring> {
     this.#keyring ??= this.#loadKeys().catch((error: unknown) => {
       this.#keyring = undefined

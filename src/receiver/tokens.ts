@@ -53,6 +53,8 @@ export class TokenProvider {
   /** A valid access token: see `Receiver.token`. @throws BAD_INPUT once the receiver is closed */
   async token(ref: string): Promise<Token> {
     if (this.#closed) throw badInput('the receiver is closed', 'create another receiver')
+    // Nothing is kept in memory that has expired. To purge a token that is being found again would end that.
+    if (this.#pending.size === 0) this.#tokens.purgeStale()
     const token = this.#tokens.forceFetch(ref)
     const settled: Promise<unknown> = Promise.allSettled([token]).then(() => this.#pending.delete(settled))
     this.#pending.add(settled)
