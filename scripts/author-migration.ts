@@ -8,7 +8,8 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { ColumnTypeEnum, type SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Provider } from '../src/store/database/url.ts'
-import { noFilters, startSchemaEngine } from '../src/store/schema/engine.ts'
+import { noFilters } from '../src/store/migrations.ts'
+import { startSchemaEngine } from '../src/store/schema/engine.ts'
 
 const current = 'prisma/models.prisma'
 const previous = 'prisma/migrations/models.prisma'

@@ -1,8 +1,7 @@
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 
 /**
- * Writes a new file, which its owner alone can read, so that it survives a crash once this returns.
+ * Writes a new file, which its owner alone can read, so that its content survives a crash; `syncFolder` has its name do so.
  *
  * @throws the error of the file system, EEXIST where there is such a file
  */
@@ -14,7 +13,6 @@ export function writeDurably(path: string, text: string): void {
   } finally {
     closeSync(file)
   }
-  syncFolder(dirname(path))
 }
 
 /** Has the disk keep what a folder lists: without it, a power loss may take a file that was written. */

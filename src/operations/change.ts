@@ -9,7 +9,7 @@ import { findIntegration } from './find.ts'
 /** Whether to do everything but the change itself. */
 export type DryRun = { readonly dryRun: boolean }
 
-/** For work that reads secrets, and changes nothing but the audit log. */
+/** For work that does not count as a change that the user asked for, such as reading secrets. */
 export const auditOnly = { auditOnly: true }
 
 /** How to make a change. */

@@ -92,13 +92,15 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
       events.push(sql`(${join(names.map((name) => row[name]))})`)
     },
 
+    /** How many events were recorded. */
+    length: () => events.length,
+
     /**
      * The last step of a change: writes the events, and moves the head to the last of them.
-     *
-     * @returns how many there are; without any, nothing is written
+     * Without any event, nothing is written.
      */
-    async append(): Promise<number> {
-      if (events.length === 0) return 0
+    async append(): Promise<void> {
+      if (events.length === 0) return
       // Prisma's model takes six times as long, and would use the one connection for several statements at once.
       for (let i = 0; i < events.length; i += insertedAtOnce)
         await tx.execute(
@@ -107,7 +109,6 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
       failpoint('event inserted')
       await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)
       failpoint('head moved')
-      return events.length
     },
   }
 }

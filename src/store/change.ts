@@ -33,8 +33,8 @@ interface Author {
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
  * end of the audit log, and forgets expired values. A database that knows no keys gets those of the set.
  *
- * @returns what can be read and changed, and what appends the events recorded meanwhile: the last step, which tells how
- *   many they are
+ * @returns what can be read and changed, and the last step, which appends the events recorded meanwhile. It tells whether
+ *   there are any, and whether any but what was observed of the application
  * @throws KEYS_MISSING, KEY_WRONG
  */
 export async function beginChange(
@@ -42,7 +42,7 @@ export async function beginChange(
   dialect: Dialect,
   db: Reader,
   { keys, where, attribution }: Author,
-): Promise<{ changes: Transaction; append: () => Promise<number> }> {
+): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
     sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,
   )
@@ -84,9 +84,12 @@ export async function beginChange(
     await purge()
     log.record(event)
   }
-  async function append(): Promise<number> {
-    for (const event of await log.externalChanges()) await record(event)
-    return log.append()
+  async function append(): Promise<{ kept: boolean; changed: boolean }> {
+    const external = await log.externalChanges()
+    const changed = log.length() > 0
+    for (const event of external) await record(event)
+    await log.append()
+    return { kept: log.length() > 0, changed }
   }
   const changes = {
     ...db,

@@ -64,9 +64,12 @@ export function migrationState(provider: Provider, done: readonly string[]): Mig
 export const applyMigrations = (provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> =>
   withEngine(provider, adapter, (engine) => applyPending(provider, engine))
 
+/** Tables of no interest to the engine: none. */
+export const noFilters = { externalTables: [], externalEnums: [] }
+
 async function applyPending(provider: Provider, engine: SchemaEngine): Promise<string[]> {
-  const filters = { externalTables: [], externalEnums: [] }
-  return (await engine.applyMigrations({ migrationsList: migrationsList(provider), filters })).appliedMigrationNames
+  return (await engine.applyMigrations({ migrationsList: migrationsList(provider), filters: noFilters }))
+    .appliedMigrationNames
 }
 
 /**

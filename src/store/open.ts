@@ -84,16 +84,16 @@ function storeOn(driver: Driver, session: Session, state: DatabaseState, options
       const { beginChange, isFresh } = await import('./change.ts')
       const fresh = await session.read((db) => isFresh(reader(db)))
       const keys = await keySet(options, fresh, dryRun)
-      let kept = false
+      let end = { kept: false, changed: false }
       const result = await session.mutate(async (tx) => {
-        const recording = { keys, where: options.keys.name, attribution: options.attribution }
-        const { changes, append } = await beginChange(tx, dialect, reader(tx), recording)
+        const author = { keys, where: options.keys.name, attribution: options.attribution }
+        const { changes, append } = await beginChange(tx, dialect, reader(tx), author)
         const result = await work(changes)
-        kept = (await append()) > 0 && !dryRun
-        return { result, keep: kept }
+        end = await append()
+        return { result, keep: end.kept && !dryRun }
       })
       failpoint('committed')
-      if (kept && !auditOnly) options.onCommit?.()
+      if (end.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result
     },
     recordUsage: async (work) => {

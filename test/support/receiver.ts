@@ -70,6 +70,7 @@ export const rotate = (
   field: SecretField = 'webhookSecret',
 ) =>
   rotateSecrets(store, id, {
+    typed: id,
     secrets: { [field]: secret(value) },
     expiry: 'unknown',
     setBy: 'test',

@@ -93,6 +93,7 @@ export const command = (ctx: Context) =>
       options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, Object.keys(secrets) as SecretField[])
     const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
     const rotation: Rotation = {
+      typed: ref,
       secrets,
       expiry: expiry(options),
       setBy: ctx.actor(),

@@ -86,9 +86,9 @@ export const reencryptionView: View<Reencryption> = {
     { field: 'keyId', value: (row) => row.keyId },
     { field: 'changed', value: (row) => row.changed },
     {
-      field: 'unopened',
-      value: (row) => row.unopened.map(({ id, name, field, error }) => ({ id, name, field, code: error.code })),
-      cell: (row) => [`${row.unopened.length}`, row.unopened.length === 0 ? 'plain' : 'bad'],
+      field: 'undecryptable',
+      value: (row) => row.undecryptable.map(({ id, name, field, error }) => ({ id, name, field, code: error.code })),
+      cell: (row) => [`${row.undecryptable.length}`, row.undecryptable.length === 0 ? 'plain' : 'bad'],
     },
   ],
   short: ['mode', 'keyId', 'changed'],

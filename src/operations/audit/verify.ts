@@ -11,8 +11,7 @@ import type { Reader, Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { AuditEvent, Head } from '../../store/tables/events.ts'
-import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
-import { modes } from '../keys/mode.ts'
+import { type EncryptionMode, modes, type Settings } from '../../store/tables/keys.ts'
 
 /** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */
 export interface Checkpoint {
@@ -156,7 +155,7 @@ const modeSetBy = ({ action, fields }: AuditEvent): EncryptionMode | undefined =
 
 const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undefined): Problem => ({
   mode,
-  problem: recorded === undefined ? 'no event sets the encryption mode' : `the last event set the mode ${recorded}`,
+  problem: recorded === undefined ? 'no event sets the encryption mode' : `the log last set the mode ${recorded}`,
 })
 
 /** The problem of an event that follows another. */
@@ -202,7 +201,8 @@ async function checkValues(
           id,
           name,
           field,
-          problem: text === null ? 'the value was removed without an event' : 'current value does not match the log',
+          problem:
+            text === null ? 'the value was removed without an event' : 'the current value does not match the log',
         })
     }
   }
@@ -210,7 +210,7 @@ async function checkValues(
   const recorded = await db.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
     const print = await fingerprintOf(keyring, () => openClientSecret(keyring, app))
-    const problem = print instanceof IntegrationsError ? print.message : 'secret of the app does not match the log'
+    const problem = print instanceof IntegrationsError ? print.message : 'the secret of the app does not match the log'
     if (print !== recorded.get(app.id)?.get(clientSecretColumn))
       problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
   }
@@ -224,10 +224,10 @@ async function currentFingerprint(
   { id, field, text, version }: StoredValue,
 ): Promise<string | null | IntegrationsError> {
   if (text === null) return null
-  const cell = { id, field: secretColumns[field] }
+  const context = { id, field: secretColumns[field] }
   return fingerprintOf(
     keyring,
-    async () => (await decryptStored(keyring.keys, mode, cell, text, version?.keyId ?? null)).value,
+    async () => (await decryptStored(keyring.keys, mode, context, text, version?.keyId ?? null)).value,
   )
 }
 

@@ -4,6 +4,7 @@ import { badInput, conflict, IntegrationsError, keysMissing, notFound, shellWord
 import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
+import type { DryRun } from '../change.ts'
 
 /** A key of a database. */
 export interface Key extends DatedKey {
@@ -28,11 +29,6 @@ export interface Keys {
 export interface KeyChange {
   readonly key: DatedKey
   readonly already: boolean
-}
-
-interface Options {
-  /** Do everything but the change itself. */
-  readonly dryRun: boolean
 }
 
 /** Makes the keys of a database that has none, as its first change would. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
@@ -81,7 +77,7 @@ async function loaded(source: KeySource): Promise<{ set?: KeySet; unusable: Inte
 export async function addKey(
   store: Store,
   source: KeySource,
-  { dryRun }: Options,
+  { dryRun }: DryRun,
 ): Promise<KeyChange & { toStore?: ReturnType<typeof jwk> }> {
   // No key is made for another database's key set, or where changes are not allowed.
   if (!dryRun) await verifyKeys(store)
@@ -96,7 +92,7 @@ export async function addKey(
 }
 
 /** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, CONFLICT when the key is retired */
-export const registerKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
+export const registerKey = (store: Store, source: KeySource, id: string, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const known = (await tx.keys.list()).find((key) => key.id === id)
     if (known) {
@@ -124,7 +120,7 @@ async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
  * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, KEYS_MISSING when the key is not in the key set, CONFLICT
  *   when it is retired
  */
-export const activateKey = (store: Store, source: KeySource, id: string, options: Options): Promise<KeyChange> =>
+export const activateKey = (store: Store, source: KeySource, id: string, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const key = await find(tx, id)
     if (key.state === 'retired') throw retired(id)
@@ -142,12 +138,15 @@ export const activateKey = (store: Store, source: KeySource, id: string, options
  * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, CONFLICT while the key is active, encrypts a value, or may
  *   encrypt new tokens that a refresh has left in a file
  */
-export const retireKey = (store: Store, id: string, options: Options): Promise<KeyChange> =>
+export const retireKey = (store: Store, id: string, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const key = await find(tx, id)
     if (key.state === 'retired') return { key, already: true }
     if (key.state === 'active')
-      throw conflict(`the key ${id} is active`, 'integrations keys add, then integrations keys activate <new key>')
+      throw conflict(
+        `the key ${id} is active`,
+        'first add another key with integrations keys add, and activate it with integrations keys activate',
+      )
     const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)
       throw conflict(`the key ${id} still encrypts values: ${counted(use)}`, 'integrations keys reencrypt')

@@ -1,9 +1,7 @@
 import { conflict } from '../../errors.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
-import type { EncryptionMode } from '../../store/tables/keys.ts'
-
-/** The modes in the order in which a database passes through them. */
-export const modes = ['off', 'migrating', 'required'] as const satisfies readonly EncryptionMode[]
+import { type EncryptionMode, modes } from '../../store/tables/keys.ts'
+import type { DryRun } from '../change.ts'
 
 /** A change of the encryption mode. */
 export interface ModeChange {
@@ -16,11 +14,7 @@ export interface ModeChange {
  *
  * @throws CONFLICT for two steps at once, and for `required` while a value is not encrypted
  */
-export const changeMode = (
-  store: Store,
-  mode: EncryptionMode,
-  options: { readonly dryRun: boolean },
-): Promise<ModeChange> =>
+export const changeMode = (store: Store, mode: EncryptionMode, options: DryRun): Promise<ModeChange> =>
   store.mutate(async (tx) => {
     const before = tx.settings.mode
     if (mode === before) return { before, mode }

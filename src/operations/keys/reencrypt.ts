@@ -5,11 +5,11 @@ import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
-import { type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
+import { activeKeyOf, type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
 
 /** A value that cannot be decrypted. */
-export interface Undecrypted {
+export interface Undecryptable {
   /** Of the integration, or the app. */
   readonly id: string
   /** The workspace and name of the integration, or the name of the app. */
@@ -25,7 +25,7 @@ export interface Reencryption {
   /** The active key. */
   readonly keyId: string | null
   readonly changed: number
-  readonly unopened: readonly Undecrypted[]
+  readonly undecryptable: readonly Undecryptable[]
 }
 
 /** Receives how many integrations are done, and how many there are. */
@@ -43,7 +43,7 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
   await verifyKeys(store)
   const of = await store.read((db) => db.integrations.count({}))
   let changed = 0
-  const unopened: Undecrypted[] = []
+  const undecryptable: Undecryptable[] = []
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const after: string | undefined = page?.next
@@ -51,7 +51,7 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
     // A finished page takes no write transaction, which others would wait for.
     page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, after))
     changed += page.changed
-    unopened.push(...page.unopened)
+    undecryptable.push(...page.undecryptable)
     done += page.integrations
     progress(done, of)
   }
@@ -60,19 +60,19 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
     mode: page.mode,
     keyId: page.keyId,
     changed: changed + apps.changed,
-    unopened: [...unopened, ...apps.unopened],
+    undecryptable: [...undecryptable, ...apps.undecryptable],
   }
 }
 
 /** Encrypts the secrets of OAuth apps with the active key, whatever the mode. */
-async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'unopened'>> {
+async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed' | 'undecryptable'>> {
   const left = await store.read(async (db) => {
-    const keyId = await activeKey(db)
+    const keyId = activeKeyOf(await db.keys.list())
     return (await db.apps.list()).some((app) => app.keyId !== keyId)
   })
-  if (!left) return { changed: 0, unopened: [] }
+  if (!left) return { changed: 0, undecryptable: [] }
   return store.mutate(async (tx) => {
-    const unopened: Undecrypted[] = []
+    const undecryptable: Undecryptable[] = []
     let changed = 0
     for (const app of await tx.apps.stored()) {
       if (app.keyId === tx.keyring.encryptionKey.id) continue
@@ -81,11 +81,11 @@ async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed'
         changed++
       } catch (error) {
         if (!isDecryptionFailure(error)) throw error
-        unopened.push({ id: app.id, name: app.name, field: 'clientSecret', error })
+        undecryptable.push({ id: app.id, name: app.name, field: 'clientSecret', error })
       }
     }
     if (changed > 0) await recordReencryption(tx, changed)
-    return { changed, unopened }
+    return { changed, undecryptable }
   })
 }
 
@@ -97,26 +97,21 @@ const recordReencryption = ({ settings, keyring, record }: Transaction, count: n
     count,
   })
 
-async function activeKey(db: Reader): Promise<string | null> {
-  const active = (await db.keys.list()).find(({ purpose, state }) => purpose === 'encryption' && state === 'active')
-  return active?.id ?? null
-}
-
 /** What re-encryption would change, and which values cannot be decrypted. @throws KEYS_MISSING, KEY_WRONG */
 export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
   store.snapshot(async (db) => {
     // The first change decides the mode, and leaves stored values as they are.
-    if ((await db.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, unopened: [] }
+    if ((await db.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, undecryptable: [] }
     let changed = 0
-    const unopened: Undecrypted[] = []
+    const undecryptable: Undecryptable[] = []
     let page: ReadPage | undefined
     while (page === undefined || page.next !== undefined) {
       page = await readPage(db, source, page?.next)
       changed += page.changed
-      unopened.push(...page.unopened)
+      undecryptable.push(...page.undecryptable)
     }
     changed += (await db.apps.list()).filter((app) => app.keyId !== page?.keyId).length
-    return { mode: page.mode, keyId: page.keyId, changed, unopened }
+    return { mode: page.mode, keyId: page.keyId, changed, undecryptable }
   })
 
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
@@ -128,11 +123,11 @@ async function readPage(db: Reader, source: KeySource, after: string | undefined
   const keyring = await openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(after)
   const keyId = keyring.encryptionKey.id
-  const page = { finished: true, changed: 0, unopened: [] as Undecrypted[] }
+  const page = { finished: true, changed: 0, undecryptable: [] as Undecryptable[] }
   for (const value of values) {
     const outcome = await attemptDecryption(value, () => isReencrypted(keyring, mode, value))
     if (typeof outcome !== 'boolean') {
-      page.unopened.push(outcome)
+      page.undecryptable.push(outcome)
     } else if (!outcome) {
       page.finished = false
       // A value that the application wrote or cleared only has to be recorded, if its form is right.
@@ -159,23 +154,23 @@ async function reencryptPage(tx: Transaction, after: string | undefined): Promis
   let changed = 0
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const { values, integrations, next } = await tx.storedValues.page(after)
-    const unopened: Undecrypted[] = []
+    const undecryptable: Undecryptable[] = []
     let lost = 0
     for (const value of values) {
       const outcome = await attemptDecryption(value, () => tx.storedValues.reencryptValue(value))
       if (outcome === 'changed') changed++
       else if (outcome === 'lost') lost++
-      else if (outcome !== 'settled') unopened.push(outcome)
+      else if (outcome !== 'settled') undecryptable.push(outcome)
     }
     if (lost > 0) continue
     const { mode } = tx.settings
     const keyId = tx.keyring.encryptionKey.id
     if (changed > 0) await recordReencryption(tx, changed)
-    return { mode, keyId, changed, unopened, integrations, next }
+    return { mode, keyId, changed, undecryptable, integrations, next }
   }
   throw conflict(
     'the application wrote a secret each time before it could be encrypted again',
-    'integrations keys reencrypt, when the application is less busy',
+    'when the application is less busy, run integrations keys reencrypt',
   )
 }
 
@@ -183,7 +178,7 @@ async function reencryptPage(tx: Transaction, after: string | undefined): Promis
 async function attemptDecryption<T>(
   { id, name, field }: StoredValue,
   work: () => Promise<T>,
-): Promise<T | Undecrypted> {
+): Promise<T | Undecryptable> {
   try {
     return await work()
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { KeySource } from '../../crypto/key-source.ts'
 import { is } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
-import type { EncryptionMode, KeyUsage } from '../../store/tables/keys.ts'
+import { activeKeyOf, type EncryptionMode, type KeyUsage } from '../../store/tables/keys.ts'
 import { counted, type Key, listKeys } from './keys.ts'
 import { countPlain } from './mode.ts'
 
@@ -26,7 +26,7 @@ export interface KeyStatus {
 export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
   const { mode } = await store.read((db) => db.keys.settings())
-  const activeKey = keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active')?.id ?? null
+  const activeKey = activeKeyOf(keys)
   const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
   // In `required`, the columns are not even queried without keys.
   const plain = mode !== 'required' ? recorded : unusable ? null : await plainIfPermitted(store)

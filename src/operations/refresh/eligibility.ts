@@ -47,6 +47,10 @@ export async function eligibilityOf(db: Reader, integration: IntegrationView, du
   return { outcome: isDue(integration, attempt, await db.clock(), due) ? 'due' : 'not_due' }
 }
 
+/** Whether a token may be due: the application may have written another refresh token, which only the keys can tell. */
+export const mayBeDue = (eligibility: Eligibility): eligibility is { readonly outcome: 'due' } | UsedToken =>
+  eligibility.outcome === 'due' || eligibility.outcome === 'outcome_unknown' || eligibility.outcome === 'needs_reauth'
+
 /** Whether a token is due. @param now by the database's clock */
 export function isDue(
   { tokenExpiresAt, tokenExpiry }: IntegrationView,

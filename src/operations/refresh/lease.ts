@@ -15,9 +15,9 @@ import {
   type Eligibility,
   eligibilityOf,
   isDue,
+  mayBeDue,
   noRefreshToken,
   outcomeUnknown,
-  refusalFor,
   type UsedToken,
 } from './eligibility.ts'
 
@@ -38,7 +38,7 @@ export interface Lease {
   readonly beganAtMs: number
 }
 
-/** Why no attempt was begun: there is no need, or another process or job is at work. */
+/** Why no attempt was begun: the token is not due, cannot be refreshed or may have been used, or another process is at work. */
 export type NoLease = Exclude<Eligibility, { outcome: 'due' }> | { readonly outcome: 'busy' }
 
 /** How to begin an attempt. */
@@ -66,7 +66,7 @@ export interface Turn {
  * Begins an attempt within a transaction, unless the token is not due or another process is at work. The audit log says
  * that the attempt began before the platform is asked. An attempt whose lease has expired is marked as unknown.
  *
- * @throws NOT_FOUND, BAD_INPUT, DECRYPTION_FAILED, KEY_NOT_FOUND
+ * @throws NOT_FOUND, BAD_INPUT without a refresh token or an app, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function beginRefresh(
   tx: Transaction,
@@ -78,13 +78,11 @@ export async function beginRefresh(
   await tx.integrations.lock(id)
   const integration = await findIntegration(tx, id)
   const eligibility = await eligibilityOf(tx, integration, due)
-  if (eligibility.outcome === 'held') return eligibility
+  if (!mayBeDue(eligibility)) return eligibility
   const last = await tx.refresh.of(id)
   const retries = retry !== undefined && last?.id === retry
   // Another process may have retried the attempt meanwhile.
-  if (eligibility.outcome === 'not_due' || (retry !== undefined && !retries)) return { outcome: 'not_due' }
-  const refusal = refusalFor(integration)
-  if (refusal) throw refusal.error
+  if (retry !== undefined && !retries) return { outcome: 'not_due' }
   const { refreshToken } = await tx.secrets.read(id, ['accessToken', 'refreshToken'])
   if (!refreshToken) throw noRefreshToken(integration)
   const others = await tx.refresh.attemptsUsing(refreshToken.fingerprint)

@@ -10,14 +10,7 @@ import type { Store } from '../../store/store.ts'
 import { type AttemptEnd, leaseTimeMs } from '../../store/tables/refresh-attempts.ts'
 import { auditOnly } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import {
-  type Eligibility,
-  eligibilityOf,
-  leaseHeld,
-  outcomeUnknown,
-  reauthorize,
-  type UsedToken,
-} from './eligibility.ts'
+import { type Eligibility, eligibilityOf, leaseHeld, mayBeDue, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions, type NoLease } from './lease.ts'
 import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
 import { commitRefresh } from './store-tokens.ts'
@@ -96,10 +89,6 @@ export async function refreshOne(store: Store, ref: string, options: RefreshOpti
     await uninterrupted(integration, async () => {})
   }
 }
-
-/** Whether a token may be due: the application may have written another refresh token, which only the keys can tell. */
-const mayBeDue = (eligibility: Eligibility): eligibility is { readonly outcome: 'due' } | UsedToken =>
-  eligibility.outcome === 'due' || eligibility.outcome === 'outcome_unknown' || eligibility.outcome === 'needs_reauth'
 
 /** Begins an attempt, asks the platform, and stores its answer. */
 async function exchange(
@@ -220,13 +209,13 @@ async function closeFailed(
   })
 }
 
-/** Closes an attempt that changed nothing at the platform. @throws OUTCOME_UNKNOWN when that cannot be stored */
+/** Stores how an attempt ended that brought no tokens. @throws OUTCOME_UNKNOWN when that cannot be stored */
 async function close(store: Store, { attempt, integration }: Lease, end: AttemptEnd): Promise<void> {
   await serialize(store, () => store.mutate((tx) => closeAttempt(tx, attempt, end), auditOnly)).catch(
     (error: unknown) => {
       throw new IntegrationsError({
         code: 'OUTCOME_UNKNOWN',
-        message: `the refresh token of ${refOf(integration)} is unused (${end.code ?? end.state}), but that could not be stored${detail(error)}`,
+        message: `the refresh of ${refOf(integration)} brought no tokens (${end.code ?? end.state}), but that could not be stored${detail(error)}`,
         hint: `integrations recover ${shellWord(integration.id)} --retry`,
         cause: error,
         committed: false,

@@ -68,6 +68,7 @@ export async function writeSpool(
   const sealed = await encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
   const path = join(folder, `${id}.json`)
   writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
+  syncFolder(folder)
   return path
 }
 

@@ -55,7 +55,7 @@ export async function commitRefresh(tx: Transaction, attempt: RefreshAttempt, up
 /**
  * Replaces the tokens in every integration that holds the refresh token that was submitted.
  *
- * @param id the integration that is meant: only its own values may fail to decrypt with an error
+ * @param id the integration that is meant: a value of another integration that cannot be decrypted is skipped
  * @param sharerIds integrations that may hold the refresh token, besides those that are known to
  * @returns the integrations with the new tokens, and those that hold another refresh token or were removed
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND, and CONFLICT when the application writes at the same time

@@ -9,7 +9,7 @@ import { auditOnly, type Changed, type ChangeOptions, changeIntegration, type Dr
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from './values.ts'
 
-/** The recorded versions of an integration's secrets. @throws NOT_FOUND, AMBIGUOUS */
+/** The recorded versions of an integration's secrets. @throws AMBIGUOUS */
 export const listSecrets = (
   store: Store,
   ref: string,
@@ -30,7 +30,7 @@ export interface Finishing extends ChangeOptions {
 /**
  * Ends a grace period: the previous secret is no longer accepted.
  *
- * @throws NOT_FOUND, AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the previous secret may be in use: it was used lately,
+ * @throws AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the previous secret may be in use: it was used lately,
  *   or the current secret never was
  */
 export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
@@ -147,7 +147,7 @@ export const readSecrets = (
 /**
  * Records the values of an integration that the application has written and that have not been read yet.
  *
- * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
+ * @throws DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
 export const recordExternalChanges = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
   store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))

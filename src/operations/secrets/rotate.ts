@@ -21,6 +21,8 @@ import { checkShape, type NewSecret, type NewSecrets, secretDefinition } from '.
 
 /** New secrets for an integration. */
 export interface Rotation extends ChangeOptions {
+  /** The integration as the user named it, for hints. */
+  readonly typed: string
   readonly secrets: NewSecrets
   readonly expiry: Expiry
   readonly setBy: string
@@ -53,25 +55,22 @@ const maxGracePeriodMs = 7 * 86_400_000
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   if (rotation.expiry !== 'unknown' && !rotation.secrets.accessToken)
     throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
-  return store.mutate(
-    async (tx) => {
-      const { id } = await findIntegration(tx, ref)
-      const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
-      const rotateOne = (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
-        changeWithin(tx, one, ifVersion, (integration) =>
-          rotateWithin(tx, { integration, ref: one === id ? ref : one, fields, rotation, until, shared }),
-        )
-      const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
-      const others: (typeof first)[] = []
-      for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
-        const other = await rotateOne(sharer, fields, undefined, first.replaced)
-        if (Object.keys(other.replaced).length > 0) others.push(other)
-      }
-      const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
-      return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, warnings: [...warnings] }
-    },
-    { dryRun: rotation.dryRun ?? false },
-  )
+  return store.mutate(async (tx) => {
+    const { id } = await findIntegration(tx, ref)
+    const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
+    const rotateOne = (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
+      changeWithin(tx, one, ifVersion, (integration) =>
+        rotateWithin(tx, { integration, ref: one === id ? rotation.typed : one, fields, rotation, until, shared }),
+      )
+    const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
+    const others: (typeof first)[] = []
+    for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
+      const other = await rotateOne(sharer, fields, undefined, first.replaced)
+      if (Object.keys(other.replaced).length > 0) others.push(other)
+    }
+    const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
+    return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, warnings: [...warnings] }
+  }, rotation)
 }
 
 /**
@@ -176,7 +175,7 @@ async function rotateWithin(
         throw new IntegrationsError({
           code: 'GRACE_PERIOD_ACTIVE',
           message: `the previous ${label} is still accepted (${which}); another rotation needs --force, which expires it at once`,
-          hint: `integrations secrets finish ${shellWord(ref)} ${flagOf(field)}, wait, or pass --force`,
+          hint: `wait, pass --force, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
         })
       await tx.secrets.finish(integration.id, field)
       fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })

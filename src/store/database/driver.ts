@@ -29,7 +29,7 @@ export interface Dialect {
   toRfc3339(column: Sql): Sql
   /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */
   comparableTime(column: Sql): Sql
-  /** An instant given as RFC 3339 text, comparable with `time`. */
+  /** An instant given as RFC 3339 text, comparable with `comparableTime`. */
   timeLiteral(instant: string): Sql
   /** The database's clock, as a timestamp column would hold it. */
   readonly now: Sql
@@ -70,7 +70,7 @@ export interface Driver {
   /** Whether the database, as it is set up, loses no change that was acknowledged. */
   isDurable(db: Statements): Promise<boolean>
   /**
-   * Sets the database up so that `keepsWrites` holds. SQLite writes that into the file, so it is for those who know
+   * Sets the database up so that `isDurable` holds. SQLite writes that into the file, so it is for those who know
    * that the database is theirs to change.
    *
    * @throws DATABASE_INVALID when that is not possible where the database is

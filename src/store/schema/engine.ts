@@ -38,9 +38,6 @@ export async function startSchemaEngine(
   return bindings.SchemaEngine.new({ datamodels: [['schema.prisma', datamodel]] }, () => {}, factory)
 }
 
-/** Tables of no interest to a comparison of schemas: none. */
-export const noFilters = { externalTables: [], externalEnums: [] }
-
 // The engine waits for a lock with a timer of 10 s that it never clears, for which the program would stay.
 const idleTimers = Object.fromEntries(
   Object.keys(bindings)

@@ -74,13 +74,9 @@ export async function reconcile(
 }
 
 /** A value that the application has cleared is not current any more. */
-export async function markCleared(
-  context: SecretContext,
-  at: SecretLocation,
-  known: KnownVersion | null,
-): Promise<void> {
+export async function markCleared(context: SecretContext, at: SecretLocation, known: KnownVersion): Promise<void> {
   await expireVersions(context, currentVersion(at))
-  context.observe(at.id, { field: secretColumns[at.field], from: known?.fingerprint ?? null, to: null })
+  context.observe(at.id, { field: secretColumns[at.field], from: known.fingerprint, to: null })
 }
 
 /** What the column of a secret of integrations holds, as it is, and its version; null for nothing. */

@@ -42,7 +42,7 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
     const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
     if (settled && (await isReencrypted(keyring, mode, value))) return 'settled'
     if (text === null) {
-      await markCleared(context, value, value.version)
+      if (value.version) await markCleared(context, value, value.version)
       return 'settled'
     }
     if (!value.current && value.version) return reencryptPrevious(context, value, value.version, text)

@@ -39,13 +39,13 @@ export interface StoredPage {
 /** Stands for a stored value that cannot be read whole. No text that can be has a zero character, on either database. */
 export const unreadable = '\0'
 
-/** A text column, for a SELECT, as `wholeText` takes it. */
+/** A text column, for a SELECT, as `readableText` takes it. */
 export const readableColumn = ({ isUnreadable }: Dialect, column: Sql, name: string): Sql =>
-  sql`CASE WHEN ${isUnreadable(column)} THEN NULL ELSE ${column} END AS ${sql([`"${name}"`])}, ${isUnreadable(column)} AS ${sql([`"${name}Spoilt"`])}`
+  sql`CASE WHEN ${isUnreadable(column)} THEN NULL ELSE ${column} END AS ${sql([`"${name}"`])}, ${isUnreadable(column)} AS ${sql([`"${name}Unreadable"`])}`
 
 /** The text of such a column; `unreadable` in place of one that cannot be read whole. */
 export const readableText = (row: { readonly [name: string]: unknown }, name: string): string | null =>
-  row[`${name}Spoilt`] ? unreadable : (row[name] as string | null)
+  row[`${name}Unreadable`] ? unreadable : (row[name] as string | null)
 
 /** How many integrations a page has: what others wait for while it is written takes a few tenths of a second. */
 const pageSize = 100

@@ -1,6 +1,5 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import {
-  columnOf,
   type Instant,
   type PlatformColumn,
   type SecretField,
@@ -99,6 +98,13 @@ function missing(required: { readonly [platform: string]: readonly SecretField[]
   return sql`(${join(cases, ' OR ')})`
 }
 
+const platformColumns = {
+  slackTeamId: 'slack_team_id',
+  slackTeamName: 'slack_team_name',
+  slackBotUserId: 'slack_bot_user_id',
+  pylonAccountId: 'pylon_account_id',
+} as const satisfies Record<PlatformColumn, string>
+
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect): Sql {
   switch (match.by) {
@@ -109,7 +115,7 @@ export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect
     case 'idPrefix':
       return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.value].length}) = ${match.value}`
     case 'column':
-      return sql`i.platform = ${match.platform} AND ${sql([`i.${columnOf(match.column)}`])} = ${match.value}`
+      return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
     case 'path':
       return sql`w.name || '/' || i.name = ${match.value}`
     case 'name':

@@ -7,8 +7,11 @@ import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { currentSecret } from './integration-filter.ts'
 
+/** The encryption modes, in the order in which a database passes through them. */
+export const modes = ['off', 'migrating', 'required'] as const
+
 /** How secrets are stored: as the application reads them, in part, or all encrypted. */
-export type EncryptionMode = 'off' | 'migrating' | 'required'
+export type EncryptionMode = (typeof modes)[number]
 
 /** What a database says of itself, as every change reads it. */
 export interface Settings {
@@ -32,9 +35,13 @@ export interface KeyUsage {
 /** A key as a database knows it, with the time since when it does. */
 export type DatedKey = KnownKey & { readonly createdAt: Instant }
 
+/** The id of the key that encrypts; null when none is active. */
+export const activeKeyOf = (keys: readonly KnownKey[]): string | null =>
+  keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active')?.id ?? null
+
 /** What can be read of keys and settings. */
 export interface KeyReader {
-  /** The keys that this database knows, oldest first. */
+  /** The keys that this database knows, oldest first. @throws DATABASE_INVALID for an unknown purpose */
   list(): Promise<DatedKey[]>
   /** The settings that decide how a change is made. @throws DATABASE_INVALID for an unknown encryption mode */
   settings(): Promise<Settings>
@@ -123,14 +130,18 @@ export const keyWriter = (tx: WritableStatements): KeyWriter => ({
 /** What the column says of a key for encryption: its word is older than ours. */
 const storedEncryption = 'seal'
 
-const purposeOf = (stored: string): KeyPurpose =>
-  stored === storedEncryption ? 'encryption' : stored === 'fingerprint' ? 'fingerprint' : 'audit'
+/** @throws DATABASE_INVALID for a word that is not a purpose */
+function purposeOf(stored: string): KeyPurpose {
+  if (stored === storedEncryption) return 'encryption'
+  if (stored === 'fingerprint' || stored === 'audit') return stored
+  throw databaseInvalid('integration_keys has a key of an unknown purpose', 'restore the table from a backup')
+}
 
 /** @throws DATABASE_INVALID for a word that is not a mode */
 function modeOf(text: string): EncryptionMode | null {
-  if (text === '') return null
-  if (text === 'off' || text === 'migrating' || text === 'required') return text
-  throw unknownMode()
+  const mode = modes.find((known) => known === text)
+  if (mode === undefined && text !== '') throw unknownMode()
+  return mode ?? null
 }
 
 /** The encryption mode is an unknown word, or gone, so that what it allows is unknown. */

@@ -159,7 +159,13 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
     }
     expect(await outcome(first)).toEqual([null, 1, 'current'])
     const replacing = { webhookSecret: { value: second, origin: 'provided' } } as const
-    await rotateSecrets(store, integration.id, { ...shared, secrets: replacing, gracePeriod: 60_000, shared: false })
+    await rotateSecrets(store, integration.id, {
+      ...shared,
+      typed: integration.id,
+      secrets: replacing,
+      gracePeriod: 60_000,
+      shared: false,
+    })
     expect(await outcome(first)).toEqual([null, 1, 'previous'])
     expect(await outcome(second)).toEqual([null, 2, 'current'])
     await db.query(

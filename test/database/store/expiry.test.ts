@@ -20,6 +20,7 @@ test.each(kinds)(
     onTestFinished(() => store.close())
     const put = (n: number, expiry: Expiry) =>
       rotateSecrets(store, 'i', {
+        typed: 'i',
         secrets: { accessToken: { value: new Secret(botToken(n)), origin: 'provided' } },
         expiry,
         setBy: 'test',

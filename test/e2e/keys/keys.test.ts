@@ -601,14 +601,14 @@ hint: integrations audit verify shows since when; store the value again with int
       [[], 'changed'],
     ] as const) {
       const again = await run(['keys', 'reencrypt', ...flags, '-o', 'json'], { env })
-      const unopened = { id: row?.id, name: 'Acme/support', code: 'DECRYPTION_FAILED' }
+      const undecryptable = { id: row?.id, name: 'Acme/support', code: 'DECRYPTION_FAILED' }
       expect({ ...again, stdout: JSON.parse(again.stdout) }).toMatchObject({
         code: 6,
         stdout: {
           changed: 0,
-          unopened: [
-            { ...unopened, field: 'webhookSecret' },
-            { ...unopened, field: 'accessToken' },
+          undecryptable: [
+            { ...undecryptable, field: 'webhookSecret' },
+            { ...undecryptable, field: 'accessToken' },
           ],
         },
         stderr: expect.stringMatching(`^${verb} 0 values\n`),

@@ -1,6 +1,6 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { changeMode, modes } from '../../../operations/keys/mode.ts'
-import type { EncryptionMode } from '../../../store/tables/keys.ts'
+import { changeMode } from '../../../operations/keys/mode.ts'
+import { type EncryptionMode, modes } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmRemoval } from '../../input/consent.ts'

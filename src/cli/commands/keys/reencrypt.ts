@@ -23,9 +23,9 @@ export const command = (ctx: Context) =>
         : await withBar(ctx, (update) => reencrypt(store, source, update))
       const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
       await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
-      for (const { id, name, field, error } of done.unopened)
+      for (const { id, name, field, error } of done.undecryptable)
         ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) cannot be decrypted: ${error.message}`)
-      if (done.unopened.length > 0) throw worst(done, dryRun)
+      if (done.undecryptable.length > 0) throw worst(done, dryRun)
     })
 
 async function withBar<T>(ctx: Context, work: (update: (done: number, of: number) => void) => Promise<T>): Promise<T> {
@@ -37,11 +37,11 @@ async function withBar<T>(ctx: Context, work: (update: (done: number, of: number
   }
 }
 
-function worst({ unopened, changed }: Reencryption, dryRun: boolean): IntegrationsError {
-  const broken = unopened.find(({ error }) => error.code === 'DECRYPTION_FAILED') ?? unopened[0]
+function worst({ undecryptable, changed }: Reencryption, dryRun: boolean): IntegrationsError {
+  const broken = undecryptable.find(({ error }) => error.code === 'DECRYPTION_FAILED') ?? undecryptable[0]
   return new IntegrationsError({
     code: broken?.error.code ?? 'DECRYPTION_FAILED',
-    message: `values that cannot be decrypted, and stay as they are: ${unopened.length}`,
+    message: `values that cannot be decrypted, and stay as they are: ${undecryptable.length}`,
     hint: broken?.error.hint ?? '',
     committed: !dryRun && changed > 0,
   })
