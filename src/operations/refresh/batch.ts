@@ -98,6 +98,9 @@ async function refreshRemaining(
   })
 }
 
+/** The mean time between two looks at the leases of other jobs, at most. */
+const maxPauseMs = 5000
+
 /**
  * Waits while the oldest lease belongs to another job: for a killed job, no longer than its leases last.
  *
@@ -109,14 +112,17 @@ async function yieldTo(
   waitMs: number,
   afterWait: () => Promise<void>,
 ): Promise<void> {
-  const deadline = performance.now() + waitMs
+  const began = performance.now()
   for (let turns = 0; ; turns++) {
     const busy = await serialize(store, () => store.read((db) => isOthersTurn(db, { ownAttempts })))
-    if (!busy || performance.now() > deadline) {
+    const waitedMs = performance.now() - began
+    if (!busy || waitedMs >= waitMs) {
       if (turns > 0) await afterWait()
       return
     }
-    await sleep(300 + Math.random() * 700)
+    // The longer a job waits, the less often it looks: a hundred that look every second keep two cores from the one at work.
+    const pauseMs = (0.5 + Math.random()) * Math.min(600 + waitedMs / 4, maxPauseMs)
+    await sleep(Math.min(pauseMs, waitMs - waitedMs))
   }
 }
 
