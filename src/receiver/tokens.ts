@@ -36,6 +36,8 @@ export class TokenProvider {
     this.#options = options
     this.#tokens = new LRUCache({
       max: maxTokens,
+      // A clock that is read once a turn of the event loop would stand still while SQLite answers without a turn.
+      ttlResolution: 0,
       // Callers that wait for a token get it even when others have displaced it meanwhile.
       ignoreFetchAbort: true,
       fetchMethod: async (ref, _, { options: entry }) => {

@@ -500,7 +500,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
           id: expect.any(String),
           name: 'Acme/support',
           field,
-          problem: 'current value does not match the log',
+          problem: 'the current value does not match the log',
         })),
       ),
     )
@@ -532,7 +532,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const [rotated = {}] = await columns()
     // An old value of the same row, sealed as it should be.
     await put(sales, 'webhook_secret', sales.webhook_secret)
-    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'current value does not match the log')))
+    expect(await verify()).toEqual(broken(place(sales, 'webhookSecret', 'the current value does not match the log')))
     await put(sales, 'webhook_secret', signingSecret(9))
     expect(await verify()).toEqual(
       broken(
@@ -629,14 +629,14 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     const put = (mode: string) => db.query("UPDATE integration_settings SET value = ? WHERE key = 'sealing'", mode)
     for (const mode of ['off', null]) {
       await put(mode ?? '')
-      expect(await verify()).toEqual(broken({ mode, problem: 'the last event set the mode required' }))
+      expect(await verify()).toEqual(broken({ mode, problem: 'the log last set the mode required' }))
     }
     await put('off')
     // What the log says holds for the values too.
     await db.query('UPDATE integrations SET webhook_secret = ?', signingSecret(9))
     expect(await verify()).toEqual(
       broken(
-        { mode: 'off', problem: 'the last event set the mode required' },
+        { mode: 'off', problem: 'the log last set the mode required' },
         {
           id: row?.id,
           name: 'Acme/support',

@@ -330,7 +330,7 @@ describe.each(kinds)('on %s', (kind) => {
     const unwritten = await withoutLog(db, server, () => run(env, 'refresh', id))
     server.mood = 'well'
     expect([unwritten.code, errorOf(unwritten).hint]).toEqual([9, `integrations recover ${id} --retry`])
-    expect(errorOf(unwritten).message).toMatch(/^the refresh token of Acme\/support is unused \(ratelimited\), but/)
+    expect(errorOf(unwritten).message).toMatch(/^the refresh of Acme\/support brought no tokens \(ratelimited\), but/)
     await endLeases(db)
     server.delay = 500
     const retried = await Promise.all([1, 2, 3].map(() => run(env, 'recover', id, '--retry')))

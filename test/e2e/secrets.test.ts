@@ -118,7 +118,7 @@ webhook-secret  1       expired                            no recorded use
       code: 5,
       stdout: '',
       stderr: `error: the previous signing secret is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); another rotation needs --force, which expires it at once
-hint: integrations secrets finish ${id} webhook-secret, wait, or pass --force\n`,
+hint: wait, pass --force, or run integrations secrets finish support webhook-secret\n`,
     })
     expect(await kept(db)).toBe(before)
 

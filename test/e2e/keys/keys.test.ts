@@ -261,7 +261,10 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await runInProcess(['keys', 'activate', String(print?.id)], { env })).toEqual(stays)
     expect(await run(['keys', 'retire', old], { env })).toEqual({
       code: 5,
-      ...refused(`the key ${old} is active`, 'integrations keys add, then integrations keys activate <new key>'),
+      ...refused(
+        `the key ${old} is active`,
+        'first add another key with integrations keys add, and activate it with integrations keys activate',
+      ),
     })
     expect(await runInProcess(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
       code: 4,
