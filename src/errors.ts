@@ -11,7 +11,7 @@ const code = <const Exit extends number>(exit: Exit, meaning: string, retryable 
 export const errorCodes = {
   BUG: code(1, 'an unexpected error in this program'),
   BAD_INPUT: code(2, 'a flag, an argument, a file or a value is wrong'),
-  INPUT_REQUIRED: code(2, 'a required value is missing, and there is no terminal to ask for it'),
+  INPUT_REQUIRED: code(2, 'a required value is missing, and prompts are off or there is no terminal'),
   AMBIGUOUS: code(2, 'a reference matches several items'),
   NOT_FOUND: code(3, 'the item does not exist'),
   NOT_PERMITTED: code(4, 'the database or its owner does not allow the operation'),

@@ -95,7 +95,7 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--no-input', 'never prompt'))
     .addOption(
       new Option('--wait <duration>', 'how long to retry when the database is busy or a platform limits requests')
-        .argParser(patience)
+        .argParser(waitMs)
         .default(30_000, '30s'),
     )
     .addOption(new Option('--read-only', 'refuse every change').default(false))
@@ -125,7 +125,7 @@ function mentionedIn(argv: readonly string[]): (name: string) => boolean {
 }
 
 /** How long to go on when the database is busy; timers take no more than 24 days. */
-function patience(text: string): number {
+function waitMs(text: string): number {
   const milliseconds = duration(text)
   if (milliseconds > 86_400_000) throw new InvalidArgumentError('wait a day at most')
   return milliseconds

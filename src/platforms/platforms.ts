@@ -1,7 +1,7 @@
 import { badInput } from '../errors.ts'
 import { entriesOf, type IntegrationView, type SecretField } from '../integration.ts'
 import { github } from './github.ts'
-import type { Platform, SecretDefinition } from './platform.ts'
+import type { Platform } from './platform.ts'
 import { pylon } from './pylon.ts'
 import { slack } from './slack.ts'
 
@@ -50,4 +50,4 @@ export function platformOf(integration: Pick<IntegrationView, 'platform'>): Plat
 
 /** The secrets that a platform needs. */
 export const requiredFields = ({ secrets }: Platform): SecretField[] =>
-  entriesOf<SecretField, SecretDefinition>(secrets).flatMap(([field, { required }]) => (required ? [field] : []))
+  entriesOf(secrets).flatMap(([field, { required }]) => (required ? [field] : []))

@@ -1,9 +1,9 @@
-import { Command } from '@commander-js/extra-typings'
 import { setActive } from '../../operations/integrations/set-active.ts'
 import type { Context } from '../context.ts'
-import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { examples } from '../input/arguments.ts'
 import { differences } from '../views/changes.ts'
 import { integrationView } from '../views/integration.ts'
+import { changeCommand } from './change.ts'
 
 /** What `enable`, `disable` and `toggle` have in common. */
 export const activationCommand = (
@@ -12,11 +12,8 @@ export const activationCommand = (
   description: string,
   to: Parameters<typeof setActive>[2],
 ) =>
-  declareOutput(new Command(name), ctx.output, integrationView)
+  changeCommand(ctx, name)
     .description(description)
-    .addArgument(refArgument())
-    .addOption(ifVersionOption())
-    .addOption(dryRunOption())
     .addHelpText(...examples(`integrations ${name} Acme/support`))
     .action(async (ref, options) => {
       const changed = await setActive(await ctx.store(), ref, to, options)

@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { shellWord } from '../../errors.ts'
-import { flagOf, type JsonObject, refOf, type SecretField, secretFields } from '../../integration.ts'
+import { badInput, shellWord } from '../../errors.ts'
+import { entriesOf, flagOf, type JsonObject, refOf, secretFields } from '../../integration.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
@@ -34,15 +34,15 @@ function addCommand() {
       .addOption(new Option('--platform <platform>', `one of: ${platformIds.join(', ')}`))
       .addOption(new Option('--workspace <workspace>', 'id or name of the workspace').conflicts('newWorkspace'))
       .addOption(new Option('--new-workspace <name>', 'create a workspace with this name'))
-      .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform'))
-      .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
-      .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
-      .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
-      .addOption(forceOption())
-      .addOption(checkOption())
-      .addOption(apiUrlOption())
-      .addOption(dryRunOption()),
+      .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform')),
   )
+    .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
+    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
+    .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
+    .addOption(forceOption())
+    .addOption(checkOption())
+    .addOption(apiUrlOption())
+    .addOption(dryRunOption())
   return withIdFlags(withSecretFlags(command, secretFields)).addHelpText(
     ...examples(
       'integrations add',
@@ -126,19 +126,18 @@ async function chooseWorkspace(
 const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
 
 const missingSecrets = (platform: Platform, given: object, force: boolean) =>
-  Object.entries(platform.secrets)
+  entriesOf(platform.secrets)
     .filter(([field]) => !(field in given))
     .map(([field, { label }]) => ({
-      field: field as SecretField,
+      field,
       question: `${platform.title} ${label} (leave empty to set it later)`,
       required: false,
-      check: (value: Secret) => void checkShape(platform, field as SecretField, value, force),
+      check: (value: Secret) => void checkShape(platform, field, value, force),
     }))
 
 async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<JsonObject | null> {
   if (given === undefined) return null
   if (given === '-') {
-    const { badInput } = await import('../../errors.ts')
     if (Object.keys(options).some((key) => key.endsWith('Stdin')))
       throw badInput('standard input cannot hold both a secret and the config', 'give the config as @file')
     return parseConfig(await readStdin(ctx.host), 'the config on standard input')

@@ -5,7 +5,7 @@ import { findChosen } from '../../operations/find.ts'
 import type { Verdict } from '../../platforms/platform.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
-import { chosen, expiringOption, refsArgument, unknownExpiryNote, withFilters } from '../input/filters.ts'
+import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
 
@@ -19,15 +19,13 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--all', 'all integrations').default(false))
     .addOption(new Option('--no-fill', 'do not fill in empty fields'))
     .addOption(apiUrlOption())
-  const filtered = withFilters(command)
-    .addOption(expiringOption())
-    .addHelpText(
-      ...examples(
-        'integrations check Acme/support',
-        'integrations check --platform slack --active --no-fill -o json',
-        'integrations check --all --fields workspace,name,verdict,scopes',
-      ),
-    )
+  const filtered = withFilters(command).addHelpText(
+    ...examples(
+      'integrations check Acme/support',
+      'integrations check --platform slack --active --no-fill -o json',
+      'integrations check --all --fields workspace,name,verdict,scopes',
+    ),
+  )
   return declareOutput(filtered, ctx.output, checkView).action(async (refs, options) => {
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
@@ -43,8 +41,7 @@ export const command = (ctx: Context) => {
         if (one.findings.length > 0) findings++
       }
     })
-    const note = which.kind === 'filter' ? await unknownExpiryNote(store, which.filter) : undefined
-    if (note !== undefined) ctx.output.note(note)
+    await noteUnknownExpiry(ctx, store, which)
     const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
     if (findings > 0) counts.push(`${findings} with findings`)
     const sentence = counts.length === 0 ? 'nothing to check' : `checked: ${counts.join(', ')}`

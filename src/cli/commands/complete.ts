@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { withOwnStore } from '../own-store.ts'
 
 /** Who pressed Tab does not wait longer for a database. */
-const patience = 2000
+const maxWaitMs = 2000
 
 /** `integrations complete`, which the scripts of `integrations completion` run; not for people, so not in the help. */
 export const command = (ctx: Context) =>
@@ -44,5 +44,5 @@ const lookup =
   (ctx: Context): Lookup =>
   async (url, work) => {
     if (url !== undefined) ctx.options = { ...ctx.options, database: url }
-    return withOwnStore(ctx, { wait: patience, notice: () => {} }, (store) => store.read(work))
+    return withOwnStore(ctx, { wait: maxWaitMs, notice: () => {} }, (store) => store.read(work))
   }

@@ -1,8 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import type { IntegrationView, SecretField } from '../../integration.ts'
+import { entriesOf, type IntegrationView, type SecretField } from '../../integration.ts'
 import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/history.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
@@ -12,9 +13,9 @@ import { withOwnStore } from '../own-store.ts'
 const ours = /^INTEGRATIONS_|^(?:DATABASE_URL|PGPASSFILE|PGPASSWORD)$/
 
 const names = platforms
-  .map((platform) =>
-    Object.keys(platform.secrets)
-      .map((field) => variableOf(platform, field as SecretField))
+  .map((platform: Platform) =>
+    entriesOf(platform.secrets)
+      .map(([field]) => variableOf(platform, field))
       .join(', '),
   )
   .join('; ')
@@ -68,23 +69,23 @@ export const command = (ctx: Context) =>
       try {
         ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
       } catch (error) {
-        await tellEnd(ctx, given, 'failed')
+        await recordEnd(ctx, given, 'failed')
         throw error
       }
-      await tellEnd(ctx, given, ctx.exitCode === 0 ? 'done' : 'failed')
+      await recordEnd(ctx, given, ctx.exitCode === 0 ? 'done' : 'failed')
     })
 
-/** How long whoever waits for the command's exit code is kept waiting by a busy database, in milliseconds. */
-const longestWait = 5000
+/** How long a busy database may delay the command's exit code. */
+const maxWaitMs = 5000
 
 /** Records how the command ended. That its exit code is the answer stays so, whatever comes of this. */
-async function tellEnd(
+async function recordEnd(
   ctx: Context,
   given: { readonly integration: IntegrationView; readonly secrets: ReadSecrets },
   outcome: 'done' | 'failed',
 ): Promise<void> {
   try {
-    const wait = Math.min(ctx.options.wait, longestWait)
+    const wait = Math.min(ctx.options.wait, maxWaitMs)
     await withOwnStore(ctx, { wait }, (store) => recordExecResult(store, given, outcome))
   } catch (error) {
     const why = error instanceof IntegrationsError ? error.message : 'something unexpected went wrong'

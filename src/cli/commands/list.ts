@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { integrationSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples, page, withPageOptions } from '../input/arguments.ts'
-import { expiringOption, filterOf, unknownExpiryNote, withFilters } from '../input/filters.ts'
+import { filterOf, noteUnknownExpiry, withFilters } from '../input/filters.ts'
 import { printRows } from '../output/listing.ts'
 import { integrationView } from '../views/integration.ts'
 
@@ -11,7 +11,7 @@ export const command = (ctx: Context) => {
   const command = declareOutput(new Command('list'), ctx.output, integrationView).description(
     'List integrations. Filters combine: a row must match all of them.',
   )
-  return withPageOptions(withFilters(command).addOption(expiringOption()), integrationSorts)
+  return withPageOptions(withFilters(command), integrationSorts)
     .addHelpText(
       ...examples(
         'integrations list --platform slack --expiring 7d',
@@ -23,7 +23,6 @@ export const command = (ctx: Context) => {
       const store = await ctx.store()
       const filter = await filterOf(store, options)
       await printRows(ctx, integrationView, (db) => db.integrations, { filter, page: page(options, ctx.output) })
-      const more = await unknownExpiryNote(store, filter)
-      if (more !== undefined) ctx.output.note(more)
+      await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
     })
 }

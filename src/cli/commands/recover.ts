@@ -1,9 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput } from '../../errors.ts'
 import { recoverMany } from '../../operations/refresh/recover-batch.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
-import { refsArgument } from '../input/filters.ts'
+import { checkChoice, refsArgument } from '../input/filters.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
 import { recoverView } from '../views/refresh.ts'
@@ -25,11 +24,7 @@ export const command = (ctx: Context) =>
     .addOption(apiUrlOption())
     .addHelpText(...examples('integrations recover --all', 'integrations recover Acme/support --retry'))
     .action(async (refs, { all, retry, ...options }) => {
-      if (refs.length > 0 === all)
-        throw badInput(
-          all ? 'integrations are named, and --all is given' : 'no integrations were chosen',
-          all ? 'name integrations or pass --all, not both' : 'name integrations, or pass --all',
-        )
+      checkChoice(refs, all)
       const { uninterrupted, exitCode } = createSignalGuard(ctx)
       const urls = apiUrls(ctx, options)
       const { rows, removedFiles, cleanUpFailure } = await recoverMany(await ctx.store(), all ? undefined : refs, {

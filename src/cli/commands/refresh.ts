@@ -3,7 +3,7 @@ import { findChosen } from '../../operations/find.ts'
 import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
 import { apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
-import { chosen, refsArgument, withFilters } from '../input/filters.ts'
+import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
@@ -28,7 +28,7 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--force', 'refresh tokens that expire later, too').default(false))
     .addOption(apiUrlOption())
     .addOption(dryRunOption())
-  const filtered = withFilters(command).addHelpText(
+  const filtered = withFilters(command, { expiring: false }).addHelpText(
     ...examples(
       'integrations refresh Acme/support',
       'integrations refresh --all -o json',
@@ -39,7 +39,9 @@ export const command = (ctx: Context) => {
     const { force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const store = await ctx.store()
-    const integrations = await findChosen(store, await chosen(store, refs, options))
+    const which = await chosen(store, refs, options)
+    const integrations = await findChosen(store, which)
+    await noteUnknownExpiry(ctx, store, which)
     const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows = await refreshMany(store, integrations, {
       withinMs: expiring,

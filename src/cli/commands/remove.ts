@@ -4,7 +4,7 @@ import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
-import { confirmOption, confirmRemoval } from '../input/consent.ts'
+import { confirmByTyping, confirmOption } from '../input/consent.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
@@ -23,7 +23,7 @@ export const command = (ctx: Context) =>
       const shown = await store.read((db) => findIntegration(db, ref))
       const name = refOf(shown)
       if (!dryRun)
-        await confirmRemoval(
+        await confirmByTyping(
           ctx,
           shown.name,
           confirm,

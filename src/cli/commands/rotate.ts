@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
+import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { type Rotated, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
@@ -55,18 +55,18 @@ function rotateCommand() {
       )
       .addOption(
         new Option('--shared', 'replace the secret in every integration known to hold the same value').default(false),
-      )
-      .addOption(
-        new Option(
-          '--force',
-          'accept a value without the documented format, and expire a previous secret that is still valid',
-        ).default(false),
-      )
-      .addOption(ifVersionOption())
-      .addOption(checkOption())
-      .addOption(apiUrlOption())
-      .addOption(dryRunOption()),
+      ),
   )
+    .addOption(
+      new Option(
+        '--force',
+        'accept a value without the documented format, and expire a previous secret that is still valid',
+      ).default(false),
+    )
+    .addOption(ifVersionOption())
+    .addOption(checkOption())
+    .addOption(apiUrlOption())
+    .addOption(dryRunOption())
   return withSecretFlags(command, secretFields).addHelpText(
     ...examples(
       'integrations rotate Acme/support --field webhook-secret',
@@ -89,9 +89,9 @@ export const command = (ctx: Context) =>
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref))
     const secrets = { ...given, ...(await missing(ctx, shown, named, given, { generate, force })) }
-    const gracePeriod =
-      options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, Object.keys(secrets) as SecretField[])
-    const asked = !generate && Object.keys(secrets).length > Object.keys(given).length
+    const fields = secretFields.filter((field) => secrets[field])
+    const gracePeriod = options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, fields)
+    const asked = !generate && fields.some((field) => !given[field])
     const rotation: Rotation = {
       typed: ref,
       secrets,
@@ -108,7 +108,6 @@ export const command = (ctx: Context) =>
       ? await rotateCheckedSecrets(store, shown.id, rotation, { urls, wait: ctx.options.wait })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
-    const fields = Object.keys(secrets) as SecretField[]
     await answer(ctx, ref, rotated, { fields, dryRun, shared })
   })
 
@@ -145,20 +144,20 @@ async function missing(
 ): Promise<NewSecrets> {
   const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
-  for (const field of [...wanted, ...(Object.keys(given) as SecretField[])]) secretDefinition(platform, field)
+  const givenFields = secretFields.filter((field) => given[field])
+  for (const field of [...wanted, ...givenFields]) secretDefinition(platform, field)
   if (generate) return Object.assign({}, ...wanted.map(generated))
   if (wanted.length > 0)
     return askSecrets(
       ctx,
       wanted.map((field) => question(platform, field, force)),
     )
-  if (Object.keys(given).length > 0) return {}
-  const choices = Object.entries(platform.secrets).map(([field, { label }]) => ({ value: field, name: label }))
-  const field = (await ctx.prompts.choose(
-    'Which secret?',
-    '--webhook-secret-stdin or another secret',
-    choices,
-  )) as SecretField
+  if (givenFields.length > 0) return {}
+  const choices = entriesOf(platform.secrets).map(([value, { label: name }]) => ({
+    value,
+    name,
+  }))
+  const field = await ctx.prompts.choose('Which secret?', '--webhook-secret-stdin or another secret', choices)
   return askSecrets(ctx, [question(platform, field, force)])
 }
 

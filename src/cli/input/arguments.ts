@@ -7,8 +7,16 @@ import {
   type OptionValues,
 } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
-import { flagOf, type Instant, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
+import {
+  entriesOf,
+  flagOf,
+  type Instant,
+  type PlatformColumn,
+  type SecretField,
+  secretFields,
+} from '../../integration.ts'
 import { type ApiUrls, parseApiUrl } from '../../platforms/api-urls.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
@@ -55,10 +63,12 @@ export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, out
 }
 
 /** Says that a command answers with text, such as a script, and refuses another form before it does anything. */
-export function declareTextOutput<C extends CommandUnknownOpts>(command: C, output: Output): C {
+export const declareTextOutput = <C extends CommandUnknownOpts>(command: C, output: Output): C =>
   command.hook('preAction', () => output.textOnly())
-  return command
-}
+
+/** Says that a command answers with text or a JSON document, and refuses another form before it does anything. */
+export const declareTextOrJson = <C extends CommandUnknownOpts>(command: C, output: Output): C =>
+  command.hook('preAction', () => output.textOrJsonOnly())
 
 /** A whole number from `least` up. */
 export const wholeNumber =
@@ -163,9 +173,9 @@ export function page(options: PageOptions, output: Output): Page {
 
 /** Every platform's own identifiers, as flags: `--slack-team-id` and so on. */
 export const idFlags = (): { column: PlatformColumn; flag: string; description: string }[] =>
-  platforms.flatMap((platform) =>
-    Object.entries(platform.ids).map(([column, { label }]) => ({
-      column: column as PlatformColumn,
+  platforms.flatMap((platform: Platform) =>
+    entriesOf(platform.ids).map(([column, { label }]) => ({
+      column,
       flag: flagOf(column),
       description: `${platform.title} ${label}`,
     })),

@@ -7,19 +7,19 @@ export const confirmOption = () =>
   new Option('--confirm <name>', 'confirm by repeating the name (required without a terminal)')
 
 /**
- * Asks to type the name of what is about to be destroyed, or takes `--confirm <name>`.
+ * Asks to type a word that names what is about to be done, or takes `--confirm <word>`.
  *
- * @throws INPUT_REQUIRED without a terminal, BAD_INPUT for another name, CANCELLED
+ * @throws INPUT_REQUIRED when no prompt is possible, BAD_INPUT for another word, CANCELLED
  */
-export async function confirmRemoval(
+export async function confirmByTyping(
   ctx: Context,
-  name: string,
+  word: string,
   confirm: string | undefined,
   warning: string,
 ): Promise<void> {
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
-  const typed = confirm ?? (await ctx.prompts.text(`Type ${name} to confirm`, `--confirm ${shellWord(name)}`))
-  if (typed === name) return
-  if (confirm === undefined) throw cancelled('the name does not match')
-  throw badInput('--confirm does not repeat the name', `pass --confirm ${shellWord(name)}`)
+  const typed = confirm ?? (await ctx.prompts.text(`Type ${word} to confirm`, `--confirm ${shellWord(word)}`))
+  if (typed === word) return
+  if (confirm === undefined) throw cancelled('the answer does not match')
+  throw badInput('--confirm does not match', `pass --confirm ${shellWord(word)}`)
 }

@@ -4,6 +4,7 @@ import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
 import { platformById, platforms, requiredFields } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
+import type { Context } from '../context.ts'
 import { duration } from './time.ts'
 
 const expiries = ['never', 'dated', 'unknown', 'none'] as const
@@ -28,9 +29,12 @@ export interface FilterOptions {
 export const refsArgument = () =>
   new Argument('[ref...]', 'ids, workspace/name, unique names, or the first 6 or more characters of ids')
 
-/** Adds the options that filter integrations. */
-export const withFilters = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
-  command
+/** Adds the options that filter integrations. `expiring`: not for a command that has an option of that name. */
+export const withFilters = <A extends unknown[], O extends OptionValues>(
+  command: Command<A, O>,
+  { expiring = true } = {},
+) => {
+  const scoped = command
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
     .addOption(new Option('--platform <platform>', 'of this platform'))
     .addOption(
@@ -42,6 +46,14 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(command
     .addOption(new Option('--inactive', 'inactive integrations'))
     .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
+  if (expiring)
+    scoped.addOption(
+      new Option(
+        '--expiring <duration>',
+        'whose access token expires within this time, has expired, or has an unknown expiry',
+      ).argParser(duration),
+    )
+  return scoped
     .addOption(
       new Option('--expired', 'whose access token has expired; prints on stderr how many have an unknown expiry'),
     )
@@ -54,13 +66,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(command
     .addOption(new Option('--stale <duration>', 'not used for this long, or never used').argParser(duration))
     .addOption(new Option('--never-used', 'never used'))
     .addOption(new Option('--missing-secret', 'without a secret that the platform needs, or possibly missing it'))
-
-/** The filter for access tokens that expire soon; `refresh` has an option of that name with a default. */
-export const expiringOption = () =>
-  new Option(
-    '--expiring <duration>',
-    'whose access token expires within this time, has expired, or has an unknown expiry',
-  ).argParser(duration)
+}
 
 /**
  * The integrations that parsed options mean; a filter without conditions when there are none.
@@ -88,12 +94,12 @@ export async function filterOf(store: Store, given: FilterOptions): Promise<Inte
   }
 }
 
-/** For a filter of expired tokens, says how many others have an unknown expiry. @returns undefined for none */
-export async function unknownExpiryNote(store: Store, filter: IntegrationFilter): Promise<string | undefined> {
-  const { expiredBefore, ...others } = filter
-  if (expiredBefore === undefined) return undefined
+/** For a filter of expired tokens, tells people how many others have an unknown expiry. */
+export async function noteUnknownExpiry({ output }: Context, store: Store, which: Chosen): Promise<void> {
+  const { expiredBefore, ...others }: IntegrationFilter = which.kind === 'filter' ? which.filter : {}
+  if (expiredBefore === undefined) return
   const unknown = await store.read((db) => db.integrations.count({ ...others, expiry: 'unknown' }))
-  return unknown > 0 ? `${unknown} more have an unknown expiry: integrations list --expiry unknown` : undefined
+  if (unknown > 0) output.note(`${unknown} more have an unknown expiry: integrations list --expiry unknown`)
 }
 
 /**
@@ -107,16 +113,18 @@ export async function chosen(
   options: FilterOptions & { readonly all: boolean },
 ): Promise<Chosen> {
   const filter = await filterOf(store, options)
-  const filtered = Object.keys(filter).length > 0
-  if (refs.length > 0 && (filtered || options.all))
-    throw badInput('integrations are given both by reference and by filter', 'pass references or filters, not both')
-  if (refs.length > 0) return { kind: 'refs', refs }
-  if (!filtered && !options.all)
-    throw badInput(
-      'no integrations are given',
-      'name integrations, pass --all, or pass a filter such as --platform slack',
-    )
-  return { kind: 'filter', filter }
+  checkChoice(refs, options.all, Object.keys(filter).length > 0)
+  return refs.length > 0 ? { kind: 'refs', refs } : { kind: 'filter', filter }
+}
+
+/** Refuses integrations that are given in two ways, or not at all; `filtered`: undefined for a command without filters. @throws BAD_INPUT */
+export function checkChoice(refs: readonly string[], all: boolean, filtered?: boolean): void {
+  const [other, others] = filtered ? ['filter', 'filters'] : ['--all', '--all']
+  if (refs.length > 0 && (filtered || all))
+    throw badInput(`integrations are given both by reference and by ${other}`, `pass references or ${others}, not both`)
+  if (refs.length > 0 || filtered || all) return
+  const ways = filtered === undefined ? 'or pass --all' : 'pass --all, or pass a filter such as --platform slack'
+  throw badInput('no integrations are given', `name integrations, ${ways}`)
 }
 
 const requiredSecrets = () => Object.fromEntries(platforms.map((platform) => [platform.id, requiredFields(platform)]))

@@ -3,8 +3,8 @@ import type { Host } from '../host.ts'
 import { printable } from '../output/text.ts'
 
 /** One of several answers. */
-export interface Choice {
-  readonly value: string
+export interface Choice<Value extends string = string> {
+  readonly value: Value
   readonly name: string
 }
 
@@ -12,18 +12,20 @@ export interface Choice {
 export interface Prompts {
   /** Whether there is a person to ask. */
   readonly possible: () => boolean
-  /** Asks for a line. `flag` is named in the error without a terminal. @throws INPUT_REQUIRED, CANCELLED */
+  /** Asks for a line. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
   /** Asks for a secret, which is not shown, not even its length. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
   secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
-  choose(question: string, flag: string, choices: readonly Choice[]): Promise<string>
+  /** Asks for one of several answers. @throws INPUT_REQUIRED, CANCELLED */
+  choose<Value extends string>(question: string, flag: string, choices: readonly Choice<Value>[]): Promise<Value>
   /** Asks for one of what `find` gives for the text typed so far. @throws INPUT_REQUIRED, CANCELLED */
   search(question: string, flag: string, find: (typed: string) => Promise<readonly Choice[]>): Promise<string>
   /** Asks for yes or no; Enter alone is `otherwise`. @throws INPUT_REQUIRED, CANCELLED */
   confirm(question: string, flag: string, otherwise?: boolean): Promise<boolean>
 }
 
-const choosable = (choices: readonly Choice[]) => choices.map(({ value, name }) => ({ value, name: printable(name) }))
+const choosable = <Value extends string>(choices: readonly Choice<Value>[]) =>
+  choices.map(({ value, name }) => ({ value, name: printable(name) }))
 
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
 export function prompts(host: Host, allowed: () => boolean): Prompts {
@@ -38,7 +40,7 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     if (!possible())
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
-        message: `${flag.split(/[, ]/)[0]} is required when there is no terminal`,
+        message: `${flag.split(/[, ]/)[0]} is required when prompts are off or there is no terminal`,
         hint: `pass ${flag}`,
       })
     try {

@@ -12,6 +12,8 @@ export type SecretOptions<F extends string> = { readonly [K in `${F}Stdin`]?: tr
   readonly [K in `${F}File` | `${F}Env`]?: string | undefined
 }
 
+type InputField = SecretField | 'clientSecret'
+
 /** Adds `--<secret>-stdin`, `--<secret>-file` and `--<secret>-env` for secrets. No flag takes a value. */
 export function withSecretFlags<A extends unknown[], O extends OptionValues, F extends string>(
   command: Command<A, O>,
@@ -42,8 +44,7 @@ export async function givenSecrets(ctx: Context, options: SecretOptions<SecretFi
     )
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const field of secretFields) {
-    const ways = { stdin: options[`${field}Stdin`], file: options[`${field}File`], env: options[`${field}Env`] }
-    const value = await givenSecret(ctx, field, ways)
+    const value = await givenSecret(ctx, field, options)
     if (value) secrets[field] = { value, origin: 'provided' }
   }
   return secrets
@@ -52,12 +53,12 @@ export async function givenSecrets(ctx: Context, options: SecretOptions<SecretFi
 /** Reads the secret that one of its flags names; undefined without any. @throws BAD_INPUT when it is given twice, or cannot be a secret */
 export async function givenSecret(
   { host }: Context,
-  field: string,
-  ways: { readonly stdin: true | undefined; readonly file: string | undefined; readonly env: string | undefined },
+  field: InputField,
+  options: SecretOptions<InputField>,
 ): Promise<Secret | undefined> {
-  const { stdin, file, env } = ways
+  const [stdin, file, env] = [options[`${field}Stdin`], options[`${field}File`], options[`${field}Env`]]
   const flag = `--${flagOf(field)}`
-  if (Object.values(ways).filter((way) => way !== undefined).length > 1)
+  if ([stdin, file, env].filter((way) => way !== undefined).length > 1)
     throw badInput(
       `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
       `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
@@ -67,6 +68,9 @@ export async function givenSecret(
   if (env === undefined) return undefined
   return readSecret(variable(host, env, `${flag}-env`), `the variable that ${flag}-env names`)
 }
+
+/** Reads the answer to a prompt for a secret. @throws BAD_INPUT when it cannot be a secret */
+export const typedSecret = (answer: string): Secret => readSecret(answer, 'the answer', 'type the secret')
 
 /** Asks for secrets, in order; what is left empty is left out. */
 export async function askSecrets(
@@ -81,9 +85,9 @@ export async function askSecrets(
   const secrets: { [F in SecretField]?: NewSecret } = {}
   for (const { field, question, required, check } of questions) {
     const answer = await prompts.secret(question, `--${flagOf(field)}-stdin, -file or -env`, (text) => {
-      if (text !== '' || required) check(readSecret(text, 'the answer'))
+      if (text !== '' || required) check(typedSecret(text))
     })
-    if (answer !== '') secrets[field] = { value: readSecret(answer, 'the answer'), origin: 'provided' }
+    if (answer !== '') secrets[field] = { value: typedSecret(answer), origin: 'provided' }
   }
   return secrets
 }

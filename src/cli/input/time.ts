@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import ms, { type StringValue } from 'ms'
 import type { Instant } from '../../integration.ts'
+import { plural } from '../output/text.ts'
 
 const units: readonly [unit: Intl.RelativeTimeFormatUnit, milliseconds: number][] = [
   ['year', 365 * 86_400_000],
@@ -27,8 +28,7 @@ export function relative(instant: Instant, now: number): string {
 export function remaining(instant: Instant, now: number): string {
   const distance = Math.max(Date.parse(instant) - now, 0)
   const [unit, size] = units.find(([, milliseconds]) => distance >= milliseconds) ?? ['second', 1000]
-  const count = Math.floor(distance / size)
-  return `${count} more ${unit}${count === 1 ? '' : 's'}`
+  return plural(Math.floor(distance / size), `more ${unit}`)
 }
 
 /** Reads a duration with its unit, as in `24h`, `7d`, `90m` or `0`; in milliseconds. @throws InvalidArgumentError */

@@ -41,9 +41,8 @@ export async function printRows<Filter, Row>(
       for await (const batch of table(db).list(filter, page)) await show(batch)
     })
   })
-  if (!ctx.output.table()) return
-  if (shown === 0) ctx.output.note('nothing to show')
-  if (page.limit === undefined || shown < page.limit || last === undefined) return
+  ctx.output.noteIfEmpty(shown)
+  if (!ctx.output.table() || page.limit === undefined || shown < page.limit || last === undefined) return
   const more = (await store.read((db) => table(db).count(filter, page))) - shown
   if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }

@@ -26,6 +26,10 @@ export interface View<Row> {
 /** Hands on rows as they come to what prints them. */
 type RowSource<Row> = (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>
 
+/** The formats of a JSON document, which is printed without `-o` too. */
+const documentFormats: readonly Format[] = ['table', 'json', 'jsonl']
+const jsonHint = 'leave --fields out; leave -o out, or pass -o json'
+
 /** Where answers go (stdout) and everything else (stderr). */
 export class Output {
   readonly #host: Host
@@ -53,9 +57,14 @@ export class Output {
 
   /** Refuses a format and fields where the answer is text and nothing else, before anything is done. @throws BAD_INPUT */
   textOnly(): void {
-    const { output, fields } = this.#options()
-    if ((output ?? 'table') !== 'table' || fields)
+    if (!this.#isOneOf(['table']))
       throw badInput('the output is text, without other formats and fields', 'leave -o and --fields out')
+  }
+
+  /** Refuses other formats and fields where the answer is text or a JSON document, before anything is done. @throws BAD_INPUT */
+  textOrJsonOnly(): void {
+    if (!this.#isOneOf(documentFormats))
+      throw badInput('the output is text or JSON, without other formats and fields', jsonHint)
   }
 
   /** Prints rows as they come. */
@@ -126,13 +135,19 @@ export class Output {
 
   /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
   async json(value: Json): Promise<void> {
-    const kind = this.#format()
-    if (kind === 'csv' || kind === 'id' || this.#options().fields)
-      throw badInput(
-        'the output is a JSON document, which has no fields to choose',
-        'leave --fields out; leave -o out, or pass -o json',
-      )
-    await this.raw(`${json(value, kind === 'jsonl' ? undefined : 2)}\n`)
+    if (!this.#isOneOf(documentFormats))
+      throw badInput('the output is a JSON document, which has no fields to choose', jsonHint)
+    await this.raw(`${json(value, this.#format() === 'jsonl' ? undefined : 2)}\n`)
+  }
+
+  /** Prints text, or a JSON document for machines that ask for one. @throws OUTPUT_FAILED */
+  textOrJson(text: string, value: Json): Promise<void> {
+    return this.#isOneOf(['table']) ? this.raw(text) : this.json(value)
+  }
+
+  /** Reports on one thing: lines for people, the thing itself for machines. */
+  report<Row>(view: View<Row>, row: Row, lines: readonly Cell[]): Promise<void> {
+    return this.table() ? this.lines(lines, 'stdout') : this.one(view, row)
   }
 
   /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
@@ -146,6 +161,11 @@ export class Output {
   /** Tells people something, on stderr. */
   note(text: string): void {
     this.#say(printable(text))
+  }
+
+  /** Tells people that a list they see has no rows. */
+  noteIfEmpty(rows: number): void {
+    if (rows === 0 && this.table()) this.note('nothing to show')
   }
 
   /** Warns people, on stderr. */
@@ -216,6 +236,12 @@ export class Output {
       const known = view.columns.map((one) => one.field).join(', ')
       throw badInput(`there is no field ${JSON.stringify(field)}`, `the fields are ${known}`)
     })
+  }
+
+  /** Whether no fields are chosen, and no format but one of these; without `-o`, the format counts as a table. */
+  #isOneOf(formats: readonly Format[]): boolean {
+    const { output = 'table', fields } = this.#options()
+    return formats.includes(output) && fields === undefined
   }
 
   #format(): Format | 'text' {

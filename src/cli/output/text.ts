@@ -1,3 +1,6 @@
+/** How many there are, as in `1 problem` and `2 problems`. */
+export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** Characters that a terminal acts on or hides, the ones that names may not contain. */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu
 

@@ -2,6 +2,7 @@ import type { Checked } from '../../operations/check/batch.ts'
 import type { Verdict } from '../../platforms/platform.ts'
 import type { Column, View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
+import { value } from './cells.ts'
 
 const verdictTones: Record<Verdict, Tone> = {
   ok: 'good',
@@ -19,8 +20,8 @@ export const checkView: View<Checked> = {
       (field): Column<Checked> => ({ field, value: ({ integration }) => integration[field] }),
     ),
     { field: 'verdict', value: (row) => row.verdict, cell: (row) => [row.verdict, verdictTones[row.verdict]] },
-    { field: 'code', value: (row) => row.code },
-    { field: 'reason', value: (row) => row.reason },
+    value('code'),
+    value('reason'),
     {
       field: 'findings',
       value: (row) => row.findings.map((finding) => ({ ...finding })),
@@ -40,7 +41,7 @@ export const checkView: View<Checked> = {
       value: (row) => (row.scopes === null ? null : [...row.scopes]),
       cell: (row) => [row.scopes?.join(', ') ?? '', 'plain'],
     },
-    { field: 'expiresAt', value: (row) => row.expiresAt },
+    value('expiresAt'),
   ],
   short: ['workspace', 'name', 'platform', 'verdict', 'code', 'findings', 'filled', 'id'],
   id: ({ integration }) => integration.id,

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import { relative } from '../input/time.ts'
 import type { Column, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
+import { value } from './cells.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
 
@@ -17,13 +18,13 @@ function inKeySetCell({ inKeySet, state }: Key): Cell {
 /** How keys are shown. */
 export const keyView: View<Key> = {
   columns: [
-    { field: 'id', value: (row) => row.id },
-    { field: 'purpose', value: (row) => row.purpose },
+    value('id'),
+    value('purpose'),
     { field: 'state', value: (row) => row.state, cell: (row) => [row.state, states[row.state]] },
     { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => [relative(row.createdAt, now), 'plain'] },
-    { field: 'current', value: (row) => row.current },
-    { field: 'previous', value: (row) => row.previous },
-    { field: 'apps', value: (row) => row.apps },
+    value('current'),
+    value('previous'),
+    value('apps'),
     { field: 'inKeySet', value: (row) => row.inKeySet, cell: inKeySetCell },
   ],
   short: ['id', 'purpose', 'state', 'createdAt', 'current', 'previous', 'inKeySet'],
@@ -65,7 +66,7 @@ const mode: Column<{ readonly mode: EncryptionMode | null }> = {
 export const keyStatusView: View<KeyStatus> = {
   columns: [
     mode,
-    { field: 'activeKey', value: (row) => row.activeKey },
+    value('activeKey'),
     keys,
     number('plain', 'current values'),
     number('unread', 'values of the application'),
@@ -83,8 +84,8 @@ export const keyStatusView: View<KeyStatus> = {
 export const reencryptionView: View<Reencryption> = {
   columns: [
     mode,
-    { field: 'keyId', value: (row) => row.keyId },
-    { field: 'changed', value: (row) => row.changed },
+    value('keyId'),
+    value('changed'),
     {
       field: 'undecryptable',
       value: (row) => row.undecryptable.map(({ id, name, field, error }) => ({ id, name, field, code: error.code })),

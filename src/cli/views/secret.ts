@@ -2,6 +2,7 @@ import { flagOf } from '../../integration.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { relative, remaining } from '../input/time.ts'
 import type { View } from '../output/output.ts'
+import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import { ago, expiryCell, value } from './cells.ts'
 
@@ -37,7 +38,7 @@ export const secretVersionView: View<SecretVersion> = {
       cell: ({ lastMatchedAt, matchCount }, now) =>
         lastMatchedAt === null
           ? ['no recorded use', 'dim']
-          : [`matched ${relative(lastMatchedAt, now)}, ${matchCount} ${matchCount === 1 ? 'time' : 'times'}`, 'plain'],
+          : [`matched ${relative(lastMatchedAt, now)}, ${plural(matchCount, 'time')}`, 'plain'],
     },
     value('matchCount'),
   ],

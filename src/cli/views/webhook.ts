@@ -2,6 +2,7 @@ import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Sent } from '../../operations/webhooks/send.ts'
 import type { WebhookCheck } from '../../operations/webhooks/verify.ts'
 import type { Column, View } from '../output/output.ts'
+import { value } from './cells.ts'
 
 type Of = { readonly integration: IntegrationView; readonly secret: WebhookCheck['secret'] }
 
@@ -34,7 +35,7 @@ export const webhookCheckView: View<WebhookCheck> = {
     { field: 'accepted', value: ({ refusal }) => refusal === null },
     { field: 'reason', value: ({ refusal }) => refusal },
     secret,
-    { field: 'scheme', value: ({ scheme }) => scheme },
+    value('scheme'),
     { field: 'skewSeconds', value: ({ skew }) => skew },
     { field: 'otherIntegration', value: ({ owner }) => owner && { ...owner } },
     { field: 'findings', value: ({ findings }) => [...findings] },
@@ -48,9 +49,9 @@ export const sentView: View<Sent> = {
   columns: [
     id,
     name,
-    { field: 'sample', value: ({ sample }) => sample },
+    value('sample'),
     secret,
-    { field: 'host', value: ({ host }) => host },
+    value('host'),
     {
       field: 'status',
       value: ({ answer }) => answer.status,

@@ -122,8 +122,7 @@ export const readSecrets = (
   store.mutate(async (tx) => {
     const integration = await findIntegration(tx, ref)
     const platform = platformOf(integration)
-    const wanted =
-      fields.length > 0 ? fields : entriesOf<SecretField, unknown>(platform.secrets).map(([field]) => field)
+    const wanted = fields.length > 0 ? fields : entriesOf(platform.secrets).map(([field]) => field)
     for (const field of wanted) secretDefinition(platform, field)
     const held = await tx.secrets.read(integration.id, wanted)
     const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))

@@ -20,18 +20,19 @@ const maxSecretLength = 16 * 1024
 const placeholder =
   /^(?:change[-_ ]?me|replace[-_ ]?me|placeholder|secret|password|token|null|undefined|none|todo|tbd|test|example|x{3,}|\*{3,}|\.{3,}|…|<.*>|\$\{.*\}|\$[A-Z_]+|\{\{.*\}\}|your[-_ ].*)$/i
 
+const checkSource = 'check that the command or variable before the pipe yields the secret'
+
 /**
  * Reads a secret from a prompt, a pipe, a file or a variable, without the newline that `echo` appends.
  *
  * @param source where the value came from, for messages, which never quote the value
+ * @param whenEmpty the hint for a value that is empty
  * @throws BAD_INPUT when the value cannot be a secret
  */
-export function readSecret(raw: string, source: string): Secret {
+export function readSecret(raw: string, source: string, whenEmpty = checkSource): Secret {
   const value = raw.replace(/\r?\n$/, '')
   const refuse = (why: string, hint: string) => badInput(`${source} ${why}`, hint)
-  if (value === '') throw refuse('is empty', 'check that the command or variable before the pipe yields the secret')
-  if (value.trim() === '')
-    throw refuse('is blank', 'check that the command or variable before the pipe yields the secret')
+  if (value.trim() === '') throw refuse(value === '' ? 'is empty' : 'is blank', whenEmpty)
   if (/[\r\n]/.test(value)) throw refuse('has several lines', 'pass the secret alone, on one line')
   if (value !== value.trim()) throw refuse('begins or ends with a space', 'pass the secret without surrounding spaces')
   if (!value.isWellFormed() || /[\p{C}\uFFFD]/u.test(value))

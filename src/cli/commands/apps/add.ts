@@ -1,10 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { addApp, checkApp } from '../../../operations/directory/apps.ts'
-import { readSecret } from '../../../operations/secrets/values.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { givenSecret, withSecretFlags } from '../../input/secret-input.ts'
+import { givenSecret, typedSecret, withSecretFlags } from '../../input/secret-input.ts'
 import { appView } from '../../views/directory.ts'
 
 const refreshing = () => platforms.filter(({ api }) => 'refresh' in api).map(({ id }) => id)
@@ -30,19 +29,8 @@ export const command = (ctx: Context) => {
       const app = { platform, name, clientId }
       checkApp(app)
       const secret =
-        (await givenSecret(ctx, 'clientSecret', {
-          stdin: options.clientSecretStdin,
-          file: options.clientSecretFile,
-          env: options.clientSecretEnv,
-        })) ??
-        readSecret(
-          await ctx.prompts.secret(
-            'Client secret',
-            '--client-secret-stdin, -file or -env',
-            (text) => void readSecret(text, 'the answer'),
-          ),
-          'the answer',
-        )
+        (await givenSecret(ctx, 'clientSecret', options)) ??
+        typedSecret(await ctx.prompts.secret('Client secret', '--client-secret-stdin, -file or -env', typedSecret))
       const added = await addApp(await ctx.store(), { ...app, secret }, { dryRun })
       await ctx.output.change(
         appView,

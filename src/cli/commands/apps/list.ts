@@ -12,5 +12,5 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const apps = await store.read((db) => db.apps.list())
       await ctx.output.rows(appView, (emit) => emit(apps))
-      if (apps.length === 0 && ctx.output.table()) ctx.output.note('nothing to show')
+      ctx.output.noteIfEmpty(apps.length)
     })

@@ -3,7 +3,7 @@ import { findApp, removeApp } from '../../../operations/directory/apps.ts'
 import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { confirmOption, confirmRemoval } from '../../input/consent.ts'
+import { confirmByTyping, confirmOption } from '../../input/consent.ts'
 import { appView } from '../../views/directory.ts'
 
 /** `integrations apps remove` */
@@ -18,7 +18,7 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findApp(db, ref))
       if (!dryRun && shown.integrations === 0)
-        await confirmRemoval(
+        await confirmByTyping(
           ctx,
           shown.name,
           confirm,

@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
 import type { Context } from '../../context.ts'
-import { examples } from '../../input/arguments.ts'
+import { declareTextOrJson, examples } from '../../input/arguments.ts'
 
 /** `integrations audit checkpoint` */
 export const command = (ctx: Context) =>
-  new Command('checkpoint')
+  declareTextOrJson(new Command('checkpoint'), ctx.output)
     .summary('print the end of the log, to keep elsewhere')
     .description(
       'Print the end of the audit log as one line. Keep the line where people who can write to the database cannot change it. With it, audit verify detects a log that was truncated or rewritten. Needs no keys.',
@@ -16,11 +16,8 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async () => {
-      const inJson = ctx.options.output === 'json' || ctx.options.output === 'jsonl'
-      if (!inJson || ctx.options.fields) ctx.output.textOnly()
       const { checkpointText, takeCheckpoint } = await import('../../../operations/audit/verify.ts')
       const taken = await takeCheckpoint(await ctx.store())
       const checkpoint = checkpointText(taken)
-      if (inJson) return ctx.output.json({ checkpoint, ...taken, seq: Number(taken.seq) })
-      return ctx.output.raw(`${checkpoint}\n`)
+      await ctx.output.textOrJson(`${checkpoint}\n`, { checkpoint, ...taken, seq: Number(taken.seq) })
     })

@@ -5,6 +5,7 @@ import type { Place, Problem, Verification } from '../../../operations/audit/ver
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
+import { plural } from '../../output/text.ts'
 import type { Tone } from '../../output/tone.ts'
 import { verificationView } from '../../views/audit.ts'
 
@@ -32,12 +33,11 @@ export const command = (ctx: Context) =>
       const { parseCheckpoint, verifyAudit } = await import('../../../operations/audit/verify.ts')
       const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
       const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
-      if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
-      else await ctx.output.one(verificationView, found)
+      await ctx.output.report(verificationView, found, report(found))
       const { length } = found.problems
       if (length > 0)
         throw checkFailed(
-          `the audit log has ${length} problem${length === 1 ? '' : 's'}`,
+          `the audit log has ${plural(length, 'problem')}`,
           'find out who could write to the database; replace the secrets concerned with integrations rotate',
         )
     })
@@ -49,7 +49,7 @@ const textOf = (ctx: Context, given: string): Promise<string> | string => {
 
 /** What people read. */
 function report({ events, head, values, problems, byApplication }: Verification): [string, Tone][] {
-  const counted = `${events} event${events === 1 ? '' : 's'} and ${values} current secret${values === 1 ? '' : 's'}`
+  const counted = `${plural(events, 'event')} and ${plural(values, 'current secret')}`
   return [
     problems.length === 0
       ? [`audit log verified: ${counted}, up to ${head.seq} ${head.hash}`, 'good']

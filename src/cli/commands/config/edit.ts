@@ -1,32 +1,28 @@
-import { Command } from '@commander-js/extra-typings'
 import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
-import type { IntegrationView, JsonObject } from '../../../integration.ts'
+import { type IntegrationView, type JsonObject, refOf } from '../../../integration.ts'
 import { versionConflict } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config/config.ts'
 import { checkConfig, parseConfig } from '../../../operations/config/document.ts'
 import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument, warnAll } from '../../input/arguments.ts'
+import { examples, warnAll } from '../../input/arguments.ts'
 import { withEditor } from '../../input/editor.ts'
 import { answerConfigChange, configDiff, configText } from '../../views/config.ts'
-import { integrationView } from '../../views/integration.ts'
+import { changeCommand } from '../change.ts'
 
 /** `integrations config edit` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('edit'), ctx.output, integrationView)
+  changeCommand(ctx, 'edit')
     .summary('edit the config in your editor')
     .description(
       'Edit the config in $VISUAL, $EDITOR or vi. Shows what would change, and asks for confirmation. A graphical editor needs its flag to wait, as in EDITOR="code --wait".',
     )
-    .addArgument(refArgument())
-    .addOption(ifVersionOption())
-    .addOption(dryRunOption())
     .addHelpText(...examples('integrations config edit Acme/support'))
     .action(async (ref, { ifVersion, dryRun }) => {
       if (!ctx.prompts.possible())
         throw new IntegrationsError({
           code: 'INPUT_REQUIRED',
-          message: 'there is no terminal for an editor',
+          message: 'an editor cannot be opened: prompts are off or there is no terminal',
           hint: `integrations config patch ${shellWord(ref)} <file>`,
         })
       const store = await ctx.store()
@@ -70,12 +66,12 @@ async function revise(
 
 async function agree(
   ctx: Context,
-  { workspace, name }: IntegrationView,
+  integration: IntegrationView,
   from: JsonObject,
   to: JsonObject,
   warnings: readonly string[],
 ): Promise<void> {
   await ctx.output.lines(await configDiff(from, to), 'stderr')
   warnAll(ctx, warnings)
-  if (!(await ctx.prompts.confirm(`Change the config of ${workspace}/${name}?`, ''))) throw cancelled()
+  if (!(await ctx.prompts.confirm(`Change the config of ${refOf(integration)}?`, ''))) throw cancelled()
 }

@@ -1,23 +1,19 @@
-import { Command } from '@commander-js/extra-typings'
 import { changeConfig, mergePatch } from '../../../operations/config/config.ts'
 import { parseJson } from '../../../operations/config/json.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../../input/arguments.ts'
+import { examples } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
 import { answerConfigChange } from '../../views/config.ts'
-import { integrationView } from '../../views/integration.ts'
+import { changeCommand } from '../change.ts'
 
 /** `integrations config patch` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('patch'), ctx.output, integrationView)
+  changeCommand(ctx, 'patch')
     .summary('merge a document into the config')
     .description(
       'Merge a JSON document into the config (JSON Merge Patch, RFC 7396): objects merge, null removes, everything else replaces. A patch of null clears the config.',
     )
-    .addArgument(refArgument())
     .argument('[file]', 'the file with the patch; - or nothing for standard input')
-    .addOption(ifVersionOption())
-    .addOption(dryRunOption())
     .addHelpText(
       ...examples(
         'integrations config patch Acme/support filters.json',

@@ -8,6 +8,7 @@ import { platformById } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readDocument } from '../../input/secret-input.ts'
+import { plural } from '../../output/text.ts'
 import { findingView } from '../../views/config.ts'
 
 /** `integrations config validate` */
@@ -33,7 +34,7 @@ export const command = (ctx: Context) =>
       const errors = findings.filter(({ severity }) => severity === 'error').length
       if (errors > 0)
         throw checkFailed(
-          `${name} does not fit ${platform.title}: ${errors} problem${errors === 1 ? '' : 's'}`,
+          `${name} does not fit ${platform.title}: ${plural(errors, 'problem')}`,
           `integrations config schema ${platform.id}`,
         )
       ctx.output.note(`${name} fits ${platform.title}`)

@@ -3,7 +3,7 @@ import { changeMode } from '../../../operations/keys/mode.ts'
 import { type EncryptionMode, modes } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { confirmRemoval } from '../../input/consent.ts'
+import { confirmByTyping } from '../../input/consent.ts'
 import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
@@ -34,7 +34,7 @@ export const command = (ctx: Context) =>
       const planned = await changeMode(store, mode, { dryRun: true })
       const cost = costs[`${planned.before}>${mode}`]
       if (cost) ctx.output.warn(cost)
-      if (cost && !dryRun) await confirmRemoval(ctx, mode, confirm, 'Check first that the application supports it.')
+      if (cost && !dryRun) await confirmByTyping(ctx, mode, confirm, 'Check first that the application supports it.')
       const { before } = dryRun ? planned : await changeMode(store, mode, { dryRun })
       await ctx.output.change(
         modeView,

@@ -5,6 +5,7 @@ import { planReencryption, type Reencryption, reencrypt } from '../../../operati
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
 import { progressBar } from '../../output/progress.ts'
+import { plural } from '../../output/text.ts'
 import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
@@ -21,7 +22,7 @@ export const command = (ctx: Context) =>
       const done = dryRun
         ? await planReencryption(store, source)
         : await withBar(ctx, (update) => reencrypt(store, source, update))
-      const values = `${done.changed} value${done.changed === 1 ? '' : 's'}`
+      const values = plural(done.changed, 'value')
       await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
       for (const { id, name, field, error } of done.undecryptable)
         ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) cannot be decrypted: ${error.message}`)

@@ -3,6 +3,7 @@ import { checkFailed } from '../../../errors.ts'
 import { keyStatus } from '../../../operations/keys/status.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
+import { plural } from '../../output/text.ts'
 import { keyStatusView, undecided } from '../../views/key.ts'
 
 /** `integrations keys status` */
@@ -15,15 +16,13 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations keys status', 'integrations keys status -o json --fields problems'))
     .action(async () => {
       const status = await keyStatus(await ctx.store(), ctx.keys())
+      const { mode, plain, problems } = status
       await ctx.output.one(keyStatusView, status)
-      if (status.mode === null) ctx.output.note(undecided)
-      if (status.plain === null)
+      if (mode === null) ctx.output.note(undecided)
+      if (plain === null)
         ctx.output.note('cannot tell how many values are plain: counting needs the keys and the right to read secrets')
-      for (const { problem, hint } of status.problems) ctx.output.warn(`${problem}; ${hint}`)
-      const [first] = status.problems
+      for (const { problem, hint } of problems) ctx.output.warn(`${problem}; ${hint}`)
+      const [first] = problems
       if (first)
-        throw checkFailed(
-          `the keys and values need attention: ${status.problems.length} problem${status.problems.length === 1 ? '' : 's'}`,
-          first.hint,
-        )
+        throw checkFailed(`the keys and values need attention: ${plural(problems.length, 'problem')}`, first.hint)
     })

@@ -27,5 +27,5 @@ export const command = (ctx: Context) =>
           ctx.output.note(
             `the ${flagOf(field)} may be set: the application writes it, and this program has not read it yet`,
           )
-      if (ctx.output.table() && versions.length === 0) ctx.output.note('nothing to show')
+      ctx.output.noteIfEmpty(versions.length)
     })

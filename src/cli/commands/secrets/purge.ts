@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { purgeSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { plural } from '../../output/text.ts'
 import { purgeView } from '../../views/secret.ts'
 
 /** `integrations secrets purge` */
@@ -20,6 +21,6 @@ export const command = (ctx: Context) =>
         { purged },
         purged === 0
           ? 'no expired version is stored; no changes made'
-          : `${dryRun ? 'would delete' : 'deleted'} ${purged} expired ${purged === 1 ? 'version' : 'versions'}`,
+          : `${dryRun ? 'would delete' : 'deleted'} ${plural(purged, 'expired version')}`,
       )
     })

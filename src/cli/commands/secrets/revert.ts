@@ -1,29 +1,19 @@
-import { Command } from '@commander-js/extra-typings'
 import { flagOf, refOf } from '../../../integration.ts'
 import { revertSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
-import {
-  declareOutput,
-  dryRunOption,
-  examples,
-  ifVersionOption,
-  refArgument,
-  secretFieldArgument,
-} from '../../input/arguments.ts'
+import { examples, secretFieldArgument } from '../../input/arguments.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
+import { changeCommand } from '../change.ts'
 
 /** `integrations secrets revert` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('revert'), ctx.output, integrationView)
+  changeCommand(ctx, 'revert')
     .summary('make the previous secret current again')
     .description(
       'Undo a rotation within its grace period: the previous secret becomes current again, and the secret that it replaces stays valid for the rest of the grace period. A second revert restores the first state. The expiry of an access token is restored too, as far as it is known.',
     )
-    .addArgument(refArgument())
     .addArgument(secretFieldArgument())
-    .addOption(ifVersionOption())
-    .addOption(dryRunOption())
     .addHelpText(...examples('integrations secrets revert Acme/support webhook-secret'))
     .action(async (ref, field, options) => {
       const { before, after } = await revertSecret(await ctx.store(), ref, field, options)

@@ -3,7 +3,7 @@ import { removeUser } from '../../../operations/directory/users.ts'
 import { findUser } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { confirmOption, confirmRemoval } from '../../input/consent.ts'
+import { confirmByTyping, confirmOption } from '../../input/consent.ts'
 import { userView } from '../../views/directory.ts'
 
 /** `integrations users remove` */
@@ -18,7 +18,7 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findUser(db, ref))
       if (!dryRun)
-        await confirmRemoval(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
+        await confirmByTyping(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
       const removed = await removeUser(store, shown.id, { dryRun })
       await ctx.output.change(userView, removed, `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`)
     })

@@ -1,12 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
 import type { Context } from '../../context.ts'
-import { examples, refArgument, signerOption } from '../../input/arguments.ts'
+import { declareTextOrJson, examples, refArgument, signerOption } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
 
 /** `integrations webhook sign` */
 export const command = (ctx: Context) =>
-  new Command('sign')
+  declareTextOrJson(new Command('sign'), ctx.output)
     .summary('print the headers that sign a body')
     .description(
       'Print the headers with which the platform would send a body now, one per line, as curl reads them from a file; with -o json, an object. The headers are valid for as long as the timestamp is accepted. Access is recorded in the audit log first.',
@@ -27,15 +27,10 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, { bodyFile, secret }) => {
-      const { output: format, fields } = ctx.options
-      // Before the secret is read, and that recorded.
-      if (format === 'csv' || format === 'id' || fields)
-        throw badInput('headers are printed as lines or as JSON', 'leave --fields out; leave -o out, or pass -o json')
       const body = await readBytes(ctx, bodyFile, '--body-file')
       if (body.length === 0) throw badInput('the body is empty', 'check that --body-file is not empty')
       const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
       const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
-      if (format === 'json' || format === 'jsonl') return ctx.output.json({ ...headers })
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
-      await ctx.output.raw(lines.join(''))
+      await ctx.output.textOrJson(lines.join(''), { ...headers })
     })

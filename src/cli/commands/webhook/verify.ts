@@ -39,8 +39,7 @@ export const command = (ctx: Context) =>
       const captured = await readCaptured(ctx, options)
       const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
       const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
-      if (ctx.output.table()) await ctx.output.lines(report(found), 'stdout')
-      else await ctx.output.one(webhookCheckView, found)
+      await ctx.output.report(webhookCheckView, found, report(found))
       if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, shellWord(ref)))
     })
 

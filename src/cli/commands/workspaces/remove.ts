@@ -3,7 +3,8 @@ import { removeWorkspace } from '../../../operations/directory/workspaces.ts'
 import { findWorkspace } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
-import { confirmOption, confirmRemoval } from '../../input/consent.ts'
+import { confirmByTyping, confirmOption } from '../../input/consent.ts'
+import { plural } from '../../output/text.ts'
 import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces remove` */
@@ -17,8 +18,8 @@ export const command = (ctx: Context) =>
     .action(async (ref, { confirm, dryRun }) => {
       const store = await ctx.store()
       const shown = await store.read((db) => findWorkspace(db, ref))
-      const what = `${shown.name} and ${shown.integrations} integration${shown.integrations === 1 ? '' : 's'}`
-      if (!dryRun) await confirmRemoval(ctx, shown.name, confirm, `This removes ${what} in it; nothing is kept.`)
+      const what = `${shown.name} and ${plural(shown.integrations, 'integration')}`
+      if (!dryRun) await confirmByTyping(ctx, shown.name, confirm, `This removes ${what} in it; nothing is kept.`)
       const asked = confirm === undefined && !dryRun
       const integrations = asked ? shown.integrations : undefined
       const removed = await removeWorkspace(store, shown.id, { dryRun, integrations })
