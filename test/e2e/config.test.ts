@@ -234,7 +234,7 @@ describe.each(kinds)('config on %s', (kind) => {
         ['edit', 'Acme/support'],
         '',
         2,
-        'error: there is no terminal for an editor\nhint: integrations config patch Acme/support <file>\n',
+        'error: an editor cannot be opened: prompts are off or there is no terminal\nhint: integrations config patch Acme/support <file>\n',
       ],
       [['get', 'Acme/nothing'], '', 3, /^error: there is no integration "Acme\/nothing"\n/],
     ]

@@ -58,12 +58,21 @@ test.each([
   [['help', 'output', '-o', 'csv']],
   [['help', 'show', '-o', 'id']],
   [['db', 'roles', '--fields', 'id']],
-  [['audit', 'checkpoint', '-o', 'csv']],
-  [['audit', 'checkpoint', '-o', 'json', '--fields', 'seq']],
 ])('%j: text has one form', async (args) => {
   const { stderr, ...outcome } = await within(args, { DATABASE_URL: 'postgresql://nobody@localhost:1/none' })
   expect(outcome).toEqual({ code: 2, stdout: '' })
   expect(stderr).toContain('the output is text, without other formats and fields')
+})
+
+test.each([
+  [['audit', 'checkpoint', '-o', 'csv']],
+  [['audit', 'checkpoint', '-o', 'json', '--fields', 'seq']],
+  [['secrets', 'reveal', 'support', 'webhook-secret', '-o', 'id']],
+  [['webhook', 'sign', 'support', '--body-file', 'none', '--fields', 'id']],
+])('%j: text or a JSON document, refused before the database is asked', async (args) => {
+  const { stderr, ...outcome } = await within(args, { DATABASE_URL: 'postgresql://nobody@localhost:1/none' })
+  expect(outcome).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toContain('the output is text or JSON, without other formats and fields')
 })
 
 test('init answers with the database', async () => {

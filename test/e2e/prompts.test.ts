@@ -172,7 +172,8 @@ describe.each(kinds)('questions on %s', (kind) => {
     })
     expect({ code, screen }).toEqual({
       code: 2,
-      screen: 'error: --platform is required when there is no terminal\r\nhint: pass --platform <platform>\r\n',
+      screen:
+        'error: --platform is required when prompts are off or there is no terminal\r\nhint: pass --platform <platform>\r\n',
     })
   })
 })

@@ -271,13 +271,13 @@ const refusals: Refusal[] = [
     what: 'a removal that nobody confirms',
     args: ['remove', 'Acme/support'],
     code: 2,
-    stderr: 'error: --confirm is required when there is no terminal\nhint: pass --confirm support\n',
+    stderr: 'error: --confirm is required when prompts are off or there is no terminal\nhint: pass --confirm support\n',
   },
   {
     what: 'a removal confirmed by another name',
     args: ['remove', 'Acme/support', '--confirm', 'other'],
     code: 2,
-    stderr: 'error: --confirm does not repeat the name\nhint: pass --confirm support\n',
+    stderr: 'error: --confirm is not "support"\nhint: pass --confirm support\n',
   },
   {
     what: 'a version that has moved on',
@@ -317,7 +317,8 @@ const refusals: Refusal[] = [
     what: 'no workspace and no terminal',
     args: ['add', '--platform', 'slack', '--name', 'new'],
     code: 2,
-    stderr: 'error: --workspace is required when there is no terminal\nhint: pass --workspace <workspace>\n',
+    stderr:
+      'error: --workspace is required when prompts are off or there is no terminal\nhint: pass --workspace <workspace>\n',
   },
   {
     what: 'a missing creator',

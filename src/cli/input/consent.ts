@@ -21,5 +21,5 @@ export async function confirmByTyping(
   const typed = confirm ?? (await ctx.prompts.text(`Type ${word} to confirm`, `--confirm ${shellWord(word)}`))
   if (typed === word) return
   if (confirm === undefined) throw cancelled('the answer does not match')
-  throw badInput('--confirm does not match', `pass --confirm ${shellWord(word)}`)
+  throw badInput(`--confirm is not "${word}"`, `pass --confirm ${shellWord(word)}`)
 }

@@ -454,7 +454,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await change('migrating')).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${cost}error: --confirm is required when there is no terminal\nhint: pass --confirm migrating\n`,
+      stderr: `${cost}error: --confirm is required when prompts are off or there is no terminal\nhint: pass --confirm migrating\n`,
     })
     expect(await change('migrating', '--confirm', 'required')).toMatchObject({ code: 2, stdout: '' })
     expect(await mode(at)).toBe('off')
@@ -499,7 +499,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await change('required')).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${demand}error: --confirm is required when there is no terminal\nhint: pass --confirm required\n`,
+      stderr: `${demand}error: --confirm is required when prompts are off or there is no terminal\nhint: pass --confirm required\n`,
     })
     expect(await change('required', '--dry-run')).toEqual({
       code: 0,
