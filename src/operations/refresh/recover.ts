@@ -63,7 +63,7 @@ export async function recoverOne(store: Store, id: string, options: RecoverOptio
   const deadline = performance.now() + options.wait
   let found: Found
   for (;;) {
-    found = await serialize(store, () => store.mutate((tx) => resolveFromSpool(tx, id, options)))
+    found = await serialize(store, () => store.mutate((tx) => resolveLocally(tx, id, options)))
     const pauseMs = 300 + Math.random() * 700
     if (found.outcome !== 'held' || performance.now() + pauseMs > deadline) break
     await sleep(pauseMs)
@@ -96,7 +96,13 @@ type Found =
       readonly accessToken: Secret | undefined
     }
 
-async function resolveFromSpool(tx: Transaction, id: string, options: RecoverOptions): Promise<Found> {
+/**
+ * Resolves an attempt as far as the database and the spool allow, without asking the platform: stores new tokens from the
+ * spool, or closes an attempt whose refresh token has been replaced since. Records an attempt that stays open as unknown.
+ *
+ * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND
+ */
+async function resolveLocally(tx: Transaction, id: string, options: RecoverOptions): Promise<Found> {
   await tx.integrations.lock(id)
   const integration = await findIntegration(tx, id)
   const attempt = await tx.refresh.of(id)
