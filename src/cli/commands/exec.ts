@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import { entriesOf, type IntegrationView, type SecretField } from '../../integration.ts'
-import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/history.ts'
+import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/read.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'

@@ -1,11 +1,9 @@
 import { conflict, IntegrationsError, notFound, shellWord } from '../../errors.ts'
-import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
-import type { Platform } from '../../platforms/platform.ts'
+import { flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
-import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { auditOnly, type Changed, type ChangeOptions, changeIntegration, type DryRun, targetOf } from '../change.ts'
+import { type Changed, type ChangeOptions, changeIntegration, type DryRun } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from './values.ts'
 
@@ -103,46 +101,6 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
     return { action: 'secret.revert', fields, fingerprints }
   })
 
-/** Secrets that were read, by field. */
-export type ReadSecrets = ReadonlyMap<SecretField, Secret>
-
-/**
- * Reads current secrets. Access is committed to the audit log first.
- *
- * @param fields the secrets to read; none: all that are set
- * @param action the action of the audit event
- * @throws NOT_FOUND when a given secret, or every secret, is not set, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
- */
-export const readSecrets = (
-  store: Store,
-  ref: string,
-  fields: readonly SecretField[],
-  action: 'secret.reveal' | 'secret.exec',
-): Promise<{ integration: IntegrationView; platform: Platform; secrets: ReadSecrets }> =>
-  store.mutate(async (tx) => {
-    const integration = await findIntegration(tx, ref)
-    const platform = platformOf(integration)
-    const wanted = fields.length > 0 ? fields : entriesOf(platform.secrets).map(([field]) => field)
-    for (const field of wanted) secretDefinition(platform, field)
-    const held = await tx.secrets.read(integration.id, wanted)
-    const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
-    const missing = fields.find((field) => !secrets.has(field))
-    if (missing)
-      throw notFound(
-        `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
-        `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
-      )
-    if (secrets.size === 0)
-      throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
-    await tx.record({
-      action,
-      outcome: action === 'secret.exec' ? 'started' : 'done',
-      target: targetOf(integration),
-      fields: [...secrets.keys()].map((field) => secretColumns[field]),
-    })
-    return { integration, platform, secrets }
-  }, auditOnly)
-
 /**
  * Records the values of an integration that the application has written and that have not been read yet.
  *
@@ -150,27 +108,6 @@ export const readSecrets = (
  */
 export const recordExternalChanges = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
   store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
-
-/**
- * Records how a command ended that had secrets in its environment.
- *
- * @param given the secrets of the command, from `readSecrets`
- */
-export const recordExecResult = (
-  store: Store,
-  { integration, secrets }: { readonly integration: IntegrationView; readonly secrets: ReadSecrets },
-  outcome: 'done' | 'failed',
-): Promise<void> =>
-  store.mutate(
-    (tx) =>
-      tx.record({
-        action: 'secret.exec',
-        outcome,
-        target: targetOf(integration),
-        fields: [...secrets.keys()].map((field) => secretColumns[field]),
-      }),
-    auditOnly,
-  )
 
 /** Deletes every expired value. @returns how many */
 export const purgeSecrets = (store: Store, options: DryRun): Promise<number> =>

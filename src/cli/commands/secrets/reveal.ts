@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { flagOf } from '../../../integration.ts'
-import { readSecrets } from '../../../operations/secrets/history.ts'
+import { readSecrets } from '../../../operations/secrets/read.ts'
 import type { Context } from '../../context.ts'
 import { declareTextOrJson, examples, refArgument, secretFieldArgument } from '../../input/arguments.ts'
 import { printable } from '../../output/text.ts'
