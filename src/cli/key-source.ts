@@ -17,7 +17,7 @@ export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource 
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    const { cached } = await import('../crypto/key-source.ts')
+    const { cached } = await import('../keys/cached.ts')
     if (!command) return cached((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
     return cached((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
   }

@@ -14,19 +14,3 @@ export interface KeySource {
   /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */
   add(keys: readonly RootKey[]): Promise<KeySet>
 }
-
-/** A source that is read once. */
-export function cached(source: KeySource): KeySource {
-  let loaded: Promise<KeySet> | undefined
-  return {
-    ...source,
-    load: () => {
-      loaded ??= source.load()
-      return loaded
-    },
-    add: (keys) => {
-      loaded = source.add(keys)
-      return loaded
-    },
-  }
-}
