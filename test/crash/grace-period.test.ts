@@ -7,9 +7,9 @@ import { signingSecret } from '../support/samples.ts'
 import { addSlack, rotate } from '../support/slack-integration.ts'
 import { message, slackEvent } from '../support/webhooks.ts'
 
-/** How many requests are sent each second, and for how long a receiver remembers secrets, in milliseconds. */
-const rate = 200
-const remembered = 5000
+/** How many requests are sent each second, and for how long a receiver remembers secrets. */
+const requestsPerSecond = 200
+const rememberMs = 5000
 
 /** Sends requests at a steady rate, whatever becomes of them. */
 function startSending(endpoint: Endpoint, first: string) {
@@ -18,7 +18,7 @@ function startSending(endpoint: Endpoint, first: string) {
   const begun = performance.now()
   const timer = setInterval(() => {
     // Timers that come late are made up for.
-    while (statuses.length < ((performance.now() - begun) * rate) / 1000)
+    while (statuses.length < ((performance.now() - begun) * requestsPerSecond) / 1000)
       statuses.push(postSlack(endpoint.url, sender.secret, slackEvent(message, { event_id: `Ev${statuses.length}` })))
   }, 5)
   return {
@@ -61,10 +61,10 @@ test.each(kinds)(
     await sleep(1000)
     await done(rotate(env, 2, '--grace', '1h'))
     await switchTo(2)
-    // The endpoint has said that the new secret matches; the old one still did a moment ago.
+    // The endpoint has reported that the current secret matches; the previous secret still did a moment ago.
     await secrets('finish', 'support', 'webhook-secret', '--force')
     const finished = performance.now()
-    const last = await lastAccepted(endpoint, signingSecret(1), finished + remembered + 2000)
+    const last = await lastAccepted(endpoint, signingSecret(1), finished + rememberMs + 2000)
     await done(rotate(env, 3, '--grace', '1h'))
     await switchTo(3)
     await secrets('revert', 'support', 'webhook-secret')
@@ -72,15 +72,15 @@ test.each(kinds)(
     await done(rotate(env, 4, '--grace', '3s', '--force'))
     await sleep(Math.random() * 2000)
     load.sender.secret = signingSecret(4)
-    // A window that ends by itself is over at once.
+    // A grace period that expires by itself is over at once.
     await sleep(2000)
     const { sent, statuses } = await load.stop()
-    const ended = performance.now()
+    const expired = performance.now()
     expect([...statuses]).toEqual([200])
     // The machine was quick enough to send what was to be sent.
-    expect(sent).toBeGreaterThan(rate * 12)
-    expect(last - finished).toBeLessThan(remembered)
-    expect(await lastAccepted(endpoint, signingSecret(2), ended + 3000)).toBeLessThan(ended + 1000)
+    expect(sent).toBeGreaterThan(requestsPerSecond * 12)
+    expect(last - finished).toBeLessThan(rememberMs)
+    expect(await lastAccepted(endpoint, signingSecret(2), expired + 3000)).toBeLessThan(expired + 1000)
     expect(await endpoint.stop()).toBe(0)
     const [{ matched } = {}] = await db.query('SELECT sum(match_count) AS matched FROM integration_secrets')
     expect(Number(matched)).toBeGreaterThanOrEqual(sent)
