@@ -54,8 +54,11 @@ export async function decrypt(keys: KeySet, context: EncryptionContext, text: st
 const contentKey = ({ bytes }: RootKey, { id, field }: EncryptionContext): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', bytes, '', `integrations/v1\0${id}\0${field}`, 32))
 
-const undecryptable = ({ field }: EncryptionContext) =>
+/** The value in messages, as in "the stored webhook secret". */
+export const storedValue = ({ field }: EncryptionContext): string => `the stored ${field.replaceAll('_', ' ')}`
+
+const undecryptable = (context: EncryptionContext) =>
   decryptionFailed(
-    `the stored ${field.replaceAll('_', ' ')} cannot be decrypted: it was changed, or belongs to another row`,
+    `${storedValue(context)} cannot be decrypted: it was changed, or belongs to another row`,
     'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
   )

@@ -34,8 +34,8 @@ export interface Facts extends Pick<NewEvent, 'action' | 'keyId'> {
 
 /** What the work of a change decided. */
 export interface Decision<R extends object> {
-  /** What to record; undefined: nothing was changed. */
-  readonly facts: Facts | undefined
+  /** What to record; without it, nothing was changed. */
+  readonly facts?: Facts | undefined
   /** What the caller gets besides the integration before and after. */
   readonly result: R
 }

@@ -1,5 +1,4 @@
 import { badInput, IntegrationsError } from '../errors.ts'
-import type { IntegrationView } from '../integration.ts'
 
 /** The longest name, in characters. */
 const maxNameLength = 1000
@@ -32,11 +31,8 @@ export function checkName(what: string, name: string): string {
   return name
 }
 
-/** An integration of the same platform in the same workspace has the name. @param title the platform's, where it is known */
-export const nameTaken = (
-  { workspace, platform, name }: Pick<IntegrationView, 'workspace' | 'platform' | 'name'>,
-  title = platform,
-): IntegrationsError =>
+/** An integration of the platform with this title has the name in the workspace. */
+export const nameTaken = ({ workspace, title, name }: { workspace: string; title: string; name: string }) =>
   new IntegrationsError({
     code: 'ALREADY_EXISTS',
     message: `${workspace} already has a ${title} integration named ${JSON.stringify(name)}`,

@@ -197,7 +197,7 @@ async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]>
   const { integration, token } = asked
   // The integration was removed meanwhile.
   if ((await tx.integrations.match({ by: 'id', value: integration.id }, 1)).length === 0) return []
-  const unchanged: Decision<{ filled: readonly string[] }> = { facts: undefined, result: { filled: [] } }
+  const unchanged: Decision<{ filled: readonly string[] }> = { result: { filled: [] } }
   const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
     if (now.version !== integration.version) return unchanged
     const { accessToken } = await tx.secrets.read(now.id, ['accessToken'])

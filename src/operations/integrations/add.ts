@@ -1,4 +1,3 @@
-import { badInput } from '../../errors.ts'
 import {
   type Expiry,
   entriesOf,
@@ -19,7 +18,7 @@ import { insertWorkspace } from '../directory/workspaces.ts'
 import { findUser, findWorkspace } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
-import { checkShape, type NewSecrets } from '../secrets/values.ts'
+import { checkShape, type NewSecrets, requireTokenFor } from '../secrets/values.ts'
 
 /** An integration to add. */
 export interface Addition {
@@ -62,8 +61,7 @@ export async function addIntegration(
   const ids = Object.fromEntries(
     entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, id, addition.force)]),
   )
-  if (expiry !== 'unknown' && !secrets.accessToken)
-    throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
+  requireTokenFor(expiry, secrets)
   if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
 
   const integration = await store.mutate(
@@ -74,7 +72,7 @@ export async function addIntegration(
           ? await findWorkspace(tx, addition.workspace.ref)
           : await insertWorkspace(tx, addition.workspace.name)
       if (await tx.integrations.exists({ workspaceId: workspace.id, platform: platform.id, name }))
-        throw nameTaken({ workspace: workspace.name, platform: platform.title, name })
+        throw nameTaken({ workspace: workspace.name, title: platform.title, name })
       const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
       const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform.id)
       const id = addition.id ?? crypto.randomUUID()

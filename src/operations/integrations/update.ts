@@ -30,7 +30,7 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
       update.name !== undefined &&
       (await tx.integrations.exists({ workspaceId, platform: platformId, name: update.name, except }))
     )
-      throw nameTaken({ ...integration, name: update.name }, platform?.title)
+      throw nameTaken({ workspace: integration.workspace, title: platform?.title ?? platformId, name: update.name })
     const createdBy =
       typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
     const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app

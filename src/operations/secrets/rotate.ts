@@ -17,7 +17,7 @@ import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
-import { checkShape, type NewSecret, type NewSecrets, secretDefinition } from './values.ts'
+import { checkShape, type NewSecret, type NewSecrets, requireTokenFor, secretDefinition } from './values.ts'
 
 /** New secrets for an integration. */
 export interface Rotation extends ChangeOptions {
@@ -53,8 +53,7 @@ const maxGracePeriodMs = 7 * 86_400_000
  *   when a secret still has a previous value
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
-  if (rotation.expiry !== 'unknown' && !rotation.secrets.accessToken)
-    throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
+  requireTokenFor(rotation.expiry, rotation.secrets)
   return store.mutate(async (tx) => {
     const { id } = await findIntegration(tx, ref)
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
@@ -153,7 +152,7 @@ async function rotateWithin(
   const held = await readCurrent(tx, integration.id, fields, rotation.force && until <= tx.now)
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   // The application has written another value since: no other integration shares that one.
-  if (due.length === 0) return { facts: undefined, result: { replaced: {}, warnings } }
+  if (due.length === 0) return { result: { replaced: {}, warnings } }
   for (const field of due) {
     const { value, origin } = rotation.secrets[field] as NewSecret
     const { label } = secretDefinition(platform, field)

@@ -1,6 +1,6 @@
 import { isEncrypted } from '../../crypto/jwe-format.ts'
 import { badInput } from '../../errors.ts'
-import { flagOf, type SecretField, wordsOf } from '../../integration.ts'
+import { type Expiry, flagOf, type SecretField, wordsOf } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
 import { Secret } from '../../secret.ts'
 import type { SecretOrigin } from '../../store/secrets/versions.ts'
@@ -46,6 +46,12 @@ export function readSecret(raw: string, source: string, whenEmpty = checkSource)
     )
   if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'pass the value that the platform shows')
   return new Secret(value)
+}
+
+/** Refuses an expiry that comes without the access token that it is of. @throws BAD_INPUT */
+export function requireTokenFor(expiry: Expiry, secrets: NewSecrets): void {
+  if (expiry !== 'unknown' && !secrets.accessToken)
+    throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
 }
 
 /** A generated secret: 256 random bits as hex. */

@@ -1,10 +1,9 @@
 import { fingerprint } from '../../crypto/hmac.ts'
 import { notFound, shellWord } from '../../errors.ts'
-import { flagOf, type Instant, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
+import { flagOf, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
-import type { Secret } from '../../secret.ts'
-import { decryptAccepted } from '../../store/secrets/accepted.ts'
+import { decryptAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { NewEvent } from '../../store/tables/events.ts'
 import { auditOnly, targetOf } from '../change.ts'
@@ -15,13 +14,8 @@ import { secretDefinition } from '../secrets/values.ts'
 export type Signer = 'current' | 'previous'
 
 /** A webhook secret that is currently accepted. */
-export interface AcceptedSecret {
-  /** null: the application wrote the value, which is not recorded yet. */
-  readonly number: number | null
+export interface AcceptedSecret extends ValidSecret {
   readonly fingerprint: string
-  /** null for the current secret. */
-  readonly validUntil: Instant | null
-  readonly value: Secret
 }
 
 /**

@@ -1,5 +1,5 @@
 import { fingerprint } from '../../crypto/hmac.ts'
-import { decrypt, type EncryptionContext } from '../../crypto/jwe.ts'
+import { decrypt, type EncryptionContext, storedValue } from '../../crypto/jwe.ts'
 import type { KeySet } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed, type IntegrationsError } from '../../errors.ts'
@@ -23,14 +23,12 @@ export async function decryptStored(
 ): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
   if (text === unreadable)
     throw foreign(
-      `the stored ${label(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
+      `${storedValue(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
     )
   const keyId = encryptedBy(text, recordedKeyId)
   if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
   if (mode !== 'required') return { value: new Secret(text), keyId }
-  throw foreign(
-    `the stored ${label(context)} is not encrypted, which this database requires: this program did not write it`,
-  )
+  throw foreign(`${storedValue(context)} is not encrypted, which this database requires: this program did not write it`)
 }
 
 /**
@@ -57,12 +55,10 @@ export async function decryptRecorded(
 
 /** Another program has put a value where this program alone writes. */
 export const notRecorded = (context: EncryptionContext): IntegrationsError =>
-  foreign(`the stored ${label(context)} is not the recorded one: another program has replaced it`)
+  foreign(`${storedValue(context)} is not the recorded one: another program has replaced it`)
 
 const foreign = (message: string) =>
   decryptionFailed(
     message,
     'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
   )
-
-const label = ({ field }: EncryptionContext) => field.replaceAll('_', ' ')
