@@ -126,6 +126,9 @@ export const isDecryptionFailure = (error: unknown): error is IntegrationsError 
 export const shellWord = (word: string): string =>
   /^[\w:/.,+@%=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
+/** A text that was typed, for a message: in quotes, and shortened. */
+export const quoted = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+
 /** A person ended a prompt, or answered no: exit 130. */
 export const cancelled = (what = 'cancelled'): IntegrationsError =>
   new IntegrationsError({

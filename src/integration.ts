@@ -1,3 +1,5 @@
+import type { Json, JsonObject } from './json.ts'
+
 /** The secret fields of an integration. */
 export const secretFields = ['webhookSecret', 'accessToken', 'refreshToken'] as const
 /** One of the three secrets that an integration can hold. */
@@ -37,12 +39,6 @@ export type Expiry = Instant | 'never' | 'unknown'
 /** The instant at which an access token expires; null for never and unknown. */
 export const expiresAt = (expiry: Expiry): Instant | null =>
   expiry === 'never' || expiry === 'unknown' ? null : expiry
-
-/** Any JSON value. */
-export type Json = null | boolean | number | string | Json[] | JsonObject
-
-/** A JSON object, such as a config: a JSON Schema describes the keys of each platform, and unknown keys are kept. */
-export type JsonObject = { [key: string]: Json }
 
 /** What may be shown of a secret. */
 export interface SecretFacts {
@@ -135,19 +131,6 @@ export interface App {
   readonly createdAt: Instant
   /** How many integrations use it. */
   readonly integrations: number
-}
-
-/** JSON.parse accepts deeper nesting than JSON.stringify. */
-const maxShownDepth = 1000
-
-/** The same value with the keys of every object in order. @throws RangeError when it is nested too deeply to print */
-export function sortKeys(value: Json, depth = 0): Json {
-  if (depth > maxShownDepth) throw new RangeError('nested too deeply')
-  if (Array.isArray(value)) return value.map((item) => sortKeys(item, depth + 1))
-  if (typeof value !== 'object' || value === null) return value
-  const sorted: JsonObject = {}
-  for (const key of Object.keys(value).sort()) sorted[key] = sortKeys(value[key] ?? null, depth + 1)
-  return sorted
 }
 
 /** Whether both databases can store a text: PostgreSQL refuses lone surrogates and NUL. */

@@ -1,4 +1,5 @@
 import { keysInvalid } from '../errors.ts'
+import { jsonOf, objectOf } from '../json.ts'
 
 /** What keys are for. Encryption keys are replaced; the other two never are. */
 export const purposes = ['encryption', 'fingerprint', 'audit'] as const
@@ -29,17 +30,13 @@ const keyLength = 32
  */
 export function parseKeySet(text: string, source: string, hint = 'restore it from a backup, or name another'): KeySet {
   const invalid = (why: string) => keysInvalid(`${source} ${why}`, hint)
-  let set: unknown
-  try {
-    set = JSON.parse(text)
-  } catch {
-    throw invalid('is not JSON')
-  }
-  const list = (set as { keys?: unknown } | null)?.keys
+  const set = jsonOf(text)
+  if (set === undefined) throw invalid('is not JSON')
+  const list = objectOf(set)?.keys
   if (!Array.isArray(list)) throw invalid('is not a JWK Set: it has no array "keys"')
   const keys = new Map<string, RootKey>()
-  for (const [i, jwk] of (list as unknown[]).entries()) {
-    const { kty, kid, use, k } = (jwk ?? {}) as { [member: string]: unknown }
+  for (const [i, jwk] of list.entries()) {
+    const { kty, kid, use, k } = objectOf(jwk) ?? {}
     if (kty !== 'oct') continue
     const where = `has a key (number ${i + 1})`
     if (typeof kid !== 'string' || !/^[\w.:-]{1,64}$/.test(kid))

@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein'
-import { IntegrationsError, notFound, shellWord } from '../errors.ts'
+import { IntegrationsError, notFound, quoted, shellWord } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
@@ -139,9 +139,6 @@ function near(ref: string, names: readonly { id: string; name: string; workspace
     .slice(0, 3)
     .map((candidate) => candidate.ref)
 }
-
-/** A reference in a message, shortened. */
-const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 /** @param candidates similar names */
 export const noSuch = (

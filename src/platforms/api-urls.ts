@@ -1,5 +1,5 @@
 import { badInput } from '../errors.ts'
-import type { Json } from '../integration.ts'
+import type { Json } from '../json.ts'
 import { type Ask, createClient } from './http.ts'
 import type { Platform } from './platform.ts'
 import { platformById } from './platforms.ts'

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../integration.ts'
-import { objectOf, parseJson, retryAfter, secondsUntil } from './http.ts'
+import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
+import { retryAfter, secondsUntil } from './http.ts'
 import {
   definePlatform,
   type Finding,
@@ -79,7 +79,7 @@ export const github = definePlatform({
       if (status >= 500) return { verdict: 'unreachable', code }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
-      const login = objectOf(parseJson(answer.text))?.login
+      const login = objectOf(jsonOf(answer.text))?.login
       if (status !== 200 || typeof login !== 'string') return { verdict: 'unknown', code }
       // Only classic tokens have scopes.
       const scopes = answer.headers.get('x-oauth-scopes')
@@ -113,7 +113,7 @@ function untilReset(headers: Headers): { retryAfterSeconds?: number } {
 
 /** The payload is the body, or the one field of a form: the webhook's settings choose. */
 const payloadIn = (text: string, form: boolean): JsonObject | undefined =>
-  objectOf(parseJson(form ? (new URLSearchParams(text).get('payload') ?? '') : text))
+  objectOf(jsonOf(form ? (new URLSearchParams(text).get('payload') ?? '') : text))
 
 // A payload does not name its event. The first event of which a payload has all fields is taken.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads

@@ -1,5 +1,3 @@
-import type { Json, JsonObject } from '../integration.ts'
-
 /** The outcome of a request to a platform's API. */
 export type Answer =
   | { readonly answered: true; readonly status: number; readonly headers: Headers; readonly text: string }
@@ -96,19 +94,6 @@ function networkFailure(error: unknown): Extract<Answer, { answered: false }> {
 /** A platform's own error code; null for a value that does not look like a code, since a platform may send anything. */
 export const codeOf = (text: unknown): string | null =>
   typeof text === 'string' && /^[\w.:-]{1,64}$/.test(text) ? text : null
-
-/** A value as an object; undefined for any other value. */
-export const objectOf = (value: Json | undefined): JsonObject | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
-
-/** Parses JSON. @returns undefined for a text that is not JSON */
-export function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return undefined
-  }
-}
 
 /** About eleven days: a platform that names a longer time is not waited for. */
 const maxRetryAfterSeconds = 999_999

@@ -1,6 +1,7 @@
-import type { IntegrationView, Json, JsonObject, PlatformColumn, SecretField } from '../integration.ts'
+import type { IntegrationView, PlatformColumn, SecretField } from '../integration.ts'
+import { type Json, type JsonObject, objectOf } from '../json.ts'
 import type { Secret } from '../secret.ts'
-import { type Ask, objectOf } from './http.ts'
+import type { Ask } from './http.ts'
 import type { SignatureScheme } from './signature.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { badInput } from '../errors.ts'
+import { badInput, quoted } from '../errors.ts'
 import { entriesOf, type IntegrationView, type SecretField } from '../integration.ts'
 import { github } from './github.ts'
 import type { Platform } from './platform.ts'
@@ -29,11 +29,7 @@ export const findPlatform = (id: string): (Platform & { readonly id: Integration
 /** The platform with this id. @throws BAD_INPUT for a platform that this version does not know */
 export function platformById(id: string): Platform & { readonly id: IntegrationPlatform } {
   const platform = findPlatform(id)
-  if (!platform)
-    throw badInput(
-      `there is no platform ${JSON.stringify(id.length > 100 ? `${id.slice(0, 100)}…` : id)}`,
-      `the platforms are ${platformIds.join(', ')}`,
-    )
+  if (!platform) throw badInput(`there is no platform ${quoted(id)}`, `the platforms are ${platformIds.join(', ')}`)
   return platform
 }
 

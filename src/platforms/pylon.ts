@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../integration.ts'
-import { codeOf, objectOf, parseJson, retryAfter } from './http.ts'
+import { type Json, type JsonObject, jsonOf, objectOf, stepsOf } from '../json.ts'
+import { codeOf, retryAfter } from './http.ts'
 import { configOf, definePlatform, type Finding, listOf, type ParsedWebhook, type WebhookRequest } from './platform.ts'
 
 const tokens = 'https://app.usepylon.com/settings/api-tokens'
@@ -62,7 +62,7 @@ export const pylon = definePlatform({
       const answer = await ask('me', { method: 'GET', headers: { authorization: `Bearer ${token.reveal()}` } })
       if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
       const { status, headers } = answer
-      const body = objectOf(parseJson(answer.text))
+      const body = objectOf(jsonOf(answer.text))
       const code = codeOf(body?.code) ?? `http_${status}`
       const id = objectOf(body?.data)?.id
       if (status === 200 && typeof id === 'string') return { verdict: 'ok', code: null, ids: { pylonAccountId: id } }
@@ -96,7 +96,7 @@ export const pylon = definePlatform({
       issue: ({ config }, now) => {
         const names = listOf(config, 'pylonEvents')
         const body = { issue_id: '00000000-0000-4000-8000-000000000000', sent_at: now.toISOString() }
-        const path = pointer(configOf(config).pylonEventPath) ?? ['event_type']
+        const path = eventPath(config) ?? ['event_type']
         const named = path.reduceRight<Json>((value, step) => ({ [step]: value }), names?.[0] ?? 'issue_new')
         return {
           body: JSON.stringify({ ...body, ...objectOf(named) }),
@@ -108,7 +108,7 @@ export const pylon = definePlatform({
 })
 
 function read(request: WebhookRequest, { config }: { readonly config: Json }): ParsedWebhook {
-  const payload = parseJson(Buffer.from(request.body).toString())
+  const payload = jsonOf(Buffer.from(request.body).toString())
   if (payload === undefined) return { kind: 'malformed' }
   const name = eventName(payload, config)
   const wanted = listOf(config, 'pylonEvents')
@@ -124,19 +124,15 @@ function read(request: WebhookRequest, { config }: { readonly config: Json }): P
 const usualNames = ['event_type', 'event', 'type']
 
 function eventName(payload: Json, config: Json): string | null {
-  const path = pointer(configOf(config).pylonEventPath)
+  const path = eventPath(config)
   const names = path ? [at(payload, path)] : usualNames.map((name) => at(payload, [name]))
   return names.find((name) => typeof name === 'string') ?? null
 }
 
-/** The steps of a JSON pointer. https://www.rfc-editor.org/rfc/rfc6901 */
-const pointer = (text: Json | undefined): string[] | undefined =>
-  typeof text === 'string' && text.startsWith('/')
-    ? text
-        .slice(1)
-        .split('/')
-        .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-    : undefined
+function eventPath(config: Json): string[] | undefined {
+  const pointer = configOf(config).pylonEventPath
+  return typeof pointer === 'string' && pointer.startsWith('/') ? stepsOf(pointer) : undefined
+}
 
 const at = (value: Json | undefined, steps: readonly string[]): Json | undefined =>
   steps.reduce<Json | undefined>(

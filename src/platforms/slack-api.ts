@@ -1,6 +1,6 @@
-import type { Json, JsonObject } from '../integration.ts'
+import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
 import { Secret } from '../secret.ts'
-import { type Answer, codeOf, objectOf, parseJson, retryAfter } from './http.ts'
+import { type Answer, codeOf, retryAfter } from './http.ts'
 import type { Finding, PlatformApi, Renewal, Verdict } from './platform.ts'
 
 /** The page of a person's Slack apps. */
@@ -66,7 +66,7 @@ export const slackApi = {
 const lifetime = (seconds: Json | undefined): number | null =>
   typeof seconds === 'number' && seconds > 0 && seconds < 1e9 ? seconds : null
 
-const bodyOf = (answer: Answer) => (answer.answered ? objectOf(parseJson(answer.text)) : undefined)
+const bodyOf = (answer: Answer) => (answer.answered ? objectOf(jsonOf(answer.text)) : undefined)
 
 const codes = (verdict: Verdict, list: string) => list.split(' ').map((code): [string, Verdict] => [code, verdict])
 

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../integration.ts'
-import { codeOf, objectOf, parseJson } from './http.ts'
+import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
+import { codeOf } from './http.ts'
 import {
   configOf,
   definePlatform,
@@ -149,9 +149,9 @@ const text = (value: Json | undefined): string | undefined => (typeof value === 
 /** The fields of a body: events are JSON, commands are forms, and interactions are JSON in a form. */
 function fieldsOf(request: WebhookRequest): JsonObject {
   const body = Buffer.from(request.body).toString()
-  if (!isForm(request)) return objectOf(parseJson(body)) ?? {}
+  if (!isForm(request)) return objectOf(jsonOf(body)) ?? {}
   const form = Object.fromEntries(new URLSearchParams(body))
-  return form.payload === undefined ? form : (objectOf(parseJson(form.payload)) ?? {})
+  return form.payload === undefined ? form : (objectOf(jsonOf(form.payload)) ?? {})
 }
 
 /** Each id that a request claims is looked up. */

@@ -1,5 +1,5 @@
 /** The data model, as applications share it. @module */
-import type { Json } from '../integration.ts'
+import type { Json } from '../json.ts'
 import type { IntegrationPlatform } from '../platforms/platforms.ts'
 
 /** A row of the application's `integrations` table, as every column comes from the database. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { sortKeys } from '../../src/integration.ts'
+import { sortKeys } from '../../src/json.ts'
 import { parseJson } from '../../src/operations/config/json.ts'
 
 /** What became of a text: its value, or that it was refused with a place. */

@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest'
-import type { JsonObject, SecretField } from '../../src/integration.ts'
+import type { SecretField } from '../../src/integration.ts'
+import type { JsonObject } from '../../src/json.ts'
 import { addIntegration } from '../../src/operations/integrations/add.ts'
 import { rotateSecrets } from '../../src/operations/secrets/rotate.ts'
 import { createReceiver, type Outcome, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts'

@@ -1,6 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, shellWord } from '../../errors.ts'
-import { entriesOf, flagOf, type JsonObject, refOf, secretFields } from '../../integration.ts'
+import { entriesOf, flagOf, refOf, secretFields } from '../../integration.ts'
+import type { JsonObject } from '../../json.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'

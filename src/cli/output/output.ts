@@ -1,5 +1,5 @@
 import { badInput, IntegrationsError } from '../../errors.ts'
-import type { Json } from '../../integration.ts'
+import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'

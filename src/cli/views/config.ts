@@ -1,4 +1,5 @@
-import { type JsonObject, refOf } from '../../integration.ts'
+import { refOf } from '../../integration.ts'
+import type { JsonObject } from '../../json.ts'
 import type { ChangedConfig } from '../../operations/config/config.ts'
 import type { ConfigFinding } from '../../operations/config/document.ts'
 import type { Context } from '../context.ts'

@@ -5,11 +5,11 @@ import {
   entriesOf,
   type Instant,
   type IntegrationView,
-  type Json,
   type PlatformColumn,
   secretColumns,
   type TokenExpiry,
 } from '../../integration.ts'
+import type { Json } from '../../json.ts'
 import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'

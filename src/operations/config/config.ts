@@ -1,11 +1,12 @@
 import { parsePath, stringifyPath } from 'dot-prop'
-import { badInput, conflict, notFound, shellWord } from '../../errors.ts'
-import { type IntegrationView, type Json, type JsonObject, refOf } from '../../integration.ts'
+import { badInput, conflict, notFound, quoted, shellWord } from '../../errors.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
+import { isObject, type Json, type JsonObject, jsonOf } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { checkConfig, isObject, parseConfig } from './document.ts'
+import { checkConfig, parseConfig } from './document.ts'
 import { maxDepth, parseJson } from './json.ts'
 
 /** An integration with the text of its config as it is stored. */
@@ -113,7 +114,7 @@ export async function readAssignment(text: string): Promise<Assignment> {
     throw badInput(`${JSON.stringify(text)} is not of the form path=value`, `as in '${text}="value"'`)
   readPath(path)
   // A bare word: the shell removed the quotes, or there were none.
-  if (!/^\s*[[{"]/.test(value) && !isJson(value))
+  if (!/^\s*[[{"]/.test(value) && jsonOf(value) === undefined)
     throw badInput(
       `the value of ${path} is not JSON`,
       `put text in double quotes that the shell does not remove: ${forShell(path, value)}`,
@@ -182,10 +183,7 @@ type Keys = readonly (string | number)[]
 
 function readPath(path: string): Keys {
   const refuse = () =>
-    badInput(
-      `${JSON.stringify(path.length > 100 ? `${path.slice(0, 100)}…` : path)} is not a path`,
-      'write it as in slackChannels[0].name, with \\. for a dot in a key',
-    )
+    badInput(`${quoted(path)} is not a path`, 'write it as in slackChannels[0].name, with \\. for a dot in a key')
   // The library takes [] for a part of a name; here the index is missing.
   if (/(?<!\\)\[\]/.test(path)) throw refuse()
   let keys: Keys
@@ -202,16 +200,7 @@ function readPath(path: string): Keys {
 /** The value at an own key of another; undefined for none. */
 function child(value: Json | undefined, key: string | number): Json | undefined {
   if (Array.isArray(value)) return typeof key === 'number' ? value[key] : undefined
-  return value !== undefined && isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
+  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 }
 
 /** An assignment of a text as it is typed into a POSIX shell. */

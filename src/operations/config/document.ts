@@ -1,6 +1,6 @@
 import { stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError } from '../../errors.ts'
-import { type Json, type JsonObject, sortKeys } from '../../integration.ts'
+import { isObject, type Json, type JsonObject, sortKeys, stepsOf } from '../../json.ts'
 import type { JsonSchema, Platform } from '../../platforms/platform.ts'
 import { parseJson } from './json.ts'
 
@@ -39,7 +39,7 @@ async function inspectConfig(platform: Platform, config: JsonObject): Promise<Co
   const errors = (validate.errors ?? []).map(
     ({ instancePath, message = 'does not match the schema', params }): ConfigFinding => {
       const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
-      return { severity: 'error', path: stringifyPath(segments(instancePath)), message: `${message}${allowed}` }
+      return { severity: 'error', path: stringifyPath(stepsOf(instancePath)), message: `${message}${allowed}` }
     },
   )
   const warnings = oddities(platform.config, config).map(({ path, value, known }): ConfigFinding => {
@@ -88,10 +88,6 @@ export async function checkConfig(platform: Platform, config: JsonObject): Promi
   return sentences('warning')
 }
 
-/** Whether a value is a JSON object. */
-export const isObject = (value: Json): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** A key or value that a schema allows but does not name: an unknown key, or a value unlike all examples. */
 interface Oddity {
   readonly path: readonly (string | number)[]
@@ -116,10 +112,3 @@ function oddities(schema: JsonSchema, value: Json, path: readonly (string | numb
       : [{ path: [...path, key], known: Object.keys(properties) }]
   })
 }
-
-/** The parts of a JSON pointer (RFC 6901). */
-const segments = (pointer: string) =>
-  pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))

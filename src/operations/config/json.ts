@@ -1,5 +1,6 @@
 import { badInput } from '../../errors.ts'
-import { isStorable, type Json, type JsonObject } from '../../integration.ts'
+import { isStorable } from '../../integration.ts'
+import type { Json, JsonObject } from '../../json.ts'
 
 /** The largest document accepted, in bytes of UTF-8; white space between tokens is not counted. */
 export const maxDocumentBytes = 256 * 1024

@@ -3,10 +3,10 @@ import {
   entriesOf,
   expiresAt,
   type IntegrationView,
-  type JsonObject,
   type PlatformColumn,
   secretColumns,
 } from '../../integration.ts'
+import type { JsonObject } from '../../json.ts'
 import { platformById, platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { FingerprintChanges } from '../../store/tables/fingerprints.ts'

@@ -1,4 +1,4 @@
-import { parseJson } from '../../platforms/http.ts'
+import { jsonOf } from '../../json.ts'
 
 /** A body with an alteration undone. */
 export interface Unaltered {
@@ -23,7 +23,7 @@ export function* unaltered(body: Uint8Array): Generator<Unaltered> {
   if (text !== text.trim()) yield again('without surrounding white space', text.trim())
   const chunks = unchunked(text)
   if (chunks !== undefined) yield again('without HTTP chunk framing', chunks)
-  const json = parseJson(bytes.toString().replace(/^\ufeff/, ''))
+  const json = jsonOf(bytes.toString().replace(/^\ufeff/, ''))
   if (typeof json === 'object' && json !== null) {
     try {
       yield* rewritten(json)

@@ -1,3 +1,4 @@
+import { jsonOf } from '../../json.ts'
 import { schemeOf, type Webhooks } from '../../platforms/platform.ts'
 import { signedHeaders } from '../../platforms/signature.ts'
 import type { Store } from '../../store/store.ts'
@@ -32,11 +33,5 @@ export const unsignedHeaders = (webhooks: Webhooks, body: Uint8Array): { readonl
   ...webhooks.deliveryHeaders?.(body),
 })
 
-function contentType(body: Uint8Array): string {
-  try {
-    JSON.parse(Buffer.from(body).toString())
-    return 'application/json'
-  } catch {
-    return 'application/x-www-form-urlencoded'
-  }
-}
+const contentType = (body: Uint8Array) =>
+  jsonOf(Buffer.from(body).toString()) === undefined ? 'application/x-www-form-urlencoded' : 'application/json'

@@ -1,13 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import {
-  type Instant,
-  type IntegrationView,
-  type Json,
-  type SecretFacts,
-  type SecretField,
-  sortKeys,
-  type TokenExpiry,
-} from '../../integration.ts'
+import type { Instant, IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
+import { type Json, sortKeys } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'

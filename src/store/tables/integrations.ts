@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Instant, IntegrationInsert, IntegrationView, JsonObject, PlatformColumn } from '../../integration.ts'
+import type { Instant, IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
+import type { JsonObject } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'

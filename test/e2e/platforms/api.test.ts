@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Json } from '../../../src/integration.ts'
+import type { Json } from '../../../src/json.ts'
 import { type AskOptions, askAbout, differences } from '../../../src/operations/check/token.ts'
 import { parseApiUrl } from '../../../src/platforms/api-urls.ts'
 import { github } from '../../../src/platforms/github.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../../src/integration.ts'
+import type { JsonObject } from '../../../src/json.ts'
 import { checkShape } from '../../../src/operations/secrets/values.ts'
 import { github } from '../../../src/platforms/github.ts'
 import type { Answer, Question } from '../../../src/platforms/http.ts'

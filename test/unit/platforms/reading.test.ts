@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../../src/integration.ts'
+import type { JsonObject } from '../../../src/json.ts'
 import type { ParsedWebhook, Recipient, WebhookRequest } from '../../../src/platforms/platform.ts'
 import { pylon } from '../../../src/platforms/pylon.ts'
 import { slack } from '../../../src/platforms/slack.ts'

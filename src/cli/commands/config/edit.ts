@@ -1,5 +1,6 @@
 import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
-import { type IntegrationView, type JsonObject, refOf } from '../../../integration.ts'
+import { type IntegrationView, refOf } from '../../../integration.ts'
+import type { JsonObject } from '../../../json.ts'
 import { versionConflict } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config/config.ts'
 import { checkConfig, parseConfig } from '../../../operations/config/document.ts'

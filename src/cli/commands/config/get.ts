@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
-import type { JsonObject } from '../../../integration.ts'
+import type { JsonObject } from '../../../json.ts'
 import { readConfig, storedConfig, valueAt } from '../../../operations/config/config.ts'
 import type { Context } from '../../context.ts'
 import { examples, refArgument } from '../../input/arguments.ts'

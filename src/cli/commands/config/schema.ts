@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import type { Json } from '../../../integration.ts'
+import type { Json } from '../../../json.ts'
 import { platformById, platformIds } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { examples } from '../../input/arguments.ts'
