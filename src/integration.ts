@@ -1,3 +1,4 @@
+import type { Fingerprint, Instant, IntegrationId } from './brands.ts'
 import type { Json, JsonObject } from './json.ts'
 
 /** The secret fields of an integration. */
@@ -30,9 +31,6 @@ export const entriesOf = <K extends string, V>(object: { readonly [key in K]?: V
 /** The columns that hold a platform's own identifiers. */
 export type PlatformColumn = 'slackTeamId' | 'slackTeamName' | 'slackBotUserId' | 'pylonAccountId'
 
-/** An instant as RFC 3339 text in UTC with milliseconds, as in `2026-11-22T17:02:18.000Z`. */
-export type Instant = string
-
 /** When an access token expires: at an instant, never, or unknown. */
 export type Expiry = Instant | 'never' | 'unknown'
 
@@ -45,7 +43,7 @@ export interface SecretFacts {
   /** null: unknown, since the application writes the column too and no command has read it yet. */
   readonly set: boolean | null
   /** Keyed fingerprint, 8 bytes as hex, to compare two values without revealing them. */
-  readonly fingerprint: string | null
+  readonly fingerprint: Fingerprint | null
   readonly setAt: Instant | null
   /** The end of the grace period of the previous value; null without one. */
   readonly previousValidUntil: Instant | null
@@ -65,7 +63,7 @@ export type TokenRefresh = 'outcome_unknown' | 'needs_reauth' | 'refused' | null
 
 /** An integration with facts in place of secrets. */
 export interface IntegrationView {
-  readonly id: string
+  readonly id: IntegrationId
   readonly workspaceId: string
   /** The workspace's name. */
   readonly workspace: string

@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import type { Fingerprint } from '../brands.ts'
 import type { Secret } from '../secret.ts'
 import type { RootKey } from './key-set.ts'
 
@@ -25,9 +26,9 @@ function derived(key: RootKey, use: Use): KeyObject {
   return made
 }
 
-/** 8 bytes of hex by which two values can be compared unseen. */
-export const fingerprint = (key: RootKey, value: Secret): string =>
-  hmacHex(key, 'fingerprint/v1', value.reveal()).slice(0, 16)
+/** The fingerprint of a value. */
+export const fingerprint = (key: RootKey, value: Secret): Fingerprint =>
+  hmacHex(key, 'fingerprint/v1', value.reveal()).slice(0, 16) as Fingerprint
 
 /**
  * The hash of an audit event, which covers the event before it and every column: text with its length before it, so

@@ -1,3 +1,4 @@
+import type { IntegrationId } from '../brands.ts'
 import { conflict, type IntegrationsError, notFound, shellWord } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
@@ -68,7 +69,7 @@ export const changeIntegration = (
  */
 export async function changeWithin<R extends object>(
   tx: Transaction,
-  id: string,
+  id: IntegrationId,
   ifVersion: number | undefined,
   work: (integration: IntegrationView) => Promise<Decision<R>>,
 ): Promise<Changed & R> {

@@ -1,5 +1,6 @@
 /** What a receiver says of a request. @module */
-import type { Instant, IntegrationView } from '../integration.ts'
+import type { Instant } from '../brands.ts'
+import type { IntegrationView } from '../integration.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 
 /** Why a request is refused. The status to answer tells strangers no more than it must. */

@@ -1,7 +1,8 @@
 /** Access tokens for the application. @module */
 import { LRUCache } from 'lru-cache'
+import type { Instant } from '../brands.ts'
 import { badInput, type ErrorCode, IntegrationsError, shellWord } from '../errors.ts'
-import { type Instant, refOf } from '../integration.ts'
+import { refOf } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
 import { isDue } from '../operations/refresh/eligibility.ts'
 import { type RefreshOptions, refreshOne } from '../operations/refresh/refresh.ts'

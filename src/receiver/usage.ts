@@ -1,5 +1,6 @@
 /** How secrets are used, on its way into the database. @module */
 import { LRUCache } from 'lru-cache'
+import type { IntegrationId } from '../brands.ts'
 import { serialize } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
@@ -22,9 +23,9 @@ type Pending = Map<number | null, { readonly count: number; readonly lastAt: Dat
 export class UsageRecorder {
   readonly #store: Store
   readonly #onError: (error: unknown) => void
-  readonly #pending = new Map<string, Pending>()
+  readonly #pending = new Map<IntegrationId, Pending>()
   /** Integrations whose minute is not over. */
-  readonly #written = new LRUCache<string, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
+  readonly #written = new LRUCache<IntegrationId, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
   // Never before `reportIn`: a receiver that fails to start accepts no secrets.
   #reportedAt = Number.POSITIVE_INFINITY
   // An application that has nothing else to do may end.

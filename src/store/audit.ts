@@ -1,4 +1,5 @@
 import sql, { join, type Sql } from 'sql-template-tag'
+import { type IntegrationId, instantOf } from '../brands.ts'
 import { eventMac } from '../crypto/hmac.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { failpoint } from '../failpoint.ts'
@@ -40,7 +41,7 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
 
   return {
     /** Keeps what the application changed of a secret of an integration for the next event about that integration. */
-    observe: (id: string, change: FingerprintChange): void =>
+    observe: (id: IntegrationId, change: FingerprintChange): void =>
       void observed.set(id, [...(observed.get(id) ?? []), change]),
 
     /** Events of their own for what was observed of integrations about which nothing else was recorded. */
@@ -86,7 +87,7 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
       hash = eventHash(keyring, previousHash, {
         ...text,
         seq: String(seq),
-        at: now.toISOString(),
+        at: instantOf(now),
       } as unknown as AuditEvent)
       const row: Record<keyof AuditEvent, unknown> = { ...columns, seq, at: now, previousHash, hash }
       events.push(sql`(${join(names.map((name) => row[name]))})`)

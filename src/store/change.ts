@@ -1,7 +1,7 @@
 import sql from 'sql-template-tag'
+import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, openKeyring } from '../crypto/keyring.ts'
-import type { Instant } from '../integration.ts'
 import { auditLog } from './audit.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'

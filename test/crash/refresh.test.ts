@@ -8,6 +8,7 @@ import { addApp } from '../../src/operations/directory/apps.ts'
 import { addIntegration } from '../../src/operations/integrations/add.ts'
 import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/open.ts'
+import { instant } from '../support/brands.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
 import { expectInvariants } from '../support/invariants.ts'
@@ -59,7 +60,7 @@ async function seed(db: TestDatabase, server: SlackOAuth): Promise<void> {
         accessToken: given(accessToken(chain)),
         refreshToken: given(refreshToken(chain)),
       },
-      expiry: '2026-01-02T03:04:05.000Z',
+      expiry: instant('2026-01-02T03:04:05.000Z'),
       ids: {},
       config: null,
       setBy: 'test',

@@ -17,6 +17,7 @@ import { describe, expect, test } from 'vitest'
 import { keyFor } from '../../src/crypto/key-set.ts'
 import { writeSpool } from '../../src/operations/refresh/spool.ts'
 import { Secret } from '../../src/secret.ts'
+import { fingerprint, integrationId } from '../support/brands.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { openedStore, testKeys } from '../support/keyring.ts'
@@ -511,7 +512,11 @@ test('a refresh token that the application wrote is recorded, whatever an older 
   const encryptionKey = keyFor(testKeys(), 'encryption')
   const [{ value: database } = {}] = await db.query("SELECT value FROM integration_settings WHERE key = 'id'")
   if (!encryptionKey) throw new Error('no key')
-  const older = { integrationId: id, id: '00000000-0000-4000-8000-000000000001', oldFingerprint: '0'.repeat(16) }
+  const older = {
+    integrationId: integrationId(id),
+    id: '00000000-0000-4000-8000-000000000001',
+    oldFingerprint: fingerprint('0'.repeat(16)),
+  }
   await writeSpool(spool, {
     key: encryptionKey,
     database: String(database),

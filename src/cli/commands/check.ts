@@ -1,4 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import type { IntegrationId } from '../../brands.ts'
 import { type ErrorCode, IntegrationsError, worstOf } from '../../errors.ts'
 import { type Checked, type CheckOptions, checkMany } from '../../operations/check/batch.ts'
 import { findChosen } from '../../operations/find.ts'
@@ -59,7 +60,7 @@ export const command = (ctx: Context) => {
 /** Prints the rows as they come, with a progress bar on a terminal. */
 async function printChecks(
   ctx: Context,
-  ids: readonly string[],
+  ids: readonly IntegrationId[],
   options: CheckOptions,
   count: (checked: readonly Checked[]) => void,
 ): Promise<void> {

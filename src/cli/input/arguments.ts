@@ -6,15 +6,9 @@ import {
   Option,
   type OptionValues,
 } from '@commander-js/extra-typings'
+import { type Instant, instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
-import {
-  entriesOf,
-  flagOf,
-  type Instant,
-  type PlatformColumn,
-  type SecretField,
-  secretFields,
-} from '../../integration.ts'
+import { entriesOf, flagOf, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
 import { type ApiUrls, parseApiUrl } from '../../platforms/api-urls.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
@@ -219,7 +213,7 @@ export function expiry(
   now = Date.now(),
 ): Instant | 'never' | 'unknown' {
   if (!options.expiry) return 'never'
-  if (options.expiresIn !== undefined) return new Date(now + options.expiresIn).toISOString()
+  if (options.expiresIn !== undefined) return instantOf(now + options.expiresIn)
   return options.expiresAt ?? 'unknown'
 }
 

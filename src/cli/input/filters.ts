@@ -1,4 +1,5 @@
 import { Argument, type Command, Option, type OptionValues } from '@commander-js/extra-typings'
+import { instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
 import { platformById, platforms, requiredFields } from '../../platforms/platforms.ts'
@@ -75,7 +76,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
  */
 export async function filterOf(store: Store, given: FilterOptions): Promise<IntegrationFilter> {
   const now = Date.now()
-  const at = (milliseconds: number) => new Date(now + milliseconds).toISOString()
+  const at = (milliseconds: number) => instantOf(now + milliseconds)
   const { workspace, createdBy, name, platform } = given
   // The application may have platforms that this version does not know.
   if (platform !== undefined && !(await store.read((db) => db.integrations.count({ platform })))) platformById(platform)

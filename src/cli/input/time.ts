@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import ms, { type StringValue } from 'ms'
-import type { Instant } from '../../integration.ts'
+import { type Instant, instantOf } from '../../brands.ts'
 import { plural } from '../output/text.ts'
 
 const units: readonly [unit: Intl.RelativeTimeFormatUnit, milliseconds: number][] = [
@@ -43,7 +43,7 @@ export function duration(text: string): number {
 /** Reads an instant, or how long ago it was, as in `7d`. @throws InvalidArgumentError */
 export function past(text: string): Instant {
   try {
-    return /^\d{4}-/.test(text) ? instant(text) : new Date(Date.now() - duration(text)).toISOString()
+    return /^\d{4}-/.test(text) ? instant(text) : instantOf(Date.now() - duration(text))
   } catch {
     throw new InvalidArgumentError('write how long ago, as in 7d, or an instant, as in 2027-01-31T12:00:00Z')
   }
@@ -58,5 +58,5 @@ export function instant(text: string): Instant {
   const exists = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
   if (year === undefined || Number(year) === 0 || Number.isNaN(time) || !exists)
     throw new InvalidArgumentError('write an RFC 3339 instant, as in 2027-01-31T12:00:00Z')
-  return new Date(time).toISOString()
+  return instantOf(time)
 }

@@ -1,4 +1,5 @@
-import type { Instant, IntegrationView } from '../../integration.ts'
+import type { Instant } from '../../brands.ts'
+import type { IntegrationView } from '../../integration.ts'
 import type { Json } from '../../json.ts'
 import { relative } from '../input/time.ts'
 import type { Column } from '../output/output.ts'

@@ -21,7 +21,7 @@ export const secretVersionView: View<SecretVersion> = {
       value: (row) => stateOf(row, Date.now()),
       cell: (row, now) => {
         const state = stateOf(row, now)
-        const left = state === 'previous' ? `, valid for ${remaining(row.validUntil ?? '', now)}` : ''
+        const left = state === 'previous' && row.validUntil ? `, valid for ${remaining(row.validUntil, now)}` : ''
         return [`${state}${left}`, stateTones[state]]
       },
     },

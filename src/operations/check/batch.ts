@@ -1,10 +1,11 @@
+import type { IntegrationId } from '../../brands.ts'
 import { semaphore } from '../../concurrency.ts'
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
 import { columnOf, entriesOf, type IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
-import type { CurrentSecret } from '../../store/secrets/current.ts'
+import type { CurrentSecret, OpenCurrent } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { auditOnly, changeWithin, type Decision, targetOf } from '../change.ts'
@@ -53,7 +54,7 @@ const flushIntervalMs = 100
  */
 export async function checkMany(
   store: Store,
-  ids: readonly string[],
+  ids: readonly IntegrationId[],
   options: CheckOptions,
   emit: (checked: readonly Checked[]) => Promise<void>,
 ): Promise<void> {
@@ -124,10 +125,14 @@ interface Asked extends Ask {
 }
 
 /** A request, or a result without any; its row is undefined for an integration that was removed. */
-type Step = Ask | { readonly kind: 'known'; readonly id: string; readonly row: Checked | undefined }
+type Step = Ask | { readonly kind: 'known'; readonly id: IntegrationId; readonly row: Checked | undefined }
 
 /** Reads tokens, and records the access. */
-const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: CheckOptions): Promise<Step[]> =>
+const begin = (
+  store: Store,
+  ids: readonly [IntegrationId, ...IntegrationId[]],
+  { urls }: CheckOptions,
+): Promise<Step[]> =>
   store.mutate(async (tx) => {
     const found = await tx.integrations.match({ by: 'ids', ids }, ids.length)
     const integrations = new Map(found.map((one) => [one.id, one]))
@@ -142,7 +147,7 @@ const begin = (store: Store, ids: readonly [string, ...string[]], { urls }: Chec
 
 async function beginOne(
   tx: Transaction,
-  read: (id: string) => Promise<CurrentSecret | undefined>,
+  read: OpenCurrent,
   integration: IntegrationView,
   urls: ApiUrls,
 ): Promise<Step> {
@@ -218,11 +223,11 @@ function errorOf(verdict: Verdict, findings: readonly Difference[]): ErrorCode |
 }
 
 /** Emits rows in the order of ids, each as soon as all rows before it are known. */
-function inOrder(ids: readonly string[], emit: (checked: readonly Checked[]) => Promise<void>) {
-  const waiting = new Map<string, Checked | undefined>()
+function inOrder(ids: readonly IntegrationId[], emit: (checked: readonly Checked[]) => Promise<void>) {
+  const waiting = new Map<IntegrationId, Checked | undefined>()
   let next = 0
   return {
-    add: (id: string, checked: Checked | undefined) => void waiting.set(id, checked),
+    add: (id: IntegrationId, checked: Checked | undefined) => void waiting.set(id, checked),
     async flush(): Promise<void> {
       const ready: Checked[] = []
       for (let id = ids[next]; id !== undefined && waiting.has(id); id = ids[++next]) {

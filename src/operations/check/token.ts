@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Instant, instantOf } from '../../brands.ts'
 import { badInput, checkFailed, IntegrationsError } from '../../errors.ts'
 import {
   type Expiry,
   entriesOf,
-  type Instant,
   type IntegrationView,
   type PlatformColumn,
   secretColumns,
@@ -76,7 +76,7 @@ function usable({ verdict, code, reason, ids = {}, scopes, expiresIn }: Finding)
     reason: reason ?? null,
     ids: Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== '' && id.length <= maxIdLength)),
     scopes: scopes ?? null,
-    expiresAt: plausible ? new Date(Date.now() + expiresIn * 1000).toISOString() : null,
+    expiresAt: plausible ? instantOf(Date.now() + expiresIn * 1000) : null,
   }
 }
 

@@ -1,3 +1,4 @@
+import { instantOf } from '../../brands.ts'
 import { badInput, conflict, shellWord } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import { platformById } from '../../platforms/platforms.ts'
@@ -51,7 +52,7 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: DryR
       name,
       clientId,
       keyId: tx.keyring.encryptionKey.id,
-      createdAt: tx.now.toISOString(),
+      createdAt: instantOf(tx.now),
       integrations: 0,
     }
   }, options)

@@ -1,3 +1,4 @@
+import { instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import type { User } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
@@ -19,7 +20,7 @@ export const addUser = (store: Store, email: string, name: string | null, option
     const id = crypto.randomUUID()
     await tx.users.insert(id, email, name, tx.now)
     await tx.record({ action: 'user.add', target: { type: 'user', id, name: email } })
-    return { id, email, name, createdAt: tx.now.toISOString() }
+    return { id, email, name, createdAt: instantOf(tx.now) }
   }, options)
 
 /** Removes a user; the integrations of the user stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */

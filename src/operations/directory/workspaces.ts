@@ -1,3 +1,4 @@
+import { instantOf } from '../../brands.ts'
 import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
@@ -64,7 +65,7 @@ export async function insertWorkspace(tx: Transaction, name: string): Promise<Wo
   const id = crypto.randomUUID()
   await tx.workspaces.insert(id, name, tx.now)
   await tx.record({ action: 'workspace.add', target: { type: 'workspace', id, name } })
-  return { id, name, integrations: 0, createdAt: tx.now.toISOString() }
+  return { id, name, integrations: 0, createdAt: instantOf(tx.now) }
 }
 
 /** Refuses to change a table that the application owns. @throws NOT_PERMITTED */

@@ -1,3 +1,4 @@
+import { type IntegrationId, newIntegrationId } from '../../brands.ts'
 import {
   type Expiry,
   entriesOf,
@@ -23,7 +24,7 @@ import { checkShape, type NewSecrets, requireTokenFor } from '../secrets/values.
 /** An integration to add. */
 export interface Addition {
   /** The id of the integration; default: a new id. */
-  readonly id?: string
+  readonly id?: IntegrationId
   readonly platform: string
   readonly workspace:
     | { readonly kind: 'existing'; readonly ref: string }
@@ -75,7 +76,7 @@ export async function addIntegration(
         throw nameTaken({ workspace: workspace.name, title: platform.title, name })
       const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
       const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform.id)
-      const id = addition.id ?? crypto.randomUUID()
+      const id = addition.id ?? newIntegrationId()
       await tx.integrations.insert(
         id,
         {

@@ -1,3 +1,4 @@
+import type { IntegrationId } from '../../brands.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
 import { conflict, type IntegrationsError, isDecryptionFailure } from '../../errors.ts'
@@ -46,7 +47,7 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
   const undecryptable: Undecryptable[] = []
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
-    const after: string | undefined = page?.next
+    const after: IntegrationId | undefined = page?.next
     const read = await store.read((db) => readPage(db, source, after))
     // A finished page takes no write transaction, which others would wait for.
     page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, after))
@@ -115,7 +116,7 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
   })
 
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
-async function readPage(db: Reader, source: KeySource, after: string | undefined): Promise<ReadPage> {
+async function readPage(db: Reader, source: KeySource, after: IntegrationId | undefined): Promise<ReadPage> {
   const { mode } = await db.keys.settings()
   if (mode === null) throw unknownMode()
   const set = await source.load()
@@ -139,7 +140,7 @@ async function readPage(db: Reader, source: KeySource, after: string | undefined
 
 interface Page extends Reencryption {
   readonly integrations: number
-  readonly next: string | undefined
+  readonly next: IntegrationId | undefined
 }
 
 interface ReadPage extends Page {
@@ -150,7 +151,7 @@ interface ReadPage extends Page {
 /** How often a page is tried when the application writes a value between our read and our write. */
 const maxAttempts = 5
 
-async function reencryptPage(tx: Transaction, after: string | undefined): Promise<Page> {
+async function reencryptPage(tx: Transaction, after: IntegrationId | undefined): Promise<Page> {
   let changed = 0
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const { values, integrations, next } = await tx.storedValues.page(after)

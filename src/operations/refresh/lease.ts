@@ -1,3 +1,4 @@
+import type { IntegrationId } from '../../brands.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { type IntegrationView, secretColumns } from '../../integration.ts'
 import { type ApiUrls, overridden } from '../../platforms/api-urls.ts'
@@ -70,7 +71,7 @@ export interface Turn {
  */
 export async function beginRefresh(
   tx: Transaction,
-  id: string,
+  id: IntegrationId,
   { owner, urls, retry, turn, ...due }: LeaseOptions,
 ): Promise<Lease | NoLease> {
   const beganAtMs = Date.now()
@@ -180,7 +181,7 @@ export async function closeAttempt(tx: Transaction, attempt: RefreshAttempt, end
 }
 
 /** Records how an attempt ended that brought no tokens. */
-export async function recordFailure(tx: Transaction, id: string, { state, code }: AttemptEnd): Promise<void> {
+export async function recordFailure(tx: Transaction, id: IntegrationId, { state, code }: AttemptEnd): Promise<void> {
   const [integration] = await tx.integrations.match({ by: 'id', value: id }, 1)
   // An integration that was removed without foreign keys leaves its attempt behind.
   if (!integration) return

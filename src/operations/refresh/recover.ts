@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { serialize } from '../../concurrency.ts'
 import type { IntegrationsError } from '../../errors.ts'
-import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
+import { type IntegrationView, secretColumns } from '../../integration.ts'
 import { askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Verdict } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -59,7 +60,7 @@ export const toRecover = (store: Store, folder: string): Promise<IntegrationView
  *
  * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND, and with `retry` what `refreshOne` throws
  */
-export async function recoverOne(store: Store, id: string, options: RecoverOptions): Promise<Recovered> {
+export async function recoverOne(store: Store, id: IntegrationId, options: RecoverOptions): Promise<Recovered> {
   const deadline = performance.now() + options.wait
   let found: Found
   for (;;) {
@@ -102,7 +103,7 @@ type Found =
  *
  * @throws NOT_FOUND, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-async function resolveLocally(tx: Transaction, id: string, options: RecoverOptions): Promise<Found> {
+async function resolveLocally(tx: Transaction, id: IntegrationId, options: RecoverOptions): Promise<Found> {
   await tx.integrations.lock(id)
   const integration = await findIntegration(tx, id)
   const attempt = await tx.refresh.of(id)
@@ -180,7 +181,7 @@ async function flag(
     ? null
     : seconds === undefined
       ? integration.tokenExpiresAt
-      : new Date(now.getTime() + seconds * 1000).toISOString()
+      : instantOf(now.getTime() + seconds * 1000)
   const note = !works
     ? ''
     : worksUntil === null

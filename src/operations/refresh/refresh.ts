@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { serialize } from '../../concurrency.ts'
 import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Instant, type IntegrationView, refOf } from '../../integration.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
 import { askPlatform } from '../../platforms/api-urls.ts'
 import type { Renewal } from '../../platforms/platform.ts'
 import type { Secret } from '../../secret.ts'
@@ -93,7 +94,7 @@ export async function refreshOne(store: Store, ref: string, options: RefreshOpti
 /** Begins an attempt, asks the platform, and stores its answer. */
 async function exchange(
   store: Store,
-  id: string,
+  id: IntegrationId,
   options: RefreshOptions,
 ): Promise<NoLease | (Refreshed & { readonly outcome: 'refreshed' })> {
   prepareSpool(options.spool)
@@ -110,13 +111,13 @@ async function exchange(
   if (renewal.outcome !== 'renewed') throw await closeFailed(store, lease, renewal)
   const { accessToken, expiresIn } = renewal
   // Counted from before the request, by the database's clock: rather too early than too late.
-  const expiresAt = expiresIn === null ? null : new Date(Date.parse(attempt.startedAt) + expiresIn * 1000).toISOString()
+  const expiresAt = expiresIn === null ? null : instantOf(Date.parse(attempt.startedAt) + expiresIn * 1000)
   await storeTokens(store, lease, { ...renewal, expiresAt }, options)
   return { outcome: 'refreshed', integration, accessToken, expiresAt }
 }
 
 /** Begins an attempt. After a COMMIT that may have failed, the attempt is closed, and the platform is not asked. */
-async function begin(store: Store, id: string, options: RefreshOptions): Promise<Lease | NoLease> {
+async function begin(store: Store, id: IntegrationId, options: RefreshOptions): Promise<Lease | NoLease> {
   let begun: Lease | NoLease | undefined
   try {
     return await serialize(store, async () => {

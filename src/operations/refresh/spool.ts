@@ -1,10 +1,10 @@
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Fingerprint, Instant } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { KeySet, RootKey } from '../../crypto/key-set.ts'
 import { badInput } from '../../errors.ts'
 import { syncFolder, writeDurably } from '../../files.ts'
-import type { Instant } from '../../integration.ts'
 import { Secret } from '../../secret.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
@@ -112,12 +112,12 @@ function unlessGone<T>(path: string, read: () => T): T | undefined {
 export async function decryptSpooled(
   keys: KeySet,
   { attempt, content }: Spooled,
-): Promise<(NewTokens & { readonly oldFingerprint: string }) | undefined> {
+): Promise<(NewTokens & { readonly oldFingerprint: Fingerprint }) | undefined> {
   if (!content) return undefined
   const { database: _, integration, sealed } = content
   const tokens = JSON.parse((await decrypt(keys, locationOf(integration), sealed)).reveal()) as {
     attempt: string
-    oldFingerprint: string
+    oldFingerprint: Fingerprint
     accessToken: string
     refreshToken: string | null
     expiresAt: Instant | null

@@ -1,7 +1,8 @@
+import type { Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { conflict, isDecryptionFailure, shellWord } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Instant, type IntegrationView, secretColumns } from '../../integration.ts'
+import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
 import type { Transaction } from '../../store/store.ts'
@@ -62,11 +63,15 @@ export async function commitRefresh(tx: Transaction, attempt: RefreshAttempt, up
  */
 export async function updateSharers(
   tx: Transaction,
-  { id, sharerIds, submitted }: { readonly id: string; readonly sharerIds: readonly string[]; submitted: Submitted },
+  {
+    id,
+    sharerIds,
+    submitted,
+  }: { readonly id: IntegrationId; readonly sharerIds: readonly IntegrationId[]; submitted: Submitted },
   update: TokenUpdate,
-): Promise<{ readonly applied: string[]; readonly superseded: string[] }> {
-  const applied: string[] = []
-  const superseded: string[] = []
+): Promise<{ readonly applied: IntegrationId[]; readonly superseded: IntegrationId[] }> {
+  const applied: IntegrationId[] = []
+  const superseded: IntegrationId[] = []
   for (const one of new Set([...sharerIds, ...(await tx.secrets.sharing('refreshToken', submitted.oldFingerprint))])) {
     // An integration that was removed without foreign keys leaves its attempt behind.
     if ((await tx.integrations.match({ by: 'id', value: one }, 1)).length === 0) {

@@ -1,3 +1,4 @@
+import type { IntegrationId } from '../../brands.ts'
 import { conflict, IntegrationsError, notFound, shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -37,7 +38,7 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
     if (!options.force) {
-      const inUse = await reasonInUse(tx, integration.id, field, { label, previous, whenUnused: options.whenUnused })
+      const inUse = await reasonInUse(tx, integration.id, { ...previous, label, whenUnused: options.whenUnused })
       if (inUse !== undefined)
         throw new IntegrationsError({
           code: 'GRACE_PERIOD_ACTIVE',
@@ -57,16 +58,11 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
 /** Why a previous secret may still be in use; undefined when it is not. */
 async function reasonInUse(
   { secrets, now }: Transaction,
-  id: string,
-  field: SecretField,
-  {
-    label,
-    previous: { lastMatchedAt },
-    whenUnused,
-  }: { label: string; previous: { readonly lastMatchedAt: Date | null }; whenUnused: number },
+  id: IntegrationId,
+  { field, label, lastMatchedAt, whenUnused }: SecretVersion & { readonly label: string; readonly whenUnused: number },
 ): Promise<string | undefined> {
-  if (lastMatchedAt && now.getTime() - lastMatchedAt.getTime() < whenUnused)
-    return `the previous ${label} matched a request at ${lastMatchedAt.toISOString()}`
+  if (lastMatchedAt && now.getTime() - Date.parse(lastMatchedAt) < whenUnused)
+    return `the previous ${label} matched a request at ${lastMatchedAt}`
   if ((await secrets.currentMatchedAt(id, field)) === null)
     return `the current ${label} has no recorded use yet, so the previous ${label} may still be in use`
   return undefined
@@ -106,7 +102,7 @@ export const revertSecret = (store: Store, ref: string, field: SecretField, opti
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
-export const recordExternalChanges = (store: Store, id: string, fields: readonly SecretField[]): Promise<void> =>
+export const recordExternalChanges = (store: Store, id: IntegrationId, fields: readonly SecretField[]): Promise<void> =>
   store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
 
 /** Deletes every expired value. @returns how many */

@@ -1,9 +1,9 @@
+import type { Instant, IntegrationId } from '../../brands.ts'
 import { badInput, conflict, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import {
   type Expiry,
   expiresAt,
   flagOf,
-  type Instant,
   type IntegrationView,
   type SecretField,
   secretColumns,
@@ -57,7 +57,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
   return store.mutate(async (tx) => {
     const { id } = await findIntegration(tx, ref)
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
-    const rotateOne = (one: string, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
+    const rotateOne = (one: IntegrationId, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
       changeWithin(tx, one, ifVersion, (integration) =>
         rotateWithin(tx, { integration, ref: one === id ? rotation.typed : one, fields, rotation, until, shared }),
       )
@@ -119,8 +119,8 @@ function gracePeriodEnd(gracePeriod: number | Instant | undefined, now: Date): D
 }
 
 /** The integrations that seem to have a value that was just replaced, with the fields that have it. */
-async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<string, SecretField[]>> {
-  const sharers = new Map<string, SecretField[]>()
+async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<IntegrationId, SecretField[]>> {
+  const sharers = new Map<IntegrationId, SecretField[]>()
   for (const field of secretFields) {
     const old = replaced[field]
     for (const id of old ? await tx.secrets.sharing(field, old.fingerprint, old.value) : [])
@@ -169,7 +169,7 @@ async function rotateWithin(
       throw badInput(`the new ${label} is already stored`, 'pass a new value')
     const previous = await tx.secrets.previous(integration.id, field)
     if (previous) {
-      const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil?.toISOString()}`
+      const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil}`
       if (!rotation.force)
         throw new IntegrationsError({
           code: 'GRACE_PERIOD_ACTIVE',
@@ -219,7 +219,7 @@ async function rotateWithin(
 /** @param unreadableToo return values that cannot be decrypted as well: they can be replaced, without a grace period */
 async function readCurrent(
   tx: Transaction,
-  id: string,
+  id: IntegrationId,
   fields: readonly SecretField[],
   unreadableToo: boolean,
 ): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {

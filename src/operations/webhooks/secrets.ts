@@ -1,3 +1,4 @@
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { notFound, shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
@@ -15,7 +16,7 @@ export type Signer = 'current' | 'previous'
 
 /** A webhook secret that is currently accepted. */
 export interface AcceptedSecret extends ValidSecret {
-  readonly fingerprint: string
+  readonly fingerprint: Fingerprint
 }
 
 /**
@@ -25,11 +26,11 @@ export interface AcceptedSecret extends ValidSecret {
  */
 export async function acceptedSecrets(
   { secrets, keyring, settings }: Transaction,
-  ids: readonly string[],
+  ids: readonly IntegrationId[],
   onError: (error: unknown) => void,
-): Promise<ReadonlyMap<string, readonly AcceptedSecret[]>> {
+): Promise<ReadonlyMap<IntegrationId, readonly AcceptedSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
-  const accepted = new Map<string, readonly AcceptedSecret[]>()
+  const accepted = new Map<IntegrationId, readonly AcceptedSecret[]>()
   for (const one of stored) {
     const opened = await decryptAccepted(keyring, settings.mode, one, onError)
     accepted.set(

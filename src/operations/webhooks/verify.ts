@@ -1,4 +1,5 @@
-import { type Instant, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
+import { type Instant, instantOf } from '../../brands.ts'
+import { type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
@@ -85,7 +86,7 @@ const readOwn = (store: Store, ref: string) =>
       target: targetOf(integration),
       fields: [secretColumns.webhookSecret],
     })
-    return { integration, platform, secrets, versions, at: tx.now.toISOString() }
+    return { integration, platform, secrets, versions, at: instantOf(tx.now) }
   }, auditOnly)
 
 /** The other integration of the platform whose secret made a signature, if there is one. */

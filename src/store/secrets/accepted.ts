@@ -1,8 +1,9 @@
 import sql, { join } from 'sql-template-tag'
+import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import { type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
@@ -14,7 +15,7 @@ import { type KnownVersion, readableColumn, readableText } from './stored.ts'
 /** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
 export interface StoredAccepted {
   /** Of the integration. */
-  readonly id: string
+  readonly id: IntegrationId
   readonly field: SecretField
   /** What the application's column holds; null for nothing. */
   readonly current: string | null
@@ -42,10 +43,10 @@ export interface AcceptedSecretReader {
   /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
   valid(
     field: SecretField,
-    ids: readonly string[],
+    ids: readonly IntegrationId[],
   ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }>
   /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
-  holders(field: SecretField, platform: string, limit: number): Promise<string[]>
+  holders(field: SecretField, platform: string, limit: number): Promise<IntegrationId[]>
 }
 
 /** Reads values that are valid now. */
@@ -58,12 +59,14 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
         AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
       )
-      const rows = await db.query<{ now: Instant; id: string | null; versions: string | null }>(
+      const rows = await db.query<{ now: Instant; id: IntegrationId | null; versions: string | null }>(
         sql`SELECT ${toRfc3339(now)} AS now, i.id, ${readableColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
         FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
       )
+      const [clock] = rows
+      if (!clock) throw new Error('the database did not tell the time')
       return {
-        now: rows[0]?.now ?? '',
+        now: clock.now,
         stored: rows.flatMap(({ id, versions, ...row }) =>
           id === null ? [] : [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }],
         ),
@@ -71,7 +74,7 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
     },
     async holders(field, platform, limit) {
       const column = secretColumns[field]
-      const rows = await db.query<{ id: string }>(sql`SELECT DISTINCT h.id FROM (
+      const rows = await db.query<{ id: IntegrationId }>(sql`SELECT DISTINCT h.id FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})
           GROUP BY s.fingerprint
@@ -84,7 +87,7 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
 }
 
 const recorded = (text: string | null): AcceptedVersion[] =>
-  (JSON.parse(text ?? '[]') as [number, string | null, string | null, string | null, Instant | null][])
+  (JSON.parse(text ?? '[]') as [number, Fingerprint | null, string | null, string | null, Instant | null][])
     .map(([number, print, keyId, sealed, validUntil]) => ({ number, fingerprint: print, keyId, sealed, validUntil }))
     .sort((a, b) => b.number - a.number)
 

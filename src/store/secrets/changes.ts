@@ -1,9 +1,11 @@
 import sql, { empty } from 'sql-template-tag'
+import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Expiry, type Instant, type SecretField, secretColumns } from '../../integration.ts'
+import { type Expiry, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
 import {
   type CurrentSecret,
   type CurrentSecrets,
@@ -40,14 +42,6 @@ export interface SecretChange {
   readonly previousValidUntil: Date
 }
 
-/** A previous version that is still valid. */
-export interface PreviousVersion {
-  readonly number: number
-  readonly fingerprint: string | null
-  readonly validUntil: Date | null
-  readonly lastMatchedAt: Date | null
-}
-
 /** What reads and changes secrets, within a transaction. What goes into the database is encrypted here, and nowhere else. */
 export interface SecretWriter {
   /**
@@ -55,31 +49,31 @@ export interface SecretWriter {
    *
    * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
    */
-  read(id: string, fields: readonly SecretField[]): Promise<CurrentSecrets>
+  read(id: IntegrationId, fields: readonly SecretField[]): Promise<CurrentSecrets>
   /** Reads what a column holds for several integrations at once; what comes back decrypts that of each, as `read` does. */
-  readMany(ids: readonly string[], field: SecretField): Promise<OpenCurrent>
+  readMany(ids: readonly IntegrationId[], field: SecretField): Promise<OpenCurrent>
   /** What the column of a secret holds, as it is: for a value that does not decrypt, and is to be replaced all the same. */
-  readRaw(id: string, field: SecretField): Promise<UnreadableSecret | undefined>
+  readRaw(id: IntegrationId, field: SecretField): Promise<UnreadableSecret | undefined>
   /**
    * Puts a value in the place of another and records the change.
    *
    * @returns the fingerprint of the new value; undefined, with nothing changed, when the column no longer holds the old one
    */
-  replace(id: string, change: SecretChange): Promise<string | undefined>
+  replace(id: IntegrationId, change: SecretChange): Promise<Fingerprint | undefined>
   /**
    * The integrations that seem to hold a value; each has to be read to be sure, since the application may write.
    *
    * @param value itself, where it is known: what the application alone has written has no fingerprint yet
    */
-  sharing(field: SecretField, fingerprint: string, value?: Secret): Promise<string[]>
+  sharing(field: SecretField, fingerprint: Fingerprint, value?: Secret): Promise<IntegrationId[]>
   /** The newest version of a field that is not current and still valid. */
-  previous(id: string, field: SecretField): Promise<PreviousVersion | null>
+  previous(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
   /** Whether the current value of a field was set, or seen for the first time, after an instant. */
-  setSince(id: string, field: SecretField, since: Instant): Promise<boolean>
+  setSince(id: IntegrationId, field: SecretField, since: Instant): Promise<boolean>
   /** When the current version of a field last matched a request. */
-  currentMatchedAt(id: string, field: SecretField): Promise<Date | null>
+  currentMatchedAt(id: IntegrationId, field: SecretField): Promise<Date | null>
   /** Ends at once every version of a field that is not current. @returns how many were still valid */
-  finish(id: string, field: SecretField): Promise<number>
+  finish(id: IntegrationId, field: SecretField): Promise<number>
   /**
    * Makes the previous version of a field current again; the one taken back stays valid for the rest of the grace period.
    * With an access token goes its expiry.
@@ -87,7 +81,7 @@ export interface SecretWriter {
    * @returns the fingerprint of the value that is current now; undefined when there is none to take back, or the
    *   column no longer holds what was read
    */
-  revert(id: string, field: SecretField, held: CurrentSecret): Promise<string | undefined>
+  revert(id: IntegrationId, field: SecretField, held: CurrentSecret): Promise<Fingerprint | undefined>
 }
 
 /** Reads and changes secrets. */
@@ -110,12 +104,10 @@ export function secretWriter(context: SecretContext): SecretWriter {
     },
     replace: (id, change) => replace(context, { id, field: change.field }, change),
     sharing: (field, fingerprint, value) => sharing(context, field, fingerprint, value),
-    previous: (id, field) =>
-      versions.findFirst({
-        where: { ...allVersions({ id, field }), validUntil: { gt: now } },
-        orderBy: { number: 'desc' },
-        select: { number: true, fingerprint: true, validUntil: true, lastMatchedAt: true },
-      }),
+    async previous(id, field) {
+      const known = await secretVersionReader(tx, context.dialect).versions(id)
+      return known.find((one) => one.field === field && one.validUntil !== null && one.validUntil > instantOf(now))
+    },
     async setSince(id, field, since) {
       const where = { ...currentVersion({ id, field }), setAt: { gt: new Date(since) } }
       return (await versions.count({ where })) > 0
@@ -142,7 +134,7 @@ async function replace(
   context: SecretContext,
   at: SecretLocation,
   { old, value, previousValidUntil, origin, setBy, expiry }: SecretChange,
-): Promise<string | undefined> {
+): Promise<Fingerprint | undefined> {
   const { tx, dialect, keyring, now } = context
   const { text, keyId } = await columnValue(context, at, value)
   const column = sql([secretColumns[at.field]])
@@ -182,22 +174,22 @@ async function keepPrevious(
 async function sharing(
   { tx, mode }: SecretContext,
   field: SecretField,
-  fingerprint: string,
+  fingerprint: Fingerprint,
   value: Secret | undefined,
-): Promise<string[]> {
+): Promise<IntegrationId[]> {
   const column = secretColumns[field]
   const plain =
     mode === 'required' || value === undefined
       ? empty
       : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${column}`])} = ${value.reveal()}`
-  const rows = await tx.query<{ id: string }>(
+  const rows = await tx.query<{ id: IntegrationId }>(
     sql`SELECT s.integration_id AS id FROM integration_secrets s
       WHERE s.field = ${column} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain} ORDER BY 1`,
   )
   return rows.map(({ id }) => id)
 }
 
-async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret): Promise<string | undefined> {
+async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret) {
   const { tx, keyring, now } = context
   const { id, field } = at
   const previous = await tx.models.integrationSecret.findFirst({

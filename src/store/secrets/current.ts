@@ -1,4 +1,5 @@
 import sql, { join } from 'sql-template-tag'
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { decryptRecorded } from './decrypt.ts'
@@ -15,7 +16,7 @@ import {
 /** A secret's current value, with what the database holds for it. */
 export interface CurrentSecret {
   readonly value: Secret
-  readonly fingerprint: string
+  readonly fingerprint: Fingerprint
   /** What the column holds: the value, or the encrypted value. */
   readonly stored: string
   /** The key that encrypts what the column holds; null for none. */
@@ -33,12 +34,12 @@ export interface UnreadableSecret {
 export type CurrentSecrets = { readonly [F in SecretField]?: CurrentSecret }
 
 /** Decrypts the value of one of the integrations that were read; undefined for none. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
-export type OpenCurrent = (id: string) => Promise<CurrentSecret | undefined>
+export type OpenCurrent = (id: IntegrationId) => Promise<CurrentSecret | undefined>
 
 /** Reads what a column holds for several integrations at once. */
 export async function readMany(
   context: SecretContext,
-  ids: readonly string[],
+  ids: readonly IntegrationId[],
   field: SecretField,
 ): Promise<OpenCurrent> {
   const found = await storedIn(context, ids, field)
@@ -82,15 +83,15 @@ export async function markCleared(context: SecretContext, at: SecretLocation, kn
 /** What the column of a secret of integrations holds, as it is, and its version; null for nothing. */
 export async function storedIn(
   { tx, dialect }: SecretContext,
-  ids: readonly string[],
+  ids: readonly IntegrationId[],
   field: SecretField,
-): Promise<Map<string, { readonly text: string | null; readonly known: KnownVersion | null }>> {
+): Promise<Map<IntegrationId, { readonly text: string | null; readonly known: KnownVersion | null }>> {
   const column = secretColumns[field]
   const rows = await tx.query<{
     [name: string]: unknown
-    id: string
+    id: IntegrationId
     number: number | bigint | null
-    fingerprint: string | null
+    fingerprint: Fingerprint | null
     keyId: string | null
   }>(sql`SELECT i.id, ${readableColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
     FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL

@@ -1,3 +1,4 @@
+import type { Fingerprint } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, type EncryptionContext, storedValue } from '../../crypto/jwe.ts'
 import type { KeySet } from '../../crypto/key-set.ts'
@@ -44,7 +45,7 @@ export async function decryptRecorded(
   context: EncryptionContext,
   text: string,
   known: KnownVersion | null,
-): Promise<{ readonly value: Secret; readonly keyId: string | null; readonly fingerprint: string }> {
+): Promise<{ readonly value: Secret; readonly keyId: string | null; readonly fingerprint: Fingerprint }> {
   const { value, keyId } = await decryptStored(keyring.keys, mode, context, text, known?.keyId ?? null)
   const print = fingerprint(keyring.fingerprintKey, value)
   // An old value that was put back decrypts as well; this program alone writes here.

@@ -1,4 +1,5 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -8,14 +9,14 @@ import type { EncryptionMode } from '../tables/keys.ts'
 /** A version of a secret, as it is recorded. */
 export interface KnownVersion {
   readonly number: number
-  readonly fingerprint: string | null
+  readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
 }
 
 /** A secret as it is stored: what the application's column holds, or a value before that one which is kept for a while. */
 export interface StoredValue {
   /** Of the integration. */
-  readonly id: string
+  readonly id: IntegrationId
   /** The workspace and name of the integration. */
   readonly name: string
   readonly field: SecretField
@@ -33,7 +34,7 @@ export interface StoredPage {
   readonly values: readonly StoredValue[]
   readonly integrations: number
   /** The id to go on after; absent at the end. */
-  readonly next?: string
+  readonly next?: IntegrationId
 }
 
 /** Stands for a stored value that cannot be read whole. No text that can be has a zero character, on either database. */
@@ -71,10 +72,10 @@ export function isAsModeAsks(
 
 interface VersionRow {
   readonly [column: string]: unknown
-  readonly id: string
+  readonly id: IntegrationId
   readonly column: string
   readonly number: number | bigint
-  readonly fingerprint: string | null
+  readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
   readonly current: boolean | number | bigint
 }
@@ -82,7 +83,7 @@ interface VersionRow {
 /** What can be read of secrets as they are stored, not decrypted. */
 export interface StoredValueReader {
   /** The stored values of the next integrations in the order of their ids, after one. */
-  page(after?: string): Promise<StoredPage>
+  page(after?: IntegrationId): Promise<StoredPage>
   /** All of them, a page at a time. */
   pages(): AsyncIterable<StoredPage>
 }
@@ -92,8 +93,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
   const { comparableTime, now } = dialect
   const columns = secretFields.map((field) => readableColumn(dialect, sql([`i.${secretColumns[field]}`]), field))
 
-  async function page(after?: string): Promise<StoredPage> {
-    const rows = await db.query<{ id: string; name: string; [column: string]: unknown }>(
+  async function page(after?: IntegrationId): Promise<StoredPage> {
+    const rows = await db.query<{ id: IntegrationId; name: string; [column: string]: unknown }>(
       sql`SELECT i.id, w.name || '/' || i.name AS name, ${join(columns)} FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
           ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${pageSize}`,
     )

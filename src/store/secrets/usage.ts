@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import type { IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
@@ -6,7 +7,7 @@ import type { Statements } from '../database/statements.ts'
 /** How a version of an integration's secret was used since that was last written down. */
 export interface Use {
   /** Of the integration. */
-  readonly id: string
+  readonly id: IntegrationId
   readonly field: SecretField
   /** null for a value that is not recorded. */
   readonly number: number | null

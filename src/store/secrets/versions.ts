@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { type Expiry, expiresAt, type SecretField, secretColumns } from '../../integration.ts'
@@ -19,19 +20,19 @@ export interface SecretContext {
   readonly mode: EncryptionMode
   readonly now: Date
   /** Told what the application changed of an integration's secret, so that the audit log tells it. */
-  readonly observe: (id: string, change: FingerprintChange) => void
+  readonly observe: (id: IntegrationId, change: FingerprintChange) => void
 }
 
 /** A secret of an integration. */
 export interface SecretLocation {
   /** Of the integration. */
-  readonly id: string
+  readonly id: IntegrationId
   readonly field: SecretField
 }
 
 /** A version of a secret that becomes the current one. */
 export interface NewVersion {
-  readonly fingerprint: string
+  readonly fingerprint: Fingerprint
   /** The key that encrypts what the column holds; null for none. */
   readonly keyId: string | null
   readonly origin: SecretOrigin
@@ -90,7 +91,7 @@ export async function expireVersions({ tx, now }: SecretContext, where: object):
 }
 
 /** When the current access token expires, its column alone knows: the application may have written that since it was set. */
-export async function rememberExpiry({ tx }: SecretContext, id: string): Promise<void> {
+export async function rememberExpiry({ tx }: SecretContext, id: IntegrationId): Promise<void> {
   await tx.execute(
     sql`UPDATE integration_secrets SET expires_at = (SELECT i.token_expires_at FROM integrations i WHERE i.id = ${id})
       WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,

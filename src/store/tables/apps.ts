@@ -1,8 +1,9 @@
 import sql, { empty } from 'sql-template-tag'
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import type { App, Instant } from '../../integration.ts'
+import type { App } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
@@ -33,21 +34,21 @@ export interface AppReader {
 /** What can be changed of OAuth apps. */
 export interface AppWriter {
   /** Inserts an app; its secret is encrypted, whatever the mode. @returns the fingerprint of the secret */
-  insert(app: Pick<App, 'id' | 'platform' | 'name' | 'clientId'>, secret: Secret): Promise<string>
+  insert(app: Pick<App, 'id' | 'platform' | 'name' | 'clientId'>, secret: Secret): Promise<Fingerprint>
   /** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
   secret(id: string): Promise<Secret>
   /** Encrypts a secret anew with the active key. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
   reencrypt(app: StoredClientSecret): Promise<void>
   remove(id: string): Promise<void>
   /** Has an integration name its app, or none. */
-  link(integrationId: string, id: string | null): Promise<void>
+  link(integrationId: IntegrationId, id: string | null): Promise<void>
 }
 
 /** Reads OAuth apps. */
 export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): AppReader {
   return {
     async list({ name, platform } = {}) {
-      const rows = await db.query<Omit<App, 'integrations'> & { integrations: bigint | number; createdAt: Instant }>(
+      const rows = await db.query<Omit<App, 'integrations'> & { integrations: bigint | number }>(
         sql`SELECT a.id, a.platform, a.name, a.client_id AS "clientId", a.key_id AS "keyId", ${toRfc3339(sql`a.created_at`)} AS "createdAt",
           (SELECT count(*) FROM integration_versions v WHERE v.app_id = a.id) AS integrations FROM integration_apps a WHERE 1 = 1
           ${name === undefined ? empty : sql`AND a.name = ${name}`} ${platform === undefined ? empty : sql`AND a.platform = ${platform}`}

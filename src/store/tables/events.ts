@@ -1,5 +1,5 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import type { Instant } from '../../integration.ts'
+import type { Fingerprint, Instant } from '../../brands.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
@@ -128,7 +128,7 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   /** Where the log ends, as the head row says. */
   head(): Promise<Head>
   /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
-  fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, string | null>>>
+  fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, Fingerprint | null>>>
   /** The ids of what had a name when it was recorded, or has an id. */
   targets(match: TargetMatch): Promise<string[]>
   /** Since when the active encryption key has been the active one; null: from the beginning. */
@@ -161,7 +161,7 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
       return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
     },
     async fingerprints(ids) {
-      const told = new Map(ids.map((id) => [id, new Map<string, string | null>()]))
+      const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))
       if (ids.length === 0) return told
       const rows = await db.query<{ id: string; fingerprints: string }>(
         sql`SELECT e.target_id AS id, e.fingerprints FROM integration_events e

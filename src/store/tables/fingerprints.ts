@@ -1,8 +1,10 @@
+import type { Fingerprint } from '../../brands.ts'
+
 /** The fingerprint of a field before and after a change; null for no value. */
 export interface FingerprintChange {
   readonly field: string
-  readonly from: string | null
-  readonly to: string | null
+  readonly from: Fingerprint | null
+  readonly to: Fingerprint | null
 }
 
 /** The fingerprints that a change has changed. */
@@ -17,5 +19,7 @@ export const fingerprintsOf = (text: string | null): FingerprintChanges =>
   (text ?? '').split(',').flatMap((part) => {
     const [, field, from, to] = /^(\w+)=([\w-]+)>([\w-]+)$/.exec(part) ?? []
     if (field === undefined || from === undefined || to === undefined) return []
-    return [{ field, from: from === '-' ? null : from, to: to === '-' ? null : to }]
+    return [{ field, from: isFingerprint(from) ? from : null, to: isFingerprint(to) ? to : null }]
   })
+
+const isFingerprint = (text: string): text is Fingerprint => /^[0-9a-f]{16}$/.test(text)

@@ -1,11 +1,6 @@
 import sql, { join, type Sql } from 'sql-template-tag'
-import {
-  type Instant,
-  type PlatformColumn,
-  type SecretField,
-  secretColumns,
-  type TokenExpiry,
-} from '../../integration.ts'
+import type { Instant } from '../../brands.ts'
+import { type PlatformColumn, type SecretField, secretColumns, type TokenExpiry } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import { all } from './page.ts'
 

@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Instant, IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
+import type { Fingerprint, Instant } from '../../brands.ts'
+import type { IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
 import { type Json, sortKeys } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
 import { active } from './integration-filter.ts'
@@ -15,7 +16,7 @@ export interface IntegrationRow
   readonly config: string | null
   readonly version: bigint | number
   readonly attemptState: AttemptState | null
-  readonly oldFingerprint: string | null
+  readonly oldFingerprint: Fingerprint | null
   readonly leased: boolean | number | bigint | null
   readonly secrets: string | null
 }

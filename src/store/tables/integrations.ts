@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Instant, IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
+import type { Instant, IntegrationId } from '../../brands.ts'
+import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
@@ -21,25 +22,25 @@ export interface IntegrationReader extends ListReader<IntegrationFilter, Integra
   /** The integrations that a name or id stands for, at most `limit`. */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
-  names(limit: number, prefix?: string): Promise<{ id: string; name: string; workspace: string }[]>
+  names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
   /** Whether a workspace has an integration of this platform and name, other than `except`. */
-  exists(integration: { workspaceId: string; platform: string; name: string; except?: string }): Promise<boolean>
+  exists(integration: { workspaceId: string; platform: string; name: string; except?: IntegrationId }): Promise<boolean>
   /** The stored text of the config: what JavaScript makes of it may have lost digits. */
-  configText(id: string): Promise<string | null>
+  configText(id: IntegrationId): Promise<string | null>
 }
 
 /** What can be changed of integrations; secrets have a writer of their own. */
 export interface IntegrationWriter {
   /** Keeps the application from changing an integration until the transaction ends. */
-  lock(id: string): Promise<void>
+  lock(id: IntegrationId): Promise<void>
   /** Inserts an integration without its secrets. */
-  insert(id: string, integration: IntegrationInsert, now: Date): Promise<void>
+  insert(id: IntegrationId, integration: IntegrationInsert, now: Date): Promise<void>
   /** Changes columns other than secrets. */
-  update(id: string, change: IntegrationChange): Promise<void>
+  update(id: IntegrationId, change: IntegrationChange): Promise<void>
   /** Raises the version, provided that it still is what was read. @returns whether it was */
-  raiseVersion(id: string, from: number, now: Date): Promise<boolean>
+  raiseVersion(id: IntegrationId, from: number, now: Date): Promise<boolean>
   /** Deletes an integration, and with it all that this tool keeps about it. */
-  remove(id: string): Promise<void>
+  remove(id: IntegrationId): Promise<void>
 }
 
 /** Reads integrations. `shared`: the application writes secrets too. */

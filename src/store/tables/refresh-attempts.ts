@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Instant, TokenRefresh } from '../../integration.ts'
+import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
+import type { TokenRefresh } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 
@@ -11,13 +12,13 @@ export type AttemptState = 'started' | 'applied' | 'refused' | 'failed' | 'unkno
 
 /** The last attempt to refresh an integration's token; those that share the token share the attempt's id and fence. */
 export interface RefreshAttempt {
-  readonly integrationId: string
+  readonly integrationId: IntegrationId
   readonly id: string
   readonly fence: number
   readonly state: AttemptState
   readonly owner: string
   /** Of the refresh token that was handed in. */
-  readonly oldFingerprint: string
+  readonly oldFingerprint: Fingerprint
   readonly startedAt: Instant
   readonly leaseUntil: Instant
   /** By the database's clock, the lease has not ended. */
@@ -38,11 +39,11 @@ export const leased = ({ comparableTime, now, nowPlus }: Dialect): Sql =>
 /** What can be read of attempts to refresh tokens. */
 export interface RefreshReader {
   /** The last attempt of an integration. */
-  of(integrationId: string): Promise<RefreshAttempt | undefined>
+  of(integrationId: IntegrationId): Promise<RefreshAttempt | undefined>
   /** An attempt by its own id, in each integration of which it is the last one: those that share a refresh token. */
   shared(id: string): Promise<RefreshAttempt[]>
   /** The attempts that may have used a refresh token up, or have: the platform gave another one for it. */
-  attemptsUsing(oldFingerprint: string): Promise<RefreshAttempt[]>
+  attemptsUsing(oldFingerprint: Fingerprint): Promise<RefreshAttempt[]>
   /** The oldest lease that runs. */
   oldestLease(): Promise<string | undefined>
   /** The attempts whose outcome is unknown, in the order of their integrations. */
@@ -62,21 +63,21 @@ export interface RefreshWriter {
    * may forget it because another one is removed, or gets other tokens.
    */
   begin(attempt: {
-    readonly integrationId: string
+    readonly integrationId: IntegrationId
     /** The others that share the refresh token. */
-    readonly sharers: readonly string[]
+    readonly sharers: readonly IntegrationId[]
     readonly owner: string
-    readonly oldFingerprint: string
+    readonly oldFingerprint: Fingerprint
   }): Promise<RefreshAttempt>
   /** Makes an attempt that others began the last one of an integration that holds their refresh token, too. */
-  attachTo(integrationId: string, attempt: RefreshAttempt, end: AttemptEnd): Promise<void>
+  attachTo(integrationId: IntegrationId, attempt: RefreshAttempt, end: AttemptEnd): Promise<void>
   /**
    * Stores how an attempt ended, where it is still the last attempt and was not applied.
    *
    * @param among the integrations concerned; undefined: all that share it
    * @returns the integrations in which the end was stored
    */
-  close(attempt: RefreshAttempt, end: AttemptEnd, among?: readonly string[]): Promise<string[]>
+  close(attempt: RefreshAttempt, end: AttemptEnd, among?: readonly IntegrationId[]): Promise<IntegrationId[]>
 }
 
 /** Reads attempts to refresh tokens. */
@@ -128,8 +129,8 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
         state: 'started',
         owner,
         oldFingerprint,
-        startedAt: now.toISOString(),
-        leaseUntil: new Date(now.getTime() + leaseTimeMs).toISOString(),
+        startedAt: instantOf(now),
+        leaseUntil: instantOf(now.getTime() + leaseTimeMs),
         leased: true,
         code: null,
       }
@@ -138,12 +139,14 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
     },
     attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {
-      const concerned = among ? { integrationId: { in: [...among] } } : {}
-      const where = { id, fence, state: { not: 'applied' }, ...concerned }
-      const select = { integrationId: true }
-      const rows = await attempts.findMany({ where, select, orderBy: { integrationId: 'asc' } })
+      const rows = await tx.query<{
+        own: IntegrationId
+      }>(sql`SELECT integration_id AS own FROM integration_refresh_attempts
+        WHERE id = ${id} AND fence = ${fence} AND state <> 'applied' ORDER BY integration_id`)
+      const closed = rows.map(({ own }) => own).filter((one) => among?.includes(one) ?? true)
+      const where = { id, integrationId: { in: closed } }
       await attempts.updateMany({ where, data: { state, code, finishedAt: now } })
-      return rows.map(({ integrationId }) => integrationId)
+      return closed
     },
   }
 }
@@ -155,7 +158,7 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
  */
 export function tokenRefreshOf(
   attempt: Pick<RefreshAttempt, 'state' | 'oldFingerprint' | 'leased'> | null,
-  current: string | null,
+  current: Fingerprint | null,
 ): TokenRefresh {
   if (!attempt || attempt.leased || attempt.oldFingerprint !== current) return null
   if (attempt.state === 'started' || attempt.state === 'unknown') return 'outcome_unknown'

@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
-import { type Instant, type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
+import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
+import { type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 
@@ -7,7 +8,7 @@ const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [
 
 /** What is known of a field's current value, and of the one before it that is still accepted. */
 export interface SecretSummary {
-  readonly current?: { readonly fingerprint: string | null; readonly setAt: Instant; readonly neverExpires: boolean }
+  readonly current?: Pick<SecretVersion, 'fingerprint' | 'setAt'> & { readonly neverExpires: boolean }
   readonly previousValidUntil: Instant | null
 }
 
@@ -15,7 +16,7 @@ export interface SecretSummary {
 export interface SecretVersion {
   readonly field: SecretField
   readonly number: number
-  readonly fingerprint: string | null
+  readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
   readonly origin: string
   readonly setAt: Instant
@@ -47,7 +48,7 @@ export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Di
 
 type Facts = [
   field: string,
-  fingerprint: string | null,
+  fingerprint: Fingerprint | null,
   setAt: Instant,
   neverExpires: boolean | number,
   validUntil: Instant | null,
@@ -73,7 +74,7 @@ export function secretFacts(text: string | null): Map<SecretField, SecretSummary
 /** What can be read of the versions of secrets; none of it is a value. */
 export interface SecretVersionReader {
   /** The versions of an integration's secrets that are remembered, newest first. */
-  versions(id: string): Promise<SecretVersion[]>
+  versions(id: IntegrationId): Promise<SecretVersion[]>
 }
 
 /** Reads the versions of secrets. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { IntegrationsError } from '../../../src/errors.ts'
 import { UsageRecorder } from '../../../src/receiver/usage.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { integrationId } from '../../support/brands.ts'
 import { kinds } from '../../support/database.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
@@ -41,7 +42,7 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
   const problems: unknown[] = []
   const usage = new UsageRecorder(failing, (error) => problems.push((error as { code: string }).code))
   const at = new Date('2026-01-02T03:04:05.000Z')
-  for (const number of [1, 2, 3, 4]) usage.record({ id, number, count: 1, lastAt: at })
+  for (const number of [1, 2, 3, 4]) usage.record({ id: integrationId(id), number, count: 1, lastAt: at })
   await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
   await usage.close()
   const rows = await db.query(

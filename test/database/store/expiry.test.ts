@@ -4,6 +4,7 @@ import { listSecrets, revertSecret } from '../../../src/operations/secrets/histo
 import { rotateSecrets } from '../../../src/operations/secrets/rotate.ts'
 import { Secret } from '../../../src/secret.ts'
 import { openStore } from '../../../src/store/open.ts'
+import { instant } from '../../support/brands.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
 import { botToken } from '../../support/samples.ts'
@@ -35,7 +36,7 @@ test.each(kinds)(
         tokenExpiry,
         tokenExpiresAt,
       ])
-    const january = '2027-01-31T12:00:00.000Z'
+    const january = instant('2027-01-31T12:00:00.000Z')
     const february = '2027-02-28T00:00:00.000Z'
     const march = '2027-03-31T00:00:00.000Z'
 

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/secret.ts'
 import { openStore } from '../../../src/store/open.ts'
+import { integrationId } from '../../support/brands.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
 import { openedStore, storeOptions } from '../../support/keyring.ts'
 import { signingSecret } from '../../support/samples.ts'
 
+const i = integrationId('i')
 const target = { type: 'integration', id: 'i', name: null } as const
 
 describe.each(kinds)('on %s', (kind) => {
@@ -22,8 +24,8 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, store } = await start()
     const replace = (value: string, foreign?: string) =>
       store.mutate(async (tx) => {
-        const held = (await tx.secrets.read('i', ['webhookSecret'])).webhookSecret
-        const print = await tx.secrets.replace('i', {
+        const held = (await tx.secrets.read(i, ['webhookSecret'])).webhookSecret
+        const print = await tx.secrets.replace(i, {
           field: 'webhookSecret',
           // What the application has written after we read it.
           old: held && foreign !== undefined ? { ...held, stored: foreign } : (held ?? null),
@@ -56,7 +58,7 @@ describe.each(kinds)('on %s', (kind) => {
     const raise = (from: number) =>
       store.mutate(async (tx) => {
         await tx.record({ action: 'test.raise', target })
-        return tx.integrations.raiseVersion('i', from, tx.now)
+        return tx.integrations.raiseVersion(i, from, tx.now)
       })
     // A row that only the application has written is at version 0.
     expect([await raise(0), await raise(0), await raise(2), await raise(1)]).toEqual([true, false, false, true])
@@ -66,7 +68,7 @@ describe.each(kinds)('on %s', (kind) => {
 
   test('a change of which nothing is recorded is not kept', async () => {
     const { db, store } = await start()
-    await store.mutate((tx) => tx.integrations.update('i', { name: 'other' }))
+    await store.mutate((tx) => tx.integrations.update(i, { name: 'other' }))
     expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     await store.close()
   })
@@ -107,7 +109,7 @@ describe.each(kinds)('on %s', (kind) => {
     )
     const before = await state()
     const change = store.mutate(async (tx) => {
-      await tx.integrations.update('i', { name: 'other' })
+      await tx.integrations.update(i, { name: 'other' })
       for (const action of ['test.second', 'test.third']) await tx.record({ action, target })
     })
     await expect(change).rejects.toThrow()
