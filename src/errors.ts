@@ -39,7 +39,7 @@ export const errorCodes = {
   CHECK_FAILED: code(8, 'a check found problems'),
   OUTCOME_UNKNOWN: code(
     9,
-    'the platform may have made a change that the database does not show: never retry, follow the hint',
+    'the platform may have made a change that the database does not show; never retry, follow the hint',
   ),
   COMMAND_NOT_STARTED: code(126, 'exec could not start the command'),
   COMMAND_NOT_FOUND: code(127, 'exec did not find the command'),
@@ -55,12 +55,12 @@ export const exitCodes = {
   4: 'not permitted, a key is wrong or missing, or a platform refuses a credential',
   5: 'conflict: the item exists, was changed meanwhile, or a grace period is active',
   6: 'the database or the output failed',
-  7: 'the platform or the network failed; nothing was changed there',
-  8: 'a check found problems',
-  9: 'outcome unknown: the platform may have made a change that the database does not show; never retry, follow the hint',
+  7: errorCodes.PLATFORM_FAILED.meaning,
+  8: errorCodes.CHECK_FAILED.meaning,
+  9: `outcome unknown: ${errorCodes.OUTCOME_UNKNOWN.meaning}`,
   125: 'exec failed before starting the command; the error says why',
-  126: 'exec could not start the command',
-  127: 'exec did not find the command',
+  126: errorCodes.COMMAND_NOT_STARTED.meaning,
+  127: errorCodes.COMMAND_NOT_FOUND.meaning,
   130: 'cancelled with Ctrl-C or at a prompt',
 } as const satisfies Record<0 | 125 | (typeof errorCodes)[keyof typeof errorCodes]['exit'], string>
 

@@ -12,7 +12,7 @@ import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
 import { Output } from './output/output.ts'
-import { homeFolder } from './paths.ts'
+import { homeFolder, noHome } from './paths.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -80,7 +80,7 @@ export function createContext(host: Host): Context {
     spool: () => {
       const home = homeFolder(host.env, 'state')
       if (home) return join(home, 'integrations', 'spool')
-      throw badInput('there is no home directory to keep new tokens in', 'set HOME, or XDG_STATE_HOME')
+      throw badInput(noHome('new tokens'), 'set HOME, or XDG_STATE_HOME')
     },
     actor: () => {
       const { declaredAs, ciIdentity, osUser, host: name } = attribution(host, context.options)
@@ -108,7 +108,7 @@ function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database 
   if (home) return defaultDatabase(home)
   throw new IntegrationsError({
     code: 'DATABASE_MISSING',
-    message: 'there is no home directory to keep a database in',
+    message: noHome('a database'),
     hint: 'set HOME, or name a database with --database',
   })
 }

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, keysMissing } from '../errors.ts'
 import type { Host } from './host.ts'
-import { homeFolder } from './paths.ts'
+import { homeFolder, noHome } from './paths.ts'
 
 /** The key set that the environment names. Nothing is looked at until it is needed. */
 export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
@@ -25,10 +25,7 @@ export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource 
     if (file) return resolve(cwd(), file)
     const home = homeFolder(env, 'config')
     if (home) return join(home, 'integrations', 'keys.json')
-    throw keysMissing(
-      'there is no home directory to keep keys in',
-      'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE',
-    )
+    throw keysMissing(noHome('keys'), 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE')
   }
   const opened = () => {
     source ??= open()

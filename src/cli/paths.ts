@@ -8,6 +8,9 @@ const places = (env: NodeJS.ProcessEnv) => ({
   cache: [env.XDG_CACHE_HOME, '.cache', undefined] as const,
 })
 
+/** The message where the environment names no home. @param what the files that would be kept there */
+export const noHome = (what: string): string => `there is no home directory to keep ${what} in`
+
 /** The user's folder for a kind of files; undefined where the environment names no home. */
 export function homeFolder(env: NodeJS.ProcessEnv, kind: keyof ReturnType<typeof places>): string | undefined {
   const [folder, inHome, windows] = places(env)[kind]

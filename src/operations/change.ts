@@ -1,11 +1,12 @@
 import type { IntegrationId } from '../brands.ts'
-import { conflict, type IntegrationsError, notFound, shellWord } from '../errors.ts'
+import { conflict, type IntegrationsError, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
 import type { Store, Transaction } from '../store/store.ts'
 import type { NewEvent, Target } from '../store/tables/events.ts'
 import type { FingerprintChanges } from '../store/tables/fingerprints.ts'
 import { findIntegration } from './find.ts'
+import { checkAndRetry } from './texts.ts'
 
 /** Whether to do everything but the change itself. */
 export type DryRun = { readonly dryRun: boolean }
@@ -116,7 +117,4 @@ export function removalOf(integration: IntegrationView): NewEvent {
 
 /** The integration was changed since it was read. */
 export const versionConflict = (integration: IntegrationView, expected: number): IntegrationsError =>
-  conflict(
-    `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
-    `check what changed with integrations show ${shellWord(integration.id)}, and try again`,
-  )
+  conflict(`${refOf(integration)} is at version ${integration.version}, not ${expected}`, checkAndRetry(integration.id))

@@ -1,11 +1,12 @@
 /** Access tokens for the application. @module */
 import { LRUCache } from 'lru-cache'
 import type { Instant } from '../brands.ts'
-import { badInput, type ErrorCode, IntegrationsError, shellWord } from '../errors.ts'
+import { badInput, type ErrorCode, IntegrationsError } from '../errors.ts'
 import { refOf } from '../integration.ts'
 import { findIntegration } from '../operations/find.ts'
-import { isDue } from '../operations/refresh/eligibility.ts'
+import { inactive, isDue } from '../operations/refresh/eligibility.ts'
 import { type RefreshOptions, refreshOne } from '../operations/refresh/refresh.ts'
+import { rotateCommand } from '../operations/texts.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
@@ -79,8 +80,8 @@ export class TokenProvider {
     const { id, tokenExpiresAt } = integration
     const name = refOf(integration)
     const unusable = (code: ErrorCode, message: string) =>
-      new IntegrationsError({ code, message, hint: `integrations rotate ${shellWord(id)} --field access-token` })
-    if (!integration.isActive) throw badInput(`${name} is inactive`, `integrations enable ${shellWord(id)}`)
+      new IntegrationsError({ code, message, hint: rotateCommand(id, 'accessToken') })
+    if (!integration.isActive) throw inactive(integration)
     const options = { ...refresh, force: false }
     const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
     const expired = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()

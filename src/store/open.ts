@@ -6,7 +6,7 @@ import { failpoint } from '../failpoint.ts'
 import type { Dialect, Driver } from './database/driver.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
-import { databaseFlag, displayUrl } from './database/url.ts'
+import { commandOn, displayUrl } from './database/url.ts'
 import {
   type DatabaseState,
   migrate,
@@ -78,7 +78,7 @@ function storeOn(driver: Driver, session: Session, state: DatabaseState, options
       if (!(await session.read(driver.isDurable)))
         throw databaseInvalid(
           `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
-          `integrations db migrate${databaseFlag(database)}`,
+          commandOn(database, 'db migrate'),
         )
       // With the encryption that only a change needs.
       const { beginChange, isFresh } = await import('./change.ts')

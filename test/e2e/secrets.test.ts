@@ -223,7 +223,7 @@ webhook-secret  1
       code: 3,
       stdout: '',
       stderr: `error: Acme/support has no previous signing secret that is still valid
-hint: integrations rotate support --field webhook-secret\n`,
+hint: integrations secrets list support\n`,
     })
     expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
     expect(await kept(db)).toBe(before)

@@ -1,11 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, shellWord } from '../../errors.ts'
-import { entriesOf, flagOf, refOf, secretFields } from '../../integration.ts'
+import { entriesOf, refOf, secretFields } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
 import { checkShape } from '../../operations/secrets/values.ts'
+import { rotateCommand } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms, requiredFields } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
@@ -14,7 +15,9 @@ import type { Context } from '../context.ts'
 import {
   apiUrlOption,
   apiUrls,
+  appOption,
   checkOption,
+  createdByOption,
   declareOutput,
   dryRunOption,
   examples,
@@ -38,8 +41,8 @@ function addCommand() {
       .addOption(new Option('--name <name>', 'name of the integration, unique for its workspace and platform')),
   )
     .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
-    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
-    .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
+    .addOption(createdByOption())
+    .addOption(appOption())
     .addOption(forceOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
@@ -95,7 +98,7 @@ export const command = (ctx: Context) =>
             `integrations show ${shellWord(integration.id)}`,
             ...requiredFields(platform)
               .filter((field) => !integration[field].set)
-              .map((field) => `integrations rotate ${shellWord(integration.id)} --field ${flagOf(field)}`),
+              .map((field) => rotateCommand(integration.id, field)),
           ],
     )
   })

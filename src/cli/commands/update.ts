@@ -4,6 +4,8 @@ import { flagOf } from '../../integration.ts'
 import { updateIntegration } from '../../operations/integrations/update.ts'
 import type { Context } from '../context.ts'
 import {
+  appOption,
+  createdByOption,
   declareOutput,
   dryRunOption,
   examples,
@@ -25,8 +27,8 @@ export const command = (ctx: Context) => {
     .description('Change the name, the ids of the platform, the creator or the OAuth app. Secrets stay as they are.')
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))
-    .addOption(new Option('--created-by <user>', 'id or e-mail address of the user who created it'))
-    .addOption(new Option('--app <app>', 'the OAuth app that refreshes the access token'))
+    .addOption(createdByOption())
+    .addOption(appOption())
     .addOption(new Option('--unset <field...>', `clear: ${clearable().join(', ')}`).choices(clearable()))
     .addOption(forceOption())
     .addOption(ifVersionOption())

@@ -24,6 +24,16 @@ export const refArgument = () =>
 /** The reference to a workspace. */
 export const workspaceArgument = () => new Argument('<workspace>', 'id or name of the workspace')
 
+/** The id of a key that the database knows. */
+export const keyArgument = () => new Argument('<key-id>', 'the id of the key, as keys list shows it')
+
+/** The user who created an integration. */
+export const createdByOption = () =>
+  new Option('--created-by <user>', 'id or e-mail address of the user who created it')
+
+/** The OAuth app of an integration. */
+export const appOption = () => new Option('--app <app>', 'the OAuth app that refreshes the access token')
+
 /** The secrets as flags and arguments name them. */
 export const secretFlags = secretFields.map(flagOf)
 
@@ -121,6 +131,9 @@ export function apiUrls(
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   return new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
 }
+
+/** How help describes a filter by text. @param where what has to contain it, as in "the name" */
+export const withText = (where: string): string => `with this literal text in ${where} (ASCII case ignored)`
 
 /** A page as its options say it: the order is a field, and whether backwards. */
 interface PageOptions {

@@ -6,6 +6,7 @@ import { platformById, platforms, requiredFields } from '../../platforms/platfor
 import type { Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import type { Context } from '../context.ts'
+import { withText } from './arguments.ts'
 import { duration } from './time.ts'
 
 const expiries = ['never', 'dated', 'unknown', 'none'] as const
@@ -45,7 +46,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
       ).conflicts('inactive'),
     )
     .addOption(new Option('--inactive', 'inactive integrations'))
-    .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)'))
+    .addOption(new Option('--name <text>', withText('the name')))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
   if (expiring)
     scoped.addOption(

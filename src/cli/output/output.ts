@@ -1,4 +1,4 @@
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput, errorCodes, IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { printable, printableJson } from './text.ts'
@@ -289,7 +289,7 @@ const heading = ({ field, head }: { readonly field: string; readonly head?: stri
 const outputFailed = (cause: NodeJS.ErrnoException) =>
   new IntegrationsError({
     code: 'OUTPUT_FAILED',
-    message: 'the output could not be written',
+    message: errorCodes.OUTPUT_FAILED.meaning,
     hint: 'check that the disk has space, and run the command again',
     cause,
   })

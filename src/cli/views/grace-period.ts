@@ -1,5 +1,6 @@
 import { shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
+import { secretsCommand } from '../../operations/texts.ts'
 import type { Context } from '../context.ts'
 
 /**
@@ -29,7 +30,7 @@ export function describePrevious(
 
 /** What to type during a grace period. */
 export const graceNextSteps = (ref: string, fields: readonly SecretField[]): string[] => [
-  `integrations secrets list ${shellWord(ref)}`,
+  secretsCommand(ref),
   ...fields.flatMap((field) => [
     `integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
     `integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,

@@ -83,10 +83,13 @@ export async function checkConfig(platform: Platform, config: JsonObject): Promi
   if (errors.length > 0)
     throw badInput(
       `the config does not match the schema of ${platform.title}: ${errors.join('; ')}`,
-      `integrations config schema ${platform.id}`,
+      schemaCommand(platform),
     )
   return sentences('warning')
 }
+
+/** The command that shows a platform's schema. */
+export const schemaCommand = ({ id }: Platform): string => `integrations config schema ${id}`
 
 /** A key or value that a schema allows but does not name: an unknown key, or a value unlike all examples. */
 interface Oddity {

@@ -4,6 +4,7 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Reader } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
+import { rotateCommand } from '../texts.ts'
 
 /** Which tokens are due. */
 export interface Due {
@@ -66,17 +67,15 @@ export function isDue(
 /** Why an integration has no token to refresh. @throws BAD_INPUT for a platform that this version does not know */
 export function refusalFor(integration: IntegrationView): Refusal | undefined {
   const platform = platformOf(integration)
-  const id = shellWord(integration.id)
   if (!platform.api.refresh)
     return {
       outcome: 'unsupported',
       error: badInput(
         `${platform.title} tokens cannot be refreshed`,
-        `store a new token with integrations rotate ${id} --field access-token`,
+        `store a new token with ${rotateCommand(integration.id, 'accessToken')}`,
       ),
     }
-  if (!integration.isActive)
-    return { outcome: 'inactive', error: badInput(`${refOf(integration)} is inactive`, `integrations enable ${id}`) }
+  if (!integration.isActive) return { outcome: 'inactive', error: inactive(integration) }
   if (integration.refreshToken.set === false) return { outcome: 'no_refresh_token', error: noRefreshToken(integration) }
   return undefined
 }
@@ -98,16 +97,20 @@ export async function appOf(db: Reader, integration: IntegrationView, platform: 
   )
 }
 
+/** The error for an integration that is inactive. */
+export const inactive = (integration: IntegrationView): IntegrationsError =>
+  badInput(`${refOf(integration)} is inactive`, `integrations enable ${shellWord(integration.id)}`)
+
 /** The error for an integration without a refresh token. */
 export const noRefreshToken = (integration: IntegrationView): IntegrationsError =>
   notFound(
     `${refOf(integration)} has no refresh token`,
-    `if token rotation is enabled for the app, store a refresh token: integrations rotate ${shellWord(integration.id)} --field refresh-token`,
+    `if token rotation is enabled for the app, store a refresh token: ${rotateCommand(integration.id, 'refreshToken')}`,
   )
 
 /** The hint where a person has to authorize the application again. */
 export const reauthorize = (integration: IntegrationView): string =>
-  `authorize the application again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then store the new tokens: integrations rotate ${shellWord(integration.id)} --field access-token refresh-token`
+  `authorize the application again at ${platformOf(integration).api.reauthorize ?? 'the platform'}, then store the new tokens: ${rotateCommand(integration.id, 'accessToken', 'refreshToken')}`
 
 /** The error for a refresh token that may have been used. @param detail ends the message */
 export const outcomeUnknown = (

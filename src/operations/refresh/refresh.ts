@@ -11,6 +11,7 @@ import type { Store } from '../../store/store.ts'
 import { type AttemptEnd, leaseTimeMs } from '../../store/tables/refresh-attempts.ts'
 import { auditOnly } from '../change.ts'
 import { findIntegration } from '../find.ts'
+import { secretsCommand } from '../texts.ts'
 import { type Eligibility, eligibilityOf, leaseHeld, mayBeDue, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions, type NoLease } from './lease.ts'
 import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
@@ -173,7 +174,7 @@ async function storeTokens(
   if (applied === 'superseded')
     throw conflict(
       `the refresh token of ${ref} was replaced or removed during the refresh; that change was kept`,
-      `integrations secrets list ${shellWord(integration.id)}`,
+      secretsCommand(integration.id),
     )
 }
 

@@ -1,12 +1,12 @@
 import type { IntegrationId } from '../../brands.ts'
-import { conflict, IntegrationsError, notFound, shellWord } from '../../errors.ts'
-import { flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
-import { platformOf } from '../../platforms/platforms.ts'
+import { conflict, IntegrationsError } from '../../errors.ts'
+import { type IntegrationView, type SecretField, secretColumns } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeIntegration, type DryRun } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { secretDefinition } from './values.ts'
+import { secretsCommand } from '../texts.ts'
+import { labelOf, noPrevious } from './values.ts'
 
 /** The recorded versions of an integration's secrets. @throws AMBIGUOUS */
 export const listSecrets = (
@@ -34,7 +34,7 @@ export interface Finishing extends ChangeOptions {
  */
 export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
-    const { label } = secretDefinition(platformOf(integration), field)
+    const label = labelOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
     if (!options.force) {
@@ -43,7 +43,7 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
         throw new IntegrationsError({
           code: 'GRACE_PERIOD_ACTIVE',
           message: inUse,
-          hint: `check integrations secrets list ${shellWord(ref)}, or pass --force`,
+          hint: `check ${secretsCommand(ref)}, or pass --force`,
         })
     }
     await tx.secrets.finish(integration.id, field)
@@ -76,20 +76,13 @@ async function reasonInUse(
  */
 export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
-    const { label } = secretDefinition(platformOf(integration), field)
+    const label = labelOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
-    if (!previous)
-      throw notFound(
-        `${refOf(integration)} has no previous ${label} that is still valid`,
-        `integrations rotate ${shellWord(ref)} --field ${flagOf(field)}`,
-      )
+    if (!previous) throw noPrevious(integration, field, ref)
     const held = (await tx.secrets.read(integration.id, [field]))[field]
     const print = held && (await tx.secrets.revert(integration.id, field, held))
     if (print === undefined)
-      throw conflict(
-        `the application wrote or cleared the ${label} meanwhile`,
-        `integrations secrets list ${shellWord(ref)}`,
-      )
+      throw conflict(`the application wrote or cleared the ${label} meanwhile`, secretsCommand(ref))
     const [after] = await tx.integrations.match({ by: 'id', value: integration.id }, 1)
     const column = secretColumns[field]
     const fingerprints = [{ field: column, from: held?.fingerprint ?? null, to: print }]

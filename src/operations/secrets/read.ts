@@ -1,12 +1,12 @@
 import { notFound, shellWord } from '../../errors.ts'
-import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
+import { entriesOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { secretDefinition } from './values.ts'
+import { noSecret, secretDefinition } from './values.ts'
 
 /** Secrets that were read, by field. */
 export type ReadSecrets = ReadonlyMap<SecretField, Secret>
@@ -32,11 +32,7 @@ export const readSecrets = (
     const held = await tx.secrets.read(integration.id, wanted)
     const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
     const missing = fields.find((field) => !secrets.has(field))
-    if (missing)
-      throw notFound(
-        `${refOf(integration)} has no ${secretDefinition(platform, missing).label}`,
-        `integrations rotate ${shellWord(ref)} --field ${flagOf(missing)}`,
-      )
+    if (missing) throw noSecret(integration, missing, ref)
     if (secrets.size === 0)
       throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
     await tx.record({

@@ -17,6 +17,7 @@ import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
+import { checkAndRetry } from '../texts.ts'
 import { checkShape, type NewSecret, type NewSecrets, requireTokenFor, secretDefinition } from './values.ts'
 
 /** New secrets for an integration. */
@@ -189,11 +190,7 @@ async function rotateWithin(
       expiry: field === 'accessToken' ? rotation.expiry : 'unknown',
       previousValidUntil: until,
     })
-    if (print === undefined)
-      throw conflict(
-        `the application wrote the ${label} at the same time`,
-        `check the integration with integrations show ${shellWord(ref)}, and try again`,
-      )
+    if (print === undefined) throw conflict(`the application wrote the ${label} at the same time`, checkAndRetry(ref))
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
   const changed: string[] = due.map((field) => secretColumns[field])

@@ -1,9 +1,11 @@
 import { isEncrypted } from '../../crypto/jwe-format.ts'
-import { badInput } from '../../errors.ts'
-import { type Expiry, flagOf, type SecretField, wordsOf } from '../../integration.ts'
+import { badInput, type IntegrationsError, notFound } from '../../errors.ts'
+import { type Expiry, flagOf, type IntegrationView, refOf, type SecretField, wordsOf } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
 import { Secret } from '../../secret.ts'
 import type { SecretOrigin } from '../../store/secrets/versions.ts'
+import { rotateCommand, secretsCommand } from '../texts.ts'
 
 /** A new value for a secret. */
 export interface NewSecret {
@@ -70,6 +72,21 @@ export function secretDefinition(platform: Platform, field: SecretField): Secret
     )
   return definition
 }
+
+/** The error for a secret that is not set. @param ref as the user typed it */
+export const noSecret = (integration: IntegrationView, field: SecretField, ref: string): IntegrationsError =>
+  notFound(`${refOf(integration)} has no ${labelOf(integration, field)}`, rotateCommand(ref, field))
+
+/** The error for a secret without a previous version that is still valid. @param ref as the user typed it */
+export const noPrevious = (integration: IntegrationView, field: SecretField, ref: string): IntegrationsError =>
+  notFound(
+    `${refOf(integration)} has no previous ${labelOf(integration, field)} that is still valid`,
+    secretsCommand(ref),
+  )
+
+/** What an integration's platform calls a secret. @throws BAD_INPUT when the platform has no such secret */
+export const labelOf = (integration: IntegrationView, field: SecretField): string =>
+  secretDefinition(platformOf(integration), field).label
 
 /**
  * Checks that a value has the shape of those that the platform issues.

@@ -1,7 +1,6 @@
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { notFound, shellWord } from '../../errors.ts'
-import { flagOf, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
+import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import { decryptAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
@@ -9,7 +8,7 @@ import type { Store, Transaction } from '../../store/store.ts'
 import type { NewEvent } from '../../store/tables/events.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { secretDefinition } from '../secrets/values.ts'
+import { noPrevious, noSecret } from '../secrets/values.ts'
 
 /** The webhook secret to sign with: `previous` is the newest secret in its grace period. */
 export type Signer = 'current' | 'previous'
@@ -76,16 +75,9 @@ export const openSigning = (
   store.mutate(async (tx) => {
     const integration = await findIntegration(tx, ref)
     const platform = platformOf(integration)
-    const { label } = secretDefinition(platform, 'webhookSecret')
     const accepted = await ownSecrets(tx, integration)
     const secret = accepted.find(({ validUntil }) => (validUntil === null) === (signer === 'current'))
-    if (!secret)
-      throw notFound(
-        `${refOf(integration)} has no ${signer === 'current' ? label : `previous ${label} that is still valid`}`,
-        signer === 'current'
-          ? `integrations rotate ${shellWord(ref)} --field ${flagOf('webhookSecret')}`
-          : `integrations secrets list ${shellWord(ref)}`,
-      )
+    if (!secret) throw (signer === 'current' ? noSecret : noPrevious)(integration, 'webhookSecret', ref)
     await tx.record({
       ...event,
       target: targetOf(integration),

@@ -1,6 +1,21 @@
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import { type Database, displayUrl } from './url.ts'
 
+/**
+ * The error for a connection that was lost at COMMIT.
+ *
+ * @param what the subject and verb of what was committed, as in "the change was"
+ * @param hint how to check whether it is in the database
+ */
+export const commitUnknown = (what: string, hint: string, cause: unknown): IntegrationsError =>
+  new IntegrationsError({
+    code: 'COMMIT_UNKNOWN',
+    message: `the connection was lost while ${what} being committed`,
+    hint,
+    cause,
+    committed: null,
+  })
+
 /** SQLSTATE, SQLite and Node codes that a later try may not meet. */
 const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
 

@@ -2,9 +2,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
 import sql, { join, raw } from 'sql-template-tag'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput } from '../../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
-import { isConnectionLost } from './errors.ts'
+import { commitUnknown, isConnectionLost } from './errors.ts'
 import type { Statements } from './statements.ts'
 
 /** Locks out every other process that migrates; the number is ours alone. */
@@ -100,13 +100,7 @@ async function commit(connection: pg.PoolClient): Promise<void> {
     await connection.query('COMMIT')
   } catch (cause) {
     if (!isConnectionLost(cause)) throw cause
-    throw new IntegrationsError({
-      code: 'COMMIT_UNKNOWN',
-      message: 'the connection was lost while the migrations were being committed',
-      hint: 'see with integrations db status whether they were applied',
-      cause,
-      committed: null,
-    })
+    throw commitUnknown('the migrations were', 'check with integrations db status whether they were applied', cause)
   }
 }
 

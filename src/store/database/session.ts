@@ -4,12 +4,12 @@ import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
-import { databaseError, isBusy, isConnectionLost } from './errors.ts'
+import { commitUnknown, databaseError, isBusy, isConnectionLost } from './errors.ts'
 import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
 import type { Database } from './url.ts'
 
-/** The longest time that a timer takes, in milliseconds. */
-const unlimited = 2 ** 31 - 1
+/** The longest time that a timer takes. */
+const maxTimerMs = 2 ** 31 - 1
 
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export interface Session {
@@ -39,9 +39,9 @@ export function createSession(driver: Driver, database: Database, wait: number):
         return await work()
       } catch (error) {
         if (error instanceof IntegrationsError) throw error
-        const pause = Math.random() * Math.min(1000, 20 * 2 ** attempt)
-        if (!isBusy(error) || performance.now() + pause > deadline) throw databaseError(error, database)
-        await sleep(pause)
+        const pauseMs = Math.random() * Math.min(1000, 20 * 2 ** attempt)
+        if (!isBusy(error) || performance.now() + pauseMs > deadline) throw databaseError(error, database)
+        await sleep(pauseMs)
       }
     }
   }
@@ -80,18 +80,12 @@ export function createSession(driver: Driver, database: Database, wait: number):
                 if (!done.keep) throw rollBack
               },
               // Locks are waited for no longer than the drivers allow; what holds them may take its time.
-              { maxWait: unlimited, timeout: unlimited },
+              { maxWait: maxTimerMs, timeout: maxTimerMs },
             ),
           )
         } catch (error) {
           if (error !== rollBack && done?.keep && isConnectionLost(error))
-            throw new IntegrationsError({
-              code: 'COMMIT_UNKNOWN',
-              message: 'the connection was lost while the change was being committed',
-              hint: 'check with integrations audit list whether it was made',
-              cause: error,
-              committed: null,
-            })
+            throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
           if (error !== rollBack) throw error
         }
         return (done as Awaited<ReturnType<typeof work>>).result

@@ -66,10 +66,11 @@ export function displayUrl(database: Database): string {
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}${shown.size > 0 ? `?${shown}` : ''}`
 }
 
-/** The flag that names a database in a command to type; empty where DATABASE_URL or nothing at all does. */
-export function databaseFlag(database: Database): string {
-  if (database.provider === 'postgresql' || database.isDefault) return ''
-  return ` --database ${shellWord(displayUrl(database))}`
+/** A command to type, as in `db migrate`, with a flag for the database unless DATABASE_URL or nothing at all names it. */
+export function commandOn(database: Database, command: string): string {
+  const flag =
+    database.provider === 'postgresql' || database.isDefault ? [] : ['--database', shellWord(displayUrl(database))]
+  return ['integrations', command, ...flag].join(' ')
 }
 
 function filePath(text: string, cwd: string): string {

@@ -1,7 +1,7 @@
 import sql from 'sql-template-tag'
 import { databaseInvalid } from '../../errors.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
-import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
+import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
 import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
 import { readState, refusalFor, refuseReadOnly, type StoreOptions, withDatabase } from './ready.ts'
@@ -59,7 +59,7 @@ async function planAdoption(db: Statements, provider: Provider, database: Databa
   const list = found.map((one, i) => `(${i + 1}) ${one}`).join('; ')
   throw databaseInvalid(
     `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${list}`,
-    `change the application's tables, then integrations db adopt${databaseFlag(database)}; or give this program a database of its own`,
+    `change the application's tables, then ${commandOn(database, 'db adopt')}; or give this program a database of its own`,
   )
 }
 

@@ -5,7 +5,7 @@ import type { Driver } from '../database/driver.ts'
 import { databaseError } from '../database/errors.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
-import { type Database, databaseFlag, displayUrl, type Provider } from '../database/url.ts'
+import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import type { Attribution } from '../tables/events.ts'
 
@@ -68,7 +68,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
       throw new IntegrationsError({
         code: 'DATABASE_MISSING',
         message: `there is no file ${database.file}`,
-        hint: `integrations init${databaseFlag(database)}`,
+        hint: commandOn(database, 'init'),
       })
     try {
       createFile(database.file)
@@ -125,7 +125,6 @@ export function refusalFor(
   { status, migrations: { pending } }: DatabaseState,
 ): IntegrationsError | undefined {
   const where = displayUrl(database)
-  const flag = databaseFlag(database)
   switch (status) {
     case 'ready':
       return undefined
@@ -136,11 +135,14 @@ export function refusalFor(
         hint: 'upgrade the integrations command to a newer version',
       })
     case 'outdated':
-      return outdated(`${where} lacks ${pending.length} of this program's migrations`, `integrations db migrate${flag}`)
+      return outdated(
+        `${where} lacks ${pending.length} of this program's migrations`,
+        commandOn(database, 'db migrate'),
+      )
     case 'empty':
-      return outdated(`${where} is empty`, `integrations init${flag}`)
+      return outdated(`${where} is empty`, commandOn(database, 'init'))
     case 'unmanaged':
-      return outdated(`${where} has tables that this program did not make`, `integrations db adopt${flag}`)
+      return outdated(`${where} has tables that this program did not make`, commandOn(database, 'db adopt'))
   }
 }
 

@@ -2,7 +2,7 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { findAudited } from '../../../operations/find.ts'
 import { eventSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, examples, page, wholeNumber, withPageOptions } from '../../input/arguments.ts'
+import { declareOutput, examples, page, wholeNumber, withPageOptions, withText } from '../../input/arguments.ts'
 import { past } from '../../input/time.ts'
 import { printRows } from '../../output/listing.ts'
 import { eventView } from '../../views/audit.ts'
@@ -26,7 +26,7 @@ export const command = (ctx: Context) => {
         'with this action, as in secret.rotate; secret alone means every action on secrets',
       ),
     )
-    .addOption(new Option('--actor <text>', 'with this literal text in the actor or the role (ASCII case ignored)'))
+    .addOption(new Option('--actor <text>', withText('the actor or the role')))
     .addOption(new Option('--since <when>', 'since an instant, or since a duration ago, as in 7d').argParser(past))
     .addOption(new Option('--until <when>', 'before an instant, or before a duration ago').argParser(past))
   return withPageOptions(command, eventSorts, { order: '-seq', cursorOf: (text) => String(wholeNumber(1)(text)) })

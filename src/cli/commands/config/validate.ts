@@ -2,7 +2,7 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, checkFailed } from '../../../errors.ts'
 import { refOf } from '../../../integration.ts'
 import { readConfig } from '../../../operations/config/config.ts'
-import { inspectText } from '../../../operations/config/document.ts'
+import { inspectText, schemaCommand } from '../../../operations/config/document.ts'
 import type { Platform } from '../../../platforms/platform.ts'
 import { platformById } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
@@ -35,7 +35,7 @@ export const command = (ctx: Context) =>
       if (errors > 0)
         throw checkFailed(
           `${name} does not fit ${platform.title}: ${plural(errors, 'problem')}`,
-          `integrations config schema ${platform.id}`,
+          schemaCommand(platform),
         )
       ctx.output.note(`${name} fits ${platform.title}`)
     })

@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
 import { activateKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, keyArgument } from '../../input/arguments.ts'
 import { answerKeyChange, keyView } from '../../views/key.ts'
 
 /** `integrations keys activate` */
@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
     .description(
       'Encrypt with another key from now on. The key that was active still decrypts the values it has encrypted. First check that every machine that uses this database has the new key: a machine without it can change nothing, and cannot read values encrypted from then on.',
     )
-    .argument('<key-id>', 'the id of the key, as keys list shows it')
+    .addArgument(keyArgument())
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations keys activate enc-6f1c2a9d03be'))
     .action(async (id, { dryRun }) => {

@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
 import { retireKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, keyArgument } from '../../input/arguments.ts'
 import { answerKeyChange, keyView } from '../../views/key.ts'
 
 /** `integrations keys retire` */
@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
     .description(
       'Retire a key that no longer encrypts anything. Refused while the key encrypts a value, or is active. The fingerprint and audit keys stay for as long as the database. Keep the key elsewhere for as long as you keep earlier backups of the database.',
     )
-    .argument('<key-id>', 'the id of the key, as keys list shows it')
+    .addArgument(keyArgument())
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations keys retire enc-6f1c2a9d03be'))
     .action(async (id, { dryRun }) => {

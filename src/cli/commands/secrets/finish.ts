@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { shellWord } from '../../../errors.ts'
 import { flagOf, refOf } from '../../../integration.ts'
 import { finishSecret } from '../../../operations/secrets/history.ts'
+import { secretsCommand } from '../../../operations/texts.ts'
 import type { Context } from '../../context.ts'
 import {
   declareOutput,
@@ -47,6 +47,6 @@ export const command = (ctx: Context) =>
         integrationView,
         after,
         `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`,
-        options.dryRun ? [] : [`integrations secrets list ${shellWord(ref)}`],
+        options.dryRun ? [] : [secretsCommand(ref)],
       )
     })

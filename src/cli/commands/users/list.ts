@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { userSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, examples, page, withPageOptions } from '../../input/arguments.ts'
+import { declareOutput, examples, page, withPageOptions, withText } from '../../input/arguments.ts'
 import { printRows } from '../../output/listing.ts'
 import { userView } from '../../views/directory.ts'
 
@@ -9,7 +9,7 @@ import { userView } from '../../views/directory.ts'
 export const command = (ctx: Context) => {
   const command = declareOutput(new Command('list'), ctx.output, userView)
     .description('List users.')
-    .addOption(new Option('--email <text>', 'with this literal text in the address (ASCII case ignored)'))
+    .addOption(new Option('--email <text>', withText('the address')))
   return withPageOptions(command, userSorts)
     .addHelpText(...examples('integrations users list --email @example.com'))
     .action(async (options) => {

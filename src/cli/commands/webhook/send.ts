@@ -1,5 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { checkFailed, type IntegrationsError, shellWord } from '../../../errors.ts'
+import { checkFailed, type IntegrationsError } from '../../../errors.ts'
+import { secretsCommand } from '../../../operations/texts.ts'
 import type { Sent } from '../../../operations/webhooks/send.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
@@ -45,7 +46,7 @@ function refused({ answer: { status, location }, host }: Sent, ref: string): Int
     status >= 300 && status < 400 && location !== null
       ? 'platforms do not follow redirects: pass the URL that the endpoint redirects to'
       : status === 401 || status === 403
-        ? `check that the endpoint has the secrets of integrations secrets list ${shellWord(ref)}`
+        ? `check that the endpoint has the secrets of ${secretsCommand(ref)}`
         : 'check the response above and the log of the endpoint'
   return checkFailed(`${host} answered with ${status}`, hint)
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { workspaceSorts } from '../../../store/tables/sorts.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, examples, page, withPageOptions } from '../../input/arguments.ts'
+import { declareOutput, examples, page, withPageOptions, withText } from '../../input/arguments.ts'
 import { printRows } from '../../output/listing.ts'
 import { workspaceView } from '../../views/directory.ts'
 
@@ -9,7 +9,7 @@ import { workspaceView } from '../../views/directory.ts'
 export const command = (ctx: Context) => {
   const command = declareOutput(new Command('list'), ctx.output, workspaceView)
     .description('List workspaces.')
-    .addOption(new Option('--name <text>', 'with this literal text in the name (ASCII case ignored)'))
+    .addOption(new Option('--name <text>', withText('the name')))
   return withPageOptions(command, workspaceSorts)
     .addHelpText(...examples('integrations workspaces list --sort=-integrations'))
     .action(async (options) => {
