@@ -122,6 +122,10 @@ export const is = <C extends ErrorCode>(
 export const isDecryptionFailure = (error: unknown): error is IntegrationsError =>
   is(error, 'DECRYPTION_FAILED', 'KEY_NOT_FOUND')
 
+/** The code of a system error, as in `ENOENT`. */
+export const systemCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error'
+
 /** A word of a command to type, quoted where a shell would act on it: names and ids can hold anything. */
 export const shellWord = (word: string): string =>
   /^[\w:/.,+@%=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

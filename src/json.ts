@@ -14,7 +14,7 @@ export const objectOf = (value: Json | undefined): JsonObject | undefined => (is
 /** The value of a JSON text; undefined for a text that is not JSON. */
 export function jsonOf(text: string): Json | undefined {
   try {
-    return JSON.parse(text) as Json
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
-import { IntegrationsError } from '../errors.ts'
+import { IntegrationsError, systemCode } from '../errors.ts'
 
 /** Signals that are sent to this process alone. */
 const sent = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
@@ -34,7 +34,7 @@ export async function runCommand(command: string, args: readonly string[], env: 
       child.on('exit', (code, signal) => done(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
     })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     if (code === 'ENOENT')
       throw new IntegrationsError({
         code: 'COMMAND_NOT_FOUND',
@@ -43,7 +43,7 @@ export async function runCommand(command: string, args: readonly string[], env: 
       })
     throw new IntegrationsError({
       code: 'COMMAND_NOT_STARTED',
-      message: `the command ${JSON.stringify(command)} cannot be started (${code ?? 'unknown error'})`,
+      message: `the command ${JSON.stringify(command)} cannot be started (${code})`,
       hint: 'check that it is an executable file that you may run',
     })
   } finally {

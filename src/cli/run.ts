@@ -1,6 +1,6 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { CommanderError } from 'commander'
-import { errorCodes, IntegrationsError } from '../errors.ts'
+import { errorCodes, IntegrationsError, systemCode } from '../errors.ts'
 import { type Context, createContext } from './context.ts'
 import type { Host } from './host.ts'
 import { program } from './program.ts'
@@ -41,7 +41,7 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
   if (known.code === 'OUTPUT_FAILED') {
     if (ctx.changed()) known = answerLost(known)
     // Who closed the pipe has read enough.
-    else if ((known.cause as NodeJS.ErrnoException).code === 'EPIPE') return 0
+    else if (systemCode(known.cause) === 'EPIPE') return 0
   }
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false) known = known.with({ committed: true })

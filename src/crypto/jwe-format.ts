@@ -1,3 +1,5 @@
+import { jsonOf, objectOf } from '../json.ts'
+
 // The protected header of a JWE has {"alg":"dir","enc":"A256GCM","kid":…}, the encrypted key is empty, the vector has
 // 12 bytes and the tag 16. https://www.rfc-editor.org/rfc/rfc7516#section-3.1
 const compactJwe = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
@@ -9,13 +11,7 @@ export const isEncrypted = (text: string): boolean => keyIdOf(text) !== undefine
 export function keyIdOf(text: string): string | undefined {
   const [, header] = compactJwe.exec(text) ?? []
   if (header === undefined) return undefined
-  try {
-    const { alg, enc, kid, ...others } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {
-      [member: string]: unknown
-    }
-    const ours = alg === 'dir' && enc === 'A256GCM' && Object.keys(others).length === 0
-    return ours && typeof kid === 'string' ? kid : undefined
-  } catch {
-    return undefined
-  }
+  const { alg, enc, kid, ...others } = objectOf(jsonOf(Buffer.from(header, 'base64url').toString())) ?? {}
+  const ours = alg === 'dir' && enc === 'A256GCM' && Object.keys(others).length === 0
+  return ours && typeof kid === 'string' ? kid : undefined
 }

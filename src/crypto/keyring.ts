@@ -2,7 +2,7 @@ import { IntegrationsError, keysMissing } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { hmacHex } from './hmac.ts'
 import { decrypt, encrypt } from './jwe.ts'
-import { type KeyPurpose, type KeySet, purposes, type RootKey } from './key-set.ts'
+import type { KeyPurpose, KeySet, RootKey } from './key-set.ts'
 
 /** How a key may be used: one key of each purpose is active; the others decrypt what they have encrypted, until they are retired. */
 export type KeyState = 'active' | 'decrypt-only' | 'retired'
@@ -40,19 +40,16 @@ export async function openKeyring(keys: KeySet, known: readonly KnownKey[], wher
         hint: 'use the key set that this database was made with, or a backup of it',
       })
   }
-  const [encryptionKey, fingerprintKey, auditKey] = purposes.map((purpose) => activeKey(keys, known, purpose, where))
-  return { keys, encryptionKey, fingerprintKey, auditKey } as Keyring
-}
-
-function activeKey(keys: KeySet, known: readonly KnownKey[], purpose: KeyPurpose, where: string): RootKey {
-  const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
-  const key = keys.get(id)
-  if (!key)
+  const active = (purpose: KeyPurpose): RootKey => {
+    const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
+    const key = keys.get(id)
+    if (key) return key
     throw keysMissing(
       `the key ${id} of this database is not in the key set (${where})`,
       'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
     )
-  return key
+  }
+  return { keys, encryptionKey: active('encryption'), fingerprintKey: active('fingerprint'), auditKey: active('audit') }
 }
 
 /** What a database keeps of a key, to know it again. */

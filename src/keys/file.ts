@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jwk, type KeySet, keyFor, keySetText, parseKeySet, purposes, type RootKey } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, keysInvalid, keysMissing, shellWord } from '../errors.ts'
+import { IntegrationsError, keysInvalid, keysMissing, shellWord, systemCode } from '../errors.ts'
 import { syncFolder, writeDurably } from '../files.ts'
 
 /** How long to wait for another process that changes the key file; it takes a few milliseconds. */
@@ -99,9 +99,9 @@ function readPrivate(path: string, me: number | undefined): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof IntegrationsError) throw error
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     if (code === 'ENOENT') return undefined
-    throw invalid(`cannot be read (${code ?? 'unknown error'})`, 'check that it is a file, and yours to read')
+    throw invalid(`cannot be read (${code})`, 'check that it is a file, and yours to read')
   }
 }
 
@@ -120,10 +120,10 @@ function writeFile(path: string, text: string, place: (from: string, to: string)
     syncFolder(dirname(path))
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     if (place === linkSync && code === 'EEXIST') return false
     throw keysInvalid(
-      `the key file ${path} cannot be written (${code ?? 'unknown error'})`,
+      `the key file ${path} cannot be written (${code})`,
       'name a place that can be written with INTEGRATIONS_KEYS_FILE',
     )
   } finally {

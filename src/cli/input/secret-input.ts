@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { type Command, Option, type OptionValues } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput, IntegrationsError, systemCode } from '../../errors.ts'
 import { flagOf, type SecretField, secretFields } from '../../integration.ts'
 import { generateSecret, type NewSecret, type NewSecrets, readSecret } from '../../operations/secrets/values.ts'
 import type { Secret } from '../../secret.ts'
@@ -116,10 +116,10 @@ export const readBytes = ({ host }: Context, file: string, flag: string): Promis
   file === '-' ? readStdinBytes(host) : readFileBytes(file, flag)
 
 function readFileBytes(path: string, flag: string): Promise<Buffer> {
-  return readAll(createReadStream(path), `the file of ${flag}`).catch((error: NodeJS.ErrnoException) => {
+  return readAll(createReadStream(path), `the file of ${flag}`).catch((error: unknown) => {
     if (error instanceof IntegrationsError) throw error
     throw badInput(
-      `the file of ${flag} cannot be read (${error.code ?? 'unknown error'})`,
+      `the file of ${flag} cannot be read (${systemCode(error)})`,
       'check the path, and that the file is readable',
     )
   })

@@ -124,18 +124,19 @@ async function readPage(db: Reader, source: KeySource, after: IntegrationId | un
   const keyring = await openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(after)
   const keyId = keyring.encryptionKey.id
-  const page = { finished: true, changed: 0, undecryptable: [] as Undecryptable[] }
+  const undecryptable: Undecryptable[] = []
+  let finished = true
+  let changed = 0
   for (const value of values) {
     const outcome = await attemptDecryption(value, () => isReencrypted(keyring, mode, value))
-    if (typeof outcome !== 'boolean') {
-      page.undecryptable.push(outcome)
-    } else if (!outcome) {
-      page.finished = false
+    if (typeof outcome !== 'boolean') undecryptable.push(outcome)
+    else if (!outcome) {
+      finished = false
       // A value that the application wrote or cleared only has to be recorded, if its form is right.
-      if (!isAsModeAsks(value, mode, keyId)) page.changed++
+      if (!isAsModeAsks(value, mode, keyId)) changed++
     }
   }
-  return { ...page, mode, keyId, integrations, next }
+  return { finished, changed, undecryptable, mode, keyId, integrations, next }
 }
 
 interface Page extends Reencryption {

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import type { Fingerprint, Instant } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { KeySet, RootKey } from '../../crypto/key-set.ts'
-import { badInput } from '../../errors.ts'
+import { badInput, systemCode } from '../../errors.ts'
 import { syncFolder, writeDurably } from '../../files.ts'
+import { jsonOf, objectOf } from '../../json.ts'
 import { Secret } from '../../secret.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
@@ -33,9 +34,9 @@ export function prepareSpool(folder: string): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     throw badInput(
-      `new tokens cannot be stored in ${folder} (${code ?? 'unknown error'}), so the platform was not asked`,
+      `new tokens cannot be stored in ${folder} (${code}), so the platform was not asked`,
       'check that you own that folder, or set XDG_STATE_HOME to another folder',
     )
   }
@@ -85,13 +86,9 @@ export function readSpool(folder: string): Spooled[] {
 }
 
 function contentOf(text: string): Pick<Spooled, 'content'> {
-  try {
-    const { database, integration, sealed } = JSON.parse(text) as Record<string, unknown>
-    if (typeof database !== 'string' || typeof integration !== 'string' || typeof sealed !== 'string') return {}
-    return { content: { database, integration, sealed } }
-  } catch {
-    return {}
-  }
+  const { database, integration, sealed } = objectOf(jsonOf(text)) ?? {}
+  if (typeof database !== 'string' || typeof integration !== 'string' || typeof sealed !== 'string') return {}
+  return { content: { database, integration, sealed } }
 }
 
 /** The result of `read`; undefined when the file does not exist. An unreadable file may hold tokens, so it is an error. */
@@ -99,10 +96,10 @@ function unlessGone<T>(path: string, read: () => T): T | undefined {
   try {
     return read()
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     if (code === 'ENOENT') return undefined
     throw badInput(
-      `${path} cannot be read (${code ?? 'unknown error'}), and may hold new tokens`,
+      `${path} cannot be read (${code}), and may hold new tokens`,
       'run the command as the owner of that file, or make the file readable',
     )
   }

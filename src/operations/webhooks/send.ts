@@ -1,7 +1,7 @@
 import { request as overHttp } from 'node:http'
 import { request as overHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { badInput, IntegrationsError, systemCode } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { schemeOf } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -162,9 +162,9 @@ const reasons: { readonly [code: string]: string } = {
   ABORT_ERR: `no answer within ${requestTimeoutMs / 1000} seconds`,
 }
 
-function notReached(url: URL, error: NodeJS.ErrnoException): IntegrationsError {
+function notReached(url: URL, error: unknown): IntegrationsError {
   // Codes are Node's and OpenSSL's own; messages may contain text of the other side.
-  const code = error.code ?? 'unknown error'
+  const code = systemCode(error)
   const reason =
     reasons[code] ?? (url.protocol === 'https:' ? `no secure connection (${code})` : `the request failed (${code})`)
   return new IntegrationsError({

@@ -11,7 +11,7 @@ import {
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, type Sql } from 'sql-template-tag'
-import { databaseInvalid } from '../../errors.ts'
+import { databaseInvalid, systemCode } from '../../errors.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 
@@ -24,7 +24,7 @@ export function fileExists(file: string): boolean {
     accessSync(file)
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
+    const code = systemCode(error)
     return code !== 'ENOENT' && code !== 'ENOTDIR'
   }
 }
