@@ -19,7 +19,7 @@ export interface RootKey {
 export type KeySet = ReadonlyMap<string, RootKey>
 
 /** How many bytes a root key has. */
-const keyLength = 32
+const keyBytes = 32
 
 /**
  * Reads a JWK Set (RFC 7517) of symmetric keys. Keys of another kind are left out: a set may serve others too.
@@ -65,7 +65,7 @@ export const jwk = ({ id, use, bytes }: RootKey) => ({
 export const newKey = (purpose: KeyPurpose): RootKey => ({
   id: `${purpose === 'encryption' ? 'enc' : purpose}-${Buffer.from(random(6)).toString('hex')}`,
   use: purpose === 'encryption' ? 'enc' : 'sig',
-  bytes: random(keyLength),
+  bytes: random(keyBytes),
 })
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length))

@@ -3,14 +3,14 @@ import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { keysMissing } from '../errors.ts'
 
-/** How long a command may take to print a key set, in milliseconds. */
-const commandTimeout = 30_000
+/** How long a command may take to print a key set. */
+const commandTimeoutMs = 30_000
 
-/** How long to read on once a command has ended, in milliseconds: what it left behind may hold its output open for ever. */
-const readOn = 200
+/** How long to read on once a command has ended: what it left behind may hold its output open for ever. */
+const readOnMs = 200
 
-/** No key set is as large as this, in bytes. */
-const largest = 1024 * 1024
+/** No key set is as large as this. */
+const maxOutputBytes = 1024 * 1024
 
 /** What gives access to a database is not for a secret manager's program. */
 const withheld = ['DATABASE_URL', 'PGPASSWORD'] as const
@@ -21,8 +21,8 @@ export interface CommandRun {
   readonly env: NodeJS.ProcessEnv
   /** Ends the process group with this leader. Where it is given, the command has a group of its own, and no terminal to ask at. */
   readonly endGroup?: ((leader: number) => void) | undefined
-  /** How long it may take, in milliseconds. */
-  readonly timeout?: number
+  /** How long it may take. */
+  readonly timeoutMs?: number
 }
 
 /** The key set that a command prints, such as a secret manager's CLI. Nothing can be added to it here. */
@@ -45,7 +45,7 @@ export function keyCommand(command: string, run: CommandRun): KeySource {
 const printsIt = 'run the command by itself, and check that it prints the key set as JSON (a JWK Set)'
 
 /** What a command prints until it ends. @throws KEYS_MISSING when it fails, takes too long or prints too much */
-function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: CommandRun): Promise<string> {
+function outputOf(command: string, { env, endGroup, timeoutMs = commandTimeoutMs }: CommandRun): Promise<string> {
   return new Promise((done, refused) => {
     const child = spawn(command, {
       shell: true,
@@ -65,12 +65,12 @@ function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: 
       else child.kill('SIGKILL')
       giveUp(why)
     }
-    const timer = setTimeout(() => end(`has printed no key set within ${timeout / 1000} s`), timeout)
+    const timer = setTimeout(() => end(`has printed no key set within ${timeoutMs / 1000} s`), timeoutMs)
     const chunks: Buffer[] = []
     let size = 0
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > largest) end('prints more than 1 MB')
+      if (size > maxOutputBytes) end('prints more than 1 MB')
       else chunks.push(chunk)
     })
     child.on('error', () => giveUp('cannot be started'))
@@ -78,7 +78,7 @@ function outputOf(command: string, { env, endGroup, timeout = commandTimeout }: 
       if (code !== 0) return giveUp(signal ? `was ended by ${signal}` : `ended with exit code ${code}`)
       clearTimeout(timer)
       // What it printed is in the pipe. A busy machine may be late: look there once more before it is left.
-      setTimeout(() => setImmediate(() => child.stdout.destroy()), readOn).unref()
+      setTimeout(() => setImmediate(() => child.stdout.destroy()), readOnMs).unref()
     })
     child.on('close', () => done(Buffer.concat(chunks).toString('utf8')))
   })

@@ -12,7 +12,7 @@ const covered = names.filter((column) => column !== 'previousHash' && column !==
 const columnNames = join(names.map((name) => sql([eventColumns[name]])))
 
 /** How many events one statement inserts: each has many columns, and the databases take so many values at once. */
-const insertedAtOnce = 100
+const eventsAtOnce = 100
 
 /** The hash that an event must have after another. */
 export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash: string, event: AuditEvent): string =>
@@ -103,9 +103,9 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
     async append(): Promise<void> {
       if (events.length === 0) return
       // Prisma's model takes six times as long, and would use the one connection for several statements at once.
-      for (let i = 0; i < events.length; i += insertedAtOnce)
+      for (let i = 0; i < events.length; i += eventsAtOnce)
         await tx.execute(
-          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(events.slice(i, i + insertedAtOnce))}`,
+          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(events.slice(i, i + eventsAtOnce))}`,
         )
       failpoint('event inserted')
       await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)

@@ -18,7 +18,7 @@ export const aFile: Candidate = { value: ':files', description: '' }
 /** Reads from the database that a command line names; undefined: from the default one. */
 export type Lookup = (database: string | undefined, work: (db: Reader) => Promise<Candidate[]>) => Promise<Candidate[]>
 
-const most = 1000
+const maxNames = 1000
 
 /**
  * What the word under the cursor could become: subcommands, flags, or the values that a flag or an argument takes.
@@ -109,20 +109,20 @@ async function valuesOf(
     }
     case 'ref':
       return read(async (db) =>
-        (await db.integrations.names(most, begun)).map(({ id, name, workspace }) =>
+        (await db.integrations.names(maxNames, begun)).map(({ id, name, workspace }) =>
           named(`${workspace}/${name}`, id, begun),
         ),
       )
     case 'workspace':
       return read(async (db) => {
         const filter = begun === '' ? {} : { nameContains: begun }
-        const found = await allRows(db.workspaces.list(filter, { sort: 'name', descending: false, limit: most }))
+        const found = await allRows(db.workspaces.list(filter, { sort: 'name', descending: false, limit: maxNames }))
         return found.map(({ id, name }) => named(name, id, begun))
       })
     case 'user':
       return read(async (db) => {
         const filter = begun === '' ? {} : { emailContains: begun }
-        const found = await allRows(db.users.list(filter, { sort: 'email', descending: false, limit: most }))
+        const found = await allRows(db.users.list(filter, { sort: 'email', descending: false, limit: maxNames }))
         return found.map(({ id, email }) => named(email, id, begun))
       })
     default:

@@ -170,11 +170,11 @@ export const withPageOptions = <A extends unknown[], O extends OptionValues>(
 }
 
 /** How many rows a table shows unless told otherwise. */
-const screenful = 100
+const screenfulRows = 100
 
 /** The page that list options ask for. */
 export function page(options: PageOptions, output: Output): Page {
-  const limit = options.limit ?? (output.table() && !options.all ? screenful : undefined)
+  const limit = options.limit ?? (output.table() && !options.all ? screenfulRows : undefined)
   return { ...options.sort, limit, cursor: options.cursor }
 }
 

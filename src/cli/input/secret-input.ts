@@ -95,8 +95,8 @@ export async function askSecrets(
 /** A secret made here, for a field. */
 export const generated = (field: SecretField): NewSecrets => ({ [field]: generateSecret() })
 
-/** The most that is read, in bytes: whatever is asked for is much shorter. */
-const readAtMost = 1024 * 1024
+/** The most that is read: whatever is asked for is much shorter. */
+const maxInputBytes = 1024 * 1024
 
 /** Everything on standard input. @throws BAD_INPUT when it is a terminal, too large, or not UTF-8 */
 export const readStdin = async (host: Host): Promise<string> => decoded(await readStdinBytes(host), 'standard input')
@@ -131,7 +131,7 @@ async function readAll(stream: AsyncIterable<Buffer | string>, source: string): 
   for await (const chunk of stream) {
     const bytes = Buffer.from(chunk)
     size += bytes.length
-    if (size > readAtMost) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
+    if (size > maxInputBytes) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
     chunks.push(bytes)
   }
   return Buffer.concat(chunks)

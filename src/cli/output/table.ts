@@ -19,15 +19,15 @@ const borders = [
   'right-mid',
   'middle',
 ] as const
-const gap = 2
-const narrowest = 10
+const gapWidth = 2
+const minWidth = 10
 
 const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
   new Table({
     ...options,
     chars: Object.fromEntries(borders.map((border) => [border, ''])),
     // cli-table3 would paint heads and borders, into a pipe too.
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': gapWidth },
   })
 
 /**
@@ -43,7 +43,7 @@ export function table(
 ): string {
   const wanted = heads.map(
     (head, i) =>
-      rows.reduce((widest, row) => Math.max(widest, stringWidth(row[i]?.[0] ?? '')), stringWidth(head)) + gap,
+      rows.reduce((widest, row) => Math.max(widest, stringWidth(row[i]?.[0] ?? '')), stringWidth(head)) + gapWidth,
   )
   const widths = width === undefined ? wanted : fit(wanted, width)
   if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')
@@ -68,7 +68,7 @@ function fit(wanted: readonly number[], width: number): number[] | undefined {
   for (let over = widths.reduce((sum, one) => sum + one, 0) - width; over > 0; over--) {
     const widest = widths.indexOf(Math.max(...widths))
     widths[widest] = (widths[widest] ?? 0) - 1
-    if ((widths[widest] ?? 0) < narrowest + gap) return undefined
+    if ((widths[widest] ?? 0) < minWidth + gapWidth) return undefined
   }
   return widths
 }

@@ -49,7 +49,7 @@ export const readableText = (row: { readonly [name: string]: unknown }, name: st
   row[`${name}Unreadable`] ? unreadable : (row[name] as string | null)
 
 /** How many integrations a page has: what others wait for while it is written takes a few tenths of a second. */
-const pageSize = 100
+const integrationsPerPage = 100
 
 /**
  * The key that encrypts what a column holds; null for none. What only looks encrypted is not: the application may
@@ -96,7 +96,7 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
   async function page(after?: IntegrationId): Promise<StoredPage> {
     const rows = await db.query<{ id: IntegrationId; name: string; [column: string]: unknown }>(
       sql`SELECT i.id, w.name || '/' || i.name AS name, ${join(columns)} FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-          ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${pageSize}`,
+          ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${integrationsPerPage}`,
     )
     const last = rows.at(-1)?.id
     if (last === undefined) return { values: [], integrations: 0 }
@@ -110,7 +110,7 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
     const values = rows.flatMap((row) =>
       secretFields.flatMap((field) => valuesOf(row, field, readableText(row, field), ofIntegration.get(row.id) ?? [])),
     )
-    return { values, integrations: rows.length, ...(rows.length < pageSize ? {} : { next: last }) }
+    return { values, integrations: rows.length, ...(rows.length < integrationsPerPage ? {} : { next: last }) }
   }
 
   return {

@@ -28,7 +28,7 @@ export interface Source {
 const rowsAtOnce = 500
 
 /** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
-const oneStatement = 1000
+const oneStatementRows = 1000
 
 /** Which rows to read, and where. */
 interface Listing {
@@ -80,7 +80,7 @@ async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
   const { db, dialect, source, page } = listing
   const { order, from, where } = await bounded(listing)
   const { columns, id } = source
-  if (page.limit === undefined || page.limit > oneStatement) {
+  if (page.limit === undefined || page.limit > oneStatementRows) {
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     yield* readAhead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce))
   } else

@@ -32,10 +32,10 @@ test('a command that prints nothing is not waited for, nor what it has started',
   const pid = () => Number(readFileSync(file, 'utf8'))
   const command = `sleep 20 & echo $! > ${file}; wait`
   const late = { code: 'KEYS_MISSING', message: 'INTEGRATIONS_KEYS_COMMAND has printed no key set within 0.3 s' }
-  await expect(keyCommand(command, { env, timeout: 300 }).load()).rejects.toMatchObject(late)
+  await expect(keyCommand(command, { env, timeoutMs: 300 }).load()).rejects.toMatchObject(late)
   process.kill(pid())
   // With a group of its own, nothing of it is left.
-  await expect(keyCommand(command, { env, timeout: 300, endGroup }).load()).rejects.toMatchObject(late)
+  await expect(keyCommand(command, { env, timeoutMs: 300, endGroup }).load()).rejects.toMatchObject(late)
   await expect.poll(() => runs(pid())).toBe(false)
   expect(performance.now() - started).toBeLessThan(5_000)
 })
