@@ -136,7 +136,7 @@ const dialect: Dialect = {
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
   jsonRows: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
-  pages,
+  pages: (db, listing, size) => readAhead(pages(db, listing, size)),
 }
 
 async function* pages<Row>(
@@ -154,4 +154,24 @@ async function* pages<Row>(
   }
   // The same transaction may read another listing.
   await db.execute(sql`CLOSE listing`)
+}
+
+/** Gives each batch while the server is reading the next. */
+async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
+  const read = () => {
+    const batch = batches.next()
+    // The consumer hears of a failure; until then it must not count as an unhandled one.
+    batch.catch(() => {})
+    return batch
+  }
+  let next = read()
+  try {
+    for (let batch = await next; !batch.done; batch = await next) {
+      next = read()
+      yield batch.value
+    }
+  } finally {
+    // The caller ends the transaction, and nothing may be under way on its connection by then.
+    await next.catch(() => {})
+  }
 }

@@ -82,7 +82,7 @@ async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
   const { columns, id } = source
   if (page.limit === undefined || page.limit > oneStatementRows) {
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
-    yield* readAhead(dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce))
+    yield* dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce)
   } else
     yield await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
 }
@@ -102,26 +102,6 @@ async function bounded({ db, dialect, source, filter, page }: Listing): Promise<
     where: sql`${filter} AND (
       (boundary.last_key IS NOT NULL AND (${key} ${page.descending ? sql`<` : sql`>`} boundary.last_key OR ${key} IS NULL))
       OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`,
-  }
-}
-
-/** Gives each batch while the database is reading the next. */
-async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
-  const read = () => {
-    const batch = batches.next()
-    // The consumer hears of a failure; until then it must not count as an unhandled one.
-    batch.catch(() => {})
-    return batch
-  }
-  let next = read()
-  try {
-    for (let batch = await next; !batch.done; batch = await next) {
-      next = read()
-      yield batch.value
-    }
-  } finally {
-    // The caller ends the transaction, and nothing may be under way on its connection by then.
-    await next.catch(() => {})
   }
 }
 
