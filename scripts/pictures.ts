@@ -123,7 +123,7 @@ function svg(title: string, screen: string): string {
     (line, index) =>
       `<text x="${marginPx}" y="${marginPx + 15 + index * lineHeightPx}">${line.map(span).join('')}</text>`,
   )
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" xml:space="preserve">
 <title>${escaped(title)}</title>
 <style>
   text { font: 14px ui-monospace, Menlo, Consolas, monospace; white-space: pre; fill: #1f2328 }
