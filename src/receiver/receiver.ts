@@ -79,8 +79,9 @@ export type Receiver = {
    * platform has refresh tokens; however many processes ask, one of them refreshes it.
    *
    * @param ref the integration's id, `workspace/name` or unique name
-   * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, and when no token is valid any more CREDENTIAL_REFUSED,
-   *   PLATFORM_FAILED, LEASE_HELD, OUTCOME_UNKNOWN
+   * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, BAD_INPUT for an inactive integration or a closed receiver,
+   *   DECRYPTION_FAILED, KEY_NOT_FOUND, and when no token is valid any more CREDENTIAL_REFUSED, PLATFORM_FAILED,
+   *   LEASE_HELD, OUTCOME_UNKNOWN
    * @example
    * const { token } = await receiver.token('Acme/support')
    * await fetch('https://slack.com/api/auth.test', { method: 'POST', headers: { authorization: `Bearer ${token}` } })
@@ -99,7 +100,8 @@ export type Receiver = {
  * Starts to receive: connects to the database, reads its keys, and reports in, so that `integrations rotate` knows that
  * previous secrets are accepted here during their grace periods.
  *
- * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_OUTDATED, KEYS_MISSING, KEYS_INVALID, BAD_INPUT
+ * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW,
+ *   DATABASE_INVALID, NOT_PERMITTED, KEYS_MISSING, KEYS_INVALID, KEY_WRONG, BAD_INPUT
  * @example
  * const receiver = await createReceiver({
  *   database: process.env.DATABASE_URL,

@@ -1,4 +1,4 @@
-/** How secrets are used, on its way into the database. @module */
+/** The usage of secrets, on its way into the database. @module */
 import { LRUCache } from 'lru-cache'
 import type { IntegrationId } from '../brands.ts'
 import { serialize } from '../concurrency.ts'

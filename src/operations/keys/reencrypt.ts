@@ -4,7 +4,7 @@ import { openKeyring } from '../../crypto/keyring.ts'
 import { conflict, type IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
-import { isAsModeAsks, type StoredValue } from '../../store/secrets/stored.ts'
+import { isAsModeAsks } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
 import { activeKeyOf, type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
@@ -37,7 +37,7 @@ export type Progress = (done: number, of: number) => void
  * the active key. Each page is a transaction of its own, so a run can be interrupted and repeated. A value that cannot
  * be decrypted stays as it is.
  *
- * @throws KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
+ * @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
  */
 export async function reencrypt(store: Store, source: KeySource, progress: Progress): Promise<Reencryption> {
   // Another database's keys are refused even when there is nothing to do.
@@ -77,13 +77,9 @@ async function reencryptApps(store: Store): Promise<Pick<Reencryption, 'changed'
     let changed = 0
     for (const app of await tx.apps.stored()) {
       if (app.keyId === tx.keyring.encryptionKey.id) continue
-      try {
-        await tx.apps.reencrypt(app)
-        changed++
-      } catch (error) {
-        if (!isDecryptionFailure(error)) throw error
-        undecryptable.push({ id: app.id, name: app.name, field: 'clientSecret', error })
-      }
+      const failed = await attemptDecryption({ ...app, field: 'clientSecret' }, () => tx.apps.reencrypt(app))
+      if (failed) undecryptable.push(failed)
+      else changed++
     }
     if (changed > 0) await recordReencryption(tx, changed)
     return { changed, undecryptable }
@@ -98,7 +94,7 @@ const recordReencryption = ({ settings, keyring, record }: Transaction, count: n
     count,
   })
 
-/** What re-encryption would change, and which values cannot be decrypted. @throws KEYS_MISSING, KEY_WRONG */
+/** What re-encryption would change, and which values cannot be decrypted. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
 export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
   store.snapshot(async (db) => {
     // The first change decides the mode, and leaves stored values as they are.
@@ -178,7 +174,7 @@ async function reencryptPage(tx: Transaction, after: IntegrationId | undefined):
 
 /** The result of `work`, or why the value cannot be decrypted. */
 async function attemptDecryption<T>(
-  { id, name, field }: StoredValue,
+  { id, name, field }: Omit<Undecryptable, 'error'>,
   work: () => Promise<T>,
 ): Promise<T | Undecryptable> {
   try {

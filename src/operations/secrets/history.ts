@@ -1,14 +1,14 @@
 import type { IntegrationId } from '../../brands.ts'
 import { conflict, IntegrationsError } from '../../errors.ts'
 import { type IntegrationView, type SecretField, secretColumns } from '../../integration.ts'
-import type { Store, Transaction } from '../../store/store.ts'
+import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeIntegration, type DryRun } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretsCommand } from '../texts.ts'
 import { labelOf, noPrevious } from './values.ts'
 
-/** The recorded versions of an integration's secrets. @throws AMBIGUOUS */
+/** The recorded versions of an integration's secrets. @throws NOT_FOUND, AMBIGUOUS */
 export const listSecrets = (
   store: Store,
   ref: string,
@@ -29,8 +29,8 @@ export interface Finishing extends ChangeOptions {
 /**
  * Ends a grace period: the previous secret is no longer accepted.
  *
- * @throws AMBIGUOUS, CONFLICT, GRACE_PERIOD_ACTIVE while the previous secret may be in use: it was used lately,
- *   or the current secret never was
+ * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
+ *   previous secret may be in use: it was used lately, or the current secret never was
  */
 export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {
@@ -38,13 +38,15 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
     if (!options.force) {
-      const inUse = await reasonInUse(tx, integration.id, { ...previous, label, whenUnused: options.whenUnused })
-      if (inUse !== undefined)
-        throw new IntegrationsError({
-          code: 'GRACE_PERIOD_ACTIVE',
-          message: inUse,
-          hint: `check ${secretsCommand(ref)}, or pass --force`,
-        })
+      const { lastMatchedAt } = previous
+      const inUse = (message: string) => {
+        const hint = `check ${secretsCommand(ref)}, or pass --force`
+        return new IntegrationsError({ code: 'GRACE_PERIOD_ACTIVE', message, hint })
+      }
+      if (lastMatchedAt && tx.now.getTime() - Date.parse(lastMatchedAt) < options.whenUnused)
+        throw inUse(`the previous ${label} matched a request at ${lastMatchedAt}`)
+      if ((await tx.secrets.currentMatchedAt(integration.id, field)) === null)
+        throw inUse(`the current ${label} has no recorded use yet, so the previous ${label} may still be in use`)
     }
     await tx.secrets.finish(integration.id, field)
     const column = secretColumns[field]
@@ -55,24 +57,12 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
     }
   })
 
-/** Why a previous secret may still be in use; undefined when it is not. */
-async function reasonInUse(
-  { secrets, now }: Transaction,
-  id: IntegrationId,
-  { field, label, lastMatchedAt, whenUnused }: SecretVersion & { readonly label: string; readonly whenUnused: number },
-): Promise<string | undefined> {
-  if (lastMatchedAt && now.getTime() - Date.parse(lastMatchedAt) < whenUnused)
-    return `the previous ${label} matched a request at ${lastMatchedAt}`
-  if ((await secrets.currentMatchedAt(id, field)) === null)
-    return `the current ${label} has no recorded use yet, so the previous ${label} may still be in use`
-  return undefined
-}
-
 /**
  * Reverts a rotation: the previous secret becomes current, and the current secret stays valid for the rest of the grace
  * period. The recorded expiry of an access token goes with it.
  *
- * @throws NOT_FOUND when no grace period is active, AMBIGUOUS, CONFLICT
+ * @throws NOT_FOUND also when no grace period is active, AMBIGUOUS, BAD_INPUT when the platform has no such secret,
+ *   CONFLICT, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
   changeIntegration(store, ref, options, async (tx, integration) => {

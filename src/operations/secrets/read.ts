@@ -16,7 +16,8 @@ export type ReadSecrets = ReadonlyMap<SecretField, Secret>
  *
  * @param fields the secrets to read; none: all that are set
  * @param action the action of the audit event
- * @throws NOT_FOUND when a given secret, or every secret, is not set, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
+ * @throws NOT_FOUND also when a given secret, or every secret, is not set, AMBIGUOUS, BAD_INPUT when the platform has no
+ *   such secret, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const readSecrets = (
   store: Store,

@@ -50,8 +50,9 @@ const maxGracePeriodMs = 7 * 86_400_000
 /**
  * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period.
  *
- * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE
- *   when a secret still has a previous value
+ * @throws BAD_INPUT, INPUT_REQUIRED without a grace period where there is a value to replace, NOT_FOUND, AMBIGUOUS,
+ *   CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE when a secret still has a previous value,
+ *   DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   requireTokenFor(rotation.expiry, rotation.secrets)
