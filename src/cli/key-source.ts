@@ -1,25 +1,26 @@
 import { join, resolve } from 'node:path'
+import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, keysMissing } from '../errors.ts'
 import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
 
-/** The key set that the environment names. Nothing is looked at until it is needed. */
+/** The key set that the environment names, read once, when it is first needed. */
 export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
   const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
   // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
   const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
   const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
   let source: Promise<KeySource> | undefined
+  let loaded: Promise<KeySet> | undefined
   async function open(): Promise<KeySource> {
     if (file && command)
       throw badInput(
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    const { cached } = await import('../keys/cached.ts')
-    if (!command) return cached((await import('../keys/file.ts')).keyFile(path(), process.getuid?.()))
-    return cached((await import('../keys/command.ts')).keyCommand(command, { env, endGroup }))
+    if (!command) return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.())
+    return (await import('../keys/command.ts')).keyCommand(command, { env, endGroup })
   }
   const path = () => {
     if (file) return resolve(cwd(), file)
@@ -36,8 +37,14 @@ export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource 
       return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
     },
     writable: !command,
-    load: async () => (await opened()).load(),
+    load: () => {
+      loaded ??= opened().then((source) => source.load())
+      return loaded
+    },
     empty: async () => (await opened()).empty(),
-    add: async (keys) => (await opened()).add(keys),
+    add: (keys) => {
+      loaded = opened().then((source) => source.add(keys))
+      return loaded
+    },
   }
 }

@@ -35,12 +35,9 @@ export interface Parts {
 /** Receives a webhook of a platform. @param integrationId the integration that it is for, where the platform does not say */
 export async function receive(
   parts: Parts,
-  {
-    platform,
-    incoming,
-    integrationId,
-  }: { platform: Platform; incoming: IncomingRequest; integrationId: string | undefined },
+  sent: { platform: Platform; incoming: IncomingRequest; integrationId: string | undefined },
 ): Promise<Outcome> {
+  const { platform, incoming, integrationId } = sent
   const arrivedAt = performance.now()
   const { webhooks } = platform
   const signatures = signaturesOf(incoming)
