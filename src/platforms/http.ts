@@ -1,3 +1,5 @@
+import { readUpTo } from '../streams.ts'
+
 /** The outcome of a request to a platform's API. */
 export type Answer =
   | { readonly answered: true; readonly status: number; readonly headers: Headers; readonly text: string }
@@ -46,27 +48,14 @@ export const createClient =
     }
     const { status } = response
     try {
-      const text = await readText(response)
-      if (text === undefined) return { answered: false, sent: true, why: 'too_large' }
+      const bytes = await readUpTo(response.body ?? [], maxAnswerBytes)
+      if (!bytes) return { answered: false, sent: true, why: 'too_large' }
       if (status >= 300 && status < 400) return { answered: false, sent: true, why: 'redirected' }
-      return { answered: true, status, headers: response.headers, text }
+      return { answered: true, status, headers: response.headers, text: bytes.toString() }
     } catch (error) {
       return { ...networkFailure(error), sent: true }
     }
   }
-
-/** The text of an answer; undefined when it has more than `maxAnswerBytes`. */
-async function readText(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  // Leaving the loop closes the connection.
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length
-    if (length > maxAnswerBytes) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
 
 /** Errors that occur before anything is sent, with the reason for each. */
 const neverSent: { readonly [code: string]: string } = {

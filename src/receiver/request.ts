@@ -1,5 +1,6 @@
 /** Requests, as servers hand them on. @module */
 import { badInput } from '../errors.ts'
+import { readUpTo } from '../streams.ts'
 
 /** A request: the web's `Request`, or the part of it that a receiver needs. */
 export interface IncomingRequest {
@@ -61,13 +62,6 @@ function bytesOf(body: unknown): Uint8Array | undefined {
 export async function readBody(request: IncomingRequest, maxBytes: number): Promise<Uint8Array | undefined> {
   if (Number(request.headers.get('content-length')) > maxBytes) return undefined
   if (request.body instanceof Uint8Array) return request.body.length > maxBytes ? undefined : request.body
-  const chunks: Uint8Array[] = []
-  let length = 0
   // Node's web streams can be iterated, whatever the types of other environments say.
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > maxBytes) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  return readUpTo((request.body ?? []) as AsyncIterable<Uint8Array>, maxBytes)
 }

@@ -4,6 +4,7 @@ import { badInput, IntegrationsError, systemCode } from '../../errors.ts'
 import { flagOf, type SecretField, secretFields } from '../../integration.ts'
 import { generateSecret, type NewSecret, type NewSecrets, readSecret } from '../../operations/secrets/values.ts'
 import type { Secret } from '../../secret.ts'
+import { readUpTo } from '../../streams.ts'
 import type { Context } from '../context.ts'
 import type { Host } from '../host.ts'
 
@@ -126,15 +127,9 @@ function readFileBytes(path: string, flag: string): Promise<Buffer> {
 }
 
 async function readAll(stream: AsyncIterable<Buffer | string>, source: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of stream) {
-    const bytes = Buffer.from(chunk)
-    size += bytes.length
-    if (size > maxInputBytes) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
-    chunks.push(bytes)
-  }
-  return Buffer.concat(chunks)
+  const bytes = await readUpTo(stream, maxInputBytes)
+  if (!bytes) throw badInput(`${source} holds more than 1 MB`, 'give the value alone')
+  return bytes
 }
 
 function decoded(bytes: Buffer, source: string): string {

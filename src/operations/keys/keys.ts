@@ -7,14 +7,8 @@ import type { Store, Transaction } from '../../store/store.ts'
 import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
 import type { DryRun } from '../change.ts'
 
-/** A key of a database. */
-export interface Key extends DatedKey {
-  /** How many current values the key encrypts, as far as is recorded. */
-  readonly current: number
-  /** How many previous values the key encrypts. */
-  readonly previous: number
-  /** How many secrets of OAuth apps the key encrypts. */
-  readonly apps: number
+/** A key of a database, and how many values it encrypts, as far as is recorded. */
+export interface Key extends DatedKey, Omit<KeyUsage, 'keyId'> {
   /** null: there is no usable key set. */
   readonly inKeySet: boolean | null
 }

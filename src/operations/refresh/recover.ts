@@ -182,11 +182,8 @@ async function flag(
     : seconds === undefined
       ? integration.tokenExpiresAt
       : instantOf(now.getTime() + seconds * 1000)
-  const note = !works
-    ? ''
-    : worksUntil === null
-      ? '; its access token still works, with an unknown expiry'
-      : `; its access token still works, until ${worksUntil}`
+  const until = worksUntil === null ? 'with an unknown expiry' : `until ${worksUntil}`
+  const note = works ? `; its access token still works, ${until}` : ''
   return {
     integration,
     outcome: 'needs_reauth',

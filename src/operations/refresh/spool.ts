@@ -34,9 +34,8 @@ export function prepareSpool(folder: string): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
-    const code = systemCode(error)
     throw badInput(
-      `new tokens cannot be stored in ${folder} (${code}), so the platform was not asked`,
+      `new tokens cannot be stored in ${folder} (${systemCode(error)}), so the platform was not asked`,
       'check that you own that folder, or set XDG_STATE_HOME to another folder',
     )
   }

@@ -24,8 +24,7 @@ export function fileExists(file: string): boolean {
     accessSync(file)
     return true
   } catch (error) {
-    const code = systemCode(error)
-    return code !== 'ENOENT' && code !== 'ENOTDIR'
+    return !['ENOENT', 'ENOTDIR'].includes(systemCode(error))
   }
 }
 

@@ -5,13 +5,10 @@ import { type SecretField, secretColumns, secretFields } from '../../integration
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
+import type { SecretVersion } from '../tables/secret-metadata.ts'
 
 /** A version of a secret, as it is recorded. */
-export interface KnownVersion {
-  readonly number: number
-  readonly fingerprint: Fingerprint | null
-  readonly keyId: string | null
-}
+export type KnownVersion = Pick<SecretVersion, 'number' | 'fingerprint' | 'keyId'>
 
 /** A secret as it is stored: what the application's column holds, or a value before that one which is kept for a while. */
 export interface StoredValue {
