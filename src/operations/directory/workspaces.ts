@@ -21,11 +21,7 @@ export const renameWorkspace = (store: Store, ref: string, name: string, options
     if (workspace.name === name) return workspace
     await refuseTaken(tx, name)
     await tx.workspaces.rename(workspace.id, name, tx.now)
-    await tx.record({
-      action: 'workspace.rename',
-      target: { type: 'workspace', id: workspace.id, name: workspace.name },
-      fields: ['name'],
-    })
+    await tx.record({ action: 'workspace.rename', target: target(workspace), fields: ['name'] })
     return { ...workspace, name }
   }, options)
 
@@ -50,10 +46,7 @@ export const removeWorkspace = (
     for (const one of within) await refuseWhileRefreshed(tx, one)
     await tx.workspaces.remove(workspace.id)
     for (const one of within) await tx.record(removalOf(one))
-    await tx.record({
-      action: 'workspace.remove',
-      target: { type: 'workspace', id: workspace.id, name: workspace.name },
-    })
+    await tx.record({ action: 'workspace.remove', target: target(workspace) })
     return workspace
   }, options)
 
@@ -64,9 +57,11 @@ export async function insertWorkspace(tx: Transaction, name: string): Promise<Wo
   await refuseTaken(tx, name)
   const id = crypto.randomUUID()
   await tx.workspaces.insert(id, name, tx.now)
-  await tx.record({ action: 'workspace.add', target: { type: 'workspace', id, name } })
+  await tx.record({ action: 'workspace.add', target: target({ id, name }) })
   return { id, name, integrations: 0, createdAt: instantOf(tx.now) }
 }
+
+const target = ({ id, name }: Pick<Workspace, 'id' | 'name'>) => ({ type: 'workspace', id, name }) as const
 
 /** Refuses to change a table that the application owns. @throws NOT_PERMITTED */
 export function refuseAdopted(tx: Transaction, table: 'workspaces' | 'users'): void {
