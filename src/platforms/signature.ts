@@ -75,12 +75,10 @@ export function readSignature(
 export const matches = (signature: Signature & { readable: true }, secret: Secret, body: Uint8Array): boolean =>
   timingSafeEqual(hmac(secret, signature.before, body), signature.digest)
 
-/** The headers that a platform would send with a body. @param now in milliseconds since 1970 */
+/** The headers that a platform would send with a body; `now` is in milliseconds since 1970. */
 export function signedHeaders(
   { header, prefix, timestamp, also }: SignatureScheme,
-  secret: Secret,
-  body: Uint8Array,
-  now: number,
+  { secret, body, now }: { readonly secret: Secret; readonly body: Uint8Array; readonly now: number },
 ): { readonly [header: string]: string } {
   const at = String(Math.floor(now / 1000))
   return {

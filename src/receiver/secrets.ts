@@ -104,7 +104,7 @@ export class SecretReader {
       const errors: unknown[] = []
       const decrypted = new Map<string, ValidSecret[]>()
       for (const value of stored)
-        decrypted.set(value.id, await decryptAccepted(keyring, mode, value, (error) => errors.push(error)))
+        decrypted.set(value.id, await decryptAccepted({ keyring, mode }, value, (error) => errors.push(error)))
       return { decrypted, errors }
     }
     const first = await attempt(await this.keyring())

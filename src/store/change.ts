@@ -21,8 +21,10 @@ import { workspaceWriter } from './tables/workspaces.ts'
 export const isFresh = async (db: Reader): Promise<boolean> =>
   (await db.keys.list()).length === 0 && (await db.audit.head()).seq === 0n
 
-/** Which keys a change is made with, and who makes it. */
+/** What a change is made on, with which keys, and by whom. */
 interface Author {
+  readonly dialect: Dialect
+  readonly db: Reader
   readonly keys: KeySet
   /** Where the keys come from, for messages. */
   readonly where: string
@@ -39,9 +41,7 @@ interface Author {
  */
 export async function beginChange(
   tx: WritableStatements,
-  dialect: Dialect,
-  db: Reader,
-  { keys, where, attribution }: Author,
+  { dialect, db, keys, where, attribution }: Author,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
     sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,

@@ -57,14 +57,17 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
-    return storeOn(driver, session, state, options)
+    return storeOn({ driver, session, state }, options)
   } catch (error) {
     await session.close()
     throw error
   }
 }
 
-function storeOn(driver: Driver, session: Session, state: DatabaseState, options: OpenOptions): Store {
+function storeOn(
+  { driver, session, state }: { readonly driver: Driver; readonly session: Session; readonly state: DatabaseState },
+  options: OpenOptions,
+): Store {
   const { database } = options
   const { dialect } = driver
   const reader = (db: Statements) => readerOn(db, dialect, state)
@@ -87,7 +90,7 @@ function storeOn(driver: Driver, session: Session, state: DatabaseState, options
       let end = { kept: false, changed: false }
       const result = await session.mutate(async (tx) => {
         const author = { keys, where: options.keys.name, attribution: options.attribution }
-        const { changes, append } = await beginChange(tx, dialect, reader(tx), author)
+        const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
         const result = await work(changes)
         end = await append()
         return { result, keep: end.kept && !dryRun }

@@ -104,7 +104,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       return { events: 0, head, values: 0, problems: [], byApplication: [] }
     if (set.size === 0) throw await keys.empty()
     const keyring = await openKeyring(set, known, keys.name)
-    const chain = await checkChain(db, keyring, settings, head, checkpoint)
+    const chain = await checkChain(db, { keyring, settings, head, checkpoint })
     const { mode } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
     // An attacker who can write to the database can set a mode in which the application may write values.
@@ -113,12 +113,17 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
   })
 }
 
+/** What the log must agree with. */
+interface Chain {
+  readonly keyring: Keyring
+  readonly settings: Settings
+  readonly head: Head
+  readonly checkpoint: Checkpoint | undefined
+}
+
 async function checkChain(
   db: Reader,
-  keyring: Keyring,
-  settings: Settings,
-  head: Head,
-  checkpoint: Checkpoint | undefined,
+  { keyring, settings, head, checkpoint }: Chain,
 ): Promise<{ events: number; mode: EncryptionMode | undefined; problems: Problem[] }> {
   let events = 0
   let last: Head = { seq: 0n, hash: settings.id }
@@ -227,7 +232,7 @@ async function currentFingerprint(
   const context = { id, field: secretColumns[field] }
   return fingerprintOf(
     keyring,
-    async () => (await decryptStored(keyring.keys, mode, context, text, version?.keyId ?? null)).value,
+    async () => (await decryptStored({ keyring, mode }, { context, text, known: version })).value,
   )
 }
 

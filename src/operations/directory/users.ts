@@ -18,7 +18,7 @@ export const addUser = (store: Store, email: string, name: string | null, option
     const [taken] = await tx.users.match(email)
     if (taken) throw alreadyExists('user', email, 'integrations users list')
     const id = crypto.randomUUID()
-    await tx.users.insert(id, email, name, tx.now)
+    await tx.users.insert({ id, email, name }, tx.now)
     await tx.record({ action: 'user.add', target: { type: 'user', id, name: email } })
     return { id, email, name, createdAt: instantOf(tx.now) }
   }, options)

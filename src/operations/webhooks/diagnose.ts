@@ -17,6 +17,12 @@ export type Refusal =
   | 'wrong_secret'
   | 'no_secret'
 
+/** A captured webhook, and the time of the check in milliseconds since 1970. */
+export interface Capture {
+  readonly captured: CapturedRequest
+  readonly now: number
+}
+
 /** The verdict on a webhook. */
 export interface Verdict<S> {
   /** The scheme that the integration's config asks for. */
@@ -48,17 +54,11 @@ const madeBy = <S extends { readonly value: Secret }>(
   body: Uint8Array,
 ): S | undefined => (signature.readable ? secrets.find(({ value }) => matches(signature, value, body)) : undefined)
 
-/**
- * Checks a webhook against the secrets of its integration, and looks for the reason when none made the signature.
- *
- * @param now in milliseconds since 1970
- */
+/** Checks a webhook against the secrets of its integration, and looks for the reason when none made the signature. */
 export function judge<S extends { readonly value: Secret }>(
   { webhooks }: Pick<Platform, 'webhooks'>,
-  config: Parameters<typeof schemeOf>[1],
-  secrets: readonly S[],
-  captured: CapturedRequest,
-  now: number,
+  { config, secrets }: { readonly config: Parameters<typeof schemeOf>[1]; readonly secrets: readonly S[] },
+  { captured, now }: Capture,
 ): Verdict<S> {
   const scheme = schemeOf(webhooks, config)
   const { signature, skew, stale } = timeless(scheme, captured, now)
@@ -107,8 +107,7 @@ export function judge<S extends { readonly value: Secret }>(
 /** The secret of another integration that made the signature of a webhook. */
 export const madeByOther = <S extends { readonly value: Secret }>(
   scheme: SignatureScheme,
-  captured: CapturedRequest,
-  now: number,
+  { captured, now }: Capture,
   secrets: readonly S[],
 ): S | undefined => madeBy(timeless(scheme, captured, now).signature, secrets, captured.body)
 

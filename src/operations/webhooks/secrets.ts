@@ -31,7 +31,7 @@ export async function acceptedSecrets(
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<IntegrationId, readonly AcceptedSecret[]>()
   for (const one of stored) {
-    const opened = await decryptAccepted(keyring, settings.mode, one, onError)
+    const opened = await decryptAccepted({ keyring, mode: settings.mode }, one, onError)
     accepted.set(
       one.id,
       opened.map((secret) => ({ ...secret, fingerprint: fingerprint(keyring.fingerprintKey, secret.value) })),
@@ -53,6 +53,12 @@ export async function ownSecrets(tx: Transaction, { id }: IntegrationView): Prom
   return accepted.get(id) ?? []
 }
 
+/** Which secret to sign with, and the audit event to record. */
+interface SigningRequest extends Pick<NewEvent, 'action' | 'outcome' | 'fields'> {
+  readonly ref: string
+  readonly signer: Signer
+}
+
 /** An integration, and the secret to sign its webhook with. */
 export interface Signing {
   readonly integration: IntegrationView
@@ -63,15 +69,9 @@ export interface Signing {
 /**
  * Reads the secret to sign a webhook with. Access is committed to the audit log first.
  *
- * @param event the audit event to record
  * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export const openSigning = (
-  store: Store,
-  ref: string,
-  signer: Signer,
-  event: Pick<NewEvent, 'action' | 'outcome'> & { readonly fields?: readonly string[] },
-): Promise<Signing> =>
+export const openSigning = (store: Store, { ref, signer, ...event }: SigningRequest): Promise<Signing> =>
   store.mutate(async (tx) => {
     const integration = await findIntegration(tx, ref)
     const platform = platformOf(integration)

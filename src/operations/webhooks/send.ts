@@ -15,6 +15,8 @@ import { type Destination, findDestination, parseAddress } from './web-address.t
 
 /** How to send a webhook. */
 export interface Sending {
+  /** The URL of the endpoint. */
+  readonly address: string
   readonly signer: Signer
   /** The name of a platform's sample; default: the first sample. */
   readonly sample?: string | undefined
@@ -58,17 +60,15 @@ const shownBytes = 1000
  *
  * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND, PLATFORM_FAILED without an answer
  */
-export async function sendWebhook(store: Store, ref: string, address: string, sending: Sending): Promise<Sent> {
-  const url = parseAddress(address)
+export async function sendWebhook(store: Store, ref: string, sending: Sending): Promise<Sent> {
+  const { signer } = sending
+  const url = parseAddress(sending.address)
   const { sample, headers, body } = await contentOf(store, ref, sending)
   const destination = await findDestination(url, sending.allowPrivate)
   // The audit log separates fields by commas.
   const host = `host:${url.host.replaceAll(',', '%2C')}`
   const event = { action: 'webhook.send', fields: [host] }
-  const { integration, platform, secret } = await openSigning(store, ref, sending.signer, {
-    ...event,
-    outcome: 'started',
-  })
+  const { integration, platform, secret } = await openSigning(store, { ...event, ref, signer, outcome: 'started' })
   const record = (outcome: 'done' | 'failed', ...more: readonly string[]) =>
     store.mutate(
       (tx) =>
@@ -76,11 +76,12 @@ export async function sendWebhook(store: Store, ref: string, address: string, se
           ...event,
           outcome,
           target: targetOf(integration),
-          fields: [signedWith(sending.signer), host, ...more],
+          fields: [signedWith(signer), host, ...more],
         }),
       auditOnly,
     )
-  const signature = signedHeaders(schemeOf(platform.webhooks, integration.config), secret.value, body, Date.now())
+  const scheme = schemeOf(platform.webhooks, integration.config)
+  const signature = signedHeaders(scheme, { secret: secret.value, body, now: Date.now() })
   const answer = await post(destination, { ...headers, ...signature }, body).catch(async (error) => {
     await record('failed')
     throw error

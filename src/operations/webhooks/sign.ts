@@ -6,25 +6,22 @@ import { openSigning, type Signer } from './secrets.ts'
 
 /**
  * The headers with which the platform would send a body to an integration's endpoint. Access to the secret is committed
- * to the audit log first.
+ * to the audit log first; `now` is in milliseconds since 1970.
  *
- * @param now in milliseconds since 1970
  * @throws NOT_FOUND when there is no such secret, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function signWebhook(
   store: Store,
   ref: string,
-  signer: Signer,
-  body: Uint8Array,
-  now: number,
+  { signer, body, now }: { readonly signer: Signer; readonly body: Uint8Array; readonly now: number },
 ): Promise<{ readonly [header: string]: string }> {
   const {
     integration,
     platform: { webhooks },
     secret,
-  } = await openSigning(store, ref, signer, { action: 'webhook.sign' })
+  } = await openSigning(store, { ref, signer, action: 'webhook.sign' })
   const scheme = schemeOf(webhooks, integration.config)
-  return { ...unsignedHeaders(webhooks, body), ...signedHeaders(scheme, secret.value, body, now) }
+  return { ...unsignedHeaders(webhooks, body), ...signedHeaders(scheme, { secret: secret.value, body, now }) }
 }
 
 /** The headers that a platform sends besides the signature; receivers depend on the content type. */

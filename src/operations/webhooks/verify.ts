@@ -7,7 +7,7 @@ import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
-import { judge, madeByOther, type Refusal, type Verdict } from './diagnose.ts'
+import { type Capture, judge, madeByOther, type Refusal, type Verdict } from './diagnose.ts'
 import { type CapturedRequest, headersOf } from './raw-request.ts'
 import { type AcceptedSecret, acceptedSecrets, ownSecrets } from './secrets.ts'
 
@@ -31,17 +31,12 @@ const maxOthersTried = 1000
  * Checks a captured webhook against the accepted secrets of an integration. When none made the signature, looks for the
  * reason, and tries the secrets of the platform's other integrations too. Access is committed to the audit log first.
  *
- * @param now in milliseconds since 1970
  * @throws NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function verifyWebhook(
-  store: Store,
-  ref: string,
-  captured: CapturedRequest,
-  now: number,
-): Promise<WebhookCheck> {
+export async function verifyWebhook(store: Store, ref: string, capture: Capture): Promise<WebhookCheck> {
+  const { captured } = capture
   const { integration, platform, secrets, versions, at } = await readOwn(store, ref)
-  const verdict = judge(platform, integration.config, secrets, captured, now)
+  const verdict = judge(platform, { config: integration.config, secrets }, capture)
   const check = (more: Partial<WebhookCheck> = {}): WebhookCheck => ({
     integration,
     secret: shown(verdict.secret),
@@ -64,7 +59,7 @@ export async function verifyWebhook(
   if (verdict.secret) return check()
   if (verdict.refusal !== 'wrong_secret' && verdict.refusal !== 'no_secret')
     return check({ findings: [...verdict.findings, ...foreign(captured, platform, integration)] })
-  const other = await findOwner(store, integration, captured, now)
+  const other = await findOwner(store, integration, capture)
   if (other.owner)
     return check({
       refusal: 'other_integration',
@@ -93,8 +88,7 @@ const readOwn = (store: Store, ref: string) =>
 async function findOwner(
   store: Store,
   integration: IntegrationView,
-  captured: CapturedRequest,
-  now: number,
+  capture: Capture,
 ): Promise<{ readonly owner?: WebhookCheck['owner']; readonly finding: string }> {
   const { webhooks } = platformOf(integration)
   const accepted = await store.mutate(async (tx) => {
@@ -111,7 +105,7 @@ async function findOwner(
     return found
   }, auditOnly)
   const secrets = [...accepted].flatMap(([id, own]) => own.map((secret) => ({ id, ...secret })))
-  const match = madeByOther(schemeOf(webhooks, integration.config), captured, now, secrets)
+  const match = madeByOther(schemeOf(webhooks, integration.config), capture, secrets)
   if (match) {
     const [owner] = await store.read((db) => db.integrations.match({ by: 'id', value: match.id }, 1))
     return { owner: { id: match.id, name: owner ? refOf(owner) : match.id }, finding: '' }

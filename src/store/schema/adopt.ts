@@ -121,7 +121,7 @@ function differences(
   const list: string[] = []
   for (const [name, columns] of Object.entries(expected)) {
     const table = found.get(name)
-    if (table) list.push(...tableDifferences(name, columns, table, provider))
+    if (table) list.push(...tableDifferences(name, { columns, found: table }, provider))
     else list.push(`there is no table ${name}`)
   }
   for (const name of ownTables)
@@ -131,14 +131,13 @@ function differences(
 
 function* tableDifferences(
   table: string,
-  columns: { readonly [column: string]: ExpectedColumn },
-  found: CatalogueTable,
+  { columns, found }: { readonly columns: { readonly [column: string]: ExpectedColumn }; found: CatalogueTable },
   provider: Provider,
 ): Generator<string> {
   if (found.primaryKey !== 'id') yield `the primary key of ${table} is ${found.primaryKey || 'none'}, not id`
   for (const [name, column] of Object.entries(columns)) {
     const actual = found.columns.get(name)
-    if (actual) yield* columnDifferences(`${table}.${name}`, column, actual, provider)
+    if (actual) yield* columnDifferences(`${table}.${name}`, { column, actual }, provider)
     else yield `there is no column ${table}.${name}`
     if (actual && table === insertedInto) {
       yield* defaultDifferences(`${table}.${name}`, column, actual)
@@ -154,8 +153,7 @@ function* tableDifferences(
 
 function* columnDifferences(
   where: string,
-  column: ExpectedColumn,
-  actual: CatalogueColumn,
+  { column, actual }: { readonly column: ExpectedColumn; readonly actual: CatalogueColumn },
   provider: Provider,
 ): Generator<string> {
   const type = typeNames[provider][column.type]

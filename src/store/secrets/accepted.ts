@@ -2,14 +2,12 @@ import sql, { join } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
-import type { Keyring } from '../../crypto/keyring.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { currentSecret } from '../tables/integration-filter.ts'
-import type { EncryptionMode } from '../tables/keys.ts'
-import { decryptRecorded, notRecorded } from './decrypt.ts'
+import { type Decryption, decryptRecorded, notRecorded } from './decrypt.ts'
 import { type KnownVersion, readableColumn, readableText } from './stored.ts'
 
 /** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
@@ -97,17 +95,17 @@ const recorded = (text: string | null): AcceptedVersion[] =>
  * @param onError told why a value does not decrypt, or is not the recorded one: the others are valid all the same
  */
 export async function decryptAccepted(
-  keyring: Keyring,
-  mode: EncryptionMode,
+  decryption: Decryption,
   { id, field, current, versions }: StoredAccepted,
   onError: (error: unknown) => void,
 ): Promise<ValidSecret[]> {
+  const { keyring } = decryption
   const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
-  const known = versions.find(({ validUntil }) => validUntil === null)
+  const known = versions.find(({ validUntil }) => validUntil === null) ?? null
   if (current !== null) {
     try {
-      const { value, fingerprint: print } = await decryptRecorded(keyring, mode, context, current, known ?? null)
+      const { value, fingerprint: print } = await decryptRecorded(decryption, { context, text: current, known })
       const number = known?.fingerprint === print ? known.number : null
       opened.push({ number, value, validUntil: null })
     } catch (error) {

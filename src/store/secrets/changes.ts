@@ -103,7 +103,18 @@ export function secretWriter(context: SecretContext): SecretWriter {
       return text === null ? undefined : { stored: text, fingerprint: null }
     },
     replace: (id, change) => replace(context, { id, field: change.field }, change),
-    sharing: (field, fingerprint, value) => sharing(context, field, fingerprint, value),
+    async sharing(field, fingerprint, value) {
+      const column = secretColumns[field]
+      const plain =
+        context.mode === 'required' || value === undefined
+          ? empty
+          : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${column}`])} = ${value.reveal()}`
+      const rows = await tx.query<{ id: IntegrationId }>(
+        sql`SELECT s.integration_id AS id FROM integration_secrets s
+          WHERE s.field = ${column} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain} ORDER BY 1`,
+      )
+      return rows.map(({ id }) => id)
+    },
     async previous(id, field) {
       const known = await secretVersionReader(tx, context.dialect).versions(id)
       return known.find((one) => one.field === field && one.validUntil !== null && one.validUntil > instantOf(now))
@@ -148,7 +159,7 @@ async function replace(
   failpoint('column written')
   if (at.field === 'accessToken') await rememberExpiry(context, at.id)
   if (old && old.fingerprint !== null && previousValidUntil > now)
-    await keepPrevious(context, at, old, previousValidUntil)
+    await keepPrevious(context, at, { ...old, validUntil: previousValidUntil })
   else await expireVersions(context, currentVersion(at))
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
@@ -160,8 +171,7 @@ async function replace(
 async function keepPrevious(
   { tx, keyring: { encryptionKey } }: SecretContext,
   at: SecretLocation,
-  { number, value, stored, keyId }: CurrentSecret,
-  validUntil: Date | null,
+  { number, value, stored, keyId, validUntil }: CurrentSecret & { readonly validUntil: Date | null },
 ): Promise<void> {
   const encrypted =
     keyId !== null
@@ -169,24 +179,6 @@ async function keepPrevious(
       : { sealed: await encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
-}
-
-async function sharing(
-  { tx, mode }: SecretContext,
-  field: SecretField,
-  fingerprint: Fingerprint,
-  value: Secret | undefined,
-): Promise<IntegrationId[]> {
-  const column = secretColumns[field]
-  const plain =
-    mode === 'required' || value === undefined
-      ? empty
-      : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${column}`])} = ${value.reveal()}`
-  const rows = await tx.query<{ id: IntegrationId }>(
-    sql`SELECT s.integration_id AS id FROM integration_secrets s
-      WHERE s.field = ${column} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain} ORDER BY 1`,
-  )
-  return rows.map(({ id }) => id)
 }
 
 async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret) {
@@ -212,7 +204,7 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
         WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${previous.number}) WHERE id = ${id}`,
     )
   }
-  await keepPrevious(context, at, held, previous.validUntil)
+  await keepPrevious(context, at, { ...held, validUntil: previous.validUntil })
   await tx.models.integrationSecret.updateMany({
     where: { ...allVersions(at), number: previous.number },
     data: { validUntil: null, sealed: null, keyId },

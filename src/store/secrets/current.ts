@@ -2,7 +2,7 @@ import sql, { join } from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
-import { decryptRecorded } from './decrypt.ts'
+import { decryptRecorded, type HeldValue } from './decrypt.ts'
 import { type KnownVersion, readableColumn, readableText } from './stored.ts'
 import {
   currentVersion,
@@ -45,7 +45,7 @@ export async function readMany(
   const found = await storedIn(context, ids, field)
   return async (id) => {
     const { text, known } = found.get(id) ?? { text: null, known: null }
-    if (text !== null) return reconcile(context, { id, field }, text, known)
+    if (text !== null) return reconcile(context, { id, field }, { text, known })
     if (known) await markCleared(context, { id, field }, known)
     return undefined
   }
@@ -55,11 +55,10 @@ export async function readMany(
 export async function reconcile(
   context: SecretContext,
   at: SecretLocation,
-  text: string,
-  known: KnownVersion | null,
+  { text, known }: Omit<HeldValue, 'context'>,
 ): Promise<CurrentSecret> {
-  const { tx, keyring, mode, observe } = context
-  const recorded = await decryptRecorded(keyring, mode, encryptionContext(at), text, known)
+  const { tx, observe } = context
+  const recorded = await decryptRecorded(context, { context: encryptionContext(at), text, known })
   const { value, keyId, fingerprint } = recorded
   const held = (number: number): CurrentSecret => ({ value, fingerprint, stored: text, keyId, number })
   if (known?.fingerprint === fingerprint) return held(known.number)

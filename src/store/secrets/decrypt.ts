@@ -1,32 +1,41 @@
 import type { Fingerprint } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, type EncryptionContext, storedValue } from '../../crypto/jwe.ts'
-import type { KeySet } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed, type IntegrationsError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { encryptedBy, type KnownVersion, unreadable } from './stored.ts'
 
+/** What values are decrypted with, and whether all of them must be encrypted. */
+export interface Decryption {
+  readonly keyring: Keyring
+  readonly mode: EncryptionMode
+}
+
+/** What the column of a secret holds, and what is recorded of it. */
+export interface HeldValue {
+  readonly context: EncryptionContext
+  readonly text: string
+  /** null: no version is recorded. */
+  readonly known: KnownVersion | null
+}
+
 /**
  * Decrypts what the column of a secret holds.
  *
- * @param recordedKeyId the key that encrypts it, as its version is recorded; null for none
  * @returns the value, and the key that does encrypt it; null for a plain value
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function decryptStored(
-  keys: KeySet,
-  mode: EncryptionMode,
-  context: EncryptionContext,
-  text: string,
-  recordedKeyId: string | null,
+  { keyring: { keys }, mode }: Decryption,
+  { context, text, known }: HeldValue,
 ): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
   if (text === unreadable)
     throw foreign(
       `${storedValue(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
     )
-  const keyId = encryptedBy(text, recordedKeyId)
+  const keyId = encryptedBy(text, known?.keyId ?? null)
   if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
   if (mode !== 'required') return { value: new Secret(text), keyId }
   throw foreign(`${storedValue(context)} is not encrypted, which this database requires: this program did not write it`)
@@ -35,21 +44,18 @@ export async function decryptStored(
 /**
  * Decrypts what the column of a secret holds, and compares it with what is recorded of it.
  *
- * @param known the version that is recorded; null for none
  * @returns also the fingerprint; where the application may write, it can be another than the recorded one
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function decryptRecorded(
-  keyring: Keyring,
-  mode: EncryptionMode,
-  context: EncryptionContext,
-  text: string,
-  known: KnownVersion | null,
+  decryption: Decryption,
+  held: HeldValue,
 ): Promise<{ readonly value: Secret; readonly keyId: string | null; readonly fingerprint: Fingerprint }> {
-  const { value, keyId } = await decryptStored(keyring.keys, mode, context, text, known?.keyId ?? null)
-  const print = fingerprint(keyring.fingerprintKey, value)
+  const { value, keyId } = await decryptStored(decryption, held)
+  const { known, context } = held
+  const print = fingerprint(decryption.keyring.fingerprintKey, value)
   // An old value that was put back decrypts as well; this program alone writes here.
-  if (mode === 'required' && known && known.fingerprint !== null && known.fingerprint !== print)
+  if (decryption.mode === 'required' && known && known.fingerprint !== null && known.fingerprint !== print)
     throw notRecorded(context)
   return { value, keyId, fingerprint: print }
 }

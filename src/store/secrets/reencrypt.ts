@@ -19,7 +19,8 @@ export async function isReencrypted(keyring: Keyring, mode: EncryptionMode, valu
   if (text === null) return version === null
   const context = { id, field: secretColumns[field] }
   // This program alone writes those before the current one.
-  const { fingerprint } = await decryptRecorded(keyring, current ? mode : 'required', context, text, version)
+  const decryption = { keyring, mode: current ? mode : 'required' } as const
+  const { fingerprint } = await decryptRecorded(decryption, { context, text, known: version })
   return isAsModeAsks(value, mode, keyring.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
 
@@ -45,8 +46,8 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
       if (value.version) await markCleared(context, value, value.version)
       return 'settled'
     }
-    if (!value.current && value.version) return reencryptPrevious(context, value, value.version, text)
-    const held = await reconcile(context, value, text, value.version)
+    if (!value.current && value.version) return reencryptPrevious(context, value, { text, known: value.version })
+    const held = await reconcile(context, value, { text, known: value.version })
     return settled ? 'settled' : reencryptCurrent(context, value, held)
   },
 })
@@ -54,13 +55,12 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
 async function reencryptPrevious(
   { tx, keyring }: SecretContext,
   value: StoredValue,
-  known: KnownVersion,
-  text: string,
+  { text, known }: { readonly text: string; readonly known: KnownVersion },
 ): Promise<'changed' | 'lost'> {
-  const at = encryptionContext(value)
+  const context = encryptionContext(value)
   const { encryptionKey } = keyring
-  const { value: opened } = await decryptRecorded(keyring, 'required', at, text, known)
-  const sealed = await encrypt(encryptionKey, at, opened)
+  const { value: opened } = await decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
+  const sealed = await encrypt(encryptionKey, context, opened)
   const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
     WHERE ${version(value, known.number)} AND sealed = ${text}`)
   return changed === 1 ? 'changed' : 'lost'

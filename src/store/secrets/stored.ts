@@ -105,7 +105,9 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
     const ofIntegration = new Map<string, VersionRow[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)
     const values = rows.flatMap((row) =>
-      secretFields.flatMap((field) => valuesOf(row, field, readableText(row, field), ofIntegration.get(row.id) ?? [])),
+      secretFields.flatMap((field) =>
+        valuesOf({ ...row, field, text: readableText(row, field) }, ofIntegration.get(row.id) ?? []),
+      ),
     )
     return { values, integrations: rows.length, ...(rows.length < integrationsPerPage ? {} : { next: last }) }
   }
@@ -122,9 +124,7 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
 }
 
 function valuesOf(
-  { id, name }: Pick<StoredValue, 'id' | 'name'>,
-  field: SecretField,
-  text: string | null,
+  { id, name, field, text }: Pick<StoredValue, 'id' | 'name' | 'field' | 'text'>,
   versions: readonly VersionRow[],
 ): StoredValue[] {
   const own = versions.filter(({ column }) => column === secretColumns[field])

@@ -19,7 +19,7 @@ export interface UserReader extends ListReader<UserFilter, User> {
 
 /** What can be changed of users. */
 export interface UserWriter {
-  insert(id: string, email: string, name: string | null, now: Date): Promise<void>
+  insert(user: Omit<User, 'createdAt'>, now: Date): Promise<void>
   /** Deletes a user; the integrations they created stay, without a creator. */
   remove(id: string): Promise<void>
 }
@@ -39,8 +39,8 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
 
 /** Changes users, within a transaction. */
 export const userWriter = (tx: WritableStatements): UserWriter => ({
-  async insert(id, email, name, now) {
-    await tx.models.user.create({ data: { id, email, name, createdAt: now, updatedAt: now }, select: { id: true } })
+  async insert(user, now) {
+    await tx.models.user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
   },
   async remove(id) {
     await tx.models.user.deleteMany({ where: { id } })

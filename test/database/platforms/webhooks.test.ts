@@ -64,9 +64,9 @@ describe.each(schemes)('$id', ({ platform, scheme }) => {
 
   test('accepts its vector, and signs as it', () => {
     expect(verdict()).toBe(true)
-    expect(signedHeaders(scheme, secret, Buffer.from(body), now)).toEqual(headers)
+    expect(signedHeaders(scheme, { secret, body: Buffer.from(body), now })).toEqual(headers)
     const bytes = Uint8Array.of(0xff, 0, 0xfe)
-    expect(verdict(signedHeaders(scheme, secret, bytes, now), { sent: bytes })).toBe(true)
+    expect(verdict(signedHeaders(scheme, { secret, body: bytes, now }), { sent: bytes })).toBe(true)
   })
 
   test('refuses another body, and another secret', () => {
@@ -113,7 +113,7 @@ describe.each(schemes)('$id', ({ platform, scheme }) => {
     const recipient = recipientOf(schemeKey === undefined ? {} : { config: { [schemeKey]: scheme.id } })
     const made = samples[name]?.(recipient, new Date()) ?? { body: '', headers: {} }
     const sent = requestOf(
-      { ...made.headers, ...signedHeaders(scheme, secret, Buffer.from(made.body), Date.now()) },
+      { ...made.headers, ...signedHeaders(scheme, { secret, body: Buffer.from(made.body), now: Date.now() }) },
       made.body,
     )
     const signed = readSignature(scheme, sent, Date.now())
@@ -153,8 +153,11 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
     })
     const body = Buffer.from('{}')
     const outcome = async (secret: Secret) => {
-      const headers = Object.entries(signedHeaders(scheme, secret, body, Date.now()))
-      const { refusal, secret: found } = await verifyWebhook(store, integration.id, { headers, body }, Date.now())
+      const headers = Object.entries(signedHeaders(scheme, { secret, body, now: Date.now() }))
+      const { refusal, secret: found } = await verifyWebhook(store, integration.id, {
+        captured: { headers, body },
+        now: Date.now(),
+      })
       return [refusal, found?.number, found && (found.validUntil === null ? 'current' : 'previous')]
     }
     expect(await outcome(first)).toEqual([null, 1, 'current'])

@@ -33,10 +33,10 @@ export const command = (ctx: Context) =>
         'integrations webhook send Acme/support https://app.example.com/webhooks/slack --sample message --secret previous',
       ),
     )
-    .action(async (ref, url, { sample, bodyFile, secret, allowPrivate }) => {
+    .action(async (ref, address, { sample, bodyFile, secret, allowPrivate }) => {
       const body = bodyFile === undefined ? undefined : await readBytes(ctx, bodyFile, '--body-file')
       const { accepted, sendWebhook } = await import('../../../operations/webhooks/send.ts')
-      const sent = await sendWebhook(await ctx.store(), ref, url, { signer: secret, sample, body, allowPrivate })
+      const sent = await sendWebhook(await ctx.store(), ref, { address, signer: secret, sample, body, allowPrivate })
       await ctx.output.one(sentView, sent)
       if (!accepted(sent.answer)) throw refused(sent, ref)
     })

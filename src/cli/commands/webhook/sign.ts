@@ -30,7 +30,7 @@ export const command = (ctx: Context) =>
       const body = await readBytes(ctx, bodyFile, '--body-file')
       if (body.length === 0) throw badInput('the body is empty', 'check that --body-file is not empty')
       const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
-      const headers = await signWebhook(await ctx.store(), ref, secret, body, Date.now())
+      const headers = await signWebhook(await ctx.store(), ref, { signer: secret, body, now: Date.now() })
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
       await ctx.output.textOrJson(lines.join(''), { ...headers })
     })

@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
     .action(async (ref, options) => {
       const captured = await readCaptured(ctx, options)
       const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
-      const found = await verifyWebhook(await ctx.store(), ref, captured, Date.now())
+      const found = await verifyWebhook(await ctx.store(), ref, { captured, now: Date.now() })
       await ctx.output.report(webhookCheckView, found, report(found))
       if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, shellWord(ref)))
     })
