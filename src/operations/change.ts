@@ -49,13 +49,12 @@ export interface Decision<R extends object> {
  */
 export const changeIntegration = (
   store: Store,
-  ref: string,
-  options: ChangeOptions,
+  { ref, ...options }: ChangeOptions & { readonly ref: string },
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> =>
   store.mutate(
     async (tx) =>
-      changeWithin(tx, (await findIntegration(tx, ref)).id, options.ifVersion, async (integration) => ({
+      changeWithin(tx, { ...options, id: (await findIntegration(tx, ref)).id }, async (integration) => ({
         facts: await work(tx, integration),
         result: {},
       })),
@@ -70,8 +69,7 @@ export const changeIntegration = (
  */
 export async function changeWithin<R extends object>(
   tx: Transaction,
-  id: IntegrationId,
-  ifVersion: number | undefined,
+  { id, ifVersion }: Pick<ChangeOptions, 'ifVersion'> & { readonly id: IntegrationId },
   work: (integration: IntegrationView) => Promise<Decision<R>>,
 ): Promise<Changed & R> {
   // The lock on the head row serializes this program's own changes; this lock keeps the application's out.

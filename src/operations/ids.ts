@@ -8,7 +8,11 @@ import { unprintable } from './names.ts'
  *
  * @throws BAD_INPUT when the platform has no such identifier, or the value has another shape and `force` is false
  */
-export function checkId(platform: Platform | undefined, column: PlatformColumn, value: string, force: boolean): string {
+export function checkId(
+  platform: Platform | undefined,
+  column: PlatformColumn,
+  { value, force }: { readonly value: string; readonly force: boolean },
+): string {
   const flag = `--${flagOf(column)}`
   if (value.trim() === '' || !value.isWellFormed() || unprintable.test(value) || value.includes('\uFFFD'))
     throw badInput(

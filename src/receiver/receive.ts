@@ -136,7 +136,7 @@ async function deactivate({ store, onError }: Parts, candidates: readonly Candid
     // Also where it is inactive as far as is remembered: it may have been activated since.
     if (parsed.kind !== 'event' || !parsed.revoked) continue
     try {
-      await setActive(store, entry.integration.id, false, {})
+      await setActive(store, entry.integration.id, { to: false })
     } catch (error) {
       // A role that lacks the permission is not helped by another try.
       if (!is(error, 'NOT_PERMITTED', 'NOT_FOUND')) throw error

@@ -85,7 +85,7 @@ export class TokenProvider {
     const options = { ...refresh, force: false }
     const refreshes = findPlatform(integration.platform)?.api.refresh && integration.refreshToken.set !== false
     const expired = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
-    if (refreshes && isDue(integration, undefined, now, options)) {
+    if (refreshes && isDue({ integration }, now, options)) {
       try {
         const { accessToken, expiresAt } = await refreshOne(store, id, options)
         if (accessToken) return reveal(accessToken, expiresAt)

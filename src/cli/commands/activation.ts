@@ -9,14 +9,13 @@ import { changeCommand } from './change.ts'
 export const activationCommand = (
   ctx: Context,
   name: 'enable' | 'disable' | 'toggle',
-  description: string,
-  to: Parameters<typeof setActive>[2],
+  { description, to }: { readonly description: string; readonly to: boolean | 'toggle' },
 ) =>
   changeCommand(ctx, name)
     .description(description)
     .addHelpText(...examples(`integrations ${name} Acme/support`))
     .action(async (ref, options) => {
-      const changed = await setActive(await ctx.store(), ref, to, options)
+      const changed = await setActive(await ctx.store(), ref, { ...options, to })
       await ctx.output.change(
         integrationView,
         changed.after,

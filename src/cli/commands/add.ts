@@ -136,7 +136,7 @@ const missingSecrets = (platform: Platform, given: object, force: boolean) =>
       field,
       question: `${platform.title} ${label} (leave empty to set it later)`,
       required: false,
-      check: (value: Secret) => void checkShape(platform, field, value, force),
+      check: (value: Secret) => void checkShape(platform, field, { value, force }),
     }))
 
 async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<JsonObject | null> {

@@ -35,13 +35,14 @@ export const command = (ctx: Context) => {
     const verdicts = new Map<Verdict, number>()
     const errors = new Set<ErrorCode>()
     let findings = 0
-    await printChecks(ctx, ids, { urls, wait: ctx.options.wait, fill: options.fill }, (some) => {
+    const count = (some: readonly Checked[]) => {
       for (const one of some) {
         verdicts.set(one.verdict, (verdicts.get(one.verdict) ?? 0) + 1)
         if (one.error !== null) errors.add(one.error)
         if (one.findings.length > 0) findings++
       }
-    })
+    }
+    await printChecks(ctx, ids, { urls, wait: ctx.options.wait, fill: options.fill, count })
     await noteUnknownExpiry(ctx, store, which)
     const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
     if (findings > 0) counts.push(`${findings} with findings`)
@@ -61,8 +62,7 @@ export const command = (ctx: Context) => {
 async function printChecks(
   ctx: Context,
   ids: readonly IntegrationId[],
-  options: CheckOptions,
-  count: (checked: readonly Checked[]) => void,
+  { count, ...options }: CheckOptions & { readonly count: (checked: readonly Checked[]) => void },
 ): Promise<void> {
   const store = await ctx.store()
   // A table is drawn at the end; rows that are printed as they come would collide with a bar.
@@ -70,12 +70,13 @@ async function printChecks(
   let done = 0
   try {
     await ctx.output.rows(checkView, async (emit) => {
-      await checkMany(store, ids, options, async (checked) => {
+      const counted = async (checked: readonly Checked[]) => {
         count(checked)
         done += checked.length
         bar?.update(done, ids.length)
         await emit(checked)
-      })
+      }
+      await checkMany(store, ids, { ...options, emit: counted })
       bar?.stop()
     })
   } finally {

@@ -3,4 +3,7 @@ import { activationCommand } from './activation.ts'
 
 /** `integrations disable` */
 export const command = (ctx: Context) =>
-  activationCommand(ctx, 'disable', 'Make an integration inactive. An integration that is inactive stays so.', false)
+  activationCommand(ctx, 'disable', {
+    description: 'Make an integration inactive. An integration that is inactive stays so.',
+    to: false,
+  })

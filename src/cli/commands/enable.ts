@@ -3,4 +3,7 @@ import { activationCommand } from './activation.ts'
 
 /** `integrations enable` */
 export const command = (ctx: Context) =>
-  activationCommand(ctx, 'enable', 'Make an integration active. An integration that is active stays so.', true)
+  activationCommand(ctx, 'enable', {
+    description: 'Make an integration active. An integration that is active stays so.',
+    to: true,
+  })

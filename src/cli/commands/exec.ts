@@ -57,7 +57,7 @@ export const command = (ctx: Context) =>
         )
       }
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
-      const given = await readSecrets(await ctx.store(), ref, fields ?? [], 'secret.exec')
+      const given = await readSecrets(await ctx.store(), ref, { fields: fields ?? [], action: 'secret.exec' })
       const variables = [...given.secrets].map(([field, secret]) => [
         variableOf(given.platform, field, prefix),
         secret.reveal(),

@@ -105,7 +105,7 @@ export const command = (ctx: Context) =>
       ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
     }
     const rotated = options.check
-      ? await rotateCheckedSecrets(store, shown.id, rotation, { urls, wait: ctx.options.wait })
+      ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
     await answer(ctx, ref, rotated, { fields, dryRun, shared })
@@ -165,7 +165,7 @@ const question = (platform: Platform, field: SecretField, force: boolean) => ({
   field,
   question: `New ${platform.title} ${secretDefinition(platform, field).label}`,
   required: true,
-  check: (value: Secret) => void checkShape(platform, field, value, force),
+  check: (value: Secret) => void checkShape(platform, field, { value, force }),
 })
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */

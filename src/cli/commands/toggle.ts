@@ -3,4 +3,4 @@ import { activationCommand } from './activation.ts'
 
 /** `integrations toggle` */
 export const command = (ctx: Context) =>
-  activationCommand(ctx, 'toggle', 'Switch an integration between active and inactive.', 'toggle')
+  activationCommand(ctx, 'toggle', { description: 'Switch an integration between active and inactive.', to: 'toggle' })

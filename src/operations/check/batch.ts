@@ -8,7 +8,7 @@ import { findPlatform } from '../../platforms/platforms.ts'
 import type { CurrentSecret, OpenCurrent } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
-import { auditOnly, changeWithin, type Decision, targetOf } from '../change.ts'
+import { auditOnly, changeWithin, type Decision } from '../change.ts'
 import {
   type AskOptions,
   askAbout,
@@ -35,6 +35,8 @@ export interface CheckOptions extends AskOptions {
   readonly fill: boolean
 }
 
+type Emit = (checked: readonly Checked[]) => Promise<void>
+
 /** How many requests to platforms run at a time. */
 const maxConcurrency = 8
 
@@ -49,14 +51,13 @@ const flushIntervalMs = 100
  * token before the platform is asked, and the verdict after. An integration that was removed meanwhile is left out.
  *
  * @param ids in the order of the rows
- * @param emit receives rows as soon as all rows before them are known
+ * @param options `emit` receives rows as soon as all rows before them are known
  * @throws what the store and `emit` throw; errors of a platform are verdicts
  */
 export async function checkMany(
   store: Store,
   ids: readonly IntegrationId[],
-  options: CheckOptions,
-  emit: (checked: readonly Checked[]) => Promise<void>,
+  { emit, ...options }: CheckOptions & { readonly emit: Emit },
 ): Promise<void> {
   const mutex = semaphore(1)
   const ordered = inOrder(ids, emit)
@@ -97,10 +98,7 @@ export async function checkMany(
   async function work(): Promise<void> {
     for (let step = await take(); step; step = await take()) {
       if (step.kind === 'ask')
-        answered.push({
-          ...step,
-          answer: await askAbout(step.platform, step.integration.config, step.token.value, options),
-        })
+        answered.push({ ...step, answer: await askAbout({ ...step, token: step.token.value }, options) })
       else ordered.add(step.id, step.row)
       timer ??= setTimeout(flushAnswers, flushIntervalMs)
       if (answered.length >= maxBatch) await flushAnswers()
@@ -140,32 +138,36 @@ const begin = (
     const steps: Step[] = []
     for (const id of ids) {
       const integration = integrations.get(id)
-      steps.push(integration ? await beginOne(tx, read, integration, urls) : { kind: 'known', id, row: undefined })
+      steps.push(integration ? await beginOne(tx, integration, { read, urls }) : { kind: 'known', id, row: undefined })
     }
     return steps
   }, auditOnly)
 
 async function beginOne(
   tx: Transaction,
-  read: OpenCurrent,
   integration: IntegrationView,
-  urls: ApiUrls,
+  { read, urls }: { readonly read: OpenCurrent; readonly urls: ApiUrls },
 ): Promise<Step> {
   const platform = findPlatform(integration.platform)
-  if (!platform) return notAsked(integration, 'unknown_platform', 'this version does not know the platform')
+  if (!platform)
+    return notAsked(integration, { code: 'unknown_platform', reason: 'this version does not know the platform' })
   try {
     const token = await read(integration.id)
-    if (!token) return notAsked(integration, 'no_token', 'the integration has no access token')
-    await tx.record(eventOf(targetOf(integration), platform, urls))
+    if (!token) return notAsked(integration, { code: 'no_token', reason: 'the integration has no access token' })
+    await tx.record(eventOf(integration, urls))
     return { kind: 'ask', integration, platform, token }
   } catch (error) {
     // A value that cannot be decrypted must not keep the others from being checked.
-    if (isDecryptionFailure(error)) return notAsked(integration, error.code, error.message, error.code)
+    if (isDecryptionFailure(error))
+      return notAsked(integration, { code: error.code, reason: error.message, error: error.code })
     throw error
   }
 }
 
-function notAsked(integration: IntegrationView, code: string, reason: string, error: ErrorCode = 'CHECK_FAILED'): Step {
+function notAsked(
+  integration: IntegrationView,
+  { code, reason, error = 'CHECK_FAILED' }: { code: string; reason: string; error?: ErrorCode },
+): Step {
   const answer = { verdict: 'unknown', code, reason, ids: {}, scopes: null, expiresAt: null } as const
   return { kind: 'known', id: integration.id, row: { ...answer, integration, findings: [], filled: [], error } }
 }
@@ -179,7 +181,7 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: CheckOpti
       for (const [i, one] of asked.entries()) {
         const { integration, platform, answer } = one
         const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(tx, one) : []
-        await tx.record(eventOf(targetOf(integration), platform, urls, answer))
+        await tx.record(eventOf(integration, urls, answer))
         const findings = differences(platform, integration, answer)
         checked.push({ ...answer, integration, findings, filled, error: errorOf(answer.verdict, findings) })
       }
@@ -203,7 +205,7 @@ async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]>
   // The integration was removed meanwhile.
   if ((await tx.integrations.match({ by: 'id', value: integration.id }, 1)).length === 0) return []
   const unchanged: Decision<{ filled: readonly string[] }> = { result: { filled: [] } }
-  const { filled } = await changeWithin(tx, integration.id, undefined, async (now) => {
+  const { filled } = await changeWithin(tx, { id: integration.id }, async (now) => {
     if (now.version !== integration.version) return unchanged
     const { accessToken } = await tx.secrets.read(now.id, ['accessToken'])
     if (accessToken?.fingerprint !== token.fingerprint) return unchanged
@@ -223,7 +225,7 @@ function errorOf(verdict: Verdict, findings: readonly Difference[]): ErrorCode |
 }
 
 /** Emits rows in the order of ids, each as soon as all rows before it are known. */
-function inOrder(ids: readonly IntegrationId[], emit: (checked: readonly Checked[]) => Promise<void>) {
+function inOrder(ids: readonly IntegrationId[], emit: Emit) {
   const waiting = new Map<IntegrationId, Checked | undefined>()
   let next = 0
   return {

@@ -9,13 +9,13 @@ import {
   secretColumns,
   type TokenExpiry,
 } from '../../integration.ts'
-import type { Json } from '../../json.ts'
 import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.ts'
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
+import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Store } from '../../store/store.ts'
-import type { NewEvent, Target } from '../../store/tables/events.ts'
-import { auditOnly } from '../change.ts'
+import type { NewEvent } from '../../store/tables/events.ts'
+import { auditOnly, targetOf } from '../change.ts'
 import { checkId } from '../ids.ts'
 
 /** How to ask platforms. */
@@ -51,14 +51,19 @@ const maxLifetimeSeconds = 100 * 365 * 86_400
 /** The greatest difference of two times that mean the same: a person may type the expiry minutes after the token is issued. */
 const toleranceMs = 10 * 60_000
 
+/** A token to ask a platform about. */
+interface Question {
+  readonly platform: Platform
+  readonly integration: Pick<IntegrationView, 'config'>
+  readonly token: Secret
+}
+
 /** Asks a platform for the owner of a token; retries for `wait` milliseconds when the platform names a time. */
 export async function askAbout(
-  platform: Platform,
-  config: Json,
-  token: Secret,
+  { platform, integration, token }: Question,
   { urls, wait }: AskOptions,
 ): Promise<TokenAnswer> {
-  const ask = askPlatform(platform, config, urls)
+  const ask = askPlatform(platform, integration.config, urls)
   const deadline = performance.now() + wait
   for (;;) {
     const finding = await platform.api.check(ask, token)
@@ -110,7 +115,7 @@ export const usableIds = (platform: Platform, ids: TokenAnswer['ids']): TokenAns
   Object.fromEntries(
     entriesOf(ids).filter(([column, id]) => {
       try {
-        return checkId(platform, column, id, false)
+        return checkId(platform, column, { value: id, force: false })
       } catch {
         return false
       }
@@ -118,14 +123,14 @@ export const usableIds = (platform: Platform, ids: TokenAnswer['ids']): TokenAns
   )
 
 /** The event of asking a platform: without an answer before the request, with it afterwards. */
-export const eventOf = (target: Target, platform: Platform, urls: ApiUrls, answer?: TokenAnswer): NewEvent => ({
+export const eventOf = (integration: IntegrationView, urls: ApiUrls, answer?: TokenAnswer): NewEvent => ({
   action: 'platform.check',
   outcome: answer === undefined ? 'started' : answer.verdict === 'unreachable' ? 'failed' : 'done',
-  target,
+  target: targetOf(integration),
   fields: [
     secretColumns.accessToken,
     ...(answer === undefined ? [] : [`verdict:${answer.verdict}`]),
-    ...overridden(new Map([...urls].filter(([id]) => id === platform.id))),
+    ...overridden(new Map([...urls].filter(([id]) => id === integration.platform))),
   ],
 })
 
@@ -135,7 +140,6 @@ export const nothingToCheck = (): IntegrationsError =>
 
 /** A token that is not stored yet, and its integration. */
 export interface NewToken {
-  readonly platform: Platform
   readonly integration: IntegrationView
   readonly token: Secret
   readonly expiry: Expiry
@@ -149,14 +153,14 @@ export interface NewToken {
  */
 export async function checkNewToken(
   store: Store,
-  target: Target,
-  { platform, integration, token, expiry }: NewToken,
+  { integration, token, expiry }: NewToken,
   asking: AskOptions,
 ): Promise<{ ids: TokenAnswer['ids']; expiry: Expiry; warnings: string[] }> {
   const { urls } = asking
-  await store.mutate((tx) => tx.record(eventOf(target, platform, urls)), auditOnly)
-  const answer = await askAbout(platform, integration.config, token, asking)
-  await store.mutate((tx) => tx.record(eventOf(target, platform, urls, answer)), auditOnly)
+  const platform = platformOf(integration)
+  await store.mutate((tx) => tx.record(eventOf(integration, urls)), auditOnly)
+  const answer = await askAbout({ platform, integration, token }, asking)
+  await store.mutate((tx) => tx.record(eventOf(integration, urls, answer)), auditOnly)
   refuse(platform, answer)
   const { ids, expiresAt } = answer
   const [other] = differences(platform, { ...integration, tokenExpiresAt: null, tokenExpiry: 'unknown' }, answer)

@@ -4,7 +4,7 @@ import { type IntegrationView, refOf } from '../../integration.ts'
 import { isObject, type Json, type JsonObject, jsonOf } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeWithin } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type DryRun } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { checkConfig, parseConfig } from './document.ts'
 import { maxDepth, parseJson } from './json.ts'
@@ -46,15 +46,14 @@ export const storedConfig = async (text: string | null): Promise<JsonObject | nu
  */
 export async function changeConfig(
   store: Store,
-  ref: string,
-  options: ChangeOptions,
+  { ref, ...options }: ChangeOptions & { readonly ref: string },
   edit: (config: JsonObject) => Json,
 ): Promise<ChangedConfig> {
   // Loaded before the transaction begins: while it runs, every other change waits.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
   return store.mutate(async (tx) => {
     const { id } = await findIntegration(tx, ref)
-    return changeWithin(tx, id, options.ifVersion, async ({ platform: platformId }) => {
+    return changeWithin(tx, { ...options, id }, async ({ platform: platformId }) => {
       const from = await storedConfig(await tx.integrations.configText(id))
       const edited = edit(structuredClone(from ?? {}))
       // Through text once more, so that every way to a config meets the same limits.
@@ -75,11 +74,10 @@ export async function changeConfig(
  */
 export function replaceConfig(
   store: Store,
-  { integration, config }: { readonly integration: IntegrationView; readonly config: JsonObject },
-  to: JsonObject,
-  dryRun: boolean,
+  { integration, config, to }: { integration: IntegrationView; config: JsonObject; to: JsonObject },
+  { dryRun }: DryRun,
 ): Promise<ChangedConfig> {
-  return changeConfig(store, integration.id, { ifVersion: integration.version, dryRun }, (present) => {
+  return changeConfig(store, { ref: integration.id, ifVersion: integration.version, dryRun }, (present) => {
     // A change that the application makes does not raise the version.
     if (!same(present, config))
       throw conflict(
@@ -124,11 +122,12 @@ export async function readAssignment(text: string): Promise<Assignment> {
 
 /** A config with values set at dotted paths. @throws BAD_INPUT for a path through a plain value, or past the end of an array */
 export function withValues(config: JsonObject, assignments: readonly Assignment[]): JsonObject {
-  for (const { path, value } of assignments) put(config, path, readPath(path), value)
+  for (const assignment of assignments) put(config, assignment)
   return config
 }
 
-function put(config: JsonObject, path: string, keys: Keys, value: Json): void {
+function put(config: JsonObject, { path, value }: Assignment): void {
+  const keys = readPath(path)
   let at: Json = config
   for (const [i, key] of keys.entries()) {
     const present = child(at, key)

@@ -8,7 +8,7 @@ import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { refuseAdopted } from './workspaces.ts'
 
 /** Adds a user. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const addUser = (store: Store, email: string, name: string | null, options: DryRun): Promise<User> =>
+export const addUser = (store: Store, { email, name }: Pick<User, 'email' | 'name'>, options: DryRun): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
     // Only a mail can show whether an address works: this check finds slips.

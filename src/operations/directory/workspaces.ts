@@ -13,7 +13,11 @@ export const addWorkspace = (store: Store, name: string, options: DryRun): Promi
   store.mutate((tx) => insertWorkspace(tx, name), options)
 
 /** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const renameWorkspace = (store: Store, ref: string, name: string, options: DryRun): Promise<Workspace> =>
+export const renameWorkspace = (
+  store: Store,
+  { ref, name }: { readonly ref: string; readonly name: string },
+  options: DryRun,
+): Promise<Workspace> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
     checkName('workspace', name)

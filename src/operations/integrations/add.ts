@@ -57,10 +57,13 @@ export async function addIntegration(
   const platform = platformById(addition.platform)
   checkName('integration', name)
   const warnings = entriesOf(secrets).flatMap(([field, { value }]) =>
-    checkShape(platform, field, value, addition.force),
+    checkShape(platform, field, { value, force: addition.force }),
   )
   const ids = Object.fromEntries(
-    entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, id, addition.force)]),
+    entriesOf(addition.ids).map(([column, id]) => [
+      column,
+      checkId(platform, column, { value: id, force: addition.force }),
+    ]),
   )
   requireTokenFor(expiry, secrets)
   if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
@@ -139,12 +142,8 @@ export async function addCheckedIntegration(
   // Prepared first, so that every refusal of ours comes before the platform is asked.
   const { integration } = await addIntegration(store, { ...addition, dryRun: true })
   const platform = platformOf(integration)
-  const answer = await checkNewToken(
-    store,
-    targetOf(integration),
-    { platform, integration, token: accessToken.value, expiry: addition.expiry },
-    asking,
-  )
+  const token = { integration, token: accessToken.value, expiry: addition.expiry }
+  const answer = await checkNewToken(store, token, asking)
   const ids = { ...usableIds(platform, answer.ids), ...addition.ids }
   const committed = await addIntegration(store, { ...addition, id: integration.id, ids, expiry: answer.expiry })
   return { ...committed, warnings: [...committed.warnings, ...answer.warnings] }

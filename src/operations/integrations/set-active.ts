@@ -9,10 +9,9 @@ import { type Changed, type ChangeOptions, changeIntegration } from '../change.t
 export const setActive = (
   store: Store,
   ref: string,
-  to: boolean | 'toggle',
-  options: ChangeOptions,
+  { to, ...options }: ChangeOptions & { readonly to: boolean | 'toggle' },
 ): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (tx, integration) => {
+  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
     const isActive = to === 'toggle' ? !integration.isActive : to
     if (isActive === integration.isActive) return undefined
     await tx.integrations.update(integration.id, { isActive })

@@ -86,8 +86,14 @@ export async function addKey(
   return store.mutate((tx) => register(tx, key))
 }
 
+/** A key that a set has to hold. */
+interface KeyInSet {
+  readonly source: KeySource
+  readonly id: string
+}
+
 /** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, CONFLICT when the key is retired */
-export const registerKey = (store: Store, source: KeySource, id: string, options: DryRun): Promise<KeyChange> =>
+export const registerKey = (store: Store, { source, id }: KeyInSet, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const known = (await tx.keys.list()).find((key) => key.id === id)
     if (known) {
@@ -95,7 +101,7 @@ export const registerKey = (store: Store, source: KeySource, id: string, options
       if (known.state === 'retired') throw retired(id)
       return { key: known, already: true }
     }
-    const key = inSet(tx, source, id)
+    const key = inSet(tx, { source, id })
     if (key.use !== 'enc') throw badInput(`the key ${id} is not an encryption key`, 'name a key whose "use" is "enc"')
     return register(tx, key)
   }, options)
@@ -115,11 +121,11 @@ async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
  * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, KEYS_MISSING when the key is not in the key set, CONFLICT
  *   when it is retired
  */
-export const activateKey = (store: Store, source: KeySource, id: string, options: DryRun): Promise<KeyChange> =>
+export const activateKey = (store: Store, { source, id }: KeyInSet, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
     const key = await find(tx, id)
     if (key.state === 'retired') throw retired(id)
-    inSet(tx, source, id)
+    inSet(tx, { source, id })
     if (key.state === 'active') return { key, already: true }
     await tx.keys.setState(tx.keyring.encryptionKey.id, 'decrypt-only')
     await tx.keys.setState(id, 'active')
@@ -182,7 +188,7 @@ function requireEncryptionKey({ id, purpose }: DatedKey): void {
     )
 }
 
-function inSet({ keyring }: Transaction, source: KeySource, id: string): RootKey {
+function inSet({ keyring }: Transaction, { source, id }: KeyInSet): RootKey {
   const key = keyring.keys.get(id)
   if (!key)
     throw keysMissing(

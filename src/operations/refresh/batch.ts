@@ -67,16 +67,14 @@ export async function refreshMany(
   for (const integration of integrations) add(precheck(integration, now, options))
   const remaining = integrations.filter(({ id }) => !rows.has(id))
   if (options.dryRun) for (const { id } of remaining) add(await preview(store, id, options))
-  else await refreshRemaining(store, remaining, rows, now, options)
+  else await refreshRemaining(store, { remaining, rows, now }, options)
   return integrations.flatMap(({ id }) => rows.get(id) ?? [])
 }
 
 /** Refreshes the integrations without a row, and adds their rows. */
 async function refreshRemaining(
   store: Store,
-  remaining: readonly IntegrationView[],
-  rows: Map<string, RefreshRow>,
-  now: Date,
+  { remaining, rows, now }: { remaining: readonly IntegrationView[]; rows: Map<string, RefreshRow>; now: Date },
   options: RefreshBatchOptions,
 ): Promise<void> {
   const add = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
@@ -85,7 +83,10 @@ async function refreshRemaining(
     for (const integration of await listAll(store))
       if (!rows.has(integration.id)) add(precheck(integration, now, options))
   }
-  const turn = { ownAttempts, wait: singleFlight(() => yieldTo(store, ownAttempts, options.wait, recheck)) }
+  const turn = {
+    ownAttempts,
+    wait: singleFlight(() => yieldTo(store, { ownAttempts, waitMs: options.wait, afterWait: recheck })),
+  }
   const takesTurns = remaining.length > maxConcurrency
   if (takesTurns) await turn.wait()
   const due = remaining.filter(({ id }) => !rows.has(id)).map((integration) => ({ integration, order: Math.random() }))
@@ -104,13 +105,11 @@ const maxPauseMs = 5000
 /**
  * Waits while the oldest lease belongs to another job: for a killed job, no longer than its leases last.
  *
- * @param afterWait runs after another job has been at work
+ * @param turn `afterWait` runs after another job has been at work
  */
 async function yieldTo(
   store: Store,
-  ownAttempts: ReadonlySet<string>,
-  waitMs: number,
-  afterWait: () => Promise<void>,
+  { ownAttempts, waitMs, afterWait }: { ownAttempts: Set<string>; waitMs: number; afterWait: () => Promise<void> },
 ): Promise<void> {
   const began = performance.now()
   for (let turns = 0; ; turns++) {
@@ -136,9 +135,7 @@ function precheck(integration: IntegrationView, now: Date, options: RefreshBatch
     if (refusal) return { integration, outcome: refusal.outcome, ...(options.named ? { error: refusal.error } : {}) }
     const { tokenRefresh } = integration
     // The application may have written another refresh token, which only the keys can tell.
-    return tokenRefresh === 'outcome_unknown' ||
-      tokenRefresh === 'needs_reauth' ||
-      isDue(integration, undefined, now, options)
+    return tokenRefresh === 'outcome_unknown' || tokenRefresh === 'needs_reauth' || isDue({ integration }, now, options)
       ? undefined
       : { integration, outcome: 'not_due' }
   } catch (error) {

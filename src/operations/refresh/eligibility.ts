@@ -45,7 +45,7 @@ export async function eligibilityOf(db: Reader, integration: IntegrationView, du
   const { tokenRefresh } = integration
   if (tokenRefresh === 'outcome_unknown' || tokenRefresh === 'needs_reauth')
     return { outcome: tokenRefresh, error: outcomeUnknown(integration, tokenRefresh) }
-  return { outcome: isDue(integration, attempt, await db.clock(), due) ? 'due' : 'not_due' }
+  return { outcome: isDue({ integration, attempt }, await db.clock(), due) ? 'due' : 'not_due' }
 }
 
 /** Whether a token may be due: the application may have written another refresh token, which only the keys can tell. */
@@ -54,13 +54,13 @@ export const mayBeDue = (eligibility: Eligibility): eligibility is { readonly ou
 
 /** Whether a token is due. @param now by the database's clock */
 export function isDue(
-  { tokenExpiresAt, tokenExpiry }: IntegrationView,
-  attempt: RefreshAttempt | undefined,
+  { integration, attempt }: { integration: IntegrationView; attempt?: RefreshAttempt | undefined },
   now: Date,
   { withinMs, force, awaited }: Due,
 ): boolean {
   if (awaited !== undefined && attempt?.id === awaited && attempt.state === 'applied') return false
   if (force) return true
+  const { tokenExpiresAt, tokenExpiry } = integration
   return tokenExpiresAt === null ? tokenExpiry !== 'never' : Date.parse(tokenExpiresAt) - now.getTime() <= withinMs
 }
 

@@ -93,7 +93,7 @@ export async function beginRefresh(
     const used = await markUsed(tx, integration, others)
     if (used) return used
     // The refresh token may be newer than the recorded one, on which the eligibility rests.
-    if (!isDue(integration, last, tx.now, due)) return { outcome: 'not_due' }
+    if (!isDue({ integration, attempt: last }, tx.now, due)) return { outcome: 'not_due' }
   }
   const platform = platformOf(integration)
   const app = await appOf(tx, integration, platform)
@@ -102,7 +102,7 @@ export async function beginRefresh(
     integration,
     platform,
     app: app.name,
-    attempt: await beginAttempt(tx, integration, refreshToken, { owner, urls }),
+    attempt: await beginAttempt(tx, integration, { refreshToken, owner, urls }),
     client: { id: app.clientId, secret: await tx.apps.secret(app.id) },
     refreshToken: refreshToken.value,
     keyring: tx.keyring,
@@ -136,10 +136,10 @@ async function markUsed(
 async function beginAttempt(
   tx: Transaction,
   integration: IntegrationView,
-  { fingerprint, value }: CurrentSecret,
-  { owner, urls }: Pick<LeaseOptions, 'owner' | 'urls'>,
+  { refreshToken, owner, urls }: Pick<LeaseOptions, 'owner' | 'urls'> & { readonly refreshToken: CurrentSecret },
 ): Promise<RefreshAttempt> {
   const { id } = integration
+  const { fingerprint, value } = refreshToken
   const sharers: IntegrationView[] = []
   for (const sharer of await tx.secrets.sharing('refreshToken', fingerprint, value)) {
     // An integration with a running attempt has another refresh token, and has not stored or forgotten this one yet.

@@ -113,7 +113,7 @@ async function exchange(
   const { accessToken, expiresIn } = renewal
   // Counted from before the request, by the database's clock: rather too early than too late.
   const expiresAt = expiresIn === null ? null : instantOf(Date.parse(attempt.startedAt) + expiresIn * 1000)
-  await storeTokens(store, lease, { ...renewal, expiresAt }, options)
+  await storeTokens(store, lease, { ...options, tokens: { ...renewal, expiresAt } })
   return { outcome: 'refreshed', integration, accessToken, expiresAt }
 }
 
@@ -146,8 +146,7 @@ async function ask(work: () => Promise<Renewal | undefined>, { beganAtMs }: Leas
 async function storeTokens(
   store: Store,
   { attempt, integration, keyring, database }: Lease,
-  tokens: NewTokens,
-  { spool, owner }: Pick<RefreshOptions, 'spool' | 'owner'>,
+  { tokens, spool, owner }: Pick<RefreshOptions, 'spool' | 'owner'> & { readonly tokens: NewTokens },
 ): Promise<void> {
   const key = keyring.encryptionKey
   const path = await writeSpool(spool, { key, database, attempt, tokens }).catch(() => undefined)

@@ -78,8 +78,8 @@ export async function updateSharers(
       superseded.push(one)
       continue
     }
-    const replaced = await changeWithin(tx, one, undefined, async (integration) => ({
-      facts: await updateOne(tx, integration, submitted, update),
+    const replaced = await changeWithin(tx, { id: one }, async (integration) => ({
+      facts: await updateOne(tx, integration, { ...submitted, ...update }),
       result: {},
     })).catch((error: unknown) => {
       if (one === id || !isDecryptionFailure(error)) throw error
@@ -93,9 +93,9 @@ export async function updateSharers(
 async function updateOne(
   tx: Transaction,
   integration: IntegrationView,
-  { oldFingerprint, startedAt }: Submitted,
-  { tokens: { accessToken, refreshToken, expiresAt }, action, owner: setBy }: TokenUpdate,
+  { oldFingerprint, startedAt, tokens, action, owner: setBy }: Submitted & TokenUpdate,
 ): Promise<Facts | undefined> {
+  const { accessToken, refreshToken, expiresAt } = tokens
   const fingerprints: FingerprintChange[] = []
   const current: { [F in 'accessToken' | 'refreshToken']?: CurrentSecret | UnreadableSecret | undefined } = {
     ...(await tx.secrets.read(integration.id, ['refreshToken'])),
@@ -126,7 +126,8 @@ async function updateOne(
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to })
   }
   // An access token that was stored after the attempt began is newer than the platform's answer.
-  const newer = startedAt !== undefined && (await tx.secrets.setSince(integration.id, 'accessToken', startedAt))
+  const stored = await tx.secrets.current(integration.id, 'accessToken')
+  const newer = startedAt !== undefined && stored !== undefined && stored.setAt > startedAt
   if (!newer) {
     await replace('accessToken', accessToken, expiryOf(integration.tokenExpiresAt, tx.now))
     await tx.integrations.update(integration.id, { tokenExpiresAt: expiresAt })

@@ -18,8 +18,13 @@ export const listSecrets = (
     return { integration, versions: await db.secrets.versions(integration.id) }
   })
 
+/** How to change a secret. */
+interface SecretChangeOptions extends ChangeOptions {
+  readonly field: SecretField
+}
+
 /** How to end a grace period. */
-export interface Finishing extends ChangeOptions {
+export interface Finishing extends SecretChangeOptions {
   /** How long the previous secret must not have been used, in milliseconds. */
   readonly whenUnused: number
   /** End the grace period whatever the recorded use. */
@@ -32,8 +37,8 @@ export interface Finishing extends ChangeOptions {
  * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
  *   previous secret may be in use: it was used lately, or the current secret never was
  */
-export const finishSecret = (store: Store, ref: string, field: SecretField, options: Finishing): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (tx, integration) => {
+export const finishSecret = (store: Store, ref: string, { field, ...options }: Finishing): Promise<Changed> =>
+  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
     const label = labelOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
@@ -45,7 +50,7 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
       }
       if (lastMatchedAt && tx.now.getTime() - Date.parse(lastMatchedAt) < options.whenUnused)
         throw inUse(`the previous ${label} matched a request at ${lastMatchedAt}`)
-      if ((await tx.secrets.currentMatchedAt(integration.id, field)) === null)
+      if (!(await tx.secrets.current(integration.id, field))?.lastMatchedAt)
         throw inUse(`the current ${label} has no recorded use yet, so the previous ${label} may still be in use`)
     }
     await tx.secrets.finish(integration.id, field)
@@ -64,8 +69,8 @@ export const finishSecret = (store: Store, ref: string, field: SecretField, opti
  * @throws NOT_FOUND also when no grace period is active, AMBIGUOUS, BAD_INPUT when the platform has no such secret,
  *   CONFLICT, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export const revertSecret = (store: Store, ref: string, field: SecretField, options: ChangeOptions): Promise<Changed> =>
-  changeIntegration(store, ref, options, async (tx, integration) => {
+export const revertSecret = (store: Store, ref: string, { field, ...options }: SecretChangeOptions): Promise<Changed> =>
+  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
     const label = labelOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) throw noPrevious(integration, field, ref)

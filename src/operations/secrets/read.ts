@@ -14,16 +14,14 @@ export type ReadSecrets = ReadonlyMap<SecretField, Secret>
 /**
  * Reads current secrets. Access is committed to the audit log first.
  *
- * @param fields the secrets to read; none: all that are set
- * @param action the action of the audit event
+ * @param reading the secrets to read, none: all that are set; and the action of the audit event
  * @throws NOT_FOUND also when a given secret, or every secret, is not set, AMBIGUOUS, BAD_INPUT when the platform has no
  *   such secret, DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export const readSecrets = (
   store: Store,
   ref: string,
-  fields: readonly SecretField[],
-  action: 'secret.reveal' | 'secret.exec',
+  { fields, action }: { readonly fields: readonly SecretField[]; readonly action: 'secret.reveal' | 'secret.exec' },
 ): Promise<{ integration: IntegrationView; platform: Platform; secrets: ReadSecrets }> =>
   store.mutate(async (tx) => {
     const integration = await findIntegration(tx, ref)

@@ -14,7 +14,7 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { FingerprintChange } from '../../store/tables/fingerprints.ts'
-import { type Changed, type ChangeOptions, changeWithin, type Decision, targetOf } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Decision } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { findIntegration } from '../find.ts'
 import { checkAndRetry } from '../texts.ts'
@@ -59,14 +59,15 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
   return store.mutate(async (tx) => {
     const { id } = await findIntegration(tx, ref)
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
-    const rotateOne = (one: IntegrationId, fields: readonly SecretField[], ifVersion?: number, shared?: Held) =>
-      changeWithin(tx, one, ifVersion, (integration) =>
-        rotateWithin(tx, { integration, ref: one === id ? rotation.typed : one, fields, rotation, until, shared }),
-      )
-    const first = await rotateOne(id, given(rotation.secrets), rotation.ifVersion)
+    const { typed, secrets, ifVersion } = rotation
+    const first = await changeWithin(tx, { id, ifVersion }, (integration) =>
+      rotateWithin(tx, { integration, ref: typed, fields: given(secrets), rotation, until, shared: undefined }),
+    )
     const others: (typeof first)[] = []
     for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
-      const other = await rotateOne(sharer, fields, undefined, first.replaced)
+      const other = await changeWithin(tx, { id: sharer }, (integration) =>
+        rotateWithin(tx, { integration, ref: sharer, fields, rotation, until, shared: first.replaced }),
+      )
       if (Object.keys(other.replaced).length > 0) others.push(other)
     }
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
@@ -83,19 +84,14 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
 export async function rotateCheckedSecrets(
   store: Store,
   ref: string,
-  rotation: Rotation,
-  asking: AskOptions,
+  { asking, ...rotation }: Rotation & { readonly asking: AskOptions },
 ): Promise<Rotated> {
   const { accessToken } = rotation.secrets
   if (!accessToken) throw nothingToCheck()
   // Prepared first, so that every refusal of ours comes before the platform is asked.
   const [{ before }] = (await rotateSecrets(store, ref, { ...rotation, dryRun: true })).changed
-  const { expiry, warnings } = await checkNewToken(
-    store,
-    targetOf(before),
-    { platform: platformOf(before), integration: before, token: accessToken.value, expiry: rotation.expiry },
-    asking,
-  )
+  const token = { integration: before, token: accessToken.value, expiry: rotation.expiry }
+  const { expiry, warnings } = await checkNewToken(store, token, asking)
   const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
   return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }
@@ -151,7 +147,7 @@ async function rotateWithin(
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
-  const held = await readCurrent(tx, integration.id, fields, rotation.force && until <= tx.now)
+  const held = await readCurrent(tx, integration.id, { fields, unreadableToo: rotation.force && until <= tx.now })
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   // The application has written another value since: no other integration shares that one.
   if (due.length === 0) return { result: { replaced: {}, warnings } }
@@ -160,7 +156,7 @@ async function rotateWithin(
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
     warnings.push(...generating(platform, field, origin))
-    warnings.push(...checkShape(platform, field, value, rotation.force))
+    warnings.push(...checkShape(platform, field, { value, force: rotation.force }))
     if (old && rotation.gracePeriod === undefined)
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
@@ -214,12 +210,11 @@ async function rotateWithin(
   }
 }
 
-/** @param unreadableToo return values that cannot be decrypted as well: they can be replaced, without a grace period */
+/** @param options `unreadableToo`: return values that cannot be decrypted as well: they can be replaced, without a grace period */
 async function readCurrent(
   tx: Transaction,
   id: IntegrationId,
-  fields: readonly SecretField[],
-  unreadableToo: boolean,
+  { fields, unreadableToo }: { readonly fields: readonly SecretField[]; readonly unreadableToo: boolean },
 ): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {
   const held: { [F in SecretField]?: CurrentSecret | UnreadableSecret } = {}
   for (const field of fields) {

@@ -91,11 +91,15 @@ export const labelOf = (integration: IntegrationView, field: SecretField): strin
 /**
  * Checks that a value has the shape of those that the platform issues.
  *
- * @param force accept a value of another shape
+ * @param given `force`: accept a value of another shape
  * @returns warnings about shapes that are only customary
  * @throws BAD_INPUT for a value that does not have the documented shape
  */
-export function checkShape(platform: Platform, field: SecretField, value: Secret, force: boolean): string[] {
+export function checkShape(
+  platform: Platform,
+  field: SecretField,
+  { value, force }: { readonly value: Secret; readonly force: boolean },
+): string[] {
   const { label, shapes } = secretDefinition(platform, field)
   const warnings: string[] = []
   for (const { pattern, should, otherwise } of shapes) {

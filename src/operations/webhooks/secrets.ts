@@ -1,5 +1,4 @@
-import type { Fingerprint, IntegrationId } from '../../brands.ts'
-import { fingerprint } from '../../crypto/hmac.ts'
+import type { IntegrationId } from '../../brands.ts'
 import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -13,11 +12,6 @@ import { noPrevious, noSecret } from '../secrets/values.ts'
 /** The webhook secret to sign with: `previous` is the newest secret in its grace period. */
 export type Signer = 'current' | 'previous'
 
-/** A webhook secret that is currently accepted. */
-export interface AcceptedSecret extends ValidSecret {
-  readonly fingerprint: Fingerprint
-}
-
 /**
  * The accepted webhook secrets of some integrations, by integration; the current secret goes first.
  *
@@ -27,16 +21,10 @@ export async function acceptedSecrets(
   { secrets, keyring, settings }: Transaction,
   ids: readonly IntegrationId[],
   onError: (error: unknown) => void,
-): Promise<ReadonlyMap<IntegrationId, readonly AcceptedSecret[]>> {
+): Promise<ReadonlyMap<IntegrationId, readonly ValidSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
-  const accepted = new Map<IntegrationId, readonly AcceptedSecret[]>()
-  for (const one of stored) {
-    const opened = await decryptAccepted({ keyring, mode: settings.mode }, one, onError)
-    accepted.set(
-      one.id,
-      opened.map((secret) => ({ ...secret, fingerprint: fingerprint(keyring.fingerprintKey, secret.value) })),
-    )
-  }
+  const accepted = new Map<IntegrationId, readonly ValidSecret[]>()
+  for (const one of stored) accepted.set(one.id, await decryptAccepted({ keyring, mode: settings.mode }, one, onError))
   return accepted
 }
 
@@ -45,7 +33,7 @@ export async function acceptedSecrets(
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function ownSecrets(tx: Transaction, { id }: IntegrationView): Promise<readonly AcceptedSecret[]> {
+export async function ownSecrets(tx: Transaction, { id }: IntegrationView): Promise<readonly ValidSecret[]> {
   await tx.secrets.read(id, ['webhookSecret'])
   const accepted = await acceptedSecrets(tx, [id], (error) => {
     throw error
@@ -63,7 +51,7 @@ interface SigningRequest extends Pick<NewEvent, 'action' | 'outcome' | 'fields'>
 export interface Signing {
   readonly integration: IntegrationView
   readonly platform: Platform
-  readonly secret: AcceptedSecret
+  readonly secret: ValidSecret
 }
 
 /**

@@ -6,10 +6,11 @@ import type { IntegrationView } from '../../integration.ts'
 import { schemeOf } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import { signedHeaders } from '../../platforms/signature.ts'
+import type { ValidSecret } from '../../store/secrets/accepted.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { type AcceptedSecret, openSigning, type Signer, signedWith } from './secrets.ts'
+import { openSigning, type Signer, signedWith } from './secrets.ts'
 import { unsignedHeaders } from './sign.ts'
 import { type Destination, findDestination, parseAddress } from './web-address.ts'
 
@@ -43,7 +44,7 @@ export interface Sent {
   readonly integration: IntegrationView
   /** null when a body was given. */
   readonly sample: string | null
-  readonly secret: Omit<AcceptedSecret, 'value'>
+  readonly secret: Omit<ValidSecret, 'value'>
   readonly host: string
   readonly answer: EndpointAnswer
 }

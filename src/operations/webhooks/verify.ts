@@ -2,6 +2,7 @@ import { type Instant, instantOf } from '../../brands.ts'
 import { type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
+import type { ValidSecret } from '../../store/secrets/accepted.ts'
 import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { auditOnly, targetOf } from '../change.ts'
@@ -9,13 +10,13 @@ import { findIntegration } from '../find.ts'
 import { secretDefinition } from '../secrets/values.ts'
 import { type Capture, judge, madeByOther, type Refusal, type Verdict } from './diagnose.ts'
 import { type CapturedRequest, headersOf } from './raw-request.ts'
-import { type AcceptedSecret, acceptedSecrets, ownSecrets } from './secrets.ts'
+import { acceptedSecrets, ownSecrets } from './secrets.ts'
 
 /** The result of checking a webhook against the secrets of an integration. */
 export interface WebhookCheck {
   readonly integration: IntegrationView
   /** The secret that made the signature; the request may be refused nevertheless. */
-  readonly secret: Omit<AcceptedSecret, 'value'> | null
+  readonly secret: Omit<ValidSecret, 'value'> | null
   readonly scheme: string
   readonly refusal: Refusal | null
   readonly skew: number | null
@@ -120,7 +121,7 @@ async function findOwner(
 }
 
 /** Facts about the secret that made a signature. */
-function facts({ secret }: Verdict<AcceptedSecret>, platform: Platform): string[] {
+function facts({ secret }: Verdict<ValidSecret>, platform: Platform): string[] {
   if (!secret) return []
   const which = `(number ${secret.number}, fingerprint ${secret.fingerprint})`
   return [
@@ -154,7 +155,7 @@ function foreign({ headers }: CapturedRequest, platform: Platform, { config }: I
 
 const labelOf = (platform: Platform) => secretDefinition(platform, 'webhookSecret').label
 
-function shown(secret: AcceptedSecret | null): WebhookCheck['secret'] {
+function shown(secret: ValidSecret | null): WebhookCheck['secret'] {
   if (!secret) return null
   const { number, fingerprint, validUntil } = secret
   return { number, fingerprint, validUntil }

@@ -31,6 +31,7 @@ interface AcceptedVersion extends KnownVersion {
 export interface ValidSecret {
   /** null: the application has written it, and it is not recorded yet. */
   readonly number: number | null
+  readonly fingerprint: Fingerprint
   readonly value: Secret
   /** null: current */
   readonly validUntil: Instant | null
@@ -107,17 +108,18 @@ export async function decryptAccepted(
     try {
       const { value, fingerprint: print } = await decryptRecorded(decryption, { context, text: current, known })
       const number = known?.fingerprint === print ? known.number : null
-      opened.push({ number, value, validUntil: null })
+      opened.push({ number, fingerprint: print, value, validUntil: null })
     } catch (error) {
       onError(error)
     }
   }
-  for (const { number, fingerprint: print, sealed, validUntil } of versions) {
+  for (const { number, fingerprint: known, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
       const value = await decrypt(keyring.keys, context, sealed)
-      if (print !== null && print !== fingerprint(keyring.fingerprintKey, value)) throw notRecorded(context)
-      opened.push({ number, value, validUntil })
+      const print = fingerprint(keyring.fingerprintKey, value)
+      if (known !== null && known !== print) throw notRecorded(context)
+      opened.push({ number, fingerprint: print, value, validUntil })
     } catch (error) {
       onError(error)
     }

@@ -1,5 +1,5 @@
 import sql, { empty } from 'sql-template-tag'
-import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
+import { type Fingerprint, type IntegrationId, instantOf } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
@@ -68,10 +68,8 @@ export interface SecretWriter {
   sharing(field: SecretField, fingerprint: Fingerprint, value?: Secret): Promise<IntegrationId[]>
   /** The newest version of a field that is not current and still valid. */
   previous(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
-  /** Whether the current value of a field was set, or seen for the first time, after an instant. */
-  setSince(id: IntegrationId, field: SecretField, since: Instant): Promise<boolean>
-  /** When the current version of a field last matched a request. */
-  currentMatchedAt(id: IntegrationId, field: SecretField): Promise<Date | null>
+  /** The current version of a field: set, or seen for the first time, at its `setAt`. */
+  current(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
   /** Ends at once every version of a field that is not current. @returns how many were still valid */
   finish(id: IntegrationId, field: SecretField): Promise<number>
   /**
@@ -87,7 +85,7 @@ export interface SecretWriter {
 /** Reads and changes secrets. */
 export function secretWriter(context: SecretContext): SecretWriter {
   const { tx, now } = context
-  const versions = tx.models.integrationSecret
+  const { versions } = secretVersionReader(tx, context.dialect)
   return {
     async read(id, fields) {
       const held: { [F in SecretField]?: CurrentSecret } = {}
@@ -115,18 +113,9 @@ export function secretWriter(context: SecretContext): SecretWriter {
       )
       return rows.map(({ id }) => id)
     },
-    async previous(id, field) {
-      const known = await secretVersionReader(tx, context.dialect).versions(id)
-      return known.find((one) => one.field === field && one.validUntil !== null && one.validUntil > instantOf(now))
-    },
-    async setSince(id, field, since) {
-      const where = { ...currentVersion({ id, field }), setAt: { gt: new Date(since) } }
-      return (await versions.count({ where })) > 0
-    },
-    async currentMatchedAt(id, field) {
-      const where = currentVersion({ id, field })
-      return (await versions.findFirst({ where, select: { lastMatchedAt: true } }))?.lastMatchedAt ?? null
-    },
+    previous: async (id, field) =>
+      (await versions(id)).find((one) => one.field === field && one.validUntil && one.validUntil > instantOf(now)),
+    current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.validUntil === null),
     finish: (id, field) => expireVersions(context, { ...allVersions({ id, field }), validUntil: { gt: now } }),
     revert: (id, field, held) => revert(context, { id, field }, held),
   }

@@ -37,7 +37,7 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
       await slack(3, 'T333AB3CD'),
     ]
     const { key } = await addKey(store, source, { dryRun: false })
-    await activateKey(store, source, key.id, { dryRun: false })
+    await activateKey(store, { source, id: key.id }, { dryRun: false })
     await rotate(store, id, signingSecret(3), 60_000)
     const lacking = [
       ['one', 'message', 1, 'current'],

@@ -6,6 +6,7 @@ import { slack } from '../../../src/platforms/slack.ts'
 import { findMatch, signaturesOf } from '../../../src/receiver/match.ts'
 import type { LookupResult } from '../../../src/receiver/secrets.ts'
 import { Secret } from '../../../src/secret.ts'
+import { fingerprint } from '../../support/brands.ts'
 import { kinds } from '../../support/database.ts'
 import { add, brief, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
@@ -21,7 +22,9 @@ async function tried(value: string, first: readonly string[] | undefined, then: 
       truncated: false,
       entries: values.map((value, i) => ({
         integration: { id: String(i), platform: 'slack', config: null } as IntegrationView,
-        secrets: [{ number: 1, value: new Secret(value), validUntil: null }],
+        secrets: [
+          { number: 1, fingerprint: fingerprint('0123456789abcdef'), value: new Secret(value), validUntil: null },
+        ],
       })),
     }
   const cache = { find: async () => found(first), findSince: async () => found(then), promote: () => {} }

@@ -75,7 +75,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     await rotate(store, id, signingSecret(2), 60_000)
     const receiver = await receive()
     expect(brief(await receiver.slack(fromSlack(signingSecret(1))))).toEqual(['support', 'message', 1, 'previous'])
-    await finishSecret(store, id, 'webhookSecret', { whenUnused: 0, force: true })
+    await finishSecret(store, id, { field: 'webhookSecret', whenUnused: 0, force: true })
     await sleep(1001)
     expect(brief(await receiver.slack(fromSlack(signingSecret(1))))).toEqual([401, 'signature_mismatch'])
     // One whose window ends by itself is refused from then on, remembered or not.
@@ -85,7 +85,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     await sleep(1600)
     expect(brief(await receiver.slack(fromSlack(signingSecret(2))))).toEqual([401, 'signature_mismatch'])
     await rotate(store, id, signingSecret(4), 60_000)
-    await revertSecret(store, id, 'webhookSecret', {})
+    await revertSecret(store, id, { field: 'webhookSecret' })
     expect(brief(await receiver.slack(fromSlack(signingSecret(3))))).toEqual(['support', 'message', 3, 'current'])
     expect(brief(await receiver.slack(fromSlack(signingSecret(4))))).toEqual(['support', 'message', 4, 'previous'])
   })
@@ -215,10 +215,10 @@ describe.each(kinds)('the receiver on %s', (kind) => {
       [{ is_active: yes }],
     ])
     // What is remembered may be that it is inactive, when it no longer is.
-    await setActive(store, 'support', false, {})
+    await setActive(store, 'support', { to: false })
     await sleep(1001)
     expect(await slack(message)).toEqual([200, 'inactive'])
-    await setActive(store, 'support', true, {})
+    await setActive(store, 'support', { to: true })
     await slack({ type: 'tokens_revoked', tokens: { bot: ['U9'] } })
     expect(await isActive()).toEqual([{ is_active: no }])
   })

@@ -29,7 +29,7 @@ test.each(kinds)(
         shared: false,
         force: true,
       })
-    const revert = async () => (await revertSecret(store, 'i', 'accessToken', {})).after
+    const revert = async () => (await revertSecret(store, 'i', { field: 'accessToken' })).after
     const versions = async () =>
       (await listSecrets(store, 'i')).versions.map(({ number, tokenExpiry, tokenExpiresAt }) => [
         number,

@@ -264,7 +264,7 @@ describe.each(platforms.map((platform) => [platform.id, platform as Platform] as
       server.script(token, ...scripts)
       const asking: AskOptions = { urls: new Map([[platform.id, new URL(server.url)]]), wait }
       const before = server.asked.length
-      const { verdict } = await askAbout(platform, null, new Secret(token), asking)
+      const { verdict } = await askAbout({ platform, integration: { config: null }, token: new Secret(token) }, asking)
       return { verdict, times: server.asked.length - before }
     }
 

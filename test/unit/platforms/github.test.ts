@@ -113,7 +113,11 @@ test('its API is asked for the user of the token', async () => {
 
 test('tokens have their shapes', () => {
   for (const prefix of ['ghp_', 'gho_', 'ghu_', 'ghs_', 'github_pat_'])
-    expect(checkShape(github, 'accessToken', token(prefix), false)).toEqual([])
-  expect(() => checkShape(github, 'accessToken', token('ghr_'), false)).toThrow('not be a refresh token')
-  expect(() => checkShape(github, 'accessToken', token('glpat-'), false)).toThrow('should start with ghp_')
+    expect(checkShape(github, 'accessToken', { value: token(prefix), force: false })).toEqual([])
+  expect(() => checkShape(github, 'accessToken', { value: token('ghr_'), force: false })).toThrow(
+    'not be a refresh token',
+  )
+  expect(() => checkShape(github, 'accessToken', { value: token('glpat-'), force: false })).toThrow(
+    'should start with ghp_',
+  )
 })

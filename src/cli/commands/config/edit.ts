@@ -32,11 +32,11 @@ export const command = (ctx: Context) =>
       const config = (await storedConfig(text)) ?? {}
       const unchanged = { before: integration, after: integration, from: config }
       await withEditor(ctx, configText(config), async (edit) => {
-        const { to, warnings } = await revise(ctx, integration, config, edit)
+        const { to, warnings } = await revise(ctx, { integration, from: config }, edit)
         if (configText(to) === configText(config))
           return answerConfigChange(ctx, { ...unchanged, to, warnings: [] }, { dryRun })
-        if (!dryRun) await agree(ctx, integration, config, to, warnings)
-        const changed = await replaceConfig(store, { integration, config }, to, dryRun)
+        if (!dryRun) await agree(ctx, integration, { from: config, to, warnings })
+        const changed = await replaceConfig(store, { integration, config, to }, { dryRun })
         await answerConfigChange(ctx, changed, { dryRun, shown: !dryRun })
       })
     })
@@ -44,11 +44,10 @@ export const command = (ctx: Context) =>
 /** Opens the editor until what was saved is a config, or the person gives up. */
 async function revise(
   ctx: Context,
-  { platform: id }: IntegrationView,
-  from: JsonObject,
+  { integration, from }: { readonly integration: IntegrationView; readonly from: JsonObject },
   edit: () => Promise<string>,
 ): Promise<{ to: JsonObject; warnings: readonly string[] }> {
-  const platform = findPlatform(id)
+  const platform = findPlatform(integration.platform)
   for (;;) {
     const saved = await edit()
     // Also when the platform's schema has come to refuse what is stored.
@@ -68,9 +67,7 @@ async function revise(
 async function agree(
   ctx: Context,
   integration: IntegrationView,
-  from: JsonObject,
-  to: JsonObject,
-  warnings: readonly string[],
+  { from, to, warnings }: { from: JsonObject; to: JsonObject; warnings: readonly string[] },
 ): Promise<void> {
   await ctx.output.lines(await configDiff(from, to), 'stderr')
   warnAll(ctx, warnings)

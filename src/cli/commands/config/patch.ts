@@ -22,6 +22,6 @@ export const command = (ctx: Context) =>
     )
     .action(async (ref, file, options) => {
       const patch = await parseJson(await readDocument(ctx, file, 'the patch'), 'the patch')
-      const changed = await changeConfig(await ctx.store(), ref, options, (config) => mergePatch(config, patch))
+      const changed = await changeConfig(await ctx.store(), { ...options, ref }, (config) => mergePatch(config, patch))
       await answerConfigChange(ctx, changed, options)
     })

@@ -23,6 +23,8 @@ export const command = (ctx: Context) =>
     )
     .action(async (ref, texts, options) => {
       const assignments = await Promise.all(texts.map(readAssignment))
-      const changed = await changeConfig(await ctx.store(), ref, options, (config) => withValues(config, assignments))
+      const changed = await changeConfig(await ctx.store(), { ...options, ref }, (config) =>
+        withValues(config, assignments),
+      )
       await answerConfigChange(ctx, changed, options)
     })

@@ -22,6 +22,8 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, paths, options) => {
-      const changed = await changeConfig(await ctx.store(), ref, options, (config) => withoutPaths(config, paths))
+      const changed = await changeConfig(await ctx.store(), { ...options, ref }, (config) =>
+        withoutPaths(config, paths),
+      )
       await answerConfigChange(ctx, changed, options)
     })

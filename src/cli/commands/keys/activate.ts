@@ -15,7 +15,7 @@ export const command = (ctx: Context) =>
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations keys activate enc-6f1c2a9d03be'))
     .action(async (id, { dryRun }) => {
-      const change = await activateKey(await ctx.store(), ctx.keys(), id, { dryRun })
+      const change = await activateKey(await ctx.store(), { source: ctx.keys(), id }, { dryRun })
       const sentence = change.already
         ? `the key ${id} is already active`
         : `the key ${id} ${dryRun ? 'would encrypt' : 'encrypts'} from now on`

@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations keys add', 'integrations keys add enc-6f1c2a9d03be'))
     .action(async (given, { dryRun }) => {
       const [store, source] = [await ctx.store(), ctx.keys()]
-      if (given !== undefined) return answer(ctx, await registerKey(store, source, given, { dryRun }), dryRun)
+      if (given !== undefined) return answer(ctx, await registerKey(store, { source, id: given }, { dryRun }), dryRun)
       const { toStore, ...change } = await addKey(store, source, { dryRun })
       if (!toStore) return answer(ctx, change, dryRun)
       if (dryRun)

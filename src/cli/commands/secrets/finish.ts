@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, field, options) => {
-      const { before, after } = await finishSecret(await ctx.store(), ref, field, options)
+      const { before, after } = await finishSecret(await ctx.store(), ref, { ...options, field })
       const [flag, where] = [flagOf(field), refOf(after)]
       if (before.version === after.version)
         return ctx.output.change(integrationView, after, `${where} has no previous ${flag}; no changes made`)

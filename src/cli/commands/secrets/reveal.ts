@@ -21,7 +21,10 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, field) => {
-      const { integration, secrets } = await readSecrets(await ctx.store(), ref, [field], 'secret.reveal')
+      const { integration, secrets } = await readSecrets(await ctx.store(), ref, {
+        fields: [field],
+        action: 'secret.reveal',
+      })
       const value = secrets.get(field)?.reveal() ?? ''
       const text = `${ctx.host.stdout.isTTY ? printable(value) : value}\n`
       await ctx.output.textOrJson(text, { id: integration.id, field: flagOf(field), value })

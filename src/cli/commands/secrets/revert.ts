@@ -16,7 +16,7 @@ export const command = (ctx: Context) =>
     .addArgument(secretFieldArgument())
     .addHelpText(...examples('integrations secrets revert Acme/support webhook-secret'))
     .action(async (ref, field, options) => {
-      const { before, after } = await revertSecret(await ctx.store(), ref, field, options)
+      const { before, after } = await revertSecret(await ctx.store(), ref, { ...options, field })
       if (!options.dryRun) await warnIfNoReceiver(ctx, after)
       await ctx.output.change(
         integrationView,

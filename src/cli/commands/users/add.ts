@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations users add ana@example.com --name "Ana Silva"'))
     .action(async (email, { name, dryRun }) => {
-      const user = await addUser(await ctx.store(), email, name ?? null, { dryRun })
+      const user = await addUser(await ctx.store(), { email, name: name ?? null }, { dryRun })
       await ctx.output.change(
         userView,
         user,

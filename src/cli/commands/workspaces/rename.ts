@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations workspaces rename Acme "Acme Inc."'))
     .action(async (ref, name, { dryRun }) => {
-      const workspace = await renameWorkspace(await ctx.store(), ref, name, { dryRun })
+      const workspace = await renameWorkspace(await ctx.store(), { ref, name }, { dryRun })
       await ctx.output.change(
         workspaceView,
         workspace,
