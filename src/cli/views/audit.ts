@@ -1,4 +1,5 @@
-import type { Verification } from '../../operations/audit/verify.ts'
+import type { JsonObject } from '../../json.ts'
+import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/tables/events.ts'
 import { fingerprintsOf } from '../../store/tables/fingerprints.ts'
 import type { Column, View } from '../output/output.ts'
@@ -56,6 +57,12 @@ export const eventView: View<AuditEvent> = {
   id: (row) => row.seq,
 }
 
+function factsOf(one: Problem): JsonObject {
+  if (one.kind === 'event') return { seq: Number(one.seq), problem: one.problem }
+  const { kind: _, ...facts } = one
+  return facts
+}
+
 /** How the outcome of `audit verify` is shown. */
 export const verificationView: View<Verification> = {
   columns: [
@@ -64,10 +71,7 @@ export const verificationView: View<Verification> = {
     { field: 'seq', value: ({ head }) => Number(head.seq) },
     { field: 'hash', value: ({ head }) => head.hash },
     value('values'),
-    {
-      field: 'problems',
-      value: ({ problems }) => problems.map((one) => ('seq' in one ? { ...one, seq: Number(one.seq) } : { ...one })),
-    },
+    { field: 'problems', value: ({ problems }) => problems.map(factsOf) },
     { field: 'changedByApplication', value: ({ byApplication }) => byApplication.map((place) => ({ ...place })) },
   ],
   short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'changedByApplication'],

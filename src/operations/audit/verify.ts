@@ -32,9 +32,9 @@ export interface Place {
 
 /** A problem with an event, with the stored encryption mode, or with a current value. */
 export type Problem = { readonly problem: string } & (
-  | { readonly seq: bigint }
-  | { readonly mode: EncryptionMode | null }
-  | Place
+  | { readonly kind: 'event'; readonly seq: bigint }
+  | { readonly kind: 'mode'; readonly mode: EncryptionMode | null }
+  | ({ readonly kind: 'value' } & Place)
 )
 
 /** The result of verifying the log and the current values. */
@@ -142,13 +142,14 @@ async function checkChain(
   first ??= wrongEnd(last, head)
   const problems = first ? [first] : []
   if (checkpoint && kept !== checkpoint.hash)
-    problems.push({
-      seq: checkpoint.seq,
-      problem:
+    problems.push(
+      atEvent(
+        checkpoint.seq,
         kept === undefined
           ? 'the event of the checkpoint is missing: the log was truncated'
           : 'the event differs from the checkpoint: the log was rewritten',
-    })
+      ),
+    )
   return { events, mode, problems }
 }
 
@@ -158,7 +159,10 @@ const modeSetBy = ({ action, fields }: AuditEvent): EncryptionMode | undefined =
     ? modes.find((mode) => mode === fields?.split('>').at(-1))
     : undefined
 
+const atEvent = (seq: bigint, problem: string): Problem => ({ kind: 'event', seq, problem })
+
 const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undefined): Problem => ({
+  kind: 'mode',
   mode,
   problem: recorded === undefined ? 'no event sets the encryption mode' : `the log last set the mode ${recorded}`,
 })
@@ -168,19 +172,18 @@ function wrong(keyring: Keyring, last: Head, event: AuditEvent): Problem | undef
   const seq = last.seq + 1n
   if (BigInt(event.seq) !== seq)
     return BigInt(event.seq) > seq
-      ? { seq, problem: 'the event is missing' }
-      : { seq: BigInt(event.seq), problem: 'the number of the event is not valid' }
-  if (event.previousHash !== last.hash) return { seq, problem: 'the event does not follow the previous event' }
+      ? atEvent(seq, 'the event is missing')
+      : atEvent(BigInt(event.seq), 'the number of the event is not valid')
+  if (event.previousHash !== last.hash) return atEvent(seq, 'the event does not follow the previous event')
   if (event.hash !== eventHash(keyring, last.hash, event))
-    return { seq, problem: 'the event was changed, or made without the audit key' }
+    return atEvent(seq, 'the event was changed, or made without the audit key')
   return undefined
 }
 
 function wrongEnd(last: Head, head: Head): Problem | undefined {
-  if (last.seq < head.seq)
-    return { seq: last.seq + 1n, problem: `the event is missing: the log had ${head.seq} events` }
-  if (last.seq > head.seq) return { seq: head.seq + 1n, problem: `the head row says that the log ends at ${head.seq}` }
-  if (last.hash !== head.hash) return { seq: last.seq, problem: 'the head row has a different hash for the last event' }
+  if (last.seq < head.seq) return atEvent(last.seq + 1n, `the event is missing: the log had ${head.seq} events`)
+  if (last.seq > head.seq) return atEvent(head.seq + 1n, `the head row says that the log ends at ${head.seq}`)
+  if (last.hash !== head.hash) return atEvent(last.seq, 'the head row has a different hash for the last event')
   return undefined
 }
 
@@ -196,19 +199,16 @@ async function checkValues(
     const recorded = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
     for (const value of page.values.filter(({ current }) => current)) {
       const { id, name, field, text } = value
+      const place = { id, name, field }
       if (text !== null) values++
       const print = await currentFingerprint(keyring, mode, value)
-      if (print instanceof IntegrationsError) problems.push({ id, name, field, problem: print.message })
+      if (print instanceof IntegrationsError) problems.push({ kind: 'value', ...place, problem: print.message })
       else if (print === (recorded.get(id)?.get(secretColumns[field]) ?? null)) continue
-      else if (mode !== 'required') byApplication.push({ id, name, field })
-      else
-        problems.push({
-          id,
-          name,
-          field,
-          problem:
-            text === null ? 'the value was removed without an event' : 'the current value does not match the log',
-        })
+      else if (mode !== 'required') byApplication.push(place)
+      else {
+        const what = text === null ? 'value was removed without an event' : 'current value does not match the log'
+        problems.push({ kind: 'value', ...place, problem: `the ${what}` })
+      }
     }
   }
   const apps = await db.apps.stored()
@@ -217,7 +217,7 @@ async function checkValues(
     const print = await fingerprintOf(keyring, () => openClientSecret(keyring, app))
     const problem = print instanceof IntegrationsError ? print.message : 'the secret of the app does not match the log'
     if (print !== recorded.get(app.id)?.get(clientSecretColumn))
-      problems.push({ id: app.id, name: app.name, field: 'clientSecret', problem })
+      problems.push({ kind: 'value', id: app.id, name: app.name, field: 'clientSecret', problem })
   }
   return { values: values + apps.length, problems, byApplication }
 }

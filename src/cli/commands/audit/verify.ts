@@ -60,8 +60,8 @@ function report({ events, head, values, problems, byApplication }: Verification)
 }
 
 function subject(one: Problem): string {
-  if ('seq' in one) return `event ${one.seq}`
-  return 'mode' in one ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
+  if (one.kind === 'event') return `event ${one.seq}`
+  return one.kind === 'mode' ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
 }
 
 const column = ({ id, name, field }: Place) => `${name} (${id}), ${wordsOf(field)}`
