@@ -16,9 +16,7 @@ export const activationCommand = (
     .addHelpText(...examples(`integrations ${name} Acme/support`))
     .action(async (ref, options) => {
       const changed = await setActive(await ctx.store(), ref, { ...options, to })
-      await ctx.output.change(
-        integrationView,
-        changed.after,
-        differences(changed, options.dryRun, `is already ${changed.after.isActive ? 'enabled' : 'disabled'}`),
-      )
+      await ctx.output.change(integrationView, changed.after, {
+        sentence: differences(changed, options.dryRun, `is already ${changed.after.isActive ? 'enabled' : 'disabled'}`),
+      })
     })

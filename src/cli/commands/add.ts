@@ -88,11 +88,9 @@ export const command = (ctx: Context) =>
       : await addIntegration(store, addition)
     warnAll(ctx, warnings)
     const ref = refOf(integration)
-    await ctx.output.change(
-      integrationView,
-      integration,
-      dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
-      dryRun
+    await ctx.output.change(integrationView, integration, {
+      sentence: dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
+      next: dryRun
         ? []
         : [
             `integrations show ${shellWord(integration.id)}`,
@@ -100,7 +98,7 @@ export const command = (ctx: Context) =>
               .filter((field) => !integration[field].set)
               .map((field) => rotateCommand(integration.id, field)),
           ],
-    )
+    })
   })
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {

@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
       const { aFile, candidates } = await import('../completion/candidates.ts')
       const line = split(shell, words)
       // A shell waits for an answer in the middle of a line: whatever is wrong, there is just nothing to offer.
-      const found = await candidates(command.parent ?? command, line.words, line.current, lookup(ctx)).catch(() => [])
+      const found = await candidates(command.parent ?? command, line, lookup(ctx)).catch(() => [])
       const lines = found.map((one) =>
         one === aFile
           ? one.value

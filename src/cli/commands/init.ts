@@ -21,8 +21,8 @@ export const command = (ctx: Context) =>
       await verifyKeys(await ctx.store({ create: true }))
       const { readStatus } = await import('../../store/schema/status.ts')
       const status = await readStatus(ctx.storeOptions(false))
-      await ctx.output.change(databaseView, status, `${status.url} is ready`, [
-        'integrations workspaces add <name>',
-        'integrations add',
-      ])
+      await ctx.output.change(databaseView, status, {
+        sentence: `${status.url} is ready`,
+        next: ['integrations workspaces add <name>', 'integrations add'],
+      })
     })

@@ -54,6 +54,6 @@ export const command = (ctx: Context) => {
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    await finishBatch(ctx, refreshView, rows, { done: 'refreshed', signal: exitCode() })
+    await finishBatch(ctx, refreshView, { rows, done: 'refreshed', signal: exitCode() })
   })
 }

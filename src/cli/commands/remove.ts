@@ -23,20 +23,17 @@ export const command = (ctx: Context) =>
       const shown = await store.read((db) => findIntegration(db, ref))
       const name = refOf(shown)
       if (!dryRun)
-        await confirmByTyping(
-          ctx,
-          shown.name,
+        await confirmByTyping(ctx, {
+          word: shown.name,
           confirm,
-          `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.`,
-        )
+          warning: `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.`,
+        })
       const asked = confirm === undefined && !dryRun
       const removed = await removeIntegration(store, shown.id, {
         dryRun,
         ifVersion: ifVersion ?? (asked ? shown.version : undefined),
       })
-      await ctx.output.change(
-        integrationView,
-        removed,
-        `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config`,
-      )
+      await ctx.output.change(integrationView, removed, {
+        sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config`,
+      })
     })

@@ -88,7 +88,7 @@ export const command = (ctx: Context) =>
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref))
-    const secrets = { ...given, ...(await missing(ctx, shown, named, given, { generate, force })) }
+    const secrets = { ...given, ...(await missing(ctx, shown, { named, given, generate, force })) }
     const fields = secretFields.filter((field) => secrets[field])
     const gracePeriod = options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, fields)
     const asked = !generate && fields.some((field) => !given[field])
@@ -108,40 +108,35 @@ export const command = (ctx: Context) =>
       ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
-    await answer(ctx, ref, rotated, { fields, dryRun, shared })
+    await answer(ctx, rotated, { ref, fields, dryRun, shared })
   })
 
 async function answer(
   ctx: Context,
-  ref: string,
-  { changed: [{ before, after }, ...others] }: Rotated,
-  { fields, dryRun, shared }: { fields: readonly SecretField[]; dryRun: boolean; shared: boolean },
+  { changed: [first, ...others] }: Rotated,
+  { ref, fields, dryRun, shared }: { ref: string; fields: readonly SecretField[]; dryRun: boolean; shared: boolean },
 ): Promise<void> {
+  const { after } = first
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
   if (!dryRun) await warnIfNoReceiver(ctx, after)
   const all = [after, ...others.map((other) => other.after)]
   const where = all.map(refOf)
-  const fates = fields.map((field) => describePrevious(before, after, field, dryRun))
+  const fates = fields.map((field) => describePrevious(first, field, { dryRun }))
   const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${fields.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
-  if (!shared) return ctx.output.change(integrationView, after, sentence, next)
-  const outcome = dryRun ? 'would change' : 'changed'
-  await ctx.output.changes(
-    batchView,
-    all.map((one) => ({ ...one, outcome })),
-    sentence,
-    next,
-  )
+  if (!shared) return ctx.output.change(integrationView, after, { sentence, next })
+  const outcome: 'would change' | 'changed' = dryRun ? 'would change' : 'changed'
+  const rows = all.map((one) => ({ ...one, outcome }))
+  await ctx.output.changes(batchView, rows, { sentence, next })
 }
 
 /** The secrets that were named without a value; at a terminal, the secret that a person chooses when none was named. */
 async function missing(
   ctx: Context,
   integration: IntegrationView,
-  named: readonly SecretField[],
-  given: NewSecrets,
-  { generate, force }: { generate: boolean; force: boolean },
+  asked: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; force: boolean },
 ): Promise<NewSecrets> {
+  const { named, given, generate, force } = asked
   const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
   const givenFields = secretFields.filter((field) => given[field])

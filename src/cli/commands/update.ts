@@ -63,7 +63,7 @@ export const command = (ctx: Context) => {
         app: unset.includes('app') ? null : app,
         ids: { ...ids, ...cleared },
       })
-      await ctx.output.change(integrationView, changed.after, differences(changed, options.dryRun))
+      await ctx.output.change(integrationView, changed.after, { sentence: differences(changed, options.dryRun) })
     },
   )
 }

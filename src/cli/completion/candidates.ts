@@ -23,20 +23,18 @@ const maxNames = 1000
 /**
  * What the word under the cursor could become: subcommands, flags, or the values that a flag or an argument takes.
  *
- * @param words the words before it, without the name of the program
- * @param current the beginning of the word itself
+ * @param line the words before it, without the name of the program, and the beginning of the word itself
  */
 export async function candidates(
   root: CommandUnknownOpts,
-  words: readonly string[],
-  current: string,
+  { words, current }: { readonly words: readonly string[]; readonly current: string },
   lookup: Lookup,
 ): Promise<readonly Candidate[]> {
   const { command, option, operands, flagsEnded, database } = follow(root, words)
   const values = async (placeholder: string, choices: readonly string[] | undefined, begun: string) =>
     beginning(
       begun,
-      choices ? listed(choices) : await valuesOf(command, placeholder, begun, (work) => lookup(database, work)),
+      choices ? listed(choices) : await valuesOf({ command, placeholder, begun }, (work) => lookup(database, work)),
     )
   if (option) return values(placeholderOf(option), option.argChoices, current)
   if (!flagsEnded && current.startsWith('-')) {
@@ -86,9 +84,7 @@ function follow(root: CommandUnknownOpts, words: readonly string[]) {
 
 /** The values of a flag or an argument, which is known by how its help calls them. */
 async function valuesOf(
-  command: CommandUnknownOpts,
-  placeholder: string,
-  begun: string,
+  { command, placeholder, begun }: { command: CommandUnknownOpts; placeholder: string; begun: string },
   read: (work: (db: Reader) => Promise<Candidate[]>) => Promise<Candidate[]>,
 ): Promise<readonly Candidate[]> {
   switch (placeholder) {

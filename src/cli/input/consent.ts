@@ -13,9 +13,7 @@ export const confirmOption = () =>
  */
 export async function confirmByTyping(
   ctx: Context,
-  word: string,
-  confirm: string | undefined,
-  warning: string,
+  { word, confirm, warning }: { word: string; confirm: string | undefined; warning: string },
 ): Promise<void> {
   if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
   const typed = confirm ?? (await ctx.prompts.text(`Type ${word} to confirm`, `--confirm ${shellWord(word)}`))

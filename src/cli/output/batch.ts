@@ -5,15 +5,14 @@ import type { View } from './output.ts'
 /**
  * Prints the rows of a batch and ends it: warns of each failure, and throws the worst of them.
  *
- * @param done completes "… of … were not", as in "refreshed"
- * @param signal the exit code for a signal that came; it replaces every failure but an unknown outcome
+ * @param batch `done` completes "… of … were not", as in "refreshed"
+ *   `signal` is the exit code for a signal that came; it replaces every failure but an unknown outcome
  * @throws the worst error of the rows, and OUTPUT_FAILED
  */
 export async function finishBatch<Row extends { readonly error?: IntegrationsError }>(
   ctx: Context,
   view: View<Row>,
-  rows: readonly Row[],
-  { done, signal }: { readonly done: string; readonly signal: number | undefined },
+  { rows, done, signal }: { rows: readonly Row[]; done: string; signal: number | undefined },
 ): Promise<void> {
   const unwritten = await ctx.output.rows(view, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
   const errors = rows.flatMap(({ error }) => (error && error.code !== 'CANCELLED' ? [error] : []))

@@ -19,8 +19,7 @@ const few = 500
 export async function printRows<Filter, Row>(
   ctx: Context,
   view: View<Row>,
-  table: (db: Reader) => Listed<Filter, Row>,
-  { filter, page }: { readonly filter: Filter; readonly page: Page },
+  { table, filter, page }: { table: (db: Reader) => Listed<Filter, Row>; filter: Filter; page: Page },
 ): Promise<void> {
   const store = await ctx.store()
   let shown = 0

@@ -23,6 +23,9 @@ export interface View<Row> {
   readonly id: (row: Row) => string
 }
 
+/** What people read of a change: a sentence, and what to type next. */
+export type Answer = { readonly sentence: string; readonly next?: readonly string[] }
+
 /** Hands on rows as they come to what prints them. */
 type RowSource<Row> = (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>
 
@@ -105,15 +108,15 @@ export class Output {
   }
 
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
-  change<Row>(view: View<Row>, row: Row, sentence: string, next?: readonly string[]): Promise<void> {
-    return this.#answer(sentence, next, () =>
+  change<Row>(view: View<Row>, row: Row, answer: Answer): Promise<void> {
+    return this.#answer(answer, () =>
       this.#format() === 'text' ? this.rows(view, (emit) => emit([row])) : this.one(view, row),
     )
   }
 
   /** The same for several things that were to be changed together: machines get a list, also of one. */
-  changes<Row>(view: View<Row>, all: readonly Row[], sentence: string, next?: readonly string[]): Promise<void> {
-    return this.#answer(sentence, next, () => this.rows(view, (emit) => emit(all)))
+  changes<Row>(view: View<Row>, all: readonly Row[], answer: Answer): Promise<void> {
+    return this.#answer(answer, () => this.rows(view, (emit) => emit(all)))
   }
 
   /** Prints text as it is, such as a script. @throws OUTPUT_FAILED */
@@ -181,7 +184,7 @@ export class Output {
     else this.#say(`error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`)
   }
 
-  async #answer(sentence: string, next: readonly string[] = [], print: () => Promise<void>): Promise<void> {
+  async #answer({ sentence, next = [] }: Answer, print: () => Promise<void>): Promise<void> {
     if (this.table()) await this.raw(`${printable(sentence)}\n`)
     else {
       this.note(sentence)
@@ -219,7 +222,8 @@ export class Output {
     const { isTTY, columns: width } = this.#host.stdout
     const { table } = await import('./table.ts')
     const paint = await this.#paint('stdout')
-    await this.raw(table(columns.map(heading), cells(columns, collected), paint, isTTY ? width || 80 : undefined))
+    const drawing = { paint, width: isTTY ? width || 80 : undefined }
+    await this.raw(table(columns.map(heading), cells(columns, collected), drawing))
   }
 
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {

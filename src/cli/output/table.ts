@@ -33,13 +33,12 @@ const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
 /**
  * Draws rows below a head, in columns that fit `width`; where they cannot, one line a field.
  *
- * @param width the terminal's columns; undefined: as wide as it takes
+ * @param drawing `width`: the terminal's columns; undefined: as wide as it takes
  */
 export function table(
   heads: readonly string[],
   rows: readonly (readonly Cell[])[],
-  paint: Paint,
-  width: number | undefined,
+  { paint, width }: { readonly paint: Paint; readonly width: number | undefined },
 ): string {
   const wanted = heads.map(
     (head, i) =>

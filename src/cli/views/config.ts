@@ -40,11 +40,9 @@ export async function answerConfigChange(
   if (!shown) warnAll(ctx, warnings)
   const name = `the config of ${refOf(after)}`
   const nothing = before === after
-  await ctx.output.change(
-    integrationView,
-    after,
-    nothing ? `no changes made to ${name}` : `${dryRun ? 'would change' : 'changed'} ${name}`,
-  )
+  await ctx.output.change(integrationView, after, {
+    sentence: nothing ? `no changes made to ${name}` : `${dryRun ? 'would change' : 'changed'} ${name}`,
+  })
   if (!nothing && !shown && ctx.output.table()) await ctx.output.lines(await configDiff(from, to), 'stdout')
 }
 

@@ -1,5 +1,6 @@
 import { shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
+import type { Changed } from '../../operations/change.ts'
 import { secretsCommand } from '../../operations/texts.ts'
 import type { Context } from '../context.ts'
 
@@ -7,14 +8,12 @@ import type { Context } from '../context.ts'
  * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.
  * Empty when there was no value.
  *
- * @param name what to call it
+ * @param options `name`: what to call it
  */
 export function describePrevious(
-  before: IntegrationView,
-  after: IntegrationView,
+  { before, after }: Changed,
   field: SecretField,
-  dryRun: boolean,
-  name = `the previous ${flagOf(field)}`,
+  { dryRun, name = `the previous ${flagOf(field)}` }: { readonly dryRun: boolean; readonly name?: string },
 ): string {
   if (before[field].set === false) return ''
   const previous = `; ${name}`

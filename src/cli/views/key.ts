@@ -4,7 +4,7 @@ import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
 import { relative } from '../input/time.ts'
-import type { Column, View } from '../output/output.ts'
+import type { Answer, Column, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
 import { value } from './cells.ts'
 
@@ -104,14 +104,9 @@ export const modeView: View<{ readonly mode: EncryptionMode | null }> = {
 }
 
 /** Answers a change of a key with what the key is now, or after a dry run would be. */
-export async function answerKeyChange(
-  ctx: Context,
-  { key }: KeyChange,
-  sentence: string,
-  next: readonly string[],
-): Promise<void> {
+export async function answerKeyChange(ctx: Context, { key }: KeyChange, answer: Answer): Promise<void> {
   const { keys } = await listKeys(await ctx.store(), ctx.keys())
   // A key that is still to be added encrypts nothing.
   const { current = 0, previous = 0, apps = 0, inKeySet = false } = keys.find(({ id }) => id === key.id) ?? {}
-  await ctx.output.change(keyView, { ...key, current, previous, apps, inKeySet }, sentence, next)
+  await ctx.output.change(keyView, { ...key, current, previous, apps, inKeySet }, answer)
 }

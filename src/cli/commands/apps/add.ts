@@ -32,11 +32,9 @@ export const command = (ctx: Context) => {
         (await givenSecret(ctx, 'clientSecret', options)) ??
         typedSecret(await ctx.prompts.secret('Client secret', '--client-secret-stdin, -file or -env', typedSecret))
       const added = await addApp(await ctx.store(), { ...app, secret }, { dryRun })
-      await ctx.output.change(
-        appView,
-        added,
-        dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
-      )
+      await ctx.output.change(appView, added, {
+        sentence: dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
+      })
     },
   )
 }

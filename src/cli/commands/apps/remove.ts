@@ -18,14 +18,15 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findApp(db, ref))
       if (!dryRun && shown.integrations === 0)
-        await confirmByTyping(
-          ctx,
-          shown.name,
+        await confirmByTyping(ctx, {
+          word: shown.name,
           confirm,
-          `This removes the app ${shown.name}; its tokens can no longer be refreshed.`,
-        )
+          warning: `This removes the app ${shown.name}; its tokens can no longer be refreshed.`,
+        })
       const removed = await removeApp(store, shown.id, { dryRun })
-      await ctx.output.change(appView, removed, `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`)
+      await ctx.output.change(appView, removed, {
+        sentence: `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`,
+      })
       const { platform } = removed
       const left = await store.read((db) => db.apps.list({ platform }))
       if (left.every(({ id }) => id === removed.id))

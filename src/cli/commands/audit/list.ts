@@ -43,6 +43,6 @@ export const command = (ctx: Context) => {
       if (targetIds && targetIds.length > 1)
         ctx.output.note(`${JSON.stringify(ref)} matches ${targetIds.length} things: ${targetIds.join(', ')}`)
       const filter = { targetIds, action, actor, since, until }
-      await printRows(ctx, eventView, (db) => db.audit, { filter, page: page(options, ctx.output) })
+      await printRows(ctx, eventView, { table: (db) => db.audit, filter, page: page(options, ctx.output) })
     })
 }

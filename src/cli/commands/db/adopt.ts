@@ -26,16 +26,12 @@ export const command = (ctx: Context) =>
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())
       if (!done)
-        return ctx.output.change(
-          databaseView,
-          status,
-          `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,
-        )
-      await ctx.output.change(
-        databaseView,
-        status,
-        `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
-      )
+        return ctx.output.change(databaseView, status, {
+          sentence: `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,
+        })
+      await ctx.output.change(databaseView, status, {
+        sentence: `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
+      })
       if (status.provider === 'sqlite')
         ctx.output.note(
           'on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log',

@@ -17,11 +17,10 @@ export const command = (ctx: Context) =>
       const applied = await migrateDatabase(ctx.storeOptions(false), dryRun)
       if (!dryRun) await prepareKeys(await ctx.store())
       const status = await readStatus(ctx.storeOptions(false))
-      await ctx.output.change(
-        databaseView,
-        status,
-        applied.length === 0
-          ? `${status.url} is already up to date`
-          : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
-      )
+      await ctx.output.change(databaseView, status, {
+        sentence:
+          applied.length === 0
+            ? `${status.url} is already up to date`
+            : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
+      })
     })

@@ -19,5 +19,5 @@ export const command = (ctx: Context) =>
       const sentence = change.already
         ? `the key ${id} is already active`
         : `the key ${id} ${dryRun ? 'would encrypt' : 'encrypts'} from now on`
-      await answerKeyChange(ctx, change, sentence, dryRun ? [] : ['integrations keys reencrypt'])
+      await answerKeyChange(ctx, change, { sentence, next: dryRun ? [] : ['integrations keys reencrypt'] })
     })

@@ -21,7 +21,9 @@ export const command = (ctx: Context) =>
       const { toStore, ...change } = await addKey(store, source, { dryRun })
       if (!toStore) return answer(ctx, change, dryRun)
       if (dryRun)
-        return answerKeyChange(ctx, change, `would print a key to add to the set that ${source.name} prints`, [])
+        return answerKeyChange(ctx, change, {
+          sentence: `would print a key to add to the set that ${source.name} prints`,
+        })
       await ctx.output.json(toStore)
       ctx.output.note(`add this key to the set that ${source.name} prints; it is not registered with the database yet`)
       ctx.output.note(`next: integrations keys add ${change.key.id}`)
@@ -30,10 +32,8 @@ export const command = (ctx: Context) =>
 function answer(ctx: Context, change: KeyChange, dryRun: boolean): Promise<void> {
   const { id } = change.key
   const sentence = `${dryRun ? 'would add' : 'added'} the key ${id}, which decrypts and does not encrypt yet`
-  return answerKeyChange(
-    ctx,
-    change,
-    change.already ? `the key ${id} is already registered with this database` : sentence,
-    dryRun ? [] : [`integrations keys activate ${shellWord(id)}`],
-  )
+  return answerKeyChange(ctx, change, {
+    sentence: change.already ? `the key ${id} is already registered with this database` : sentence,
+    next: dryRun ? [] : [`integrations keys activate ${shellWord(id)}`],
+  })
 }

@@ -34,16 +34,15 @@ export const command = (ctx: Context) =>
       const planned = await changeMode(store, mode, { dryRun: true })
       const cost = costs[`${planned.before}>${mode}`]
       if (cost) ctx.output.warn(cost)
-      if (cost && !dryRun) await confirmByTyping(ctx, mode, confirm, 'Check first that the application supports it.')
+      if (cost && !dryRun)
+        await confirmByTyping(ctx, { word: mode, confirm, warning: 'Check first that the application supports it.' })
       const { before } = dryRun ? planned : await changeMode(store, mode, { dryRun })
-      await ctx.output.change(
-        modeView,
-        { mode },
+      const sentence =
         before === mode
           ? `the mode is already ${mode}`
-          : `${dryRun ? 'would change' : 'changed'} the mode from ${before} to ${mode}`,
-        before === mode || dryRun ? [] : next(before, mode),
-      )
+          : `${dryRun ? 'would change' : 'changed'} the mode from ${before} to ${mode}`
+      const steps = before === mode || dryRun ? [] : next(before, mode)
+      await ctx.output.change(modeView, { mode }, { sentence, next: steps })
       if (before !== mode && !dryRun && mode === 'required')
         ctx.output.note(
           'old pages of the database, and old backups, may still hold plain secrets: run VACUUM FULL integrations (PostgreSQL) or VACUUM (SQLite)',

@@ -23,7 +23,9 @@ export const command = (ctx: Context) =>
         ? await planReencryption(store, source)
         : await withBar(ctx, (update) => reencrypt(store, source, update))
       const values = plural(done.changed, 'value')
-      await ctx.output.change(reencryptionView, done, dryRun ? `would change ${values}` : `changed ${values}`)
+      await ctx.output.change(reencryptionView, done, {
+        sentence: dryRun ? `would change ${values}` : `changed ${values}`,
+      })
       for (const { id, name, field, error } of done.undecryptable)
         ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) cannot be decrypted: ${error.message}`)
       if (done.undecryptable.length > 0) throw worst(done, dryRun)

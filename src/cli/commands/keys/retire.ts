@@ -19,5 +19,5 @@ export const command = (ctx: Context) =>
       const sentence = dryRun
         ? `would retire the key ${id}`
         : `retired the key ${id}; you can remove it from the key set`
-      await answerKeyChange(ctx, change, change.already ? `the key ${id} is already retired` : sentence, [])
+      await answerKeyChange(ctx, change, { sentence: change.already ? `the key ${id} is already retired` : sentence })
     })

@@ -41,12 +41,12 @@ export const command = (ctx: Context) =>
       const { before, after } = await finishSecret(await ctx.store(), ref, { ...options, field })
       const [flag, where] = [flagOf(field), refOf(after)]
       if (before.version === after.version)
-        return ctx.output.change(integrationView, after, `${where} has no previous ${flag}; no changes made`)
+        return ctx.output.change(integrationView, after, {
+          sentence: `${where} has no previous ${flag}; no changes made`,
+        })
       const until = before[field].previousValidUntil
-      await ctx.output.change(
-        integrationView,
-        after,
-        `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`,
-        options.dryRun ? [] : [secretsCommand(ref)],
-      )
+      await ctx.output.change(integrationView, after, {
+        sentence: `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`,
+        next: options.dryRun ? [] : [secretsCommand(ref)],
+      })
     })

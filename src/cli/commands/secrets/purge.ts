@@ -16,11 +16,9 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations secrets purge'))
     .action(async ({ dryRun }) => {
       const purged = await purgeSecrets(await ctx.store(), { dryRun })
-      await ctx.output.change(
-        purgeView,
-        { purged },
+      const sentence =
         purged === 0
           ? 'no expired version is stored; no changes made'
-          : `${dryRun ? 'would delete' : 'deleted'} ${plural(purged, 'expired version')}`,
-      )
+          : `${dryRun ? 'would delete' : 'deleted'} ${plural(purged, 'expired version')}`
+      await ctx.output.change(purgeView, { purged }, { sentence })
     })

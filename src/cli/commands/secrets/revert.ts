@@ -16,12 +16,11 @@ export const command = (ctx: Context) =>
     .addArgument(secretFieldArgument())
     .addHelpText(...examples('integrations secrets revert Acme/support webhook-secret'))
     .action(async (ref, field, options) => {
-      const { before, after } = await revertSecret(await ctx.store(), ref, { ...options, field })
+      const changed = await revertSecret(await ctx.store(), ref, { ...options, field })
+      const { after } = changed
       if (!options.dryRun) await warnIfNoReceiver(ctx, after)
-      await ctx.output.change(
-        integrationView,
-        after,
-        `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(before, after, field, options.dryRun, `the reverted ${flagOf(field)}`)}`,
-        options.dryRun ? [] : graceNextSteps(ref, [field]),
-      )
+      await ctx.output.change(integrationView, after, {
+        sentence: `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(changed, field, { dryRun: options.dryRun, name: `the reverted ${flagOf(field)}` })}`,
+        next: options.dryRun ? [] : graceNextSteps(ref, [field]),
+      })
     })

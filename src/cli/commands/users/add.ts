@@ -14,9 +14,7 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations users add ana@example.com --name "Ana Silva"'))
     .action(async (email, { name, dryRun }) => {
       const user = await addUser(await ctx.store(), { email, name: name ?? null }, { dryRun })
-      await ctx.output.change(
-        userView,
-        user,
-        dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`,
-      )
+      await ctx.output.change(userView, user, {
+        sentence: dryRun ? `would add the user ${email}` : `added the user ${email}, id ${user.id}`,
+      })
     })

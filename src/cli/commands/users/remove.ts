@@ -18,7 +18,13 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findUser(db, ref))
       if (!dryRun)
-        await confirmByTyping(ctx, shown.email, confirm, `This removes ${shown.email}; integrations they created stay.`)
+        await confirmByTyping(ctx, {
+          word: shown.email,
+          confirm,
+          warning: `This removes ${shown.email}; integrations they created stay.`,
+        })
       const removed = await removeUser(store, shown.id, { dryRun })
-      await ctx.output.change(userView, removed, `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`)
+      await ctx.output.change(userView, removed, {
+        sentence: `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`,
+      })
     })

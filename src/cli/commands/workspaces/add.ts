@@ -14,10 +14,8 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations workspaces add Acme'))
     .action(async (name, { dryRun }) => {
       const workspace = await addWorkspace(await ctx.store(), name, { dryRun })
-      await ctx.output.change(
-        workspaceView,
-        workspace,
-        dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`,
-        dryRun ? [] : [`integrations add --workspace ${shellWord(workspace.id)}`],
-      )
+      await ctx.output.change(workspaceView, workspace, {
+        sentence: dryRun ? `would add the workspace ${name}` : `added the workspace ${name}, id ${workspace.id}`,
+        next: dryRun ? [] : [`integrations add --workspace ${shellWord(workspace.id)}`],
+      })
     })

@@ -19,9 +19,14 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findWorkspace(db, ref))
       const what = `${shown.name} and ${plural(shown.integrations, 'integration')}`
-      if (!dryRun) await confirmByTyping(ctx, shown.name, confirm, `This removes ${what} in it; nothing is kept.`)
+      if (!dryRun)
+        await confirmByTyping(ctx, {
+          word: shown.name,
+          confirm,
+          warning: `This removes ${what} in it; nothing is kept.`,
+        })
       const asked = confirm === undefined && !dryRun
       const integrations = asked ? shown.integrations : undefined
       const removed = await removeWorkspace(store, shown.id, { dryRun, integrations })
-      await ctx.output.change(workspaceView, removed, `${dryRun ? 'would remove' : 'removed'} ${what}`)
+      await ctx.output.change(workspaceView, removed, { sentence: `${dryRun ? 'would remove' : 'removed'} ${what}` })
     })

@@ -14,9 +14,7 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations workspaces rename Acme "Acme Inc."'))
     .action(async (ref, name, { dryRun }) => {
       const workspace = await renameWorkspace(await ctx.store(), { ref, name }, { dryRun })
-      await ctx.output.change(
-        workspaceView,
-        workspace,
-        `${dryRun ? 'would rename' : 'renamed'} the workspace to ${name}`,
-      )
+      await ctx.output.change(workspaceView, workspace, {
+        sentence: `${dryRun ? 'would rename' : 'renamed'} the workspace to ${name}`,
+      })
     })
