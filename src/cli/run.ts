@@ -32,7 +32,7 @@ function unlessHelp(error: unknown): void {
 
 /** @param operands what commander has read by then: nothing, when an option before them was refused */
 const isExec = (words: readonly string[], operands: readonly string[] = []) =>
-  operands.length > 0 ? operands[0] === 'exec' : words.includes('exec')
+  operands.length > 0 ? operands[0] === 'exec' : words.slice(0, words.indexOf('--') >>> 0).includes('exec')
 
 /** @param exec whether a command was to be run, whose own exit codes may be any below 125 */
 function report(ctx: Context, error: unknown, exec: boolean): number {

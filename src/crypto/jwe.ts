@@ -55,10 +55,10 @@ const contentKey = ({ bytes }: RootKey, { id, field }: EncryptionContext): Uint8
   new Uint8Array(hkdfSync('sha256', bytes, '', `integrations/v1\0${id}\0${field}`, 32))
 
 /** The value in messages, as in "the stored webhook secret". */
-export const storedValue = ({ field }: EncryptionContext): string => `the stored ${field.replaceAll('_', ' ')}`
+export const describeStored = ({ field }: EncryptionContext): string => `the stored ${field.replaceAll('_', ' ')}`
 
 const undecryptable = (context: EncryptionContext) =>
   decryptionFailed(
-    `${storedValue(context)} cannot be decrypted: it was changed, or belongs to another row`,
+    `${describeStored(context)} cannot be decrypted: it was changed, or belongs to another row`,
     'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
   )

@@ -120,10 +120,10 @@ function trySecrets(
       return entry.secrets.filter(isValid).map((secret) => ({ entry, secret, scheme, at }))
     })
   })
-  const age = ({ secret }: MatchedEntry) => Number(secret.validUntil !== null)
+  const isPrevious = ({ secret }: MatchedEntry) => Number(secret.validUntil !== null)
   const secrets = new Map<string, SecretCandidates>()
   let truncated = results.some((result) => result.truncated)
-  for (const { entry, secret, scheme, at } of valid.sort((a, b) => age(a) - age(b))) {
+  for (const { entry, secret, scheme, at } of valid.sort((a, b) => isPrevious(a) - isPrevious(b))) {
     const key = `${scheme.id} ${secret.value.reveal()}`
     const candidates = secrets.get(key) ?? { signature: signatures(scheme), at, matched: new Map() }
     if (!secrets.has(key) && secrets.size === maxSecrets) truncated = true

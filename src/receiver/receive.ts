@@ -32,7 +32,7 @@ export interface Parts {
   readonly onError: (error: unknown) => void
 }
 
-/** Receives a webhook of a platform. @param integrationId the integration that it is for, where the platform does not say */
+/** Receives a webhook of a platform; `integrationId`: the integration that it is for, where the platform does not say. */
 export async function receive(
   parts: Parts,
   sent: { platform: Platform; incoming: IncomingRequest; integrationId: string | undefined },

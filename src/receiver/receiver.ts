@@ -81,7 +81,8 @@ export type Receiver = {
    * @param ref the integration's id, `workspace/name` or unique name
    * @throws IntegrationsError: NOT_FOUND, AMBIGUOUS, BAD_INPUT for an inactive integration or a closed receiver,
    *   DECRYPTION_FAILED, KEY_NOT_FOUND, and when no token is valid any more CREDENTIAL_REFUSED, PLATFORM_FAILED,
-   *   LEASE_HELD, OUTCOME_UNKNOWN
+   *   LEASE_HELD, OUTCOME_UNKNOWN, CONFLICT when the refresh token was replaced meanwhile, BAD_INPUT when the spool
+   *   cannot be written or several apps may refresh the token
    * @example
    * const { token } = await receiver.token('Acme/support')
    * await fetch('https://slack.com/api/auth.test', { method: 'POST', headers: { authorization: `Bearer ${token}` } })

@@ -15,6 +15,7 @@ import type { SecretReader } from './secrets.ts'
 
 /** How many tokens are remembered. */
 const maxTokens = 10_000
+const purgeIntervalMs = 1000
 
 /** What tokens are found with. */
 export interface TokenOptions {
@@ -32,6 +33,7 @@ export class TokenProvider {
   readonly #options: TokenOptions
   readonly #tokens: LRUCache<string, Token>
   readonly #pending = new Set<Promise<unknown>>()
+  #nextPurgeMs = 0
   #closed = false
 
   constructor(options: TokenOptions) {
@@ -57,8 +59,11 @@ export class TokenProvider {
   /** A valid access token: see `Receiver.token`. @throws BAD_INPUT once the receiver is closed */
   async token(ref: string): Promise<Token> {
     if (this.#closed) throw badInput('the receiver is closed', 'create another receiver')
-    // Nothing is kept in memory that has expired. To purge a token that is being found again would end that.
-    if (this.#pending.size === 0) this.#tokens.purgeStale()
+    // Drops expired tokens from memory, while none is being found again: a purge would end that.
+    if (this.#pending.size === 0 && performance.now() > this.#nextPurgeMs) {
+      this.#tokens.purgeStale()
+      this.#nextPurgeMs = performance.now() + purgeIntervalMs
+    }
     const token = this.#tokens.forceFetch(ref)
     const settled: Promise<unknown> = Promise.allSettled([token]).then(() => this.#pending.delete(settled))
     this.#pending.add(settled)

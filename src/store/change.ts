@@ -22,7 +22,7 @@ export const isFresh = async (db: Reader): Promise<boolean> =>
   (await db.keys.list()).length === 0 && (await db.audit.head()).seq === 0n
 
 /** What a change is made on, with which keys, and by whom. */
-interface Author {
+interface ChangeOptions {
   readonly dialect: Dialect
   readonly db: Reader
   readonly keys: KeySet
@@ -41,7 +41,7 @@ interface Author {
  */
 export async function beginChange(
   tx: WritableStatements,
-  { dialect, db, keys, where, attribution }: Author,
+  { dialect, db, keys, where, attribution }: ChangeOptions,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
     sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,

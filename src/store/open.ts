@@ -32,7 +32,7 @@ import { workspaceReader } from './tables/workspaces.ts'
 
 /** How to open a database whose tables are there. */
 interface OpenOptions extends StoreOptions {
-  /** Told of every change that was committed. */
+  /** Told of every change that the user asked for and that was committed. */
   readonly onCommit?: () => void
 }
 

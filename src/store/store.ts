@@ -83,7 +83,7 @@ export interface Store {
    * again when the database is busy, so it changes nothing but the database. What it did is kept when it has recorded
    * an event, and undone when it has not.
    *
-   * @param options `dryRun`: undo it all the same; `auditOnly`: what is recorded is that something was read
+   * @param options `dryRun`: undo it all the same; `auditOnly`: it does not count as a change that the user asked for
    * @throws DATABASE_BUSY when other processes held it until the time was up, COMMIT_UNKNOWN when the connection was lost at
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */

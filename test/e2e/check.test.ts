@@ -438,19 +438,21 @@ test('an address for a platform is refused before anything is done', async () =>
     run(['check', 'support', '--api-url', 'linear=https://example.com/']),
     run(['check', 'support'], 'slack=http://169.254.169.254/'),
     run(['check', 'support', 'support', '--all']),
+    run(['check', 'support', '--platform', 'slack']),
     run(['check']),
     ...[
       ['rotate', 'support'],
       ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other'],
     ].map((words) => run([...words, '--access-token-stdin', '--api-url', `slack=${server.url}api`])),
   ])
-  expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(8).fill([2, '']))
+  expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(9).fill([2, '']))
   expect(refusals.map(({ stderr }) => stderr)).toEqual([
     'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     '{"error":{"code":"BAD_INPUT","message":"the API URL of slack contains a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
     expect.stringMatching(/^error: there is no platform "linear"\n/),
     'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     'error: integrations are given both by reference and by --all\nhint: pass references or --all, not both\n',
+    'error: integrations are given both by reference and by filter\nhint: pass references or filters, not both\n',
     'error: no integrations are given\nhint: name integrations, pass --all, or pass a filter such as --platform slack\n',
     ...Array(2).fill(
       'error: --api-url has no effect without --check\nhint: pass --check too, or leave --api-url out\n',

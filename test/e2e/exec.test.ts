@@ -146,6 +146,7 @@ describe.each(kinds)('exec on %s', (kind) => {
     const { db, env } = await start()
     for (const [args, typed] of [
       [['support', 'true'], 'support -- true'],
+      [['support', '--', '--'], 'support -- <command>'],
       [['support', 'npm', 'run', '-v', 'a b'], "support -- npm run -v 'a b'"],
       [['--reason', 'x', 'support', 'npm', 'start', '--verbose'], 'support -- npm start --verbose'],
     ] as const)

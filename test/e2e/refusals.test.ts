@@ -101,6 +101,21 @@ const refusals: Refusal[] = [
     stderr:
       'error: standard input can hold one secret only\nhint: give the others by --access-token-file or --access-token-env\n',
   },
+  ...(['-stdin', '-file'] as const).map((way) => ({
+    what: `a secret (--access-token${way}) and a config on standard input`,
+    args: add(`--access-token${way}`, ...(way === '-file' ? ['-'] : []), '--config', '-', '--no-expiry'),
+    options: piped(botToken()),
+    code: 2,
+    stderr: 'error: standard input cannot hold both a secret and the config\nhint: give the config as @file\n',
+  })),
+  {
+    what: 'a blank secret in the file that is standard input',
+    args: rotate('--webhook-secret-file', '-', '--grace', '0'),
+    options: piped(' '),
+    code: 2,
+    stderr:
+      'error: standard input (--webhook-secret-file) is blank\nhint: check that the command or variable before the pipe yields the secret\n',
+  },
   {
     what: 'a secret file that is not there',
     args: rotate('--webhook-secret-file', '/nowhere/secret', '--grace', '0'),

@@ -28,7 +28,14 @@ import {
   withExpiryOptions,
   withIdFlags,
 } from '../input/arguments.ts'
-import { askSecrets, givenSecrets, readStdin, readTextFile, withSecretFlags } from '../input/secret-input.ts'
+import {
+  askSecrets,
+  givenSecrets,
+  readStdin,
+  readTextFile,
+  secretsOnStdin,
+  withSecretFlags,
+} from '../input/secret-input.ts'
 import { integrationView } from '../views/integration.ts'
 
 function addCommand() {
@@ -62,7 +69,7 @@ export const command = (ctx: Context) =>
     const { createdBy, app, force, dryRun } = options
     const urls = apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
-    const config = await readConfigFlag(ctx, options.config, options)
+    const config = await readConfigFlag(ctx, options.config, secretsOnStdin(options).length)
     const platform = await choosePlatform(ctx, options.platform)
     const workspace = await chooseWorkspace(ctx, options)
     const name =
@@ -137,10 +144,10 @@ const missingSecrets = (platform: Platform, given: object, force: boolean) =>
       check: (value: Secret) => void checkShape(platform, field, { value, force }),
     }))
 
-async function readConfigFlag(ctx: Context, given: string | undefined, options: object): Promise<JsonObject | null> {
+async function readConfigFlag(ctx: Context, given: string | undefined, onStdin: number): Promise<JsonObject | null> {
   if (given === undefined) return null
   if (given === '-') {
-    if (Object.keys(options).some((key) => key.endsWith('Stdin')))
+    if (onStdin > 0)
       throw badInput('standard input cannot hold both a secret and the config', 'give the config as @file')
     return parseConfig(await readStdin(ctx.host), 'the config on standard input')
   }

@@ -50,10 +50,16 @@ export const command = (ctx: Context) =>
     )
     .action(async (ref, command, args, { field: fields, envPrefix }) => {
       if (command === '--' || ctx.host.argv.at(-args.length - 2) !== '--') {
-        const words = [ref, '--', ...(command === '--' ? args : [command, ...args])]
+        const words = [command, ...args]
+        while (words[0] === '--') words.shift()
         throw badInput(
           'exec needs -- once, between the integration and the command',
-          `integrations exec ${words.map(shellWord).join(' ')}`,
+          [
+            'integrations exec',
+            shellWord(ref),
+            '--',
+            ...(words.length > 0 ? words.map(shellWord) : ['<command>']),
+          ].join(' '),
         )
       }
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)

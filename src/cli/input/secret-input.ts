@@ -31,13 +31,17 @@ export function withSecretFlags<A extends unknown[], O extends OptionValues, F e
   return command as Command<A, O & SecretOptions<F>>
 }
 
+/** The secrets that standard input is to hold. */
+export const secretsOnStdin = (options: SecretOptions<SecretField>): SecretField[] =>
+  secretFields.filter((field) => options[`${field}Stdin`] || options[`${field}File`] === '-')
+
 /**
  * Reads the secrets that flags name.
  *
  * @throws BAD_INPUT when one is given twice, two want standard input, or a value cannot be a secret
  */
 export async function givenSecrets(ctx: Context, options: SecretOptions<SecretField>): Promise<NewSecrets> {
-  const wantStdin = secretFields.filter((field) => options[`${field}Stdin`] || options[`${field}File`] === '-')
+  const wantStdin = secretsOnStdin(options)
   if (wantStdin.length > 1)
     throw badInput(
       'standard input can hold one secret only',
@@ -64,7 +68,8 @@ export async function givenSecret(
       `${flag.slice(2).replaceAll('-', ' ')} is given in more than one way`,
       `keep one of ${flag}-stdin, ${flag}-file and ${flag}-env`,
     )
-  if (stdin || file === '-') return readSecret(await readStdin(host), `standard input (${flag}-stdin)`)
+  if (stdin || file === '-')
+    return readSecret(await readStdin(host), `standard input (${flag}-${stdin ? 'stdin' : 'file'})`)
   if (file !== undefined) return readSecret(await readTextFile(file, `${flag}-file`), `the file of ${flag}-file`)
   if (env === undefined) return undefined
   return readSecret(variable(host, env, `${flag}-env`), `the variable that ${flag}-env names`)

@@ -146,7 +146,7 @@ export const retireKey = (store: Store, id: string, options: DryRun): Promise<Ke
     if (key.state === 'active')
       throw conflict(
         `the key ${id} is active`,
-        'first add another key with integrations keys add, and activate it with integrations keys activate',
+        'first add another key with integrations keys add, and activate it with integrations keys activate <id>',
       )
     const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)

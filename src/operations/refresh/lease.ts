@@ -67,7 +67,8 @@ export interface Turn {
  * Begins an attempt within a transaction, unless the token is not due or another process is at work. The audit log says
  * that the attempt began before the platform is asked. An attempt whose lease has expired is marked as unknown.
  *
- * @throws NOT_FOUND, BAD_INPUT without a refresh token or an app, DECRYPTION_FAILED, KEY_NOT_FOUND
+ * @throws NOT_FOUND, also without a refresh token or an app, BAD_INPUT when several apps may refresh the token,
+ *   DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function beginRefresh(
   tx: Transaction,

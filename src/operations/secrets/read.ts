@@ -43,11 +43,7 @@ export const readSecrets = (
     return { integration, platform, secrets }
   }, auditOnly)
 
-/**
- * Records how a command ended that had secrets in its environment.
- *
- * @param given the secrets of the command, from `readSecrets`
- */
+/** Records how a command ended that had secrets in its environment, as `readSecrets` gave them. */
 export const recordExecResult = (
   store: Store,
   { integration, secrets }: { readonly integration: IntegrationView; readonly secrets: ReadSecrets },

@@ -28,7 +28,7 @@ const checkSource = 'check that the command or variable before the pipe yields t
  * Reads a secret from a prompt, a pipe, a file or a variable, without the newline that `echo` appends.
  *
  * @param source where the value came from, for messages, which never quote the value
- * @param whenEmpty the hint for a value that is empty
+ * @param whenEmpty the hint for a value that is empty or blank
  * @throws BAD_INPUT when the value cannot be a secret
  */
 export function readSecret(raw: string, source: string, whenEmpty = checkSource): Secret {

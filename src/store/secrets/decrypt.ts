@@ -1,6 +1,6 @@
 import type { Fingerprint } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { decrypt, type EncryptionContext, storedValue } from '../../crypto/jwe.ts'
+import { decrypt, describeStored, type EncryptionContext } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed, type IntegrationsError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
@@ -33,12 +33,14 @@ export async function decryptStored(
 ): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
   if (text === unreadable)
     throw foreign(
-      `${storedValue(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
+      `${describeStored(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
     )
   const keyId = encryptedBy(text, known?.keyId ?? null)
   if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
   if (mode !== 'required') return { value: new Secret(text), keyId }
-  throw foreign(`${storedValue(context)} is not encrypted, which this database requires: this program did not write it`)
+  throw foreign(
+    `${describeStored(context)} is not encrypted, which this database requires: this program did not write it`,
+  )
 }
 
 /**
@@ -62,7 +64,7 @@ export async function decryptRecorded(
 
 /** Another program has put a value where this program alone writes. */
 export const notRecorded = (context: EncryptionContext): IntegrationsError =>
-  foreign(`${storedValue(context)} is not the recorded one: another program has replaced it`)
+  foreign(`${describeStored(context)} is not the recorded one: another program has replaced it`)
 
 const foreign = (message: string) =>
   decryptionFailed(

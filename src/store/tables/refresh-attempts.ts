@@ -140,10 +140,10 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
     attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {
       const rows = await tx.query<{
-        own: IntegrationId
-      }>(sql`SELECT integration_id AS own FROM integration_refresh_attempts
+        integrationId: IntegrationId
+      }>(sql`SELECT integration_id AS "integrationId" FROM integration_refresh_attempts
         WHERE id = ${id} AND fence = ${fence} AND state <> 'applied' ORDER BY integration_id`)
-      const closed = rows.map(({ own }) => own).filter((one) => among?.includes(one) ?? true)
+      const closed = rows.map(({ integrationId }) => integrationId).filter((one) => among?.includes(one) ?? true)
       const where = { id, integrationId: { in: closed } }
       await attempts.updateMany({ where, data: { state, code, finishedAt: now } })
       return closed
