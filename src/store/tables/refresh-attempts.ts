@@ -26,8 +26,11 @@ export interface RefreshAttempt {
   readonly code: string | null
 }
 
-/** How long no other process may begin an attempt. A request may take less than half of it. */
-export const leaseTimeMs = 60_000
+/**
+ * How long no other process may begin an attempt. A request may take less than half of it, and a machine on which a
+ * hundred jobs start at once may leave a process without its turn for a minute.
+ */
+export const leaseTimeMs = 120_000
 
 /**
  * Whether an attempt (`r`) is a lease whose time runs, by the database's clock. One that would last longer than a lease
