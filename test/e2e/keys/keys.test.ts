@@ -263,7 +263,7 @@ describe.each(kinds)('keys on %s', (kind) => {
       code: 5,
       ...refused(
         `the key ${old} is active`,
-        'first add another key with integrations keys add, and activate it with integrations keys activate',
+        'first add another key with integrations keys add, and activate it with integrations keys activate <id>',
       ),
     })
     expect(await runInProcess(['keys', 'add', 'seal-elsewhere'], { env })).toEqual({
