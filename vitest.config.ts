@@ -12,7 +12,15 @@ export default defineConfig({
     // Of tests that import the sources; what those that start the program run is not counted.
     coverage: { include: ['src/**'], exclude: ['src/store/generated/**'], reporter: ['text'] },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          isolate: false,
+          pool: 'threads',
+          testTimeout: 30_000,
+        },
+      },
       {
         test: { name: 'system', include: ['test/{property,database,e2e,docs}/**/*.test.ts'], globalSetup, ...patient },
       },
