@@ -3,6 +3,7 @@ import { type IntegrationId, instantOf } from '../brands.ts'
 import { eventMac } from '../crypto/hmac.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { failpoint } from '../failpoint.ts'
+import { refOf } from '../integration.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './tables/events.ts'
 import { type FingerprintChange, fingerprintsText } from './tables/fingerprints.ts'
@@ -48,11 +49,11 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
     async externalChanges(): Promise<NewEvent[]> {
       if (observed.size === 0) return []
       const ids = [...observed.keys()]
-      const named = await tx.query<{ id: string; name: string }>(
-        sql`SELECT i.id, w.name || '/' || i.name AS name FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-          WHERE i.id IN (${join(ids)})`,
+      const named = await tx.queryAll<{ id: string; name: string; workspace: string }>(
+        { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
+        sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.id IN (${join(ids)})`,
       )
-      const names = new Map(named.map(({ id, name }) => [id, name]))
+      const names = new Map(named.map((one) => [one.id, refOf(one)]))
       return ids.map((id) => ({
         action: 'secret.external_change',
         target: { type: 'integration', id, name: names.get(id) ?? null },

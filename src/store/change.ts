@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { empty } from 'sql-template-tag'
 import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, openKeyring } from '../crypto/keyring.ts'
@@ -44,7 +44,8 @@ export async function beginChange(
   { dialect, db, keys, where, attribution }: ChangeOptions,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
   const [clock] = await tx.query<{ now: Instant; role: string | null }>(
-    sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now, ${dialect.role} AS role`,
+    { now: dialect.toRfc3339(dialect.now), role: dialect.role },
+    empty,
   )
   const now = new Date(clock?.now ?? Number.NaN)
   const known = await db.keys.list()
@@ -100,7 +101,7 @@ export async function beginChange(
     users: { ...db.users, ...userWriter(tx) },
     keys: { ...db.keys, ...keyWriter(tx) },
     apps: { ...db.apps, ...appWriter(tx, keyring, now) },
-    refresh: { ...db.refresh, ...refreshWriter(tx, now) },
+    refresh: { ...db.refresh, ...refreshWriter(tx, dialect, now) },
     settings,
     keyring,
     now,
@@ -119,7 +120,7 @@ async function register(writer: KeyWriter, keys: KeySet, now: Date): Promise<voi
 
 /** A new database encrypts everything; where an application reads, or there are plain values, all stays as it is. */
 async function decideMode(tx: WritableStatements, adopted: boolean, now: Date): Promise<EncryptionMode> {
-  const [plain] = await tx.query<unknown>(sql`SELECT 1 FROM integrations
+  const plain = await tx.some(sql`FROM integrations
     WHERE webhook_secret IS NOT NULL OR access_token IS NOT NULL OR refresh_token IS NOT NULL LIMIT 1`)
   const mode: EncryptionMode = adopted || plain ? 'off' : 'required'
   await keyWriter(tx).setMode(mode, now)

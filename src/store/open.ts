@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import { empty } from 'sql-template-tag'
 import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
@@ -49,11 +49,11 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const driver = await openDriver({ ...options, create })
   const session = createSession(driver, database, wait)
   try {
-    let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver.provider)))
+    let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver)))
     if (create && (state.status === 'empty' || state.status === 'outdated')) {
       await session.retrying(() => migrate(driver, database))
       notice(`initialised ${displayUrl(database)}`)
-      state = await session.read(readState(driver.provider))
+      state = await session.read(readState(driver))
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
@@ -119,7 +119,7 @@ const readerOn = (db: Statements, dialect: Dialect, { adopted, applicationWrites
   refresh: refreshReader(db, dialect),
   audit: auditReader(db, dialect),
   async clock() {
-    const [row] = await db.query<{ now: Instant }>(sql`SELECT ${dialect.toRfc3339(dialect.now)} AS now`)
+    const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)
     return new Date(row?.now ?? Number.NaN)
   },
 })

@@ -61,8 +61,8 @@ describe.each(kinds)('read-only on %s', (kind) => {
         () => session.read((rows) => rows.execute(change)),
         () => session.snapshot((rows) => rows.execute(change)),
         // On SQLite, a transaction takes its connection with it.
-        () => session.snapshot((rows) => rows.query(change)),
-        () => session.read((rows) => rows.query(change)),
+        () => session.snapshot((rows) => rows.fetch({}, change)),
+        () => session.read((rows) => rows.fetch({}, change)),
         () => session.mutate(async () => ({ result: undefined, keep: true })),
       ]
       for (const one of attempts) await expect(one()).rejects.toMatchObject({ code: 'DATABASE_READ_ONLY' })

@@ -1,7 +1,8 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Sql } from 'sql-template-tag'
 import type { PrismaClient } from '../generated/sqlite/client.ts'
-import type { Statements } from './statements.ts'
+import type { Damageable } from './cells.ts'
+import type { Columns, Statements } from './statements.ts'
 import type { Provider } from './url.ts'
 
 /**
@@ -11,8 +12,8 @@ import type { Provider } from './url.ts'
 export type Client = PrismaClient
 
 /** A query that lists rows, in the parts that a page of it needs. */
-export interface Listing {
-  readonly columns: Sql
+export interface Listing<Row> {
+  readonly columns: Columns<Row>
   /** Tables and joins. */
   readonly from: Sql
   readonly where: Sql
@@ -25,6 +26,13 @@ export interface Listing {
 
 /** Where the two databases' SQL differs. */
 export interface Dialect {
+  /**
+   * A query for columns, and what follows them, in the form that `Statements.fetch` takes. It reads no cell that holds
+   * another kind of value than its column should, or more than a text may have.
+   */
+  select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql
+  /** A column of whole numbers, or of truth values. */
+  whole(column: Sql): Sql
   /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
   toRfc3339(column: Sql): Sql
   /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */
@@ -42,21 +50,21 @@ export interface Dialect {
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
   /**
-   * Whether a text column holds what cannot be read whole: SQLite keeps bytes there as well, and its client cuts a text
-   * at a zero character.
+   * Whether a text column holds what cannot be read, as far as the database can tell: for a cell that was seen to be so in
+   * the same transaction.
    */
   isUnreadable(column: Sql): Sql
-  /** A column as its text. */
+  /** A column of any type as its text. */
   asText(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
-  /** The rows of a query as the text of a JSON array of arrays; null or an empty array when there are none. */
+  /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */
   jsonRows(columns: readonly Sql[], from: Sql): Sql
   /**
    * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
    */
-  pages<Row>(db: Statements, listing: Listing, size: number): AsyncGenerator<Row[]>
+  pages<Row extends object>(db: Statements, listing: Listing<Row>, size: number): AsyncGenerator<(Row & Damageable)[]>
 }
 
 /** One kind of database: how to connect to it, and how to speak to it. */

@@ -1,8 +1,9 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
-import sql, { join, raw } from 'sql-template-tag'
+import sql, { join, raw, type Sql } from 'sql-template-tag'
 import { badInput } from '../../errors.ts'
+import { type Damageable, maxTextBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { commitUnknown, isConnectionLost } from './errors.ts'
 import type { Statements } from './statements.ts'
@@ -121,7 +122,21 @@ async function adapterOn(connection: pg.PoolClient, schema: string): Promise<Sql
   }
 }
 
+const maxBytes = raw(String(maxTextBytes))
+
+/** How a row tells of a cell that it does not hold. */
+const marked = (size: Sql) => sql`chr(127) || 'text ' || ${size} || ' '`
+
+/** A column as it is, as in `i.name`: one of texts. Its length is told without reading it. */
+const guarded = (value: Sql) =>
+  /^\w+\.\w+$/.test(value.sql)
+    ? sql`CASE WHEN octet_length(${value}) > ${maxBytes} THEN ${marked(sql`octet_length(${value})`)} ELSE ${value} END`
+    : value
+
 const dialect: Dialect = {
+  select: (columns, rest) =>
+    sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
+  whole: (column) => column,
   lock: sql`FOR UPDATE`,
   toRfc3339: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   comparableTime: (column) => column,
@@ -131,24 +146,29 @@ const dialect: Dialect = {
   role: sql`current_user::text`,
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   binaryOrder: (column) => sql`${column} COLLATE "C"`,
-  isUnreadable: () => sql`FALSE`,
-  asText: (column) => sql`${column}::text`,
+  isUnreadable: (column) => sql`octet_length(${column}) > ${maxBytes}`,
+  // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
+  asText: (column) =>
+    sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
-  jsonRows: (columns, from) => sql`(SELECT json_agg(json_build_array(${join(columns)}))::text FROM ${from})`,
+  jsonRows: (columns, from) =>
+    sql`(SELECT json_agg(json_build_array(${join(columns.map(guarded))}))::text FROM ${from})`,
   pages: (db, listing, size) => readAhead(pages(db, listing, size)),
 }
 
-async function* pages<Row>(
+async function* pages<Row extends object>(
   db: Statements,
-  { columns, from, where, order, limit }: Listing,
+  { columns, from, where, order, limit }: Listing<Row>,
   size: number,
-): AsyncGenerator<Row[]> {
-  await db.execute(
-    sql`DECLARE listing NO SCROLL CURSOR FOR SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
+): AsyncGenerator<(Row & Damageable)[]> {
+  const query = dialect.select(
+    Object.entries<Sql>(columns),
+    sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
   )
+  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
   for (;;) {
-    const rows = await db.query<Row>(sql`FETCH ${raw(String(size))} FROM listing`)
+    const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
     if (rows.length < size) break
   }

@@ -48,7 +48,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
 
   return {
     retrying,
-    read: (work) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver.provider)))),
+    read: (work) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver)))),
     snapshot: (work) =>
       retrying(() =>
         reading.use(async (adapter) => {
@@ -56,7 +56,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
           const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
           const transaction = await adapter.startTransaction(level)
           try {
-            return await work(onAdapter(transaction, driver.provider))
+            return await work(onAdapter(transaction, driver))
           } finally {
             // The adapters differ in who says ROLLBACK.
             if (!transaction.options.usePhantomQuery)
@@ -73,7 +73,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
           await changing.use(async (client) =>
             client.$transaction(
               async (models) => {
-                const tx = onPrisma(models)
+                const tx = onPrisma(models, driver)
                 await lockHead(tx)
                 failpoint('head locked')
                 done = await work(tx)

@@ -33,7 +33,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
     return session.retrying(async () => {
       await driver.makeDurable()
       return driver.withMigrationLock(async (adapter) => {
-        const db = onAdapter(adapter, provider)
+        const db = onAdapter(adapter, driver)
         // Read again under the lock: another process may have done it since.
         const adoption = await plan(db)
         if (!adoption.done) return adoption
@@ -49,7 +49,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
 
 /** What is to come of it, without doing any of it. */
 async function planAdoption(db: Statements, provider: Provider, database: Database): Promise<Adoption> {
-  const state = await readState(provider)(db)
+  const state = await readState({ provider })(db)
   const tables = ownTables(provider)
   const adoption = { tables, applicationMigrations: state.migrations.unknown }
   if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }

@@ -40,9 +40,30 @@ interface KeyRow {
 /** Reads every table of a database, or of the schema of its URL. */
 export async function readCatalogue(db: Statements, provider: Provider): Promise<Map<string, CatalogueTable>> {
   const queries = provider === 'sqlite' ? sqliteQueries : postgresqlQueries
-  const columns = await db.query<ColumnRow>(queries.columns)
-  const keys = await db.query<KeyRow & { readonly primaryKey: boolean | number }>(queries.keys)
-  const references = await db.query<KeyRow & CatalogueReference>(queries.references)
+  const columns = await db.query<ColumnRow>(
+    {
+      table: sql`q."table"`,
+      name: sql`q.name`,
+      type: sql`q.type`,
+      nullable: sql`(q.nullable)`,
+      default: sql`q."default"`,
+    },
+    sql`FROM (${queries.columns}) q`,
+  )
+  const keys = await db.query<KeyRow & { readonly primaryKey: boolean | number }>(
+    { table: sql`q."table"`, columns: sql`q.columns`, primaryKey: sql`(q."primaryKey")` },
+    sql`FROM (${queries.keys}) q`,
+  )
+  const references = await db.query<KeyRow & CatalogueReference>(
+    {
+      table: sql`q."table"`,
+      columns: sql`q.columns`,
+      to: sql`q."to"`,
+      onDelete: sql`q."onDelete"`,
+      onUpdate: sql`q."onUpdate"`,
+    },
+    sql`FROM (${queries.references}) q`,
+  )
   const tables = new Map<string, CatalogueTable>()
   for (const name of new Set(columns.map(({ table }) => table))) {
     const of = <Row extends { table: string }>(rows: readonly Row[]) => rows.filter(({ table }) => table === name)

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { empty } from 'sql-template-tag'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
@@ -92,7 +92,7 @@ export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): vo
 
 /** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
 export const readState =
-  (provider: Provider) =>
+  ({ provider }: Pick<Driver, 'provider'>) =>
   async (db: Statements): Promise<DatabaseState> => {
     const there = await listTables(db, provider)
     const migrations = migrationState(provider, there.history ? await appliedMigrations(db) : [])
@@ -107,11 +107,15 @@ export const readState =
 export const readStateFast =
   ({ provider, dialect }: Driver) =>
   async (db: Statements): Promise<DatabaseState | undefined> => {
+    const setting = (key: string) => sql`LEFT JOIN integration_settings ${sql([key])} ON ${sql([key])}.key = ${key}`
     const [row] = await db
       .query<{ names: string | null; kind: string | null; mode: string | null }>(
-        sql`SELECT ${dialect.jsonRows([sql`migration_name`], applied)} AS names,
-          (SELECT value FROM integration_settings WHERE key = 'database') AS kind,
-          (SELECT value FROM integration_settings WHERE key = 'sealing') AS mode`,
+        {
+          names: dialect.jsonRows([sql`m.migration_name`], applied),
+          kind: sql`database.value`,
+          mode: sql`sealing.value`,
+        },
+        sql`FROM (SELECT 1 AS one) o ${setting('database')} ${setting('sealing')}`,
       )
       .catch(() => [])
     if (!row) return undefined
@@ -159,7 +163,7 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
   await driver.makeDurable()
   return driver.withMigrationLock(async (adapter) => {
     // Read again under the lock: another process may have done it since.
-    const state = await readState(driver.provider)(onAdapter(adapter, driver.provider))
+    const state = await readState(driver)(onAdapter(adapter, driver))
     refuseUnmanaged(database, state)
     return state.status === 'ready' ? [] : applyMigrations(driver.provider, adapter)
   })
@@ -175,7 +179,7 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
 export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
-    const state = await session.read(readState(driver.provider))
+    const state = await session.read(readState(driver))
     refuseUnmanaged(options.database, state)
     if (dryRun) return state.migrations.pending
     return session.retrying(() => migrate(driver, options.database))
@@ -197,10 +201,17 @@ function statusOf({ newer, applied, pending }: MigrationState, others: boolean):
 async function listTables(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
   const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
     provider === 'sqlite'
-      ? sql`SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations') AS history,
-          EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*') AS others, 0 AS nowhere`
-      : sql`SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations') AS history,
-          EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations') AS others, current_schema() IS NULL AS nowhere`,
+      ? {
+          history: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations')`,
+          others: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*')`,
+          nowhere: sql`1 = 0`,
+        }
+      : {
+          history: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations')`,
+          others: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations')`,
+          nowhere: sql`current_schema() IS NULL`,
+        },
+    empty,
   )
   if (row?.nowhere)
     throw new IntegrationsError({
@@ -211,11 +222,12 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
 }
 
-const applied = sql`_prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+const applied = sql`_prisma_migrations m WHERE m.finished_at IS NOT NULL AND m.rolled_back_at IS NULL`
 
 async function appliedMigrations(db: Statements): Promise<string[]> {
   const rows = await db.query<{ name: string }>(
-    sql`SELECT migration_name AS name FROM ${applied} ORDER BY started_at, migration_name`,
+    { name: sql`m.migration_name` },
+    sql`FROM ${applied} ORDER BY m.started_at, m.migration_name`,
   )
   return rows.map(({ name }) => name)
 }
@@ -227,7 +239,8 @@ async function readOwnership(db: Statements, { applied }: MigrationState): Promi
   // The first migration makes the application's tables, the second the settings.
   if (applied.length < 2) return ownership(null, null)
   const rows = await db.query<{ key: string; value: string }>(
-    sql`SELECT key, value FROM integration_settings WHERE key IN ('database', 'sealing')`,
+    { key: sql`s.key`, value: sql`s.value` },
+    sql`FROM integration_settings s WHERE s.key IN ('database', 'sealing')`,
   )
   const value = (key: string) => rows.find((row) => row.key === key)?.value ?? null
   return ownership(value('database'), value('sealing'))

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { empty } from 'sql-template-tag'
 import type { Statements } from '../database/statements.ts'
 import { displayUrl, type Provider } from '../database/url.ts'
 import { active } from '../tables/integration-filter.ts'
@@ -28,12 +28,9 @@ export interface DatabaseStatus extends DatabaseState {
 export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
   withDatabase(options, ({ provider }, session) =>
     session.snapshot(async (db) => {
-      const state = await readState(provider)(db)
-      const [row] = await db.query<{ version: string }>(
-        provider === 'sqlite'
-          ? sql`SELECT sqlite_version() AS version`
-          : sql`SELECT current_setting('server_version') AS version`,
-      )
+      const state = await readState({ provider })(db)
+      const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
+      const [row] = await db.query<{ version: string }>({ version }, empty)
       const counts = state.migrations.applied.length > 0 ? await count(db) : null
       return { ...state, url: displayUrl(options.database), provider, version: row?.version ?? '', counts }
     }),
@@ -41,11 +38,18 @@ export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
 
 async function count(db: Statements): Promise<Counts> {
   type Numbers = Record<'workspaces' | 'users' | 'integrations' | 'active', bigint | number>
-  const [numbers] =
-    await db.query<Numbers>(sql`SELECT (SELECT count(*) FROM workspaces) AS workspaces, (SELECT count(*) FROM users) AS users,
-    count(*) AS integrations, count(CASE WHEN ${active} THEN 1 END) AS active FROM integrations i`)
-  const platforms = await db.query<{ platform: string; n: bigint | number }>(
-    sql`SELECT platform, count(*) AS n FROM integrations GROUP BY platform ORDER BY platform`,
+  const [numbers] = await db.query<Numbers>(
+    {
+      workspaces: sql`(SELECT count(*) FROM workspaces)`,
+      users: sql`(SELECT count(*) FROM users)`,
+      integrations: sql`count(*)`,
+      active: sql`count(CASE WHEN ${active} THEN 1 END)`,
+    },
+    sql`FROM integrations i`,
+  )
+  const platforms = await db.queryAll<{ platform: string; n: bigint | number }>(
+    { platform: sql`i.platform`, n: sql`count(*)` },
+    sql`FROM integrations i GROUP BY i.platform ORDER BY i.platform`,
   )
   return {
     workspaces: Number(numbers?.workspaces),

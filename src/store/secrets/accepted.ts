@@ -4,11 +4,12 @@ import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { damaged } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { currentSecret } from '../tables/integration-filter.ts'
 import { type Decryption, decryptRecorded, notRecorded } from './decrypt.ts'
-import { type KnownVersion, readableColumn, readableText } from './stored.ts'
+import { type KnownVersion, readableText } from './stored.ts'
 
 /** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
 export interface StoredAccepted {
@@ -19,6 +20,8 @@ export interface StoredAccepted {
   readonly current: string | null
   /** What is recorded of the current value and those before it, newest first. */
   readonly versions: readonly AcceptedVersion[]
+  /** What cannot be read of it, so that nothing of it counts. */
+  readonly damage?: readonly string[]
 }
 
 interface AcceptedVersion extends KnownVersion {
@@ -50,36 +53,47 @@ export interface AcceptedSecretReader {
 
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
-  const { jsonRows, toRfc3339, comparableTime, now } = dialect
+  const { jsonRows, toRfc3339, comparableTime, now, whole } = dialect
   return {
     async valid(field, ids) {
       const versions = jsonRows(
-        [sql`s.number`, sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
+        [whole(sql`s.number`), sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
         AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
       )
-      const rows = await db.query<{ now: Instant; id: IntegrationId | null; versions: string | null }>(
-        sql`SELECT ${toRfc3339(now)} AS now, i.id, ${readableColumn(dialect, sql([`i.${secretColumns[field]}`]), 'current')}, ${versions} AS versions
-        FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
+      const rows = await db.queryAll<{
+        id: IntegrationId | null
+        now: Instant
+        current: string | null
+        versions: string | null
+      }>(
+        { id: sql`i.id`, now: toRfc3339(now), current: sql([`i.${secretColumns[field]}`]), versions },
+        sql`FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
       )
       const [clock] = rows
       if (!clock) throw new Error('the database did not tell the time')
       return {
         now: clock.now,
-        stored: rows.flatMap(({ id, versions, ...row }) =>
-          id === null ? [] : [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }],
-        ),
+        stored: rows.flatMap(({ id, versions, ...row }): StoredAccepted[] => {
+          if (id === null) return []
+          const damage = row.damage?.filter((name) => name !== 'current')
+          if (damage && damage.length > 0) return [{ id, field, current: null, versions: [], damage }]
+          return [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }]
+        }),
       }
     },
     async holders(field, platform, limit) {
       const column = secretColumns[field]
-      const rows = await db.query<{ id: IntegrationId }>(sql`SELECT DISTINCT h.id FROM (
+      const rows = await db.queryAll<{ id: IntegrationId }>(
+        { id: sql`h.id` },
+        sql`FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})
           GROUP BY s.fingerprint
         UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL
           AND NOT EXISTS (${currentSecret(field)})
-      ) h ORDER BY h.id LIMIT ${limit}`)
+      ) h GROUP BY h.id ORDER BY h.id LIMIT ${limit}`,
+      )
       return rows.map(({ id }) => id)
     },
   }
@@ -97,12 +111,13 @@ const recorded = (text: string | null): AcceptedVersion[] =>
  */
 export async function decryptAccepted(
   decryption: Decryption,
-  { id, field, current, versions }: StoredAccepted,
+  { id, field, current, versions, damage }: StoredAccepted,
   onError: (error: unknown) => void,
 ): Promise<ValidSecret[]> {
   const { keyring } = decryption
   const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
+  if (damage) onError(damaged(id, damage))
   const known = versions.find(({ validUntil }) => validUntil === null) ?? null
   if (current !== null) {
     try {

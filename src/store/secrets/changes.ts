@@ -1,5 +1,5 @@
 import sql, { empty } from 'sql-template-tag'
-import { type Fingerprint, type IntegrationId, instantOf } from '../../brands.ts'
+import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
@@ -108,8 +108,9 @@ export function secretWriter(context: SecretContext): SecretWriter {
           ? empty
           : sql` UNION SELECT i.id FROM integrations i WHERE ${sql([`i.${column}`])} = ${value.reveal()}`
       const rows = await tx.query<{ id: IntegrationId }>(
-        sql`SELECT s.integration_id AS id FROM integration_secrets s
-          WHERE s.field = ${column} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain} ORDER BY 1`,
+        { id: sql`h.id` },
+        sql`FROM (SELECT s.integration_id AS id FROM integration_secrets s
+          WHERE s.field = ${column} AND s.fingerprint = ${fingerprint} AND s.valid_until IS NULL${plain}) h ORDER BY h.id`,
       )
       return rows.map(({ id }) => id)
     },
@@ -171,14 +172,25 @@ async function keepPrevious(
 }
 
 async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret) {
-  const { tx, keyring, now } = context
+  const { tx, dialect, keyring, now } = context
   const { id, field } = at
-  const previous = await tx.models.integrationSecret.findFirst({
-    where: { ...allVersions(at), validUntil: { gt: now }, sealed: { not: null } },
-    orderBy: { number: 'desc' },
-    select: { number: true, sealed: true, validUntil: true },
-  })
-  if (!previous?.sealed) return undefined
+  const [previous] = await tx.query<{
+    id: IntegrationId
+    number: number | bigint
+    sealed: string
+    validUntil: Instant
+  }>(
+    {
+      id: sql`s.integration_id`,
+      number: dialect.whole(sql`s.number`),
+      sealed: sql`s.sealed`,
+      validUntil: dialect.toRfc3339(sql`s.valid_until`),
+    },
+    sql`FROM integration_secrets s WHERE s.integration_id = ${id} AND s.field = ${secretColumns[field]} AND s.sealed IS NOT NULL
+      AND ${dialect.comparableTime(sql`s.valid_until`)} > ${dialect.timeLiteral(instantOf(now))} ORDER BY s.number DESC LIMIT 1`,
+  )
+  if (!previous) return undefined
+  const number = Number(previous.number)
   const value = await decrypt(keyring.keys, encryptionContext(at), previous.sealed)
   const { text, keyId } = await columnValue(context, at, value)
   const { count } = await tx.models.integration.updateMany({
@@ -190,12 +202,12 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
     await rememberExpiry(context, id)
     await tx.execute(
       sql`UPDATE integrations SET token_expires_at = (SELECT s.expires_at FROM integration_secrets s
-        WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${previous.number}) WHERE id = ${id}`,
+        WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${number}) WHERE id = ${id}`,
     )
   }
-  await keepPrevious(context, at, { ...held, validUntil: previous.validUntil })
+  await keepPrevious(context, at, { ...held, validUntil: new Date(previous.validUntil) })
   await tx.models.integrationSecret.updateMany({
-    where: { ...allVersions(at), number: previous.number },
+    where: { ...allVersions(at), number },
     data: { validUntil: null, sealed: null, keyId },
   })
   return fingerprint(keyring.fingerprintKey, value)

@@ -3,7 +3,7 @@ import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { decryptRecorded, type HeldValue } from './decrypt.ts'
-import { type KnownVersion, readableColumn, readableText } from './stored.ts'
+import { type KnownVersion, readableText } from './stored.ts'
 import {
   currentVersion,
   encryptionContext,
@@ -86,15 +86,23 @@ export async function storedIn(
   field: SecretField,
 ): Promise<Map<IntegrationId, { readonly text: string | null; readonly known: KnownVersion | null }>> {
   const column = secretColumns[field]
-  const rows = await tx.query<{
-    [name: string]: unknown
+  const rows = await tx.queryAll<{
     id: IntegrationId
+    text: string | null
     number: number | bigint | null
     fingerprint: Fingerprint | null
     keyId: string | null
-  }>(sql`SELECT i.id, ${readableColumn(dialect, sql([`i.${column}`]), 'text')}, s.number, s.fingerprint, s.key_id AS "keyId"
-    FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
-    WHERE i.id IN (${join(ids)})`)
+  }>(
+    {
+      id: sql`i.id`,
+      text: sql([`i.${column}`]),
+      number: dialect.whole(sql`s.number`),
+      fingerprint: sql`s.fingerprint`,
+      keyId: sql`s.key_id`,
+    },
+    sql`FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
+    WHERE i.id IN (${join(ids)})`,
+  )
   return new Map(
     rows.map(({ id, number, fingerprint, keyId, ...row }) => [
       id,

@@ -1,7 +1,8 @@
-import sql, { empty, join, type Sql } from 'sql-template-tag'
+import sql, { empty, join } from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
-import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
+import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
+import { type Damageable, refuseDamaged } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
@@ -37,13 +38,14 @@ export interface StoredPage {
 /** Stands for a stored value that cannot be read whole. No text that can be has a zero character, on either database. */
 export const unreadable = '\0'
 
-/** A text column, for a SELECT, as `readableText` takes it. */
-export const readableColumn = ({ isUnreadable }: Dialect, column: Sql, name: string): Sql =>
-  sql`CASE WHEN ${isUnreadable(column)} THEN NULL ELSE ${column} END AS ${sql([`"${name}"`])}, ${isUnreadable(column)} AS ${sql([`"${name}Unreadable"`])}`
-
-/** The text of such a column; `unreadable` in place of one that cannot be read whole. */
-export const readableText = (row: { readonly [name: string]: unknown }, name: string): string | null =>
-  row[`${name}Unreadable`] ? unreadable : (row[name] as string | null)
+/** The text of a field of a row; `unreadable` in place of one that cannot be read whole, or that no program of text would write. */
+export function readableText<Name extends string>(
+  row: Damageable & { readonly [N in Name]: string | null },
+  name: Name,
+): string | null {
+  const text = row[name]
+  return row.damage?.includes(name) || text?.includes('\0') ? unreadable : text
+}
 
 /** How many integrations a page has: what others wait for while it is written takes a few tenths of a second. */
 const integrationsPerPage = 100
@@ -68,13 +70,17 @@ export function isAsModeAsks(
 }
 
 interface VersionRow {
-  readonly [column: string]: unknown
   readonly id: IntegrationId
   readonly column: string
   readonly number: number | bigint
   readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
+  readonly sealed: string | null
   readonly current: boolean | number | bigint
+}
+
+type ColumnsRow = { readonly id: IntegrationId; readonly name: string; readonly workspace: string } & {
+  readonly [F in SecretField]: string | null
 }
 
 /** What can be read of secrets as they are stored, not decrypted. */
@@ -87,29 +93,54 @@ export interface StoredValueReader {
 
 /** Reads secrets as they are stored. */
 export function storedValueReader(db: Statements, dialect: Dialect): StoredValueReader {
-  const { comparableTime, now } = dialect
-  const columns = secretFields.map((field) => readableColumn(dialect, sql([`i.${secretColumns[field]}`]), field))
+  const { comparableTime, now, whole } = dialect
+  const held = (field: SecretField) => sql([`i.${secretColumns[field]}`])
 
   async function page(after?: IntegrationId): Promise<StoredPage> {
-    const rows = await db.query<{ id: IntegrationId; name: string; [column: string]: unknown }>(
-      sql`SELECT i.id, w.name || '/' || i.name AS name, ${join(columns)} FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+    const found = await db.queryAll<ColumnsRow>(
+      {
+        id: sql`i.id`,
+        name: sql`i.name`,
+        workspace: sql`w.name`,
+        webhookSecret: held('webhookSecret'),
+        accessToken: held('accessToken'),
+        refreshToken: held('refreshToken'),
+      },
+      sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
           ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${integrationsPerPage}`,
     )
+    const complete = found.length < integrationsPerPage
+    // The next page begins after an id that can be read.
+    const rows = complete ? found : found.slice(0, 1 + found.findLastIndex(({ damage }) => !damage?.includes('id')))
     const last = rows.at(-1)?.id
-    if (last === undefined) return { values: [], integrations: 0 }
-    const versions = await db.query<VersionRow>(
-      sql`SELECT s.integration_id AS id, s.field AS "column", s.number, s.fingerprint, s.key_id AS "keyId",
-          ${readableColumn(dialect, sql`s.sealed`, 'sealed')}, s.valid_until IS NULL AS current FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
+    if (last === undefined) {
+      refuseDamaged(found)
+      return { values: [], integrations: 0 }
+    }
+    const versions = await db.queryAll<VersionRow>(
+      {
+        id: sql`s.integration_id`,
+        column: sql`s.field`,
+        number: whole(sql`s.number`),
+        fingerprint: sql`s.fingerprint`,
+        keyId: sql`s.key_id`,
+        sealed: sql`s.sealed`,
+        current: sql`s.valid_until IS NULL`,
+      },
+      sql`FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
           AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
     )
-    const ofIntegration = new Map<string, VersionRow[]>(rows.map(({ id }) => [id, []]))
+    const ofIntegration = new Map<string, (VersionRow & Damageable)[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)
     const values = rows.flatMap((row) =>
       secretFields.flatMap((field) =>
-        valuesOf({ ...row, field, text: readableText(row, field) }, ofIntegration.get(row.id) ?? []),
+        valuesOf(
+          { id: row.id, name: refOf(row), field, text: readableText(row, field) },
+          ofIntegration.get(row.id) ?? [],
+        ),
       ),
     )
-    return { values, integrations: rows.length, ...(rows.length < integrationsPerPage ? {} : { next: last }) }
+    return { values, integrations: rows.length, ...(complete ? {} : { next: last }) }
   }
 
   return {
@@ -125,12 +156,12 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
 
 function valuesOf(
   { id, name, field, text }: Pick<StoredValue, 'id' | 'name' | 'field' | 'text'>,
-  versions: readonly VersionRow[],
+  versions: readonly (VersionRow & Damageable)[],
 ): StoredValue[] {
   const own = versions.filter(({ column }) => column === secretColumns[field])
   const known = own.find(({ current }) => Boolean(current))
   const previous = own.filter((row) => row !== known && readableText(row, 'sealed') !== null)
-  const value = (row: VersionRow | undefined, text: string | null): StoredValue => ({
+  const value = (row: (VersionRow & Damageable) | undefined, text: string | null): StoredValue => ({
     id,
     name,
     field,

@@ -67,14 +67,17 @@ export async function columnValue(
 
 /** Inserts the current version of a secret, and forgets those of long ago. @returns its number */
 export async function insertVersion(
-  { tx, now }: SecretContext,
+  { tx, dialect, now }: SecretContext,
   at: SecretLocation,
   { expiry, ...facts }: NewVersion,
 ): Promise<number> {
   const versions = tx.models.integrationSecret
   const where = allVersions(at)
-  const latest = await versions.findFirst({ where, orderBy: { number: 'desc' }, select: { number: true } })
-  const number = (latest?.number ?? 0) + 1
+  const [latest] = await tx.query<{ number: number | bigint | null }>(
+    { number: dialect.whole(sql`max(s.number)`) },
+    sql`FROM integration_secrets s WHERE s.integration_id = ${at.id} AND s.field = ${secretColumns[at.field]}`,
+  )
+  const number = Number(latest?.number ?? 0) + 1
   await versions.create({
     data: { ...where, number, ...facts, neverExpires: expiry === 'never', expiresAt: expiresAt(expiry), setAt: now },
     select: { number: true },

@@ -3,10 +3,12 @@ import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
+import { notFound } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { type Damageable, damaged } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, WritableStatements } from '../database/statements.ts'
+import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 
 /** How the audit log names an app's secret, and the context that it is encrypted in. */
 export const clientSecretColumn = 'client_secret'
@@ -21,14 +23,21 @@ export interface StoredClientSecret {
   readonly keyId: string
 }
 
+const storedColumns: Columns<StoredClientSecret> = {
+  id: sql`a.id`,
+  name: sql`a.name`,
+  sealed: sql`a.client_secret`,
+  keyId: sql`a.key_id`,
+}
+
 const contextOf = (id: string) => ({ id, field: clientSecretColumn })
 
 /** What can be read of OAuth apps; `stored` alone reads secrets. */
 export interface AppReader {
   /** The apps in the order of their names; `name`: that one; `platform`: those of a platform. */
-  list(filter?: { readonly name?: string; readonly platform?: string }): Promise<App[]>
+  list(filter?: { readonly name?: string; readonly platform?: string }): Promise<(App & Damageable)[]>
   /** The secrets of all apps, still encrypted. */
-  stored(): Promise<StoredClientSecret[]>
+  stored(): Promise<(StoredClientSecret & Damageable)[]>
 }
 
 /** What can be changed of OAuth apps. */
@@ -48,28 +57,38 @@ export interface AppWriter {
 export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): AppReader {
   return {
     async list({ name, platform } = {}) {
-      const rows = await db.query<Omit<App, 'integrations'> & { integrations: bigint | number }>(
-        sql`SELECT a.id, a.platform, a.name, a.client_id AS "clientId", a.key_id AS "keyId", ${toRfc3339(sql`a.created_at`)} AS "createdAt",
-          (SELECT count(*) FROM integration_versions v WHERE v.app_id = a.id) AS integrations FROM integration_apps a WHERE 1 = 1
+      const rows = await db.queryAll<Omit<App, 'integrations'> & { integrations: bigint | number }>(
+        {
+          id: sql`a.id`,
+          platform: sql`a.platform`,
+          name: sql`a.name`,
+          clientId: sql`a.client_id`,
+          keyId: sql`a.key_id`,
+          createdAt: toRfc3339(sql`a.created_at`),
+          integrations: sql`(SELECT count(*) FROM integration_versions v WHERE v.app_id = a.id)`,
+        },
+        sql`FROM integration_apps a WHERE 1 = 1
           ${name === undefined ? empty : sql`AND a.name = ${name}`} ${platform === undefined ? empty : sql`AND a.platform = ${platform}`}
           ORDER BY ${binaryOrder(sql`a.name`)}`,
       )
       return rows.map((row) => ({ ...row, integrations: Number(row.integrations) }))
     },
-    stored: () =>
-      db.query(
-        sql`SELECT a.id, a.name, a.client_secret AS sealed, a.key_id AS "keyId" FROM integration_apps a ORDER BY ${binaryOrder(sql`a.id`)}`,
-      ),
+    stored: () => db.queryAll(storedColumns, sql`FROM integration_apps a ORDER BY ${binaryOrder(sql`a.id`)}`),
   }
 }
 
-/** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
-export const openClientSecret = (keyring: Keyring, { id, sealed }: StoredClientSecret): Promise<Secret> =>
-  decrypt(keyring.keys, contextOf(id), sealed)
+/** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND, DATABASE_INVALID for a row that cannot be read */
+export async function openClientSecret(
+  keyring: Keyring,
+  { id, sealed, damage }: StoredClientSecret & Damageable,
+): Promise<Secret> {
+  if (damage) throw damaged(id, damage)
+  return decrypt(keyring.keys, contextOf(id), sealed)
+}
 
 /** Changes OAuth apps, within a transaction. */
 export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): AppWriter {
-  const { keys, encryptionKey, fingerprintKey } = keyring
+  const { encryptionKey, fingerprintKey } = keyring
   return {
     async insert(app, secret) {
       const clientSecret = await encrypt(encryptionKey, contextOf(app.id), secret)
@@ -78,8 +97,9 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
       return fingerprint(fingerprintKey, secret)
     },
     async secret(id) {
-      const row = await tx.models.integrationApp.findUniqueOrThrow({ where: { id }, select: { clientSecret: true } })
-      return decrypt(keys, contextOf(id), row.clientSecret)
+      const [app] = await tx.query(storedColumns, sql`FROM integration_apps a WHERE a.id = ${id}`)
+      if (!app) throw notFound(`the app ${id} was just removed`, 'integrations apps list')
+      return openClientSecret(keyring, app)
     },
     async reencrypt(app) {
       const { id, sealed } = app
@@ -91,12 +111,8 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
       await tx.models.integrationApp.deleteMany({ where: { id } })
     },
     async link(integrationId, id) {
-      await tx.models.integrationVersion.upsert({
-        where: { integrationId },
-        create: { integrationId, version: 0, updatedAt: now, appId: id },
-        update: { appId: id },
-        select: { version: true },
-      })
+      await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at, app_id) VALUES (${integrationId}, 0, ${now}, ${id})
+        ON CONFLICT (integration_id) DO UPDATE SET app_id = excluded.app_id`)
     },
   }
 }

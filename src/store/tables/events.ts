@@ -1,7 +1,8 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements } from '../database/statements.ts'
+import type { Columns, Statements } from '../database/statements.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { eventSorts } from './sorts.ts'
@@ -137,14 +138,13 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
 
 /** Reads the audit log. */
 export function auditReader(db: Statements, dialect: Dialect): AuditReader {
-  const { toRfc3339, asText } = dialect
+  const { toRfc3339, asText, whole } = dialect
   const columns = Object.entries(eventColumns).map(([name, column]) => {
     const own = sql([`e.${column}`])
-    const value = column === 'at' ? toRfc3339(own) : asText(own)
-    return sql`${value} AS ${sql([`"${name}"`])}`
+    return [name, column === 'at' ? toRfc3339(own) : asText(own)]
   })
-  const source: Source = {
-    columns: join(columns),
+  const source: Source<AuditEvent> = {
+    columns: Object.fromEntries(columns) as Columns<AuditEvent>,
     from: sql`integration_events e`,
     id: sql`e.seq`,
     idKey: sql`e.seq`,
@@ -152,35 +152,37 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
   }
   const condition = (filter: EventFilter) => filterCondition(filter, dialect)
   return {
-    ...listReader({ db, dialect, source, condition, toRow: (event: AuditEvent) => event }),
+    ...listReader({ db, dialect, source, condition, toRow: (event: AuditEvent & Damageable) => event }),
     async head() {
-      const [row] = await db.query<{ seq: bigint | number; hash: string }>(
-        sql`SELECT h.seq, CASE WHEN h.seq = 0 THEN i.value ELSE h.value END AS hash
-          FROM integration_settings h JOIN integration_settings i ON i.key = 'id' WHERE h.key = 'head'`,
+      const [row] = await db.query<{ key: string; seq: bigint | number; value: string; id: string }>(
+        { key: sql`h.key`, seq: whole(sql`h.seq`), value: sql`h.value`, id: sql`i.value` },
+        sql`FROM integration_settings h JOIN integration_settings i ON i.key = 'id' WHERE h.key = 'head'`,
       )
-      return { seq: BigInt(row?.seq ?? 0), hash: row?.hash ?? '' }
+      const seq = BigInt(row?.seq ?? 0)
+      return { seq, hash: (seq === 0n ? row?.id : row?.value) ?? '' }
     },
     async fingerprints(ids) {
       const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))
       if (ids.length === 0) return told
-      const rows = await db.query<{ id: string; fingerprints: string }>(
-        sql`SELECT e.target_id AS id, e.fingerprints FROM integration_events e
-          WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL ORDER BY e.seq`,
+      const rows = await db.queryAll<{ id: string; fingerprints: string }>(
+        { id: sql`e.target_id`, fingerprints: sql`e.fingerprints` },
+        sql`FROM integration_events e WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL ORDER BY e.seq`,
       )
       for (const { id, fingerprints } of rows)
         for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
       return told
     },
     async targets(match) {
-      const rows = await db.query<{ id: string }>(
-        sql`SELECT DISTINCT e.target_id AS id FROM integration_events e WHERE ${targeting(match)} ORDER BY id`,
+      const rows = await db.queryAll<{ id: string }>(
+        { id: sql`e.target_id` },
+        sql`FROM integration_events e WHERE ${targeting(match)} GROUP BY e.target_id ORDER BY e.target_id`,
       )
       return rows.map(({ id }) => id)
     },
     async encryptionKeySince() {
       const [row] = await db.query<{ at: Instant }>(
-        sql`SELECT ${toRfc3339(sql`e.at`)} AS at FROM integration_events e
-          WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
+        { at: toRfc3339(sql`e.at`) },
+        sql`FROM integration_events e WHERE e.action = 'keys.activate' AND e.outcome = 'done' ORDER BY e.seq DESC LIMIT 1`,
       )
       return row?.at ?? null
     },

@@ -2,6 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
 import type { IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
 import { type Json, sortKeys } from '../../json.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'
@@ -14,7 +15,7 @@ export interface IntegrationRow
   extends Omit<IntegrationView, SecretField | 'tokenExpiry' | 'tokenRefresh' | 'isActive' | 'config' | 'version'> {
   readonly isActive: boolean | number | bigint
   readonly config: string | null
-  readonly version: bigint | number
+  readonly version: bigint | number | null
   readonly attemptState: AttemptState | null
   readonly oldFingerprint: Fingerprint | null
   readonly leased: boolean | number | bigint | null
@@ -22,15 +23,32 @@ export interface IntegrationRow
 }
 
 /** What integrations are read from. */
-export function integrationSource(dialect: Dialect): Source {
-  const { toRfc3339, comparableTime, binaryOrder, asText } = dialect
+export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
+  const { toRfc3339, comparableTime, binaryOrder, asText, whole } = dialect
   return {
-    columns: sql`i.id, i.workspace_id AS "workspaceId", w.name AS workspace, i.platform, i.name,
-      ${toRfc3339(sql`i.token_expires_at`)} AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId", i.slack_team_name AS "slackTeamName",
-      i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", ${active} AS "isActive", ${asText(sql`i.config`)} AS config,
-      ${toRfc3339(sql`i.last_used_at`)} AS "lastUsedAt", ${toRfc3339(sql`i.created_at`)} AS "createdAt", i.created_by AS "createdBy",
-      COALESCE(v.version, 0) AS version, a.name AS app, r.state AS "attemptState", r.old_fingerprint AS "oldFingerprint",
-      ${leased(dialect)} AS leased, ${secretFactsText(dialect, sql`i.id`)} AS secrets`,
+    columns: {
+      id: sql`i.id`,
+      workspaceId: sql`i.workspace_id`,
+      workspace: sql`w.name`,
+      platform: sql`i.platform`,
+      name: sql`i.name`,
+      tokenExpiresAt: toRfc3339(sql`i.token_expires_at`),
+      slackTeamId: sql`i.slack_team_id`,
+      slackTeamName: sql`i.slack_team_name`,
+      slackBotUserId: sql`i.slack_bot_user_id`,
+      pylonAccountId: sql`i.pylon_account_id`,
+      isActive: active,
+      config: asText(sql`i.config`),
+      lastUsedAt: toRfc3339(sql`i.last_used_at`),
+      createdAt: toRfc3339(sql`i.created_at`),
+      createdBy: sql`i.created_by`,
+      version: whole(sql`v.version`),
+      app: sql`a.name`,
+      attemptState: sql`r.state`,
+      oldFingerprint: sql`r.old_fingerprint`,
+      leased: leased(dialect),
+      secrets: secretFactsText(dialect, sql`i.id`),
+    },
     from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
       LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
@@ -49,10 +67,13 @@ export function integrationSource(dialect: Dialect): Source {
 }
 
 /** An integration as it is shown. `shared`: the application writes secrets too. */
-export function toIntegration(row: IntegrationRow, shared: boolean): IntegrationView {
-  const secrets = secretFacts(row.secrets)
+export function toIntegration(row: IntegrationRow & Damageable, shared: boolean): IntegrationView & Damageable {
+  const { damage } = row
+  const spoilt = damage?.includes('secrets') ?? false
+  const secrets = secretFacts(spoilt ? null : row.secrets)
+  const version = Number(row.version ?? 0)
   // The application wrote the row, or may have written to it, and its secrets are not recorded yet.
-  const unread = shared || Number(row.version) === 0
+  const unread = shared || spoilt || version === 0
   const shown = (field: SecretField): SecretFacts => {
     const secret = secrets.get(field)
     return {
@@ -89,7 +110,8 @@ export function toIntegration(row: IntegrationRow, shared: boolean): Integration
     lastUsedAt: row.lastUsedAt,
     createdAt: row.createdAt,
     createdBy: row.createdBy,
-    version: Number(row.version),
+    version,
+    ...(damage ? { damage } : {}),
   }
 }
 

@@ -2,6 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
@@ -20,7 +21,7 @@ export type IntegrationChange = {
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
-  match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
+  match(match: IntegrationMatch, limit: number): Promise<(IntegrationView & Damageable)[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
   /** Whether a workspace has an integration of this platform and name, other than `except`. */
@@ -47,30 +48,37 @@ export interface IntegrationWriter {
 export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
   const { binaryOrder, asText } = dialect
   const source = integrationSource(dialect)
-  const toRow = (row: IntegrationRow) => toIntegration(row, shared)
+  const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
   return {
     ...listReader({ db, dialect, source, condition, toRow }),
     async match(match, limit) {
-      const rows =
-        await db.query<IntegrationRow>(sql`SELECT ${source.columns} FROM ${source.from} WHERE ${matchCondition(match, dialect)}
-        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)} LIMIT ${limit}`)
+      const rows = await db.queryAll(
+        source.columns,
+        sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}
+        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)} LIMIT ${limit}`,
+      )
       return rows.map(toRow)
     },
-    names(limit, prefix = '') {
+    async names(limit, prefix = '') {
       const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
-      return db.query(sql`SELECT i.id, i.name, w.name AS workspace FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+      const rows = await db.queryAll<{ id: IntegrationId; name: string; workspace: string }>(
+        { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
+        sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
         WHERE ${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)}
-        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)} LIMIT ${limit}`)
+        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)} LIMIT ${limit}`,
+      )
+      return rows.filter(({ damage }) => !damage)
     },
     async exists({ workspaceId, platform, name, except = '' }) {
-      const rows = await db.query<unknown>(sql`SELECT 1 FROM integrations
-        WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`)
-      return rows.length > 0
+      return db.some(
+        sql`FROM integrations WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`,
+      )
     },
     async configText(id) {
       const [row] = await db.query<{ config: string | null }>(
-        sql`SELECT ${asText(sql`config`)} AS config FROM integrations WHERE id = ${id}`,
+        { config: asText(sql`i.config`) },
+        sql`FROM integrations i WHERE i.id = ${id}`,
       )
       return row?.config ?? null
     },
@@ -81,7 +89,7 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
 export function integrationWriter(tx: WritableStatements, dialect: Dialect): IntegrationWriter {
   return {
     async lock(id) {
-      await tx.query(sql`SELECT 1 FROM integrations WHERE id = ${id} ${dialect.lock}`)
+      await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
     },
     async insert(id, { config, ...columns }, now) {
       const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }

@@ -7,6 +7,7 @@ import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { currentSecret } from './integration-filter.ts'
+import { countOf } from './page.ts'
 
 /** The encryption modes, in the order in which a database passes through them. */
 export const modes = ['off', 'migrating', 'required'] as const
@@ -67,15 +68,21 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
   return {
     async list() {
       const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
-        sql`SELECT k.id, k.purpose, k.state, k.check_value AS "checkValue", ${toRfc3339(sql`k.created_at`)} AS "createdAt"
-          FROM integration_keys k ORDER BY k.created_at, k.id`,
+        {
+          id: sql`k.id`,
+          purpose: sql`k.purpose`,
+          state: sql`k.state`,
+          checkValue: sql`k.check_value`,
+          createdAt: toRfc3339(sql`k.created_at`),
+        },
+        sql`FROM integration_keys k ORDER BY k.created_at, k.id`,
       )
       return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
     },
     async settings() {
       const rows = await db.query<{ key: string; value: string; at: Instant }>(
-        sql`SELECT s.key, s.value, ${toRfc3339(sql`s.updated_at`)} AS at FROM integration_settings s
-          WHERE s.key IN ('id', 'sealing', 'receiver')`,
+        { key: sql`s.key`, value: sql`s.value`, at: toRfc3339(sql`s.updated_at`) },
+        sql`FROM integration_settings s WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
       const row = (key: string) => rows.find((one) => one.key === key)
       return {
@@ -86,12 +93,16 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
     },
     async usage() {
       const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
-        sql`SELECT s.key_id AS "keyId", count(CASE WHEN s.valid_until IS NULL THEN 1 END) AS current,
-          count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END) AS previous FROM integration_secrets s
-          WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}) GROUP BY s.key_id ORDER BY s.key_id`,
+        {
+          keyId: sql`s.key_id`,
+          current: sql`count(CASE WHEN s.valid_until IS NULL THEN 1 END)`,
+          previous: sql`count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END)`,
+        },
+        sql`FROM integration_secrets s WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}) GROUP BY s.key_id ORDER BY s.key_id`,
       )
       const apps = await db.query<{ keyId: string; n: bigint | number }>(
-        sql`SELECT a.key_id AS "keyId", count(*) AS n FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
+        { keyId: sql`a.key_id`, n: sql`count(*)` },
+        sql`FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
       )
       const use = rows.map(({ keyId, current, previous }) => ({
         keyId,
@@ -103,12 +114,11 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
       return [...use, ...others.map(({ keyId, n }) => ({ keyId, current: 0, previous: 0, apps: Number(n) }))]
     },
     async unread() {
-      const counts = secretFields.map(
-        (field) => sql`(SELECT count(*) FROM integrations i
-          WHERE ${sql([`i.${secretColumns[field]}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)}))`,
+      const rows = secretFields.map(
+        (field) => sql`SELECT 1 FROM integrations i
+          WHERE ${sql([`i.${secretColumns[field]}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)})`,
       )
-      const [row] = await db.query<{ n: bigint | number }>(sql`SELECT ${join(counts, ' + ')} AS n`)
-      return Number(row?.n ?? 0)
+      return countOf(db, sql`(${join(rows, ' UNION ALL ')}) unread`)
     },
   }
 }

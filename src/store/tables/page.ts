@@ -1,7 +1,8 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { notFound } from '../../errors.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements } from '../database/statements.ts'
+import type { Columns, Statements } from '../database/statements.ts'
 
 /** Which part of a listing to read, in which order. */
 export interface Page<Field extends string = string> {
@@ -14,8 +15,8 @@ export interface Page<Field extends string = string> {
 }
 
 /** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */
-export interface Source {
-  readonly columns: Sql
+export interface Source<Row> {
+  readonly columns: Columns<Row>
   readonly from: Sql
   readonly id: Sql
   /** What orders by the id, where that is not the bytes of its text. */
@@ -31,30 +32,30 @@ const rowsAtOnce = 500
 const oneStatementRows = 1000
 
 /** Which rows to read, and where. */
-interface Listing {
+interface Listing<Row> {
   readonly db: Statements
   readonly dialect: Dialect
-  readonly source: Source
+  readonly source: Source<Row>
   readonly filter: Sql
   readonly page: Page
 }
 
 /** What can be read of rows that are listed. */
 export interface ListReader<Filter, Row> {
-  /** The rows of a page, in order. */
-  list(filter: Filter, page: Page): AsyncIterable<Row[]>
+  /** The rows of a page, in order; those included that have cells that cannot be read. */
+  list(filter: Filter, page: Page): AsyncIterable<(Row & Damageable)[]>
   /** How many rows a filter leaves, from where the page begins; without a page, all of them. */
   count(filter: Filter, page?: Page): Promise<number>
 }
 
 /** Lists the rows of a source: `condition` is that of a filter, and `toRow` makes a row of what was selected. */
-export const listReader = <Filter, Selected, Row>({
+export const listReader = <Filter, Selected extends object, Row>({
   condition,
   toRow,
   ...from
-}: Pick<Listing, 'db' | 'dialect' | 'source'> & {
+}: Pick<Listing<Selected>, 'db' | 'dialect' | 'source'> & {
   readonly condition: (filter: Filter) => Sql
-  readonly toRow: (row: Selected) => Row
+  readonly toRow: (row: Selected & Damageable) => Row & Damageable
 }): ListReader<Filter, Row> => ({
   async *list(filter, page) {
     for await (const rows of readPage<Selected>({ ...from, filter: condition(filter), page })) yield rows.map(toRow)
@@ -64,8 +65,7 @@ export const listReader = <Filter, Selected, Row>({
     const { from: rows, where } = page
       ? await bounded({ ...listing, page })
       : { from: from.source.from, where: listing.filter }
-    const [row] = await from.db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM ${rows} WHERE ${where}`)
-    return Number(row?.n ?? 0)
+    return countOf(from.db, sql`${rows} WHERE ${where}`)
   },
 })
 
@@ -76,19 +76,24 @@ export const listReader = <Filter, Selected, Row>({
  *
  * @throws NOT_FOUND when the row of the cursor is gone
  */
-async function* readPage<Row>(listing: Listing): AsyncGenerator<Row[]> {
+async function* readPage<Row extends object>(listing: Listing<Row>): AsyncGenerator<(Row & Damageable)[]> {
   const { db, dialect, source, page } = listing
   const { order, from, where } = await bounded(listing)
   const { columns, id } = source
   if (page.limit === undefined || page.limit > oneStatementRows) {
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     yield* dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce)
-  } else
-    yield await db.query<Row>(sql`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
+  } else yield await db.queryAll<Row>(columns, sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
 }
 
 /** The part of a listing that begins after the page's cursor, and its order. */
-async function bounded({ db, dialect, source, filter, page }: Listing): Promise<{ order: Sql; from: Sql; where: Sql }> {
+async function bounded<Row>({
+  db,
+  dialect,
+  source,
+  filter,
+  page,
+}: Listing<Row>): Promise<{ order: Sql; from: Sql; where: Sql }> {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
   const id = source.idKey ?? dialect.binaryOrder(source.id)
@@ -109,8 +114,17 @@ async function bounded({ db, dialect, source, filter, page }: Listing): Promise<
 export const all = (conditions: readonly Sql[]): Sql =>
   conditions.length === 0 ? sql`1 = 1` : join(conditions, ' AND ')
 
-async function requireRow(db: Statements, source: Source, id: string): Promise<void> {
-  const found = await db.query<unknown>(sql`SELECT 1 FROM ${source.from} WHERE ${source.id} = ${id}`)
-  if (found.length === 0)
+/** How many rows there are, of what follows FROM. */
+export async function countOf(db: Statements, from: Sql): Promise<number> {
+  const [row] = await db.query<{ n: number | bigint }>({ n: sql`count(*)` }, sql`FROM ${from}`)
+  return Number(row?.n ?? 0)
+}
+
+async function requireRow(
+  db: Statements,
+  { from, id }: { readonly from: Sql; readonly id: Sql },
+  value: string,
+): Promise<void> {
+  if (!(await db.some(sql`FROM ${from} WHERE ${id} = ${value}`)))
     throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
 }

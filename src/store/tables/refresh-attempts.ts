@@ -1,8 +1,8 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import type { TokenRefresh } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Statements, WritableStatements } from '../database/statements.ts'
+import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 
 /**
  * How an attempt to refresh a token stands. `started` is a lease while its time runs; `unknown` may have used up the
@@ -85,13 +85,23 @@ export interface RefreshWriter {
 
 /** Reads attempts to refresh tokens. */
 export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
-  const { toRfc3339, binaryOrder } = dialect
-  const select = sql`SELECT r.integration_id AS "integrationId", r.id, r.fence, r.state, r.owner, r.old_fingerprint AS "oldFingerprint",
-    ${toRfc3339(sql`r.started_at`)} AS "startedAt", ${toRfc3339(sql`r.lease_until`)} AS "leaseUntil", ${leased(dialect)} AS leased, r.code
-    FROM integration_refresh_attempts r`
+  const { toRfc3339, binaryOrder, whole } = dialect
+  const columns: Columns<RefreshAttempt> = {
+    integrationId: sql`r.integration_id`,
+    id: sql`r.id`,
+    fence: whole(sql`r.fence`),
+    state: sql`r.state`,
+    owner: sql`r.owner`,
+    oldFingerprint: sql`r.old_fingerprint`,
+    startedAt: toRfc3339(sql`r.started_at`),
+    leaseUntil: toRfc3339(sql`r.lease_until`),
+    leased: leased(dialect),
+    code: sql`r.code`,
+  }
   async function read(where: Sql): Promise<RefreshAttempt[]> {
     const rows = await db.query<RefreshAttempt>(
-      sql`${select} WHERE ${where} ORDER BY ${binaryOrder(sql`r.integration_id`)}`,
+      columns,
+      sql`FROM integration_refresh_attempts r WHERE ${where} ORDER BY ${binaryOrder(sql`r.integration_id`)}`,
     )
     return rows.map((row) => ({ ...row, fence: Number(row.fence), leased: Boolean(row.leased) }))
   }
@@ -103,7 +113,8 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
         AND (r.state IN ('started', 'unknown', 'needs_reauth') OR (r.state = 'applied' AND r.code IS NULL))`),
     async oldestLease() {
       const [row] = await db.query<{ id: string }>(
-        sql`SELECT r.id FROM integration_refresh_attempts r WHERE ${leased(dialect)}
+        { id: sql`r.id` },
+        sql`FROM integration_refresh_attempts r WHERE ${leased(dialect)}
           ORDER BY ${dialect.comparableTime(sql`r.started_at`)}, ${binaryOrder(sql`r.id`)} LIMIT 1`,
       )
       return row?.id
@@ -113,22 +124,25 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
 }
 
 /** Changes attempts to refresh tokens, within a transaction. */
-export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter {
+export function refreshWriter(tx: WritableStatements, { whole }: Dialect, now: Date): RefreshWriter {
   const attempts = tx.models.integrationRefreshAttempt
   async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
     const update = { ...attempt, finishedAt }
     const create = { integrationId, ...update }
-    await attempts.upsert({ where: { integrationId }, create, update, select: { id: true } })
+    const { count } = await attempts.updateMany({ where: { integrationId }, data: update })
+    if (count === 0) await attempts.create({ data: create, select: { id: true } })
   }
   return {
     async begin({ integrationId, sharers, owner, oldFingerprint }) {
       const all = [integrationId, ...sharers]
-      const where = { integrationId: { in: all } }
-      const { _max: before } = await attempts.aggregate({ where, _max: { fence: true } })
+      const [before] = await tx.query<{ fence: number | null }>(
+        { fence: whole(sql`max(r.fence)`) },
+        sql`FROM integration_refresh_attempts r WHERE r.integration_id IN (${join(all)})`,
+      )
       const attempt: RefreshAttempt = {
         integrationId,
         id: crypto.randomUUID(),
-        fence: (before.fence ?? 0) + 1,
+        fence: Number(before?.fence ?? 0) + 1,
         state: 'started',
         owner,
         oldFingerprint,
@@ -142,10 +156,11 @@ export function refreshWriter(tx: WritableStatements, now: Date): RefreshWriter 
     },
     attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {
-      const rows = await tx.query<{
-        integrationId: IntegrationId
-      }>(sql`SELECT integration_id AS "integrationId" FROM integration_refresh_attempts
-        WHERE id = ${id} AND fence = ${fence} AND state <> 'applied' ORDER BY integration_id`)
+      const rows = await tx.query<{ integrationId: IntegrationId }>(
+        { integrationId: sql`r.integration_id` },
+        sql`FROM integration_refresh_attempts r
+        WHERE r.id = ${id} AND r.fence = ${fence} AND r.state <> 'applied' ORDER BY r.integration_id`,
+      )
       const closed = rows.map(({ integrationId }) => integrationId).filter((one) => among?.includes(one) ?? true)
       const where = { id, integrationId: { in: closed } }
       await attempts.updateMany({ where, data: { state, code, finishedAt: now } })

@@ -32,12 +32,12 @@ export interface SecretVersion {
 }
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Dialect, id: Sql): Sql {
+export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows, whole }: Dialect, id: Sql): Sql {
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
     toRfc3339(sql`s.set_at`),
-    sql`s.never_expires`,
+    whole(sql`s.never_expires`),
     toRfc3339(sql`s.valid_until`),
   ]
   return jsonRows(
@@ -78,24 +78,41 @@ export interface SecretVersionReader {
 }
 
 /** Reads the versions of secrets. */
-export function secretVersionReader(db: Statements, { toRfc3339 }: Dialect): SecretVersionReader {
+export function secretVersionReader(db: Statements, { toRfc3339, whole }: Dialect): SecretVersionReader {
   return {
     async versions(id) {
       const rows = await db.query<
-        Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> &
-          Record<'field' | 'number' | 'matchCount' | 'neverExpires', never>
+        Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> & {
+          id: IntegrationId
+          field: string
+          number: number | bigint
+          matchCount: number | bigint
+          neverExpires: boolean | number | bigint
+        }
       >(
-        sql`SELECT s.field, s.number, s.fingerprint, s.key_id AS "keyId", s.origin, ${toRfc3339(sql`s.set_at`)} AS "setAt",
-          s.set_by AS "setBy", ${toRfc3339(sql`s.valid_until`)} AS "validUntil", ${toRfc3339(sql`s.last_matched_at`)} AS "lastMatchedAt",
-          s.match_count AS "matchCount", s.never_expires AS "neverExpires", CASE WHEN s.field = ${secretColumns.accessToken} THEN
-            ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END AS "tokenExpiresAt"
-          FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
+        {
+          id: sql`s.integration_id`,
+          field: sql`s.field`,
+          number: whole(sql`s.number`),
+          fingerprint: sql`s.fingerprint`,
+          keyId: sql`s.key_id`,
+          origin: sql`s.origin`,
+          setAt: toRfc3339(sql`s.set_at`),
+          setBy: sql`s.set_by`,
+          validUntil: toRfc3339(sql`s.valid_until`),
+          lastMatchedAt: toRfc3339(sql`s.last_matched_at`),
+          matchCount: whole(sql`s.match_count`),
+          neverExpires: whole(sql`s.never_expires`),
+          tokenExpiresAt: sql`CASE WHEN s.field = ${secretColumns.accessToken} THEN
+            ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END`,
+        },
+        sql`FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
       )
-      return rows.flatMap(({ field: column, number, matchCount, neverExpires, ...row }) => {
+      return rows.flatMap(({ id: _, field: column, number, matchCount, neverExpires, ...row }) => {
         const field = fieldOfColumn.get(column)
         if (field === undefined) return []
-        const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, neverExpires) : null
+        const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, Boolean(neverExpires)) : null
         return [{ ...row, field, tokenExpiry, number: Number(number), matchCount: Number(matchCount) }]
       })
     },

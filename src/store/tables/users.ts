@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -14,7 +15,7 @@ export interface UserFilter {
 /** What can be read of users. */
 export interface UserReader extends ListReader<UserFilter, User> {
   /** The users with this id or e-mail address; the id goes first. */
-  match(ref: string): Promise<User[]>
+  match(ref: string): Promise<(User & Damageable)[]>
 }
 
 /** What can be changed of users. */
@@ -30,10 +31,13 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
   const condition = ({ emailContains }: UserFilter) =>
     all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
   return {
-    ...listReader({ db, dialect, source, condition, toRow: (user: User) => user }),
+    ...listReader({ db, dialect, source, condition, toRow: (user: User & Damageable) => user }),
     match: (ref) =>
-      db.query(sql`SELECT ${source.columns} FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
-        ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`),
+      db.queryAll(
+        source.columns,
+        sql`FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
+        ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`,
+      ),
   }
 }
 
@@ -47,9 +51,9 @@ export const userWriter = (tx: WritableStatements): UserWriter => ({
   },
 })
 
-function userSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source {
+function userSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source<User> {
   return {
-    columns: sql`u.id, u.email, u.name, ${toRfc3339(sql`u.created_at`)} AS "createdAt"`,
+    columns: { id: sql`u.id`, email: sql`u.email`, name: sql`u.name`, createdAt: toRfc3339(sql`u.created_at`) },
     from: sql`users u`,
     id: sql`u.id`,
     keys: {

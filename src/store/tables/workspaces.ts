@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Workspace } from '../../integration.ts'
+import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -16,7 +17,10 @@ type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 /** What can be read of workspaces. */
 export interface WorkspaceReader extends ListReader<WorkspaceFilter, Workspace> {
   /** The workspaces with an id, or with a name; at most `limit`. */
-  match(match: { readonly by: 'id' | 'name'; readonly value: string }, limit: number): Promise<Workspace[]>
+  match(
+    match: { readonly by: 'id' | 'name'; readonly value: string },
+    limit: number,
+  ): Promise<(Workspace & Damageable)[]>
 }
 
 /** What can be changed of workspaces. */
@@ -36,8 +40,9 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
     ...listReader({ db, dialect, source, condition, toRow: toWorkspace }),
     async match({ by, value }, limit) {
       const where = by === 'id' ? sql`w.id = ${value}` : sql`w.name = ${value}`
-      const rows = await db.query<Row>(
-        sql`SELECT ${source.columns} FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
+      const rows = await db.queryAll(
+        source.columns,
+        sql`FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
       )
       return rows.map(toWorkspace)
     },
@@ -57,12 +62,15 @@ export const workspaceWriter = (tx: WritableStatements): WorkspaceWriter => ({
   },
 })
 
-const toWorkspace = (row: Row): Workspace => ({ ...row, integrations: Number(row.integrations) })
+const toWorkspace = (row: Row & Damageable): Workspace & Damageable => ({
+  ...row,
+  integrations: Number(row.integrations),
+})
 
-function workspaceSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source {
+function workspaceSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source<Row> {
   const integrations = sql`(SELECT count(*) FROM integrations i WHERE i.workspace_id = w.id)`
   return {
-    columns: sql`w.id, w.name, ${integrations} AS integrations, ${toRfc3339(sql`w.created_at`)} AS "createdAt"`,
+    columns: { id: sql`w.id`, name: sql`w.name`, integrations, createdAt: toRfc3339(sql`w.created_at`) },
     from: sql`workspaces w`,
     id: sql`w.id`,
     keys: {

@@ -1,0 +1,111 @@
+import { databaseInvalid, type IntegrationsError, quoted } from '../../errors.ts'
+
+/** What a row that was read all the same tells of its cells that cannot be read. */
+export interface Damageable {
+  /** The names of its fields that cannot be read; they hold a text for people instead. */
+  readonly damage?: readonly string[]
+}
+
+/** The longest text that is read, in bytes. A longer one is recognised before it is. */
+export const maxTextBytes = 1024 * 1024
+
+/** How many bytes are shown of what is no text. */
+export const shownBytes = 40
+
+/**
+ * What begins the text by which a query tells of a cell that it does not read: its type, how many bytes it has, and the
+ * first of them as hex. A text that looks like this is not read either.
+ */
+const markCharacter = '\u007f'
+const mark = /\u007f([a-z]+) (\d+) ([0-9A-F]*)/
+
+/** A well-formed character of several bytes in UTF-8, or a byte that is not part of one; each byte is a character here. */
+const sequence =
+  /([\xc2-\xdf][\x80-\xbf]|(?:\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f])[\x80-\xbf]|(?:\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]{2})|[\x80-\xff]/g
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Decodes UTF-8. A byte that belongs to no character becomes a lone surrogate, which no character does. */
+function decode(bytes: Uint8Array): { readonly text: string; readonly whole: boolean } {
+  try {
+    return { text: strict.decode(bytes), whole: true }
+  } catch {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      .toString('latin1')
+      .replace(sequence, (byte, character?: string) =>
+        character === undefined
+          ? String.fromCharCode(0xdc00 + byte.charCodeAt(0))
+          : Buffer.from(character, 'latin1').toString(),
+      )
+    return { text, whole: false }
+  }
+}
+
+const loneByte = /[\udc80-\udcff]/gu
+
+/** A text with bytes that belong to no character as escapes, as in `\xff`. */
+const escaped = (text: string): string =>
+  text.replace(loneByte, (byte) => `\\x${(byte.charCodeAt(0) - 0xdc00).toString(16)}`)
+
+/** What is shown in place of a cell that cannot be read; undefined for a cell that can. */
+function shownInPlaceOf(cell: unknown): string | undefined {
+  if (typeof cell !== 'string') return undefined
+  const [, type, size, hex = ''] = mark.exec(cell) ?? []
+  if (type === undefined) return cell.isWellFormed() ? undefined : escaped(cell)
+  const text = escaped(decode(Buffer.from(hex, 'hex')).text)
+  return Number(size) > hex.length / 2 ? `${text}… (${size} bytes)` : text
+}
+
+/** The rows of a page of JSON, an array of cells each, as objects. */
+export function rowsOfPage<Row>(names: readonly string[], page: Uint8Array): (Row & Damageable)[] {
+  const { text, whole } = decode(page)
+  const rows = JSON.parse(text) as unknown[][]
+  // Most pages have nothing of the kind, and looking at every cell takes its time.
+  return rowsOf(names, rows, whole && !text.includes(markCharacter))
+}
+
+/**
+ * Rows of cells, in the order of their names, as objects.
+ *
+ * @param whole nothing in them is a cell that cannot be read
+ */
+export function rowsOf<Row>(
+  names: readonly string[],
+  rows: readonly (readonly unknown[])[],
+  whole: boolean,
+): (Row & Damageable)[] {
+  return rows.map((cells) => {
+    const row: Record<string, unknown> = {}
+    const damage: string[] = []
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string
+      const shown = whole ? undefined : shownInPlaceOf(cells[i])
+      if (shown !== undefined) damage.push(name)
+      row[name] = shown ?? cells[i]
+    }
+    return (damage.length > 0 ? { ...row, damage } : row) as Row & Damageable
+  })
+}
+
+/** The name of a column, of that of a field. */
+export const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** What people are told of a row that has a cell that cannot be read. */
+export const damageText = (id: string, fields: readonly string[]): string =>
+  `the ${fields.length === 1 ? 'column' : 'columns'} ${fields.map(columnName).join(', ')} of the row ${quoted(id)} cannot be read: ${fields.length === 1 ? 'the value is' : 'the values are'} malformed, or longer than 1 MiB`
+
+/** The error for a row that has a cell that cannot be read. */
+export const damaged = (id: string, fields: readonly string[]): IntegrationsError =>
+  databaseInvalid(
+    damageText(id, fields),
+    'replace the value with integrations update or integrations rotate, or in the application',
+  )
+
+/** Refuses rows that have cells that cannot be read. The first cell of each names it. @throws DATABASE_INVALID for the first of them */
+export function refuseDamaged<Row extends object>(rows: readonly (Row & Damageable)[]): Row[] {
+  for (const row of rows) {
+    if (!row.damage) continue
+    const { damage, ...cells } = row
+    throw damaged(String(Object.values(cells)[0]), damage)
+  }
+  return rows as Row[]
+}
