@@ -1,4 +1,5 @@
 import type { Fingerprint, Instant, IntegrationId } from './brands.ts'
+import type { Damageable } from './damage.ts'
 import type { Json, JsonObject } from './json.ts'
 
 /** The secret fields of an integration. */
@@ -62,7 +63,7 @@ export type TokenExpiry = 'dated' | 'never' | 'unknown' | null
 export type TokenRefresh = 'outcome_unknown' | 'needs_reauth' | 'refused' | null
 
 /** An integration with facts in place of secrets. */
-export interface IntegrationView {
+export interface IntegrationView extends Damageable {
   readonly id: IntegrationId
   readonly workspaceId: string
   /** The workspace's name. */
@@ -103,7 +104,7 @@ export type IntegrationInsert = {
   }
 
 /** A workspace of the application. */
-export interface Workspace {
+export interface Workspace extends Damageable {
   readonly id: string
   readonly name: string
   readonly integrations: number
@@ -111,7 +112,7 @@ export interface Workspace {
 }
 
 /** A user of the application. */
-export interface User {
+export interface User extends Damageable {
   readonly id: string
   readonly email: string
   readonly name: string | null
@@ -119,7 +120,7 @@ export interface User {
 }
 
 /** An OAuth app, without its secret. */
-export interface App {
+export interface App extends Damageable {
   readonly id: string
   readonly platform: string
   readonly name: string

@@ -1,4 +1,5 @@
 import type { IntegrationId } from '../brands.ts'
+import { refuseDamage } from '../damage.ts'
 import { conflict, type IntegrationsError, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
@@ -49,15 +50,19 @@ export interface Decision<R extends object> {
  */
 export const changeIntegration = (
   store: Store,
-  { ref, ...options }: ChangeOptions & { readonly ref: string },
+  { ref, damagedToo = false, ...options }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean },
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> =>
   store.mutate(
     async (tx) =>
-      changeWithin(tx, { ...options, id: (await findIntegration(tx, ref)).id }, async (integration) => ({
-        facts: await work(tx, integration),
-        result: {},
-      })),
+      changeWithin(
+        tx,
+        { ...options, id: (await findIntegration(tx, ref, { damagedToo })).id },
+        async (integration) => ({
+          facts: await work(tx, integration),
+          result: {},
+        }),
+      ),
     options,
   )
 
@@ -76,6 +81,7 @@ export async function changeWithin<R extends object>(
   await tx.integrations.lock(id)
   const [before] = await tx.integrations.match({ by: 'id', value: id }, 1)
   if (!before) throw notFound(`the integration ${id} was just removed`, 'integrations list')
+  if (before.damage?.includes('version')) refuseDamage(before)
   if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
   const { facts, result } = await work(before)
   if (!facts) return { ...result, before, after: before }

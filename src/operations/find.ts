@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein'
+import { refuseDamage } from '../damage.ts'
 import { IntegrationsError, notFound, quoted, shellWord } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
@@ -13,9 +14,10 @@ const maxAudited = 1000
  * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
  * id prefix of at least 6 characters.
  *
- * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates
+ * @param options `damagedToo`: also one with columns that cannot be read, to replace what they hold
+ * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates, DATABASE_INVALID
  */
-export async function findIntegration(db: Reader, ref: string): Promise<IntegrationView> {
+export async function findIntegration(db: Reader, ref: string, { damagedToo = false } = {}): Promise<IntegrationView> {
   if (!isStorable(ref)) throw noSuch('integration', ref)
   const { match } = db.integrations
   const limit = candidatesShown + 1
@@ -27,7 +29,10 @@ export async function findIntegration(db: Reader, ref: string): Promise<Integrat
   ]
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
-    if (found && others.length === 0) return found
+    if (found && others.length === 0) {
+      if (!damagedToo) refuseDamage(found)
+      return found
+    }
     if (found)
       throw ambiguous(
         'integration',
@@ -60,7 +65,13 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationVie
   })
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
-export async function findWorkspace(db: Reader, ref: string): Promise<Workspace> {
+export async function findWorkspace(db: Reader, ref: string, { damagedToo = false } = {}): Promise<Workspace> {
+  const found = await workspaceOf(db, ref)
+  if (!damagedToo) refuseDamage(found)
+  return found
+}
+
+async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
   const valid = isStorable(ref)
   const [byId] = valid ? await db.workspaces.match({ by: 'id', value: ref }, 1) : []
   if (byId) return byId
@@ -79,6 +90,7 @@ export async function findWorkspace(db: Reader, ref: string): Promise<Workspace>
 export async function findUser(db: Reader, ref: string): Promise<User> {
   const [user] = isStorable(ref) ? await db.users.match(ref) : []
   if (user === undefined) throw noSuch('user', ref)
+  refuseDamage(user)
   return user
 }
 

@@ -1,6 +1,7 @@
 /** Integrations that a webhook may be for, and the secrets that it may be signed with. @module */
 import type { KeySource } from '../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
+import { damaged } from '../damage.ts'
 import { is } from '../errors.ts'
 import type { IntegrationView, SecretField } from '../integration.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
@@ -28,7 +29,7 @@ export interface LookupResult {
   readonly startedAt: number
   /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
   readonly clockAheadMs: number
-  /** Whether a value is encrypted with a key that is not in the key set. */
+  /** Whether a value is encrypted with a key that is not in the key set, or a row cannot be read. */
   readonly keyMissing: boolean
   /** Whether there are more than these. */
   readonly truncated: boolean
@@ -44,6 +45,8 @@ export const maxSecrets = 100
 const minKeyAgeMs = 5000
 
 const isKeyMissing = (error: unknown) => is(error, 'KEY_NOT_FOUND')
+/** A secret may be there that cannot be told from here. */
+const isUntold = (error: unknown) => is(error, 'KEY_NOT_FOUND', 'DATABASE_INVALID')
 
 /** What secrets are read with. */
 interface SecretSource {
@@ -94,9 +97,11 @@ export class SecretReader {
       return { integrations, truncated, stored, mode, clockAheadMs: Date.parse(now) - Date.now() }
     })
     const { decrypted, errors } = await this.#decrypt(mode, stored)
+    const readable = integrations.filter(({ damage }) => !damage)
+    for (const { id, damage } of integrations) if (damage) errors.push(damaged(id, damage))
     for (const error of errors) onError(error)
-    const entries = integrations.map((integration) => ({ integration, secrets: decrypted.get(integration.id) ?? [] }))
-    return { entries, startedAt, clockAheadMs, keyMissing: errors.some(isKeyMissing), truncated }
+    const entries = readable.map((integration) => ({ integration, secrets: decrypted.get(integration.id) ?? [] }))
+    return { entries, startedAt, clockAheadMs, keyMissing: errors.some(isUntold), truncated }
   }
 
   async #decrypt(mode: EncryptionMode, stored: readonly StoredAccepted[]) {

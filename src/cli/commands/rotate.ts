@@ -87,7 +87,7 @@ export const command = (ctx: Context) =>
     if (generate && named.length === 0)
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
-    const shown = await store.read((db) => findIntegration(db, ref))
+    const shown = await store.read((db) => findIntegration(db, ref, { damagedToo: true }))
     const secrets = { ...given, ...(await missing(ctx, shown, { named, given, generate, force })) }
     const fields = secretFields.filter((field) => secrets[field])
     const gracePeriod = options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, fields)

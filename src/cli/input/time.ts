@@ -17,6 +17,8 @@ let words: Intl.RelativeTimeFormat | undefined
 /** An instant seen from now, as in "3 days ago" or "in 6 hours". */
 export function relative(instant: Instant, now: number): string {
   const distance = Date.parse(instant) - now
+  // Of a column that holds something else.
+  if (Number.isNaN(distance)) return instant
   const [unit, size] = units.find(([, milliseconds]) => Math.abs(distance) >= milliseconds) ?? ['second', 1000]
   // Made at first use: reading the words of a language takes 10 ms.
   words ??= new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'long' })

@@ -1,19 +1,10 @@
+import { type Damageable, damageText } from '../../damage.ts'
 import { badInput, errorCodes, IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
-
-/** One field of a kind of rows. */
-export interface Column<Row> {
-  readonly field: string
-  /** What heads it in a table; the field's words when absent. */
-  readonly head?: string
-  /** The value in machine formats. */
-  readonly value: (row: Row) => Json
-  /** The value in a table, for people; the machine's value when absent. */
-  readonly cell?: (row: Row, now: number) => Cell
-}
+import { type Column, cells, heading, object, plain } from './values.ts'
 
 /** How a kind of rows is shown. */
 export interface View<Row> {
@@ -71,7 +62,22 @@ export class Output {
   }
 
   /** Prints rows as they come. */
-  async rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
+  rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
+    return this.#rows(view, (emit) =>
+      source((batch) => {
+        for (const row of batch) this.#warnOf(view, row)
+        return emit(batch)
+      }),
+    )
+  }
+
+  /** Warns of a row that was shown with fields that cannot be read. */
+  #warnOf<Row>(view: View<Row>, row: Row): void {
+    const { damage } = row as Damageable
+    if (damage) this.warn(damageText(view.id(row), damage))
+  }
+
+  async #rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
     const kind = this.#format()
     const columns = this.#columns(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
     const each = (line: (row: Row) => string) =>
@@ -96,11 +102,12 @@ export class Output {
 
   /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
   async one<Row>(view: View<Row>, row: Row): Promise<void> {
+    this.#warnOf(view, row)
     const kind = this.#format()
     const columns = this.#columns(view, true)
     if (kind === 'json') return this.raw(`${json(object(columns, row), 2)}\n`)
     // Fields that were asked for are known, and stand alone.
-    if (kind !== 'table' && (kind !== 'text' || this.#options().fields)) return this.rows(view, (emit) => emit([row]))
+    if (kind !== 'table' && (kind !== 'text' || this.#options().fields)) return this.#rows(view, (emit) => emit([row]))
     if (kind === 'text')
       return this.raw(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
     const { record } = await import('./table.ts')
@@ -209,7 +216,7 @@ export class Output {
     const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
     await this.raw(records([columns.map(({ field }) => field)]))
     await source((batch) =>
-      this.raw(records(batch.map((row) => columns.map(({ value }) => this.#safe(plain(value(row))))))),
+      this.raw(records(batch.map((row) => columns.map(({ value }) => printable(plain(value(row))))))),
     )
   }
 
@@ -266,29 +273,6 @@ export class Output {
 }
 
 const json = (value: Json, indent?: number) => printableJson(JSON.stringify(value, null, indent))
-
-const object = <Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } =>
-  Object.fromEntries(columns.map(({ field, value }) => [field, value(row)]))
-
-function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Cell[][] {
-  const now = Date.now()
-  return rows.map((row) =>
-    columns.map((column): Cell => {
-      const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
-      return [printable(text), tone]
-    }),
-  )
-}
-
-/** The text of a value: nothing for null, JSON for what is not one word. */
-function plain(value: Json): string {
-  if (value === null) return ''
-  return typeof value === 'string' ? value : JSON.stringify(value)
-}
-
-// lastUsedAt -> LAST USED AT
-const heading = ({ field, head }: { readonly field: string; readonly head?: string }) =>
-  (head ?? field.replace(/[A-Z]/g, (letter) => ` ${letter}`)).toUpperCase()
 
 const outputFailed = (cause: NodeJS.ErrnoException) =>
   new IntegrationsError({

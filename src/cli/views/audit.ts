@@ -2,7 +2,8 @@ import type { JsonObject } from '../../json.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/tables/events.ts'
 import { fingerprintsOf } from '../../store/tables/fingerprints.ts'
-import type { Column, View } from '../output/output.ts'
+import type { View } from '../output/output.ts'
+import type { Column } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 /** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */

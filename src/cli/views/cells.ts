@@ -2,8 +2,8 @@ import type { Instant } from '../../brands.ts'
 import type { IntegrationView } from '../../integration.ts'
 import type { Json } from '../../json.ts'
 import { relative } from '../input/time.ts'
-import type { Column } from '../output/output.ts'
 import type { Cell } from '../output/tone.ts'
+import type { Column } from '../output/values.ts'
 
 /** A field that is shown as it is. */
 export const value = <F extends string, Row extends { readonly [K in F]: Json }>(field: F): Column<Row> => ({

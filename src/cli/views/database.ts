@@ -1,6 +1,7 @@
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
-import type { Column, View } from '../output/output.ts'
+import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
+import type { Column } from '../output/values.ts'
 import { value } from './cells.ts'
 
 const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({

@@ -1,7 +1,8 @@
 import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
 import { relative, remaining } from '../input/time.ts'
-import type { Column, View } from '../output/output.ts'
+import type { View } from '../output/output.ts'
 import type { Cell } from '../output/tone.ts'
+import type { Column } from '../output/values.ts'
 import { ago, expiryCell, value } from './cells.ts'
 
 function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, now: number): Cell {

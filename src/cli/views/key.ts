@@ -4,8 +4,9 @@ import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
 import { relative } from '../input/time.ts'
-import type { Answer, Column, View } from '../output/output.ts'
+import type { Answer, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
+import type { Column } from '../output/values.ts'
 import { value } from './cells.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }

@@ -1,8 +1,9 @@
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
 import type { RecoverRow } from '../../operations/refresh/recover-batch.ts'
 import { relative } from '../input/time.ts'
-import type { Column, View } from '../output/output.ts'
+import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
+import type { Column } from '../output/values.ts'
 
 type Row = RefreshRow | RecoverRow
 

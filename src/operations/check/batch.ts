@@ -1,5 +1,6 @@
 import type { IntegrationId } from '../../brands.ts'
 import { semaphore } from '../../concurrency.ts'
+import { damageText } from '../../damage.ts'
 import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
 import { columnOf, entriesOf, type IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
@@ -148,6 +149,13 @@ async function beginOne(
   integration: IntegrationView,
   { read, urls }: { readonly read: OpenCurrent; readonly urls: ApiUrls },
 ): Promise<Step> {
+  const { id, damage } = integration
+  if (damage)
+    return notAsked(integration, {
+      code: 'DATABASE_INVALID',
+      reason: damageText(id, damage),
+      error: 'DATABASE_INVALID',
+    })
   const platform = findPlatform(integration.platform)
   if (!platform)
     return notAsked(integration, { code: 'unknown_platform', reason: 'this version does not know the platform' })

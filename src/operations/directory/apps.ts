@@ -1,4 +1,5 @@
 import { instantOf } from '../../brands.ts'
+import { refuseDamage } from '../../damage.ts'
 import { badInput, conflict, shellWord } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import { platformById } from '../../platforms/platforms.ts'
@@ -90,6 +91,7 @@ export async function findApp(db: Reader, ref: string, platform?: string): Promi
   const apps = await db.apps.list()
   const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
   if (!app) throw noSuch('app', ref)
+  refuseDamage(app)
   if (platform !== undefined && app.platform !== platform)
     throw badInput(
       `the app ${app.name} belongs to ${app.platform}, but the integration to ${platform}`,

@@ -21,7 +21,7 @@ export const renameWorkspace = (
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
     checkName('workspace', name)
-    const workspace = await findWorkspace(tx, ref)
+    const workspace = await findWorkspace(tx, ref, { damagedToo: true })
     if (workspace.name === name) return workspace
     await refuseTaken(tx, name)
     await tx.workspaces.rename(workspace.id, name, tx.now)

@@ -22,7 +22,7 @@ export interface Update extends ChangeOptions {
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
-  return changeIntegration(store, { ...update, ref }, async (tx, integration) => {
+  return changeIntegration(store, { ...update, ref, damagedToo: true }, async (tx, integration) => {
     const platform = findPlatform(integration.platform)
     for (const [column, id] of entriesOf(update.ids))
       if (id !== null) checkId(platform, column, { value: id, force: update.force })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { semaphore, serialize, singleFlight } from '../../concurrency.ts'
+import { refuseDamage } from '../../damage.ts'
 import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -131,6 +132,7 @@ const listAll = (store: Store): Promise<IntegrationView[]> =>
 /** The row of an integration as far as it is known without the keys; undefined when its token may be due. */
 function precheck(integration: IntegrationView, now: Date, options: RefreshBatchOptions): RefreshRow | undefined {
   try {
+    refuseDamage(integration)
     const refusal = refusalFor(integration)
     if (refusal) return { integration, outcome: refusal.outcome, ...(options.named ? { error: refusal.error } : {}) }
     const { tokenRefresh } = integration

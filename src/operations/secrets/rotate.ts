@@ -57,7 +57,7 @@ const maxGracePeriodMs = 7 * 86_400_000
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   requireTokenFor(rotation.expiry, rotation.secrets)
   return store.mutate(async (tx) => {
-    const { id } = await findIntegration(tx, ref)
+    const { id } = await findIntegration(tx, ref, { damagedToo: true })
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
     const { typed, secrets, ifVersion } = rotation
     const first = await changeWithin(tx, { id, ifVersion }, (integration) =>

@@ -1,10 +1,4 @@
-import { databaseInvalid, type IntegrationsError, quoted } from '../../errors.ts'
-
-/** What a row that was read all the same tells of its cells that cannot be read. */
-export interface Damageable {
-  /** The names of its fields that cannot be read; they hold a text for people instead. */
-  readonly damage?: readonly string[]
-}
+import type { Damageable } from '../../damage.ts'
 
 /** The longest text that is read, in bytes. A longer one is recognised before it is. */
 export const maxTextBytes = 1024 * 1024
@@ -84,28 +78,4 @@ export function rowsOf<Row>(
     }
     return (damage.length > 0 ? { ...row, damage } : row) as Row & Damageable
   })
-}
-
-/** The name of a column, of that of a field. */
-export const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-
-/** What people are told of a row that has a cell that cannot be read. */
-export const damageText = (id: string, fields: readonly string[]): string =>
-  `the ${fields.length === 1 ? 'column' : 'columns'} ${fields.map(columnName).join(', ')} of the row ${quoted(id)} cannot be read: ${fields.length === 1 ? 'the value is' : 'the values are'} malformed, or longer than 1 MiB`
-
-/** The error for a row that has a cell that cannot be read. */
-export const damaged = (id: string, fields: readonly string[]): IntegrationsError =>
-  databaseInvalid(
-    damageText(id, fields),
-    'replace the value with integrations update or integrations rotate, or in the application',
-  )
-
-/** Refuses rows that have cells that cannot be read. The first cell of each names it. @throws DATABASE_INVALID for the first of them */
-export function refuseDamaged<Row extends object>(rows: readonly (Row & Damageable)[]): Row[] {
-  for (const row of rows) {
-    if (!row.damage) continue
-    const { damage, ...cells } = row
-    throw damaged(String(Object.values(cells)[0]), damage)
-  }
-  return rows as Row[]
 }

@@ -1,7 +1,7 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
 import type { PrismaClient } from '../generated/sqlite/client.ts'
-import type { Damageable } from './cells.ts'
 import type { Columns, Statements } from './statements.ts'
 import type { Provider } from './url.ts'
 
@@ -31,7 +31,7 @@ export interface Dialect {
    * another kind of value than its column should, or more than a text may have.
    */
   select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql
-  /** A column of whole numbers, or of truth values. */
+  /** A column of whole numbers, which may come as their texts. */
   whole(column: Sql): Sql
   /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
   toRfc3339(column: Sql): Sql

@@ -2,8 +2,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
 import sql, { join, raw, type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
 import { badInput } from '../../errors.ts'
-import { type Damageable, maxTextBytes } from './cells.ts'
+import { maxTextBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { commitUnknown, isConnectionLost } from './errors.ts'
 import type { Statements } from './statements.ts'
@@ -122,6 +123,9 @@ async function adapterOn(connection: pg.PoolClient, schema: string): Promise<Sql
   }
 }
 
+/** The biggest whole number that JavaScript tells from its neighbours. */
+const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
+
 const maxBytes = raw(String(maxTextBytes))
 
 /** How a row tells of a cell that it does not hold. */
@@ -136,7 +140,8 @@ const guarded = (value: Sql) =>
 const dialect: Dialect = {
   select: (columns, rest) =>
     sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
-  whole: (column) => column,
+  whole: (column) =>
+    sql`CASE WHEN ${column} NOT BETWEEN -${maxWhole} AND ${maxWhole} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
   lock: sql`FOR UPDATE`,
   toRfc3339: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   comparableTime: (column) => column,

@@ -11,8 +11,9 @@ import {
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, systemCode } from '../../errors.ts'
-import { type Damageable, maxTextBytes, shownBytes } from './cells.ts'
+import { maxTextBytes, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 

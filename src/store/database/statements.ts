@@ -1,8 +1,9 @@
 import type { ArgType, SqlQueryable } from '@prisma/driver-adapter-utils'
 import sql, { type Sql } from 'sql-template-tag'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import type { Prisma } from '../generated/sqlite/client.ts'
-import { type Damageable, refuseDamaged, rowsOf, rowsOfPage } from './cells.ts'
-import type { Driver } from './driver.ts'
+import { rowsOf, rowsOfPage } from './cells.ts'
+import type { Provider } from './url.ts'
 
 /**
  * What a query selects, by the names of a row's fields. A column as it is, as in `i.name`, has to be one of texts; other
@@ -36,7 +37,10 @@ export interface WritableStatements extends Statements {
 }
 
 /** What statements run on, in the words of its database. */
-type Speaker = Pick<Driver, 'provider' | 'dialect'>
+interface Speaker {
+  readonly provider: Provider
+  readonly dialect: { select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql }
+}
 
 /** The rows of a statement as arrays of the cells with these names. */
 type ReadCells = (statement: Sql, names: readonly string[]) => Promise<readonly (readonly unknown[])[]>

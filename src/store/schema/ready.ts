@@ -225,7 +225,8 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
 const applied = sql`_prisma_migrations m WHERE m.finished_at IS NOT NULL AND m.rolled_back_at IS NULL`
 
 async function appliedMigrations(db: Statements): Promise<string[]> {
-  const rows = await db.query<{ name: string }>(
+  // Those of an application may be anything.
+  const rows = await db.queryAll<{ name: string }>(
     { name: sql`m.migration_name` },
     sql`FROM ${applied} ORDER BY m.started_at, m.migration_name`,
   )

@@ -2,9 +2,9 @@ import sql, { join } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
+import { damaged } from '../../damage.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
-import { damaged } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { currentSecret } from '../tables/integration-filter.ts'
@@ -100,8 +100,14 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
 }
 
 const recorded = (text: string | null): AcceptedVersion[] =>
-  (JSON.parse(text ?? '[]') as [number, Fingerprint | null, string | null, string | null, Instant | null][])
-    .map(([number, print, keyId, sealed, validUntil]) => ({ number, fingerprint: print, keyId, sealed, validUntil }))
+  (JSON.parse(text ?? '[]') as [number | string, Fingerprint | null, string | null, string | null, Instant | null][])
+    .map(([number, print, keyId, sealed, validUntil]) => ({
+      number: Number(number),
+      fingerprint: print,
+      keyId,
+      sealed,
+      validUntil,
+    }))
     .sort((a, b) => b.number - a.number)
 
 /**

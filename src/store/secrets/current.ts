@@ -3,7 +3,7 @@ import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { decryptRecorded, type HeldValue } from './decrypt.ts'
-import { type KnownVersion, readableText } from './stored.ts'
+import { type KnownVersion, readableText, unreadable } from './stored.ts'
 import {
   currentVersion,
   encryptionContext,
@@ -107,8 +107,10 @@ export async function storedIn(
     rows.map(({ id, number, fingerprint, keyId, ...row }) => [
       id,
       {
-        text: readableText(row, 'text'),
-        known: number === null ? null : { number: Number(number), fingerprint, keyId },
+        // What is recorded of a value tells how to read it.
+        text: row.damage ? unreadable : readableText(row, 'text'),
+        known:
+          number === null || row.damage?.includes('number') ? null : { number: Number(number), fingerprint, keyId },
       },
     ]),
   )

@@ -1,8 +1,9 @@
 import sql, { empty, join } from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
-import { type Damageable, refuseDamaged } from '../database/cells.ts'
+
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
@@ -160,7 +161,9 @@ function valuesOf(
 ): StoredValue[] {
   const own = versions.filter(({ column }) => column === secretColumns[field])
   const known = own.find(({ current }) => Boolean(current))
-  const previous = own.filter((row) => row !== known && readableText(row, 'sealed') !== null)
+  // What is recorded of a value tells how to read it.
+  const textOf = (row: (VersionRow & Damageable) | undefined, text: string | null) => (row?.damage ? unreadable : text)
+  const previous = own.filter((row) => row !== known && row.sealed !== null)
   const value = (row: (VersionRow & Damageable) | undefined, text: string | null): StoredValue => ({
     id,
     name,
@@ -170,5 +173,5 @@ function valuesOf(
     keyId: text === null ? null : encryptedBy(text, row?.keyId ?? null),
     version: row ? { number: Number(row.number), fingerprint: row.fingerprint, keyId: row.keyId } : null,
   })
-  return [value(known, text), ...previous.map((row) => value(row, readableText(row, 'sealed')))]
+  return [value(known, textOf(known, text)), ...previous.map((row) => value(row, textOf(row, row.sealed)))]
 }

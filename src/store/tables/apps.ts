@@ -3,10 +3,11 @@ import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import { notFound } from '../../errors.ts'
+import { type Damageable, damageText } from '../../damage.ts'
+import { decryptionFailed, notFound } from '../../errors.ts'
 import type { App } from '../../integration.ts'
+
 import type { Secret } from '../../secret.ts'
-import { type Damageable, damaged } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 
@@ -35,7 +36,7 @@ const contextOf = (id: string) => ({ id, field: clientSecretColumn })
 /** What can be read of OAuth apps; `stored` alone reads secrets. */
 export interface AppReader {
   /** The apps in the order of their names; `name`: that one; `platform`: those of a platform. */
-  list(filter?: { readonly name?: string; readonly platform?: string }): Promise<(App & Damageable)[]>
+  list(filter?: { readonly name?: string; readonly platform?: string }): Promise<App[]>
   /** The secrets of all apps, still encrypted. */
   stored(): Promise<(StoredClientSecret & Damageable)[]>
 }
@@ -77,12 +78,13 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
   }
 }
 
-/** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND, DATABASE_INVALID for a row that cannot be read */
+/** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
 export async function openClientSecret(
   keyring: Keyring,
   { id, sealed, damage }: StoredClientSecret & Damageable,
 ): Promise<Secret> {
-  if (damage) throw damaged(id, damage)
+  if (damage)
+    throw decryptionFailed(damageText(id, damage), 'find out who wrote it; then remove the app, and add it again')
   return decrypt(keyring.keys, contextOf(id), sealed)
 }
 

@@ -1,6 +1,6 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
-import type { Damageable } from '../database/cells.ts'
+import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'

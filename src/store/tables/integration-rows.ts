@@ -1,8 +1,9 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
+import type { Damageable } from '../../damage.ts'
 import type { IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
+
 import { type Json, sortKeys } from '../../json.ts'
-import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'
@@ -67,7 +68,7 @@ export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
 }
 
 /** An integration as it is shown. `shared`: the application writes secrets too. */
-export function toIntegration(row: IntegrationRow & Damageable, shared: boolean): IntegrationView & Damageable {
+export function toIntegration(row: IntegrationRow & Damageable, shared: boolean): IntegrationView {
   const { damage } = row
   const spoilt = damage?.includes('secrets') ?? false
   const secrets = secretFacts(spoilt ? null : row.secrets)

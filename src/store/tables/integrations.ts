@@ -1,8 +1,9 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
+import type { Damageable } from '../../damage.ts'
 import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
+
 import type { JsonObject } from '../../json.ts'
-import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
@@ -21,7 +22,7 @@ export type IntegrationChange = {
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
-  match(match: IntegrationMatch, limit: number): Promise<(IntegrationView & Damageable)[]>
+  match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
   /** Whether a workspace has an integration of this platform and name, other than `except`. */
@@ -76,8 +77,8 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       )
     },
     async configText(id) {
-      const [row] = await db.query<{ config: string | null }>(
-        { config: asText(sql`i.config`) },
+      const [row] = await db.query<{ id: string; config: string | null }>(
+        { id: sql`i.id`, config: asText(sql`i.config`) },
         sql`FROM integrations i WHERE i.id = ${id}`,
       )
       return row?.config ?? null

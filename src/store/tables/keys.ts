@@ -2,6 +2,7 @@ import sql, { join } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
+import { refuseDamaged } from '../../damage.ts'
 import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -80,10 +81,12 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
       return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
     },
     async settings() {
-      const rows = await db.query<{ key: string; value: string; at: Instant }>(
+      const all = await db.queryAll<{ key: string; value: string; at: Instant }>(
         { key: sql`s.key`, value: sql`s.value`, at: toRfc3339(sql`s.updated_at`) },
         sql`FROM integration_settings s WHERE s.key IN ('id', 'sealing', 'receiver')`,
       )
+      // When an endpoint reported in decides nothing by itself.
+      const rows = refuseDamaged(all.filter(({ key, damage }) => !(damage && key === 'receiver')))
       const row = (key: string) => rows.find((one) => one.key === key)
       return {
         id: row('id')?.value ?? '',

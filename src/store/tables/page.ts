@@ -1,6 +1,6 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
 import { notFound } from '../../errors.ts'
-import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 

@@ -32,12 +32,12 @@ export interface SecretVersion {
 }
 
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows, whole }: Dialect, id: Sql): Sql {
+export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Dialect, id: Sql): Sql {
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
     toRfc3339(sql`s.set_at`),
-    whole(sql`s.never_expires`),
+    sql`(s.never_expires IS TRUE)`,
     toRfc3339(sql`s.valid_until`),
   ]
   return jsonRows(
@@ -102,7 +102,7 @@ export function secretVersionReader(db: Statements, { toRfc3339, whole }: Dialec
           validUntil: toRfc3339(sql`s.valid_until`),
           lastMatchedAt: toRfc3339(sql`s.last_matched_at`),
           matchCount: whole(sql`s.match_count`),
-          neverExpires: whole(sql`s.never_expires`),
+          neverExpires: sql`(s.never_expires IS TRUE)`,
           tokenExpiresAt: sql`CASE WHEN s.field = ${secretColumns.accessToken} THEN
             ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END`,
         },

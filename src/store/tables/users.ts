@@ -1,6 +1,5 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
-import type { Damageable } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -15,7 +14,7 @@ export interface UserFilter {
 /** What can be read of users. */
 export interface UserReader extends ListReader<UserFilter, User> {
   /** The users with this id or e-mail address; the id goes first. */
-  match(ref: string): Promise<(User & Damageable)[]>
+  match(ref: string): Promise<User[]>
 }
 
 /** What can be changed of users. */
@@ -31,7 +30,7 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
   const condition = ({ emailContains }: UserFilter) =>
     all(emailContains === undefined ? [] : [dialect.contains(sql`u.email`, emailContains)])
   return {
-    ...listReader({ db, dialect, source, condition, toRow: (user: User & Damageable) => user }),
+    ...listReader({ db, dialect, source, condition, toRow: (user: User) => user }),
     match: (ref) =>
       db.queryAll(
         source.columns,

@@ -1,6 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
 import type { Workspace } from '../../integration.ts'
-import type { Damageable } from '../database/cells.ts'
+
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -17,10 +18,7 @@ type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 /** What can be read of workspaces. */
 export interface WorkspaceReader extends ListReader<WorkspaceFilter, Workspace> {
   /** The workspaces with an id, or with a name; at most `limit`. */
-  match(
-    match: { readonly by: 'id' | 'name'; readonly value: string },
-    limit: number,
-  ): Promise<(Workspace & Damageable)[]>
+  match(match: { readonly by: 'id' | 'name'; readonly value: string }, limit: number): Promise<Workspace[]>
 }
 
 /** What can be changed of workspaces. */
@@ -62,7 +60,7 @@ export const workspaceWriter = (tx: WritableStatements): WorkspaceWriter => ({
   },
 })
 
-const toWorkspace = (row: Row & Damageable): Workspace & Damageable => ({
+const toWorkspace = (row: Row & Damageable): Workspace => ({
   ...row,
   integrations: Number(row.integrations),
 })

@@ -1,0 +1,39 @@
+import type { Json } from '../../json.ts'
+import { printable } from './text.ts'
+import type { Cell } from './tone.ts'
+
+/** One field of a kind of rows. */
+export interface Column<Row> {
+  readonly field: string
+  /** What heads it in a table; the field's words when absent. */
+  readonly head?: string
+  /** The value in machine formats. */
+  readonly value: (row: Row) => Json
+  /** The value in a table, for people; the machine's value when absent. */
+  readonly cell?: (row: Row, now: number) => Cell
+}
+
+/** The fields of a row by their names, for machines. */
+export const object = <Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } =>
+  Object.fromEntries(columns.map(({ field, value }) => [field, value(row)]))
+
+/** The cells of rows, for people. */
+export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Cell[][] {
+  const now = Date.now()
+  return rows.map((row) =>
+    columns.map((column): Cell => {
+      const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
+      return [printable(text), tone]
+    }),
+  )
+}
+
+/** The text of a value: nothing for null, JSON for what is not one word. */
+export function plain(value: Json): string {
+  if (value === null) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** What heads a column, as in `LAST USED AT` for `lastUsedAt`. */
+export const heading = ({ field, head }: { readonly field: string; readonly head?: string }) =>
+  (head ?? field.replace(/[A-Z]/g, (letter) => ` ${letter}`)).toUpperCase()

@@ -1,0 +1,34 @@
+import { databaseInvalid, type IntegrationsError, quoted } from './errors.ts'
+
+/** A row that was read although some of it cannot be. */
+export interface Damageable {
+  /** The names of its fields that cannot be read, which hold a text for people instead; absent for none. */
+  readonly damage?: readonly string[]
+}
+
+const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** What people are told of a row with fields that cannot be read. */
+export const damageText = (id: string, fields: readonly string[]): string =>
+  fields.length === 1
+    ? `the column ${fields.map(columnName).join()} of the row ${quoted(id)} cannot be read: its value is malformed, or longer than 1 MiB`
+    : `the columns ${fields.map(columnName).join(', ')} of the row ${quoted(id)} cannot be read: their values are malformed, or longer than 1 MiB`
+
+/** The error for a row with fields that cannot be read. */
+export const damaged = (id: string, fields: readonly string[]): IntegrationsError =>
+  databaseInvalid(
+    damageText(id, fields),
+    'replace the value with integrations update or integrations rotate, or in the application',
+  )
+
+/** Refuses a row with fields that cannot be read. @throws DATABASE_INVALID */
+export function refuseDamage({ id, damage }: Damageable & { readonly id: string }): void {
+  if (damage) throw damaged(id, damage)
+}
+
+/** Refuses rows with fields that cannot be read. The first field of each names it. @throws DATABASE_INVALID for the first of them */
+export function refuseDamaged<Row extends object>(rows: readonly (Row & Damageable)[]): Row[] {
+  for (const { damage, ...cells } of rows.filter((row) => row.damage))
+    throw damaged(String(Object.values(cells)[0]), damage ?? [])
+  return rows as Row[]
+}
