@@ -25,6 +25,7 @@ import {
   sqliteData,
   statement,
 } from './data.ts'
+import { flood } from './flood.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
 const { quick, long } = parseArgs({
@@ -201,6 +202,16 @@ async function receive(data: Data): Promise<void> {
   notes.push(`${receiving.name}: ${Math.round(perSecond)} webhooks a second, from the start of the process to its end`)
 }
 
+/** What strangers with large bodies do to a receiver. */
+async function flooded(data: Data): Promise<void> {
+  await addSealed(data, 100, 'webhook_secret', 'github')
+  const { peak, slowest, statuses } = await flood(data)
+  const what = `receiver (${data.kind}), flooded by 100 connections`
+  line(`memory of ${what}`, `${Math.round(peak)} MiB`, '', '256 MiB', peak / 256, 1)
+  line(`99 of 100 webhooks at ${what}`, `${Math.round(slowest)} ms`, '', '250 ms', slowest / 250, 1)
+  notes.push(`${what}: webhooks answered ${JSON.stringify(statuses)}`)
+}
+
 async function check(folder: string, data: Data): Promise<void> {
   await addSealed(data, checked, 'access_token')
   const server = await startPlatformServer()
@@ -247,6 +258,7 @@ try {
     await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)
     await receive(lots)
   }
+  for (const kind of kinds) await flooded(await data(kind, 0, `bench_${process.pid}_flood`))
   for (const kind of kinds) await check(folder, await data(kind, 0, `bench_${process.pid}_check`))
   await sealing(folder)
   process.stdout.write(

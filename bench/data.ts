@@ -147,6 +147,7 @@ export async function addSealed(
   { kind, env }: Data,
   count: number,
   field: 'webhook_secret' | 'access_token',
+  platform = 'pylon',
 ): Promise<void> {
   const file = env.INTEGRATIONS_KEYS_FILE
   const key = keyFor(parseKeySet(readFileSync(file, 'utf8'), file), 'encryption')
@@ -164,13 +165,13 @@ export async function addSealed(
     const rows = await Promise.all(
       Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
         const id = `sealed-${String(at + i).padStart(8, '0')}`
-        const value = new Secret(`value-of-${id}`)
+        const value = new Secret(secretOf(id))
         const text = await encrypt(key, { id, field }, value)
         return { id, text, print: fingerprint(fingerprinting, value) }
       }),
     )
     await query(
-      `INSERT INTO integrations (id, workspace_id, platform, name, ${field}) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', 'pylon', ${quoted(id)}, ${quoted(text)})`).join()}`,
+      `INSERT INTO integrations (id, workspace_id, platform, name, ${field}) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', ${quoted(platform)}, ${quoted(id)}, ${quoted(text)})`).join()}`,
       [],
     )
     await query(
@@ -182,6 +183,9 @@ export async function addSealed(
   await query('ANALYZE', [])
   await end()
 }
+
+/** The secret of an integration that `addSealed` has added. */
+export const secretOf = (id: string) => `value-of-${id}`
 
 /** Makes another key the active one. */
 export function activateAnother({ args }: Program, { env }: Data): void {

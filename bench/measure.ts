@@ -17,8 +17,8 @@ export interface Run {
   readonly printed: string
 }
 
-// Nothing of the machine's own: NODE_EXTRA_CA_CERTS alone doubles the start of Node 20, which hides what is beside it.
-const environment = { PATH: process.env.PATH, HOME: process.env.HOME }
+/** Nothing of the machine's own: NODE_EXTRA_CA_CERTS alone doubles the start of Node 20, which hides what is beside it. */
+export const environment = { PATH: process.env.PATH, HOME: process.env.HOME }
 
 // The process measures itself as it ends, and says so on a channel of its own.
 const reporter = `data:text/javascript,${encodeURIComponent(`import { writeSync } from 'node:fs'
