@@ -143,7 +143,10 @@ const dialect: Dialect = {
   whole: (column) =>
     sql`CASE WHEN ${column} NOT BETWEEN -${maxWhole} AND ${maxWhole} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
   lock: sql`FOR UPDATE`,
-  toRfc3339: (column) => sql`to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  // JavaScript has no infinity, and no year of more than six digits.
+  toRfc3339: (column) =>
+    sql`CASE WHEN ${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,
   comparableTime: (column) => column,
   now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
   nowPlus: (milliseconds) =>

@@ -33,8 +33,13 @@ export function fileExists(file: string): boolean {
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
 export function createFile(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over.
-  closeSync(openSync(file, 'a', 0o600))
+  try {
+    // Made before SQLite opens it, which would make it readable by all; -wal and -shm take its mode over. Once it is there,
+    // none but SQLite may open it: the system drops all locks of a process on a file when that closes one descriptor of it.
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+  }
 }
 
 /**

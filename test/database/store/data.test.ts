@@ -1,0 +1,174 @@
+import { createClient } from '@libsql/client/sqlite3'
+import { describe, expect, test } from 'vitest'
+import { createFile } from '../../../src/store/database/sqlite.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { runProgram } from '../../support/program.ts'
+import { add, brief, start } from '../../support/receiver.ts'
+import { populate } from '../../support/sample-commands.ts'
+import { signingSecret } from '../../support/samples.ts'
+import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
+
+/** Müller in Latin-1, which is not UTF-8: libsql ends the process that reads it as a text. */
+const latin1 = "CAST(x'4dfc6c6c6572' AS TEXT)"
+
+const idOf = async (db: TestDatabase, name: string) =>
+  String((await db.query('SELECT id FROM integrations WHERE name = ?', name))[0]?.id)
+
+test('bytes that are not UTF-8 hide nothing but themselves, and can be replaced', async () => {
+  const db = await freshDatabase('sqlite')
+  await populate(db)
+  const env = { DATABASE_URL: db.url }
+  await db.query(`UPDATE integrations SET slack_team_name = ${latin1} WHERE name = 'support'`)
+  const id = await idOf(db, 'support')
+  const told = `the column slack_team_name of the row "${id}" cannot be read: its value is malformed, or longer than 1 MiB`
+  expect(await runProgram(['list', '-o', 'csv', '--fields', 'name,slackTeamName'], { env })).toEqual({
+    code: 0,
+    stdout: 'name,slackTeamName\ndesk,\nsupport,M\\xfcller\n',
+    stderr: `warning: ${told}\n`,
+  })
+  const refused = {
+    code: 6,
+    stdout: '',
+    stderr: `error: ${told}\nhint: replace the value with integrations update or integrations rotate, or in the application\n`,
+  }
+  for (const args of [['show'], ['secrets', 'list'], ['config', 'get'], ['disable']])
+    expect(await runInProcess([...args, 'support'], { env })).toEqual(refused)
+  expect(await runInProcess(['show', 'desk', '-o', 'id'], { env })).toMatchObject({ code: 0, stderr: '' })
+  expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+  expect(await runInProcess(['audit', 'verify'], { env })).toMatchObject({ code: 0, stderr: '' })
+  expect(await runInProcess(['update', 'support', '--slack-team-name', 'Müller'], { env })).toMatchObject({ code: 0 })
+  expect(await db.query("SELECT slack_team_name FROM integrations WHERE name = 'support'")).toEqual([
+    { slack_team_name: 'Müller' },
+  ])
+  expect(await runInProcess(['show', 'support', '-o', 'id'], { env })).toEqual({
+    code: 0,
+    stdout: `${id}\n`,
+    stderr: '',
+  })
+})
+
+test('a secret that is not a text is replaced by a rotation, and told of until then', async () => {
+  const db = await freshDatabase('sqlite')
+  await populate(db)
+  const env = { DATABASE_URL: db.url }
+  await db.query(`UPDATE integrations SET webhook_secret = CAST(x'ff41' AS TEXT) WHERE name = 'support'`)
+  expect((await runInProcess(['secrets', 'reveal', 'support', 'webhook-secret'], { env })).code).toBe(6)
+  expect((await runInProcess(['keys', 'reencrypt'], { env })).code).toBe(6)
+  expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(8)
+  const rotate = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force']
+  expect((await runInProcess(rotate, { env, input: signingSecret(9) })).code).toBe(0)
+  expect(await runInProcess(['secrets', 'reveal', 'support', 'webhook-secret'], { env })).toMatchObject({
+    code: 0,
+    stdout: `${signingSecret(9)}\n`,
+  })
+  expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
+})
+
+test('an event with other bytes than its own is a changed event', async () => {
+  const db = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: db.url }
+  await runInProcess(['workspaces', 'add', 'Acme', '--reason', 'a\ufffd'], { env })
+  await db.query('DROP TRIGGER integration_events_no_update')
+  expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
+  // A decoder that puts U+FFFD in the place of a bad byte, or cuts at a zero, sees what was recorded.
+  for (const reason of ["CAST(x'61ff' AS TEXT)", "'a\ufffd' || char(0) || 'and more'", "x'61efbfbd'"]) {
+    await db.query(`UPDATE integration_events SET reason = ${reason} WHERE action = 'workspace.add'`)
+    const { code, stdout } = await runInProcess(['audit', 'verify', '-o', 'json'], { env })
+    expect([code, JSON.parse(stdout).problems.length]).toEqual([8, 1])
+    expect((await runInProcess(['audit', 'list'], { env })).code).toBe(0)
+  }
+})
+
+describe.each(kinds)('on %s', (kind) => {
+  test('a row that cannot be read is unavailable to its own webhooks alone', async () => {
+    const { db, store, errors, receive } = await start(kind)
+    const id = await add(store, 'support', signingSecret(1), { team: 'T012AB3CD' })
+    await add(store, 'other', signingSecret(2), { team: 'T0OTHER' })
+    await db.query(
+      `UPDATE integrations SET slack_team_name = ${kind === 'sqlite' ? latin1 : "repeat('x', 2000000)"} WHERE name = 'support'`,
+    )
+    const receiver = await receive()
+    const other = slackEvent(message, { team_id: 'T0OTHER' })
+    expect(brief(await receiver.slack(fromSlack(signingSecret(1))))).toEqual([503, 'unavailable'])
+    expect(brief(await receiver.slack(fromSlack(signingSecret(2), other)))).toEqual(['other', 'message', 1, 'current'])
+    expect(new Set(errors.map((error) => (error as Error).message))).toEqual(
+      new Set([
+        `the column slack_team_name of the row "${id}" cannot be read: its value is malformed, or longer than 1 MiB`,
+      ]),
+    )
+  })
+
+  test('a text of a hundred megabytes is told of without being read', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const long = kind === 'sqlite' ? "replace(hex(zeroblob(25000000)), '00', 'abcd')" : "repeat('abcd', 25000000)"
+    await db.query(`UPDATE integrations SET slack_team_name = ${long} WHERE name = 'support'`)
+    const before = process.memoryUsage().rss
+    const { code, stdout } = await runInProcess(['list', '-o', 'json', '--fields', 'name,slackTeamName'], {
+      env: { DATABASE_URL: db.url },
+    })
+    expect({ code, rows: JSON.parse(stdout) }).toEqual({
+      code: 0,
+      rows: [
+        { name: 'desk', slackTeamName: null },
+        { name: 'support', slackTeamName: '… (100000000 bytes)' },
+      ],
+    })
+    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)
+  })
+
+  test('numbers and instants that no column should hold are told of', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const env = { DATABASE_URL: db.url }
+    const id = await idOf(db, 'support')
+    const instants =
+      kind === 'sqlite'
+        ? ["'infinity'", "'-4713-11-24'", '9e999', "x'00'"]
+        : ["'infinity'", "'-infinity'", "'280000-01-01'"]
+    for (const instant of instants) {
+      await db.query(
+        `UPDATE integrations SET token_expires_at = ${instant}, last_used_at = ${instant} WHERE id = ?`,
+        id,
+      )
+      const listed = await runInProcess(['list', '-o', 'json'], { env })
+      expect([listed.code, JSON.parse(listed.stdout).length]).toEqual([0, 2])
+      expect(listed.stderr).toContain(`the columns token_expires_at, last_used_at of the row "${id}" cannot be read`)
+      expect((await runInProcess(['show', id], { env })).code).toBe(6)
+    }
+    if (kind === 'postgresql') return
+    await db.query('UPDATE integrations SET token_expires_at = NULL, last_used_at = NULL')
+    await db.query('UPDATE integration_versions SET version = 9223372036854775807 WHERE integration_id = ?', id)
+    const listed = await runInProcess(['list'], { env })
+    expect(listed.code).toBe(0)
+    expect(listed.stderr).toContain(`the column version of the row "${id}" cannot be read`)
+    expect((await runInProcess(['disable', id], { env })).code).toBe(6)
+  })
+})
+
+test('CSV holds nothing that a terminal would act on', async () => {
+  const db = await freshDatabase('sqlite')
+  await populate(db)
+  await db.query("UPDATE integrations SET slack_team_name = 'a' || char(27) || '[31m' || char(8238) || 'b'")
+  const { stdout } = await runProgram(['list', '-o', 'csv', '--fields', 'slackTeamName', '--limit', '1'], {
+    env: { DATABASE_URL: db.url },
+  })
+  expect(stdout).toBe('slackTeamName\na\\u{1b}[31m\\u{202e}b\n')
+})
+
+test('making the file of a database that is there drops no lock on it', async () => {
+  const db = await freshDatabase('sqlite')
+  const file = db.url.slice('file:'.length)
+  const env = { DATABASE_URL: db.url }
+  const client = createClient({ url: db.url })
+  await client.execute('PRAGMA journal_mode = WAL')
+  await client.execute("INSERT INTO workspaces VALUES ('w1', 'First', '2026-01-01', '2026-01-01')")
+  createFile(file)
+  // Another process that believes to be the last one puts the log into the file, and removes it.
+  expect((await runProgram(['workspaces', 'add', 'Other'], { env })).code).toBe(0)
+  await client.execute("INSERT INTO workspaces VALUES ('w2', 'Second', '2026-01-01', '2026-01-01')")
+  const { stdout } = await runProgram(['workspaces', 'list', '-o', 'csv', '--fields', 'name'], { env })
+  client.close()
+  expect(stdout).toBe('name\nFirst\nOther\nSecond\n')
+})
