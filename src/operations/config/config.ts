@@ -52,15 +52,17 @@ export async function changeConfig(
   // Loaded before the transaction begins: while it runs, every other change waits.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
   return store.mutate(async (tx) => {
-    const { id } = await findIntegration(tx, ref)
-    return changeWithin(tx, { ...options, id }, async ({ platform: platformId }) => {
-      const from = await storedConfig(await tx.integrations.configText(id))
+    const { id } = await findIntegration(tx, ref, { damagedToo: true })
+    return changeWithin(tx, { ...options, id }, async ({ platform: platformId, damage }) => {
+      // One that cannot be read can be replaced.
+      const spoilt = damage?.includes('config') ?? false
+      const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
       const edited = edit(structuredClone(from ?? {}))
       // Through text once more, so that every way to a config meets the same limits.
       const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
       const platform = findPlatform(platformId)
       const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
-      if (same(from, to)) return { facts: undefined, result }
+      if (!spoilt && same(from, to)) return { facts: undefined, result }
       await tx.integrations.update(id, { config: to })
       return { facts: { action: 'config.change', fields: ['config'] }, result }
     })

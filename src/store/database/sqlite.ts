@@ -15,7 +15,7 @@ import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, systemCode } from '../../errors.ts'
 import { maxTextBytes, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
-import type { Statements } from './statements.ts'
+import { onAdapter, type Statements } from './statements.ts'
 
 /** Busy waits inside SQLite stop the event loop, so they are short; longer ones are asynchronous, outside. */
 const shortWaitMs = 100
@@ -92,7 +92,9 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       withClient(async (client) => {
         const transaction = await client.transaction('write')
         try {
-          const result = await work(await adapterOn(transaction))
+          const adapter = await adapterOn(transaction)
+          await requireReadable(onAdapter(adapter, { provider: 'sqlite', dialect }))
+          const result = await work(adapter)
           await transaction.commit()
           return result
         } finally {
@@ -122,6 +124,21 @@ class ReadOnly extends PrismaLibSql {
       },
     })
   }
+}
+
+/** What Prisma's schema engine reads of a database, as the texts that they are. @throws DATABASE_INVALID for one that cannot be read */
+async function requireReadable(db: Statements): Promise<void> {
+  const names = { name: sql`m.name`, table: sql`m.tbl_name`, statement: sql`m.sql` }
+  const made = await db.query<Record<keyof typeof names, string>>(names, sql`FROM sqlite_master m`)
+  if (!made.some(({ name }) => name === '_prisma_migrations')) return
+  const texts = { id: sql`m.id`, name: sql`m.migration_name`, checksum: sql`m.checksum`, logs: sql`m.logs` }
+  const instants = {
+    startedAt: dialect.toRfc3339(sql`m.started_at`),
+    finishedAt: dialect.toRfc3339(sql`m.finished_at`),
+    rolledBackAt: dialect.toRfc3339(sql`m.rolled_back_at`),
+    appliedStepsCount: dialect.whole(sql`m.applied_steps_count`),
+  }
+  await db.query<object>({ ...texts, ...instants }, sql`FROM _prisma_migrations m`)
 }
 
 /** Prisma's adapter on one libsql transaction, whose scripts run whole. */
