@@ -157,7 +157,7 @@ function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): P
     event: { name, id: request.headers.get('x-github-delivery'), retry: null, payload },
     unwanted: wanted && !wanted.includes(name) && !wanted.includes(action) ? 'event' : null,
     // Revocations concern apps, and none of these columns names an installation.
-    revoked: false,
+    revoked: null,
   }
 }
 

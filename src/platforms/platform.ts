@@ -120,8 +120,8 @@ export type ParsedWebhook =
       readonly event: WebhookEvent
       /** Why the integration ignores the event: a bot sent it, or the config excludes it. */
       readonly unwanted: 'bot' | 'subtype' | 'channel' | 'event' | null
-      /** The platform has revoked the credentials. */
-      readonly revoked: boolean
+      /** The platform has revoked the credentials of this integration, and since when, where it says so; null: it has not. */
+      readonly revoked: { readonly at: Date | null } | null
     }
 
 /** A request as received: headers, and the bytes of its body. */

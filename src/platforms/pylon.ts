@@ -116,7 +116,7 @@ function read(request: WebhookRequest, { config }: { readonly config: Json }): P
     kind: 'event',
     event: { name, id: null, retry: null, payload },
     unwanted: wanted && !(name !== null && wanted.includes(name)) ? 'event' : null,
-    revoked: false,
+    revoked: null,
   }
 }
 

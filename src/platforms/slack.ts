@@ -199,16 +199,30 @@ function read(request: WebhookRequest, recipient: Recipient): ParsedWebhook {
   const event = payload.type === 'event_callback' ? objectOf(payload.event) : undefined
   if (!event) {
     const name = text(payload.type) ?? (text(payload.command) === undefined ? null : 'slash_command')
-    return { kind: 'event', event: { ...envelope, name }, unwanted: null, revoked: false }
+    return { kind: 'event', event: { ...envelope, name }, unwanted: null, revoked: null }
   }
   const name = text(event.type) ?? null
-  const revoked = name === 'app_uninstalled' || (name === 'tokens_revoked' && ofBot(event, recipient))
+  const revokes = name === 'app_uninstalled' || (name === 'tokens_revoked' && ofBot(event, recipient))
+  if (!revokes)
+    return { kind: 'event', event: { ...envelope, name }, unwanted: unwanted(name, event, recipient), revoked: null }
+  // A workspace of an organization may lose the app while the organization, which the event names too, keeps the app.
+  const concerned = recipient.slackTeamId === installationOf(payload)
+  const at = new Date(typeof payload.event_time === 'number' ? payload.event_time * 1000 : Number.NaN)
   return {
     kind: 'event',
     event: { ...envelope, name },
-    unwanted: revoked ? null : unwanted(name, event, recipient),
-    revoked,
+    unwanted: concerned ? null : 'event',
+    revoked: concerned ? { at: Number.isNaN(at.getTime()) ? null : at } : null,
   }
+}
+
+/** The team or enterprise in which the app was installed that an event is about. */
+function installationOf({ team_id, enterprise_id, authorizations }: JsonObject): string | undefined {
+  // In a channel that several organizations share, the team of the event may not be the team with the app.
+  const installation = objectOf(Array.isArray(authorizations) ? authorizations[0] : undefined) ?? {}
+  const team = text(installation.team_id) ?? text(team_id)
+  const enterprise = text(installation.enterprise_id) ?? text(enterprise_id)
+  return installation.is_enterprise_install === true ? (enterprise ?? team) : (team ?? enterprise)
 }
 
 function unwanted(name: string | null, event: JsonObject, { config, slackBotUserId }: Recipient) {
@@ -221,9 +235,21 @@ function unwanted(name: string | null, event: JsonObject, { config, slackBotUser
   const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
   if (events && !events.some((one) => one === name || one === subscription)) return 'event'
   const { slackChannels } = configOf(config)
-  const channel = text(event.channel) ?? text(objectOf(event.channel)?.id) ?? text(objectOf(event.item)?.channel)
   const wanted = Array.isArray(slackChannels) ? slackChannels.map((one) => objectOf(one)?.id) : undefined
-  return wanted && channel !== undefined && !wanted.includes(channel) ? 'channel' : null
+  const channels = channelsOf(event)
+  return wanted && channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
+}
+
+/** The channels that an event is about. Kinds of events name them in fields of their own. */
+function channelsOf(event: JsonObject): string[] {
+  const holders = [
+    event,
+    ...['item', 'message', 'assistant_thread', 'container'].map((key) => objectOf(event[key]) ?? {}),
+  ]
+  const named = holders.flatMap(({ channel, channel_id, old_channel_id, new_channel_id }) => [
+    ...[channel, objectOf(channel)?.id, channel_id, old_channel_id, new_channel_id],
+  ])
+  return named.filter((id) => typeof id === 'string')
 }
 
 /** Whether the revoked tokens include the bot token of an integration. */

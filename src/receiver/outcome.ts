@@ -16,7 +16,17 @@ export type RejectReason =
   | 'too_many'
 
 /** Why an authentic request needs no action. */
-export type IgnoreReason = 'duplicate' | 'inactive' | 'bot' | 'subtype' | 'channel' | 'event'
+export type IgnoreReason =
+  | 'duplicate'
+  | 'inactive'
+  /** No integration is for the team that the request names. */
+  | 'unclaimed'
+  /** The platform says that it revoked credentials which were replaced since. */
+  | 'outdated'
+  | 'bot'
+  | 'subtype'
+  | 'channel'
+  | 'event'
 
 /** What a request is. Answer each with its `status` and `body`. */
 export type Outcome =

@@ -1,13 +1,22 @@
 /** The way of a request: from its bytes to its outcome. @module */
 import type { LRUCache } from 'lru-cache'
+import type { LimitFunction } from 'p-limit'
 import { is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
-import { setActive } from '../operations/integrations/set-active.ts'
+import { disableRevoked } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
 import type { LookupCache } from './cache.ts'
 import { remember } from './duplicates.ts'
-import { findMatch, type Match, type MatchedEntry, type SignedRequest, signaturesOf, unreadable } from './match.ts'
+import {
+  findMatch,
+  type Match,
+  type MatchedEntry,
+  matchRemembered,
+  type SignedRequest,
+  signaturesOf,
+  unreadable,
+} from './match.ts'
 import { handled, ignored, type Outcome, rejected } from './outcome.ts'
 import { type IncomingRequest, readBody } from './request.ts'
 import type { LookupKey } from './secrets.ts'
@@ -19,6 +28,9 @@ const maxUnsignedBytes = 4096
 /** How large a body may be that names no tenant. */
 const maxAnonymousBytes = 16_384
 
+/** How large a body may be for a tenant that has no integration. */
+const maxUnclaimedBytes = 65_536
+
 /** How long an id may be that a request names, in UTF-16 units. */
 const maxIdLength = 200
 
@@ -29,6 +41,8 @@ export interface Parts {
   readonly usage: UsageRecorder
   /** Undated requests that came before. */
   readonly duplicates: LRUCache<string, true>
+  /** Reads one request at a time that is for a tenant without an integration. */
+  readonly unclaimed: LimitFunction
   readonly onError: (error: unknown) => void
 }
 
@@ -57,7 +71,9 @@ export async function receive(
   try {
     const signed = { platform, request, signatures, keys, arrivedAt }
     const match = await findMatch(parts.cache, signed)
-    return match.kind === 'rejected' ? match : await accept(parts, signed, match)
+    if (match.kind === 'match') return await accept(parts, signed, match)
+    const isUnclaimed = webhooks.tenant !== undefined && match.reason === 'unknown_integration'
+    return isUnclaimed && keys[0]?.kind === 'match' ? await readUnclaimed(parts, signed) : match
   } catch (error) {
     parts.onError(error)
     return rejected(503, 'unavailable')
@@ -83,6 +99,21 @@ function lookupKeys(
 
 const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 
+/**
+ * A request for a tenant that has no integration. An app that is installed in many workspaces receives such requests too,
+ * and a platform that sees them refused stops sending to all of the workspaces. So they are accepted and ignored where
+ * the signature is that of a secret of the platform.
+ */
+async function readUnclaimed(parts: Parts, signed: SignedRequest): Promise<Outcome> {
+  // Strangers can ask for this with a body of their own, so it costs little: one at a time, and small.
+  if (signed.request.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0)
+    return rejected(503, 'unavailable')
+  const keys = [{ kind: 'platform', platform: signed.platform.id }] as const
+  const isSigned = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys }))
+  if (isSigned === 'unknown') return rejected(503, 'unavailable')
+  return isSigned ? ignored('unclaimed') : rejected(401, 'unknown_integration')
+}
+
 /** An integration that a request may be for, and what the request is to it. */
 type Candidate = MatchedEntry & { readonly parsed: ParsedWebhook }
 
@@ -107,12 +138,13 @@ async function accept(
   const forget = () => {
     for (const one of seen) parts.duplicates.delete(one)
   }
-  await deactivate(parts, candidates).catch((error: unknown) => {
+  const current = await disable(parts, candidates).catch((error: unknown) => {
     // The platform is to send the request again.
     forget()
     throw error
   })
-  const active = candidates.filter(({ entry }) => entry.integration.isActive)
+  if (current.length === 0) return ignored('outdated')
+  const active = current.filter(({ entry }) => entry.integration.isActive)
   if (active.length === 0) return ignored('inactive')
   const reasons = active.map(({ parsed }) => (parsed.kind === 'event' ? parsed.unwanted : null))
   const [chosen, ...others] = active.filter(({ parsed }) => parsed.kind === 'event' && parsed.unwanted === null)
@@ -130,17 +162,25 @@ async function accept(
   }
 }
 
-/** Deactivates integrations whose credentials the platform has revoked. */
-async function deactivate({ store, onError }: Parts, candidates: readonly Candidate[]): Promise<void> {
-  for (const { entry, parsed } of candidates) {
-    // Also where it is inactive as far as is remembered: it may have been activated since.
-    if (parsed.kind !== 'event' || !parsed.revoked) continue
+/**
+ * Disables integrations whose credentials the platform has revoked.
+ *
+ * @returns the candidates, without those that were connected again since
+ */
+async function disable({ store, onError }: Parts, candidates: readonly Candidate[]): Promise<Candidate[]> {
+  const current: Candidate[] = []
+  for (const candidate of candidates) {
+    const { entry, parsed } = candidate
     try {
-      await setActive(store, entry.integration.id, { to: false })
+      // Also where it is inactive as far as is remembered: it may have been activated since.
+      if (parsed.kind !== 'event' || !parsed.revoked) current.push(candidate)
+      else if (await disableRevoked(store, entry.integration.id, parsed.revoked.at)) current.push(candidate)
     } catch (error) {
       // A role that lacks the permission is not helped by another try.
       if (!is(error, 'NOT_PERMITTED', 'NOT_FOUND')) throw error
       onError(error)
+      current.push(candidate)
     }
   }
+  return current
 }

@@ -2,6 +2,7 @@
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
+import { semaphore } from '../concurrency.ts'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { IntegrationsError, keysInvalid, keysMissing } from '../errors.ts'
@@ -162,7 +163,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     await close()
     throw error
   }
-  const parts: Parts = { store, cache, usage, duplicates: createDuplicates(), onError }
+  const parts: Parts = { store, cache, usage, duplicates: createDuplicates(), unclaimed: semaphore(1), onError }
   const methods = platforms.map((platform) => [
     platform.id,
     (incoming: IncomingRequest, sender?: { integrationId: string }) =>

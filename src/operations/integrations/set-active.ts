@@ -1,4 +1,6 @@
-import type { Store } from '../../store/store.ts'
+import { instantOf } from '../../brands.ts'
+import type { IntegrationView } from '../../integration.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
 
 /**
@@ -17,3 +19,27 @@ export const setActive = (
     await tx.integrations.update(integration.id, { isActive })
     return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }
   })
+
+/**
+ * Disables an integration whose credentials the platform has revoked, unless the integration was connected again since:
+ * platforms may deliver the news late.
+ *
+ * @param at when the platform revoked them; null: unknown
+ * @returns false when the integration was added, got an access token, or was enabled since
+ * @throws NOT_FOUND, CONFLICT
+ */
+export async function disableRevoked(store: Store, id: string, at: Date | null): Promise<boolean> {
+  let connectedSince = false
+  await changeIntegration(store, { ref: id }, async (tx, integration) => {
+    connectedSince = at !== null && (await isConnectedSince(tx, integration, at))
+    if (connectedSince || !integration.isActive) return undefined
+    await tx.integrations.update(integration.id, { isActive: false })
+    return { action: 'integration.disable', fields: ['is_active'] }
+  })
+  return !connectedSince
+}
+
+async function isConnectedSince(tx: Transaction, { id, createdAt, accessToken }: IntegrationView, at: Date) {
+  if ([createdAt, accessToken.setAt].some((time) => time !== null && Date.parse(time) > at.getTime())) return true
+  return (await tx.audit.count({ targetIds: [id], action: 'integration.enable', since: instantOf(at) })) > 0
+}

@@ -43,7 +43,7 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
       ['one', 'message', 1, 'current'],
       ['two', 'message', 1, 'previous'],
       [503, 'unavailable'],
-      [401, 'unknown_integration'],
+      [503, 'unavailable'],
     ]
     expect(await outcomes()).toEqual(lacking)
     // The keyring is asked again, now and then; what it cannot say leaves the keys that are known.
@@ -60,7 +60,7 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
       ['one', 'message', 1, 'current'],
       ['two', 'message', 1, 'previous'],
       ['two', 'message', 2, 'current'],
-      [401, 'unknown_integration'],
+      [200, 'unclaimed'],
     ])
   } finally {
     await store.close()

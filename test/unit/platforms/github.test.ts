@@ -16,7 +16,7 @@ describe('what GitHub sends', () => {
     kind: 'event',
     event: { name, id, retry: null, payload },
     unwanted,
-    revoked: false,
+    revoked: null,
   })
 
   test.each<[string, string, Record<string, string>, JsonObject | null, object]>([

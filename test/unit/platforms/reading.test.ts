@@ -72,6 +72,24 @@ describe('what Slack sends', () => {
       channels,
       'reaction_added, unwanted: channel',
     ],
+    [
+      'a file in another channel',
+      callback({ type: 'file_shared', channel_id: 'C2', file_id: 'F1' }),
+      channels,
+      'file_shared, unwanted: channel',
+    ],
+    [
+      'an assistant’s thread in another channel',
+      callback({ type: 'assistant_thread_started', assistant_thread: { channel_id: 'D2' } }),
+      channels,
+      'assistant_thread_started, unwanted: channel',
+    ],
+    [
+      'a wanted channel that gets another id',
+      callback({ type: 'channel_id_changed', old_channel_id: 'C1', new_channel_id: 'C2' }),
+      channels,
+      'channel_id_changed',
+    ],
     ['what has no channel', callback({ type: 'team_join' }), channels, 'team_join'],
     ['no channel is wanted', said(), { slackChannels: [] }, 'message, unwanted: channel'],
     ['a config that is not one', said(), { slackChannels: 'C2', slackEvents: 'x' }, 'message'],
@@ -98,6 +116,46 @@ describe('what Slack sends', () => {
     expect(told(slack.webhooks.read(requestOf(body), recipient(config)))).toBe(expected)
   })
 
+  const grid = (more: object) => ({
+    ...callback({ type: 'app_uninstalled' }),
+    enterprise_id: 'E1',
+    authorizations: [{ team_id: 'T1', enterprise_id: 'E1', is_bot: true, is_enterprise_install: false }],
+    ...more,
+  })
+  const orgWide = [{ team_id: null, enterprise_id: 'E1', is_enterprise_install: true }]
+  test.each<[string, object, string, string]>([
+    ['its workspace', grid({}), 'T1', 'app_uninstalled, revoked'],
+    ['a workspace of the organization', grid({}), 'E1', 'app_uninstalled, unwanted: event'],
+    ['its workspace, by the ids alone', grid({ authorizations: undefined }), 'T1', 'app_uninstalled, revoked'],
+    ['a workspace, by the ids alone', grid({ authorizations: [] }), 'E1', 'app_uninstalled, unwanted: event'],
+    ['the organization', grid({ authorizations: orgWide }), 'E1', 'app_uninstalled, revoked'],
+    ['the organization of a workspace', grid({ authorizations: orgWide }), 'T1', 'app_uninstalled, unwanted: event'],
+    [
+      'the organization, which has no team',
+      grid({ team_id: null, authorizations: [] }),
+      'E1',
+      'app_uninstalled, revoked',
+    ],
+    [
+      'a workspace whose bot it does not know',
+      grid({ event: { type: 'tokens_revoked', tokens: { bot: ['U9'] } } }),
+      'E1',
+      'tokens_revoked, unwanted: event',
+    ],
+  ])('the app is gone from %s', (_, body, slackTeamId, expected) => {
+    const one = recipient(null, { slackTeamId, slackBotUserId: null })
+    expect(told(slack.webhooks.read(requestOf(body), one))).toBe(expected)
+  })
+
+  test.each([
+    ['seconds', 1_790_000_000, new Date('2026-09-21T14:13:20.000Z')],
+    ['text', '1790000000', null],
+    ['no time', 1e300, null],
+  ])('when the app was gone, in %s', (_, event_time, at) => {
+    const body = { ...callback({ type: 'app_uninstalled' }), event_time }
+    expect(slack.webhooks.read(requestOf(body), recipient())).toMatchObject({ revoked: { at } })
+  })
+
   test('a bot’s token is revoked, and nobody knows which bot it is', () => {
     const body = callback({ type: 'tokens_revoked', tokens: { bot: ['U9'] } })
     expect(told(slack.webhooks.read(requestOf(body), recipient(null, { slackBotUserId: null })))).toBe(
@@ -120,7 +178,7 @@ describe('what Slack sends', () => {
       kind: 'event',
       event: { name: 'message', id: 'Ev1', retry: { number: 2, reason: 'http_timeout' }, payload: body },
       unwanted: null,
-      revoked: false,
+      revoked: null,
     })
     const odd = { 'x-slack-retry-num': 'two', 'x-slack-retry-reason': '<script>' }
     expect(slack.webhooks.read(requestOf(body, odd), recipient())).toMatchObject({ event: { retry: null } })

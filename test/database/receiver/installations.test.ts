@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { setActive } from '../../../src/operations/integrations/set-active.ts'
+import { kinds, type TestDatabase } from '../../support/database.ts'
+import { add, brief, rotate, start } from '../../support/receiver.ts'
+import { botToken, signingSecret } from '../../support/samples.ts'
+import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
+
+const active = async (db: TestDatabase) =>
+  (await db.query('SELECT name FROM integrations WHERE is_active ORDER BY name')).map(({ name }) => name)
+const disabled = async (db: TestDatabase) =>
+  (await db.query("SELECT target_name FROM integration_events WHERE action = 'integration.disable' ORDER BY seq")).map(
+    ({ target_name }) => target_name,
+  )
+const secondsAgo = (seconds: number) => Math.floor(Date.now() / 1000) - seconds
+
+describe.each(kinds)('installations on %s', (kind) => {
+  test('an app that leaves one workspace stays in the organization', async () => {
+    const { db, store, errors, receive } = await start(kind, 60)
+    await add(store, 'team', signingSecret(1), { team: 'T0AAAAAA1' })
+    await add(store, 'org', signingSecret(1), { team: 'E0AAAAAA1' })
+    const receiver = await receive()
+    const send = async (event: object, more: object) =>
+      brief(
+        await receiver.slack(
+          fromSlack(signingSecret(1), slackEvent(event, { team_id: 'T0AAAAAA1', enterprise_id: 'E0AAAAAA1', ...more })),
+        ),
+      )
+    const authorizations = [{ team_id: 'T0AAAAAA1', enterprise_id: 'E0AAAAAA1', is_enterprise_install: false }]
+    expect(await send({ type: 'app_uninstalled' }, { authorizations, event_time: secondsAgo(-5) })).toEqual([
+      'team',
+      'app_uninstalled',
+      1,
+      'current',
+    ])
+    expect([await active(db), await disabled(db), errors]).toEqual([['org'], ['Acme/team'], []])
+  })
+
+  test('late news of an app that was uninstalled leaves what was installed since', async () => {
+    const { db, store, errors, receive } = await start(kind, 0)
+    const receiver = await receive()
+    const uninstalled = async (event_time?: number) =>
+      brief(await receiver.slack(fromSlack(signingSecret(1), slackEvent({ type: 'app_uninstalled' }, { event_time }))))
+    const id = await add(store, 'support', signingSecret(1))
+    // Added since.
+    expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
+    // Long there, and connected again by a new token.
+    const past = kind === 'sqlite' ? "'2026-01-01T00:00:00.000+00:00'" : "timestamp '2026-01-01'"
+    await db.query(`UPDATE integrations SET created_at = ${past}`)
+    await rotate(store, id, botToken(1), 0, 'accessToken')
+    expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
+    // Connected again by a person who enabled it.
+    await db.query(`UPDATE integration_secrets SET set_at = ${past}`)
+    await setActive(store, id, { to: false })
+    await setActive(store, id, { to: true })
+    expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
+    expect([await active(db), await disabled(db)]).toEqual([['support'], ['Acme/support']])
+    // News of what came after all that, and news without a time.
+    expect(await uninstalled(secondsAgo(-5))).toEqual(['support', 'app_uninstalled', 1, 'current'])
+    expect(await active(db)).toEqual([])
+    await setActive(store, id, { to: true })
+    expect(await uninstalled()).toEqual(['support', 'app_uninstalled', 1, 'current'])
+    expect([await active(db), errors]).toEqual([[], []])
+  })
+
+  test('an event for a team without an integration is accepted and ignored when a secret of the platform signed it', async () => {
+    const { db, store, errors, receive } = await start(kind, 60)
+    await add(store, 'support', signingSecret(1))
+    await add(store, 'desk', signingSecret(2), { team: 'T023AB3CD' })
+    const before = await db.query('SELECT * FROM integration_secrets ORDER BY integration_id')
+    const receiver = await receive()
+    const unclaimed = async (n: number, more: object = {}) =>
+      brief(await receiver.slack(fromSlack(signingSecret(n), slackEvent(message, { team_id: 'T0NOBODY1', ...more }))))
+    expect({
+      first: await unclaimed(1),
+      second: await unclaimed(2),
+      uninstalled: await unclaimed(1, { event: { type: 'app_uninstalled' } }),
+      stranger: await unclaimed(3),
+      large: await unclaimed(1, { padding: 'x'.repeat(65_536) }),
+    }).toEqual({
+      first: [200, 'unclaimed'],
+      second: [200, 'unclaimed'],
+      uninstalled: [200, 'unclaimed'],
+      stranger: [401, 'unknown_integration'],
+      large: [503, 'unavailable'],
+    })
+    // One is read at a time; which of them depends on the database.
+    const atOnce = await Promise.all(Array.from({ length: 8 }, () => unclaimed(1)))
+    expect(atOnce).toContainEqual([200, 'unclaimed'])
+    for (const one of atOnce)
+      expect([
+        [200, 'unclaimed'],
+        [503, 'unavailable'],
+      ]).toContainEqual(one)
+    await receiver.close()
+    expect([await db.query('SELECT * FROM integration_secrets ORDER BY integration_id'), errors]).toEqual([before, []])
+  })
+})
