@@ -1,8 +1,11 @@
 /** How many requests may wait. @module */
 
-/** How many requests may wait at once, and how many bytes of their bodies are held meanwhile. */
+/**
+ * How many requests may wait at once, and how many bytes of their bodies are held meanwhile: less than half of what all
+ * bodies may take, and the largest body of a platform.
+ */
 const maxWaiting = 1000
-const maxWaitingBytes = 67_108_864
+const maxWaitingBytes = 27_262_976
 
 /**
  * Limits the requests that wait, and the memory that their bodies take.

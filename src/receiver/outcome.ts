@@ -12,6 +12,7 @@ export type RejectReason =
   | 'signature_mismatch'
   | 'unknown_integration'
   | 'malformed'
+  | 'body_consumed'
   | 'unavailable'
   | 'too_many'
 
@@ -53,7 +54,7 @@ export type Outcome =
   /** A request that is refused, or that cannot be checked now. */
   | {
       readonly kind: 'rejected'
-      readonly status: 400 | 401 | 413 | 503
+      readonly status: 400 | 401 | 413 | 500 | 503
       readonly body: ''
       readonly reason: RejectReason
     }

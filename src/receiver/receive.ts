@@ -1,11 +1,12 @@
 /** The way of a request: from its bytes to its outcome. @module */
 import type { LRUCache } from 'lru-cache'
 import type { LimitFunction } from 'p-limit'
-import { is } from '../errors.ts'
+import { badInput, is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
 import { disableRevoked } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
+import type { BodyBudget, BodyPlace } from './body-budget.ts'
 import type { LookupCache } from './cache.ts'
 import { remember } from './duplicates.ts'
 import {
@@ -17,13 +18,16 @@ import {
   signaturesOf,
   unreadable,
 } from './match.ts'
-import { handled, ignored, type Outcome, rejected } from './outcome.ts'
-import { type IncomingRequest, readBody } from './request.ts'
-import type { LookupKey } from './secrets.ts'
+import { handled, ignored, type Outcome, type Rejected, rejected } from './outcome.ts'
+import { type IncomingRequest, normalized, type ReadBody, readBody } from './request.ts'
+import type { LookupKey, LookupResult } from './secrets.ts'
 import type { UsageRecorder } from './usage.ts'
 
 /** How large a body may be that is not signed. */
 const maxUnsignedBytes = 4096
+
+/** How large a body may be that is read before its integration is looked up, where the address names it. */
+const maxStrangersBytes = 65_536
 
 /** How large a body may be that names no tenant. */
 const maxAnonymousBytes = 16_384
@@ -39,6 +43,7 @@ export interface Parts {
   readonly store: Store
   readonly cache: LookupCache
   readonly usage: UsageRecorder
+  readonly bodies: BodyBudget
   /** Undated requests that came before. */
   readonly duplicates: LRUCache<string, true>
   /** Reads one request at a time that is for a tenant without an integration. */
@@ -46,49 +51,117 @@ export interface Parts {
   readonly onError: (error: unknown) => void
 }
 
-/** Receives a webhook of a platform; `integrationId`: the integration that it is for, where the platform does not say. */
-export async function receive(
+/** A request; `integrationId`: the integration that it is for, where the platform does not say. */
+interface Sent {
+  readonly platform: Platform
+  readonly incoming: IncomingRequest
+  readonly integrationId: string | undefined
+}
+
+/** Receives a webhook of a platform. */
+export async function receive(parts: Parts, sent: Sent): Promise<Outcome> {
+  const place = parts.bodies.open(`${sent.platform.id} ${sent.integrationId ?? ''}`)
+  try {
+    return await receiveWithin(parts, { ...sent, incoming: normalized(sent.incoming) }, place)
+  } catch (error) {
+    parts.onError(error)
+    return rejected(503, 'unavailable')
+  } finally {
+    place.close()
+  }
+}
+
+async function receiveWithin(
   parts: Parts,
-  sent: { platform: Platform; incoming: IncomingRequest; integrationId: string | undefined },
+  { platform, incoming, integrationId }: Sent,
+  place: BodyPlace,
 ): Promise<Outcome> {
-  const { platform, incoming, integrationId } = sent
   const arrivedAt = performance.now()
   const { webhooks } = platform
   const signatures = signaturesOf(incoming)
   const each = webhooks.schemes.map(signatures)
   // For a request that no secret can match, nothing is looked up, and little of it is read.
   const hopeless = each.every(({ readable }) => !readable)
-  // A sender that breaks off gets no answer any more.
-  const body = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.maxBodyBytes).catch(() => null)
-  if (body === null) return rejected(400, 'malformed')
-  if (!body) return hopeless ? unreadable(each) : rejected(413, 'too_large')
+  if (!hopeless && !webhooks.tenant && mayBeLarge(incoming)) {
+    const refusal = await refuseUnknown(parts, { platform, keys: addressKeys(integrationId) }, arrivedAt)
+    if (refusal) return refusal
+  }
+  const read = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.maxBodyBytes, place)
+  if (read.kind !== 'whole') return withoutBody(parts, read.kind, hopeless ? unreadable(each) : undefined)
+  place.complete()
+  const { body } = read
   const request = { headers: incoming.headers, body }
   const unsigned = body.length > maxUnsignedBytes ? undefined : webhooks.unsigned?.(request)
   if (unsigned !== undefined) return handled(unsigned)
   if (hopeless) return unreadable(each)
   const keys = lookupKeys(platform, request, integrationId)
   if (keys.length === 0) return rejected(401, 'unknown_integration')
-  try {
-    const signed = { platform, request, signatures, keys, arrivedAt }
-    const match = await findMatch(parts.cache, signed)
-    if (match.kind === 'match') return await accept(parts, signed, match)
-    const isUnclaimed = webhooks.tenant !== undefined && match.reason === 'unknown_integration'
-    return isUnclaimed && keys[0]?.kind === 'match' ? await readUnclaimed(parts, signed) : match
-  } catch (error) {
-    parts.onError(error)
-    return rejected(503, 'unavailable')
-  }
+  const signed = { platform, request, signatures, keys, arrivedAt }
+  const match = await findMatch(parts.cache, signed)
+  if (match.kind === 'match') return accept(parts, signed, match)
+  const isUnclaimed = webhooks.tenant !== undefined && match.reason === 'unknown_integration'
+  return isUnclaimed && keys[0]?.kind === 'match' ? readUnclaimed(parts, signed) : match
 }
+
+/** The outcome for a body that cannot be had. @param hopeless the outcome for a request that no secret can match */
+function withoutBody(
+  { onError }: Parts,
+  kind: Exclude<ReadBody['kind'], 'whole'>,
+  hopeless: Rejected | undefined,
+): Rejected {
+  // A sender that breaks off gets no answer any more.
+  if (kind === 'broken') return rejected(400, 'malformed')
+  if (kind === 'displaced') return rejected(503, 'unavailable')
+  if (hopeless) return hopeless
+  if (kind === 'too_large') return rejected(413, 'too_large')
+  onError(
+    badInput(
+      'the body of the request was read before the receiver got the request, so the signature cannot be checked',
+      'pass the raw bytes of the body, or a clone of the request, as docs/receiving-webhooks.md shows',
+    ),
+  )
+  return rejected(500, 'body_consumed')
+}
+
+/** Whether a body may take so much memory that its integration is looked up first, where the address names it. */
+function mayBeLarge({ headers }: IncomingRequest): boolean {
+  const length = headers.get('content-length')
+  return length === null || !(Number(length) <= maxStrangersBytes)
+}
+
+/** Refuses what is not for an integration of the platform, before its body is read. */
+async function refuseUnknown(
+  { cache }: Parts,
+  { platform, keys }: { platform: Platform; keys: readonly LookupKey[] },
+  arrivedAt: number,
+): Promise<Outcome | undefined> {
+  for (const find of [
+    (key: LookupKey) => cache.find(key, 0),
+    // The integration may have been added since.
+    (key: LookupKey) => cache.findSince(key, 0, arrivedAt),
+  ]) {
+    const results = await Promise.all(keys.map(find))
+    if (results.includes(undefined)) return rejected(503, 'unavailable')
+    if (results.some((result) => result && isFor(platform, result))) return undefined
+  }
+  return rejected(401, 'unknown_integration')
+}
+
+const isFor = ({ id }: Platform, { entries, keyMissing }: LookupResult) =>
+  keyMissing || entries.some(({ integration }) => integration.platform === id)
+
+/** The integration that the address names. */
+const addressKeys = (integrationId: string | undefined): LookupKey[] =>
+  integrationId !== undefined && isId(integrationId)
+    ? [{ kind: 'match', match: { by: 'id', value: integrationId } }]
+    : []
 
 function lookupKeys(
   { id, webhooks: { tenant } }: Platform,
   request: WebhookRequest,
   integrationId: string | undefined,
 ): LookupKey[] {
-  if (!tenant) {
-    const ids = integrationId === undefined ? [] : [integrationId]
-    return ids.filter(isId).map((value) => ({ kind: 'match', match: { by: 'id', value } }))
-  }
+  if (!tenant) return addressKeys(integrationId)
   const claimed = tenant.claimed(request)
   // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
   if (claimed.length === 0) return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: id }]

@@ -14,6 +14,7 @@ import { type IntegrationPlatform, platforms, type tenantPlatformIds } from '../
 import { parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/open.ts'
 import { userName } from '../user-name.ts'
+import { BodyBudget } from './body-budget.ts'
 import { LookupCache } from './cache.ts'
 import { createDuplicates } from './duplicates.ts'
 import type { Outcome, Token } from './outcome.ts'
@@ -163,7 +164,15 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     await close()
     throw error
   }
-  const parts: Parts = { store, cache, usage, duplicates: createDuplicates(), unclaimed: semaphore(1), onError }
+  const parts: Parts = {
+    store,
+    cache,
+    usage,
+    duplicates: createDuplicates(),
+    unclaimed: semaphore(1),
+    bodies: new BodyBudget(),
+    onError,
+  }
   const methods = platforms.map((platform) => [
     platform.id,
     (incoming: IncomingRequest, sender?: { integrationId: string }) =>

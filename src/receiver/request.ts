@@ -1,22 +1,31 @@
 /** Requests, as servers hand them on. @module */
 import { badInput } from '../errors.ts'
-import { readUpTo } from '../streams.ts'
+import type { BodyPlace } from './body-budget.ts'
 
 /** A request: the web's `Request`, or the part of it that a receiver needs. */
 export interface IncomingRequest {
   readonly headers: { get(name: string): string | null }
   /** The body as it arrives, or as a whole; null for none. */
-  readonly body: WebStream | AsyncIterable<Uint8Array> | Uint8Array | null
+  readonly body: WebStream | AsyncIterable<Uint8Array> | Bytes | null
+  /** Whether the body was read already, so that it cannot be checked. */
+  readonly bodyUsed?: boolean
 }
+
+/** The bytes of a body, or its text. */
+type Bytes = Uint8Array | ArrayBuffer | string
 
 /** The web's `ReadableStream`, described here because an application may have its types from a browser, Node, or nowhere. */
 interface WebStream {
-  getReader(): { read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }> }
+  getReader(): {
+    read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
+    cancel?(): Promise<unknown>
+  }
+  readonly locked?: boolean
 }
 
-/** Headers as Node's `http` has them, and every framework that builds on it. */
+/** Headers as Node's `http` has them, and every framework that builds on it; some write numbers, or names in any case. */
 export interface NodeHeaders {
-  readonly [name: string]: string | readonly string[] | undefined
+  readonly [name: string]: string | number | readonly (string | number)[] | null | undefined
 }
 
 /**
@@ -33,35 +42,165 @@ export interface NodeHeaders {
  * })
  */
 export function fromNode(
-  request: { readonly headers: NodeHeaders } & Partial<AsyncIterable<Uint8Array>>,
-  body?: Uint8Array | string,
+  request: { readonly headers: NodeHeaders | IncomingRequest['headers'] } & Partial<AsyncIterable<Uint8Array>>,
+  body?: Bytes,
 ): IncomingRequest {
-  const headers = {
-    get: (name: string) => {
-      const value = request.headers[name.toLowerCase()]
-      // As the web joins headers: a signature that came twice matches neither.
-      return typeof value === 'string' ? value : value === undefined ? null : value.join(', ')
-    },
+  const headers = { get: (name: string) => headerOf(request.headers, name) }
+  if (!isParsed(body)) return { headers, body }
+  const { readableDidRead, readableAborted } = request as Partial<NodeStream>
+  return {
+    headers,
+    body: Symbol.asyncIterator in request ? (request as AsyncIterable<Uint8Array>) : null,
+    // Of a sender that breaks off, something may have been read too.
+    bodyUsed: readableDidRead === true && readableAborted !== true,
   }
-  return { headers, body: bytesOf(body) ?? (request as AsyncIterable<Uint8Array>) }
 }
 
-/** The bytes of a body that was read already; undefined when it was not. */
-function bytesOf(body: unknown): Uint8Array | undefined {
-  if (typeof body === 'string') return new TextEncoder().encode(body)
-  if (body instanceof Uint8Array) return body
-  // For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null.
-  if (Object.keys(body ?? {}).length === 0) return undefined
+/** What Node's streams tell of themselves. */
+interface NodeStream {
+  readonly readableDidRead: boolean
+  readonly readableAborted: boolean
+}
+
+/** A header, as the web joins headers: a signature that came twice matches neither. */
+function headerOf(headers: NodeHeaders | IncomingRequest['headers'], name: string): string | null {
+  if (typeof headers.get === 'function') return headers.get(name)
+  const wanted = name.toLowerCase()
+  const values = Object.entries(headers).flatMap(([key, value]) => (key.toLowerCase() === wanted ? [value] : []))
+  const given = values.flat().filter((value) => value !== null && value !== undefined)
+  return given.length === 0 ? null : given.join(', ')
+}
+
+/** Whether a body is not the bytes that came. For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null. */
+function isParsed(body: unknown): body is undefined {
+  if (typeof body === 'string' || isBytes(body)) return false
+  if (Object.keys(body ?? {}).length === 0) return true
   throw badInput(
     'the body of the request was parsed, but the signature covers the raw bytes',
     'configure the framework to keep the raw body, as docs/receiving-webhooks.md shows',
   )
 }
 
-/** Reads the body of a request; undefined when it is larger than `maxBytes`. */
-export async function readBody(request: IncomingRequest, maxBytes: number): Promise<Uint8Array | undefined> {
-  if (Number(request.headers.get('content-length')) > maxBytes) return undefined
-  if (request.body instanceof Uint8Array) return request.body.length > maxBytes ? undefined : request.body
-  // Node's web streams can be iterated, whatever the types of other environments say.
-  return readUpTo((request.body ?? []) as AsyncIterable<Uint8Array>, maxBytes)
+const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
+  ArrayBuffer.isView(body) || Object.prototype.toString.call(body) === '[object ArrayBuffer]'
+
+/** A request that was handed on as it came, without `fromNode`. @throws BAD_INPUT for a body that was parsed */
+export const normalized = (request: IncomingRequest): IncomingRequest =>
+  typeof request.headers.get === 'function' ? request : fromNode(request, request.body as Bytes)
+
+/** What became of a body: `consumed` before it came here, `displaced` by others, or `broken` off by its sender. */
+export type ReadBody =
+  | { readonly kind: 'whole'; readonly body: Uint8Array }
+  | { readonly kind: 'too_large' | 'consumed' | 'displaced' | 'broken' }
+
+/** Reads the body of a request, counting its bytes as they come. */
+export async function readBody(request: IncomingRequest, maxBytes: number, place: BodyPlace): Promise<ReadBody> {
+  const { body } = request
+  if (request.bodyUsed || (isStream(body) && body.locked)) return { kind: 'consumed' }
+  if (Number(request.headers.get('content-length')) > maxBytes) return { kind: 'too_large' }
+  if (typeof body === 'string' || isBytes(body)) {
+    const bytes = bytesOf(body)
+    if (bytes.length > maxBytes) return { kind: 'too_large' }
+    return place.take(bytes.length) ? { kind: 'whole', body: bytes } : { kind: 'displaced' }
+  }
+  if (body === null || body === undefined) return { kind: 'whole', body: new Uint8Array() }
+  if (!isStream(body) && !(Symbol.asyncIterator in body)) return { kind: 'consumed' }
+  const chunks = chunksOf(body)
+  try {
+    return await readChunks(chunks, maxBytes, place)
+  } catch {
+    return { kind: 'broken' }
+  } finally {
+    // Not waited for: Node's streams close with the next chunk, which may never come.
+    void chunks.stop().catch(() => {})
+  }
+}
+
+/** The chunks of a body as they come, and a way to end that. */
+interface Chunks {
+  next(): Promise<{ readonly done?: boolean | undefined; readonly value?: Uint8Array | string | undefined }>
+  stop(): Promise<unknown>
+}
+
+async function readChunks(chunks: Chunks, maxBytes: number, place: BodyPlace): Promise<ReadBody> {
+  const blocks = new Blocks(place)
+  let isDisplaced = false
+  let wake = () => {}
+  place.onDisplaced(() => {
+    isDisplaced = true
+    wake()
+  })
+  for (let length = 0; ; ) {
+    // No `Promise.race`, which would hold something for each chunk of a body that comes byte by byte.
+    const next = await new Promise<Awaited<ReturnType<Chunks['next']>> | undefined>((resolve, reject) => {
+      wake = () => resolve(undefined)
+      chunks.next().then(resolve, reject)
+    })
+    if (isDisplaced || !next) return { kind: 'displaced' }
+    if (next.done) return { kind: 'whole', body: blocks.whole() }
+    const bytes = bytesOf(next.value ?? '')
+    length += bytes.length
+    if (length > maxBytes) return { kind: 'too_large' }
+    if (!blocks.append(bytes)) return { kind: 'displaced' }
+  }
+}
+
+function chunksOf(body: WebStream | AsyncIterable<Uint8Array>): Chunks {
+  if (isStream(body)) {
+    const reader = body.getReader()
+    return { next: () => reader.read(), stop: async () => reader.cancel?.() }
+  }
+  const iterator = body[Symbol.asyncIterator]()
+  return { next: () => iterator.next(), stop: async () => iterator.return?.() }
+}
+
+const isStream = (body: unknown): body is WebStream =>
+  typeof body === 'object' && body !== null && 'getReader' in body && typeof body.getReader === 'function'
+
+function bytesOf(bytes: Bytes): Uint8Array {
+  if (typeof bytes === 'string') return Buffer.from(bytes)
+  return ArrayBuffer.isView(bytes)
+    ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes)
+}
+
+const minBlockBytes = 4096
+const maxBlockBytes = 65_536
+
+/** Bytes that come in chunks, copied: a chunk of one byte may hold much more memory. */
+class Blocks {
+  readonly #place: BodyPlace
+  readonly #blocks: Uint8Array[] = []
+  #bytes = 0
+  /** How much of the last block is used. */
+  #used = 0
+
+  constructor(place: BodyPlace) {
+    this.#place = place
+  }
+
+  /** @returns false when there is no memory for them */
+  append(bytes: Uint8Array): boolean {
+    for (let from = 0; from < bytes.length; ) {
+      let block = this.#blocks.at(-1)
+      if (!block || this.#used === block.length) {
+        const size = Math.min(Math.max(this.#bytes, minBlockBytes), maxBlockBytes)
+        if (!this.#place.take(size)) return false
+        block = new Uint8Array(size)
+        this.#blocks.push(block)
+        this.#bytes += size
+        this.#used = 0
+      }
+      const part = bytes.subarray(from, from + block.length - this.#used)
+      block.set(part, this.#used)
+      this.#used += part.length
+      from += part.length
+    }
+    return true
+  }
+
+  whole(): Uint8Array {
+    const unused = (this.#blocks.at(-1)?.length ?? 0) - this.#used
+    return Buffer.concat(this.#blocks, this.#bytes - unused)
+  }
 }

@@ -68,7 +68,7 @@ test('what strangers invent is looked up a few at a time, and those who are know
   expect(new Set((await Promise.all(invented)).map((one) => names(one)?.length))).toEqual(new Set([0]))
   // Nor are more bodies held for them than fit.
   hold()
-  const large = cache.find(team('T1'), 60_000_000)
+  const large = cache.find(team('T1'), 20_000_000)
   expect(await cache.find(team('T2'), 10_000_000)).toBe(undefined)
   const again = cache.findSince(team('T012AB3CD'), 10_000_000, performance.now())
   await kept(2)
