@@ -91,6 +91,15 @@ export type Receiver = {
    */
   token(ref: string): Promise<Token>
   /**
+   * Writes down how secrets were used, which is otherwise done once a minute: for platforms that freeze a process after
+   * its answer. Never throws; `onError` is told what could not be written.
+   *
+   * @example
+   * after(() => receiver.flush()) // Next.js
+   * context.waitUntil(receiver.flush()) // Vercel and others
+   */
+  flush(): Promise<void>
+  /**
    * Waits for tokens that are being refreshed, writes down what is left to be, and closes the connections.
    *
    * @example
@@ -178,7 +187,12 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     (incoming: IncomingRequest, sender?: { integrationId: string }) =>
       receive(parts, { platform, incoming, integrationId: sender?.integrationId }),
   ])
-  return { ...Object.fromEntries(methods), token: (ref) => tokens.token(ref), close } as Receiver
+  return {
+    ...Object.fromEntries(methods),
+    token: (ref) => tokens.token(ref),
+    flush: () => usage.flush(),
+    close,
+  } as Receiver
 }
 
 /** What the application is told of an error: no cause, since a driver's own error may quote the row. */

@@ -6,12 +6,16 @@ import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
 import type { Use } from '../store/secrets/usage.ts'
 import type { Store } from '../store/store.ts'
+import { withDeadline } from './deadline.ts'
 
 /** How much time is left between two writes of an integration's usage, and between two reports of this receiver. */
 const writeIntervalMs = 60_000
 
 /** How often to look whether a write is due. */
 const pollIntervalMs = 1000
+
+/** How long a write is waited for: longer than a busy database is. The others must not wait for ever. */
+const writeDeadlineMs = 15_000
 
 /** By version; null for a value that the application has written and that is not recorded yet. */
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
@@ -23,6 +27,7 @@ type Pending = Map<number | null, { readonly count: number; readonly lastAt: Dat
 export class UsageRecorder {
   readonly #store: Store
   readonly #onError: (error: unknown) => void
+  readonly #deadlineMs: number
   readonly #pending = new Map<IntegrationId, Pending>()
   /** Integrations whose minute is not over. */
   readonly #written = new LRUCache<IntegrationId, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
@@ -31,10 +36,14 @@ export class UsageRecorder {
   // An application that has nothing else to do may end.
   readonly #timer = setInterval(() => serialize(this, () => this.#write(false)), pollIntervalMs).unref()
 
-  /** @param onError is told what could not be written; that is tried again with the next write */
-  constructor(store: Store, onError: (error: unknown) => void) {
+  /**
+   * @param onError is told what could not be written; that is tried again with the next write
+   * @param deadlineMs another deadline of a write, in milliseconds, for tests
+   */
+  constructor(store: Store, onError: (error: unknown) => void, deadlineMs = writeDeadlineMs) {
     this.#store = store
     this.#onError = onError
+    this.#deadlineMs = deadlineMs
   }
 
   /** Counts requests that matched a version of an integration's webhook secret. */
@@ -51,28 +60,51 @@ export class UsageRecorder {
     await this.#store.recordUsage((writer) => writer.reportIn(new Date()))
   }
 
+  /** Writes down what is left. Never throws. */
+  async flush(): Promise<void> {
+    await serialize(this, () => this.#write(true))
+  }
+
   /** Writes down what is left, and stops. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    await serialize(this, () => this.#write(true))
+    await this.flush()
   }
 
   /** @param all those too whose minute is not over */
   async #write(all: boolean): Promise<void> {
     const due = [...this.#pending].filter(([id]) => all || !this.#written.has(id))
-    if (performance.now() - this.#reportedAt >= writeIntervalMs) await this.reportIn().catch(this.#onError)
-    for (const [id, versions] of due) {
-      this.#pending.delete(id)
-      this.#written.set(id, true)
-      for (const [number, { count, lastAt }] of versions)
-        await this.#store
-          .recordUsage((writer) => writer.used({ id, field: 'webhookSecret', number, count, lastAt }))
-          .catch((error: unknown) => {
-            // A connection that was lost may have written it: better a match too few than one too many.
-            this.record({ id, number, count: is(error, 'DATABASE_BUSY') ? count : 0, lastAt })
-            this.#onError(error)
-          })
-      if (versions.has(null)) await recordExternalChanges(this.#store, id, ['webhookSecret']).catch(this.#onError)
+    if (performance.now() - this.#reportedAt >= writeIntervalMs && !(await this.#attempt(() => this.reportIn()))) return
+    // When the database cannot be reached, the rest waits for the next round: each may take as long to fail.
+    for (const [id, versions] of due) if (!(await this.#writeOne(id, versions))) return
+  }
+
+  /** @returns whether the database can be reached */
+  async #writeOne(id: IntegrationId, versions: Pending): Promise<boolean> {
+    this.#pending.delete(id)
+    this.#written.set(id, true)
+    let isReachable = true
+    for (const [number, { count, lastAt }] of versions) {
+      const use: Use = { id, field: 'webhookSecret', number, count, lastAt }
+      // A write that was abandoned is not tried again with its count: it may still be done.
+      const failed = (error: unknown) => this.record({ ...use, count: is(error, 'DATABASE_BUSY') ? count : 0 })
+      if (isReachable)
+        isReachable = await this.#attempt(() => this.#store.recordUsage((writer) => writer.used(use)), failed)
+      else this.record(use)
+    }
+    if (!isReachable || !versions.has(null)) return isReachable
+    return this.#attempt(() => recordExternalChanges(this.#store, id, ['webhookSecret']))
+  }
+
+  /** Does work within the deadline; `onError` is told why it was not done. @returns whether the database can be reached */
+  async #attempt(work: () => Promise<void>, failed = (_error: unknown) => {}): Promise<boolean> {
+    try {
+      await withDeadline(this.#deadlineMs, work())
+      return true
+    } catch (error) {
+      failed(error)
+      this.#onError(error)
+      return !is(error, 'DATABASE_UNREACHABLE')
     }
   }
 }

@@ -305,6 +305,17 @@ hint: integrations secrets list support\n`,
       stdout: '',
       stderr: expect.stringMatching(/^error: the previous signing secret matched a request at \S+Z\nhint: check /),
     })
+    // Nor is the absence of a record proof, where nothing is there that would write it down.
+    const unrecorded = async (reason: string) =>
+      expect(await again('--when-unused', '2m')).toEqual({
+        code: 5,
+        stdout: '',
+        stderr: expect.stringMatching(new RegExp(`^error: no receiver has reported in ${reason}\\n${hint}$`)),
+      })
+    await unrecorded('yet, so use of the previous signing secret is not recorded')
+    await db.query("INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ?)", at(-400_000))
+    await unrecorded('since \\S+Z, so use of the previous signing secret may not be recorded')
+    await db.query("UPDATE integration_settings SET updated_at = ? WHERE key = 'receiver'", at(-30_000))
     expect(await kept(db)).toBe(before)
     expect(await again('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
     expect(await again('--force', '--if-version', '1')).toMatchObject({ code: 5 })

@@ -23,6 +23,9 @@ interface SecretChangeOptions extends ChangeOptions {
   readonly field: SecretField
 }
 
+/** Within how long a receiver that works has reported in: it does so once a minute. */
+const reportedLatelyMs = 300_000
+
 /** How to end a grace period. */
 export interface Finishing extends SecretChangeOptions {
   /** How long the previous secret must not have been used, in milliseconds. */
@@ -35,7 +38,7 @@ export interface Finishing extends SecretChangeOptions {
  * Ends a grace period: the previous secret is no longer accepted.
  *
  * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
- *   previous secret may be in use: it was used lately, or the current secret never was
+ *   previous secret may be in use: it was used lately, the current secret never was, or no receiver has reported in lately
  */
 export const finishSecret = (store: Store, ref: string, { field, ...options }: Finishing): Promise<Changed> =>
   changeIntegration(store, { ...options, ref }, async (tx, integration) => {
@@ -52,6 +55,14 @@ export const finishSecret = (store: Store, ref: string, { field, ...options }: F
         throw inUse(`the previous ${label} matched a request at ${lastMatchedAt}`)
       if (!(await tx.secrets.current(integration.id, field))?.lastMatchedAt)
         throw inUse(`the current ${label} has no recorded use yet, so the previous ${label} may still be in use`)
+      const { receiverSeenAt } = await tx.keys.settings()
+      // Without an endpoint that writes use down, there is no record of the use there is.
+      if (!receiverSeenAt || Math.abs(tx.now.getTime() - Date.parse(receiverSeenAt)) > reportedLatelyMs)
+        throw inUse(
+          receiverSeenAt
+            ? `no receiver has reported in since ${receiverSeenAt}, so use of the previous ${label} may not be recorded`
+            : `no receiver has reported in yet, so use of the previous ${label} is not recorded`,
+        )
     }
     await tx.secrets.finish(integration.id, field)
     const column = secretColumns[field]

@@ -55,3 +55,57 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
     [4, 1, true],
   ])
 })
+
+test('a write that the database does not answer is abandoned and told of, and the others go on', async () => {
+  const { db, store } = await start('sqlite')
+  const ids = [await add(store, 'a', signingSecret(1)), await add(store, 'b', signingSecret(2))]
+  let silent = true
+  let answer = () => {}
+  const silence: Store = {
+    ...store,
+    recordUsage: async (work) => {
+      if (silent) await new Promise<void>((resolve) => (answer = resolve))
+      await store.recordUsage(work)
+    },
+  }
+  const problems: unknown[] = []
+  const usage = new UsageRecorder(silence, (error) => problems.push((error as { code: string }).code), 300)
+  const at = new Date('2026-01-02T03:04:05.000Z')
+  const record = () => {
+    for (const id of ids) usage.record({ id: integrationId(id), number: 1, count: 1, lastAt: at })
+  }
+  const counts = async () => {
+    const rows = await db.query('SELECT match_count, last_matched_at FROM integration_secrets ORDER BY integration_id')
+    const byId = [...ids].sort()
+    return ids.map((id) => [rows[byId.indexOf(id)]?.match_count, rows[byId.indexOf(id)]?.last_matched_at !== null])
+  }
+  record()
+  await usage.flush()
+  // One silence is enough to know: the other waits for the next round.
+  expect([problems, await counts()]).toEqual([
+    ['DATABASE_UNREACHABLE'],
+    [
+      [0, false],
+      [0, false],
+    ],
+  ])
+  silent = false
+  record()
+  await usage.flush()
+  // The abandoned write may still be done, so its match is not counted again.
+  const written = [
+    [1, true],
+    [2, true],
+  ]
+  expect([problems, await counts()]).toEqual([['DATABASE_UNREACHABLE'], written])
+  answer()
+  await expect.poll(counts).toEqual([
+    [2, true],
+    [2, true],
+  ])
+  silent = true
+  record()
+  // Nor does the end wait for ever.
+  await usage.close()
+  expect(problems).toEqual(['DATABASE_UNREACHABLE', 'DATABASE_UNREACHABLE'])
+})
