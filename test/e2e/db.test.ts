@@ -440,7 +440,11 @@ describe('a PostgreSQL database that', () => {
     const db = await freshDatabase('postgresql')
     await refuses(
       at(db, (url) => (url.password = 'hunter2')),
-      refusal(4, `${shown(db)} refused the user or the password`, 'put the right user and password into DATABASE_URL'),
+      refusal(
+        4,
+        `${shown(db)} refused the user or the password (28P01)`,
+        'put the right user and password into DATABASE_URL',
+      ),
       everything,
     )
   })
@@ -451,8 +455,8 @@ describe('a PostgreSQL database that', () => {
       `${db.url}?sslmode=require`,
       refusal(
         6,
-        `no trusted TLS connection to ${shown(db)}?sslmode=require`,
-        'name the authority with sslrootcert=FILE, or see "TLS" in docs/databases.md',
+        `${shown(db)}?sslmode=require does not speak TLS, which sslmode demands`,
+        'turn on TLS at the server; or leave sslmode out, where the network is trusted',
       ),
       everything,
     )

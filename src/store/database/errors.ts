@@ -1,4 +1,5 @@
-import { type ErrorCode, IntegrationsError } from '../../errors.ts'
+import { IntegrationsError } from '../../errors.ts'
+import { connectionRules, type Rule, type Symptoms } from './connection-errors.ts'
 import { type Database, displayUrl } from './url.ts'
 
 /**
@@ -32,47 +33,37 @@ export function isBusy(error: unknown): boolean {
 
 /** Whether the connection went away, so that it is unknown whether a COMMIT that was under way took place. */
 export function isConnectionLost(error: unknown): boolean {
-  const { codes, message } = facts(error)
+  const { codes, message, state } = facts(error)
   return (
     codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3})$/.test(code)) ||
-    /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
-      message,
-    )
+    (state === undefined &&
+      /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
+        message,
+      ))
   )
-}
-
-/** What an error is recognised by. */
-interface Symptoms {
-  readonly error: unknown
-  /** Whether one of the codes is like this. */
-  has(pattern: RegExp): boolean
-  readonly message: string
-  /** It is about an SQLite file. */
-  readonly embedded: boolean
-}
-
-/** An error of ours, and what the driver's is recognised by. */
-interface Rule {
-  readonly when: (symptoms: Symptoms) => boolean
-  readonly code: ErrorCode
-  readonly message: string | ((where: string) => string)
-  readonly hint: string
 }
 
 /** The first that applies counts. */
 const rules: readonly Rule[] = [
   {
     // SQLite's trigger arrives as a violated foreign key, PostgreSQL's as 23001; both say this.
-    when: ({ message }) => /integration_events is append-only/.test(message),
+    when: ({ said }) => /integration_events is append-only/.test(said),
     code: 'NOT_PERMITTED',
     message: 'the audit log takes new events only: none can be changed or deleted',
     hint: 'integrations audit list',
   },
+  ...connectionRules,
   {
-    when: ({ has }) => has(/^(28P01|28000|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/),
+    when: ({ has }) => has(/^28P01$/),
     code: 'NOT_PERMITTED',
-    message: (where) => `${where} refused the user or the password`,
+    message: (where) => `${where} refused the user or the password (28P01)`,
     hint: 'put the right user and password into DATABASE_URL',
+  },
+  {
+    when: ({ has }) => has(/^(28\w{3}|AuthenticationFailed|DatabaseAccessDenied|P1000|P1010)$/),
+    code: 'NOT_PERMITTED',
+    message: (where) => `${where} refused the user`,
+    hint: 'look into the log of the server, which says why',
   },
   {
     when: ({ has, embedded, message }) => has(/^42501$/) || (!embedded && /permission denied/.test(message)),
@@ -127,9 +118,7 @@ const rules: readonly Rule[] = [
     hint: 'check that it is a file, and that you may read and write it and its folder',
   },
   {
-    when: ({ has, message }) =>
-      has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_.*)$/) ||
-      /does not support SSL/.test(message),
+    when: ({ has }) => has(/^(TlsConnectionError|P1011|(ERR_TLS|ERR_SSL|CERT)_.*)$/),
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `no trusted TLS connection to ${where}`,
     hint: 'name the authority with sslrootcert=FILE, or see "TLS" in docs/databases.md',
@@ -138,7 +127,7 @@ const rules: readonly Rule[] = [
     when: ({ error, has, message }) =>
       isConnectionLost(error) ||
       has(
-        /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024|53300|TooManyConnections|P2037)$/,
+        /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024)$/,
       ) ||
       /timeout exceeded when trying to connect/.test(message),
     code: 'DATABASE_UNREACHABLE',
@@ -146,13 +135,23 @@ const rules: readonly Rule[] = [
     hint: 'check that the server runs and that DATABASE_URL or --database names it',
   },
   {
-    when: ({ has }) => has(/^(P2003|23503|ForeignKeyConstraintViolation)$/),
+    when: ({ has, message }) =>
+      has(
+        /^(42703|42804|42846|42883|22001|22003|22007|22P02|23502|ColumnNotFound|LengthMismatch|NullConstraintViolation|P2000|P2011|P2022|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/,
+      ) || /no such column|has no column named|NOT NULL constraint failed|datatype mismatch/.test(message),
+    code: 'DATABASE_INVALID',
+    message: (where, state) =>
+      `the tables of ${where} differ from what this program needs${state === undefined ? '' : ` (${state})`}`,
+    hint: 'integrations db status',
+  },
+  {
+    when: ({ has }) => has(/^(P2003|23503|23001|RestrictViolation|ForeignKeyConstraintViolation)$/),
     code: 'CONFLICT',
     message: 'another row of the application still refers to this one',
     hint: 'remove that row in the application first',
   },
   {
-    when: ({ has }) => has(/^(23514|23502|P0001|P2004|P2011|NullConstraintViolation|SQLITE_CONSTRAINT.*)$/),
+    when: ({ has }) => has(/^(23514|23P01|44000|P0001|P2004|SQLITE_CONSTRAINT.*)$/),
     code: 'CONFLICT',
     message: "a rule of the application's own tables forbids this change",
     hint: 'see what the tables demand, or make the change in the application',
@@ -187,24 +186,52 @@ const isReadOnly = ({ has, message }: Symptoms): boolean =>
   has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message)
 
 /**
- * Turns what a driver or Prisma threw into an error of ours; anything not recognised comes back as it was, as a bug.
- * No text of theirs is kept: Prisma's messages can hold the values of a statement.
+ * Turns what a driver or Prisma threw into an error of ours; what has no code of a database comes back as it was, as a
+ * bug. No text of theirs is kept: Prisma's messages can hold the values of a statement.
  */
 export function databaseError(error: unknown, database: Database): unknown {
   if (error instanceof IntegrationsError) return error
-  const { codes, message: said } = facts(error)
+  const { codes, message: said, state, known } = facts(error)
+  if (known) return known
+  const embedded = database.provider === 'sqlite'
   const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
-  const symptoms = { error, has, message: said, embedded: database.provider === 'sqlite' }
-  const rule = rules.find(({ when }) => when(symptoms))
+  const symptoms = { error, has, message: state === undefined ? said : '', said, embedded }
+  const rule = rules.find(({ when }) => when(symptoms)) ?? unknownCode(embedded ? sqliteCode(codes) : state)
   if (!rule) return error
   const { code, message, hint } = rule
-  const text = typeof message === 'string' ? message : message(displayUrl(database))
+  const text = typeof message === 'string' ? message : message(displayUrl(database), embedded ? undefined : state)
   return new IntegrationsError({ code, message: text, hint, cause: error })
 }
 
+/** For a code that no rule knows: the database, or a trigger of the application, refused a statement. */
+function unknownCode(code: string | undefined): Omit<Rule, 'when'> | undefined {
+  return code === undefined
+    ? undefined
+    : {
+        code: 'DATABASE_FAILED',
+        message: (where) => `${where} failed with the code ${code}`,
+        hint: "look the code up in the documentation of the database, and in the application's triggers",
+      }
+}
+
+// Prisma's adapter names the kind where libsql's code has no name.
+const sqliteCode = (codes: readonly string[]) =>
+  codes.find((code) => /^SQLITE_[A-Z_]+$/.test(code)) ?? (codes.includes('sqlite') ? 'SQLITE_ERROR' : undefined)
+
+/** What is known of an error. */
+interface Facts {
+  readonly codes: readonly string[]
+  readonly message: string
+  /** What PostgreSQL calls SQLSTATE. */
+  readonly state: string | undefined
+  /** An error of ours inside: a function that the driver called has thrown it. */
+  readonly known: IntegrationsError | undefined
+}
+
 /** What a driver said, dug out of the several shapes in which Prisma hands it on. */
-function facts(error: unknown, depth = 0): { readonly codes: readonly string[]; readonly message: string } {
-  if (typeof error !== 'object' || error === null || depth > 5) return { codes: [], message: '' }
+function facts(error: unknown, depth = 0): Facts {
+  if (typeof error !== 'object' || error === null || depth > 5)
+    return { codes: [], message: '', state: undefined, known: undefined }
   const own = error as Record<string, unknown>
   const codes = [
     own.code,
@@ -213,13 +240,22 @@ function facts(error: unknown, depth = 0): { readonly codes: readonly string[]; 
     own.kind,
     own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
   ].filter((code) => typeof code === 'string')
-  const messages = [own.message, own.originalMessage].filter((text) => typeof text === 'string')
+  const messages = [own.message, own.originalMessage, own.reason].filter((text) => typeof text === 'string')
   // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
   codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
+  // Codes of Node and Prisma can have five letters too: EPIPE, P2010.
+  let state = [own.severity === undefined ? undefined : own.code, own.originalCode].filter(isState)[0]
+  let known = error instanceof IntegrationsError ? error : undefined
   for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
     const deeper = facts(inner, depth + 1)
     codes.push(...deeper.codes)
     messages.push(deeper.message)
+    state ??= deeper.state
+    known ??= deeper.known
   }
-  return { codes, message: messages.join('\n') }
+  // An application's own SQLSTATE may look like a code of theirs.
+  const foreign = state !== undefined && /^(E[A-Z]{4}|P[1-9].*)$/.test(state)
+  return { codes: foreign ? codes.filter((code) => code !== state) : codes, message: messages.join('\n'), state, known }
 }
+
+const isState = (code: unknown): code is string => typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)
