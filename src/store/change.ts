@@ -5,7 +5,7 @@ import { checkValue, openKeyring } from '../crypto/keyring.ts'
 import { auditLog } from './audit.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
-import { purgeExpired, secretWriter } from './secrets/changes.ts'
+import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
 import { storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
 import type { Reader, Transaction } from './store.ts'
@@ -33,7 +33,7 @@ interface ChangeOptions {
 
 /**
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
- * end of the audit log, and forgets expired values. A database that knows no keys gets those of the set.
+ * end of the audit log, and destroys values that expired a day ago. A database that knows no keys gets those of the set.
  *
  * @returns what can be read and changed, and the last step, which appends the events recorded meanwhile. It tells whether
  *   there are any, and whether any but what was observed of the application
@@ -43,8 +43,13 @@ export async function beginChange(
   tx: WritableStatements,
   { dialect, db, keys, where, attribution }: ChangeOptions,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
-  const [clock] = await tx.query<{ now: Instant; role: string | null }>(
-    { now: dialect.toRfc3339(dialect.now), role: dialect.role },
+  const [clock] = await tx.query<{ now: Instant; role: string | null; newest: Instant | null }>(
+    {
+      now: dialect.toRfc3339(dialect.now),
+      role: dialect.role,
+      newest: sql`(SELECT ${dialect.toRfc3339(sql`e.at`)} FROM integration_settings h
+        JOIN integration_events e ON e.seq = h.seq WHERE h.key = 'head')`,
+    },
     empty,
   )
   const now = new Date(clock?.now ?? Number.NaN)
@@ -71,10 +76,12 @@ export async function beginChange(
       keyId: keyring.encryptionKey.id,
     })
   const context: SecretContext = { tx, dialect, keyring, mode, now, observe: log.observe }
-  const purged = await purgeExpired(context)
-  let purgeRecorded = purged === 0
-  async function purge(): Promise<number> {
-    if (!purgeRecorded) {
+  const limit = purgeLimit(now, clock?.newest ?? null)
+  let purged = limit ? await purgeExpired(context, limit) : 0
+  let purgeRecorded = false
+  async function purge(atOnce = false): Promise<number> {
+    if (atOnce) purged += await purgeExpired(context, now)
+    if (purged > 0 && !purgeRecorded) {
       purgeRecorded = true
       const target = { type: 'database', id: settings.id, name: null } as const
       log.record({ action: 'secret.purge', target, count: purged })

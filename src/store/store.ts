@@ -50,12 +50,12 @@ export interface Transaction extends Reader {
   /** The database's clock at the beginning. */
   readonly now: Date
   /**
-   * Records that expired values were forgotten at the beginning, as is done before the first event of
-   * any other change.
+   * Records that expired values were destroyed at the beginning, as is done before the first event of any other change.
    *
+   * @param atOnce destroys those too that expired less than a day ago; no event may have been recorded
    * @returns how many; none: nothing is recorded
    */
-  purge(): Promise<number>
+  purge(atOnce?: boolean): Promise<number>
   /**
    * Appends to the audit log, when the change ends. What secrets of the same integration were found to be changed by the
    * application goes with it; where nothing is recorded of an integration, that is an event of its own. A change without

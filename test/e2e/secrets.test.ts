@@ -214,11 +214,11 @@ webhook-secret  1
     )
   })
 
-  test('a value whose time is over is unusable at once, and forgotten by the next change', async () => {
+  test('a value whose time is over is unusable at once, and forgotten by the next change a day later', async () => {
     const { db, env } = await start(kind)
     await rotate(env, 2, '--grace', '24h')
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
-    const before = await kept(db)
+    let before = await kept(db)
     expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toEqual({
       code: 3,
       stdout: '',
@@ -228,6 +228,8 @@ hint: integrations secrets list support\n`,
     expect((await shown(env, 'show', 'support')).webhookSecret.previousValidUntil).toBe(null)
     expect(await kept(db)).toBe(before)
     const logged = (await events(db)).length
+    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-25 * hour))
+    before = await kept(db)
 
     // What changes nothing of its own keeps nothing either.
     expect(await runInProcess(['enable', 'support'], { env })).toMatchObject({ code: 0 })
@@ -255,7 +257,7 @@ hint: integrations secrets list support\n`,
       stderr: 'no expired version is stored; no changes made\n',
     })
     const logged = (await events(db)).length
-    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-1000))
+    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-25 * hour))
     const before = await kept(db)
     expect(await purge('--dry-run')).toEqual({
       code: 0,

@@ -74,7 +74,11 @@ export const verificationView: View<Verification> = {
     value('values'),
     { field: 'problems', value: ({ problems }) => problems.map(factsOf) },
     { field: 'changedByApplication', value: ({ byApplication }) => byApplication.map((place) => ({ ...place })) },
+    {
+      field: 'clockSteps',
+      value: ({ clockSteps }) => clockSteps.map(({ seq, ...times }) => ({ seq: Number(seq), ...times })),
+    },
   ],
-  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'changedByApplication'],
+  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'changedByApplication', 'clockSteps'],
   id: ({ head }) => head.hash,
 }

@@ -6,10 +6,10 @@ import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import { ago, expiryCell, value } from './cells.ts'
 
-const stateOf = ({ validUntil }: SecretVersion, now: number): 'current' | 'previous' | 'expired' =>
-  validUntil === null ? 'current' : Date.parse(validUntil) > now ? 'previous' : 'expired'
-
-const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as const satisfies Record<string, Tone>
+const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as const satisfies Record<
+  SecretVersion['state'],
+  Tone
+>
 
 /** How the versions of secrets are shown. */
 export const secretVersionView: View<SecretVersion> = {
@@ -18,10 +18,9 @@ export const secretVersionView: View<SecretVersion> = {
     value('number'),
     {
       field: 'state',
-      value: (row) => stateOf(row, Date.now()),
-      cell: (row, now) => {
-        const state = stateOf(row, now)
-        const left = state === 'previous' && row.validUntil ? `, valid for ${remaining(row.validUntil, now)}` : ''
+      value: ({ state }) => state,
+      cell: ({ state, validUntil }, now) => {
+        const left = state === 'previous' && validUntil ? `, valid for ${remaining(validUntil, now)}` : ''
         return [`${state}${left}`, stateTones[state]]
       },
     },

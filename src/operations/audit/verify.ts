@@ -1,3 +1,4 @@
+import type { Instant } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
@@ -39,6 +40,13 @@ export type Problem = { readonly problem: string } & (
   | ({ readonly kind: 'value' } & Place)
 )
 
+/** An event that is dated well before the previous event: the clock of one of the two was wrong. */
+export interface ClockStep {
+  readonly seq: bigint
+  readonly at: Instant
+  readonly previousAt: Instant
+}
+
 /** The result of verifying the log and the current values. */
 export interface Verification {
   /** How many events were read. */
@@ -50,7 +58,12 @@ export interface Verification {
   readonly problems: readonly Problem[]
   /** Values that the application has written, as it may in this mode, and that are not recorded yet. */
   readonly byApplication: readonly Place[]
+  /** Where time runs backwards. It is not a problem of the log, which keeps such an event for ever. */
+  readonly clockSteps: readonly ClockStep[]
 }
+
+/** How far back a clock may step between two events: platforms' signatures tolerate as much, and a correction is less. */
+const clockToleranceMs = 5 * 60_000
 
 const format = 'integrations-audit/v1'
 
@@ -103,15 +116,15 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     // The first change will make the keys. An attacker who deletes keys and log cannot take a checkpoint back.
     const untouched = known.length === 0 && head.seq === 0n && !checkpoint
     if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
-      return { events: 0, head, values: 0, problems: [], byApplication: [] }
+      return { events: 0, head, values: 0, problems: [], byApplication: [], clockSteps: [] }
     if (set.size === 0) throw await keys.empty()
     const keyring = await openKeyring(set, known, keys.name)
     const chain = await checkChain(db, { keyring, settings, head, checkpoint })
-    const { mode } = chain
+    const { mode, ...counted } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
     // An attacker who can write to the database can set a mode in which the application may write values.
     const values = await checkValues(db, keyring, mode ?? 'required')
-    return { ...values, events: chain.events, head, problems: [...problems, ...values.problems] }
+    return { ...values, ...counted, head, problems: [...problems, ...values.problems] }
   })
 }
 
@@ -126,11 +139,13 @@ interface Chain {
 async function checkChain(
   db: Reader,
   { keyring, settings, head, checkpoint }: Chain,
-): Promise<{ events: number; mode: EncryptionMode | undefined; problems: Problem[] }> {
+): Promise<Pick<Verification, 'events' | 'problems' | 'clockSteps'> & { mode: EncryptionMode | undefined }> {
   let events = 0
   let last: Head = { seq: 0n, hash: settings.id }
   let first: Problem | undefined
   let kept: string | undefined
+  let previousAt: Instant | undefined
+  const clockSteps: ClockStep[] = []
   let mode: EncryptionMode | undefined
   for await (const batch of db.audit.list({}, { sort: 'seq', descending: false }))
     for (const event of batch) {
@@ -140,6 +155,10 @@ async function checkChain(
       if (seq === checkpoint?.seq) kept = event.hash
       first ??= wrong(keyring, last, event)
       last = { seq, hash: event.hash }
+      const { at } = event
+      if (previousAt && Date.parse(previousAt) - Date.parse(at) > clockToleranceMs)
+        clockSteps.push({ seq, at, previousAt })
+      previousAt = at
     }
   first ??= wrongEnd(last, head)
   const problems = first ? [first] : []
@@ -152,7 +171,7 @@ async function checkChain(
           : 'the event differs from the checkpoint: the log was rewritten',
       ),
     )
-  return { events, mode, problems }
+  return { events, mode, problems, clockSteps }
 }
 
 /** The encryption mode after an event that sets it. */

@@ -104,6 +104,14 @@ export const revertSecret = (store: Store, ref: string, { field, ...options }: S
 export const recordExternalChanges = (store: Store, id: IntegrationId, fields: readonly SecretField[]): Promise<void> =>
   store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
 
-/** Deletes every expired value. @returns how many */
-export const purgeSecrets = (store: Store, options: DryRun): Promise<number> =>
-  store.mutate((tx) => tx.purge(), options)
+/**
+ * Destroys the values of expired versions.
+ *
+ * @param options `atOnce`: those too that expired less than a day ago, or whose time a wrong clock may have told
+ * @returns how many, and how many are still kept
+ */
+export const purgeSecrets = (
+  store: Store,
+  { atOnce = false, ...options }: DryRun & { readonly atOnce?: boolean },
+): Promise<{ purged: number; kept: number }> =>
+  store.mutate(async (tx) => ({ purged: await tx.purge(atOnce), kept: await tx.secrets.countExpired() }), options)

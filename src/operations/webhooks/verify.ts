@@ -1,4 +1,3 @@
-import { type Instant, instantOf } from '../../brands.ts'
 import { type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
@@ -36,7 +35,7 @@ const maxOthersTried = 1000
  */
 export async function verifyWebhook(store: Store, ref: string, capture: Capture): Promise<WebhookCheck> {
   const { captured } = capture
-  const { integration, platform, secrets, versions, at } = await readOwn(store, ref)
+  const { integration, platform, secrets, versions } = await readOwn(store, ref)
   const verdict = judge(platform, { config: integration.config, secrets }, capture)
   const check = (more: Partial<WebhookCheck> = {}): WebhookCheck => ({
     integration,
@@ -67,7 +66,7 @@ export async function verifyWebhook(store: Store, ref: string, capture: Capture)
       owner: other.owner,
       findings: [`the request is signed with the ${labelOf(platform)} of ${other.owner.name}`],
     })
-  return check({ findings: [...verdict.findings, other.finding, ...expired(versions, at, platform)] })
+  return check({ findings: [...verdict.findings, other.finding, ...expired(versions, platform)] })
 }
 
 const readOwn = (store: Store, ref: string) =>
@@ -82,7 +81,7 @@ const readOwn = (store: Store, ref: string) =>
       target: targetOf(integration),
       fields: [secretColumns.webhookSecret],
     })
-    return { integration, platform, secrets, versions, at: instantOf(tx.now) }
+    return { integration, platform, secrets, versions }
   }, auditOnly)
 
 /** The other integration of the platform whose secret made a signature, if there is one. */
@@ -131,14 +130,12 @@ function facts({ secret }: Verdict<ValidSecret>, platform: Platform): string[] {
   ]
 }
 
-/** Facts about the secret that expired last, whose value is deleted. */
-function expired(versions: readonly SecretVersion[], now: Instant, platform: Platform): string[] {
-  const last = versions.find(
-    ({ field, validUntil }) => field === 'webhookSecret' && validUntil !== null && validUntil <= now,
-  )
+/** Facts about the secret that expired last. */
+function expired(versions: readonly SecretVersion[], platform: Platform): string[] {
+  const last = versions.find(({ field, state }) => field === 'webhookSecret' && state === 'expired')
   return last
     ? [
-        `a previous ${labelOf(platform)} (number ${last.number}, fingerprint ${last.fingerprint}) expired at ${last.validUntil}; its value is deleted, so it was not tried`,
+        `a previous ${labelOf(platform)} (number ${last.number}, fingerprint ${last.fingerprint}) expired at ${last.validUntil}, so it was not tried`,
       ]
     : []
 }

@@ -8,6 +8,7 @@ import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { currentSecret } from '../tables/integration-filter.ts'
+import { isPrevious } from '../tables/secret-metadata.ts'
 import { type Decryption, decryptRecorded, notRecorded } from './decrypt.ts'
 import { type KnownVersion, readableText } from './stored.ts'
 
@@ -53,13 +54,13 @@ export interface AcceptedSecretReader {
 
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
-  const { jsonRows, toRfc3339, comparableTime, now, whole } = dialect
+  const { jsonRows, toRfc3339, now, whole } = dialect
   return {
     async valid(field, ids) {
       const versions = jsonRows(
         [whole(sql`s.number`), sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
-        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
+        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${isPrevious(dialect)}))`,
       )
       const rows = await db.queryAll<{
         id: IntegrationId | null
@@ -88,7 +89,7 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         { id: sql`h.id` },
         sql`FROM (
         SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
-          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})
+          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${isPrevious(dialect)})
           GROUP BY s.fingerprint
         UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL
           AND NOT EXISTS (${currentSecret(field)})

@@ -70,6 +70,8 @@ export interface SecretWriter {
   previous(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
   /** The current version of a field: set, or seen for the first time, at its `setAt`. */
   current(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
+  /** How many versions have expired whose values are still kept. */
+  countExpired(): Promise<number>
   /** Ends at once every version of a field that is not current. @returns how many were still valid */
   finish(id: IntegrationId, field: SecretField): Promise<number>
   /**
@@ -115,17 +117,36 @@ export function secretWriter(context: SecretContext): SecretWriter {
       return rows.map(({ id }) => id)
     },
     previous: async (id, field) =>
-      (await versions(id)).find((one) => one.field === field && one.validUntil && one.validUntil > instantOf(now)),
-    current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.validUntil === null),
+      (await versions(id)).find(
+        (one) => one.field === field && one.state === 'previous' && (one.validUntil ?? '') > instantOf(now),
+      ),
+    current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.state === 'current'),
+    countExpired: () =>
+      tx.models.integrationSecret.count({ where: { validUntil: { lte: now }, sealed: { not: null } } }),
     finish: (id, field) => expireVersions(context, { ...allVersions({ id, field }), validUntil: { gt: now } }),
     revert: (id, field, held) => revert(context, { id, field }, held),
   }
 }
 
-/** Forgets the values whose time is over. @returns how many */
-export async function purgeExpired({ tx, now }: SecretContext): Promise<number> {
+/** How long the value of an expired version is kept: what a wrong clock calls expired may be in use. */
+const keptAfterExpiryMs = 86_400_000
+
+/**
+ * Until when a version must have been valid for its value to be destroyed by a change: a day before the clock, and before
+ * the newest event, which another clock may have dated. A clock a day ahead of that event may be wrong, and destroys nothing.
+ *
+ * @param newestEvent when the newest event was recorded; null: there is no event
+ */
+export function purgeLimit(now: Date, newestEvent: Instant | null): Date | undefined {
+  const newestMs = newestEvent === null ? Number.NaN : Date.parse(newestEvent)
+  const aheadMs = now.getTime() - newestMs
+  return aheadMs <= keptAfterExpiryMs ? new Date(Math.min(now.getTime(), newestMs) - keptAfterExpiryMs) : undefined
+}
+
+/** Destroys the values of versions that expired by an instant. @returns how many */
+export async function purgeExpired({ tx }: SecretContext, expiredBy: Date): Promise<number> {
   const { count } = await tx.models.integrationSecret.updateMany({
-    where: { validUntil: { lte: now }, sealed: { not: null } },
+    where: { validUntil: { lte: expiredBy }, sealed: { not: null } },
     data: { sealed: null, keyId: null },
   })
   return count

@@ -94,7 +94,7 @@ export interface StoredValueReader {
 
 /** Reads secrets as they are stored. */
 export function storedValueReader(db: Statements, dialect: Dialect): StoredValueReader {
-  const { comparableTime, now, whole } = dialect
+  const { whole } = dialect
   const held = (field: SecretField) => sql([`i.${secretColumns[field]}`])
 
   async function page(after?: IntegrationId): Promise<StoredPage> {
@@ -129,7 +129,7 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
         current: sql`s.valid_until IS NULL`,
       },
       sql`FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
-          AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}))`,
+          AND (s.valid_until IS NULL OR s.sealed IS NOT NULL)`,
     )
     const ofIntegration = new Map<string, (VersionRow & Damageable)[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)

@@ -82,8 +82,9 @@ export async function insertVersion(
     data: { ...where, number, ...facts, neverExpires: expiry === 'never', expiresAt: expiresAt(expiry), setAt: now },
     select: { number: true },
   })
-  // One that is current or still valid stays: a rotation taken back again and again makes an old one current.
-  await versions.deleteMany({ where: { ...where, number: { lte: number - versionsKept }, validUntil: { lte: now } } })
+  // One that is current or has a value stays: a rotation taken back again and again makes an old one current.
+  const old = { number: { lte: number - versionsKept }, validUntil: { lte: now }, sealed: null }
+  await versions.deleteMany({ where: { ...where, ...old } })
   return number
 }
 

@@ -65,7 +65,7 @@ export interface KeyWriter {
 }
 
 /** Reads keys and settings. */
-export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Dialect): KeyReader {
+export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
   return {
     async list() {
       const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
@@ -101,7 +101,7 @@ export function keyReader(db: Statements, { toRfc3339, comparableTime, now }: Di
           current: sql`count(CASE WHEN s.valid_until IS NULL THEN 1 END)`,
           previous: sql`count(CASE WHEN s.valid_until IS NOT NULL THEN 1 END)`,
         },
-        sql`FROM integration_secrets s WHERE s.valid_until IS NULL OR (s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)}) GROUP BY s.key_id ORDER BY s.key_id`,
+        sql`FROM integration_secrets s WHERE s.valid_until IS NULL OR s.key_id IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
       )
       const apps = await db.query<{ keyId: string; n: bigint | number }>(
         { keyId: sql`a.key_id`, n: sql`count(*)` },

@@ -16,6 +16,8 @@ export interface SecretSummary {
 export interface SecretVersion {
   readonly field: SecretField
   readonly number: number
+  /** Whether the database accepts the version, by its own clock. */
+  readonly state: 'current' | 'previous' | 'expired'
   readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
   readonly origin: string
@@ -31,8 +33,13 @@ export interface SecretVersion {
   readonly matchCount: number
 }
 
+/** Whether a version of a secret is accepted as a previous one. A version whose value is destroyed has no key, which all may see. */
+export const isPrevious = ({ comparableTime, now }: Dialect): Sql =>
+  sql`(s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})`
+
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
-export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Dialect, id: Sql): Sql {
+export function secretFactsText(dialect: Dialect, id: Sql): Sql {
+  const { toRfc3339, jsonRows } = dialect
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
@@ -42,7 +49,7 @@ export function secretFactsText({ toRfc3339, comparableTime, now, jsonRows }: Di
   ]
   return jsonRows(
     columns,
-    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})`,
+    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${isPrevious(dialect)})`,
   )
 }
 
@@ -78,7 +85,8 @@ export interface SecretVersionReader {
 }
 
 /** Reads the versions of secrets. */
-export function secretVersionReader(db: Statements, { toRfc3339, whole }: Dialect): SecretVersionReader {
+export function secretVersionReader(db: Statements, dialect: Dialect): SecretVersionReader {
+  const { toRfc3339, whole } = dialect
   return {
     async versions(id) {
       const rows = await db.query<
@@ -94,6 +102,7 @@ export function secretVersionReader(db: Statements, { toRfc3339, whole }: Dialec
           id: sql`s.integration_id`,
           field: sql`s.field`,
           number: whole(sql`s.number`),
+          state: sql`CASE WHEN s.valid_until IS NULL THEN 'current' WHEN ${isPrevious(dialect)} THEN 'previous' ELSE 'expired' END`,
           fingerprint: sql`s.fingerprint`,
           keyId: sql`s.key_id`,
           origin: sql`s.origin`,

@@ -1,4 +1,4 @@
-import { Command } from '@commander-js/extra-typings'
+import { Command, Option } from '@commander-js/extra-typings'
 import { purgeSecrets } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
@@ -10,15 +10,22 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('purge'), ctx.output, purgeView)
     .summary('delete expired versions of secrets')
     .description(
-      'Delete expired versions of secrets in every integration. Expired versions are not accepted in any case; every change deletes them too, and the audit log records it.',
+      'Delete the values of versions of secrets, in every integration, that expired more than a day ago. Expired versions are not accepted in any case; every change deletes these values too, and the audit log records it. The day protects secrets that are in use from a machine whose clock is wrong; for the same reason nothing is deleted by the first change that comes more than a day after the newest event of the audit log.',
+    )
+    .addOption(
+      new Option('--now', 'delete the value of every expired version at once, by the clock of the database').default(
+        false,
+      ),
     )
     .addOption(dryRunOption())
-    .addHelpText(...examples('integrations secrets purge'))
-    .action(async ({ dryRun }) => {
-      const purged = await purgeSecrets(await ctx.store(), { dryRun })
+    .addHelpText(...examples('integrations secrets purge', 'integrations secrets purge --now'))
+    .action(async ({ dryRun, now }) => {
+      const { purged, kept } = await purgeSecrets(await ctx.store(), { dryRun, atOnce: now })
       const sentence =
         purged === 0
-          ? 'no expired version is stored; no changes made'
+          ? `${kept === 0 ? 'no expired version is stored' : 'every expired version is kept for a day'}; no changes made`
           : `${dryRun ? 'would delete' : 'deleted'} ${plural(purged, 'expired version')}`
       await ctx.output.change(purgeView, { purged }, { sentence })
+      if (kept > 0)
+        ctx.output.note(`${plural(kept, 'expired version')} kept; to delete now: integrations secrets purge --now`)
     })
