@@ -41,7 +41,7 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
   if (known.code === 'OUTPUT_FAILED') {
     if (ctx.changed()) known = answerLost(known)
     // Who closed the pipe has read enough.
-    else if (systemCode(known.cause) === 'EPIPE') return 0
+    else if (systemCode(known.cause) === 'EPIPE') return ctx.exitCode
   }
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false) known = known.with({ committed: true })

@@ -1,7 +1,8 @@
 import { type Damageable, damageText } from '../../damage.ts'
-import { badInput, errorCodes, IntegrationsError } from '../../errors.ts'
+import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
+import { Stdout } from './stdout.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
 import { type Column, cells, heading, object, plain } from './values.ts'
@@ -28,14 +29,14 @@ const jsonHint = 'leave --fields out; leave -o out, or pass -o json'
 export class Output {
   readonly #host: Host
   readonly #options: () => GlobalOptions
+  readonly #stdout: Stdout
   #late = ''
 
   /** @param options read when something is printed */
   constructor(host: Host, options: () => GlobalOptions) {
     this.#host = host
     this.#options = options
-    // Failures reach the caller that waits for the write; without a listener they would end the process as well.
-    host.stdout.on('error', () => {})
+    this.#stdout = new Stdout(host.stdout)
     host.stderr.on('error', () => {})
   }
 
@@ -61,13 +62,16 @@ export class Output {
       throw badInput('the output is text or JSON, without other formats and fields', jsonHint)
   }
 
-  /** Prints rows as they come. */
+  /** Prints rows as they come, for as long as stdout has a reader. */
   rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
-    return this.#rows(view, (emit) =>
-      source((batch) => {
-        for (const row of batch) this.#warnOf(view, row)
-        return emit(batch)
-      }),
+    return this.#stdout.stream((goOn) =>
+      this.#rows(view, (emit) =>
+        source(async (batch) => {
+          for (const row of batch) this.#warnOf(view, row)
+          await emit(batch)
+          goOn()
+        }),
+      ),
     )
   }
 
@@ -126,11 +130,9 @@ export class Output {
     return this.#answer(answer, () => this.rows(view, (emit) => emit(all)))
   }
 
-  /** Prints text as it is, such as a script. @throws OUTPUT_FAILED */
+  /** Prints text as it is, such as a script. @throws OUTPUT_FAILED, but for a reader that has gone, of which `flush` tells */
   raw(text: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#host.stdout.write(text, (error) => (error ? reject(outputFailed(error)) : resolve()))
-    })
+    return this.#stdout.write(text)
   }
 
   /** Prints help, for a caller that cannot wait; `flush` does. */
@@ -138,9 +140,10 @@ export class Output {
     this.#late += text
   }
 
-  /** Waits for what was printed later. @throws OUTPUT_FAILED */
+  /** Waits for what was printed later. @throws OUTPUT_FAILED, also when the reader of stdout has gone before the end */
   async flush(): Promise<void> {
     if (this.#late !== '') await this.raw(this.#late)
+    this.#stdout.finish()
   }
 
   /** Prints a JSON document, safe for a terminal; on one line in `jsonl`. @throws BAD_INPUT for a format or fields that it cannot have */
@@ -273,11 +276,3 @@ export class Output {
 }
 
 const json = (value: Json, indent?: number) => printableJson(JSON.stringify(value, null, indent))
-
-const outputFailed = (cause: NodeJS.ErrnoException) =>
-  new IntegrationsError({
-    code: 'OUTPUT_FAILED',
-    message: errorCodes.OUTPUT_FAILED.meaning,
-    hint: 'check that the disk has space, and run the command again',
-    cause,
-  })
