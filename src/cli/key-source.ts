@@ -6,7 +6,7 @@ import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
 
 /** The key set that the environment names, read once, when it is first needed. */
-export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource {
+export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeySource {
   const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
   // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
   const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
@@ -19,8 +19,11 @@ export function keySource({ env, cwd, stdin, stdout, stderr }: Host): KeySource 
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    if (!command) return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.())
-    return (await import('../keys/command.ts')).keyCommand(command, { env, endGroup })
+    if (!command)
+      return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.())
+    const { keyCommand } = await import('../keys/command.ts')
+    const { childEnvironment } = await import('../child-environment.ts')
+    return keyCommand(command, { env: childEnvironment(env, argv), endGroup })
   }
   const path = () => {
     if (file) return resolve(cwd(), file)

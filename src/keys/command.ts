@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { childEnvironment } from '../child-environment.ts'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { keysMissing } from '../errors.ts'
@@ -12,12 +13,9 @@ const readOnMs = 200
 /** No key set is as large as this. */
 const maxOutputBytes = 1024 * 1024
 
-/** What gives access to a database is not for a secret manager's program. */
-const withheld = ['DATABASE_URL', 'PGPASSWORD'] as const
-
 /** How to run a command that prints a key set. */
 export interface CommandRun {
-  /** Our environment; the command has it without what leads into the database. */
+  /** Our environment, of which the command has what `childEnvironment` leaves. */
   readonly env: NodeJS.ProcessEnv
   /** Ends the process group with this leader. Where it is given, the command has a group of its own, and no terminal to ask at. */
   readonly endGroup?: ((leader: number) => void) | undefined
@@ -50,7 +48,7 @@ function outputOf(command: string, { env, endGroup, timeoutMs = commandTimeoutMs
     const child = spawn(command, {
       shell: true,
       detached: endGroup !== undefined,
-      env: Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.some((one) => one === name))),
+      env: childEnvironment(env),
       // Standard input may hold a secret that is meant for this program.
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -59,7 +59,13 @@ describe.each(kinds)('exec on %s', (kind) => {
       SLACK_BOT_TOKEN: 'an older one',
       SLACK_REFRESH_TOKEN: "the caller's own",
     }
-    const leading = { PGPASSFILE: '/nowhere', PGPASSWORD: 'p', INTEGRATIONS_ANYTHING: 'x' }
+    const leading = {
+      PGPASSFILE: '/nowhere',
+      PGPASSWORD: 'p',
+      PGSERVICEFILE: 's',
+      PGHOST: 'h',
+      INTEGRATIONS_ANYTHING: 'x',
+    }
     const all = { ...env, ...theirs, ...leading }
     expect(await environmentOf(all, 'support')).toEqual({
       ...theirs,

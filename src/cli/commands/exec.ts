@@ -1,4 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import { childEnvironment } from '../../child-environment.ts'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import { entriesOf, type IntegrationView, type SecretField } from '../../integration.ts'
 import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/read.ts'
@@ -8,9 +9,6 @@ import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
 import { withOwnStore } from '../own-store.ts'
-
-/** What opens the database that the secrets are in is not for the command. */
-const ours = /^INTEGRATIONS_|^(?:DATABASE_URL|PGPASSFILE|PGPASSWORD)$/
 
 const names = platforms
   .map((platform: Platform) =>
@@ -40,7 +38,7 @@ export const command = (ctx: Context) =>
     .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
     .addHelpText(
       'after',
-      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, PGPASSFILE, PGPASSWORD, which\n  lead to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
+      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL and PostgreSQL's PG*, which lead\n  to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
     )
     .addHelpText(
       ...examples(
@@ -68,12 +66,14 @@ export const command = (ctx: Context) =>
         variableOf(given.platform, field, prefix),
         secret.reveal(),
       ])
-      const kept = Object.entries(ctx.host.env).filter(([name]) => !ours.test(name))
       // The command may run for days: the database is not needed for it.
       await ctx.close()
       const { runCommand } = await import('../run-command.ts')
       try {
-        ctx.exitCode = await runCommand(command, args, Object.fromEntries([...kept, ...variables]))
+        ctx.exitCode = await runCommand(command, args, {
+          ...childEnvironment(ctx.host.env, ctx.host.argv),
+          ...Object.fromEntries(variables),
+        })
       } catch (error) {
         await recordEnd(ctx, given, 'failed')
         throw error

@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { childEnvironment } from '../../child-environment.ts'
 import { badInput } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import { readTextFile } from './secret-input.ts'
@@ -49,7 +50,8 @@ export async function withEditor<T>(
     const command = ctx.host.env.VISUAL || ctx.host.env.EDITOR || 'vi'
     const failure = await new Promise<string | undefined>((done) => {
       // stdout is for the answer: the editor draws on stderr.
-      editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env: ctx.host.env })
+      const env = childEnvironment(ctx.host.env, ctx.host.argv)
+      editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env })
       editor.on('error', () => done('could not be started'))
       editor.on('close', (code, signal) =>
         done(code === 0 ? undefined : code === 127 ? 'could not be started' : `ended with ${signal ?? code}`),

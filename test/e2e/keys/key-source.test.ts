@@ -58,12 +58,19 @@ test('a command that ended has printed its key set, though something it left beh
 
 test('a command has our environment without what leads into the database', async () => {
   const seen = join(folder(), 'env')
-  const given = { PATH: env.PATH, VAULT_ADDR: 'https://keyring', PGPASSFILE: '/p', PGPASSWORD: 'a', DATABASE_URL: 'b' }
+  const leading = {
+    PGPASSFILE: '/p',
+    PGPASSWORD: 'a',
+    PGSERVICE: 's',
+    DATABASE_URL: 'b',
+    INTEGRATIONS_KEYS_COMMAND: 'c',
+  }
+  const given = { PATH: env.PATH, VAULT_ADDR: 'https://keyring', ...leading }
   await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load()).resolves.toEqual(new Map())
   const names = readFileSync(seen, 'utf8')
     .split('\n')
     .map((line) => line.split('=')[0])
-  expect(names.filter((name) => name && name in given).sort()).toEqual(['PATH', 'PGPASSFILE', 'VAULT_ADDR'])
+  expect(names.filter((name) => name && name in given).sort()).toEqual(['PATH', 'VAULT_ADDR'])
 })
 
 test.each([
