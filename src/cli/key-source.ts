@@ -1,9 +1,18 @@
 import { join, resolve } from 'node:path'
 import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { badInput, keysMissing } from '../errors.ts'
+import { badInput, keysMissing, systemCode } from '../errors.ts'
 import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
+
+/** Whether a process with a number is there. */
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH'
+  }
+}
 
 /** The key set that the environment names, read once, when it is first needed. */
 export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeySource {
@@ -20,7 +29,7 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
         'unset the one that does not hold the keys of this database',
       )
     if (!command)
-      return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.())
+      return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.(), { own: process.pid, runs })
     const { keyCommand } = await import('../keys/command.ts')
     const { childEnvironment } = await import('../child-environment.ts')
     return keyCommand(command, { env: childEnvironment(env, argv), endGroup })

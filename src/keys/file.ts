@@ -1,10 +1,11 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { jwk, type KeySet, keyFor, keySetText, parseKeySet, purposes, type RootKey } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { IntegrationsError, keysInvalid, keysMissing, shellWord, systemCode } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { syncFolder, writeDurably } from '../files.ts'
+import { locked, type Processes } from './lock.ts'
 
 /** How long to wait for another process that changes the key file; it takes a few milliseconds. */
 const lockTimeoutMs = 5_000
@@ -13,55 +14,84 @@ const lockTimeoutMs = 5_000
  * The key set in a file: a JWK Set that its owner alone can read. It is made when keys are first added to it.
  *
  * @param me the user id that this process runs as; undefined on systems without any
+ * @param processes lets it clean up after a process that was killed
  */
-export function keyFile(path: string, me: number | undefined): KeySource {
+export function keyFile(path: string, me: number | undefined, processes?: Processes): KeySource {
   const read = () => {
     const text = readPrivate(path, me)
     return text === undefined ? undefined : parseKeySet(text, `the key file ${path}`)
   }
-  const load = async (): Promise<KeySet> => read() ?? new Map()
   return {
     name: path,
     writable: true,
-    load,
+    async load() {
+      const keys = read()
+      if (processes) await removeLeftover(path, processes)
+      return keys ?? new Map()
+    },
     empty: async () =>
       keysMissing(
         `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
         'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
       ),
     async add(keys) {
-      if (read() === undefined) {
-        if (writeFile(path, keySetText(keys), linkSync)) return load()
-        // Another process made the file meanwhile: its keys serve as well as ours, where they are complete.
-        const present = await load()
-        if (completes(present, keys)) return present
-      }
+      const isNew = read() === undefined
       // A link to the file stays one, and processes that use another name wait for the same lock.
-      const target = realpathSync(path)
-      return locked(target, () => {
-        writeFile(target, withKeys(readPrivate(target, me) ?? '', keys), renameSync)
-        return read() ?? new Map()
-      })
+      const target = isNew ? path : realpathSync(path)
+      try {
+        mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+        const lock = `${target}.lock`
+        const done = await locked({ lock, waitMs: lockTimeoutMs, processes }, () => {
+          const present = read()
+          // Another process made the file meanwhile: its keys serve as well as ours, where they are complete.
+          if (isNew && present && completes(present, keys)) return present
+          const text = present && readPrivate(target, me)
+          replace(target, text === undefined ? keySetText(keys) : withKeys(text, keys))
+          return read() ?? new Map()
+        })
+        if (done) return done.result
+        throw keysInvalid(
+          `another process is changing the key file ${target}, or was killed while it did`,
+          `when no other one runs: rm ${shellWord(lock)}`,
+        )
+      } catch (error) {
+        if (error instanceof IntegrationsError) throw error
+        throw keysInvalid(
+          `the key file ${target} cannot be written (${systemCode(error)})`,
+          'name a place that can be written with INTEGRATIONS_KEYS_FILE',
+        )
+      }
     },
   }
 }
 
-/** Runs `work` while no other process of this program changes a file, so that none takes back what another has added. */
-async function locked<T>(path: string, work: () => T): Promise<T> {
-  const lock = `${path}.lock`
-  const deadline = performance.now() + lockTimeoutMs
-  while (!writeFile(lock, '', linkSync)) {
-    if (performance.now() > deadline)
-      throw keysInvalid(
-        `another process is changing the key file ${path}, or was killed while it did`,
-        `when no other one runs: rm ${shellWord(lock)}`,
-      )
-    await sleep(50)
-  }
+/** What a file is written as, before it is whole. The name is the same each time, so that no copy of the keys is forgotten. */
+const unfinished = (path: string) => `${path}.new`
+
+/** Puts a text in the place of a file, whole or not at all, so that it survives a crash; only for the holder of its lock. */
+function replace(path: string, text: string): void {
+  const beside = unfinished(path)
   try {
-    return work()
+    rmSync(beside, { force: true })
+    writeDurably(beside, text)
+    failpoint('keys written')
+    renameSync(beside, path)
+    failpoint('keys in place')
+    syncFolder(dirname(path))
   } finally {
-    rmSync(lock, { force: true })
+    rmSync(beside, { force: true })
+  }
+}
+
+/** Removes what a process that was killed has left beside the file: a copy of the keys. */
+async function removeLeftover(path: string, processes: Processes): Promise<void> {
+  try {
+    const target = realpathSync(path)
+    const beside = unfinished(target)
+    if (existsSync(beside))
+      await locked({ lock: `${target}.lock`, waitMs: 0, processes }, () => rmSync(beside, { force: true }))
+  } catch {
+    // There is no file yet, or its folder is not ours to write.
   }
 }
 
@@ -100,33 +130,10 @@ function readPrivate(path: string, me: number | undefined): string | undefined {
   } catch (error) {
     if (error instanceof IntegrationsError) throw error
     const code = systemCode(error)
-    if (code === 'ENOENT') return undefined
+    if (code === 'ENOENT') {
+      if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return undefined
+      throw invalid('is a link to a file that does not exist', 'check that the disk or volume of that file is mounted')
+    }
     throw invalid(`cannot be read (${code})`, 'check that it is a file, and yours to read')
-  }
-}
-
-/**
- * Writes a file that its owner alone can read, whole or not at all, so that it survives a crash.
- *
- * @param place puts the finished file where it belongs: a link only where there is none yet, a rename in any case
- * @returns false when there is one already
- */
-function writeFile(path: string, text: string, place: (from: string, to: string) => void): boolean {
-  const beside = `${path}.${crypto.randomUUID()}`
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    writeDurably(beside, text)
-    place(beside, path)
-    syncFolder(dirname(path))
-    return true
-  } catch (error) {
-    const code = systemCode(error)
-    if (place === linkSync && code === 'EEXIST') return false
-    throw keysInvalid(
-      `the key file ${path} cannot be written (${code})`,
-      'name a place that can be written with INTEGRATIONS_KEYS_FILE',
-    )
-  } finally {
-    rmSync(beside, { force: true })
   }
 }

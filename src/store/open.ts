@@ -51,6 +51,8 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   try {
     let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver)))
     if (create && (state.status === 'empty' || state.status === 'outdated')) {
+      // No tables where the secrets could not be kept.
+      if (state.status === 'empty') await options.keys.load()
       await session.retrying(() => migrate(driver, database))
       notice(`initialised ${displayUrl(database)}`)
       state = await session.read(readState(driver))

@@ -55,7 +55,7 @@ export async function withDatabase<T>(
   }
 }
 
-/** The driver of a database, which connects when it is first used. @throws DATABASE_MISSING for a file that is not there and may not be made */
+/** The driver of a database, which connects when it is first used; a file is made once the key set can be read. @throws DATABASE_MISSING for a file that is not there and may not be made, and what the key source throws */
 export async function openDriver(options: StoreOptions): Promise<Driver> {
   const { database, create, wait, neverBlock, notice, readOnly } = options
   if (database.provider === 'postgresql') {
@@ -70,6 +70,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
         message: `there is no file ${database.file}`,
         hint: commandOn(database, 'init'),
       })
+    await options.keys.load()
     try {
       createFile(database.file)
     } catch (error) {

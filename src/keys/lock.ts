@@ -1,0 +1,110 @@
+import { readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemCode } from '../errors.ts'
+
+/** The text of a file of the kernel, or nothing. */
+function ofKernel(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}
+
+/** What the lock has to know of processes. */
+export interface Processes {
+  /** The number of this process. */
+  readonly own: number
+  /** Whether a process with a number is there. */
+  runs(pid: number): boolean
+}
+
+/** The start of a process, which tells it from a later one with its number; empty where the system does not say. */
+const startOf = (pid: number) =>
+  ofKernel(() => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').trim().split(' ')[19] ?? '')
+
+/** Where the numbers of processes mean the same: this start of this machine, or of this container. */
+const place = () =>
+  [
+    hostname(),
+    ofKernel(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    ofKernel(() => readlinkSync('/proc/self/ns/pid')),
+  ].join('/')
+
+/** Whether the process that a lock names is known to have ended: of a process elsewhere, nothing is known. */
+function isOver(text: string, { runs }: Processes): boolean {
+  const [pid = '', start = '', where] = text.split(' ')
+  if (where !== place() || !/^\d+$/.test(pid)) return false
+  return !runs(Number(pid)) || (start !== '' && startOf(Number(pid)) !== start)
+}
+
+/** Makes a lock that has its text from the beginning. @returns false when there is one */
+function make(lock: string, text: string): boolean {
+  try {
+    symlinkSync(text, lock)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    // Some file systems have no links.
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(systemCode(error))) throw error
+  }
+  try {
+    writeFileSync(lock, text, { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** The text of a lock; undefined when there is none. */
+function textOf(lock: string): string | undefined {
+  try {
+    return readlinkSync(lock)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+  }
+  return ofKernel(() => readFileSync(lock, 'utf8'))
+}
+
+/** Takes away a lock whose process has ended. A lock that took its place meanwhile is put back. */
+function clear(lock: string, text: string): void {
+  const aside = `${lock}.old`
+  try {
+    renameSync(lock, aside)
+    const moved = textOf(aside)
+    if (moved !== undefined && moved !== text) make(lock, moved)
+    rmSync(aside, { force: true })
+  } catch {
+    // Another process was faster, or may do it.
+  }
+}
+
+/**
+ * Runs `work` while no other process of this program does with the same lock. A process that is killed leaves a lock that
+ * the next one takes over.
+ *
+ * @param waitMs how long to wait for another process
+ * @param processes absent: a lock that was left cannot be told from one in use
+ * @returns undefined when another process had the lock all the time, or may have
+ * @throws what `work` throws, and the error of the file system where no lock can be made
+ */
+export async function locked<T>(
+  { lock, waitMs, processes }: { lock: string; waitMs: number; processes: Processes | undefined },
+  work: () => T,
+): Promise<{ readonly result: T } | undefined> {
+  const mine = processes ? `${processes.own} ${startOf(processes.own)} ${place()}` : crypto.randomUUID()
+  const deadline = performance.now() + waitMs
+  while (!make(lock, mine)) {
+    const theirs = textOf(lock)
+    if (theirs !== undefined && processes && isOver(theirs, processes)) clear(lock, theirs)
+    else if (performance.now() > deadline) return undefined
+    else await sleep(Math.min(50, waitMs))
+  }
+  try {
+    return { result: work() }
+  } finally {
+    if (textOf(lock) === mine) rmSync(lock, { force: true })
+  }
+}
