@@ -1,14 +1,18 @@
-import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeFileSync } from 'node:fs'
 
 /**
  * Writes a new file, which its owner alone can read, so that its content survives a crash; `syncFolder` has its name do so.
  *
+ * @param over write over a file that is there, without giving its room on the disk back in between
  * @throws the error of the file system, EEXIST where there is such a file
  */
-export function writeDurably(path: string, text: string): void {
-  const file = openSync(path, 'wx', 0o600)
+export function writeDurably(path: string, content: string, { over = false } = {}): void {
+  const file = openSync(path, over ? constants.O_WRONLY | constants.O_CREAT : 'wx', 0o600)
   try {
-    writeFileSync(file, text)
+    writeFileSync(file, content)
+    fsyncSync(file)
+    if (!over) return
+    ftruncateSync(file, Buffer.byteLength(content))
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -21,7 +21,8 @@ export interface Question {
 /** Sends a request to a platform's API; network errors are answers too, never thrown. @param path relative to the API's base */
 export type Ask = (path: string, question: Question) => Promise<Answer>
 
-const maxAnswerBytes = 1_048_576
+/** No answer of a platform is read that is larger. */
+export const maxAnswerBytes = 1_048_576
 
 const requestTimeoutMs = 20_000
 

@@ -14,7 +14,7 @@ import { findIntegration } from '../find.ts'
 import { secretsCommand } from '../texts.ts'
 import { type Eligibility, eligibilityOf, leaseHeld, mayBeDue, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions, type NoLease } from './lease.ts'
-import { type NewTokens, prepareSpool, removeSpooled, writeSpool } from './spool.ts'
+import { type NewTokens, prepareSpool, removeSpooled, reserveSpool, writeSpool } from './spool.ts'
 import { commitRefresh } from './store-tokens.ts'
 
 /** How to refresh tokens. */
@@ -104,16 +104,20 @@ async function exchange(
   options.turn?.ownAttempts.add(lease.attempt.id)
   failpoint('lease committed')
   const { integration, platform, attempt, client, refreshToken } = lease
+  const giveBack = await reserve(store, lease, options)
   const renewal = await ask(async () => {
     failpoint('before request')
     return platform.api.refresh?.(askPlatform(platform, integration.config, options.urls), client, refreshToken)
   }, lease)
   failpoint('answer received')
-  if (renewal.outcome !== 'renewed') throw await closeFailed(store, lease, renewal)
+  if (renewal.outcome !== 'renewed') {
+    giveBack()
+    throw await closeFailed(store, lease, renewal)
+  }
   const { accessToken, expiresIn } = renewal
   // Counted from before the request, by the database's clock: rather too early than too late.
   const expiresAt = expiresIn === null ? null : instantOf(Date.parse(attempt.startedAt) + expiresIn * 1000)
-  await storeTokens(store, lease, { ...options, tokens: { ...renewal, expiresAt } })
+  await storeTokens(store, lease, { ...options, giveBack, tokens: { ...renewal, expiresAt } })
   return { outcome: 'refreshed', integration, accessToken, expiresAt }
 }
 
@@ -136,6 +140,16 @@ async function begin(store: Store, id: IntegrationId, options: RefreshOptions): 
   }
 }
 
+/** Reserves the room for the platform's answer. Where there is none, the attempt is closed, and the platform is not asked. */
+async function reserve(store: Store, lease: Lease, { spool }: Pick<RefreshOptions, 'spool'>): Promise<() => void> {
+  try {
+    return reserveSpool(spool, lease.attempt.id)
+  } catch (error) {
+    await close(store, lease, { state: 'failed', code: 'not_asked' })
+    throw error
+  }
+}
+
 /** Asks the platform, unless this process was suspended for so long that its lease is about to expire. */
 async function ask(work: () => Promise<Renewal | undefined>, { beganAtMs }: Lease): Promise<Renewal> {
   if (Date.now() - beganAtMs > leaseTimeMs / 3) return { outcome: 'failed', code: 'held_up' }
@@ -146,10 +160,15 @@ async function ask(work: () => Promise<Renewal | undefined>, { beganAtMs }: Leas
 async function storeTokens(
   store: Store,
   { attempt, integration, keyring, database }: Lease,
-  { tokens, spool, owner }: Pick<RefreshOptions, 'spool' | 'owner'> & { readonly tokens: NewTokens },
+  {
+    tokens,
+    giveBack,
+    spool,
+    owner,
+  }: Pick<RefreshOptions, 'spool' | 'owner'> & { readonly tokens: NewTokens; readonly giveBack: () => void },
 ): Promise<void> {
   const key = keyring.encryptionKey
-  const path = await writeSpool(spool, { key, database, attempt, tokens }).catch(() => undefined)
+  const path = await writeSpool(spool, { key, database, attempt, tokens }).catch(giveBack)
   failpoint('spool written')
   const ref = refOf(integration)
   const update = { tokens, action: 'token.refresh', owner } as const

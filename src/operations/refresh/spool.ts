@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import type { Fingerprint, Instant } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import type { KeySet, RootKey } from '../../crypto/key-set.ts'
-import { badInput, systemCode } from '../../errors.ts'
+import { badInput, type IntegrationsError, systemCode } from '../../errors.ts'
 import { syncFolder, writeDurably } from '../../files.ts'
 import { jsonOf, objectOf } from '../../json.ts'
+import { maxAnswerBytes } from '../../platforms/http.ts'
 import { Secret } from '../../secret.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 
@@ -34,14 +35,45 @@ export function prepareSpool(folder: string): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw badInput(
-      `new tokens cannot be stored in ${folder} (${systemCode(error)}), so the platform was not asked`,
-      'check that you own that folder, or set XDG_STATE_HOME to another folder',
-    )
+    throw cannotBeStored(folder, error)
   }
 }
 
-/** Writes new tokens to a file of their own, encrypted with `key`, so that they survive a crash. @returns its path */
+function cannotBeStored(folder: string, error: unknown): IntegrationsError {
+  const code = systemCode(error)
+  return badInput(
+    `new tokens cannot be stored in ${folder} (${code}), so the platform was not asked`,
+    ['ENOSPC', 'EDQUOT'].includes(code)
+      ? 'make room on that disk, or set XDG_STATE_HOME to a folder on another disk'
+      : 'check that you own that folder, or set XDG_STATE_HOME to another folder',
+  )
+}
+
+/** Two tokens out of the largest answer that is read, encrypted and in Base64. */
+const reservedBytes = maxAnswerBytes + maxAnswerBytes / 2
+
+const pathOf = (folder: string, attempt: string) => join(folder, `${attempt}.json`)
+
+/**
+ * Takes the room on the disk that the answer of a platform may need, before the platform is asked: a file of blanks, which
+ * `writeSpool` writes over.
+ *
+ * @returns what gives the room back
+ * @throws BAD_INPUT when there is not enough
+ */
+export function reserveSpool(folder: string, attempt: string): () => void {
+  const path = pathOf(folder, attempt)
+  try {
+    writeDurably(path, ' '.repeat(reservedBytes))
+    syncFolder(folder)
+  } catch (error) {
+    rmSync(path, { force: true })
+    throw cannotBeStored(folder, error)
+  }
+  return () => removeSpooled(folder, path)
+}
+
+/** Writes new tokens to a file of their own, into the room that was reserved, encrypted with `key`, so that they survive a crash. @returns its path */
 export async function writeSpool(
   folder: string,
   source: {
@@ -66,8 +98,8 @@ export async function writeSpool(
     expiresAt,
   }
   const sealed = await encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
-  const path = join(folder, `${id}.json`)
-  writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`)
+  const path = pathOf(folder, id)
+  writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`, { over: true })
   syncFolder(folder)
   return path
 }
