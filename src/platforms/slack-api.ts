@@ -48,6 +48,9 @@ export const slackApi = {
     if (body?.ok === true) {
       const { access_token, refresh_token, expires_in } = body
       if (typeof access_token !== 'string' || access_token === '') return { outcome: 'unknown', code: 'no_token' }
+      // Nothing else can be a token: it goes into a header, and onto a terminal.
+      if (![access_token, refresh_token ?? ''].every((token) => typeof token !== 'string' || /^[!-~]*$/.test(token)))
+        return { outcome: 'unknown', code: 'malformed_token' }
       return {
         outcome: 'renewed',
         accessToken: new Secret(access_token),

@@ -13,6 +13,7 @@ import type { Secret } from '../../secret.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import type { Context } from '../context.ts'
 import {
+  allowPrivateOption,
   apiUrlOption,
   apiUrls,
   appOption,
@@ -53,6 +54,7 @@ function addCommand() {
     .addOption(forceOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
     .addOption(dryRunOption())
   return withIdFlags(withSecretFlags(command, secretFields)).addHelpText(
     ...examples(
@@ -67,7 +69,7 @@ function addCommand() {
 export const command = (ctx: Context) =>
   declareOutput(addCommand(), ctx.output, integrationView).action(async (options) => {
     const { createdBy, app, force, dryRun } = options
-    const urls = apiUrls(ctx, options)
+    const urls = await apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, secretsOnStdin(options).length)
     const platform = await choosePlatform(ctx, options.platform)

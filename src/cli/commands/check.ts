@@ -5,7 +5,7 @@ import { type Checked, type CheckOptions, checkMany } from '../../operations/che
 import { findChosen } from '../../operations/find.ts'
 import type { Verdict } from '../../platforms/platform.ts'
 import type { Context } from '../context.ts'
-import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
+import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
@@ -20,6 +20,7 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--all', 'all integrations').default(false))
     .addOption(new Option('--no-fill', 'do not fill in empty fields'))
     .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
   const filtered = withFilters(command).addHelpText(
     ...examples(
       'integrations check Acme/support',
@@ -28,7 +29,7 @@ export const command = (ctx: Context) => {
     ),
   )
   return declareOutput(filtered, ctx.output, checkView).action(async (refs, options) => {
-    const urls = apiUrls(ctx, options)
+    const urls = await apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
     const ids = (await findChosen(store, which)).map(({ id }) => id)

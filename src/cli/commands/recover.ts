@@ -1,7 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { recoverMany } from '../../operations/refresh/recover-batch.ts'
 import type { Context } from '../context.ts'
-import { apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
+import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { checkChoice, refsArgument } from '../input/filters.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
@@ -22,11 +22,12 @@ export const command = (ctx: Context) =>
       ).default(false),
     )
     .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
     .addHelpText(...examples('integrations recover --all', 'integrations recover Acme/support --retry'))
     .action(async (refs, { all, retry, ...options }) => {
       checkChoice(refs, all)
       const { uninterrupted, exitCode } = createSignalGuard(ctx)
-      const urls = apiUrls(ctx, options)
+      const urls = await apiUrls(ctx, options)
       const { rows, removedFiles, cleanUpFailure } = await recoverMany(await ctx.store(), all ? undefined : refs, {
         urls,
         retry,

@@ -2,7 +2,7 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { findChosen } from '../../operations/find.ts'
 import { refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
-import { apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
+import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
 import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
@@ -27,6 +27,7 @@ export const command = (ctx: Context) => {
     )
     .addOption(new Option('--force', 'refresh tokens that expire later, too').default(false))
     .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
     .addOption(dryRunOption())
   const filtered = withFilters(command, { expiring: false }).addHelpText(
     ...examples(
@@ -37,7 +38,7 @@ export const command = (ctx: Context) => {
   )
   return declareOutput(filtered, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
     const { force, dryRun } = options
-    const urls = apiUrls(ctx, options)
+    const urls = await apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
     const integrations = await findChosen(store, which)

@@ -9,6 +9,7 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Context } from '../context.ts'
 import {
+  allowPrivateOption,
   apiUrlOption,
   apiUrls,
   checkOption,
@@ -66,6 +67,7 @@ function rotateCommand() {
     .addOption(ifVersionOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
     .addOption(dryRunOption())
   return withSecretFlags(command, secretFields).addHelpText(
     ...examples(
@@ -81,7 +83,7 @@ export const command = (ctx: Context) =>
   declareOutput(rotateCommand(), ctx.output, batchView).action(async (ref, options) => {
     const { generate, force, dryRun, shared } = options
     if (!shared) ctx.output.check(integrationView)
-    const urls = apiUrls(ctx, options)
+    const urls = await apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
     const named = (options.field ?? []).map(secretField)
     if (generate && named.length === 0)

@@ -7,7 +7,7 @@ import {
   type OptionValues,
 } from '@commander-js/extra-typings'
 import { type Instant, instantOf } from '../../brands.ts'
-import { badInput } from '../../errors.ts'
+import { badInput, is } from '../../errors.ts'
 import { entriesOf, flagOf, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
 import { type ApiUrls, parseApiUrl } from '../../platforms/api-urls.ts'
 import type { Platform } from '../../platforms/platform.ts'
@@ -116,20 +116,43 @@ export const apiUrlOption = () =>
     'send the API requests of a platform to this URL, as in slack=http://127.0.0.1:1234/; recorded in the audit log',
   ).argParser((text, before: string[] | undefined): string[] => [...(before ?? []), text])
 
+/** Lets `--api-url` and INTEGRATIONS_API_URL lead into a private network. */
+export const allowPrivateOption = () =>
+  new Option('--allow-private', 'allow an API URL in a private network').default(false)
+
 /**
- * Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option.
+ * Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option. Each address has to be one that a
+ * webhook may be sent to, too: the requests hold tokens.
  *
  * @param options `check`: of a command that asks them only then
  * @throws BAD_INPUT
  */
-export function apiUrls(
+export async function apiUrls(
   { host }: Context,
-  { apiUrl = [], check = true }: { apiUrl?: readonly string[] | undefined; check?: boolean },
-): ApiUrls {
+  {
+    apiUrl = [],
+    allowPrivate,
+    check = true,
+  }: { apiUrl?: readonly string[] | undefined; allowPrivate: boolean; check?: boolean },
+): Promise<ApiUrls> {
   if (apiUrl.length > 0 && !check)
     throw badInput('--api-url has no effect without --check', 'pass --check too, or leave --api-url out')
   const set = host.env.INTEGRATIONS_API_URL ?? ''
-  return new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
+  const urls = new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
+  if (!check) return urls
+  if (host.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    throw badInput(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as a platform, so no token is sent',
+      'unset the variable; for a certificate authority of your own, name its certificate in NODE_EXTRA_CA_CERTS',
+    )
+  if (urls.size === 0) return urls
+  const { findDestination } = await import('../../operations/webhooks/web-address.ts')
+  for (const url of urls.values())
+    await findDestination(url, allowPrivate).catch((error: unknown) => {
+      // The platform may be asked in vain: of a name without an address, the command tells as of any other failure.
+      if (!is(error, 'PLATFORM_FAILED')) throw error
+    })
+  return urls
 }
 
 /** How help describes a filter by text. @param where what has to contain it, as in "the name" */

@@ -40,9 +40,14 @@ const metadata6 = [
   ...['fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', 'fd00:42::42', 'fd00:a9fe:a9fe::1'],
   'fe80::a9fe:a9fe',
 ]
-/** NAT64 and deprecated IPv4-compatible addresses lead to an IPv4 address too. */
+/** NAT64, SIIT and deprecated IPv4-compatible addresses lead to an IPv4 address too. */
 const forbidden = listed(
-  ...metadata.flatMap((address) => [`${address}/32`, `64:ff9b::${address}/128`, `::${address}/128`]),
+  ...metadata.flatMap((address) => [
+    `${address}/32`,
+    `64:ff9b::${address}/128`,
+    `::ffff:0:${address}/128`,
+    `::${address}/128`,
+  ]),
   ...metadata6.map((address) => `${address}/128`),
 )
 
@@ -54,13 +59,17 @@ const notPublic = listed(
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.0.0.0/24',
+  '192.0.2.0/24',
   '192.168.0.0/16',
   '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
   '224.0.0.0/4',
   '240.0.0.0/4',
   '::/128',
-  // Addresses that embed an IPv4 address: IPv4-compatible, NAT64, 6to4 and Teredo.
+  // Addresses that embed an IPv4 address: IPv4-compatible, SIIT, NAT64, 6to4 and Teredo.
   '::/96',
+  '::ffff:0:0:0/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
   '2002::/16',
