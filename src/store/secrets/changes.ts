@@ -121,8 +121,14 @@ export function secretWriter(context: SecretContext): SecretWriter {
         (one) => one.field === field && one.state === 'previous' && (one.validUntil ?? '') > instantOf(now),
       ),
     current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.state === 'current'),
-    countExpired: () =>
-      tx.models.integrationSecret.count({ where: { validUntil: { lte: now }, sealed: { not: null } } }),
+    async countExpired() {
+      const [row] = await tx.query<{ n: number | bigint }>(
+        { n: sql`count(*)` },
+        sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL
+          AND ${context.dialect.comparableTime(sql`s.valid_until`)} <= ${context.dialect.timeLiteral(instantOf(now))}`,
+      )
+      return Number(row?.n ?? 0)
+    },
     finish: (id, field) => expireVersions(context, { ...allVersions({ id, field }), validUntil: { gt: now } }),
     revert: (id, field, held) => revert(context, { id, field }, held),
   }
