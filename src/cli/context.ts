@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
@@ -13,6 +13,7 @@ import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
 import { Output } from './output/output.ts'
 import { homeFolder, noHome } from './paths.ts'
+import { requirePrivateDatabase, requirePrivateFolder } from './private-files.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -55,7 +56,7 @@ export function createContext(host: Host): Context {
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
     storeOptions: (create) => ({
-      database: context.database(),
+      database: requirePrivateDatabase(context.database()),
       wait: context.options.wait,
       create,
       readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
@@ -79,8 +80,10 @@ export function createContext(host: Host): Context {
     },
     spool: () => {
       const home = homeFolder(host.env, 'state')
-      if (home) return join(home, 'integrations', 'spool')
-      throw badInput(noHome('new tokens'), 'set HOME, or XDG_STATE_HOME')
+      if (!home) throw badInput(noHome('new tokens'), 'set HOME, or XDG_STATE_HOME')
+      const spool = join(home, 'integrations', 'spool')
+      for (const folder of [dirname(spool), spool]) requirePrivateFolder(folder, { setting: 'XDG_STATE_HOME' })
+      return spool
     },
     actor: () => {
       const { declaredAs, ciIdentity, osUser, host: name } = attribution(host, context.options)

@@ -1,9 +1,10 @@
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, keysMissing, systemCode } from '../errors.ts'
 import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
+import { requirePrivateFolder } from './private-files.ts'
 
 /** Whether a process with a number is there. */
 function runs(pid: number): boolean {
@@ -28,6 +29,8 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
+    // The folder that a container mounts a secret at may be everybody's, as /tmp is: none can replace the file.
+    if (!file && !command) requirePrivateFolder(dirname(path()), { setting: 'XDG_CONFIG_HOME', sticky: true })
     if (!command)
       return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.(), { own: process.pid, runs })
     const { keyCommand } = await import('../keys/command.ts')

@@ -1,0 +1,60 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { IntegrationsError, shellWord } from '../errors.ts'
+import type { Database } from '../store/database/url.ts'
+
+const refused = (message: string, hint: string) => new IntegrationsError({ code: 'NOT_PERMITTED', message, hint })
+
+/** The mode and owner of a file; undefined where there is none, or on a system without owners. */
+function factsOf(path: string): { mode: number; uid: number } | undefined {
+  try {
+    return process.getuid === undefined ? undefined : statSync(path)
+  } catch {
+    // What opens the file says why it cannot.
+    return undefined
+  }
+}
+
+/**
+ * Refuses a folder of this program in which another user could put files or replace them. To list it is no harm: the
+ * files are private.
+ *
+ * @param options `setting`: the variable that moves the folder elsewhere; `sticky`: whether others may add files, where
+ *   they cannot replace any
+ * @throws NOT_PERMITTED
+ */
+export function requirePrivateFolder(
+  folder: string,
+  { setting, sticky = false }: { readonly setting: string; readonly sticky?: boolean },
+): void {
+  const facts = factsOf(folder)
+  if (!facts) return
+  const me = process.getuid?.()
+  // Root uses every folder, and may be asked to by the one it belongs to.
+  if (me && facts.uid !== me && facts.uid !== 0)
+    throw refused(`the folder ${folder} belongs to another user`, `name a folder of your own with ${setting}`)
+  if (sticky && (facts.mode & 0o1000) !== 0) return
+  if ((facts.mode & 0o022) !== 0)
+    throw refused(`other users can change what is in the folder ${folder}`, `chmod go-w ${shellWord(folder)}`)
+}
+
+/**
+ * Refuses an embedded database that others could change, and of the default database all that others could read or
+ * change; SQLite's files beside it hold parts of it.
+ *
+ * @returns the database
+ * @throws NOT_PERMITTED
+ */
+export function requirePrivateDatabase(database: Database): Database {
+  if (database.provider !== 'sqlite') return database
+  const { file, isDefault } = database
+  if (isDefault) requirePrivateFolder(dirname(file), { setting: 'XDG_DATA_HOME' })
+  for (const path of [file, `${file}-wal`, `${file}-shm`]) {
+    const mode = factsOf(path)?.mode ?? 0
+    if (isDefault && (mode & 0o077) !== 0)
+      throw refused(`other users can read or change the database file ${path}`, `chmod go= ${shellWord(path)}`)
+    if ((mode & 0o002) !== 0)
+      throw refused(`every user can change the database file ${path}`, `chmod o-w ${shellWord(path)}`)
+  }
+  return database
+}

@@ -1,0 +1,109 @@
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { freshDatabase } from '../support/database.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
+
+/** A home with the default database and its keys. */
+async function start() {
+  const home = freshFolder()
+  const folder = (kind: string) => join(home, kind, 'integrations')
+  const env = {
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_CONFIG_HOME: join(home, 'config'),
+    XDG_STATE_HOME: join(home, 'state'),
+    INTEGRATIONS_KEYS_FILE: '',
+  }
+  expect(await runProgram(['init'], { env })).toMatchObject({ code: 0 })
+  return { env, folder, file: join(folder('data'), 'integrations.db') }
+}
+
+const refusal = (message: string, hint: string) => ({
+  code: 4,
+  stdout: '',
+  stderr: `error: ${message}\nhint: ${hint}\n`,
+})
+
+describe('files that others could change', () => {
+  test.each([0o777, 0o775, 0o1777])('the folder of the default database with mode %o', async (mode) => {
+    const { env, folder, file } = await start()
+    const before = readFileSync(file)
+    chmodSync(folder('data'), mode)
+    const refused = refusal(
+      `other users can change what is in the folder ${folder('data')}`,
+      `chmod go-w ${folder('data')}`,
+    )
+    for (const command of ['list', 'init', 'db status', 'workspaces add Acme'])
+      expect(await runProgram(command.split(' '), { env })).toEqual(refused)
+    expect([readFileSync(file), readdirSync(folder('data'))]).toEqual([before, ['integrations.db']])
+    chmodSync(folder('data'), 0o755)
+    expect(await runProgram(['list'], { env })).toMatchObject({ code: 0 })
+  })
+
+  test('a folder in which no database is made yet', async () => {
+    const home = freshFolder()
+    const folder = join(home, 'integrations')
+    mkdirSync(folder)
+    chmodSync(folder, 0o777)
+    expect(await runProgram(['init'], { env: { XDG_DATA_HOME: home } })).toEqual(
+      refusal(`other users can change what is in the folder ${folder}`, `chmod go-w ${folder}`),
+    )
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  test.each([0o644, 0o640, 0o606])('the default database with mode %o', async (mode) => {
+    const { env, file } = await start()
+    chmodSync(file, mode)
+    expect(await runProgram(['list'], { env })).toEqual(
+      refusal(`other users can read or change the database file ${file}`, `chmod go= ${file}`),
+    )
+    chmodSync(file, 0o600)
+    expect(await runProgram(['list'], { env })).toMatchObject({ code: 0 })
+  })
+
+  test('any other database that everybody can change; what a group may do is its own affair', async () => {
+    const db = await freshDatabase('sqlite')
+    const file = db.url.slice('file:'.length)
+    chmodSync(file, 0o666)
+    expect(await runProgram(['list'], { env: { DATABASE_URL: db.url } })).toEqual(
+      refusal(`every user can change the database file ${file}`, `chmod o-w ${file}`),
+    )
+    chmodSync(file, 0o660)
+    expect(await runProgram(['list'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
+    expect(statSync(file).mode & 0o777).toBe(0o660)
+  })
+
+  test('the folders of the keys and of the spool', async () => {
+    const { env, folder } = await start()
+    chmodSync(folder('config'), 0o770)
+    expect(await runProgram(['keys', 'status'], { env })).toEqual(
+      refusal(`other users can change what is in the folder ${folder('config')}`, `chmod go-w ${folder('config')}`),
+    )
+    // As Kubernetes mounts a secret.
+    chmodSync(folder('config'), 0o1777)
+    expect(await runProgram(['keys', 'status'], { env })).toMatchObject({ code: 0 })
+    const spool = join(folder('state'), 'spool')
+    mkdirSync(spool, { recursive: true })
+    for (const one of [spool, dirname(spool)]) {
+      chmodSync(one, 0o777)
+      const refused = refusal(`other users can change what is in the folder ${one}`, `chmod go-w ${one}`)
+      expect(await runProgram(['recover', '--all'], { env })).toEqual(refused)
+      chmodSync(one, 0o700)
+    }
+    expect(await runProgram(['recover', '--all'], { env })).toMatchObject({ code: 0 })
+  })
+
+  test.runIf(process.getuid?.() === 0)('a folder that belongs to another user, unless root uses it', async () => {
+    const home = freshFolder()
+    const folder = join(home, 'integrations')
+    mkdirSync(folder)
+    chmodSync(home, 0o755)
+    chmodSync(folder, 0o755)
+    chownSync(folder, 4321, 4321)
+    const env = { XDG_DATA_HOME: home }
+    expect(await runProgram(['list'], { env, uid: 1234 })).toEqual(
+      refusal(`the folder ${folder} belongs to another user`, 'name a folder of your own with XDG_DATA_HOME'),
+    )
+    expect(await runProgram(['list'], { env })).toMatchObject({ code: 0 })
+  })
+})
