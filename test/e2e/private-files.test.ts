@@ -76,12 +76,12 @@ describe('files that others could change', () => {
   test('the folders of the keys and of the spool', async () => {
     const { env, folder } = await start()
     chmodSync(folder('config'), 0o770)
-    expect(await runProgram(['keys', 'status'], { env })).toEqual(
+    expect(await runProgram(['keys', 'init'], { env })).toEqual(
       refusal(`other users can change what is in the folder ${folder('config')}`, `chmod go-w ${folder('config')}`),
     )
     // As Kubernetes mounts a secret.
     chmodSync(folder('config'), 0o1777)
-    expect(await runProgram(['keys', 'status'], { env })).toMatchObject({ code: 0 })
+    expect(await runProgram(['keys', 'init'], { env })).toMatchObject({ code: 0 })
     const spool = join(folder('state'), 'spool')
     mkdirSync(spool, { recursive: true })
     for (const one of [spool, dirname(spool)]) {
