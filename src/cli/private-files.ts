@@ -50,10 +50,12 @@ export function requirePrivateDatabase(database: Database): Database {
   const { file, isDefault } = database
   if (isDefault) requirePrivateFolder(dirname(file), { setting: 'XDG_DATA_HOME' })
   for (const path of [file, `${file}-wal`, `${file}-shm`]) {
-    const mode = factsOf(path)?.mode ?? 0
+    const { mode, uid } = factsOf(path) ?? { mode: 0, uid: undefined }
     if (isDefault && (mode & 0o077) !== 0)
       throw refused(`other users can read or change the database file ${path}`, `chmod go= ${shellWord(path)}`)
-    if ((mode & 0o002) !== 0)
+    // The owner, and root, can mend it; of anyone else's file, the file system says what may be done.
+    const me = process.getuid?.()
+    if ((mode & 0o002) !== 0 && (me === 0 || me === uid))
       throw refused(`every user can change the database file ${path}`, `chmod o-w ${shellWord(path)}`)
   }
   return database
