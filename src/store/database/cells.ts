@@ -1,7 +1,11 @@
 import type { Damageable } from '../../damage.ts'
+import { databaseInvalid } from '../../errors.ts'
 
 /** The longest text that is read, in bytes. A longer one is recognised before it is. */
 export const maxTextBytes = 1024 * 1024
+
+/** The longest answer that is taken apart, in bytes. */
+const maxPageBytes = 128 * 1024 * 1024
 
 /** How many bytes are shown of what is no text. */
 export const shownBytes = 40
@@ -51,6 +55,8 @@ function shownInPlaceOf(cell: unknown): string | undefined {
 
 /** The rows of a page of JSON, an array of cells each, as objects. */
 export function rowsOfPage<Row>(names: readonly string[], page: Uint8Array): (Row & Damageable)[] {
+  if (page.byteLength > maxPageBytes)
+    throw databaseInvalid('the rows are too long to be read at once', 'list fewer of them at once, as with --limit 50')
   const { text, whole } = decode(page)
   const rows = JSON.parse(text) as unknown[][]
   // Most pages have nothing of the kind, and looking at every cell takes its time.

@@ -217,10 +217,22 @@ const dialect: Dialect = {
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
+/** About how many bytes of a database a page of a listing takes. */
+const pageBytes = 16 * 1024 * 1024
+
+/** How many rows of the listing take so many bytes, if all that is in the database were theirs. */
+async function rowsWithin(db: Statements, bytes: number): Promise<number> {
+  const [{ all, rows } = { all: 0, rows: 0 }] = await db.query<{ all: number; rows: number }>(
+    { all: sql`c.page_count * s.page_size`, rows: sql`(SELECT count(*) FROM temp.listing)` },
+    sql`FROM pragma_page_count c, pragma_page_size s`,
+  )
+  return Math.max(1, Math.floor((bytes * rows) / all))
+}
+
 async function* pages<Row extends object>(
   db: Statements,
   { columns, from, where, order, limit, id }: Listing<Row>,
-  size: number,
+  most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
   // libsql is built to keep such tables in memory, where a million rows take a hundred megabytes.
@@ -232,6 +244,7 @@ async function* pages<Row extends object>(
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
   await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
   if (readOnly) await db.execute(sql`PRAGMA query_only = ON`)
+  const size = Math.min(most, await rowsWithin(db, pageBytes))
   for (let after = 0; ; after += size) {
     const rows = await db.queryAll<Row>(
       columns,
