@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { semaphore } from '../concurrency.ts'
+import { is } from '../errors.ts'
 import { createAdmissionLimit } from './admission.ts'
-import type { LookupKey, LookupResult } from './secrets.ts'
+import { ageOf, type LookupKey, type LookupResult } from './secrets.ts'
 
 /** How many lookups are remembered, of tenants and of the unverified each. */
 const maxLookups = 10_000
@@ -13,6 +14,17 @@ const maxUnverified = 4
 
 /** How long to wait before a lookup is repeated for a signature that did not match. */
 const repeatAfterMs = 1000
+
+/** How long the database has to answer, before what is known of a tenant is used meanwhile. */
+const answerMs = 1000
+
+/** How long results of lookups are used, in milliseconds. */
+export interface LookupLimits {
+  /** Without asking the database: so long a revoked secret can still match. */
+  readonly rememberMs: number
+  /** While the database cannot be reached, is busy, or does not answer; 0 for not at all. */
+  readonly staleMs: number
+}
 
 /** The last result of a lookup, and the reading that is under way. */
 interface Lookup {
@@ -28,32 +40,75 @@ interface Lookup {
  */
 export class LookupCache {
   readonly #read: (key: LookupKey) => Promise<LookupResult>
-  readonly #rememberMs: number
+  readonly #limits: LookupLimits
+  readonly #onError: (error: unknown) => void
   readonly #tenants = new LRUCache<string, Lookup>({ max: maxLookups })
   readonly #unverified = new LRUCache<string, Lookup>({ max: maxLookups })
   readonly #admitTenant = createAdmissionLimit()
   readonly #admitUnverified = createAdmissionLimit()
   readonly #limitUnverified = semaphore(maxUnverified)
 
-  /** @param rememberMs how long a result is used, in milliseconds: so long a revoked secret can still match */
-  constructor(read: (key: LookupKey) => Promise<LookupResult>, rememberMs: number) {
+  /** @param onError is told why the database could not be read, where what is known was used meanwhile */
+  constructor(
+    read: (key: LookupKey) => Promise<LookupResult>,
+    limits: LookupLimits,
+    onError: (error: unknown) => void = () => {},
+  ) {
     this.#read = read
-    this.#rememberMs = rememberMs
+    this.#limits = limits
+    this.#onError = onError
   }
 
   /**
-   * The result of a reading that began at most `rememberMs` ago; undefined when too many requests wait.
+   * The result of a reading that began at most `rememberMs` ago, or at most `staleMs` ago when the database gives no
+   * answer; undefined when too many requests wait.
    *
    * @param bodyBytes the length of the body that is held meanwhile
    * @throws what reading throws
    */
   async find(key: LookupKey, bodyBytes: number): Promise<LookupResult | undefined> {
     const id = JSON.stringify(key)
+    const { rememberMs } = this.#limits
     const { latest, pending, startedAt = 0 } = this.#get(id) ?? {}
-    const oldest = performance.now() - this.#rememberMs
-    if (latest && latest.startedAt > oldest) return latest
-    const load = async () => (pending && startedAt > oldest ? pending : this.#load(id, key))
-    return this.#tenants.has(id) ? load() : this.#admitUnverified(bodyBytes, load)
+    const isTenant = this.#tenants.has(id)
+    if (latest && ageOf(latest) < rememberMs) {
+      // Who comes next need not wait.
+      if (isTenant && !pending && ageOf(latest) > rememberMs / 2)
+        this.#load(id, key).catch((error) => isAway(error) || this.#onError(error))
+      return latest
+    }
+    const isFresh = startedAt > performance.now() - rememberMs
+    const load = async () => (pending && isFresh ? pending : this.#load(id, key))
+    if (!isTenant) return this.#admitUnverified(bodyBytes, load)
+    return this.#isUsable(latest) ? this.#loadOrKnown(id, load()) : load()
+  }
+
+  /** What a reading gives, or what is known when the database does not answer in time. */
+  async #loadOrKnown(id: string, reading: Promise<LookupResult>): Promise<LookupResult> {
+    // A reading that others wait for already may have had its time.
+    const waitMs = Math.max(0, (this.#get(id)?.startedAt ?? 0) + answerMs - performance.now())
+    const ended = new AbortController()
+    const silence = sleep(waitMs, undefined, { signal: ended.signal })
+    try {
+      const result = await Promise.race([reading, silence])
+      if (result) return result
+    } catch (error) {
+      // Any other error is an answer.
+      if (!isAway(error)) throw error
+      const known = this.#get(id)?.latest
+      if (!this.#isUsable(known)) throw error
+      return known
+    } finally {
+      ended.abort()
+      silence.catch(() => {})
+      reading.catch(() => {})
+    }
+    const known = this.#get(id)?.latest
+    return this.#isUsable(known) ? known : reading
+  }
+
+  #isUsable(known: LookupResult | undefined): known is LookupResult {
+    return known !== undefined && ageOf(known) < this.#limits.staleMs
   }
 
   /**
@@ -110,6 +165,12 @@ export class LookupCache {
         }
         return result
       })
+      .catch((error: unknown) => {
+        // A refusal is an answer, after which nothing is known any more.
+        if (!isAway(error)) delete lookup.latest
+        else if (this.#isUsable(lookup.latest)) this.#onError(error)
+        throw error
+      })
       .finally(() => {
         if (lookup.pending === pending) delete lookup.pending
       })
@@ -117,3 +178,6 @@ export class LookupCache {
     return pending
   }
 }
+
+/** Whether the database gives no answer, so that what is known may still be so. */
+const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY')

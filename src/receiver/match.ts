@@ -4,7 +4,7 @@ import { matches, readSignature, type Signature, type SignatureScheme } from '..
 import type { ValidSecret } from '../store/secrets/accepted.ts'
 import type { LookupCache } from './cache.ts'
 import { type Rejected, rejected } from './outcome.ts'
-import { type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './secrets.ts'
+import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './secrets.ts'
 
 /** An integration, and its secret that a request was signed with. */
 export interface MatchedEntry {
@@ -128,8 +128,10 @@ function trySecrets(
   results: readonly LookupResult[],
   tried: Set<string>,
 ): { readonly match?: Match; readonly truncated: boolean } {
-  const valid = results.flatMap(({ entries, clockAheadMs }) => {
-    const at = new Date(Date.now() + clockAheadMs)
+  const valid = results.flatMap((result) => {
+    const { entries, clockAheadMs } = result
+    // Not by this machine's clock alone, which may have been set back since.
+    const at = new Date(result.startedAtMs + ageOf(result) + clockAheadMs)
     const isValid = ({ validUntil }: ValidSecret) => validUntil === null || Date.parse(validUntil) > at.getTime()
     return entries.flatMap((entry) => {
       if (entry.integration.platform !== platform.id) return []

@@ -50,6 +50,11 @@ export interface ReceiverOptions {
   readonly keys: ReceiverKeys
   /** How long secrets are remembered, in seconds: so long a revoked secret can still match. 5 by default, 60 at most. */
   readonly remember?: number
+  /**
+   * How long secrets are used while the database cannot be reached, is busy or does not answer, in seconds since they were
+   * last read: so long a revoked secret can match then. 300 by default, 3600 at most, 0 for not at all.
+   */
+  readonly staleSeconds?: number
   /** The folder where new tokens are kept, encrypted, until they are in the database; by default the program's own folder. */
   readonly spool?: string
   /** URLs that stand in for a platform's own, by the platform's id: https, or this machine itself. */
@@ -144,10 +149,12 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
       programVersion: packageJson.version,
     },
   })
-  const rememberMs = Math.min(Math.max(options.remember ?? 5, 0), 60) * 1000
+  const rememberMs = clamp(options.remember ?? 5, 60) * 1000
+  const staleMs = clamp(options.staleSeconds ?? 300, 3600) * 1000
   const secrets = new SecretReader({ store, keys, onError })
-  const usage = new UsageRecorder(store, onError)
-  const cache = new LookupCache((key) => secrets.lookUp(key), rememberMs)
+  const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
+  const usage = new UsageRecorder({ store, onError, limits })
+  const cache = new LookupCache((key) => secrets.lookUp(key), { rememberMs, staleMs }, onError)
   const tokens = new TokenProvider({
     store,
     secrets,
@@ -194,6 +201,9 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     close,
   } as Receiver
 }
+
+/** A number of seconds within bounds. */
+const clamp = (seconds: number, max: number) => Math.min(Math.max(seconds, 0), max)
 
 /** What the application is told of an error: no cause, since a driver's own error may quote the row. */
 function reportable(error: unknown): Error {

@@ -27,6 +27,8 @@ export interface LookupResult {
   readonly entries: readonly CacheEntry[]
   /** When the reading began, on this process's own clock (`performance.now()`). */
   readonly startedAt: number
+  /** The same by `Date.now()`, which goes on while a machine sleeps. */
+  readonly startedAtMs: number
   /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
   readonly clockAheadMs: number
   /** Whether a value is encrypted with a key that is not in the key set, or a row cannot be read. */
@@ -34,6 +36,10 @@ export interface LookupResult {
   /** Whether there are more than these. */
   readonly truncated: boolean
 }
+
+/** How much time has passed since the reading of a result began, in milliseconds: by the clock that says more. */
+export const ageOf = ({ startedAt, startedAtMs }: Pick<LookupResult, 'startedAt' | 'startedAtMs'>): number =>
+  Math.max(performance.now() - startedAt, Date.now() - startedAtMs)
 
 /** How many integrations a lookup finds. */
 const maxIntegrations = 1000
@@ -86,7 +92,7 @@ export class SecretReader {
     field: SecretField = 'webhookSecret',
     onError = this.#source.onError,
   ): Promise<LookupResult> {
-    const startedAt = performance.now()
+    const [startedAt, startedAtMs] = [performance.now(), Date.now()]
     const { integrations, truncated, stored, mode, clockAheadMs } = await this.#source.store.read(async (db) => {
       const mode = (await db.keys.settings()).mode ?? 'off'
       const [integrations, truncated] = await matching(db, key)
@@ -101,7 +107,7 @@ export class SecretReader {
     for (const { id, damage } of integrations) if (damage) errors.push(damaged(id, damage))
     for (const error of errors) onError(error)
     const entries = readable.map((integration) => ({ integration, secrets: decrypted.get(integration.id) ?? [] }))
-    return { entries, startedAt, clockAheadMs, keyMissing: errors.some(isUntold), truncated }
+    return { entries, startedAt, startedAtMs, clockAheadMs, keyMissing: errors.some(isUntold), truncated }
   }
 
   async #decrypt(mode: EncryptionMode, stored: readonly StoredAccepted[]) {

@@ -4,7 +4,7 @@ import type { IntegrationId } from '../brands.ts'
 import { serialize } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
-import type { Use } from '../store/secrets/usage.ts'
+import type { ReceiverLimits, Use } from '../store/secrets/usage.ts'
 import type { Store } from '../store/store.ts'
 import { withDeadline } from './deadline.ts'
 
@@ -20,6 +20,15 @@ const writeDeadlineMs = 15_000
 /** By version; null for a value that the application has written and that is not recorded yet. */
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
 
+/** What usage is written down with. */
+interface UsageOptions {
+  readonly store: Store
+  /** Is told what could not be written; that is tried again with the next write. */
+  readonly onError: (error: unknown) => void
+  /** For how long this receiver accepts an expired secret. */
+  readonly limits: ReceiverLimits
+}
+
 /**
  * Writes down how secrets are used, and that this receiver is there: at most one write for each integration and minute,
  * for which no request waits.
@@ -27,6 +36,7 @@ type Pending = Map<number | null, { readonly count: number; readonly lastAt: Dat
 export class UsageRecorder {
   readonly #store: Store
   readonly #onError: (error: unknown) => void
+  readonly #limits: ReceiverLimits
   readonly #deadlineMs: number
   readonly #pending = new Map<IntegrationId, Pending>()
   /** Integrations whose minute is not over. */
@@ -36,13 +46,11 @@ export class UsageRecorder {
   // An application that has nothing else to do may end.
   readonly #timer = setInterval(() => serialize(this, () => this.#write(false)), pollIntervalMs).unref()
 
-  /**
-   * @param onError is told what could not be written; that is tried again with the next write
-   * @param deadlineMs another deadline of a write, in milliseconds, for tests
-   */
-  constructor(store: Store, onError: (error: unknown) => void, deadlineMs = writeDeadlineMs) {
+  /** @param deadlineMs another deadline of a write, in milliseconds, for tests */
+  constructor({ store, onError, limits, deadlineMs = writeDeadlineMs }: UsageOptions & { deadlineMs?: number }) {
     this.#store = store
     this.#onError = onError
+    this.#limits = limits
     this.#deadlineMs = deadlineMs
   }
 
@@ -57,7 +65,7 @@ export class UsageRecorder {
   /** Reports that this receiver is there. @throws what the store throws */
   async reportIn(): Promise<void> {
     this.#reportedAt = performance.now()
-    await this.#store.recordUsage((writer) => writer.reportIn(new Date()))
+    await this.#store.recordUsage((writer) => writer.reportIn(new Date(), this.#limits))
   }
 
   /** Writes down what is left. Never throws. */

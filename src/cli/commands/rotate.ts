@@ -26,7 +26,7 @@ import {
 } from '../input/arguments.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
-import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../views/grace-period.ts'
+import { describePrevious, graceNextSteps, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
 import { batchView, integrationView } from '../views/integration.ts'
 
 function rotateCommand() {
@@ -123,7 +123,9 @@ async function answer(
   if (!dryRun) await warnIfNoReceiver(ctx, after)
   const all = [after, ...others.map((other) => other.after)]
   const where = all.map(refOf)
-  const fates = fields.map((field) => describePrevious(first, field, { dryRun }))
+  const ends = fields.includes('webhookSecret') && after.webhookSecret.previousValidUntil === null
+  const refused = ends ? await whenRefused(ctx) : undefined
+  const fates = fields.map((field) => describePrevious(first, field, { dryRun, refused }))
   const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${fields.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
   if (!shared) return ctx.output.change(integrationView, after, { sentence, next })

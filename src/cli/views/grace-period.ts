@@ -8,12 +8,16 @@ import type { Context } from '../context.ts'
  * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.
  * Empty when there was no value.
  *
- * @param options `name`: what to call it
+ * @param options `name`: what to call it; `refused`: as from `whenRefused`
  */
 export function describePrevious(
   { before, after }: Changed,
   field: SecretField,
-  { dryRun, name = `the previous ${flagOf(field)}` }: { readonly dryRun: boolean; readonly name?: string },
+  {
+    dryRun,
+    name = `the previous ${flagOf(field)}`,
+    refused = 'from now on',
+  }: { readonly dryRun: boolean; readonly name?: string; readonly refused?: string | undefined },
 ): string {
   if (before[field].set === false) return ''
   const previous = `; ${name}`
@@ -23,7 +27,7 @@ export function describePrevious(
   if (field !== 'webhookSecret')
     return `${previous} ${until === null ? `${is} deleted` : `${is} kept until ${until}`} here`
   return until === null
-    ? `${previous} ${is} refused from now on`
+    ? `${previous} ${is} refused ${refused}`
     : `${previous} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
 }
 
@@ -44,4 +48,18 @@ export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: Integrat
     ctx.output.warn(
       'no receiver has connected yet; other verifiers accept only the new secret, so the grace period has no effect',
     )
+}
+
+/** How long ago a receiver that counts may have reported in, in milliseconds. It may be cut off since. */
+const countedMs = 86_400_000
+
+/** From when on receivers refuse an expired secret, to complete "is refused …"; undefined when none has reported in. */
+export async function whenRefused(ctx: Context): Promise<string | undefined> {
+  const { receivers } = await (await ctx.store()).read((db) => db.keys.settings())
+  const counted = receivers.filter(({ seenAt }) => Date.now() - Date.parse(seenAt) < countedMs)
+  if (counted.length === 0) return undefined
+  const remember = Math.max(...counted.map((one) => one.remember))
+  const stale = Math.max(...counted.map((one) => one.stale))
+  const away = stale > remember ? `; within ${stale} s at a receiver that cannot reach the database` : ''
+  return `within ${remember} s${away}`
 }

@@ -15,22 +15,32 @@ export interface Use {
   readonly lastAt: Date
 }
 
+/** For how long a receiver accepts an expired secret, in seconds. */
+export interface ReceiverLimits {
+  /** At most, where the receiver can reach the database. */
+  readonly remember: number
+  /** At most, where the receiver cannot. */
+  readonly stale: number
+}
+
 /**
  * Writes down how secrets are used. That is not a change: it takes no part in the order of changes, raises no version,
  * and is not in the audit log.
  */
 export interface UsageWriter {
   /** Says that an endpoint accepts current and previous values. */
-  reportIn(at: Date): Promise<void>
+  reportIn(at: Date, limits: ReceiverLimits): Promise<void>
   /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
   used(use: Use): Promise<void>
 }
 
 /** Writes down how secrets are used. */
 export const usageWriter = (db: Statements, { comparableTime }: Dialect): UsageWriter => ({
-  async reportIn(at) {
-    await db.execute(sql`INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ${at})
-      ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at`)
+  async reportIn(at, { remember, stale }) {
+    // A row for each pair of limits, because a receiver's role may add rows and date them, but not change their values.
+    for (const key of ['receiver', `receiver ${remember} ${stale}`])
+      await db.execute(sql`INSERT INTO integration_settings (key, value, updated_at) VALUES (${key}, '', ${at})
+        ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at`)
   },
   async used({ id, field, number, count, lastAt }) {
     await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}

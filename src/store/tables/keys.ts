@@ -7,6 +7,7 @@ import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
+import type { ReceiverLimits } from '../secrets/usage.ts'
 import { currentSecret } from './integration-filter.ts'
 import { countOf } from './page.ts'
 
@@ -24,6 +25,8 @@ export interface Settings {
   readonly mode: EncryptionMode | null
   /** When an endpoint that accepts old and new values last reported in. */
   readonly receiverSeenAt: Instant | null
+  /** The limits with which endpoints have reported in, and when one with these last did. */
+  readonly receivers: readonly (ReceiverLimits & { readonly seenAt: Instant })[]
 }
 
 /** How many values each key encrypts, and how many are plain. */
@@ -83,15 +86,19 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
     async settings() {
       const all = await db.queryAll<{ key: string; value: string; at: Instant }>(
         { key: sql`s.key`, value: sql`s.value`, at: toRfc3339(sql`s.updated_at`) },
-        sql`FROM integration_settings s WHERE s.key IN ('id', 'sealing', 'receiver')`,
+        sql`FROM integration_settings s WHERE s.key IN ('id', 'sealing') OR s.key LIKE 'receiver%'`,
       )
       // When an endpoint reported in decides nothing by itself.
-      const rows = refuseDamaged(all.filter(({ key, damage }) => !(damage && key === 'receiver')))
+      const rows = refuseDamaged(all.filter(({ key, damage }) => !(damage && key.startsWith('receiver'))))
       const row = (key: string) => rows.find((one) => one.key === key)
       return {
         id: row('id')?.value ?? '',
         mode: modeOf(row('sealing')?.value ?? ''),
         receiverSeenAt: row('receiver')?.at ?? null,
+        receivers: rows.flatMap(({ key, at }) => {
+          const [, remember, stale] = /^receiver (\d{1,6}) (\d{1,6})$/.exec(key) ?? []
+          return remember && stale ? [{ seenAt: at, remember: Number(remember), stale: Number(stale) }] : []
+        }),
       }
     },
     async usage() {

@@ -27,7 +27,7 @@ async function held(rememberMs: number) {
   }
   const errors: unknown[] = []
   const secrets = new SecretReader({ store: slow, keys: storeOptions(db).keys, onError: (error) => errors.push(error) })
-  const cache = new LookupCache((key) => secrets.lookUp(key), rememberMs)
+  const cache = new LookupCache((key) => secrets.lookUp(key), { rememberMs, staleMs: 0 })
   await secrets.keyring()
   return {
     store,

@@ -17,6 +17,7 @@ async function tried(value: string, first: readonly string[] | undefined, then: 
   const found = (values: readonly string[] | undefined): LookupResult | undefined =>
     values && {
       startedAt: 0,
+      startedAtMs: 0,
       clockAheadMs: 0,
       keyMissing: false,
       truncated: false,

@@ -7,6 +7,8 @@ import { kinds } from '../../support/database.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
+const limits = { remember: 5, stale: 300 }
+
 test.each(kinds)('on %s, a match is counted once, however often it is tried to write it', async (kind) => {
   const { db, store } = await start(kind)
   const id = await add(store, 'support', signingSecret(1))
@@ -40,7 +42,11 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
     },
   }
   const problems: unknown[] = []
-  const usage = new UsageRecorder(failing, (error) => problems.push((error as { code: string }).code))
+  const usage = new UsageRecorder({
+    store: failing,
+    onError: (error) => problems.push((error as { code: string }).code),
+    limits,
+  })
   const at = new Date('2026-01-02T03:04:05.000Z')
   for (const number of [1, 2, 3, 4]) usage.record({ id: integrationId(id), number, count: 1, lastAt: at })
   await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
@@ -69,7 +75,12 @@ test('a write that the database does not answer is abandoned and told of, and th
     },
   }
   const problems: unknown[] = []
-  const usage = new UsageRecorder(silence, (error) => problems.push((error as { code: string }).code), 300)
+  const usage = new UsageRecorder({
+    store: silence,
+    onError: (error) => problems.push((error as { code: string }).code),
+    limits,
+    deadlineMs: 300,
+  })
   const at = new Date('2026-01-02T03:04:05.000Z')
   const record = () => {
     for (const id of ids) usage.record({ id: integrationId(id), number: 1, count: 1, lastAt: at })

@@ -1,0 +1,81 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { type ErrorCode, IntegrationsError } from '../../../src/errors.ts'
+import { LookupCache } from '../../../src/receiver/cache.ts'
+import type { CacheEntry, LookupResult } from '../../../src/receiver/secrets.ts'
+
+afterEach(() => vi.restoreAllMocks())
+
+const key = { kind: 'match', match: { by: 'id', value: 'a' } } as const
+
+/** A cache, and what the database answers: a number of entries, an error, or nothing at all. */
+function cacheOf(limits: { rememberMs: number; staleMs: number }) {
+  let answer: number | ErrorCode | 'silence' = 1
+  let reads = 0
+  const told: unknown[] = []
+  const read = async (): Promise<LookupResult> => {
+    reads++
+    const [startedAt, startedAtMs] = [performance.now(), Date.now()]
+    if (answer === 'silence') return new Promise(() => {})
+    if (typeof answer === 'string') throw new IntegrationsError({ code: answer, message: answer, hint: '' })
+    const entries = Array<CacheEntry>(answer).fill({} as CacheEntry)
+    return { entries, startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
+  }
+  const cache = new LookupCache(read, limits, (error) => told.push((error as IntegrationsError).code))
+  return {
+    reads: () => reads,
+    told,
+    find: async (now: typeof answer) => {
+      answer = now
+      return cache.find(key, 0).then(
+        (result) => result?.entries.length,
+        (error: IntegrationsError) => error.code,
+      )
+    },
+  }
+}
+
+test('what is known is used while the database is away, and not after an answer', async () => {
+  const { find, told } = cacheOf({ rememberMs: 0, staleMs: 60_000 })
+  expect(await find('DATABASE_UNREACHABLE')).toBe('DATABASE_UNREACHABLE')
+  expect(await find(1)).toBe(1)
+  expect([await find('DATABASE_UNREACHABLE'), await find('DATABASE_BUSY'), await find('silence')]).toEqual([1, 1, 1])
+  expect(told).toEqual(['DATABASE_UNREACHABLE', 'DATABASE_BUSY'])
+  // That the integration is gone is an answer.
+  expect([await find(0), await find('DATABASE_UNREACHABLE'), await find(1)]).toEqual([0, 0, 1])
+  // So is a refusal, after which nothing is known any more.
+  for (const refusal of ['NOT_PERMITTED', 'KEY_WRONG', 'DATABASE_INVALID', 'DATABASE_MISSING'] as const)
+    expect([await find(1), await find(refusal), await find('DATABASE_UNREACHABLE')]).toEqual([
+      1,
+      refusal,
+      'DATABASE_UNREACHABLE',
+    ])
+})
+
+test('what is known is used for a limited time, by whichever clock says more, or not at all', async () => {
+  const never = cacheOf({ rememberMs: 0, staleMs: 0 })
+  expect([await never.find(1), await never.find('DATABASE_UNREACHABLE')]).toEqual([1, 'DATABASE_UNREACHABLE'])
+  for (const clock of [Date, performance]) {
+    const { find } = cacheOf({ rememberMs: 5000, staleMs: 300_000 })
+    expect(await find(1)).toBe(1)
+    const now = clock.now()
+    const at = (ms: number) => vi.spyOn(clock, 'now').mockImplementation(() => now + ms)
+    at(299_000)
+    expect(await find('DATABASE_UNREACHABLE')).toBe(1)
+    at(301_000)
+    expect(await find('DATABASE_UNREACHABLE')).toBe('DATABASE_UNREACHABLE')
+    vi.restoreAllMocks()
+  }
+})
+
+test('a lookup is answered from memory, and read again in the last half of that time', async () => {
+  const { find, reads } = cacheOf({ rememberMs: 600_000, staleMs: 0 })
+  const now = Date.now()
+  const at = (ms: number) => vi.spyOn(Date, 'now').mockImplementation(() => now + ms)
+  expect([await find(1), await find(2), reads()]).toEqual([1, 1, 1])
+  at(299_000)
+  expect([await find(2), reads()]).toEqual([1, 1])
+  at(301_000)
+  expect([await find(2), reads()]).toEqual([1, 2])
+  await expect.poll(() => find(2)).toBe(2)
+  expect(reads()).toBe(2)
+})
