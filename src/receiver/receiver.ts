@@ -5,22 +5,24 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { semaphore } from '../concurrency.ts'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, keysInvalid, keysMissing } from '../errors.ts'
+import { IntegrationsError, is, keysInvalid, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
-import { parseApiUrl } from '../platforms/api-urls.ts'
+import { type ApiUrls, parseApiUrl } from '../platforms/api-urls.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms, type tenantPlatformIds } from '../platforms/platforms.ts'
-import { parseDatabaseUrl } from '../store/database/url.ts'
+import { type Database, parseDatabaseUrl } from '../store/database/url.ts'
 import { openStore } from '../store/open.ts'
 import { userName } from '../user-name.ts'
 import { BodyBudget } from './body-budget.ts'
 import { LookupCache } from './cache.ts'
+import { withDeadline } from './deadline.ts'
 import { createDuplicates } from './duplicates.ts'
-import type { Outcome, Token } from './outcome.ts'
+import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
 import { SecretReader } from './secrets.ts'
+import { Startup } from './startup.ts'
 import { TokenProvider } from './tokens.ts'
 import { UsageRecorder } from './usage.ts'
 
@@ -32,6 +34,11 @@ export type { IncomingRequest, IntegrationPlatform, IntegrationView, Outcome, To
 
 /** How long to wait for a busy database, or for another process that refreshes a token. */
 const waitMs = 10_000
+
+/** How long closing waits for tokens that are being refreshed, for what is left to write, and for the connections. */
+const refreshDeadlineMs = 30_000
+const usageDeadlineMs = 5000
+const disconnectDeadlineMs = 3000
 
 /** How long before its expiry a token is refreshed. */
 const refreshMarginMs = 7_200_000
@@ -115,9 +122,10 @@ export type Receiver = {
 
 /**
  * Starts to receive: connects to the database, reads its keys, and reports in, so that `integrations rotate` knows that
- * previous secrets are accepted here during their grace periods.
+ * previous secrets are accepted here during their grace periods. While the database cannot be reached, is busy or can only
+ * be read, requests are answered with 503, and `onError` is told at each further attempt.
  *
- * @throws IntegrationsError: DATABASE_UNREACHABLE, DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW,
+ * @throws IntegrationsError: DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW,
  *   DATABASE_INVALID, NOT_PERMITTED, KEYS_MISSING, KEYS_INVALID, KEY_WRONG, BAD_INPUT
  * @example
  * const receiver = await createReceiver({
@@ -131,8 +139,48 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const onError = (error: unknown) => void (async () => options.onError?.(reportable(error)))().catch(() => {})
   const keys = keySource(options.keys)
   const urls = new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`)))
+  const rememberMs = clamp(options.remember ?? 5, 60) * 1000
+  const staleMs = clamp(options.staleSeconds ?? 300, 3600) * 1000
+  const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
+  const database = parseDatabaseUrl(options.database, '/')
+  const startup = new Startup(() => begin({ database, keys, urls, rememberMs, staleMs, spool, onError }), onError)
+  await startup.start()
+  const methods = platforms.map((platform) => [
+    platform.id,
+    async (incoming: IncomingRequest, sender?: { integrationId: string }) =>
+      startup.working
+        ? receive(startup.working.parts, { platform, incoming, integrationId: sender?.integrationId })
+        : rejected(503, 'unavailable'),
+  ])
+  return {
+    ...Object.fromEntries(methods),
+    token: async (ref) => startup.now().tokens.token(ref),
+    flush: async () => startup.working?.parts.usage.flush(),
+    close: () => startup.close(),
+  } as Receiver
+}
+
+/** What a receiver works with, with every default filled in. */
+interface Settings {
+  readonly database: Database
+  readonly keys: KeySource
+  readonly urls: ApiUrls
+  readonly rememberMs: number
+  readonly staleMs: number
+  readonly spool: string
+  readonly onError: (error: unknown) => void
+}
+
+/** A receiver that has its database. */
+interface Working {
+  readonly parts: Parts
+  readonly tokens: TokenProvider
+  close(): Promise<void>
+}
+
+async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError }: Settings): Promise<Working> {
   const store = await openStore({
-    database: parseDatabaseUrl(options.database, '/'),
+    database,
     wait: waitMs,
     neverBlock: true,
     create: false,
@@ -149,33 +197,26 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
       programVersion: packageJson.version,
     },
   })
-  const rememberMs = clamp(options.remember ?? 5, 60) * 1000
-  const staleMs = clamp(options.staleSeconds ?? 300, 3600) * 1000
   const secrets = new SecretReader({ store, keys, onError })
   const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
   const usage = new UsageRecorder({ store, onError, limits })
   const cache = new LookupCache((key) => secrets.lookUp(key), { rememberMs, staleMs }, onError)
-  const tokens = new TokenProvider({
-    store,
-    secrets,
-    refresh: {
-      withinMs: refreshMarginMs,
-      wait: waitMs,
-      owner: `receiver@${hostname()}:${process.pid}`,
-      urls,
-      spool: options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool'),
-    },
-    rememberMs,
-    onError,
-  })
+  const owner = `receiver@${hostname()}:${process.pid}`
+  const refresh = { withinMs: refreshMarginMs, wait: waitMs, owner, urls, spool }
+  const tokens = new TokenProvider({ store, secrets, refresh, rememberMs, onError })
   const close = async () => {
-    await tokens.close()
-    await usage.close()
-    await store.close()
+    // A database that is silent must not keep an application from ending.
+    await withDeadline(refreshDeadlineMs, tokens.close()).catch(onError)
+    await withDeadline(usageDeadlineMs, usage.close()).catch(onError)
+    await withDeadline(disconnectDeadlineMs, store.close()).catch(onError)
   }
   try {
     await secrets.keyring()
-    await usage.reportIn()
+    await usage.reportIn().catch((error: unknown) => {
+      // A standby can be read. Reporting in is tried again every minute.
+      if (!is(error, 'DATABASE_READ_ONLY')) throw error
+      onError(error)
+    })
   } catch (error) {
     await close()
     throw error
@@ -189,17 +230,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
     bodies: new BodyBudget(),
     onError,
   }
-  const methods = platforms.map((platform) => [
-    platform.id,
-    (incoming: IncomingRequest, sender?: { integrationId: string }) =>
-      receive(parts, { platform, incoming, integrationId: sender?.integrationId }),
-  ])
-  return {
-    ...Object.fromEntries(methods),
-    token: (ref) => tokens.token(ref),
-    flush: () => usage.flush(),
-    close,
-  } as Receiver
+  return { parts, tokens, close }
 }
 
 /** A number of seconds within bounds. */

@@ -76,3 +76,39 @@ test('webhooks are accepted while the database is away, and a secret that ended 
   network.set('silent')
   expect(await send(signingSecret(2))).toEqual(['support', 'message', 2, 'current'])
 })
+
+test('a receiver starts while its database is away, and ends when it is silent', async () => {
+  const { db, store, errors, receive } = await start('postgresql')
+  await add(store, 'support', signingSecret(1))
+  const network = await networkTo(db.url)
+  network.set('cut')
+  const receiver = await receive({ database: network.url })
+  const send = async () => brief(await receiver.slack(fromSlack(signingSecret(1))))
+  expect([await send(), errors[0]]).toEqual([
+    [503, 'unavailable'],
+    expect.objectContaining({ code: 'DATABASE_UNREACHABLE' }),
+  ])
+  await expect(receiver.token('support')).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' })
+  await receiver.flush()
+  network.set('up')
+  await expect.poll(send, { timeout: 30_000 }).toEqual(current)
+  network.set('silent')
+  await receiver.close()
+  // One that has never begun ends too.
+  network.set('cut')
+  await (await receive({ database: network.url })).close()
+  // What is wrong stays refused at once.
+  await expect(receive({ database: 'mysql://localhost/app' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+})
+
+test('a receiver starts at a database that can only be read, and accepts webhooks there', async () => {
+  const { db, store, errors, receive } = await start('postgresql')
+  await add(store, 'support', signingSecret(1))
+  const [{ name }] = (await db.query('SELECT current_database() AS name')) as [{ name: string }]
+  await db.query(`ALTER DATABASE "${name}" SET default_transaction_read_only = on`)
+  const receiver = await receive()
+  expect(brief(await receiver.slack(fromSlack(signingSecret(1))))).toEqual(current)
+  expect(errors).toEqual([expect.objectContaining({ code: 'DATABASE_READ_ONLY' })])
+  await db.query('SET default_transaction_read_only = off')
+  await db.query(`ALTER DATABASE "${name}" RESET default_transaction_read_only`)
+})

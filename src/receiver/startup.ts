@@ -1,0 +1,72 @@
+/** Starting while the database is away. @module */
+import { IntegrationsError, is } from '../errors.ts'
+
+/** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
+const firstPauseMs = 500
+const maxPauseMs = 10_000
+
+/** Whether the database gives no answer, or can only be read: both may be over in a moment. */
+const isPassing = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
+
+/** Begins to work as soon as the database can be used. */
+export class Startup<Working extends { close(): Promise<void> }> {
+  readonly #begin: () => Promise<Working>
+  readonly #onError: (error: unknown) => void
+  #working: Working | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** @param onError is told why an attempt failed after which another follows */
+  constructor(begin: () => Promise<Working>, onError: (error: unknown) => void) {
+    this.#begin = begin
+    this.#onError = onError
+  }
+
+  /** What works; undefined until the database can be used. */
+  get working(): Working | undefined {
+    return this.#working
+  }
+
+  /** The first attempt, after which others follow while the database is away. @throws what another attempt will not mend */
+  async start(): Promise<void> {
+    try {
+      this.#working = await this.#begin()
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      this.#onError(error)
+      this.#again(firstPauseMs)
+    }
+  }
+
+  /** What works now. @throws DATABASE_UNREACHABLE */
+  now(): Working {
+    if (this.#working) return this.#working
+    const message = 'the receiver waits for the database'
+    throw new IntegrationsError({ code: 'DATABASE_UNREACHABLE', message, hint: 'integrations db status' })
+  }
+
+  /** Ends what works, and the attempts. An attempt under way ends by itself, and what it has begun with it. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#working?.close()
+  }
+
+  #again(pauseMs: number): void {
+    if (this.#closed) return
+    // An application that has nothing else to do may end.
+    this.#timer = setTimeout(() => void this.#retry(pauseMs), pauseMs).unref()
+  }
+
+  async #retry(pauseMs: number): Promise<void> {
+    try {
+      const working = await this.#begin()
+      if (this.#closed) await working.close()
+      else this.#working = working
+    } catch (error) {
+      if (this.#closed) return
+      this.#onError(error)
+      this.#again(Math.min(pauseMs * 2, maxPauseMs))
+    }
+  }
+}
