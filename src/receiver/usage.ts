@@ -4,8 +4,9 @@ import type { IntegrationId } from '../brands.ts'
 import { serialize } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
-import type { ReceiverLimits, Use } from '../store/secrets/usage.ts'
+import type { Use } from '../store/secrets/usage.ts'
 import type { Store } from '../store/store.ts'
+import type { ReceiverLimits } from '../store/tables/keys.ts'
 import { withDeadline } from './deadline.ts'
 
 /** How much time is left between two writes of an integration's usage, and between two reports of this receiver. */

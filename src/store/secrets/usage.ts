@@ -3,6 +3,7 @@ import type { IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
+import type { ReceiverLimits } from '../tables/keys.ts'
 
 /** How a version of an integration's secret was used since that was last written down. */
 export interface Use {
@@ -13,14 +14,6 @@ export interface Use {
   readonly number: number | null
   readonly count: number
   readonly lastAt: Date
-}
-
-/** For how long a receiver accepts an expired secret, in seconds. */
-export interface ReceiverLimits {
-  /** At most, where the receiver can reach the database. */
-  readonly remember: number
-  /** At most, where the receiver cannot. */
-  readonly stale: number
 }
 
 /**

@@ -7,7 +7,6 @@ import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import type { ReceiverLimits } from '../secrets/usage.ts'
 import { currentSecret } from './integration-filter.ts'
 import { countOf } from './page.ts'
 
@@ -16,6 +15,14 @@ export const modes = ['off', 'migrating', 'required'] as const
 
 /** How secrets are stored: as the application reads them, in part, or all encrypted. */
 export type EncryptionMode = (typeof modes)[number]
+
+/** For how long a receiver accepts an expired secret, in seconds. */
+export interface ReceiverLimits {
+  /** At most, where the receiver can reach the database. */
+  readonly remember: number
+  /** At most, where the receiver cannot. */
+  readonly stale: number
+}
 
 /** What a database says of itself, as every change reads it. */
 export interface Settings {
