@@ -1,12 +1,6 @@
 import pg from 'pg'
 import { badInput } from '../../errors.ts'
 
-/** A wait for a lock is given up and tried again, so that the deadline is ours and not the server's. */
-const lockTimeoutMs = 2000
-
-/** How long connecting may take at most. */
-const maxConnectMs = 10_000
-
 /** What to connect to. */
 export interface ConnectionOptions {
   readonly url: URL
@@ -18,11 +12,11 @@ export interface ConnectionOptions {
 }
 
 /**
- * What the driver is given to connect, and what it says to a new connection.
+ * What the driver is given to connect.
  *
  * @throws BAD_INPUT when a file that the TLS parameters name cannot be read
  */
-export function poolConfig({ url, schema, waitMs, readOnly }: ConnectionOptions): pg.PoolConfig {
+export function poolConfig({ url }: ConnectionOptions): pg.PoolConfig {
   const target = new URL(url)
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
   if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
@@ -38,14 +32,7 @@ export function poolConfig({ url, schema, waitMs, readOnly }: ConnectionOptions)
   }
   return {
     connectionString: target.href,
-    connectionTimeoutMillis: Math.min(Math.max(waitMs, 1000), maxConnectMs),
     keepAlive: true,
     application_name: 'integrations',
-    // As statements, not as start-up options, which connection poolers refuse.
-    onConnect: async (client) => {
-      await client.query(
-        `SET TIME ZONE 'UTC'; SET lock_timeout = ${Math.min(Math.max(waitMs, 1), lockTimeoutMs)}; SET search_path TO ${pg.escapeIdentifier(schema)}${readOnly ? '; SET default_transaction_read_only = on' : ''}`,
-      )
-    },
   }
 }

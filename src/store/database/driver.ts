@@ -71,6 +71,13 @@ export interface Dialect {
 export interface Driver {
   readonly provider: Provider
   readonly dialect: Dialect
+  /**
+   * Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says
+   * it for all; PostgreSQL alone needs to know.
+   */
+  until?(deadline: number): void
+  /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */
+  lockHolder?(db: Statements): Promise<string | undefined>
   /** A new connection, for reading. */
   connect(): Promise<SqlDriverAdapter>
   /** A new Prisma client, for changing; it connects at its first statement. */

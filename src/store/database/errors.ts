@@ -43,6 +43,19 @@ export function isConnectionLost(error: unknown): boolean {
   )
 }
 
+/** Whether it is unknown, after an error at COMMIT, whether the change is in the database. */
+export function isCommitUnknown(error: unknown): boolean {
+  const { codes } = facts(error)
+  // The server ends a transaction that is idle, or a session, before it reads a COMMIT.
+  if (codes.some((code) => /^(NOT_COMMITTED|25P03|57P05)$/.test(code))) return false
+  return codes.includes('NOT_REPLICATED') || isConnectionLost(error)
+}
+
+/** Whether a pooler ended the connection because it lends it for single statements only. */
+export const isStatementPooler = (error: unknown): boolean => saysStatementPooler(facts(error).message)
+
+const saysStatementPooler = (message: string): boolean => /transaction blocks not allowed/.test(message)
+
 /** The first that applies counts. */
 const rules: readonly Rule[] = [
   {
@@ -97,7 +110,7 @@ const rules: readonly Rule[] = [
     hint: 'connect to the primary server, or as a role that may write',
   },
   {
-    when: ({ error }) => isBusy(error),
+    when: ({ error, has }) => isBusy(error) || has(/^57014$/),
     code: 'DATABASE_BUSY',
     message: 'the database was busy until the time was up',
     hint: 'try again, or wait longer with --wait 2m',
@@ -124,12 +137,31 @@ const rules: readonly Rule[] = [
     hint: 'name the authority with sslrootcert=FILE, or see "TLS" in docs/databases.md',
   },
   {
-    when: ({ error, has, message }) =>
+    when: ({ said }) => saysStatementPooler(said),
+    code: 'NOT_PERMITTED',
+    message: (where) => `${where} is a connection pooler in statement mode, which allows no transaction`,
+    hint: 'connect to the server itself, or to a pooler in transaction or session mode',
+  },
+  {
+    when: ({ has }) => has(/^(25P03|57P05)$/),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `${where} ended the connection, which was idle for too long; nothing was changed`,
+    hint: 'try again',
+  },
+  {
+    when: ({ has, message }) =>
+      has(/^(ETIMEDOUT|SocketTimeout)$/) ||
+      /timeout exceeded when trying|connection timeout|timeout expired/.test(message),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `${where} did not answer in time`,
+    hint: 'check the server and the network, or wait longer with --wait 2m',
+  },
+  {
+    when: ({ error, has }) =>
       isConnectionLost(error) ||
       has(
         /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EACCES|ENOENT|DatabaseNotReachable|P1001|P1002|P2024)$/,
-      ) ||
-      /timeout exceeded when trying to connect/.test(message),
+      ),
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `${where} cannot be reached`,
     hint: 'check that the server runs and that DATABASE_URL or --database names it',

@@ -1,16 +1,24 @@
-import { PrismaPg } from '@prisma/adapter-pg'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
-import pg from 'pg'
-import sql, { join, raw, type Sql } from 'sql-template-tag'
-import type { Damageable } from '../../damage.ts'
-import { maxTextBytes } from './cells.ts'
 import { type ConnectionOptions, poolConfig } from './connection-options.ts'
-import type { Client, Dialect, Driver, Listing } from './driver.ts'
-import { commitUnknown, isConnectionLost } from './errors.ts'
-import type { Statements } from './statements.ts'
+import type { Client, Driver } from './driver.ts'
+import { commitUnknown, isCommitUnknown } from './errors.ts'
+import { begin, connect, type OpenTransaction, openPool } from './postgresql-connection.ts'
+import { dialect, lockHolder } from './postgresql-dialect.ts'
 
 /** Locks out every other process that migrates; the number is ours alone. */
 const migrationLock = 7_251_104_816
+
+/** A wait for a lock is given up and tried again, so that a pooler can lend the connection to another meanwhile. */
+const lockTimeoutMs = 2000
+
+/** How long connecting may take at most. */
+const maxConnectMs = 10_000
+
+/** What is waited for at least, in milliseconds: a server in reach answers by then. */
+const leastMs = 1000
+
+/** What a timer, and the server, can wait at most. */
+const mostMs = 2 ** 31 - 1000
 
 /**
  * A PostgreSQL database.
@@ -18,144 +26,69 @@ const migrationLock = 7_251_104_816
  * @throws BAD_INPUT when a file that its TLS parameters name cannot be read
  */
 export function postgresql(options: ConnectionOptions): Driver {
-  const { schema } = options
+  const { schema, readOnly } = options
   const config = poolConfig(options)
+  const waitMs = Math.min(Math.max(options.waitMs, leastMs), mostMs)
+  let deadline = performance.now() + waitMs
+  const leftMs = () => deadline - performance.now()
+  const limitMs = () => Math.max(Math.min(leftMs(), waitMs), leastMs)
+  const lockMs = () => Math.max(Math.min(leftMs(), lockTimeoutMs), 1)
+  const scope = { schema, readOnly, waitMs, limitMs, lockMs }
+  const open = () => openPool({ ...config, connectionTimeoutMillis: Math.min(limitMs(), maxConnectMs) })
   return {
     provider: 'postgresql',
     dialect,
-    connect: () => new PrismaPg(config, { schema }).connect(),
+    until: (latest) => {
+      deadline = latest
+    },
+    connect: () => connect(open(), scope),
     client: async () => {
       const { PrismaClient } = await import('../generated/postgresql/client.ts')
-      return new PrismaClient({ adapter: new PrismaPg(config, { schema }) }) as unknown as Client
+      const adapter = { provider: 'postgres', adapterName: 'pg', connect: () => connect(open(), scope) } as const
+      return new PrismaClient({ adapter }) as unknown as Client
     },
+    lockHolder: lockHolder(migrationLock),
     isDurable: async () => true,
     makeDurable: async () => {},
     withMigrationLock: async (work) => {
-      const pool = new pg.Pool(config)
+      const { pool, end } = open()
       try {
-        const connection = await pool.connect()
-        // Its loss is told by the next statement.
-        connection.on('error', () => {})
+        const transaction = await begin(pool, scope, { first: `SELECT pg_advisory_xact_lock(${migrationLock})` })
+        let result: Awaited<ReturnType<typeof work>>
         try {
-          await connection.query('BEGIN')
-          await connection.query('SELECT pg_advisory_xact_lock($1)', [migrationLock])
-          const result = await work(await adapterOn(connection, schema))
-          await commit(connection)
-          return result
-        } finally {
-          // Closed, not kept: that ends a transaction which is still open.
-          connection.release(true)
+          result = await work(forEngine(transaction))
+        } catch (error) {
+          await transaction.rollback()
+          throw error
         }
+        await transaction.commit().catch((cause) => {
+          if (!isCommitUnknown(cause)) throw cause
+          throw commitUnknown(
+            'the migrations were',
+            'check with integrations db status whether they were applied',
+            cause,
+          )
+        })
+        return result
       } finally {
-        await pool.end()
+        await end()
       }
     },
   }
 }
 
-async function commit(connection: pg.PoolClient): Promise<void> {
-  try {
-    await connection.query('COMMIT')
-  } catch (cause) {
-    if (!isConnectionLost(cause)) throw cause
-    throw commitUnknown('the migrations were', 'check with integrations db status whether they were applied', cause)
-  }
-}
-
-/** Prisma's adapter on one connection, whose scripts go to the server as one simple query. */
-async function adapterOn(connection: pg.PoolClient, schema: string): Promise<SqlDriverAdapter> {
-  // The adapter takes nothing but a pool, and a pool replaces a connection that was lost, outside the transaction.
-  const pool = Object.assign(new pg.Pool(), { query: connection.query.bind(connection) })
-  const adapter = await new PrismaPg(pool, { schema }).connect()
+/**
+ * A transaction as the schema engine takes it. The engine locks out other engines until the session ends, which behind a
+ * pooler goes on: until the end of the transaction is enough.
+ */
+function forEngine(transaction: OpenTransaction): SqlDriverAdapter {
+  const untilCommit = (text: string) => text.replace('pg_advisory_lock(', 'pg_advisory_xact_lock(')
   return {
-    provider: 'postgres',
-    adapterName: adapter.adapterName,
-    queryRaw: (query) => adapter.queryRaw(query),
-    executeRaw: (query) => adapter.executeRaw(query),
-    executeScript: async (script) => void (await connection.query(script)),
+    ...transaction,
+    queryRaw: (query) => transaction.queryRaw({ ...query, sql: untilCommit(query.sql) }),
+    executeRaw: (query) => transaction.executeRaw({ ...query, sql: untilCommit(query.sql) }),
+    executeScript: (script) => transaction.executeScript(untilCommit(script)),
     startTransaction: () => Promise.reject(new Error('a transaction is open')),
-    getConnectionInfo: () => adapter.getConnectionInfo(),
     dispose: async () => {},
-  }
-}
-
-/** The biggest whole number that JavaScript tells from its neighbours. */
-const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
-
-const maxBytes = raw(String(maxTextBytes))
-
-/** How a row tells of a cell that it does not hold. */
-const marked = (size: Sql) => sql`chr(127) || 'text ' || ${size} || ' '`
-
-/** A column as it is, as in `i.name`: one of texts. Its length is told without reading it. */
-const guarded = (value: Sql) =>
-  /^\w+\.\w+$/.test(value.sql)
-    ? sql`CASE WHEN octet_length(${value}) > ${maxBytes} THEN ${marked(sql`octet_length(${value})`)} ELSE ${value} END`
-    : value
-
-const dialect: Dialect = {
-  select: (columns, rest) =>
-    sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
-  whole: (column) =>
-    sql`CASE WHEN ${column} NOT BETWEEN -${maxWhole} AND ${maxWhole} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
-  lock: sql`FOR UPDATE`,
-  // JavaScript has no infinity, and no year of more than six digits.
-  toRfc3339: (column) =>
-    sql`CASE WHEN ${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-      ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,
-  comparableTime: (column) => column,
-  now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
-  nowPlus: (milliseconds) =>
-    sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
-  role: sql`current_user::text`,
-  timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
-  binaryOrder: (column) => sql`${column} COLLATE "C"`,
-  isUnreadable: (column) => sql`octet_length(${column}) > ${maxBytes}`,
-  // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
-  asText: (column) =>
-    sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
-  // lower() of the C collation changes ASCII letters alone, as SQLite's does.
-  contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
-  jsonRows: (columns, from) =>
-    sql`(SELECT json_agg(json_build_array(${join(columns.map(guarded))}))::text FROM ${from})`,
-  pages: (db, listing, size) => readAhead(pages(db, listing, size)),
-}
-
-async function* pages<Row extends object>(
-  db: Statements,
-  { columns, from, where, order, limit }: Listing<Row>,
-  size: number,
-): AsyncGenerator<(Row & Damageable)[]> {
-  const query = dialect.select(
-    Object.entries<Sql>(columns),
-    sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
-  )
-  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
-  for (;;) {
-    const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
-    if (rows.length > 0) yield rows
-    if (rows.length < size) break
-  }
-  // The same transaction may read another listing.
-  await db.execute(sql`CLOSE listing`)
-}
-
-/** Gives each batch while the server is reading the next. */
-async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
-  const read = () => {
-    const batch = batches.next()
-    // The consumer hears of a failure; until then it must not count as an unhandled one.
-    batch.catch(() => {})
-    return batch
-  }
-  let next = read()
-  try {
-    for (let batch = await next; !batch.done; batch = await next) {
-      next = read()
-      yield batch.value
-    }
-  } finally {
-    // The caller ends the transaction, and nothing may be under way on its connection by then.
-    await next.catch(() => {})
   }
 }

@@ -4,12 +4,15 @@ import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
-import { commitUnknown, databaseError, isBusy, isConnectionLost } from './errors.ts'
+import { commitUnknown, databaseError, isBusy, isCommitUnknown, isStatementPooler } from './errors.ts'
 import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
 import type { Database } from './url.ts'
 
 /** The longest time that a timer takes. */
 const maxTimerMs = 2 ** 31 - 1
+
+/** How long the search for the holder of a lock may take. */
+const holderMs = 900
 
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export interface Session {
@@ -34,37 +37,49 @@ export function createSession(driver: Driver, database: Database, wait: number):
 
   async function retrying<T>(work: () => Promise<T>): Promise<T> {
     const deadline = performance.now() + wait
+    driver.until?.(deadline)
     for (let attempt = 0; ; attempt++) {
       try {
         return await work()
       } catch (error) {
         if (error instanceof IntegrationsError) throw error
         const pauseMs = Math.random() * Math.min(1000, 20 * 2 ** attempt)
-        if (!isBusy(error) || performance.now() + pauseMs > deadline) throw databaseError(error, database)
+        if (!isBusy(error)) throw databaseError(error, database)
+        if (performance.now() + pauseMs > deadline) throw await withHolder(databaseError(error, database))
         await sleep(pauseMs)
       }
+    }
+  }
+
+  /** The error of a busy database, with the name of what keeps it busy. */
+  async function withHolder(busy: unknown): Promise<unknown> {
+    const { lockHolder } = driver
+    if (!lockHolder || !(busy instanceof IntegrationsError)) return busy
+    const asked = reading.use((adapter) => lockHolder(onAdapter(adapter, driver)))
+    const holder = await Promise.race([asked.catch(() => undefined), sleep(holderMs, undefined, { ref: false })])
+    const { code, hint, cause } = busy
+    return holder ? new IntegrationsError({ code, message: `${busy.message}: ${holder}`, hint, cause }) : busy
+  }
+
+  async function snapshotOn<T>(adapter: SqlDriverAdapter, work: (db: Statements) => Promise<T>): Promise<T> {
+    // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+    const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
+    const transaction = await adapter.startTransaction(level).catch((error) => {
+      if (!isStatementPooler(error)) throw error
+    })
+    // Better another moment for every statement than nothing at all.
+    if (!transaction) return work(onAdapter(adapter, driver, true))
+    try {
+      return await work(onAdapter(transaction, driver))
+    } finally {
+      await transaction.rollback()
     }
   }
 
   return {
     retrying,
     read: (work) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver)))),
-    snapshot: (work) =>
-      retrying(() =>
-        reading.use(async (adapter) => {
-          // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
-          const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
-          const transaction = await adapter.startTransaction(level)
-          try {
-            return await work(onAdapter(transaction, driver))
-          } finally {
-            // The adapters differ in who says ROLLBACK.
-            if (!transaction.options.usePhantomQuery)
-              await transaction.executeRaw({ sql: 'ROLLBACK', args: [], argTypes: [] }).catch(() => {})
-            await transaction.rollback()
-          }
-        }),
-      ),
+    snapshot: (work) => retrying(() => reading.use((adapter) => snapshotOn(adapter, work))),
     mutate: (work) =>
       retrying(async () => {
         const rollBack = new Error('not to be kept')
@@ -84,7 +99,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
             ),
           )
         } catch (error) {
-          if (error !== rollBack && done?.keep && isConnectionLost(error))
+          if (error !== rollBack && done?.keep && isCommitUnknown(error))
             throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
           if (error !== rollBack) throw error
         }

@@ -13,6 +13,8 @@ export type Columns<Row> = { readonly [Name in Exclude<keyof Row, 'damage'> & st
 
 /** What SQL can be run on: a connection or a transaction. Nothing that a database may hold ends the process. */
 export interface Statements {
+  /** Set where each statement is a transaction of its own, so that nothing can be kept for the next. */
+  readonly single?: boolean
   /**
    * Reads rows.
    *
@@ -66,13 +68,14 @@ function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Sta
  * Statements straight on Prisma's driver adapter. Prisma's query compiler has no part in SQL, and takes longer to start
  * than most reads do.
  */
-export function onAdapter(adapter: SqlQueryable, speaker: Speaker): Statements {
+export function onAdapter(adapter: SqlQueryable, speaker: Speaker, single = false): Statements {
   const prepared = (statement: Sql) => ({
     sql: speaker.provider === 'sqlite' ? statement.sql : statement.text,
     args: statement.values,
     argTypes: statement.values.map(argType),
   })
   return {
+    single,
     ...reading(speaker, async (statement) => (await adapter.queryRaw(prepared(statement))).rows),
     execute: (statement) => adapter.executeRaw(prepared(statement)),
   }

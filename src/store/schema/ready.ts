@@ -2,7 +2,7 @@ import sql, { empty } from 'sql-template-tag'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
-import { databaseError } from '../database/errors.ts'
+import { databaseError, isConnectionLost } from '../database/errors.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
@@ -118,7 +118,11 @@ export const readStateFast =
         },
         sql`FROM (SELECT 1 AS one) o ${setting('database')} ${setting('sealing')}`,
       )
-      .catch(() => [])
+      .catch((error) => {
+        // A second connection would not fare better.
+        if (isConnectionLost(error)) throw error
+        return []
+      })
     if (!row) return undefined
     const migrations = migrationState(provider, (JSON.parse(row.names ?? '[]') as [string][]).flat())
     return { status: statusOf(migrations, true), migrations, ...ownership(row.kind, row.mode) }

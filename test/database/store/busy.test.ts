@@ -19,7 +19,7 @@ async function hold(db: TestDatabase): Promise<() => Promise<void>> {
       client.close()
     }
   }
-  const client = new pg.Client({ connectionString: db.url })
+  const client = new pg.Client({ connectionString: db.url, application_name: 'billing' })
   await client.connect()
   await client.query('BEGIN')
   await client.query(head)
@@ -77,6 +77,14 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     const head = () => db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
     const before = await head()
     const release = await hold(db)
+    const holder =
+      kind === 'sqlite'
+        ? ''
+        : (
+            await db.query(`SELECT format(': process %s ("billing") has held a lock since %s', pid,
+              to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) AS text
+              FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'billing'`)
+          ).map(({ text }) => text)
     const started = performance.now()
     expect(
       await runProgram(['workspaces', 'add', 'Acme', '--wait', '1s', '-o', 'json'], {
@@ -88,7 +96,7 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
       stderr: `${JSON.stringify({
         error: {
           code: 'DATABASE_BUSY',
-          message: 'the database was busy until the time was up',
+          message: `the database was busy until the time was up${holder}`,
           hint: 'try again, or wait longer with --wait 2m',
           exit: 6,
           retryable: true,

@@ -1,0 +1,260 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driver-adapter-utils'
+import pg from 'pg'
+
+/** After this time the server ends a transaction whose client is gone, and so lets go of its locks. */
+const idleInTransactionMs = 10_000
+
+/** The server has this much longer to say itself that a statement took too long. */
+const answerMs = 500
+
+/** A server that is gone never answers a goodbye. */
+const goodbyeMs = 250
+
+/** What each statement and transaction needs to be sure of. */
+export interface Scope {
+  readonly schema: string
+  /** Have the server refuse every change. */
+  readonly readOnly: boolean
+  /** How long one statement may take, in milliseconds. */
+  readonly waitMs: number
+  /** How long connecting and a first statement may take now, in milliseconds. */
+  limitMs(): number
+  /** How long the server may wait for a lock, in milliseconds. */
+  lockMs(): number
+}
+
+/** A transaction was not committed: the server, or the loss of the connection, had ended it before COMMIT was sent. */
+class NotCommitted extends Error {
+  readonly code = 'NOT_COMMITTED'
+}
+
+/** The server committed, and was told not to wait until a standby has the change. */
+class NotReplicated extends Error {
+  readonly code = 'NOT_REPLICATED'
+}
+
+/** The server has not answered in time. */
+class Silence extends Error {
+  readonly code = 'ETIMEDOUT'
+}
+
+/** A query as Prisma's adapter gives it to a pool. */
+type Run = (config: pg.QueryArrayConfig) => Promise<pg.QueryArrayResult>
+
+/** A pool of connections that ends in bounded time. */
+export interface Pool {
+  readonly pool: pg.Pool
+  end(): Promise<void>
+}
+
+/** Opens no connection yet. */
+export function openPool(config: pg.PoolConfig): Pool {
+  const pool = new pg.Pool(config)
+  const clients = new Set<pg.ClientBase>()
+  // The loss of a connection is told by the next statement.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => clients.add(client))
+  pool.on('remove', (client) => clients.delete(client))
+  const end = async () => {
+    await Promise.race([pool.end(), sleep(goodbyeMs, undefined, { ref: false })])
+    for (const client of clients) streamOf(client).destroy()
+  }
+  return { pool, end }
+}
+
+/**
+ * The connections of a pool as an adapter of Prisma. Nothing is set on a session, which behind a pooler belongs to the
+ * application too: what is set ends with the statement or the transaction.
+ */
+export async function connect({ pool, end }: Pool, scope: Scope): Promise<SqlDriverAdapter> {
+  const adapter = await adapterOn((config) => runAlone(pool, scope, config), scope.schema)
+  return {
+    provider: 'postgres',
+    adapterName: adapter.adapterName,
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: () => Promise.reject(new Error('a script needs a transaction')),
+    startTransaction: (level) => begin(pool, scope, { level }),
+    getConnectionInfo: () => ({ schemaName: scope.schema, supportsRelationJoins: true }),
+    dispose: end,
+  }
+}
+
+/** How a transaction begins. */
+interface Begin {
+  readonly level?: IsolationLevel | undefined
+  /** A statement that belongs to the beginning. */
+  readonly first?: string
+}
+
+/** A transaction that takes scripts too. */
+export interface OpenTransaction extends Transaction {
+  executeScript(script: string): Promise<void>
+}
+
+/** A transaction, begun with one message to the server. */
+export async function begin(
+  pool: pg.Pool,
+  scope: Scope,
+  { level = 'READ COMMITTED', first }: Begin,
+): Promise<OpenTransaction> {
+  const client = await pool.connect()
+  let lost: Error | undefined
+  let limitMs = scope.limitMs()
+  const onError = (error: Error) => {
+    lost ??= error
+  }
+  client.on('error', onError)
+  const release = (error?: unknown) => {
+    client.off('error', onError)
+    client.release(error !== undefined)
+  }
+  const send = async <T>(query: Promise<T>): Promise<T> => {
+    const answer = await bounded(client, limitMs + answerMs, query)
+    // Once the server has begun, every further statement has the whole time.
+    limitMs = scope.waitMs
+    return answer
+  }
+  const set = settings(scope).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
+  const start = [
+    'BEGIN',
+    `SET LOCAL transaction_isolation = '${level.toLowerCase()}'`,
+    ...set,
+    ...(first === undefined ? [] : [first]),
+  ]
+  try {
+    await bounded(client, limitMs + answerMs, client.query(start.join('; ')))
+  } catch (error) {
+    release(error)
+    throw error
+  }
+  const adapter = await adapterOn((config) => send(client.query(config)), scope.schema)
+  return {
+    provider: 'postgres',
+    adapterName: adapter.adapterName,
+    options: { usePhantomQuery: true },
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: async (script) => void (await send(client.query(script))),
+    commit: async () => {
+      try {
+        if (lost) throw new NotCommitted('the connection was lost before COMMIT', { cause: lost })
+        await commit(client, scope.waitMs)
+        release()
+      } catch (error) {
+        release(error)
+        throw error
+      }
+    },
+    rollback: () =>
+      send(client.query('ROLLBACK')).then(
+        () => release(),
+        // A transaction ends with its connection.
+        (error) => release(error),
+      ),
+    createSavepoint: async (name) => void (await send(client.query(`SAVEPOINT ${name}`))),
+    rollbackToSavepoint: async (name) => void (await send(client.query(`ROLLBACK TO SAVEPOINT ${name}`))),
+    releaseSavepoint: async (name) => void (await send(client.query(`RELEASE SAVEPOINT ${name}`))),
+  }
+}
+
+/**
+ * Commits. The server has no time limit here: with a synchronous standby it would end the wait, and say that it has
+ * committed.
+ */
+async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
+  let replicated = true
+  const onNotice = ({ routine }: { routine?: string | undefined }) => {
+    if (routine === 'SyncRepWaitForLSN') replicated = false
+  }
+  client.on('notice', onNotice)
+  try {
+    await bounded(client, waitMs, client.query('SET LOCAL statement_timeout = 0; COMMIT'))
+  } finally {
+    client.off('notice', onNotice)
+  }
+  if (!replicated) throw new NotReplicated('the server did not wait until a standby had the change')
+}
+
+/** What a transaction sets, as SQL. */
+const settings = ({ schema, readOnly, waitMs, lockMs }: Scope): [name: string, value: string][] => [
+  ['search_path', pg.escapeIdentifier(schema)],
+  ['TimeZone', "'UTC'"],
+  ['DateStyle', "'ISO'"],
+  ['IntervalStyle', "'postgres'"],
+  ['lock_timeout', String(Math.ceil(lockMs()))],
+  ['statement_timeout', String(Math.ceil(waitMs))],
+  ['idle_in_transaction_session_timeout', String(idleInTransactionMs)],
+  ...(readOnly ? ([['transaction_read_only', 'on']] satisfies [string, string][]) : []),
+]
+
+/** Runs one statement on a connection of the pool, in a transaction of its own that costs no message more. */
+async function runAlone(pool: pg.Pool, scope: Scope, config: pg.QueryArrayConfig): Promise<pg.QueryArrayResult> {
+  const client = await pool.connect()
+  const onError = () => {}
+  client.on('error', onError)
+  const release = (error?: unknown) => {
+    client.off('error', onError)
+    client.release(error !== undefined)
+  }
+  const limitMs = scope.limitMs()
+  try {
+    const result = await bounded(client, limitMs + answerMs, scoped(client, { ...scope, waitMs: limitMs }, config))
+    release()
+    return result
+  } catch (error) {
+    release(error)
+    throw error
+  }
+}
+
+/**
+ * Sends the settings and a statement up to one Sync message, which makes them one transaction: poolers in statement mode
+ * take it too, and it is one round trip.
+ */
+function scoped(client: pg.PoolClient, scope: Scope, config: pg.QueryArrayConfig): Promise<pg.QueryArrayResult> {
+  const set = settings(scope).map(
+    ([name, value]) =>
+      `pg_catalog.set_config('${name}', ${value.startsWith("'") ? value : pg.escapeLiteral(value)}, true) IS NULL`,
+  )
+  // No setting is null: the statement has no row, and every condition is evaluated.
+  const text = `SELECT WHERE ${set.join(' OR ')}`
+  const extended = { ...config, queryMode: 'extended' }
+  const query = new pg.Query(extended)
+  const submit = query.submit.bind(query)
+  query.submit = (connection) => {
+    connection.stream.cork()
+    connection.parse({ name: '', text, types: [] }, true)
+    connection.bind({ values: [] }, true)
+    connection.execute(null, true)
+    submit(connection)
+    connection.stream.uncork()
+  }
+  return new Promise((resolve, reject) => {
+    // There are two results: that of the settings comes first.
+    query.on('end', (results: unknown) => resolve((results as pg.QueryArrayResult[])[1] as pg.QueryArrayResult))
+    query.on('error', reject)
+    client.query(query)
+  })
+}
+
+// Every client that a pool makes is one.
+const streamOf = (client: pg.ClientBase) => (client as pg.Client).connection.stream
+
+/** Waits for an answer; when there is none in time, the connection is destroyed, which ends every query on it. */
+async function bounded<T>(client: pg.PoolClient, limitMs: number, answer: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => streamOf(client).destroy(new Silence('the server did not answer in time')), limitMs)
+  try {
+    return await answer
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Prisma's adapter, which maps values and errors, on a function that runs a query. */
+function adapterOn(run: Run, schema: string): Promise<SqlDriverAdapter> {
+  // The adapter takes nothing but a pool.
+  return new PrismaPg(Object.assign(new pg.Pool(), { query: run }), { schema }).connect()
+}

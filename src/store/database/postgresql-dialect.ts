@@ -1,0 +1,128 @@
+import sql, { join, raw, type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../damage.ts'
+import { quoted } from '../../errors.ts'
+import { maxTextBytes } from './cells.ts'
+import type { Dialect, Listing } from './driver.ts'
+import type { Statements } from './statements.ts'
+
+/** The biggest whole number that JavaScript tells from its neighbours. */
+const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
+
+const maxBytes = raw(String(maxTextBytes))
+
+/** How a row tells of a cell that it does not hold. */
+const marked = (size: Sql) => sql`chr(127) || 'text ' || ${size} || ' '`
+
+/** A column as it is, as in `i.name`: one of texts. Its length is told without reading it. */
+const guarded = (value: Sql) =>
+  /^\w+\.\w+$/.test(value.sql)
+    ? sql`CASE WHEN octet_length(${value}) > ${maxBytes} THEN ${marked(sql`octet_length(${value})`)} ELSE ${value} END`
+    : value
+
+/** The SQL of PostgreSQL. */
+export const dialect: Dialect = {
+  select: (columns, rest) =>
+    sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
+  whole: (column) =>
+    sql`CASE WHEN ${column} NOT BETWEEN -${maxWhole} AND ${maxWhole} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
+  lock: sql`FOR UPDATE`,
+  // JavaScript has no infinity, and no year of more than six digits.
+  toRfc3339: (column) =>
+    sql`CASE WHEN ${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,
+  comparableTime: (column) => column,
+  now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
+  nowPlus: (milliseconds) =>
+    sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
+  role: sql`current_user::text`,
+  timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
+  binaryOrder: (column) => sql`${column} COLLATE "C"`,
+  isUnreadable: (column) => sql`octet_length(${column}) > ${maxBytes}`,
+  // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
+  asText: (column) =>
+    sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
+  // lower() of the C collation changes ASCII letters alone, as SQLite's does.
+  contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
+  jsonRows: (columns, from) =>
+    sql`(SELECT json_agg(json_build_array(${join(columns.map(guarded))}))::text FROM ${from})`,
+  pages: (db, listing, size) => readAhead(pages(db, listing, size)),
+}
+
+/** A session that keeps others waiting. */
+interface Holder {
+  readonly pid: string
+  readonly name: string | null
+  readonly since: string | null
+}
+
+/**
+ * Tells which session holds a lock on one of the tables, and waits for none itself: as far as the role may see. Of
+ * several, the head row's comes first, and then the oldest.
+ *
+ * @param advisory the number of the lock that a migration takes
+ */
+export const lockHolder =
+  (advisory: number) =>
+  async (db: Statements): Promise<string | undefined> => {
+    const [holder] = await db.query<Holder>(
+      {
+        pid: dialect.whole(sql`a.pid`),
+        name: sql`a.application_name`,
+        since: dialect.toRfc3339(sql`a.xact_start`),
+      },
+      sql`FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+      JOIN pg_stat_activity a ON a.pid = l.pid LEFT JOIN pg_class c ON l.locktype = 'relation' AND c.oid = l.relation
+      WHERE l.granted AND l.pid <> pg_backend_pid() AND cardinality(pg_blocking_pids(l.pid)) = 0
+        AND (c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND (c.relname IN ('workspaces', 'users') OR starts_with(c.relname, 'integration'))
+            AND c.relkind IN ('r', 'p') AND l.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
+          OR l.locktype = 'advisory' AND (l.classid::bigint << 32) + l.objid::bigint = ${advisory}::bigint)
+      ORDER BY c.relname IS DISTINCT FROM 'integration_settings', a.xact_start LIMIT 1`,
+    )
+    if (!holder) return undefined
+    const name = holder.name ? ` (${quoted(holder.name)})` : ''
+    return `process ${holder.pid}${name} ${holder.since ? `has held a lock since ${holder.since}` : 'holds a lock'}`
+  }
+
+async function* pages<Row extends object>(
+  db: Statements,
+  { columns, from, where, order, limit }: Listing<Row>,
+  size: number,
+): AsyncGenerator<(Row & Damageable)[]> {
+  const query = dialect.select(
+    Object.entries<Sql>(columns),
+    sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
+  )
+  if (db.single) {
+    const rows = await db.fetch<Row>(columns, query)
+    for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size)
+    return
+  }
+  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
+  for (;;) {
+    const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
+    if (rows.length > 0) yield rows
+    if (rows.length < size) break
+  }
+  // The same transaction may read another listing.
+  await db.execute(sql`CLOSE listing`)
+}
+
+/** Gives each batch while the server is reading the next. */
+async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<Row[]> {
+  const read = () => {
+    const batch = batches.next()
+    // The consumer hears of a failure; until then it must not count as an unhandled one.
+    batch.catch(() => {})
+    return batch
+  }
+  let next = read()
+  try {
+    for (let batch = await next; !batch.done; batch = await next) {
+      next = read()
+      yield batch.value
+    }
+  } finally {
+    // The caller ends the transaction, and nothing may be under way on its connection by then.
+    await next.catch(() => {})
+  }
+}

@@ -1,0 +1,70 @@
+import { connect, createServer, type Socket } from 'node:net'
+import type { TestContext } from 'vitest'
+
+/**
+ * What a network does from a message of the client on: nothing more reaches the server; nothing more reaches the client;
+ * neither; or both ends are told that the connection is gone.
+ */
+export type Fault = 'deaf server' | 'deaf client' | 'silent' | 'cut'
+
+/** A network between a client and a PostgreSQL server that can fail. */
+export interface FaultProxy {
+  /** The URL of the database, through it. */
+  readonly url: string
+  /** From the next message of a client on that holds a text, every connection fails; `''`: before it is made. */
+  failAt(text: string, fault: Fault): void
+  /** Connections go through again; those that failed stay as they are. */
+  pass(): void
+  /** How many messages held the text. */
+  seen(): number
+}
+
+/** Starts a proxy before the server of a URL, for a test. A client that goes away is not told to the server once it has failed. */
+export async function startFaultProxy(url: string, { onTestFinished }: TestContext): Promise<FaultProxy> {
+  const target = new URL(url)
+  let at: string | undefined
+  let fault: Fault = 'silent'
+  let seen = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port || 5432), target.hostname)
+    let failing: Fault | undefined = at === '' ? fault : undefined
+    const close = () => {
+      if (failing && failing !== 'cut') return
+      client.destroy()
+      upstream.destroy()
+    }
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', close).on('close', close)
+    }
+    client.on('data', (data) => {
+      if (at && data.includes(at)) {
+        seen++
+        failing = fault
+        if (fault === 'cut') return close()
+      }
+      if (failing !== 'deaf server' && failing !== 'silent') upstream.write(data)
+    })
+    upstream.on('data', (data) => {
+      if (failing !== 'deaf client' && failing !== 'silent') client.write(data)
+    })
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as { port: number }
+  return {
+    url: Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href,
+    failAt: (text, what) => {
+      at = text
+      fault = what
+    },
+    pass: () => {
+      at = undefined
+    },
+    seen: () => seen,
+  }
+}
