@@ -1,5 +1,4 @@
 /** The way of a request: from its bytes to its outcome. @module */
-import type { LRUCache } from 'lru-cache'
 import type { LimitFunction } from 'p-limit'
 import { badInput, is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
@@ -8,7 +7,7 @@ import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platf
 import type { Store } from '../store/store.ts'
 import type { BodyBudget, BodyPlace } from './body-budget.ts'
 import type { LookupCache } from './cache.ts'
-import { remember } from './duplicates.ts'
+import type { Duplicates } from './duplicates.ts'
 import {
   findMatch,
   type Match,
@@ -45,7 +44,7 @@ export interface Parts {
   readonly usage: UsageRecorder
   readonly bodies: BodyBudget
   /** Undated requests that came before. */
-  readonly duplicates: LRUCache<string, true>
+  readonly duplicates: Duplicates
   /** Reads one request at a time that is for a tenant without an integration. */
   readonly unclaimed: LimitFunction
   readonly onError: (error: unknown) => void
@@ -206,11 +205,9 @@ async function accept(
   if (keys.some(({ kind }) => kind === 'platform')) return rejected(401, 'unknown_integration')
   for (const { entry, secret } of candidates)
     parts.usage.record({ id: entry.integration.id, number: secret.number, count: 1, lastAt: at })
-  const seen = digest === null ? [] : candidates.map(({ entry }) => `${entry.integration.id} ${digest}`)
-  if (remember(parts.duplicates, seen)) return ignored('duplicate')
-  const forget = () => {
-    for (const one of seen) parts.duplicates.delete(one)
-  }
+  const seen = digest === null ? [] : candidates.map(({ entry }) => ({ integrationId: entry.integration.id, digest }))
+  if (parts.duplicates.remember(seen)) return ignored('duplicate')
+  const forget = () => parts.duplicates.forget(seen)
   const current = await disable(parts, candidates).catch((error: unknown) => {
     // The platform is to send the request again.
     forget()

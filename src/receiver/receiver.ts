@@ -17,7 +17,7 @@ import { userName } from '../user-name.ts'
 import { BodyBudget } from './body-budget.ts'
 import { LookupCache } from './cache.ts'
 import { withDeadline } from './deadline.ts'
-import { createDuplicates } from './duplicates.ts'
+import { Duplicates } from './duplicates.ts'
 import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
@@ -225,7 +225,7 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
     store,
     cache,
     usage,
-    duplicates: createDuplicates(),
+    duplicates: new Duplicates(),
     unclaimed: semaphore(1),
     bodies: new BodyBudget(),
     onError,
