@@ -249,7 +249,9 @@ function channelsOf(event: JsonObject): string[] {
   const named = holders.flatMap(({ channel, channel_id, old_channel_id, new_channel_id }) => [
     ...[channel, objectOf(channel)?.id, channel_id, old_channel_id, new_channel_id],
   ])
-  return named.filter((id) => typeof id === 'string')
+  // Files may be in several.
+  const lists = [event.channel_ids, event.channels].flatMap((list) => (Array.isArray(list) ? list : []))
+  return [...named, ...lists].filter((id) => typeof id === 'string')
 }
 
 /** Whether the revoked tokens include the bot token of an integration. */

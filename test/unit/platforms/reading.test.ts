@@ -111,6 +111,18 @@ describe('what Slack sends', () => {
       null,
       'tokens_revoked',
     ],
+    [
+      'a file that is deleted in other channels',
+      callback({ type: 'file_deleted', channel_ids: ['C2', 'C3'] }),
+      channels,
+      'file_deleted, unwanted: channel',
+    ],
+    [
+      'one that is deleted in a wanted channel too',
+      callback({ type: 'file_deleted', channel_ids: ['C2', 'C1'] }),
+      channels,
+      'file_deleted',
+    ],
     ['tokens are revoked that are none', callback({ type: 'tokens_revoked', tokens: 'U0BOT' }), null, 'tokens_revoked'],
   ])('%s', (_, body, config, expected) => {
     expect(told(slack.webhooks.read(requestOf(body), recipient(config)))).toBe(expected)
