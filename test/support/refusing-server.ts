@@ -14,6 +14,9 @@ const message = (type: string, body: Buffer): Buffer => {
 export const refusalOf = (state: string, words: string): Answer =>
   message('E', Buffer.from(`SFATAL\0VFATAL\0C${state}\0M${words}\0\0`))
 
+/** The question for a password by SCRAM. */
+export const scram: Answer = message('R', Buffer.from('\0\0\0\nSCRAM-SHA-256\0\0'))
+
 /** A server that gives one answer to everybody who connects. @returns its port */
 export async function refusingServer(answer: Answer): Promise<number> {
   const sockets = new Set<Socket>()

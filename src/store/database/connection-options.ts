@@ -1,10 +1,11 @@
 import pg from 'pg'
 import { badInput } from '../../errors.ts'
+import { clientOfHosts } from './hosts.ts'
+import { passwordFromFile } from './libpq-files.ts'
+import { displayPostgresqlUrl, type Host, type Target } from './postgresql-url.ts'
 
 /** What to connect to. */
-export interface ConnectionOptions {
-  readonly url: URL
-  readonly schema: string
+export interface ConnectionOptions extends Target {
   /** How long to go on when the database is busy. */
   readonly waitMs: number
   /** Have the server refuse every change. */
@@ -16,23 +17,51 @@ export interface ConnectionOptions {
  *
  * @throws BAD_INPUT when a file that the TLS parameters name cannot be read
  */
-export function poolConfig({ url }: ConnectionOptions): pg.PoolConfig {
-  const target = new URL(url)
+export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
+  const { database, user, hosts, parameters, attributes } = options
+  const text = (name: string) => {
+    const value = parameters.get(name)
+    return value === null ? {} : { [name]: value }
+  }
+  const logins = hosts.map((host) => loginAt(options, host))
+  return {
+    ...logins[0],
+    database,
+    ...(user === '' ? {} : { user }),
+    ssl: tls(parameters),
+    keepAlive: true,
+    application_name: 'integrations',
+    ...text('application_name'),
+    ...text('options'),
+    ...text('client_encoding'),
+    Client: clientOfHosts(logins, attributes),
+  }
+}
+
+/** Where a server is, and the password there: that of the URL or of PGPASSWORD, which the driver reads, else of a file. */
+function loginAt(target: Target, { host, port }: Host): Pick<pg.ClientConfig, 'host' | 'port' | 'password'> {
+  if (target.password !== '') return { host, port, password: target.password }
+  if (process.env.PGPASSWORD) return { host, port }
+  const { database, parameters } = target
+  const source = { file: parameters.get('passfile') ?? undefined, where: displayPostgresqlUrl(target) }
+  // Asked for by the driver when the server wants one; the driver knows who the user is when the URL does not say it.
+  const user = target.user || process.env.PGUSER || process.env.USER || ''
+  return { host, port, password: () => passwordFromFile({ host, port, database, user }, source) }
+}
+
+/** The TLS settings of a URL, with the files that it names. */
+function tls(parameters: URLSearchParams): pg.ClientConfig['ssl'] {
+  const own = new URLSearchParams([...parameters].filter(([name]) => /^(ssl|uselibpqcompat$)/.test(name)))
   // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
-  if (/^(prefer|require|verify-ca)$/.test(target.searchParams.get('sslmode') ?? ''))
-    target.searchParams.set('sslmode', 'verify-full')
+  if (/^(allow|prefer|require|verify-ca)$/.test(own.get('sslmode') ?? '') && own.get('uselibpqcompat') !== 'true')
+    own.set('sslmode', 'verify-full')
   try {
-    // Connects to nothing: reads the certificates that the URL names.
-    new pg.Client({ connectionString: target.href })
+    // Connects to nothing: reads the certificates.
+    return new pg.Client({ connectionString: `postgresql://host/database?${own}` }).ssl
   } catch {
     throw badInput(
       'the database URL names a certificate file that cannot be read',
       'correct sslrootcert, sslcert or sslkey in DATABASE_URL',
     )
-  }
-  return {
-    connectionString: target.href,
-    keepAlive: true,
-    application_name: 'integrations',
   }
 }

@@ -71,6 +71,8 @@ export interface Dialect {
 export interface Driver {
   readonly provider: Provider
   readonly dialect: Dialect
+  /** Whether the schema of its tables was chosen, and is not just the usual one. */
+  readonly namesSchema: boolean
   /**
    * Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says
    * it for all; PostgreSQL alone needs to know.

@@ -38,6 +38,7 @@ export function postgresql(options: ConnectionOptions): Driver {
   return {
     provider: 'postgresql',
     dialect,
+    namesSchema: options.namesSchema,
     until: (latest) => {
       deadline = latest
     },

@@ -64,6 +64,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   return {
     provider: 'sqlite',
     dialect,
+    namesSchema: true,
     connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('../generated/sqlite/client.ts')

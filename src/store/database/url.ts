@@ -1,6 +1,7 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { badInput, shellWord } from '../../errors.ts'
+import { displayPostgresqlUrl, parsePostgresqlUrl, type Target } from './postgresql-url.ts'
 
 /** Where the rows are. */
 export type Database =
@@ -9,7 +10,7 @@ export type Database =
       readonly file: string /** Creates and migrates itself. */
       readonly isDefault: boolean
     }
-  | { readonly provider: 'postgresql'; readonly url: URL; readonly schema: string }
+  | ({ readonly provider: 'postgresql' } & Target)
 
 /** The name of a supported database. */
 export type Provider = Database['provider']
@@ -17,28 +18,46 @@ export type Provider = Database['provider']
 const examples =
   'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
 
+/** Schemes of databases, with what to say of them. */
+const others: readonly (readonly [schemes: RegExp, message: string, hint: string])[] = [
+  [
+    /^sqlite3?:/i,
+    'an SQLite file is named by file: and not by sqlite:',
+    'write file:/absolute/path or file:relative/path',
+  ],
+  [
+    /^(libsql|turso|wss?):/i,
+    'a remote libsql database is not supported',
+    'name a file with file:, or a PostgreSQL database',
+  ],
+  [
+    /^prisma(\+postgres)?:/i,
+    "Prisma's proxies are not supported: the program connects to the database itself",
+    'give the URL of the database, such as that of DIRECT_URL',
+  ],
+  [
+    /^(mysql|mariadb|sqlserver|mssql|mongodb|cockroachdb|oracle|redis)(\+\w+)?:/i,
+    'this kind of database is not supported: SQLite and PostgreSQL are',
+    examples,
+  ],
+  [
+    /^(jdbc:postgres|postgres(ql)?\+\w+:)/i,
+    'the database URL is written for a driver of another language',
+    'begin it with postgresql:// and put the user before the host, as in postgresql://user@host/database',
+  ],
+]
+
 /**
- * Reads a database URL: `file:` with an absolute path or one relative to `cwd`, or `postgresql:` / `postgres:` with an
- * optional `schema` parameter.
+ * Reads a database URL: `file:` with an absolute path or one relative to `cwd`, or `postgresql:` / `postgres:` as
+ * PostgreSQL's own programs take it, with an optional `schema` parameter.
  *
  * @throws BAD_INPUT for anything else. The URL is not quoted: it may hold a password.
  */
 export function parseDatabaseUrl(text: string, cwd: string): Database {
   if (text.startsWith('file:')) return { provider: 'sqlite', file: filePath(text, cwd), isDefault: false }
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !/^postgres(ql)?:$/.test(url.protocol)) {
-    throw badInput('the database URL is neither file: nor postgresql:', examples)
-  }
-  // Prisma's parameter: the driver would silently ignore it.
-  const schema = url.searchParams.get('schema') ?? 'public'
-  url.searchParams.delete('schema')
-  if (!url.pathname.slice(1)) throw badInput('the database URL names no database', examples)
-  if (schema === '' || schema.includes('\0'))
-    throw badInput('the database URL names no schema', 'leave schema= out, or name one')
-  // What an unescaped character in a password leads to; the rest of it would be taken for something to show.
-  if (/[@#]/.test(url.pathname + url.hash))
-    throw badInput('the database URL has @ or # after the host', 'write %40, %23 and %2F for @, # and / in a password')
-  return { provider: 'postgresql', url, schema }
+  if (/^\s*postgres(ql)?:\/\//i.test(text)) return { provider: 'postgresql', ...parsePostgresqlUrl(text) }
+  const [, message, hint] = others.find(([schemes]) => schemes.test(text.trim())) ?? []
+  throw badInput(message ?? 'the database URL is neither file: nor postgresql:', hint ?? examples)
 }
 
 /** The embedded database used when none is named, below `dataHome` (`$XDG_DATA_HOME`). */
@@ -48,23 +67,13 @@ export const defaultDatabase = (dataHome: string): Database => ({
   isDefault: true,
 })
 
-/** Whether a URL holds a password, which a command line must not. */
-export function hasPassword(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  return url.password !== '' || [...url.searchParams.keys()].some((name) => /password/i.test(name))
-}
+/** Whether a URL holds a password, which a command line must not; it may hold it unescaped. */
+export const hasPassword = (text: string): boolean =>
+  /^[^/?#]*:\/\/[^@?]*:[^@]*@/.test(text) || /[?&][^=&]*password[^=&]*=/i.test(text)
 
 /** The URL of a database as it may be shown: of its parts, those that never hold a password. */
-export function displayUrl(database: Database): string {
-  if (database.provider === 'sqlite') return `file:${database.file}`
-  const { protocol, username, host, pathname, searchParams } = database.url
-  const shown = new URLSearchParams()
-  for (const name of ['host', 'port', 'sslmode'])
-    for (const value of searchParams.getAll(name)) shown.append(name, value)
-  if (database.schema !== 'public') shown.set('schema', database.schema)
-  return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}${shown.size > 0 ? `?${shown}` : ''}`
-}
+export const displayUrl = (database: Database): string =>
+  database.provider === 'sqlite' ? `file:${database.file}` : displayPostgresqlUrl(database)
 
 /** A command to type, as in `db migrate`, with a flag for the database unless DATABASE_URL or nothing at all names it. */
 export function commandOn(database: Database, command: string): string {
@@ -74,15 +83,23 @@ export function commandOn(database: Database, command: string): string {
 }
 
 function filePath(text: string, cwd: string): string {
-  if (text.includes('?')) throw badInput('a file: URL takes no parameters here', `leave out everything from "?" on`)
-  if (text.startsWith('file://')) {
+  const [, name = '', query] = /^([^?]*)(?:\?(.*))?$/s.exec(text) ?? []
+  // Settings of Prisma's connection pool say nothing about the file.
+  if (
+    query !== undefined &&
+    !/^((connection_limit|connect_timeout|pool_timeout|socket_timeout)=\d*(&|$))*$/.test(query)
+  )
+    throw badInput('a file: URL takes no parameters here', `leave out everything from "?" on`)
+  if (/^file:\w+:\/\//.test(name))
+    throw badInput('the database URL is a file: URL with another URL in it', 'leave file: out')
+  if (name.startsWith('file://')) {
     try {
-      return fileURLToPath(text)
+      return fileURLToPath(name)
     } catch {
       throw badInput('the file: URL names another host', 'write file:/absolute/path or file:relative/path')
     }
   }
-  const path = text.slice('file:'.length)
+  const path = name.slice('file:'.length)
   if (path === '' || path === ':memory:') throw badInput('the file: URL names no file', examples)
   return isAbsolute(path) ? path : resolve(cwd, path)
 }

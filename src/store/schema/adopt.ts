@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import { databaseInvalid } from '../../errors.ts'
+import type { Driver } from '../database/driver.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
@@ -27,7 +28,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
-    const plan = (db: Statements) => planAdoption(db, provider, options.database)
+    const plan = (db: Statements) => planAdoption(db, driver, options.database)
     const planned = await session.read(plan)
     if (!planned.done || dryRun) return planned
     return session.retrying(async () => {
@@ -48,8 +49,9 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
 }
 
 /** What is to come of it, without doing any of it. */
-async function planAdoption(db: Statements, provider: Provider, database: Database): Promise<Adoption> {
-  const state = await readState({ provider })(db)
+async function planAdoption(db: Statements, driver: Driver, database: Database): Promise<Adoption> {
+  const { provider } = driver
+  const state = await readState(driver)(db)
   const tables = ownTables(provider)
   const adoption = { tables, applicationMigrations: state.migrations.unknown }
   if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }

@@ -1,8 +1,9 @@
 import sql, { empty } from 'sql-template-tag'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { IntegrationsError } from '../../errors.ts'
+import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
 import { databaseError, isConnectionLost } from '../database/errors.ts'
+import { schemasOf } from '../database/postgresql-url.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
@@ -93,9 +94,10 @@ export function refuseReadOnly({ readOnly }: Pick<StoreOptions, 'readOnly'>): vo
 
 /** Reads how a database stands. @throws DATABASE_MISSING when the schema that its URL names is not there */
 export const readState =
-  ({ provider }: Pick<Driver, 'provider'>) =>
+  ({ provider, namesSchema }: Pick<Driver, 'provider' | 'namesSchema'>) =>
   async (db: Statements): Promise<DatabaseState> => {
     const there = await listTables(db, provider)
+    if (!there.history && !namesSchema) await refuseOtherSchema(db)
     const migrations = migrationState(provider, there.history ? await appliedMigrations(db) : [])
     return { status: statusOf(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
   }
@@ -225,6 +227,23 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
       hint: 'create it with CREATE SCHEMA, or correct schema= in the URL',
     })
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
+}
+
+/**
+ * Refuses to look for tables in the usual schema, or to make them there, when the role or the database has a search path
+ * of its own that begins with another: the application's tables would be there.
+ */
+async function refuseOtherSchema(db: Statements): Promise<void> {
+  const [row] = await db.query<{ path: string }>(
+    { path: sql`s.reset_val` },
+    sql`FROM pg_settings s WHERE s.name = 'search_path' AND s.reset_val <> s.boot_val`,
+  )
+  const first = schemasOf(row?.path ?? '').find((schema) => schema !== '$user' && schema !== '')
+  if (first !== undefined && first !== 'public')
+    throw badInput(
+      `the search path of the role or the database begins with the schema "${first}", and the database URL names no schema`,
+      `add schema=${encodeURIComponent(first)} to the database URL, or schema=public`,
+    )
 }
 
 const applied = sql`_prisma_migrations m WHERE m.finished_at IS NOT NULL AND m.rolled_back_at IS NULL`

@@ -26,9 +26,10 @@ export interface DatabaseStatus extends DatabaseState {
 
 /** Reads how a database stands, whatever is in it; changes nothing. */
 export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
-  withDatabase(options, ({ provider }, session) =>
+  withDatabase(options, (driver, session) =>
     session.snapshot(async (db) => {
-      const state = await readState({ provider })(db)
+      const { provider } = driver
+      const state = await readState(driver)(db)
       const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
       const [row] = await db.query<{ version: string }>({ version }, empty)
       const counts = state.migrations.applied.length > 0 ? await count(db) : null

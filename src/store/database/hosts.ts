@@ -1,0 +1,109 @@
+import pg from 'pg'
+import { IntegrationsError, is } from '../../errors.ts'
+import type { SessionAttributes } from './postgresql-url.ts'
+
+/** Where to connect. */
+type Login = Pick<pg.ClientConfig, 'host' | 'port' | 'password'>
+
+type Callback = (error: Error | null, client?: pg.Client) => void
+
+/** What a server says of itself. */
+interface Server {
+  readonly standby: boolean
+  readonly readOnly: boolean
+}
+
+const suits = {
+  any: () => true,
+  'read-write': ({ readOnly }) => !readOnly,
+  'read-only': ({ readOnly }) => readOnly,
+  primary: ({ standby }) => !standby,
+  standby: ({ standby }) => standby,
+  'prefer-standby': ({ standby }) => standby,
+} satisfies Record<SessionAttributes, (server: Server) => boolean>
+
+/** How long each host is tried at least. */
+const leastMs = 500
+
+/**
+ * A client that connects to the first of one or more hosts that answers and is as wanted, as PostgreSQL's own programs do:
+ * the driver knows one host alone.
+ */
+export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttributes) =>
+  class extends pg.Client {
+    readonly #config: pg.ClientConfig
+
+    constructor(config: pg.ClientConfig = {}) {
+      super(config)
+      this.#config = config
+    }
+
+    override connect(): Promise<pg.Client>
+    override connect(callback: Callback): void
+    override connect(callback?: Callback): Promise<pg.Client> | undefined {
+      const connected = this.#find()
+        .then((login) => {
+          Object.assign(this, login)
+          return super.connect()
+        })
+        .catch((error) => {
+          // The driver leaves the connection open when it has no password to give.
+          this.connection.stream.destroy()
+          throw error
+        })
+      if (!callback) return connected
+      connected.then(
+        (client) => callback(null, client),
+        (error: Error) => callback(error),
+      )
+      return undefined
+    }
+
+    async #find(): Promise<Login> {
+      const [first] = logins
+      if (first && logins.length === 1 && wanted === 'any') return first
+      const deadline = performance.now() + (this.#config.connectionTimeoutMillis ?? 0)
+      let last: unknown
+      let fallback: Login | undefined
+      for (const [place, login] of logins.entries()) {
+        // Some of the time is left for each of the others, and for the connection itself.
+        const share = (deadline - performance.now()) / (logins.length - place + 1)
+        try {
+          const server = await ask({ ...this.#config, ...login, connectionTimeoutMillis: Math.max(share, leastMs) })
+          if (suits[wanted](server)) return login
+          if (wanted === 'prefer-standby') fallback ??= login
+        } catch (error) {
+          if (isAnswer(error)) throw error
+          last = error
+        }
+      }
+      if (fallback) return fallback
+      if (last !== undefined) throw last
+      throw new IntegrationsError({
+        code: 'DATABASE_UNREACHABLE',
+        message: `none of the servers is as target_session_attrs=${wanted} asks`,
+        hint: 'try again after a failover, or correct the hosts in DATABASE_URL',
+      })
+    }
+  }
+
+async function ask(config: pg.ClientConfig): Promise<Server> {
+  const client = new pg.Client(config)
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<[boolean, string]>({
+      text: "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')",
+      rowMode: 'array',
+    })
+    const [standby = false, readOnly] = rows[0] ?? []
+    return { standby, readOnly: readOnly === 'on' }
+  } finally {
+    client.connection.stream.destroy()
+  }
+}
+
+/** Whether a server has refused the login: another would do the same. One that starts up, or is full, is passed over. */
+const isAnswer = (error: unknown) =>
+  is(error, 'NOT_PERMITTED') ||
+  (error instanceof pg.DatabaseError && error.code !== undefined && !/^(57P03|53300)$/.test(error.code))

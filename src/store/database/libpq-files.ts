@@ -1,0 +1,107 @@
+import { readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+
+/** What a line of a password file is about. */
+interface Login {
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+}
+
+/** Which password file to read, and what to say when it has no password. */
+interface PasswordSource {
+  /** A file that the URL names, which no message shows. */
+  readonly file: string | undefined
+  /** The database as it may be shown. */
+  readonly where: string
+}
+
+/**
+ * Reads the password for a login from the password file of PostgreSQL's own programs.
+ *
+ * @throws NOT_PERMITTED when there is none, or others may read the file
+ */
+export function passwordFromFile(login: Login, { file, where }: PasswordSource): string {
+  const known = process.env.PGPASSFILE || join(homedir(), '.pgpass')
+  const path = file ?? known
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    throw new IntegrationsError({
+      code: 'NOT_PERMITTED',
+      message: `no password for ${where}: other users may read the password file, which is not used for that reason`,
+      hint: file === undefined ? `chmod 600 ${shellWord(path)}` : 'give the password file the mode 0600',
+    })
+  const password = passwordIn(read(path) ?? '', login)
+  if (password !== undefined) return password
+  throw new IntegrationsError({
+    code: 'NOT_PERMITTED',
+    message: `no password for ${where}, which asks for one`,
+    hint: 'put the password into DATABASE_URL, PGPASSWORD or ~/.pgpass (mode 0600)',
+  })
+}
+
+function passwordIn(text: string, { host, port, database, user }: Login): string | undefined {
+  for (const line of text.split(/\r?\n/)) {
+    if (line.startsWith('#')) continue
+    // A backslash keeps a colon, or another backslash, from being read as more than itself.
+    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = '']) =>
+      field.replace(/\\(.)/g, '$1'),
+    )
+    const [password, ...others] = [fields[4], ...fields.slice(0, 4)]
+    const wanted = [host, String(port), database, user]
+    if (password && wanted.every((value, place) => others[place] === '*' || others[place] === value)) return password
+  }
+  return undefined
+}
+
+/**
+ * Reads what a service stands for from the connection service file of PostgreSQL's own programs.
+ *
+ * @param name the service, which no message shows: it may be a part of a URL
+ * @throws BAD_INPUT when there is no such service
+ */
+export function readService(name: string): ReadonlyMap<string, string> {
+  const { PGSERVICEFILE, PGSYSCONFDIR } = {
+    PGSERVICEFILE: process.env.PGSERVICEFILE,
+    PGSYSCONFDIR: process.env.PGSYSCONFDIR,
+  }
+  const files = [
+    PGSERVICEFILE || join(homedir(), '.pg_service.conf'),
+    ...(PGSYSCONFDIR ? [join(PGSYSCONFDIR, 'pg_service.conf')] : []),
+  ]
+  for (const file of files) {
+    const found = sections(read(file) ?? '').get(name)
+    if (found) return found
+  }
+  throw badInput(
+    'the service that service= or PGSERVICE names is not in the service file',
+    'add the service to ~/.pg_service.conf or to the file that PGSERVICEFILE names, or correct its name',
+  )
+}
+
+function sections(text: string): Map<string, Map<string, string>> {
+  const found = new Map<string, Map<string, string>>()
+  let current: Map<string, string> | undefined
+  for (const line of text.split(/\r?\n/).map((one) => one.trim())) {
+    const section = /^\[(.*)\]$/.exec(line)?.[1]
+    if (section !== undefined) {
+      current = new Map()
+      // The first of the same name counts.
+      if (!found.has(section)) found.set(section, current)
+    }
+    const [, key, value] = /^([a-z_]+)\s*=\s*(.*)$/.exec(line) ?? []
+    if (key !== undefined && value !== undefined) current?.set(key, value)
+  }
+  return found
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,176 @@
+import { existsSync } from 'node:fs'
+import { badInput } from '../../errors.ts'
+import { readService } from './libpq-files.ts'
+
+/** Where a server listens. */
+export interface Host {
+  /** A name, an address, or the folder of a socket. */
+  readonly host: string
+  readonly port: number
+  /** Whether it may be shown: a `host` parameter, a strange place for a host, may hold anything. */
+  readonly shown: boolean
+}
+
+/** Which of several servers is wanted. */
+export type SessionAttributes = (typeof sessionAttributes)[number]
+
+const sessionAttributes = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const
+
+/** What a PostgreSQL URL says. */
+export interface Target {
+  readonly scheme: string
+  readonly user: string
+  readonly password: string
+  /** In the order in which they are tried; at least one. */
+  readonly hosts: readonly Host[]
+  readonly database: string
+  readonly schema: string
+  /** Whether the URL says which schema. */
+  readonly namesSchema: boolean
+  readonly attributes: SessionAttributes
+  /** The parameters that are left. */
+  readonly parameters: URLSearchParams
+}
+
+const escapeHint = 'write %40, %23, %2F, %3F, %3A and %25 for @, #, /, ?, : and % in a password'
+
+/** Where the packages of systems put the socket of a server. */
+const socketFolders = ['/var/run/postgresql', '/tmp']
+
+const defaultPort = '5432'
+
+/**
+ * Reads a URL as PostgreSQL's own programs do, and the parameters of Prisma and JDBC that name a schema.
+ *
+ * @throws BAD_INPUT. No part of the URL is quoted: a password may be anywhere in it.
+ */
+export function parsePostgresqlUrl(text: string): Target {
+  const parts = /^(postgres(?:ql)?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/i.exec(text.trim())
+  if (!parts) throw unescaped()
+  const [, scheme = '', login = '', authority = '', path = '', query = '', fragment] = parts
+  const names = query.split('&').map((one) => one.split('=')[0] ?? '')
+  // What an unescaped character in a password leads to; the rest of it would be taken for something to show.
+  if (fragment !== undefined || /[@/]/.test(path) || names.some((name) => name.includes('@'))) throw unescaped()
+  const parameters = new URLSearchParams(query)
+  const service = parameters.get('service') || process.env.PGSERVICE
+  const settings = service ? readService(service) : new Map<string, string>()
+  const take = (name: string, own = '') => {
+    const value = parameters.get(name) || own || settings.get(name) || ''
+    parameters.delete(name)
+    return value
+  }
+  parameters.delete('service')
+  const [user = '', ...password] = login.split(':')
+  const database = take('dbname', decoded(path)) || process.env.PGDATABASE || ''
+  if (database === '')
+    throw badInput('the database URL names no database', 'end it with the name of the database, as in /app')
+  const target = {
+    scheme: scheme.toLowerCase(),
+    user: take('user', decoded(user)),
+    password: take('password', decoded(password.join(':'))),
+    hosts: hostsOf(authority, { odd: parameters.has('host'), hosts: take('host'), ports: take('port') }),
+    database,
+    attributes: attributesOf(take('target_session_attrs')),
+  }
+  for (const [name, value] of settings) if (!parameters.has(name)) parameters.set(name, value)
+  const schema = takeSchema(parameters)
+  return { ...target, schema: schema ?? 'public', namesSchema: schema !== undefined, parameters }
+}
+
+const unescaped = () =>
+  badInput('the database URL has a character that must be escaped: @, /, # or ? in a password or a name', escapeHint)
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw badInput('the database URL has a "%" without two hexadecimal digits after it', escapeHint)
+  }
+}
+
+/** What parameters or a service say of hosts, which goes before the usual place in the URL. */
+interface HostParameters {
+  /** It is the URL that says it. */
+  readonly odd: boolean
+  readonly hosts: string
+  readonly ports: string
+}
+
+function hostsOf(authority: string, parameters: HostParameters): Host[] {
+  const own = authority.split(',').map((one) => {
+    const [, address, name = '', port = ''] = /^(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d*))?$/.exec(one) ?? unreadable()
+    return { host: address ?? decoded(name), port }
+  })
+  const hosts =
+    parameters.hosts === '' ? own : parameters.hosts.split(',').map((host) => ({ host, port: own[0]?.port ?? '' }))
+  const ports = parameters.ports.split(',')
+  return hosts.map(({ host: named, port: ownPort }, place) => {
+    const port = Number(ports[place] || ports[0] || ownPort || process.env.PGPORT || defaultPort)
+    const host = named || process.env.PGHOST || localHost(port)
+    if (!(port > 0 && port < 65_536) || !/^(\/.*|[\p{L}\p{N}_.:%-]+)$/su.test(host)) unreadable()
+    return { host, port, shown: !parameters.odd || host.startsWith('/') }
+  })
+}
+
+function unreadable(): never {
+  throw badInput('the database URL has a host or a port that cannot be read', escapeHint)
+}
+
+const localHost = (port: number) =>
+  socketFolders.find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`)) ?? 'localhost'
+
+function attributesOf(text: string): SessionAttributes {
+  const found = sessionAttributes.find((one) => one === (text || 'any'))
+  if (found) return found
+  throw badInput('target_session_attrs has a value that is not known', `give one of ${sessionAttributes.join(', ')}`)
+}
+
+/** Takes what names a schema out of the parameters; the driver would silently ignore most of it. */
+function takeSchema(parameters: URLSearchParams): string | undefined {
+  const named = parameters.get('schema') ?? undefined
+  const option = /(?:^|\s)(?:-c\s*|--)search_path=((?:\\.|[^\s\\])*)/
+  const options = parameters.get('options') ?? ''
+  const paths = [parameters.get('currentSchema'), parameters.get('search_path'), option.exec(options)?.[1]]
+  for (const name of ['schema', 'currentSchema', 'search_path', 'options']) parameters.delete(name)
+  const others = options.replace(option, '').trim()
+  if (others !== '') parameters.set('options', others)
+  const schema = named ?? paths.flatMap((path) => path ?? [])[0]
+  if (schema === '' || schema?.includes('\0'))
+    throw badInput('the database URL names no schema', 'leave schema= out, or name one')
+  if (named !== undefined || schema === undefined) return schema
+  const [only = '', more] = schemasOf(schema.replace(/\\(.)/g, '$1'))
+  if (more === undefined && only !== '' && only !== '$user') return only
+  throw badInput(
+    'the search path in the database URL has more than the name of a schema',
+    'name the schema of these tables with schema=',
+  )
+}
+
+/** The schemas of a search path, as PostgreSQL reads their names. */
+export const schemasOf = (path: string): string[] =>
+  path.split(',').map((name) => {
+    const text = name.trim()
+    return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
+  })
+
+/** The URL as it may be shown: host, port, database, user, schema and sslmode, as far as they look like ones. */
+export function displayPostgresqlUrl({ scheme, user, hosts, database, schema, parameters }: Target): string {
+  const name = (text: string) => (/^[\p{L}\p{N}_. $~+-]+$/u.test(text) ? encodeURIComponent(text) : '…')
+  const sockets = hosts.filter(({ host }) => host.startsWith('/'))
+  const where = hosts
+    .filter(({ host }) => !host.startsWith('/'))
+    .map(({ host, port, shown }) => {
+      const address = host.includes(':') ? `[${host}]` : host
+      return `${shown ? address : '…'}${String(port) === defaultPort ? '' : `:${port}`}`
+    })
+  const query = new URLSearchParams()
+  for (const { host, port } of sockets) {
+    query.append('host', host)
+    if (String(port) !== defaultPort) query.append('port', String(port))
+  }
+  const mode = parameters.get('sslmode') ?? ''
+  if (/^(disable|allow|prefer|require|verify-ca|verify-full|no-verify)$/.test(mode)) query.set('sslmode', mode)
+  if (schema !== 'public') query.set('schema', name(schema))
+  const shown = query.toString().replaceAll('%2F', '/')
+  return `${scheme}://${user === '' ? '' : `${name(user)}@`}${where}/${name(database)}${shown === '' ? '' : `?${shown}`}`
+}

@@ -1,0 +1,178 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { emptyPostgresql, freshDatabase, type TestDatabase } from '../support/database.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
+import { refusalOf, refusingServer, scram } from '../support/refusing-server.ts'
+
+const canary = 'S3CR3T'
+
+/** URLs with something in a strange place, and what the error says. */
+const strange: [url: string, message: string][] = [
+  ...[
+    `postgres://u:ab/${canary}@127.0.0.1:1/app`,
+    `postgres://u:ab?${canary}@127.0.0.1:1/app`,
+    `postgres://u:ab#${canary}@127.0.0.1:1/app`,
+    `postgres://u:12/${canary}@127.0.0.1:1/app`,
+    `postgres://127.0.0.1:1/app@${canary}`,
+    `postgres://127.0.0.1:1/app#${canary}`,
+  ].map((url): [string, string] => [
+    url,
+    'the database URL has a character that must be escaped: @, /, # or ? in a password or a name',
+  ]),
+  [`postgres://u:%${canary}@127.0.0.1:1/app`, 'the database URL has a "%" without two hexadecimal digits after it'],
+  [`postgres://127.0.0.1:${canary}/app`, 'the database URL has a host or a port that cannot be read'],
+  [`postgres://u:p@h:1:${canary}/app`, 'the database URL has a host or a port that cannot be read'],
+  [`postgres://127.0.0.1:1/app?target_session_attrs=${canary}`, 'target_session_attrs has a value that is not known'],
+  [`postgres://u%3A${canary}@127.0.0.1:1/app`, 'postgres://…@127.0.0.1:1/app cannot be reached'],
+  [`postgres://127.0.0.1:1/app%3A${canary}`, 'postgres://127.0.0.1:1/… cannot be reached'],
+  [`postgres://h:1/app?host=127.0.0.1&application_name=${canary}`, 'postgres://…:1/app cannot be reached'],
+  [`postgres://127.0.0.1:1/app?sslmode=${canary}`, 'postgres://127.0.0.1:1/app cannot be reached'],
+  [`postgres://127.0.0.1:1/app?options=-c%20a=${canary}`, 'postgres://127.0.0.1:1/app cannot be reached'],
+  [
+    `postgres://127.0.0.1:1/app?service=${canary}`,
+    'the service that service= or PGSERVICE names is not in the service file',
+  ],
+  [
+    `postgres://127.0.0.1:1/app?sslmode=require&sslrootcert=/${canary}`,
+    'the database URL names a certificate file that cannot be read',
+  ],
+  [`mysql://u:${canary}@h/app`, 'this kind of database is not supported: SQLite and PostgreSQL are'],
+  [`libsql://h?authToken=${canary}`, 'a remote libsql database is not supported'],
+  [`prisma://h/?api_key=${canary}`, "Prisma's proxies are not supported: the program connects to the database itself"],
+  [`sqlite:./${canary}`, 'an SQLite file is named by file: and not by sqlite:'],
+  [`file:postgres://u:${canary}@h/app`, 'the database URL is a file: URL with another URL in it'],
+  [`${canary}`, 'the database URL is neither file: nor postgresql:'],
+]
+
+test.each(strange)('%s shows nothing of what is in a strange place', async (url, message) => {
+  const { code, stdout, stderr } = await runInProcess(['list'], { env: { DATABASE_URL: url } })
+  expect({ code, stdout, error: stderr.split('\n')[0] }).toEqual({
+    code: message.endsWith('reached') ? 6 : 2,
+    stdout: '',
+    error: `error: ${message}`,
+  })
+  expect(stderr).not.toContain(canary)
+})
+
+/** What a database is addressed by. */
+function parts(db: TestDatabase) {
+  const { port, pathname } = new URL(db.url)
+  return { port, name: pathname.slice(1), server: `127.0.0.1:${port}` }
+}
+
+const empty = { code: 0, stdout: '', stderr: '' }
+
+describe('a PostgreSQL URL as its own programs take it', () => {
+  test('names a socket, in every spelling', async () => {
+    const db = await freshDatabase('postgresql')
+    const { port, name } = parts(db)
+    for (const url of [
+      `postgresql://postgres:postgres@/${name}?host=/tmp&port=${port}`,
+      `postgresql:///${name}?host=/tmp&port=${port}&user=postgres&password=postgres`,
+      `postgresql://postgres:postgres@%2Ftmp:${port}/${name}`,
+      `postgres://postgres:postgres@:${port}/${name}`,
+      `postgresql://?host=%2Ftmp&port=${port}&dbname=${name}&user=postgres&password=postgres`,
+    ])
+      expect([url, await runInProcess(['list'], { env: { DATABASE_URL: url } })]).toEqual([url, empty])
+  })
+
+  test('names several hosts, of which the first that answers and is as wanted counts', async () => {
+    const db = await freshDatabase('postgresql')
+    const { name, server } = parts(db)
+    const starting = `127.0.0.1:${await refusingServer(refusalOf('57P03', 'the database system is starting up'))}`
+    const url = (hosts: string, more = '') => `postgresql://postgres:postgres@${hosts}/${name}${more}`
+    const list = (address: string) => runInProcess(['list'], { env: { DATABASE_URL: address } })
+    expect(await list(url(`127.0.0.1:1,${server}`))).toEqual(empty)
+    expect(await list(url(`${starting},${server}`, '?target_session_attrs=read-write'))).toEqual(empty)
+    expect(await list(url(`127.0.0.1:1,${server}`, '?target_session_attrs=prefer-standby'))).toEqual(empty)
+    expect(await list(url(`127.0.0.1:1,${server}`, '?target_session_attrs=primary'))).toEqual(empty)
+    expect(await list(url(`${server},${server}`, '?target_session_attrs=standby'))).toEqual({
+      code: 6,
+      stdout: '',
+      stderr:
+        'error: none of the servers is as target_session_attrs=standby asks\nhint: try again after a failover, or correct the hosts in DATABASE_URL\n',
+    })
+    expect(await list(url('127.0.0.1:1,127.0.0.1:2'))).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining(`postgresql://postgres@127.0.0.1:1,127.0.0.1:2/${name} cannot be reached`),
+    })
+  })
+
+  test('takes the password from a password file that others cannot read, without a word', async () => {
+    const db = await freshDatabase('postgresql')
+    const { port, name, server } = parts(db)
+    const DATABASE_URL = `postgresql://postgres@${server}/${name}`
+    const file = join(freshFolder(), 'pass:word')
+    writeFileSync(file, `# a comment\nother:1:*:*:no\n127.0.0.1:${port}:*:postgres:postgres\n`, { mode: 0o600 })
+    expect(await runProgram(['list'], { env: { DATABASE_URL, PGPASSFILE: file } })).toEqual(empty)
+    const readable = join(freshFolder(), 'readable')
+    writeFileSync(readable, '*:*:*:*:postgres\n', { mode: 0o644 })
+    expect(await runProgram(['list'], { env: { DATABASE_URL, PGPASSFILE: readable } })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: `error: no password for ${DATABASE_URL}: other users may read the password file, which is not used for that reason\nhint: chmod 600 ${readable}\n`,
+    })
+    const asking = `postgresql://ana@127.0.0.1:${await refusingServer(scram)}/app`
+    expect(await runProgram(['list'], { env: { DATABASE_URL: asking } })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: `error: no password for ${asking}, which asks for one\nhint: put the password into DATABASE_URL, PGPASSWORD or ~/.pgpass (mode 0600)\n`,
+    })
+  })
+
+  test('names a service', async () => {
+    const db = await freshDatabase('postgresql')
+    const { port, name } = parts(db)
+    const file = join(freshFolder(), 'services')
+    writeFileSync(
+      file,
+      `# ours\n[other]\nhost=nowhere\n[app]\nhost=127.0.0.1\nport=${port}\nuser=postgres\npassword=postgres\ndbname=${name}\n`,
+    )
+    const run = (DATABASE_URL: string, more = {}) =>
+      runProgram(['list'], { env: { DATABASE_URL, PGSERVICEFILE: file, ...more } })
+    expect(await run('postgresql://?service=app')).toEqual(empty)
+    expect(await run('postgresql://', { PGSERVICE: 'app' })).toEqual(empty)
+  })
+
+  test('names a schema in the ways of other drivers', async () => {
+    const db = await emptyPostgresql()
+    await db.query('CREATE SCHEMA tenant2')
+    expect(await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?currentSchema=tenant2` } })).toMatchObject({
+      code: 0,
+    })
+    for (const more of ['schema=tenant2', 'search_path=tenant2', 'options=-c%20search_path%3Dtenant2'])
+      expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?${more}` } })).toEqual(empty)
+    expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?search_path=tenant2,public` } })).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'error: the search path in the database URL has more than the name of a schema\nhint: name the schema of these tables with schema=\n',
+    })
+    expect(await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).toEqual([])
+  })
+
+  test('names no schema, and the database has a search path of its own: no tables are made elsewhere', async () => {
+    const db = await emptyPostgresql()
+    await db.query('CREATE SCHEMA tenant2')
+    await db.query(`ALTER DATABASE ${parts(db).name} SET search_path = tenant2, public`)
+    for (const args of [['init'], ['list'], ['db', 'status'], ['db', 'migrate'], ['db', 'adopt']])
+      expect(await runInProcess(args, { env: { DATABASE_URL: db.url } })).toEqual({
+        code: 2,
+        stdout: '',
+        stderr:
+          'error: the search path of the role or the database begins with the schema "tenant2", and the database URL names no schema\nhint: add schema=tenant2 to the database URL, or schema=public\n',
+      })
+    expect(await db.query("SELECT tablename FROM pg_tables WHERE schemaname IN ('public', 'tenant2')")).toEqual([])
+    expect(await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?schema=public` } })).toMatchObject({
+      code: 0,
+    })
+  })
+})
+
+test("a file: URL takes the settings of Prisma's pool, which say nothing about the file", async () => {
+  const db = await freshDatabase('sqlite')
+  expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?connection_limit=1` } })).toEqual(empty)
+  expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?mode=ro` } })).toMatchObject({ code: 2 })
+})
