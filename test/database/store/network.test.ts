@@ -128,6 +128,7 @@ describe.concurrent('on a network that fails', () => {
       database: proxy.url,
       keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' },
       remember: 0,
+      staleSeconds: 0,
       onError: () => {},
     })
     expect(await receiver.slack(fromSlack(signingSecret(1)))).toMatchObject({ kind: 'event' })
