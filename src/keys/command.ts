@@ -48,7 +48,7 @@ function outputOf(command: string, { env, endGroup, timeoutMs = commandTimeoutMs
     const child = spawn(command, {
       shell: true,
       detached: endGroup !== undefined,
-      env: childEnvironment(env),
+      env: childEnvironment(env, { forKeys: true }),
       // Standard input may hold a secret that is meant for this program.
       stdio: ['ignore', 'pipe', 'inherit'],
     })

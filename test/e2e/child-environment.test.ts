@@ -18,7 +18,7 @@ const namesIn = (file: string) =>
     .sort()
 
 test.each([['--access-token-env', 'SLACK_TOKEN'], ['--access-token-env=SLACK_TOKEN']])(
-  'the command of the keys has neither the database, nor its own line, nor the variable of a secret: %s',
+  'the command of the keys has neither the database nor the variable of a secret: %s',
   async (...flag) => {
     const db = await freshDatabase('sqlite')
     await addSlack({ DATABASE_URL: db.url })
@@ -27,7 +27,8 @@ test.each([['--access-token-env', 'SLACK_TOKEN'], ['--access-token-env=SLACK_TOK
     const env = { DATABASE_URL: db.url, ...leading, ...own, SLACK_TOKEN: botToken(1), INTEGRATIONS_KEYS_COMMAND: keys }
     const rotation = ['rotate', 'support', ...flag, '--no-expiry', '--grace', '0', '-o', 'id']
     expect(await runProgram(rotation, { env })).toMatchObject({ code: 0 })
-    expect(namesIn(seen)).toEqual(Object.keys(own).sort())
+    const settings = ['INTEGRATIONS_KEYS_COMMAND', 'INTEGRATIONS_READ_ONLY']
+    expect(namesIn(seen)).toEqual([...Object.keys(own), ...settings].sort())
   },
 )
 

@@ -71,7 +71,7 @@ export const command = (ctx: Context) =>
       const { runCommand } = await import('../run-command.ts')
       try {
         ctx.exitCode = await runCommand(command, args, {
-          ...childEnvironment(ctx.host.env, ctx.host.argv),
+          ...childEnvironment(ctx.host.env, { argv: ctx.host.argv }),
           ...Object.fromEntries(variables),
         })
       } catch (error) {

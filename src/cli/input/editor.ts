@@ -50,7 +50,7 @@ export async function withEditor<T>(
     const command = ctx.host.env.VISUAL || ctx.host.env.EDITOR || 'vi'
     const failure = await new Promise<string | undefined>((done) => {
       // stdout is for the answer: the editor draws on stderr.
-      const env = childEnvironment(ctx.host.env, ctx.host.argv)
+      const env = childEnvironment(ctx.host.env, { argv: ctx.host.argv })
       editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env })
       editor.on('error', () => done('could not be started'))
       editor.on('close', (code, signal) =>

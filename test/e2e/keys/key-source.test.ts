@@ -63,14 +63,14 @@ test('a command has our environment without what leads into the database', async
     PGPASSWORD: 'a',
     PGSERVICE: 's',
     DATABASE_URL: 'b',
-    INTEGRATIONS_KEYS_COMMAND: 'c',
+    INTEGRATIONS_KEYS: 'c',
   }
   const given = { PATH: env.PATH, VAULT_ADDR: 'https://keyring', ...leading }
   await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load()).resolves.toEqual(new Map())
   const names = readFileSync(seen, 'utf8')
     .split('\n')
     .map((line) => line.split('=')[0])
-  expect(names.filter((name) => name && name in given).sort()).toEqual(['PATH', 'VAULT_ADDR'])
+  expect(names.filter((name) => name && name in given).sort()).toEqual(['INTEGRATIONS_KEYS', 'PATH', 'VAULT_ADDR'])
 })
 
 test.each([
