@@ -35,7 +35,11 @@ export function requirePrivateFolder(
     throw refused(`the folder ${folder} belongs to another user`, `name a folder of your own with ${setting}`)
   if (sticky && (facts.mode & 0o1000) !== 0) return
   if ((facts.mode & 0o022) !== 0)
-    throw refused(`other users can change what is in the folder ${folder}`, `chmod go-w ${shellWord(folder)}`)
+    throw refused(
+      `other users can change what is in the folder ${folder}`,
+      // Who does not own a folder cannot change its mode.
+      me && facts.uid !== me ? `name a folder of your own with ${setting}` : `chmod go-w ${shellWord(folder)}`,
+    )
 }
 
 /**

@@ -28,6 +28,8 @@ const environment = `A flag takes precedence over a variable, and a variable ove
 Database:
   DATABASE_URL         the database, unless --database names another. The URL may hold a password; --database may not
   PGPASSFILE           PostgreSQL's password file (default: ~/.pgpass)
+  PGHOST, PGPORT, PGDATABASE, PGUSER, USER, PGPASSWORD, PGSERVICE, PGSERVICEFILE, PGSYSCONFDIR
+                       what the URL leaves out, as PostgreSQL's own programs take it
   XDG_DATA_HOME        the folder of the embedded database, integrations/integrations.db
   HOME, LOCALAPPDATA   without XDG_DATA_HOME: the database is in ~/.local/share, or in the folder LOCALAPPDATA
   INTEGRATIONS_READ_ONLY  any value but 0 or false refuses every change, as --read-only does;
@@ -36,11 +38,13 @@ Database:
 Platforms:
   INTEGRATIONS_API_URL   send the API requests of a platform to this URL, as in slack=http://127.0.0.1:1234/;
                        commas separate several. --api-url takes precedence. http is allowed only for this machine
+  NODE_TLS_REJECT_UNAUTHORIZED  0: no platform is asked, because any server could pose as one
 
 Keys that encrypt the secrets, a JWK Set (needed only for changes and for reading a secret):
   INTEGRATIONS_KEYS_FILE     the file that holds the keys; other users must not be able to read it
   INTEGRATIONS_KEYS_COMMAND  a command that prints the keys, such as the CLI of a secret manager; it runs in a shell
-                       for at most 30 s, with this environment except DATABASE_URL and PGPASSWORD
+                       for at most 30 s, with this environment except what leads to the database and the
+                       variables that hold a secret
   XDG_CONFIG_HOME      the folder of the default key file, integrations/keys.json
   HOME, APPDATA        without XDG_CONFIG_HOME: the key file is in ~/.config, or in the folder APPDATA
 

@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemCode } from '../errors.ts'
@@ -32,11 +32,23 @@ const place = () =>
     ofKernel(() => readlinkSync('/proc/self/ns/pid')),
   ].join('/')
 
-/** Whether the process that a lock names is known to have ended: of a process elsewhere, nothing is known. */
-function isOver(text: string, { runs }: Processes): boolean {
+/** How old the lock of a process elsewhere is when it counts as left: what is done under a lock takes milliseconds. */
+const maxAgeMs = 600_000
+
+/**
+ * Whether the process that a lock names has ended. Of a process on another machine, or in another container, nothing is
+ * known but when it took the lock.
+ */
+function isOver(lock: string, text: string, { runs }: Processes): boolean {
   const [pid = '', start = '', where] = text.split(' ')
-  if (where !== place() || !/^\d+$/.test(pid)) return false
-  return !runs(Number(pid)) || (start !== '' && startOf(Number(pid)) !== start)
+  if (where !== place() || !/^\d+$/.test(pid)) {
+    const since = lstatSync(lock, { throwIfNoEntry: false })?.mtimeMs
+    return since !== undefined && Date.now() - since > maxAgeMs
+  }
+  if (!runs(Number(pid))) return true
+  // The system may keep to itself what it knows of other users' processes.
+  const startNow = startOf(Number(pid))
+  return start !== '' && startNow !== '' && startNow !== start
 }
 
 /** Makes a lock that has its text from the beginning. @returns false when there is one */
@@ -68,16 +80,18 @@ function textOf(lock: string): string | undefined {
   return ofKernel(() => readFileSync(lock, 'utf8'))
 }
 
-/** Takes away a lock whose process has ended. A lock that took its place meanwhile is put back. */
-function clear(lock: string, text: string): void {
+/** Takes away a lock whose process has ended. A lock that took its place meanwhile is put back. @returns false when it cannot */
+function clear(lock: string, text: string): boolean {
   const aside = `${lock}.old`
   try {
     renameSync(lock, aside)
     const moved = textOf(aside)
     if (moved !== undefined && moved !== text) make(lock, moved)
     rmSync(aside, { force: true })
+    return true
   } catch {
-    // Another process was faster, or may do it.
+    // Another process was faster, or the folder may not be written.
+    return false
   }
 }
 
@@ -98,9 +112,9 @@ export async function locked<T>(
   const deadline = performance.now() + waitMs
   while (!make(lock, mine)) {
     const theirs = textOf(lock)
-    if (theirs !== undefined && processes && isOver(theirs, processes)) clear(lock, theirs)
-    else if (performance.now() > deadline) return undefined
-    else await sleep(Math.min(50, waitMs))
+    if (theirs !== undefined && processes && isOver(lock, theirs, processes) && clear(lock, theirs)) continue
+    if (performance.now() > deadline) return undefined
+    await sleep(Math.min(50, waitMs))
   }
   try {
     return { result: work() }

@@ -149,7 +149,7 @@ describe.each(kinds)('names on %s', (kind) => {
       )
       expect(stdout.replaceAll('\r\n', '\n')).not.toMatch(raw)
     }
-    // Machines get the text as it is: escaped in JSON, whole in CSV.
+    // JSON has the text as it is; CSV is read in terminals too.
     const json = await run(['list', '-o', 'json'], { env })
     expect(JSON.parse(json.stdout)[0]).toMatchObject({
       name: wild,
@@ -157,7 +157,9 @@ describe.each(kinds)('names on %s', (kind) => {
       slackTeamName: wild,
       config: { note: wild },
     })
-    expect((await run(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(`name\n"${wild}"\n`)
+    expect((await run(['list', '-o', 'csv', '--fields', 'name'], { env })).stdout).toBe(
+      'name\nred \\u{1b}[31m \\u{9b} \\u{202e} \\u{200b} \\r\\n\\t end\n',
+    )
     const text = await run(['list', '--fields', 'name,id'], { env })
     expect(text.stdout).toBe('red \\u{1b}[31m \\u{9b} \\u{202e} \\u{200b} \\r\\n\\t end\ti\n')
   })

@@ -24,7 +24,7 @@ export async function printRows<Filter, Row>(
   const store = await ctx.store()
   let shown = 0
   let last: Row | undefined
-  await ctx.output.rows(view, async (emit) => {
+  const printed = async (emit: (batch: readonly Row[]) => Promise<void>) => {
     const show = async (batch: readonly Row[]) => {
       shown += batch.length
       last = batch.at(-1) ?? last
@@ -39,7 +39,8 @@ export async function printRows<Filter, Row>(
       if (shown > 0) throw interrupted(shown)
       for await (const batch of table(db).list(filter, page)) await show(batch)
     })
-  })
+  }
+  await ctx.output.rows(view, printed, { endEarly: true })
   ctx.output.noteIfEmpty(shown)
   if (!ctx.output.table() || page.limit === undefined || shown < page.limit || last === undefined) return
   const more = (await store.read((db) => table(db).count(filter, page))) - shown

@@ -62,14 +62,18 @@ export class Output {
       throw badInput('the output is text or JSON, without other formats and fields', jsonHint)
   }
 
-  /** Prints rows as they come, for as long as stdout has a reader. */
-  rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
+  /**
+   * Prints rows as they come.
+   *
+   * @param options `endEarly`: end the source when stdout has no reader any more, because nothing but the rows comes of it
+   */
+  rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false } = {}): Promise<void> {
     return this.#stdout.stream((goOn) =>
       this.#rows(view, (emit) =>
         source(async (batch) => {
           for (const row of batch) this.#warnOf(view, row)
           await emit(batch)
-          goOn()
+          if (endEarly) goOn()
         }),
       ),
     )
