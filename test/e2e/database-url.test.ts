@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { parsePostgresqlUrl } from '../../src/store/database/postgresql-url.ts'
 import { emptyPostgresql, freshDatabase, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runProgram } from '../support/program.ts'
@@ -128,12 +129,20 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     const file = join(freshFolder(), 'services')
     writeFileSync(
       file,
-      `# ours\n[other]\nhost=nowhere\n[app]\nhost=127.0.0.1\nport=${port}\nuser=postgres\npassword=postgres\ndbname=${name}\n`,
+      `# ours\n[other]\nhost=nowhere\nport=1\nuser=ana\npassword=${canary}\ndbname=staging\n[app]\nhost=127.0.0.1\nport=${port}\nuser=postgres\npassword=postgres\ndbname=${name}\n`,
     )
     const run = (DATABASE_URL: string, more = {}) =>
       runProgram(['list'], { env: { DATABASE_URL, PGSERVICEFILE: file, ...more } })
     expect(await run('postgresql://?service=app')).toEqual(empty)
     expect(await run('postgresql://', { PGSERVICE: 'app' })).toEqual(empty)
+    // What the URL says goes before what a service says.
+    expect(await run(db.url, { PGSERVICE: 'other' })).toEqual(empty)
+    expect(await run(`${db.url}?service=other`, { PGHOST: 'nowhere', PGPORT: '2' })).toEqual(empty)
+    const mixed = `postgresql://127.0.0.1/${name}?service=other&port=${port}&user=postgres&password=postgres`
+    expect(await run(mixed)).toEqual(empty)
+    vi.stubEnv('PGSERVICEFILE', file)
+    expect([...parsePostgresqlUrl('postgresql://?service=other').parameters]).toEqual([])
+    vi.unstubAllEnvs()
   })
 
   test('names a schema in the ways of other drivers', async () => {

@@ -54,12 +54,13 @@ export function parsePostgresqlUrl(text: string): Target {
   const parameters = new URLSearchParams(query)
   const service = parameters.get('service') || process.env.PGSERVICE
   const settings = service ? readService(service) : new Map<string, string>()
-  const take = (name: string, own = '') => {
-    const value = parameters.get(name) || own || settings.get(name) || ''
-    parameters.delete(name)
-    return value
+  // Each setting by itself: the parameter, the usual place in the URL, the service.
+  const taken = new Set(['service'])
+  const given = (name: string) => {
+    taken.add(name)
+    return parameters.get(name) || ''
   }
-  parameters.delete('service')
+  const take = (name: string, own = '') => given(name) || own || settings.get(name) || ''
   const [user = '', ...password] = login.split(':')
   const database = take('dbname', decoded(path)) || process.env.PGDATABASE || ''
   if (database === '')
@@ -68,11 +69,16 @@ export function parsePostgresqlUrl(text: string): Target {
     scheme: scheme.toLowerCase(),
     user: take('user', decoded(user)),
     password: take('password', decoded(password.join(':'))),
-    hosts: hostsOf(authority, { odd: parameters.has('host'), hosts: take('host'), ports: take('port') }),
+    hosts: hostsOf(
+      authority,
+      { hosts: given('host'), ports: given('port') },
+      { hosts: settings.get('host') ?? '', ports: settings.get('port') ?? '' },
+    ),
     database,
     attributes: attributesOf(take('target_session_attrs')),
   }
   for (const [name, value] of settings) if (!parameters.has(name)) parameters.set(name, value)
+  for (const name of taken) parameters.delete(name)
   const schema = takeSchema(parameters)
   return { ...target, schema: schema ?? 'public', namesSchema: schema !== undefined, parameters }
 }
@@ -88,27 +94,36 @@ function decoded(text: string): string {
   }
 }
 
-/** What parameters or a service say of hosts, which goes before the usual place in the URL. */
-interface HostParameters {
-  /** It is the URL that says it. */
-  readonly odd: boolean
+/** What parameters or a service say of hosts, as lists with commas; each may be empty. */
+interface HostLists {
   readonly hosts: string
   readonly ports: string
 }
 
-function hostsOf(authority: string, parameters: HostParameters): Host[] {
+/** The hosts of the first that names any, and the ports of the first that gives any: parameters, authority, service, environment. */
+function hostsOf(authority: string, parameters: HostLists, service: HostLists): Host[] {
   const own = authority.split(',').map((one) => {
     const [, address, name = '', port = ''] = /^(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d*))?$/.exec(one) ?? unreadable()
     return { host: address ?? decoded(name), port }
   })
-  const hosts =
-    parameters.hosts === '' ? own : parameters.hosts.split(',').map((host) => ({ host, port: own[0]?.port ?? '' }))
-  const ports = parameters.ports.split(',')
-  return hosts.map(({ host: named, port: ownPort }, place) => {
-    const port = Number(ports[place] || ports[0] || ownPort || process.env.PGPORT || defaultPort)
-    const host = named || process.env.PGHOST || localHost(port)
+  const first = (...lists: (readonly string[])[]) => lists.find((list) => list.some((one) => one !== '')) ?? ['']
+  const hosts = first(
+    parameters.hosts.split(','),
+    own.map(({ host }) => host),
+    service.hosts.split(','),
+    (process.env.PGHOST ?? '').split(','),
+  )
+  const ports = first(
+    parameters.ports.split(','),
+    own.map(({ port }) => port),
+    service.ports.split(','),
+    (process.env.PGPORT ?? '').split(','),
+  )
+  return hosts.map((named, place) => {
+    const port = Number((ports.length === 1 ? ports[0] : ports[place]) || defaultPort)
+    const host = named || localHost(port)
     if (!(port > 0 && port < 65_536) || !/^(\/.*|[\p{L}\p{N}_.:%-]+)$/su.test(host)) unreadable()
-    return { host, port, shown: !parameters.odd || host.startsWith('/') }
+    return { host, port, shown: parameters.hosts === '' || host.startsWith('/') }
   })
 }
 
