@@ -95,19 +95,21 @@ export async function findMatch(
 
 /**
  * Whether a request was signed with a secret that its keys find, without a second look for secrets that were replaced
- * since; `unknown` where not all of them can be tried.
+ * since.
  *
+ * @returns when the last reading of the secrets began, if so; `unknown` where not all of them can be tried
  * @throws what the store throws
  */
 export async function matchRemembered(
   cache: Pick<LookupCache, 'find'>,
   signed: SignedRequest,
-): Promise<boolean | 'unknown'> {
+): Promise<Pick<LookupResult, 'startedAt'> | 'unknown' | undefined> {
   const found = await Promise.all(signed.keys.map((key) => cache.find(key, signed.request.body.length)))
   const results = found.filter((result) => result !== undefined)
   const { match, truncated } = trySecrets(signed, results, new Set())
-  if (match) return true
-  return truncated || results.length < found.length || results.some(({ keyMissing }) => keyMissing) ? 'unknown' : false
+  if (match) return { startedAt: Math.max(...results.map(({ startedAt }) => startedAt)) }
+  const isUnknown = truncated || results.length < found.length || results.some(({ keyMissing }) => keyMissing)
+  return isUnknown ? 'unknown' : undefined
 }
 
 /** Those that hold the same secret, by the id of their integration, and the signature to check it against. */

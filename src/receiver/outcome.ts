@@ -20,7 +20,7 @@ export type RejectReason =
 export type IgnoreReason =
   | 'duplicate'
   | 'inactive'
-  /** No integration is for the team that the request names. */
+  /** No integration of the team that the request names has the secret that signed it. */
   | 'unclaimed'
   /** The platform says that it revoked credentials which were replaced since. */
   | 'outdated'

@@ -31,7 +31,7 @@ const maxStrangersBytes = 65_536
 /** How large a body may be that names no tenant. */
 const maxAnonymousBytes = 16_384
 
-/** How large a body may be for a tenant that has no integration. */
+/** How large a body may be that no integration of its tenant has signed. */
 const maxUnclaimedBytes = 65_536
 
 /** How long an id may be that a request names, in UTF-16 units. */
@@ -45,7 +45,7 @@ export interface Parts {
   readonly bodies: BodyBudget
   /** Undated requests that came before. */
   readonly duplicates: Duplicates
-  /** Reads one request at a time that is for a tenant without an integration. */
+  /** Reads one request at a time that no integration of its tenant has signed. */
   readonly unclaimed: LimitFunction
   readonly onError: (error: unknown) => void
 }
@@ -98,8 +98,8 @@ async function receiveWithin(
   const signed = { platform, request, signatures, keys, arrivedAt }
   const match = await findMatch(parts.cache, signed)
   if (match.kind === 'match') return accept(parts, signed, match)
-  const isUnclaimed = webhooks.tenant !== undefined && match.reason === 'unknown_integration'
-  return isUnclaimed && keys[0]?.kind === 'match' ? readUnclaimed(parts, signed) : match
+  const isUnclaimed = webhooks.tenant !== undefined && match.status === 401
+  return isUnclaimed && keys[0]?.kind === 'match' ? readUnclaimed(parts, signed, match) : match
 }
 
 /** The outcome for a body that cannot be had. @param hopeless the outcome for a request that no secret can match */
@@ -172,18 +172,23 @@ function lookupKeys(
 const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 
 /**
- * A request for a tenant that has no integration. An app that is installed in many workspaces receives such requests too,
- * and a platform that sees them refused stops sending to all of the workspaces. So they are accepted and ignored where
- * the signature is that of a secret of the platform.
+ * A request that no integration of its tenant has signed. An app that is installed in many workspaces receives such
+ * requests too, and a platform that sees them refused stops sending to all of the workspaces. So they are accepted and
+ * ignored where the signature is that of a secret of the platform. Strangers must not learn which tenants have an
+ * integration, so it is the same for those that have one.
  */
-async function readUnclaimed(parts: Parts, signed: SignedRequest): Promise<Outcome> {
+async function readUnclaimed(parts: Parts, signed: SignedRequest, refusal: Rejected): Promise<Outcome> {
   // Strangers can ask for this with a body of their own, so it costs little: one at a time, and small.
   if (signed.request.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0)
     return rejected(503, 'unavailable')
-  const keys = [{ kind: 'platform', platform: signed.platform.id }] as const
-  const isSigned = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys }))
-  if (isSigned === 'unknown') return rejected(503, 'unavailable')
-  return isSigned ? ignored('unclaimed') : rejected(401, 'unknown_integration')
+  const key = { kind: 'platform', platform: signed.platform.id } as const
+  const signer = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys: [key] }))
+  if (signer === 'unknown') return rejected(503, 'unavailable')
+  if (!signer) return refusal
+  // The secret may have become that of the tenant between the two readings.
+  const match = await findMatch(parts.cache, { ...signed, arrivedAt: signer.startedAt })
+  if (match.kind === 'match') return accept(parts, signed, match)
+  return match.status === 401 ? ignored('unclaimed') : match
 }
 
 /** An integration that a request may be for, and what the request is to it. */

@@ -94,4 +94,26 @@ describe.each(kinds)('installations on %s', (kind) => {
     await receiver.close()
     expect([await db.query('SELECT * FROM integration_secrets ORDER BY integration_id'), errors]).toEqual([before, []])
   })
+
+  test('what is not signed for a team is answered alike, whether the team has an integration or not', async () => {
+    const { store, errors, receive } = await start(kind, 60)
+    await add(store, 'support', signingSecret(1))
+    await add(store, 'desk', signingSecret(2), { team: 'T023AB3CD' })
+    const receiver = await receive()
+    const send = async (n: number, team_id: string, more: object = {}) =>
+      (await receiver.slack(fromSlack(signingSecret(n), slackEvent(message, { team_id, ...more })))).status
+    const each = async (team: string) => [
+      await send(3, team),
+      await send(3, team, { padding: 'x'.repeat(65_536) }),
+      // That of another integration.
+      await send(2, team),
+      (await Promise.all(Array.from({ length: 8 }, () => send(3, team)))).every((one) => one === 401 || one === 503),
+    ]
+    const known = await each('T012AB3CD')
+    expect([known, await each('T0NOBODY1')]).toEqual([
+      [401, 503, 200, true],
+      [401, 503, 200, true],
+    ])
+    expect([await send(1, 'T012AB3CD', { padding: 'x'.repeat(65_536) }), errors]).toEqual([200, []])
+  })
 })
