@@ -1,4 +1,5 @@
-import { instantOf } from '../../brands.ts'
+import { type IntegrationId, instantOf } from '../../brands.ts'
+import { is } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
@@ -39,7 +40,25 @@ export async function disableRevoked(store: Store, id: string, at: Date | null):
   return !connectedSince
 }
 
+/** How old news may be, in milliseconds, so that a token that was not recorded yet is taken for older than the news. */
+const freshNewsMs = 600_000
+
 async function isConnectedSince(tx: Transaction, { id, createdAt, accessToken }: IntegrationView, at: Date) {
   if ([createdAt, accessToken.setAt].some((time) => time !== null && Date.parse(time) > at.getTime())) return true
-  return (await tx.audit.count({ targetIds: [id], action: 'integration.enable', since: instantOf(at) })) > 0
+  const enabled = await tx.audit.count({ targetIds: [id], action: 'integration.enable', since: instantOf(at) })
+  if (enabled > 0) return true
+  // The application may have connected it again, and written the token itself.
+  return tx.now.getTime() - at.getTime() > freshNewsMs && hasUnrecordedToken(tx, id)
+}
+
+async function hasUnrecordedToken(tx: Transaction, id: IntegrationId): Promise<boolean> {
+  const known = await tx.secrets.current(id, 'accessToken')
+  try {
+    const { accessToken } = await tx.secrets.read(id, ['accessToken'])
+    return accessToken !== undefined && accessToken.number !== known?.number
+  } catch (error) {
+    // A token that cannot be read tells nothing.
+    if (!is(error, 'DECRYPTION_FAILED', 'KEY_NOT_FOUND')) throw error
+    return false
+  }
 }

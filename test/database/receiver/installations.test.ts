@@ -48,6 +48,11 @@ describe.each(kinds)('installations on %s', (kind) => {
     await db.query(`UPDATE integrations SET created_at = ${past}`)
     await rotate(store, id, botToken(1), 0, 'accessToken')
     expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
+    // Connected again by the application, which writes the token itself.
+    await db.query(`UPDATE integration_secrets SET set_at = ${past}`)
+    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    await db.query('UPDATE integrations SET access_token = ?', botToken(2))
+    expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
     // Connected again by a person who enabled it.
     await db.query(`UPDATE integration_secrets SET set_at = ${past}`)
     await setActive(store, id, { to: false })
