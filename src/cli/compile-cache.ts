@@ -111,6 +111,10 @@ function write(file: string, script: Script): void {
     renameSync(whole, file)
   } catch {
     // A full or read-only disk: the next start takes its time again.
-    rmSync(whole, { force: true })
+    try {
+      rmSync(whole, { force: true })
+    } catch {
+      // What it was to hold is not read: its name is that of this process.
+    }
   }
 }

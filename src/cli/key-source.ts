@@ -34,8 +34,7 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
     if (!command)
       return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.(), { own: process.pid, runs })
     const { keyCommand } = await import('../keys/command.ts')
-    const { childEnvironment } = await import('../child-environment.ts')
-    return keyCommand(command, { env: childEnvironment(env, { argv, forKeys: true }), endGroup })
+    return keyCommand(command, { env, argv, endGroup })
   }
   const path = () => {
     if (file) return resolve(cwd(), file)

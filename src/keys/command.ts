@@ -17,6 +17,8 @@ const maxOutputBytes = 1024 * 1024
 export interface CommandRun {
   /** Our environment, of which the command has what `childEnvironment` leaves. */
   readonly env: NodeJS.ProcessEnv
+  /** Our command line, whose flags name the variables of secrets. */
+  readonly argv?: readonly string[]
   /** Ends the process group with this leader. Where it is given, the command has a group of its own, and no terminal to ask at. */
   readonly endGroup?: ((leader: number) => void) | undefined
   /** How long it may take. */
@@ -43,12 +45,15 @@ export function keyCommand(command: string, run: CommandRun): KeySource {
 const printsIt = 'run the command by itself, and check that it prints the key set as JSON (a JWK Set)'
 
 /** What a command prints until it ends. @throws KEYS_MISSING when it fails, takes too long or prints too much */
-function outputOf(command: string, { env, endGroup, timeoutMs = commandTimeoutMs }: CommandRun): Promise<string> {
+function outputOf(
+  command: string,
+  { env, argv = [], endGroup, timeoutMs = commandTimeoutMs }: CommandRun,
+): Promise<string> {
   return new Promise((done, refused) => {
     const child = spawn(command, {
       shell: true,
       detached: endGroup !== undefined,
-      env: childEnvironment(env, { forKeys: true }),
+      env: childEnvironment(env, { argv, forKeys: true }),
       // Standard input may hold a secret that is meant for this program.
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -64,5 +64,26 @@ test('no token is sent while servers need not prove who they are', async () => {
 hint: unset the variable; for a certificate authority of your own, name its certificate in NODE_EXTRA_CA_CERTS\n`,
     })
   expect(await db.query('SELECT * FROM integration_events')).toEqual(before)
-  expect(await runInProcess(['list'], { env: careless })).toMatchObject({ code: 0 })
+  for (const command of ['list', 'refresh --all --dry-run'])
+    expect(await runInProcess(command.split(' '), { env: careless })).toMatchObject({ code: 0 })
 })
+
+test.each([['--allow-private'], ['--api-url', 'slack=http://127.0.0.1:9/']])(
+  '%s is refused where no platform is asked',
+  async (...flags) => {
+    const [flag] = flags
+    const before = await db.query('SELECT * FROM integration_events')
+    for (const command of [
+      ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other'],
+      ['rotate', 'support'],
+    ])
+      expect(await runInProcess([...command, '--access-token-env', 'TOKEN', '--no-expiry', ...flags], { env })).toEqual(
+        {
+          code: 2,
+          stdout: '',
+          stderr: `error: ${flag} has no effect without --check\nhint: pass --check too, or leave ${flag} out\n`,
+        },
+      )
+    expect(await db.query('SELECT * FROM integration_events')).toEqual(before)
+  },
+)

@@ -46,6 +46,25 @@ async function start() {
   return { db, server, chain, env, spool, stored }
 }
 
+/** A disk on which one call about the spool's files fails once the platform was asked. */
+function failing(call: string): string {
+  const file = join(freshFolder(), 'failing.cjs')
+  writeFileSync(
+    file,
+    `const fs = require('node:fs')
+    let asked = false
+    const { fetch } = globalThis
+    globalThis.fetch = async (...of) => fetch(...of).finally(() => (asked = true))
+    const real = fs.${call}
+    fs.${call} = (fd, ...more) => {
+      if (asked && typeof fd === 'number' && fs.fstatSync(fd).isFile() && fs.readlinkSync('/proc/self/fd/' + fd).includes('/spool/'))
+        throw Object.assign(new Error('i/o error'), { code: 'EIO' })
+      return real(fd, ...more)
+    }`,
+  )
+  return `--require ${file}`
+}
+
 const refresh = ['refresh', 'support', '--force', '-o', 'id']
 
 test('without room for new tokens the platform is not asked, and the next refresh works', async () => {
@@ -91,6 +110,25 @@ test('a disk that fills up while the platform is asked, and a database that is g
   expect(await runProgram(refresh, { env: { ...env, NODE_OPTIONS: full } })).toMatchObject({
     code: 9,
     stderr: expect.stringContaining(`they are kept, encrypted, in ${spool}`),
+  })
+  expect(readdirSync(spool)).toHaveLength(1)
+  await db.query('DROP TRIGGER full')
+  expect(await runProgram(['recover', 'support', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  expect([readdirSync(spool), await stored()]).toEqual([
+    [],
+    [{ access_token: accessToken(chain), refresh_token: refreshToken(chain) }],
+  ])
+})
+
+test.each([
+  ['ftruncateSync', (spool: string) => `they are kept, encrypted, in ${spool}`],
+  ['fsyncSync', () => 'could be stored neither in the database nor in a file'],
+])('a file that was written stays when %s fails, until the database has the tokens', async (call, says) => {
+  const { db, chain, env, spool, stored } = await start()
+  await db.query("CREATE TRIGGER full BEFORE UPDATE ON integrations BEGIN SELECT RAISE(ABORT, 'full'); END")
+  expect(await runProgram(refresh, { env: { ...env, NODE_OPTIONS: failing(call) } })).toMatchObject({
+    code: 9,
+    stderr: expect.stringContaining(says(spool)),
   })
   expect(readdirSync(spool)).toHaveLength(1)
   await db.query('DROP TRIGGER full')

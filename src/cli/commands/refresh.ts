@@ -38,7 +38,7 @@ export const command = (ctx: Context) => {
   )
   return declareOutput(filtered, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
     const { force, dryRun } = options
-    const urls = await apiUrls(ctx, options)
+    const urls = await apiUrls(ctx, { ...options, asks: !dryRun })
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
     const integrations = await findChosen(store, which)

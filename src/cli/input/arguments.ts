@@ -124,7 +124,7 @@ export const allowPrivateOption = () =>
  * Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option. Each address has to be one that a
  * webhook may be sent to, too: the requests hold tokens.
  *
- * @param options `check`: of a command that asks them only then
+ * @param options `check`: of a command that asks them only then; `asks`: whether it asks them this time
  * @throws BAD_INPUT
  */
 export async function apiUrls(
@@ -133,14 +133,16 @@ export async function apiUrls(
     apiUrl = [],
     allowPrivate,
     check = true,
-  }: { apiUrl?: readonly string[] | undefined; allowPrivate: boolean; check?: boolean },
+    asks = check,
+  }: { apiUrl?: readonly string[] | undefined; allowPrivate: boolean; check?: boolean; asks?: boolean },
 ): Promise<ApiUrls> {
-  if (apiUrl.length > 0 && !check)
-    throw badInput('--api-url has no effect without --check', 'pass --check too, or leave --api-url out')
+  const given = apiUrl.length > 0 ? '--api-url' : allowPrivate ? '--allow-private' : undefined
+  if (given && !check)
+    throw badInput(`${given} has no effect without --check`, `pass --check too, or leave ${given} out`)
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   const urls = new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
   if (!check) return urls
-  if (host.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+  if (asks && host.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
     throw badInput(
       'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as a platform, so no token is sent',
       'unset the variable; for a certificate authority of your own, name its certificate in NODE_EXTRA_CA_CERTS',

@@ -5,7 +5,6 @@ import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
-
 import type { Secret } from '../../secret.ts'
 import { eventHash } from '../../store/audit.ts'
 import { decryptStored } from '../../store/secrets/decrypt.ts'

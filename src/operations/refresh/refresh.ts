@@ -104,20 +104,20 @@ async function exchange(
   options.turn?.ownAttempts.add(lease.attempt.id)
   failpoint('lease committed')
   const { integration, platform, attempt, client, refreshToken } = lease
-  const giveBack = await reserve(store, lease, options)
+  const path = await reserve(store, lease, options)
   const renewal = await ask(async () => {
     failpoint('before request')
     return platform.api.refresh?.(askPlatform(platform, integration.config, options.urls), client, refreshToken)
   }, lease)
   failpoint('answer received')
   if (renewal.outcome !== 'renewed') {
-    giveBack()
+    removeSpooled(options.spool, path)
     throw await closeFailed(store, lease, renewal)
   }
   const { accessToken, expiresIn } = renewal
   // Counted from before the request, by the database's clock: rather too early than too late.
   const expiresAt = expiresIn === null ? null : instantOf(Date.parse(attempt.startedAt) + expiresIn * 1000)
-  await storeTokens(store, lease, { ...options, giveBack, tokens: { ...renewal, expiresAt } })
+  await storeTokens(store, lease, { ...options, path, tokens: { ...renewal, expiresAt } })
   return { outcome: 'refreshed', integration, accessToken, expiresAt }
 }
 
@@ -141,7 +141,7 @@ async function begin(store: Store, id: IntegrationId, options: RefreshOptions): 
 }
 
 /** Reserves the room for the platform's answer. Where there is none, the attempt is closed, and the platform is not asked. */
-async function reserve(store: Store, lease: Lease, { spool }: Pick<RefreshOptions, 'spool'>): Promise<() => void> {
+async function reserve(store: Store, lease: Lease, { spool }: Pick<RefreshOptions, 'spool'>): Promise<string> {
   try {
     return reserveSpool(spool, lease.attempt.id)
   } catch (error) {
@@ -162,13 +162,17 @@ async function storeTokens(
   { attempt, integration, keyring, database }: Lease,
   {
     tokens,
-    giveBack,
+    path,
     spool,
     owner,
-  }: Pick<RefreshOptions, 'spool' | 'owner'> & { readonly tokens: NewTokens; readonly giveBack: () => void },
+  }: Pick<RefreshOptions, 'spool' | 'owner'> & { readonly tokens: NewTokens; readonly path: string },
 ): Promise<void> {
   const key = keyring.encryptionKey
-  const path = await writeSpool(spool, { key, database, attempt, tokens }).catch(giveBack)
+  // Even a file that could not be written to its end stays until the database has the tokens.
+  const written = await writeSpool(spool, { key, database, attempt, tokens }).then(
+    () => true,
+    () => false,
+  )
   failpoint('spool written')
   const ref = refOf(integration)
   const update = { tokens, action: 'token.refresh', owner } as const
@@ -176,10 +180,9 @@ async function storeTokens(
     (error: unknown) => {
       throw new IntegrationsError({
         code: 'OUTCOME_UNKNOWN',
-        message:
-          path === undefined
-            ? `the new tokens of ${ref} could be stored neither in the database nor in a file${detail(error)}`
-            : `the new tokens of ${ref} could not be stored in the database${detail(error)}; they are kept, encrypted, in ${path}`,
+        message: written
+          ? `the new tokens of ${ref} could not be stored in the database${detail(error)}; they are kept, encrypted, in ${path}`
+          : `the new tokens of ${ref} could be stored neither in the database nor in a file${detail(error)}`,
         hint: `integrations recover ${shellWord(integration.id)}`,
         cause: error,
         committed: error instanceof IntegrationsError ? error.committed : false,
@@ -187,7 +190,7 @@ async function storeTokens(
     },
   )
   failpoint('applied')
-  if (path !== undefined) removeSpooled(spool, path)
+  removeSpooled(spool, path)
   failpoint('spool removed')
   if (applied === 'superseded')
     throw conflict(

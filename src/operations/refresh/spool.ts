@@ -58,10 +58,10 @@ const pathOf = (folder: string, attempt: string) => join(folder, `${attempt}.jso
  * Takes the room on the disk that the answer of a platform may need, before the platform is asked: a file of blanks, which
  * `writeSpool` writes over.
  *
- * @returns what gives the room back
+ * @returns the path of the file
  * @throws BAD_INPUT when there is not enough
  */
-export function reserveSpool(folder: string, attempt: string): () => void {
+export function reserveSpool(folder: string, attempt: string): string {
   const path = pathOf(folder, attempt)
   try {
     writeDurably(path, ' '.repeat(reservedBytes))
@@ -70,10 +70,10 @@ export function reserveSpool(folder: string, attempt: string): () => void {
     rmSync(path, { force: true })
     throw cannotBeStored(folder, error)
   }
-  return () => removeSpooled(folder, path)
+  return path
 }
 
-/** Writes new tokens to a file of their own, into the room that was reserved, encrypted with `key`, so that they survive a crash. @returns its path */
+/** Writes new tokens to a file of their own, into the room that was reserved, encrypted with `key`, so that they survive a crash */
 export async function writeSpool(
   folder: string,
   source: {
@@ -82,7 +82,7 @@ export async function writeSpool(
     readonly attempt: Pick<RefreshAttempt, 'integrationId' | 'id' | 'oldFingerprint'>
     readonly tokens: NewTokens
   },
-): Promise<string> {
+): Promise<void> {
   const {
     key,
     database,
@@ -98,10 +98,10 @@ export async function writeSpool(
     expiresAt,
   }
   const sealed = await encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
-  const path = pathOf(folder, id)
-  writeDurably(path, `${JSON.stringify({ database, integration: integrationId, sealed })}\n`, { over: true })
+  writeDurably(pathOf(folder, id), `${JSON.stringify({ database, integration: integrationId, sealed })}\n`, {
+    over: true,
+  })
   syncFolder(folder)
-  return path
 }
 
 /** The files of the spool. @throws BAD_INPUT when the folder or a file cannot be read, since it may hold new tokens */

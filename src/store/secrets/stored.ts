@@ -3,7 +3,6 @@ import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
-
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'

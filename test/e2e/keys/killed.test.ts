@@ -14,7 +14,6 @@ beforeAll(() =>
     let calls = 0
     for (const name of ['openSync', 'writeFileSync', 'fsyncSync', 'closeSync', 'renameSync', 'symlinkSync', 'linkSync', 'rmSync', 'unlinkSync']) {
       const real = fs[name]
-      let open = new Set()
       fs[name] = (...args) => {
         if (args.some((one) => String(one).includes('keys.json')) && ++calls === Number(process.env.KILL_AT))
           process.kill(process.pid, 'SIGKILL')
