@@ -245,11 +245,17 @@ const streamOf = (client: pg.ClientBase) => (client as pg.Client).connection.str
 
 /** Waits for an answer; when there is none in time, the connection is destroyed, which ends every query on it. */
 async function bounded<T>(client: pg.PoolClient, limitMs: number, answer: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => streamOf(client).destroy(new Silence('the server did not answer in time')), limitMs)
+  let over: NodeJS.Immediate | undefined
+  const end = () => streamOf(client).destroy(new Silence('the server did not answer in time'))
+  // After a turn in which what has arrived is read: the process may have been stopped, and timers go first.
+  const timer = setTimeout(() => {
+    over = setImmediate(end)
+  }, limitMs)
   try {
     return await answer
   } finally {
     clearTimeout(timer)
+    clearImmediate(over)
   }
 }
 
