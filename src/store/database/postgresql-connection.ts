@@ -112,7 +112,11 @@ export async function begin(
     client.release(error !== undefined)
   }
   const send = async <T>(query: Promise<T>): Promise<T> => {
-    const answer = await bounded(client, limitMs + answerMs, query)
+    // The driver says of a statement after the loss no more than that there was one.
+    const before = lost
+    const answer = await bounded(client, limitMs + answerMs, query).catch((error) => {
+      throw before ?? error
+    })
     // Once the server has begun, every further statement has the whole time.
     limitMs = scope.waitMs
     return answer

@@ -14,6 +14,6 @@ test('what PostgreSQL runs exclusively ends with its connection', async () => {
       await adapter.executeScript('CREATE TABLE after (id int)')
     },
   )
-  await expect(work).rejects.toThrow()
+  await expect(work).rejects.toMatchObject({ code: '57P01' })
   expect(await db.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)).toEqual([])
 })
