@@ -32,7 +32,7 @@ export function isBusy(error: unknown): boolean {
 }
 
 /** Whether the connection went away, so that it is unknown whether a COMMIT that was under way took place. */
-export function isConnectionLost(error: unknown): boolean {
+function isConnectionLost(error: unknown): boolean {
   const { codes, message, state } = facts(error)
   return (
     codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3})$/.test(code)) ||
@@ -40,6 +40,15 @@ export function isConnectionLost(error: unknown): boolean {
       /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
         message,
       ))
+  )
+}
+
+/** Whether a statement found other tables than this program's: one, or a column, is missing, or of another kind. */
+export function saysOtherTables(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  return (
+    codes.some((code) => /^(42P01|42703|428\w{2}|TableDoesNotExist|ColumnNotFound|P2021|P2022)$/.test(code)) ||
+    /no such (table|column)/.test(message)
   )
 }
 

@@ -2,7 +2,7 @@ import sql, { empty } from 'sql-template-tag'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
-import { databaseError, isConnectionLost } from '../database/errors.ts'
+import { databaseError, saysOtherTables } from '../database/errors.ts'
 import { schemasOf } from '../database/postgresql-url.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
@@ -121,8 +121,8 @@ export const readStateFast =
         sql`FROM (SELECT 1 AS one) o ${setting('database')} ${setting('sealing')}`,
       )
       .catch((error) => {
-        // A second connection would not fare better.
-        if (isConnectionLost(error)) throw error
+        // Nothing else would fare better when asked once more.
+        if (!saysOtherTables(error)) throw error
         return []
       })
     if (!row) return undefined
