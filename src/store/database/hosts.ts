@@ -7,6 +7,11 @@ type Login = Pick<pg.ClientConfig, 'host' | 'port' | 'password'>
 
 type Callback = (error: Error | null, client?: pg.Client) => void
 
+/** A server has not answered in time. */
+export class Silence extends Error {
+  readonly code = 'ETIMEDOUT'
+}
+
 /** What a server says of itself. */
 interface Server {
   readonly standby: boolean
@@ -66,10 +71,11 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
       let last: unknown
       let fallback: Login | undefined
       for (const [place, login] of logins.entries()) {
+        if (last !== undefined && performance.now() >= deadline) break
         // Some of the time is left for each of the others, and for the connection itself.
         const share = (deadline - performance.now()) / (logins.length - place + 1)
         try {
-          const server = await ask({ ...this.#config, ...login, connectionTimeoutMillis: Math.max(share, leastMs) })
+          const server = await ask({ ...this.#config, ...login }, Math.max(share, leastMs))
           if (suits[wanted](server)) return login
           if (wanted === 'prefer-standby') fallback ??= login
         } catch (error) {
@@ -87,9 +93,14 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
     }
   }
 
-async function ask(config: pg.ClientConfig): Promise<Server> {
-  const client = new pg.Client(config)
+/** @param limitMs how long connecting and the question may take together */
+async function ask(config: pg.ClientConfig, limitMs: number): Promise<Server> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: 0 })
   client.on('error', () => {})
+  const timer = setTimeout(
+    () => client.connection.stream.destroy(new Silence('the server did not answer in time')),
+    limitMs,
+  )
   try {
     await client.connect()
     const { rows } = await client.query<[boolean, string]>({
@@ -99,11 +110,11 @@ async function ask(config: pg.ClientConfig): Promise<Server> {
     const [standby = false, readOnly] = rows[0] ?? []
     return { standby, readOnly: readOnly === 'on' }
   } finally {
+    clearTimeout(timer)
     client.connection.stream.destroy()
   }
 }
 
-/** Whether a server has refused the login: another would do the same. One that starts up, or is full, is passed over. */
+/** Whether a server has refused the login: another would do the same. One that starts up, stops or is full is passed over. */
 const isAnswer = (error: unknown) =>
-  is(error, 'NOT_PERMITTED') ||
-  (error instanceof pg.DatabaseError && error.code !== undefined && !/^(57P03|53300)$/.test(error.code))
+  is(error, 'NOT_PERMITTED') || (error instanceof pg.DatabaseError && /^(28\w{3}|3D000|42501)$/.test(error.code ?? ''))

@@ -2,9 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
-
-/** After this time the server ends a transaction whose client is gone, and so lets go of its locks. */
-const idleInTransactionMs = 10_000
+import { Silence } from './hosts.ts'
 
 /** The server has this much longer to say itself that a statement took too long. */
 const answerMs = 500
@@ -19,6 +17,8 @@ export interface Scope {
   readonly readOnly: boolean
   /** How long one statement may take, in milliseconds. */
   readonly waitMs: number
+  /** After this time the server ends a transaction whose client says nothing; 0 for never. */
+  readonly idleMs: number
   /** How long connecting and a first statement may take now, in milliseconds. */
   limitMs(): number
   /** How long the server may wait for a lock, in milliseconds. */
@@ -33,11 +33,6 @@ class NotCommitted extends Error {
 /** The server committed, and was told not to wait until a standby has the change. */
 class NotReplicated extends Error {
   readonly code = 'NOT_REPLICATED'
-}
-
-/** The server has not answered in time. */
-class Silence extends Error {
-  readonly code = 'ETIMEDOUT'
 }
 
 /** A query as Prisma's adapter gives it to a pool. */
@@ -183,14 +178,14 @@ async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
 }
 
 /** What a transaction sets, as SQL. */
-const settings = ({ schema, readOnly, waitMs, lockMs }: Scope): [name: string, value: string][] => [
+const settings = ({ schema, readOnly, waitMs, idleMs, lockMs }: Scope): [name: string, value: string][] => [
   ['search_path', pg.escapeIdentifier(schema)],
   ['TimeZone', "'UTC'"],
   ['DateStyle', "'ISO'"],
   ['IntervalStyle', "'postgres'"],
   ['lock_timeout', String(Math.ceil(lockMs()))],
   ['statement_timeout', String(Math.ceil(waitMs))],
-  ['idle_in_transaction_session_timeout', String(idleInTransactionMs)],
+  ['idle_in_transaction_session_timeout', String(idleMs)],
   ...(readOnly ? ([['transaction_read_only', 'on']] satisfies [string, string][]) : []),
 ]
 

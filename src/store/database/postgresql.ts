@@ -11,6 +11,9 @@ const migrationLock = 7_251_104_816
 /** A wait for a lock is given up and tried again, so that a pooler can lend the connection to another meanwhile. */
 const lockTimeoutMs = 2000
 
+/** After this time the server ends a change whose client is gone, and so lets go of its locks. */
+const idleInTransactionMs = 10_000
+
 /** How long connecting may take at most. */
 const maxConnectMs = 10_000
 
@@ -33,7 +36,9 @@ export function postgresql(options: ConnectionOptions): Driver {
   const leftMs = () => deadline - performance.now()
   const limitMs = () => Math.max(Math.min(leftMs(), waitMs), leastMs)
   const lockMs = () => Math.max(Math.min(leftMs(), lockTimeoutMs), 1)
-  const scope = { schema, readOnly, waitMs, limitMs, lockMs }
+  const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, limitMs, lockMs }
+  // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
+  const reading = { ...scope, idleMs: 0 }
   const open = () => openPool({ ...config, connectionTimeoutMillis: Math.min(limitMs(), maxConnectMs) })
   return {
     provider: 'postgresql',
@@ -42,7 +47,7 @@ export function postgresql(options: ConnectionOptions): Driver {
     until: (latest) => {
       deadline = latest
     },
-    connect: () => connect(open(), scope),
+    connect: () => connect(open(), reading),
     client: async () => {
       const { PrismaClient } = await import('../generated/postgresql/client.ts')
       const adapter = { provider: 'postgres', adapterName: 'pg', connect: () => connect(open(), scope) } as const

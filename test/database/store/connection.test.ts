@@ -1,0 +1,92 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { SqlQueryable } from '@prisma/driver-adapter-utils'
+import { expect, test } from 'vitest'
+import { postgresql } from '../../../src/store/database/postgresql.ts'
+import { parsePostgresqlUrl } from '../../../src/store/database/postgresql-url.ts'
+import { begin, emptyPostgresql, freshDatabase } from '../../support/database.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { runProgram } from '../../support/program.ts'
+import { refusalOf, refusingServer } from '../../support/refusing-server.ts'
+
+const driverOf = (url: string, waitMs = 30_000) => postgresql({ ...parsePostgresqlUrl(url), waitMs, readOnly: false })
+
+const query = async (on: SqlQueryable, sql: string) => (await on.queryRaw({ sql, args: [], argTypes: [] })).rows.flat()
+
+test('a change that stands still is ended by the server, and a reading that stands still is not', async () => {
+  const db = await emptyPostgresql()
+  await db.query(`ALTER DATABASE "${new URL(db.url).pathname.slice(1)}" SET idle_in_transaction_session_timeout = '7s'`)
+  const driver = driverOf(db.url)
+  const idle = "SELECT current_setting('idle_in_transaction_session_timeout')"
+  const reading = await driver.connect()
+  const snapshot = await reading.startTransaction('REPEATABLE READ')
+  const client = await driver.client()
+  try {
+    expect({
+      snapshot: await query(snapshot, idle),
+      change: Object.values(...(await client.$queryRawUnsafe<[object]>(idle))),
+      migration: await driver.withMigrationLock((adapter) => query(adapter, idle)),
+    }).toEqual({ snapshot: ['0'], change: ['10s'], migration: ['10s'] })
+  } finally {
+    await snapshot.rollback()
+    await reading.dispose()
+    await client.$disconnect()
+  }
+})
+
+test('an answer that arrived while the process was stopped is read', async () => {
+  const db = await emptyPostgresql()
+  const adapter = await driverOf(db.url, 1000).connect()
+  await query(adapter, 'SELECT 1')
+  const answer = query(adapter, 'SELECT 2')
+  answer.catch(() => {})
+  await turn()
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000)
+  expect(await answer).toEqual([2])
+  await adapter.dispose()
+})
+
+test('of several hosts, one that connects and says nothing more is passed over when its time is up', async (context) => {
+  const db = await freshDatabase('postgresql')
+  const proxy = await startFaultProxy(db.url, context)
+  proxy.failAt('pg_is_in_recovery', 'silent')
+  const { host } = new URL(db.url)
+  const silent = new URL(proxy.url).host
+  const list = (hosts: string) =>
+    runProgram(['list', '--wait', '3s'], { env: { DATABASE_URL: db.url.replace(host, hosts) } })
+  expect(await list(`${silent},${host}`)).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(await list(`${silent},${silent}`)).toMatchObject({
+    code: 6,
+    stderr: expect.stringMatching(/^error: \S+ did not answer in time\n/),
+  })
+})
+
+test('of several hosts, one that refuses for another reason than the login is passed over', async () => {
+  const db = await freshDatabase('postgresql')
+  const { host } = new URL(db.url)
+  const list = async (state: string, words: string) => {
+    const refusing = `127.0.0.1:${await refusingServer(refusalOf(state, words))}`
+    return runInProcess(['list'], { env: { DATABASE_URL: db.url.replace(host, `${refusing},${host}`) } })
+  }
+  const listed = { code: 0, stdout: '', stderr: '' }
+  expect(await list('08P01', 'no more connections allowed')).toEqual(listed)
+  expect(await list('57P01', 'terminating connection due to administrator command')).toEqual(listed)
+  expect(await list('28P01', 'password authentication failed')).toMatchObject({ code: 4 })
+  expect(await list('3D000', 'database "app" does not exist')).toMatchObject({ code: 6 })
+})
+
+test('a database that is busy when its state is read is not asked in another way', async (context) => {
+  const db = await freshDatabase('postgresql')
+  const proxy = await startFaultProxy(db.url, context)
+  proxy.failAt('pg_tables', 'cut')
+  const release = await begin(db, 'LOCK TABLE integration_settings')
+  try {
+    expect(await runProgram(['list', '--wait', '1s'], { env: { DATABASE_URL: proxy.url } })).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/^error: the database was busy until the time was up/),
+    })
+    expect(proxy.seen()).toBe(0)
+  } finally {
+    await release()
+  }
+})
