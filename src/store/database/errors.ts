@@ -1,5 +1,5 @@
 import { IntegrationsError } from '../../errors.ts'
-import { connectionRules, type Rule, type Symptoms } from './connection-errors.ts'
+import { connectionRules, facts, type Rule, type Symptoms } from './connection-errors.ts'
 import { type Database, displayUrl } from './url.ts'
 
 /**
@@ -258,45 +258,3 @@ function unknownCode(code: string | undefined): Omit<Rule, 'when'> | undefined {
 // Prisma's adapter names the kind where libsql's code has no name.
 const sqliteCode = (codes: readonly string[]) =>
   codes.find((code) => /^SQLITE_[A-Z_]+$/.test(code)) ?? (codes.includes('sqlite') ? 'SQLITE_ERROR' : undefined)
-
-/** What is known of an error. */
-interface Facts {
-  readonly codes: readonly string[]
-  readonly message: string
-  /** What PostgreSQL calls SQLSTATE. */
-  readonly state: string | undefined
-  /** An error of ours inside: a function that the driver called has thrown it. */
-  readonly known: IntegrationsError | undefined
-}
-
-/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
-function facts(error: unknown, depth = 0): Facts {
-  if (typeof error !== 'object' || error === null || depth > 5)
-    return { codes: [], message: '', state: undefined, known: undefined }
-  const own = error as Record<string, unknown>
-  const codes = [
-    own.code,
-    own.originalCode,
-    own.extendedCode,
-    own.kind,
-    own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
-  ].filter((code) => typeof code === 'string')
-  const messages = [own.message, own.originalMessage, own.reason].filter((text) => typeof text === 'string')
-  // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
-  codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
-  // Codes of Node and Prisma can have five letters too: EPIPE, P2010.
-  let state = [own.severity === undefined ? undefined : own.code, own.originalCode].filter(isState)[0]
-  let known = error instanceof IntegrationsError ? error : undefined
-  for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
-    const deeper = facts(inner, depth + 1)
-    codes.push(...deeper.codes)
-    messages.push(deeper.message)
-    state ??= deeper.state
-    known ??= deeper.known
-  }
-  // An application's own SQLSTATE may look like a code of theirs.
-  const foreign = state !== undefined && /^(E[A-Z]{4}|P[1-9].*)$/.test(state)
-  return { codes: foreign ? codes.filter((code) => code !== state) : codes, message: messages.join('\n'), state, known }
-}
-
-const isState = (code: unknown): code is string => typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)
