@@ -71,6 +71,7 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     const { port, name } = parts(db)
     for (const url of [
       `postgresql://postgres:postgres@/${name}?host=/tmp&port=${port}`,
+      `postgresql://postgres:postgres@/${name}?host=/tmp&port=${port}&sslmode=require`,
       `postgresql:///${name}?host=/tmp&port=${port}&user=postgres&password=postgres`,
       `postgresql://postgres:postgres@%2Ftmp:${port}/${name}`,
       `postgres://postgres:postgres@:${port}/${name}`,

@@ -23,17 +23,17 @@ export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
     const value = parameters.get(name)
     return value === null ? {} : { [name]: value }
   }
-  const logins = hosts.map((host) => loginAt(options, host))
+  const ssl = tls(parameters)
+  // As for PostgreSQL's own programs, TLS is for networks: no server speaks it on a socket.
+  const logins = hosts.map((host) => ({ ...loginAt(options, host), ssl: host.host.startsWith('/') ? false : ssl }))
   return {
     ...logins[0],
     database,
     ...(user === '' ? {} : { user }),
-    ssl: tls(parameters),
     keepAlive: true,
     application_name: 'integrations',
     ...text('application_name'),
     ...text('options'),
-    ...text('client_encoding'),
     Client: clientOfHosts(logins, attributes),
   }
 }

@@ -3,7 +3,7 @@ import { IntegrationsError, is } from '../../errors.ts'
 import type { SessionAttributes } from './postgresql-url.ts'
 
 /** Where to connect. */
-type Login = Pick<pg.ClientConfig, 'host' | 'port' | 'password'>
+type Login = Pick<pg.ClientConfig, 'host' | 'port' | 'password' | 'ssl'>
 
 type Callback = (error: Error | null, client?: pg.Client) => void
 
@@ -49,6 +49,7 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
       const connected = this.#find()
         .then((login) => {
           Object.assign(this, login)
+          Object.assign(this.connection, { ssl: login.ssl })
           return super.connect()
         })
         .catch((error) => {
