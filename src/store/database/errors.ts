@@ -3,19 +3,23 @@ import { connectionRules, facts, type Rule, type Symptoms } from './connection-e
 import { type Database, displayUrl } from './url.ts'
 
 /**
- * The error for a connection that was lost at COMMIT.
+ * The error for a connection that was lost at COMMIT, or a server that committed and did not wait for its standby.
  *
  * @param what the subject and verb of what was committed, as in "the change was"
  * @param hint how to check whether it is in the database
  */
-export const commitUnknown = (what: string, hint: string, cause: unknown): IntegrationsError =>
-  new IntegrationsError({
+export function commitUnknown(what: string, hint: string, cause: unknown): IntegrationsError {
+  const alone = facts(cause).codes.includes('NOT_REPLICATED')
+  return new IntegrationsError({
     code: 'COMMIT_UNKNOWN',
-    message: `the connection was lost while ${what} being committed`,
-    hint,
+    message: alone
+      ? `${what} committed on the primary server, which stopped waiting for the standby server`
+      : `the connection was lost while ${what} being committed`,
+    hint: alone ? 'check that the standby server has the change before a failover; do not make the change again' : hint,
     cause,
     committed: null,
   })
+}
 
 /** SQLSTATE, SQLite and Node codes that a later try may not meet. */
 const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/

@@ -148,7 +148,7 @@ export async function begin(
       }
     },
     rollback: () =>
-      send(client.query('ROLLBACK')).then(
+      bounded(client, scope.limitMs(), client.query('ROLLBACK')).then(
         () => release(),
         // A transaction ends with its connection.
         (error) => release(error),
@@ -161,7 +161,7 @@ export async function begin(
 
 /**
  * Commits. The server has no time limit here: with a synchronous standby it would end the wait, and say that it has
- * committed.
+ * committed. It says so by a warning, which a role may have turned off.
  */
 async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
   let replicated = true
@@ -170,7 +170,11 @@ async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
   }
   client.on('notice', onNotice)
   try {
-    await bounded(client, waitMs, client.query('SET LOCAL statement_timeout = 0; COMMIT'))
+    await bounded(
+      client,
+      waitMs,
+      client.query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT'),
+    )
   } finally {
     client.off('notice', onNotice)
   }
