@@ -5,7 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { semaphore } from '../concurrency.ts'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { IntegrationsError, is, keysInvalid, keysMissing } from '../errors.ts'
+import { badInput, IntegrationsError, is, keysInvalid, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import { keyFile } from '../keys/file.ts'
 import { type ApiUrls, parseApiUrl } from '../platforms/api-urls.ts'
@@ -139,8 +139,8 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const onError = (error: unknown) => void (async () => options.onError?.(reportable(error)))().catch(() => {})
   const keys = keySource(options.keys)
   const urls = new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`)))
-  const rememberMs = clamp(options.remember ?? 5, 60) * 1000
-  const staleMs = clamp(options.staleSeconds ?? 300, 3600) * 1000
+  const rememberMs = within(60, 'remember', options.remember ?? 5) * 1000
+  const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
   const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
   const database = parseDatabaseUrl(options.database, '/')
   const startup = new Startup(() => begin({ database, keys, urls, rememberMs, staleMs, spool, onError }), onError)
@@ -207,7 +207,7 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
   const close = async () => {
     // A database that is silent must not keep an application from ending.
     await withDeadline(refreshDeadlineMs, tokens.close()).catch(onError)
-    await withDeadline(usageDeadlineMs, usage.close()).catch(onError)
+    await usage.close(usageDeadlineMs)
     await withDeadline(disconnectDeadlineMs, store.close()).catch(onError)
   }
   try {
@@ -233,8 +233,12 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
   return { parts, tokens, close }
 }
 
-/** A number of seconds within bounds. */
-const clamp = (seconds: number, max: number) => Math.min(Math.max(seconds, 0), max)
+/** A number of seconds within bounds. @throws BAD_INPUT for what is not a finite number */
+function within(maxSeconds: number, name: string, seconds: number): number {
+  if (!Number.isFinite(seconds))
+    throw badInput(`${name} is not a number of seconds`, `pass a number from 0 to ${maxSeconds} as ${name}`)
+  return Math.min(Math.max(seconds, 0), maxSeconds)
+}
 
 /** What the application is told of an error: no cause, since a driver's own error may quote the row. */
 function reportable(error: unknown): Error {

@@ -18,6 +18,9 @@ const pollIntervalMs = 1000
 /** How long a write is waited for: longer than a busy database is. The others must not wait for ever. */
 const writeDeadlineMs = 15_000
 
+/** How long a flush takes at most: long enough for a write that is under way, and one of its own. */
+const flushDeadlineMs = 30_000
+
 /** By version; null for a value that the application has written and that is not recorded yet. */
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
 
@@ -44,8 +47,13 @@ export class UsageRecorder {
   readonly #written = new LRUCache<IntegrationId, true>({ ttl: writeIntervalMs, ttlAutopurge: true })
   // Never before `reportIn`: a receiver that fails to start accepts no secrets.
   #reportedAt = Number.POSITIVE_INFINITY
-  // An application that has nothing else to do may end.
-  readonly #timer = setInterval(() => serialize(this, () => this.#write(false)), pollIntervalMs).unref()
+  /** How many rounds are under way or wait. */
+  #rounds = 0
+  /** The flush that waits for its turn. */
+  #waiting: Promise<void> | undefined
+  #closed = false
+  // An application that has nothing else to do may end. A round that takes long is not followed by those it has missed.
+  readonly #timer = setInterval(() => this.#rounds > 0 || void this.#round(false), pollIntervalMs).unref()
 
   /** @param deadlineMs another deadline of a write, in milliseconds, for tests */
   constructor({ store, onError, limits, deadlineMs = writeDeadlineMs }: UsageOptions & { deadlineMs?: number }) {
@@ -69,51 +77,65 @@ export class UsageRecorder {
     await this.#store.recordUsage((writer) => writer.reportIn(new Date(), this.#limits))
   }
 
-  /** Writes down what is left. Never throws. */
-  async flush(): Promise<void> {
-    await serialize(this, () => this.#write(true))
+  /** Writes down what is left, as far as the deadline allows. Never throws. @param deadlineMs in milliseconds */
+  async flush(deadlineMs = flushDeadlineMs): Promise<void> {
+    this.#waiting ??= this.#round(true)
+    await withDeadline(deadlineMs, this.#waiting).catch(this.#onError)
   }
 
-  /** Writes down what is left, and stops. */
-  async close(): Promise<void> {
+  /** Writes down what is left, as far as the deadline allows, and stops. @param deadlineMs in milliseconds */
+  async close(deadlineMs?: number): Promise<void> {
     clearInterval(this.#timer)
-    await this.flush()
+    await this.flush(deadlineMs)
+    this.#closed = true
+  }
+
+  async #round(all: boolean): Promise<void> {
+    this.#rounds++
+    try {
+      await serialize(this, () => this.#write(all))
+    } finally {
+      this.#rounds--
+    }
   }
 
   /** @param all those too whose minute is not over */
   async #write(all: boolean): Promise<void> {
+    if (all) this.#waiting = undefined
     const due = [...this.#pending].filter(([id]) => all || !this.#written.has(id))
     if (performance.now() - this.#reportedAt >= writeIntervalMs && !(await this.#attempt(() => this.reportIn()))) return
-    // When the database cannot be reached, the rest waits for the next round: each may take as long to fail.
+    // When the database cannot be written, the rest waits for the next round: each may take as long to fail.
     for (const [id, versions] of due) if (!(await this.#writeOne(id, versions))) return
   }
 
-  /** @returns whether the database can be reached */
+  /** @returns whether the database can be written */
   async #writeOne(id: IntegrationId, versions: Pending): Promise<boolean> {
+    if (this.#closed) return false
     this.#pending.delete(id)
     this.#written.set(id, true)
-    let isReachable = true
+    let isWritable = true
     for (const [number, { count, lastAt }] of versions) {
       const use: Use = { id, field: 'webhookSecret', number, count, lastAt }
-      // A write that was abandoned is not tried again with its count: it may still be done.
-      const failed = (error: unknown) => this.record({ ...use, count: is(error, 'DATABASE_BUSY') ? count : 0 })
-      if (isReachable)
-        isReachable = await this.#attempt(() => this.#store.recordUsage((writer) => writer.used(use)), failed)
+      // A write whose answer was lost, or that was abandoned, may be done: it is not tried again with its count.
+      const failed = (error: unknown) => this.record({ ...use, count: is(error, 'DATABASE_UNREACHABLE') ? 0 : count })
+      if (isWritable)
+        isWritable = await this.#attempt(() => this.#store.recordUsage((writer) => writer.used(use)), failed)
       else this.record(use)
     }
-    if (!isReachable || !versions.has(null)) return isReachable
+    if (!isWritable || !versions.has(null)) return isWritable
     return this.#attempt(() => recordExternalChanges(this.#store, id, ['webhookSecret']))
   }
 
-  /** Does work within the deadline; `onError` is told why it was not done. @returns whether the database can be reached */
+  /** Does work within the deadline; `onError` is told why it was not done. @returns whether the database can be written */
   async #attempt(work: () => Promise<void>, failed = (_error: unknown) => {}): Promise<boolean> {
+    if (this.#closed) return false
     try {
       await withDeadline(this.#deadlineMs, work())
       return true
     } catch (error) {
       failed(error)
       this.#onError(error)
-      return !is(error, 'DATABASE_UNREACHABLE')
+      return !is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
     }
   }
 }

@@ -49,7 +49,10 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
   })
   const at = new Date('2026-01-02T03:04:05.000Z')
   for (const number of [1, 2, 3, 4]) usage.record({ id: integrationId(id), number, count: 1, lastAt: at })
-  await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
+  await expect.poll(() => problems, { timeout: 10_000 }).toEqual(['DATABASE_BUSY'])
+  // What is left waits for its minute, or for this.
+  await usage.flush()
+  expect(problems).toEqual(['DATABASE_BUSY', 'DATABASE_UNREACHABLE'])
   await usage.close()
   const rows = await db.query(
     'SELECT number, match_count, last_matched_at IS NOT NULL AS matched FROM integration_secrets ORDER BY number',
@@ -120,3 +123,47 @@ test('a write that the database does not answer is abandoned and told of, and th
   await usage.close()
   expect(problems).toEqual(['DATABASE_UNREACHABLE', 'DATABASE_UNREACHABLE'])
 })
+
+test('a silent database has one write waiting for it, however long that takes, and none once the receiver is closed', async () => {
+  const writes: (() => void)[] = []
+  const silent = { recordUsage: () => new Promise<void>((resolve) => writes.push(resolve)) } as Partial<Store> as Store
+  const problems: unknown[] = []
+  const onError = (error: unknown) => problems.push((error as { code: string }).code)
+  const usage = new UsageRecorder({ store: silent, onError, limits })
+  const lastAt = new Date('2026-01-02T03:04:05.000Z')
+  const record = (name: string) => usage.record({ id: integrationId(name), number: 1, count: 1, lastAt })
+  record('a')
+  // Seconds pass, which look whether a write is due, and the application asks for writes.
+  await expect.poll(() => writes.length, { timeout: 10_000 }).toBe(1)
+  await Promise.all([usage.flush(3000), usage.flush(3000)])
+  record('b')
+  await usage.close(100)
+  expect([problems, writes.length]).toEqual([Array(3).fill('DATABASE_UNREACHABLE'), 1])
+  for (const answer of writes) answer()
+  await usage.flush()
+  expect(writes.length).toBe(1)
+})
+
+test.each(['DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_INVALID'] as const)(
+  'matches are kept that %s keeps from being written',
+  async (code) => {
+    const written: unknown[] = []
+    let failing = true
+    const store = {
+      recordUsage: async (work) => {
+        if (failing) throw new IntegrationsError({ code, message: 'not now', hint: '' })
+        await work({ reportIn: async () => {}, used: async ({ id, count }) => void written.push([id, count]) })
+      },
+    } as Partial<Store> as Store
+    const problems: unknown[] = []
+    const usage = new UsageRecorder({ store, onError: (error) => problems.push(error), limits })
+    const ids = ['a', 'b'].map(integrationId)
+    for (const id of ids) usage.record({ id, number: 1, count: 2, lastAt: new Date() })
+    await usage.flush()
+    // A database that can only be read is not asked again for each.
+    expect(problems.length).toBe(code === 'DATABASE_READ_ONLY' ? 1 : 2)
+    failing = false
+    await usage.close()
+    expect(written.sort()).toEqual(ids.map((id) => [id, 2]))
+  },
+)
