@@ -32,6 +32,8 @@ interface Lookup {
   pending?: Promise<LookupResult>
   /** When the last reading was asked for. */
   startedAt: number
+  /** When the reading began that gave the newest answer: one that began before, and answers later, knows less. */
+  answeredFrom: number
 }
 
 /**
@@ -151,13 +153,23 @@ export class LookupCache {
   }
 
   #load(id: string, key: LookupKey): Promise<LookupResult> {
-    const lookup: Lookup = this.#get(id) ?? { startedAt: 0 }
+    const lookup: Lookup = this.#get(id) ?? { startedAt: 0, answeredFrom: 0 }
     lookup.startedAt = performance.now()
     const isTenant = this.#tenants.has(id)
     if (!isTenant) this.#unverified.set(id, lookup)
-    const read = () => this.#read(key)
+    let beganAt = lookup.startedAt
+    const read = () => {
+      beganAt = performance.now()
+      return this.#read(key)
+    }
+    const isNewest = () => {
+      if (beganAt < lookup.answeredFrom) return false
+      lookup.answeredFrom = beganAt
+      return true
+    }
     const pending = (isTenant ? read() : this.#limitUnverified(read))
       .then((result) => {
+        if (!isNewest()) return lookup.latest ?? result
         lookup.latest = result
         if (result.entries.length > 0) {
           this.#unverified.delete(id)
@@ -167,7 +179,7 @@ export class LookupCache {
       })
       .catch((error: unknown) => {
         // A refusal is an answer, after which nothing is known any more.
-        if (!isAway(error)) delete lookup.latest
+        if (!isAway(error)) isNewest() && delete lookup.latest
         else if (this.#isUsable(lookup.latest)) this.#onError(error)
         throw error
       })

@@ -79,3 +79,37 @@ test('a lookup is answered from memory, and read again in the last half of that 
   await expect.poll(() => find(2)).toBe(2)
   expect(reads()).toBe(2)
 })
+
+test('a reading that answers after one that began later changes nothing', async () => {
+  const readings: { resolve(result: LookupResult): void; reject(error: Error): void }[] = []
+  const cache = new LookupCache(() => new Promise((resolve, reject) => readings.push({ resolve, reject })), {
+    rememberMs: 0,
+    staleMs: 60_000,
+  })
+  const found = async (asked: Promise<LookupResult | undefined>) => (await asked)?.entries.length
+  const result = (entries: number): LookupResult => ({
+    ...{ entries: Array<CacheEntry>(entries).fill({} as CacheEntry), clockAheadMs: 0, keyMissing: false },
+    ...{ truncated: false, startedAt: performance.now(), startedAtMs: Date.now() },
+  })
+  const first = cache.find(key, 0)
+  await expect.poll(() => readings.length).toBe(1)
+  const before = result(2)
+  const second = cache.find(key, 0)
+  await expect.poll(() => readings.length).toBe(2)
+  readings[1]?.resolve(result(1))
+  expect(await found(second)).toBe(1)
+  readings[0]?.resolve(before)
+  expect(await found(first)).toBe(1)
+  const third = cache.find(key, 0)
+  const fourth = cache.find(key, 0)
+  await expect.poll(() => readings.length).toBe(4)
+  readings[3]?.resolve(result(1))
+  await fourth
+  readings[2]?.reject(new IntegrationsError({ code: 'NOT_PERMITTED', message: 'refused', hint: '' }))
+  await third.catch(() => {})
+  // The refusal came late: what is known since is used while the database is away.
+  const fifth = cache.find(key, 0)
+  await expect.poll(() => readings.length).toBe(5)
+  readings[4]?.reject(new IntegrationsError({ code: 'DATABASE_BUSY', message: 'busy', hint: '' }))
+  expect(await found(fifth)).toBe(1)
+})
