@@ -251,8 +251,8 @@ async function disable({ store, onError }: Parts, candidates: readonly Candidate
       if (parsed.kind !== 'event' || !parsed.revoked) current.push(candidate)
       else if (await disableRevoked(store, entry.integration.id, parsed.revoked.at)) current.push(candidate)
     } catch (error) {
-      // A role that lacks the permission is not helped by another try.
-      if (!is(error, 'NOT_PERMITTED', 'NOT_FOUND')) throw error
+      // A role that lacks the permission is not helped by another try, nor is a database that can only be read.
+      if (!is(error, 'NOT_PERMITTED', 'DATABASE_READ_ONLY', 'NOT_FOUND')) throw error
       onError(error)
       current.push(candidate)
     }
