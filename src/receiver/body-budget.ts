@@ -25,7 +25,8 @@ export interface BodyPlace {
 
 interface Held {
   readonly sender: string
-  readonly openedAt: number
+  /** When memory was first taken: what comes before that may be a wait of ours. */
+  takenAt: number | undefined
   displaced: () => void
   bytes: number
   complete: boolean
@@ -50,7 +51,7 @@ export class BodyBudget {
 
   /** A place for a body. @param sender which bodies are alike: the platform, and the integration that the address names */
   open(sender: string): BodyPlace {
-    const held: Held = { sender, openedAt: this.#clock.now(), displaced: () => {}, bytes: 0, complete: false }
+    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, complete: false }
     this.#held.add(held)
     return {
       take: (bytes) => this.#take(held, bytes),
@@ -65,6 +66,7 @@ export class BodyBudget {
   }
 
   #take(held: Held, bytes: number): boolean {
+    held.takenAt ??= this.#clock.now()
     while (this.#held.has(held)) {
       const after = held.bytes + bytes
       const isLarge = after > maxSmallBytes
@@ -99,8 +101,9 @@ export class BodyBudget {
     )
   }
 
-  #isSlow({ openedAt, bytes }: Held): boolean {
-    const ms = this.#clock.now() - openedAt
+  #isSlow({ takenAt, bytes }: Held): boolean {
+    const now = this.#clock.now()
+    const ms = now - (takenAt ?? now)
     return ms >= slowAfterMs && (bytes * 1000) / ms < minBytesPerSecond
   }
 

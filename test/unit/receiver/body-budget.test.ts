@@ -76,3 +76,13 @@ test('then the largest unfinished body of the sender whose bodies take most give
   // What has arrived as a whole stays.
   expect([open('another', 'stranger').take(20 * mebibyte), gone]).toEqual([false, ['stranger 12', 'another']])
 })
+
+test('a body is not slow because it had to wait before it was read', () => {
+  const { open, gone, wait } = budget()
+  const waited = open('waited')
+  wait(5000)
+  expect(waited.take(60_000)).toBe(true)
+  const others = Array.from({ length: 65 }, (_, i) => open(`other ${i}`, 'the same'))
+  for (const place of others) expect(place.take(mebibyte - 1024)).toBe(true)
+  expect(gone).toEqual(['other 0'])
+})
