@@ -96,11 +96,13 @@ export class SecretReader {
     const { integrations, truncated, stored, mode, clockAheadMs } = await this.#source.store.read(async (db) => {
       const mode = (await db.keys.settings()).mode ?? 'off'
       const [integrations, truncated] = await matching(db, key)
+      // Before the answer: a secret must not stay valid for as long as the answer takes.
+      const askedAtMs = Date.now()
       const { now, stored } = await db.secrets.valid(
         field,
         integrations.map(({ id }) => id),
       )
-      return { integrations, truncated, stored, mode, clockAheadMs: Date.parse(now) - Date.now() }
+      return { integrations, truncated, stored, mode, clockAheadMs: Date.parse(now) - askedAtMs }
     })
     const { decrypted, errors } = await this.#decrypt(mode, stored)
     const readable = integrations.filter(({ damage }) => !damage)

@@ -22,9 +22,9 @@ export class Startup<Working extends { close(): Promise<void> }> {
     this.#onError = onError
   }
 
-  /** What works; undefined until the database can be used. */
+  /** What works; undefined until the database can be used, and once it is closed. */
   get working(): Working | undefined {
-    return this.#working
+    return this.#closed ? undefined : this.#working
   }
 
   /** The first attempt, after which others follow while the database is away. @throws what another attempt will not mend */

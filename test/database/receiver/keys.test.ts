@@ -66,3 +66,13 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
     await store.close()
   }
 })
+
+test('a receiver that is closed answers 503, and times that are not numbers are refused', async () => {
+  const { store, errors, receive } = await start('sqlite')
+  await add(store, 'support', signingSecret(1))
+  const receiver = await receive()
+  await receiver.close()
+  expect([brief(await receiver.slack(fromSlack(signingSecret(1)))), errors]).toEqual([[503, 'unavailable'], []])
+  for (const options of [{ remember: Number.NaN }, { staleSeconds: Number.POSITIVE_INFINITY }])
+    await expect(receive(options)).rejects.toMatchObject({ code: 'BAD_INPUT' })
+})
