@@ -1,8 +1,9 @@
 /** Recognises requests that came before. @module */
 
-/** How long an undated request is remembered, in milliseconds, and how many of each integration. */
+/** How long an undated request is remembered, in milliseconds, and how many of each integration, and of all. */
 const rememberMs = 600_000
 const maxRequests = 10_000
+const maxAllRequests = 200_000
 
 /** How often requests are forgotten whose time is over, in milliseconds. */
 const sweepMs = 60_000
@@ -23,6 +24,8 @@ export class Duplicates {
   /** When each was remembered, in this order, by its digest. */
   readonly #seen = new Map<string, Map<string, number>>()
   #sweptAt = 0
+  /** How many are remembered. */
+  #size = 0
 
   /** @param perf another clock, for tests */
   constructor(perf: { now(): number } = performance) {
@@ -36,20 +39,20 @@ export class Duplicates {
     // A request that is remembered is not set again: a sender that repeats it does not prolong its time.
     const fresh = requests.filter(({ integrationId, digest }) => !this.#has(integrationId, digest, now))
     for (const { integrationId, digest } of fresh) {
-      const seen = this.#seen.get(integrationId) ?? new Map<string, number>()
-      this.#seen.set(integrationId, seen)
       // Last, also where its time was over.
-      seen.delete(digest)
-      const [oldest] = seen.keys()
-      if (oldest !== undefined && seen.size >= maxRequests) seen.delete(oldest)
-      seen.set(digest, now)
+      this.#delete(integrationId, digest)
+      if ((this.#seen.get(integrationId)?.size ?? 0) >= maxRequests) this.#deleteOldest(integrationId)
+      else if (this.#size >= maxAllRequests) this.#deleteOldest(this.#largest())
+      const seen = this.#seen.get(integrationId) ?? new Map<string, number>()
+      this.#seen.set(integrationId, seen.set(digest, now))
+      this.#size++
     }
     return fresh.length < requests.length
   }
 
   /** Forgets requests, so that they are not taken for duplicates. */
   forget(requests: readonly UndatedRequest[]): void {
-    for (const { integrationId, digest } of requests) this.#seen.get(integrationId)?.delete(digest)
+    for (const { integrationId, digest } of requests) this.#delete(integrationId, digest)
   }
 
   #has(integrationId: string, digest: string, now: number): boolean {
@@ -62,9 +65,26 @@ export class Duplicates {
     for (const [integrationId, seen] of this.#seen) {
       for (const [digest, at] of seen) {
         if (now - at <= rememberMs) break
-        seen.delete(digest)
+        this.#delete(integrationId, digest)
       }
-      if (seen.size === 0) this.#seen.delete(integrationId)
     }
+  }
+
+  #delete(integrationId: string, digest: string): void {
+    const seen = this.#seen.get(integrationId)
+    if (seen?.delete(digest)) this.#size--
+    if (seen?.size === 0) this.#seen.delete(integrationId)
+  }
+
+  #deleteOldest(integrationId: string): void {
+    const [oldest] = this.#seen.get(integrationId)?.keys() ?? []
+    if (oldest !== undefined) this.#delete(integrationId, oldest)
+  }
+
+  /** The integration that has the most requests. */
+  #largest(): string {
+    let [most, id] = [0, '']
+    for (const [integrationId, { size }] of this.#seen) if (size > most) [most, id] = [size, integrationId]
+    return id
   }
 }

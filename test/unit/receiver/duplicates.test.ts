@@ -33,3 +33,18 @@ test('many requests to one integration have none of another forgotten, and the o
   expect(['captured'].map((digest) => duplicates.remember([mine(digest)]))).toEqual([true])
   expect(['10000', '1', '0'].map((digest) => duplicates.remember([theirs(digest)]))).toEqual([true, true, false])
 })
+
+test('200,000 requests are remembered of all integrations, and the integration with the most forgets first', () => {
+  const duplicates = new Duplicates()
+  const [most, few] = [of('most'), of('few')]
+  duplicates.remember([few('a'), most('oldest')])
+  duplicates.remember(Array.from({ length: 9999 }, (_, i) => most(String(i))))
+  for (let n = 0; n < 21; n++) {
+    const other = of(`other ${n}`)
+    duplicates.remember(Array.from({ length: 9000 }, (_, i) => other(String(i))))
+  }
+  // 199,001 are remembered by now.
+  duplicates.remember(Array.from({ length: 1100 }, (_, i) => of(`new ${i}`)('a')))
+  expect([duplicates.remember([few('a')]), duplicates.remember([most('9998')])]).toEqual([true, true])
+  expect([duplicates.remember([most('oldest')]), duplicates.remember([most('0')])]).toEqual([false, false])
+})
