@@ -217,12 +217,14 @@ function read(request: WebhookRequest, recipient: Recipient): ParsedWebhook {
 }
 
 /** The team or enterprise in which the app was installed that an event is about. */
-function installationOf({ team_id, enterprise_id, authorizations }: JsonObject): string | undefined {
+function installationOf(payload: JsonObject): string | undefined {
+  const { team_id, enterprise_id, authorizations, is_enterprise_install } = payload
   // In a channel that several organizations share, the team of the event may not be the team with the app.
   const installation = objectOf(Array.isArray(authorizations) ? authorizations[0] : undefined) ?? {}
   const team = text(installation.team_id) ?? text(team_id)
   const enterprise = text(installation.enterprise_id) ?? text(enterprise_id)
-  return installation.is_enterprise_install === true ? (enterprise ?? team) : (team ?? enterprise)
+  const isOfEnterprise = (installation.is_enterprise_install ?? is_enterprise_install) === true
+  return isOfEnterprise ? (enterprise ?? team) : (team ?? enterprise)
 }
 
 function unwanted(name: string | null, event: JsonObject, { config, slackBotUserId }: Recipient) {

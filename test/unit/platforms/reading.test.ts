@@ -143,6 +143,12 @@ describe('what Slack sends', () => {
     ['the organization', grid({ authorizations: orgWide }), 'E1', 'app_uninstalled, revoked'],
     ['the organization of a workspace', grid({ authorizations: orgWide }), 'T1', 'app_uninstalled, unwanted: event'],
     [
+      'the organization, by the envelope alone',
+      grid({ authorizations: undefined, is_enterprise_install: true }),
+      'E1',
+      'app_uninstalled, revoked',
+    ],
+    [
       'the organization, which has no team',
       grid({ team_id: null, authorizations: [] }),
       'E1',
