@@ -74,7 +74,7 @@ function headerOf(headers: NodeHeaders | IncomingRequest['headers'], name: strin
 /** Whether a body is not the bytes that came. For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null. */
 function isParsed(body: unknown): body is undefined {
   if (typeof body === 'string' || isBytes(body)) return false
-  if (Object.keys(body ?? {}).length === 0) return true
+  if (typeof body !== 'number' && typeof body !== 'boolean' && Object.keys(body ?? {}).length === 0) return true
   throw badInput(
     'the body of the request was parsed, but the signature covers the raw bytes',
     'configure the framework to keep the raw body, as docs/receiving-webhooks.md shows',
@@ -84,9 +84,15 @@ function isParsed(body: unknown): body is undefined {
 const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
   ArrayBuffer.isView(body) || Object.prototype.toString.call(body) === '[object ArrayBuffer]'
 
-/** A request that was handed on as it came, without `fromNode`. @throws BAD_INPUT for a body that was parsed */
-export const normalized = (request: IncomingRequest): IncomingRequest =>
-  typeof request.headers.get === 'function' ? request : fromNode(request, request.body as Bytes)
+/** A request that was handed on as it came, without `fromNode`. A body that was parsed counts as used. */
+export function normalized(request: IncomingRequest): IncomingRequest {
+  if (typeof request.headers.get === 'function') return request
+  try {
+    return fromNode(request, request.body as Bytes)
+  } catch {
+    return { ...fromNode({ headers: request.headers }), bodyUsed: true }
+  }
+}
 
 /** What became of a body: `consumed` before it came here, `displaced` by others, or `broken` off by its sender. */
 export type ReadBody =
@@ -104,7 +110,7 @@ export async function readBody(request: IncomingRequest, maxBytes: number, place
     return place.take(bytes.length) ? { kind: 'whole', body: bytes } : { kind: 'displaced' }
   }
   if (body === null || body === undefined) return { kind: 'whole', body: new Uint8Array() }
-  if (!isStream(body) && !(Symbol.asyncIterator in body)) return { kind: 'consumed' }
+  if (typeof body !== 'object' || !(isStream(body) || Symbol.asyncIterator in body)) return { kind: 'consumed' }
   const chunks = chunksOf(body)
   try {
     return await readChunks(chunks, maxBytes, place)
