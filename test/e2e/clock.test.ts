@@ -112,7 +112,7 @@ describe.each(kinds)('time, on %s', (kind) => {
     expect([await kept(), await purges()]).toEqual([no, [1]])
   })
 
-  test('a clock more than a day ahead of the newest event destroys nothing, and the next change does', async () => {
+  test('a clock more than a day ahead of the newest event destroys nothing that was valid then, and the next change does', async () => {
     const { db, env, expire, kept, purges } = await start()
     await dateNewestEvent(db, -25 * hours)
     await expire(-25 * hours)
@@ -130,6 +130,31 @@ describe.each(kinds)('time, on %s', (kind) => {
     expect([await kept(), await purges()]).toEqual([yes, []])
     await run(['disable', 'support'], { env })
     expect([await kept(), await purges()]).toEqual([no, [1]])
+  })
+
+  test('changes made once a week, and purges of a database without changes, destroy what expired', async () => {
+    const { db, env, expire, kept, purges } = await start()
+    await dateNewestEvent(db, -168 * hours)
+    await expire(-140 * hours)
+    const purge = ['secrets', 'purge', '-o', 'table']
+    const waits = 'expired versions are kept until the audit log has an event a day after their expiry'
+    const stderr = '1 expired version kept; to delete now: integrations secrets purge --now\n'
+    expect(await run([...purge, '--dry-run'], { env })).toEqual({
+      code: 0,
+      stdout: `${waits}; no changes made\n`,
+      stderr,
+    })
+    expect([await kept(), await purges()]).toEqual([yes, []])
+    expect(await run(purge, { env })).toEqual({ code: 0, stdout: `${waits}; this purge is that event\n`, stderr })
+    expect([await kept(), await purges()]).toEqual([yes, [0]])
+    expect(await run(purge, { env })).toEqual({ code: 0, stdout: 'deleted 1 expired version\n', stderr: '' })
+    expect([await kept(), await purges()]).toEqual([no, [0, 1]])
+
+    await rotate(env, 3, '--grace', '24h')
+    await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 2', at(-193 * hours))
+    await dateNewestEvent(db, -168 * hours)
+    await run(['toggle', 'support'], { env })
+    expect(await purges()).toEqual([0, 1, 1])
   })
 
   test('a version whose value is gone is expired, whatever its date says', async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
@@ -137,4 +137,15 @@ test.each([
     [],
     [{ access_token: accessToken(chain), refresh_token: refreshToken(chain) }],
   ])
+})
+
+test('room that a killed refresh reserved is given back by a recovery after a day', async () => {
+  const { env, spool } = await start()
+  mkdirSync(spool, { recursive: true })
+  const [old, fresh] = [1, 2].map((n) => `00000000-0000-4000-8000-00000000000${n}.json`)
+  for (const name of [old, fresh]) writeFileSync(join(spool, String(name)), ' '.repeat(1_500_000))
+  const then = Date.now() / 1000 - 90_000
+  utimesSync(join(spool, String(old)), then, then)
+  expect(await runProgram(['recover', '--all', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  expect(readdirSync(spool)).toEqual([fresh])
 })

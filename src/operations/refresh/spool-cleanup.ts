@@ -3,8 +3,12 @@ import type { Store, Transaction } from '../../store/store.ts'
 import { targetOf } from '../change.ts'
 import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 
+/** How long reserved room may be of use: no refresh takes a day. */
+const roomKeptMs = 86_400_000
+
 /**
- * Removes and records files of the spool whose tokens are in the database, or useless; files of other databases stay.
+ * Removes and records files of the spool whose tokens are in the database, or useless; files of other databases stay. Old room without
+ * tokens goes unrecorded, whichever database it was reserved for.
  *
  * @param ids the integrations whose files may be removed; undefined: all, and those that were removed
  * @returns the number of removed files
@@ -12,7 +16,8 @@ import { readSpool, removeSpooled, type Spooled } from './spool.ts'
 export async function removeLeftovers(store: Store, folder: string, ids?: ReadonlySet<string>): Promise<number> {
   let removed = 0
   for (const file of readSpool(folder)) {
-    if (!(await serialize(store, () => store.mutate((tx) => recordRemoval(tx, file, ids))))) continue
+    const isOldRoom = file.reservedAtMs !== undefined && Date.now() - file.reservedAtMs > roomKeptMs
+    if (!isOldRoom && !(await serialize(store, () => store.mutate((tx) => recordRemoval(tx, file, ids))))) continue
     removeSpooled(folder, file.path)
     removed++
   }

@@ -1,4 +1,15 @@
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Fingerprint, Instant } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
@@ -23,6 +34,8 @@ export interface NewTokens {
 export interface Spooled {
   readonly path: string
   readonly attempt: string
+  /** When the room was reserved, in milliseconds since 1970; absent once anything was written into it. */
+  readonly reservedAtMs?: number
   /** Absent for an incomplete file. */
   readonly content?: { readonly database: string; readonly integration: string; readonly sealed: string }
 }
@@ -111,9 +124,22 @@ export function readSpool(folder: string): Spooled[] {
     .sort()
     .flatMap((name) => {
       const path = join(folder, name)
-      const text = unlessGone(path, () => readFileSync(path, 'utf8'))
-      return text === undefined ? [] : [{ path, attempt: name.slice(0, -'.json'.length), ...contentOf(text) }]
+      const read = unlessGone(path, () => ({ atMs: statSync(path).mtimeMs, text: textOf(path) }))
+      if (!read) return []
+      const content = read.text === '' ? { reservedAtMs: read.atMs } : contentOf(read.text)
+      return [{ path, attempt: name.slice(0, -'.json'.length), ...content }]
     })
+}
+
+/** What a file holds; of room that is only reserved, no more than the first byte is read. */
+function textOf(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    const first = Buffer.alloc(1)
+    return readSync(file, first, 0, 1, 0) === 1 && first.toString() === '{' ? readFileSync(path, 'utf8') : ''
+  } finally {
+    closeSync(file)
+  }
 }
 
 function contentOf(text: string): Pick<Spooled, 'content'> {

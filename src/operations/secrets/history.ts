@@ -113,5 +113,17 @@ export const recordExternalChanges = (store: Store, id: IntegrationId, fields: r
 export const purgeSecrets = (
   store: Store,
   { atOnce = false, ...options }: DryRun & { readonly atOnce?: boolean },
-): Promise<{ purged: number; kept: number }> =>
-  store.mutate(async (tx) => ({ purged: await tx.purge(atOnce), kept: await tx.secrets.countExpired() }), options)
+): Promise<{ purged: number; kept: number; waiting: boolean }> =>
+  store.mutate(async (tx) => {
+    const purged = await tx.purge(atOnce)
+    const { kept, aDayAgo } = await tx.secrets.countExpired()
+    const waiting = purged === 0 && aDayAgo > 0
+    // The event that the next purge goes by: in a database without changes, values would be kept for ever.
+    if (waiting)
+      await tx.record({
+        action: 'secret.purge',
+        target: { type: 'database', id: tx.settings.id, name: null },
+        count: 0,
+      })
+    return { purged, kept, waiting }
+  }, options)

@@ -70,8 +70,8 @@ export interface SecretWriter {
   previous(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
   /** The current version of a field: set, or seen for the first time, at its `setAt`. */
   current(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
-  /** How many versions have expired whose values are still kept. */
-  countExpired(): Promise<number>
+  /** How many versions have expired whose values are still kept, and how many of them a day ago. */
+  countExpired(): Promise<{ kept: number; aDayAgo: number }>
   /** Ends at once every version of a field that is not current. @returns how many were still valid */
   finish(id: IntegrationId, field: SecretField): Promise<number>
   /**
@@ -122,12 +122,9 @@ export function secretWriter(context: SecretContext): SecretWriter {
       ),
     current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.state === 'current'),
     async countExpired() {
-      const [row] = await tx.query<{ n: number | bigint }>(
-        { n: sql`count(*)` },
-        sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL
-          AND ${context.dialect.comparableTime(sql`s.valid_until`)} <= ${context.dialect.timeLiteral(instantOf(now))}`,
-      )
-      return Number(row?.n ?? 0)
+      const count = (expiredBy: Date) =>
+        tx.models.integrationSecret.count({ where: { validUntil: { lte: expiredBy }, sealed: { not: null } } })
+      return { kept: await count(now), aDayAgo: await count(new Date(now.getTime() - keptAfterExpiryMs)) }
     },
     finish: (id, field) => expireVersions(context, { ...allVersions({ id, field }), validUntil: { gt: now } }),
     revert: (id, field, held) => revert(context, { id, field }, held),
@@ -139,14 +136,13 @@ const keptAfterExpiryMs = 86_400_000
 
 /**
  * Until when a version must have been valid for its value to be destroyed by a change: a day before the clock, and before
- * the newest event, which another clock may have dated. A clock a day ahead of that event may be wrong, and destroys nothing.
+ * the newest event, which another clock may have dated: a clock that is ahead destroys nothing that was valid by then.
  *
  * @param newestEvent when the newest event was recorded; null: there is no event
  */
 export function purgeLimit(now: Date, newestEvent: Instant | null): Date | undefined {
-  const newestMs = newestEvent === null ? Number.NaN : Date.parse(newestEvent)
-  const aheadMs = now.getTime() - newestMs
-  return aheadMs <= keptAfterExpiryMs ? new Date(Math.min(now.getTime(), newestMs) - keptAfterExpiryMs) : undefined
+  if (newestEvent === null) return undefined
+  return new Date(Math.min(now.getTime(), Date.parse(newestEvent)) - keptAfterExpiryMs)
 }
 
 /** Destroys the values of versions that expired by an instant. @returns how many */
