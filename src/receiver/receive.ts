@@ -188,7 +188,8 @@ async function readUnclaimed(parts: Parts, signed: SignedRequest, refusal: Rejec
   // The secret may have become that of the tenant between the two readings.
   const match = await findMatch(parts.cache, { ...signed, arrivedAt: signer.startedAt })
   if (match.kind === 'match') return accept(parts, signed, match)
-  return match.status === 401 ? ignored('unclaimed') : match
+  // A tenant whose secret is being replaced may get an event that is signed with the next one: it is to be sent again.
+  return match.reason === 'unknown_integration' ? ignored('unclaimed') : match
 }
 
 /** An integration that a request may be for, and what the request is to it. */

@@ -110,15 +110,15 @@ describe.each(kinds)('installations on %s', (kind) => {
     const each = async (team: string) => [
       await send(3, team),
       await send(3, team, { padding: 'x'.repeat(65_536) }),
-      // That of another integration.
-      await send(2, team),
       (await Promise.all(Array.from({ length: 8 }, () => send(3, team)))).every((one) => one === 401 || one === 503),
     ]
     const known = await each('T012AB3CD')
     expect([known, await each('T0NOBODY1')]).toEqual([
-      [401, 503, 200, true],
-      [401, 503, 200, true],
+      [401, 503, true],
+      [401, 503, true],
     ])
+    // The secret of another integration may be the next one of this team, so that the event is to be sent again.
+    expect([await send(2, 'T012AB3CD'), await send(2, 'T0NOBODY1')]).toEqual([401, 200])
     expect([await send(1, 'T012AB3CD', { padding: 'x'.repeat(65_536) }), errors]).toEqual([200, []])
   })
 })
