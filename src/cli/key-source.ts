@@ -51,14 +51,14 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
       return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
     },
     writable: !command,
-    load: () => {
-      loaded ??= opened().then((source) => source.load())
+    load: async () => {
+      const source = await opened()
+      // A file may get keys meanwhile, of a process that makes the same database; a command may ask a person each time.
+      if (!command) return source.load()
+      loaded ??= source.load()
       return loaded
     },
     empty: async () => (await opened()).empty(),
-    add: (keys) => {
-      loaded = opened().then((source) => source.add(keys))
-      return loaded
-    },
+    add: async (keys) => (await opened()).add(keys),
   }
 }
