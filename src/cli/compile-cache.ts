@@ -94,7 +94,7 @@ function read(file: string): Buffer | undefined {
     const code = kept.subarray(headerBytes)
     if (kept.readUInt32LE(0) === code.length && kept.readInt32LE(4) === checksum(code)) return code
   } catch {
-    // There is no file, or it is shorter than its header.
+    // The file is missing, or shorter than its header.
   }
   return undefined
 }

@@ -105,7 +105,7 @@ function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database 
       'put the URL into DATABASE_URL, or the password into a password file (PGPASSFILE)',
     )
   const text = flag ?? env.DATABASE_URL
-  if (text !== undefined && text !== '') return parseDatabaseUrl(text, cwd())
+  if (text !== undefined && text !== '') return parseDatabaseUrl(text, { cwd: cwd(), env })
   if (flag === '') throw badInput('--database is empty', 'give a URL, or leave the flag out for the default database')
   const home = homeFolder(env, 'data')
   if (home) return defaultDatabase(home)

@@ -16,7 +16,7 @@ function factsOf(path: string): { mode: number; uid: number } | undefined {
 }
 
 /**
- * Refuses a folder of this program in which another user could put files or replace them. To list it is no harm: the
+ * Refuses a folder of this program in which another user could add or replace files. Other users may list it: the
  * files are private.
  *
  * @param options `setting`: the variable that moves the folder elsewhere; `sticky`: whether others may add files, where

@@ -91,7 +91,7 @@ async function removeLeftover(path: string, processes: Processes): Promise<void>
     if (existsSync(beside))
       await locked({ lock: `${target}.lock`, waitMs: 0, processes }, () => rmSync(beside, { force: true }))
   } catch {
-    // There is no file yet, or its folder is not ours to write.
+    // The file does not exist yet, or this user may not write to its folder.
   }
 }
 

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { semaphore } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { createAdmissionLimit } from './admission.ts'
+import { withDeadline } from './deadline.ts'
 import { ageOf, type LookupKey, type LookupResult } from './secrets.ts'
 
 /** How many lookups are remembered, of tenants and of the unverified each. */
@@ -74,7 +75,7 @@ export class LookupCache {
     const { latest, pending, startedAt = 0 } = this.#get(id) ?? {}
     const isTenant = this.#tenants.has(id)
     if (latest && ageOf(latest) < rememberMs) {
-      // Who comes next need not wait.
+      // The next request then finds a fresh result.
       if (isTenant && !pending && ageOf(latest) > rememberMs / 2)
         this.#load(id, key).catch((error) => isAway(error) || this.#onError(error))
       return latest
@@ -89,24 +90,14 @@ export class LookupCache {
   async #loadOrKnown(id: string, reading: Promise<LookupResult>): Promise<LookupResult> {
     // A reading that others wait for already may have had its time.
     const waitMs = Math.max(0, (this.#get(id)?.startedAt ?? 0) + answerMs - performance.now())
-    const ended = new AbortController()
-    const silence = sleep(waitMs, undefined, { signal: ended.signal })
     try {
-      const result = await Promise.race([reading, silence])
-      if (result) return result
+      return await withDeadline(waitMs, reading)
     } catch (error) {
       // Any other error is an answer.
       if (!isAway(error)) throw error
       const known = this.#get(id)?.latest
-      if (!this.#isUsable(known)) throw error
-      return known
-    } finally {
-      ended.abort()
-      silence.catch(() => {})
-      reading.catch(() => {})
+      return this.#isUsable(known) ? known : reading
     }
-    const known = this.#get(id)?.latest
-    return this.#isUsable(known) ? known : reading
   }
 
   #isUsable(known: LookupResult | undefined): known is LookupResult {
@@ -179,8 +170,9 @@ export class LookupCache {
       })
       .catch((error: unknown) => {
         // A refusal is an answer, after which nothing is known any more.
-        if (!isAway(error)) isNewest() && delete lookup.latest
-        else if (this.#isUsable(lookup.latest)) this.#onError(error)
+        if (isAway(error)) {
+          if (this.#isUsable(lookup.latest)) this.#onError(error)
+        } else if (isNewest()) delete lookup.latest
         throw error
       })
       .finally(() => {

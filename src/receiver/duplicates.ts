@@ -5,7 +5,7 @@ const rememberMs = 600_000
 const maxRequests = 10_000
 const maxAllRequests = 200_000
 
-/** How often requests are forgotten whose time is over, in milliseconds. */
+/** How often expired requests are forgotten, in milliseconds. */
 const sweepMs = 60_000
 
 /** An undated request to an integration. */

@@ -128,7 +128,7 @@ function mayBeLarge({ headers }: IncomingRequest): boolean {
   return length === null || !(Number(length) <= maxStrangersBytes)
 }
 
-/** Refuses what is not for an integration of the platform, before its body is read. */
+/** Refuses a request for an unknown integration, before its body is read. */
 async function refuseUnknown(
   { cache }: Parts,
   { platform, keys }: { platform: Platform; keys: readonly LookupKey[] },

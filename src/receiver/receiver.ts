@@ -142,7 +142,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const rememberMs = within(60, 'remember', options.remember ?? 5) * 1000
   const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
   const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
-  const database = parseDatabaseUrl(options.database, '/')
+  const database = parseDatabaseUrl(options.database, { cwd: '/', env: process.env })
   const startup = new Startup(() => begin({ database, keys, urls, rememberMs, staleMs, spool, onError }), onError)
   await startup.start()
   const methods = platforms.map((platform) => [
@@ -233,7 +233,7 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
   return { parts, tokens, close }
 }
 
-/** A number of seconds within bounds. @throws BAD_INPUT for what is not a finite number */
+/** A number of seconds within bounds. @throws BAD_INPUT for a number that is not finite */
 function within(maxSeconds: number, name: string, seconds: number): number {
   if (!Number.isFinite(seconds))
     throw badInput(`${name} is not a number of seconds`, `pass a number from 0 to ${maxSeconds} as ${name}`)

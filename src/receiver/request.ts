@@ -185,7 +185,7 @@ class Blocks {
     this.#place = place
   }
 
-  /** @returns false when there is no memory for them */
+  /** @returns false when the memory does not suffice */
   append(bytes: Uint8Array): boolean {
     for (let from = 0; from < bytes.length; ) {
       let block = this.#blocks.at(-1)

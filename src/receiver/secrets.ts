@@ -66,6 +66,8 @@ interface SecretSource {
 export class SecretReader {
   readonly #source: SecretSource
   #keyring: Promise<Keyring> | undefined
+  /** The loading that is under way, which all look-ups share that lack a key. */
+  #renewal: Promise<Keyring> | undefined
   #keysLoadedAt = Number.NEGATIVE_INFINITY
 
   constructor(source: SecretSource) {
@@ -120,19 +122,32 @@ export class SecretReader {
         decrypted.set(value.id, await decryptAccepted({ keyring, mode }, value, (error) => errors.push(error)))
       return { decrypted, errors }
     }
-    const first = await attempt(await this.keyring())
-    const areOld = performance.now() - this.#keysLoadedAt >= minKeyAgeMs
-    // Another process may have activated a key since ours were loaded.
-    if (!areOld || !first.errors.some(isKeyMissing)) return first
-    try {
-      const keyring = await this.#loadKeys()
-      this.#keyring = Promise.resolve(keyring)
-      return await attempt(keyring)
-    } catch (error) {
-      // The known keys stay in use.
-      this.#source.onError(error)
-      return first
-    }
+    const keyring = await this.keyring()
+    const first = await attempt(keyring)
+    if (!first.errors.some(isKeyMissing)) return first
+    const renewed = await this.#renewed(keyring)
+    return renewed === keyring ? first : attempt(renewed)
+  }
+
+  /** The keys as they are now: another process may have activated a key since these were loaded. */
+  async #renewed(known: Keyring): Promise<Keyring> {
+    const current = await this.keyring()
+    if (current !== known) return current
+    if (performance.now() - this.#keysLoadedAt >= minKeyAgeMs)
+      this.#renewal ??= this.#loadKeys()
+        .then((keyring) => {
+          this.#keyring = Promise.resolve(keyring)
+          return keyring
+        })
+        .catch((error: unknown) => {
+          // The known keys stay in use.
+          this.#source.onError(error)
+          return known
+        })
+        .finally(() => {
+          this.#renewal = undefined
+        })
+    return this.#renewal ?? known
   }
 
   async #loadKeys(): Promise<Keyring> {

@@ -65,7 +65,7 @@ async function disarm(db: TestDatabase): Promise<void> {
 }
 
 const storeOptions = (db: TestDatabase): StoreOptions => ({
-  database: parseDatabaseUrl(db.url, '/'),
+  database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),
   wait: 30_000,
   create: false,
   notice: () => {},

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parsePostgresqlUrl } from '../../src/store/database/postgresql-url.ts'
 import { emptyPostgresql, freshDatabase, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
@@ -141,9 +141,8 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     expect(await run(`${db.url}?service=other`, { PGHOST: 'nowhere', PGPORT: '2' })).toEqual(empty)
     const mixed = `postgresql://127.0.0.1/${name}?service=other&port=${port}&user=postgres&password=postgres`
     expect(await run(mixed)).toEqual(empty)
-    vi.stubEnv('PGSERVICEFILE', file)
-    expect([...parsePostgresqlUrl('postgresql://?service=other').parameters]).toEqual([])
-    vi.unstubAllEnvs()
+    const { parameters } = parsePostgresqlUrl('postgresql://?service=other', { PGSERVICEFILE: file })
+    expect([...parameters]).toEqual([])
   })
 
   test('names a schema in the ways of other drivers', async () => {

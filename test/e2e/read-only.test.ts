@@ -49,7 +49,7 @@ describe.each(kinds)('read-only on %s', (kind) => {
   test('the connection itself refuses to change anything', async () => {
     const db = await freshDatabase(kind)
     const options = {
-      database: parseDatabaseUrl(db.url, '/'),
+      database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),
       wait: 1000,
       create: false,
       readOnly: true,

@@ -13,7 +13,7 @@ export const testKeys = () =>
 
 /** How to open a test's database within this process. */
 export const storeOptions = (db: TestDatabase): StoreOptions => ({
-  database: parseDatabaseUrl(db.url, '/'),
+  database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),
   wait: 30_000,
   create: false,
   readOnly: false,

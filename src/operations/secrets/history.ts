@@ -56,7 +56,7 @@ export const finishSecret = (store: Store, ref: string, { field, ...options }: F
       if (!(await tx.secrets.current(integration.id, field))?.lastMatchedAt)
         throw inUse(`the current ${label} has no recorded use yet, so the previous ${label} may still be in use`)
       const { receiverSeenAt } = await tx.keys.settings()
-      // Without an endpoint that writes use down, there is no record of the use there is.
+      // Without an endpoint that records usage, the usage is unknown.
       if (!receiverSeenAt || Math.abs(tx.now.getTime() - Date.parse(receiverSeenAt)) > reportedLatelyMs)
         throw inUse(
           receiverSeenAt

@@ -1,13 +1,17 @@
+import { raw } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { databaseInvalid } from '../../errors.ts'
 
 /** The longest text that is read, in bytes. A longer one is recognised before it is. */
 export const maxTextBytes = 1024 * 1024
 
+/** The biggest whole number that JavaScript tells from its neighbours, as SQL. */
+export const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
+
 /** The longest answer that is taken apart, in bytes. */
 const maxPageBytes = 128 * 1024 * 1024
 
-/** How many bytes are shown of what is no text. */
+/** How many bytes of a value are shown that is not a text. */
 export const shownBytes = 40
 
 /**

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { badInput } from '../../errors.ts'
 import { clientOfHosts } from './hosts.ts'
-import { passwordFromFile } from './libpq-files.ts'
+import { passwordFrom } from './libpq-files.ts'
 import { displayPostgresqlUrl, type Host, type Target } from './postgresql-url.ts'
 
 /** What to connect to. */
@@ -38,15 +38,13 @@ export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
   }
 }
 
-/** Where a server is, and the password there: that of the URL or of PGPASSWORD, which the driver reads, else of a file. */
+/** Where a server is, and the password there. */
 function loginAt(target: Target, { host, port }: Host): Pick<pg.ClientConfig, 'host' | 'port' | 'password'> {
-  if (target.password !== '') return { host, port, password: target.password }
-  if (process.env.PGPASSWORD) return { host, port }
-  const { database, parameters } = target
-  const source = { file: parameters.get('passfile') ?? undefined, where: displayPostgresqlUrl(target) }
-  // Asked for by the driver when the server wants one; the driver knows who the user is when the URL does not say it.
-  const user = target.user || process.env.PGUSER || process.env.USER || ''
-  return { host, port, password: () => passwordFromFile({ host, port, database, user }, source) }
+  const { database, user, password, passwordFile } = target
+  if (password !== '') return { host, port, password }
+  const login = { host, port, database, user }
+  // Asked for by the driver when the server wants one.
+  return { host, port, password: () => passwordFrom(passwordFile, login, displayPostgresqlUrl(target)) }
 }
 
 /** The TLS settings of a URL, with the files that it names. */

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { homedir, platform } from 'node:os'
 import { join } from 'node:path'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 
@@ -11,28 +11,35 @@ interface Login {
   readonly user: string
 }
 
-/** Which password file to read, and what to say when it has no password. */
-interface PasswordSource {
-  /** A file that the URL names, which no message shows. */
-  readonly file: string | undefined
-  /** The database as it may be shown. */
-  readonly where: string
+/** Variables of the environment, by name. */
+export interface Environment {
+  readonly [name: string]: string | undefined
 }
 
+/** The password file of PostgreSQL's own programs. */
+export interface PasswordFile {
+  readonly path: string
+  /** Whether messages may show the path: one in a URL may be anything. */
+  readonly shown: boolean
+}
+
+/** The password file that a URL names, or that the environment does. @param named empty for none */
+export const passwordFile = (named: string, { PGPASSFILE }: Environment): PasswordFile =>
+  named === '' ? { path: PGPASSFILE || join(homedir(), '.pgpass'), shown: true } : { path: named, shown: false }
+
 /**
- * Reads the password for a login from the password file of PostgreSQL's own programs.
+ * Reads the password for a login from a password file.
  *
+ * @param where the database as it may be shown
  * @throws NOT_PERMITTED when there is none, or others may read the file
  */
-export function passwordFromFile(login: Login, { file, where }: PasswordSource): string {
-  const known = process.env.PGPASSFILE || join(homedir(), '.pgpass')
-  const path = file ?? known
+export function passwordFrom({ path, shown }: PasswordFile, login: Login, where: string): string {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+  if (platform() !== 'win32' && (mode & 0o077) !== 0)
     throw new IntegrationsError({
       code: 'NOT_PERMITTED',
       message: `no password for ${where}: other users may read the password file, which is not used for that reason`,
-      hint: file === undefined ? `chmod 600 ${shellWord(path)}` : 'give the password file the mode 0600',
+      hint: shown ? `chmod 600 ${shellWord(path)}` : 'give the password file the mode 0600',
     })
   const password = passwordIn(read(path) ?? '', login)
   if (password !== undefined) return password
@@ -61,13 +68,9 @@ function passwordIn(text: string, { host, port, database, user }: Login): string
  * Reads what a service stands for from the connection service file of PostgreSQL's own programs.
  *
  * @param name the service, which no message shows: it may be a part of a URL
- * @throws BAD_INPUT when there is no such service
+ * @throws BAD_INPUT when no service file has the service
  */
-export function readService(name: string): ReadonlyMap<string, string> {
-  const { PGSERVICEFILE, PGSYSCONFDIR } = {
-    PGSERVICEFILE: process.env.PGSERVICEFILE,
-    PGSYSCONFDIR: process.env.PGSYSCONFDIR,
-  }
+export function readService(name: string, { PGSERVICEFILE, PGSYSCONFDIR }: Environment): ReadonlyMap<string, string> {
   const files = [
     PGSERVICEFILE || join(homedir(), '.pg_service.conf'),
     ...(PGSYSCONFDIR ? [join(PGSYSCONFDIR, 'pg_service.conf')] : []),

@@ -4,13 +4,13 @@ import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driv
 import pg from 'pg'
 import { Silence } from './hosts.ts'
 
-/** The server has this much longer to say itself that a statement took too long. */
+/** How much longer the client waits than the server, so that the server reports its own timeout, in milliseconds. */
 const answerMs = 500
 
-/** A server that is gone never answers a goodbye. */
+/** How long closing waits for the server to answer, in milliseconds. */
 const goodbyeMs = 250
 
-/** What each statement and transaction needs to be sure of. */
+/** The settings of a statement or a transaction. */
 export interface Scope {
   readonly schema: string
   /** Have the server refuse every change. */

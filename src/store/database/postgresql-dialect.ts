@@ -1,12 +1,9 @@
 import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { quoted } from '../../errors.ts'
-import { maxTextBytes } from './cells.ts'
+import { maxTextBytes, maxWhole } from './cells.ts'
 import type { Dialect, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
-
-/** The biggest whole number that JavaScript tells from its neighbours. */
-const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
 
 const maxBytes = raw(String(maxTextBytes))
 

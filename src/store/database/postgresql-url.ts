@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { badInput } from '../../errors.ts'
-import { readService } from './libpq-files.ts'
+import { type Environment, type PasswordFile, passwordFile, readService } from './libpq-files.ts'
 
 /** Where a server listens. */
 export interface Host {
@@ -16,11 +16,13 @@ export type SessionAttributes = (typeof sessionAttributes)[number]
 
 const sessionAttributes = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const
 
-/** What a PostgreSQL URL says. */
+/** What a PostgreSQL URL says, and the environment where the URL does not. */
 export interface Target {
   readonly scheme: string
   readonly user: string
+  /** Empty: that of the password file. */
   readonly password: string
+  readonly passwordFile: PasswordFile
   /** In the order in which they are tried; at least one. */
   readonly hosts: readonly Host[]
   readonly database: string
@@ -42,9 +44,10 @@ const defaultPort = '5432'
 /**
  * Reads a URL as PostgreSQL's own programs do, and the parameters of Prisma and JDBC that name a schema.
  *
+ * @param env the variables that stand for what the URL leaves out
  * @throws BAD_INPUT. No part of the URL is quoted: a password may be anywhere in it.
  */
-export function parsePostgresqlUrl(text: string): Target {
+export function parsePostgresqlUrl(text: string, env: Environment): Target {
   const parts = /^(postgres(?:ql)?):\/\/(?:([^/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/i.exec(text.trim())
   if (!parts) throw unescaped()
   const [, scheme = '', login = '', authority = '', path = '', query = '', fragment] = parts
@@ -52,9 +55,9 @@ export function parsePostgresqlUrl(text: string): Target {
   // What an unescaped character in a password leads to; the rest of it would be taken for something to show.
   if (fragment !== undefined || /[@/]/.test(path) || names.some((name) => name.includes('@'))) throw unescaped()
   const parameters = new URLSearchParams(query)
-  const service = parameters.get('service') || process.env.PGSERVICE
-  const settings = service ? readService(service) : new Map<string, string>()
-  // Each setting by itself: the parameter, the usual place in the URL, the service.
+  const service = parameters.get('service') || env.PGSERVICE
+  const settings = service ? readService(service, env) : new Map<string, string>()
+  // Each setting by itself: the parameter, the usual place in the URL, the service, the environment.
   const taken = new Set(['service'])
   const given = (name: string) => {
     taken.add(name)
@@ -62,17 +65,20 @@ export function parsePostgresqlUrl(text: string): Target {
   }
   const take = (name: string, own = '') => given(name) || own || settings.get(name) || ''
   const [user = '', ...password] = login.split(':')
-  const database = take('dbname', decoded(path)) || process.env.PGDATABASE || ''
+  const database = take('dbname', decoded(path)) || env.PGDATABASE || ''
   if (database === '')
     throw badInput('the database URL names no database', 'end it with the name of the database, as in /app')
   const target = {
     scheme: scheme.toLowerCase(),
-    user: take('user', decoded(user)),
-    password: take('password', decoded(password.join(':'))),
+    // As the driver does.
+    user: take('user', decoded(user)) || env.PGUSER || env.USER || '',
+    password: take('password', decoded(password.join(':'))) || env.PGPASSWORD || '',
+    passwordFile: passwordFile(take('passfile'), env),
     hosts: hostsOf(
       authority,
       { hosts: given('host'), ports: given('port') },
       { hosts: settings.get('host') ?? '', ports: settings.get('port') ?? '' },
+      { hosts: env.PGHOST ?? '', ports: env.PGPORT ?? '' },
     ),
     database,
     attributes: attributesOf(take('target_session_attrs')),
@@ -94,14 +100,14 @@ function decoded(text: string): string {
   }
 }
 
-/** What parameters or a service say of hosts, as lists with commas; each may be empty. */
+/** What parameters, a service or the environment say of hosts, as lists with commas; each may be empty. */
 interface HostLists {
   readonly hosts: string
   readonly ports: string
 }
 
-/** The hosts of the first that names any, and the ports of the first that gives any: parameters, authority, service, environment. */
-function hostsOf(authority: string, parameters: HostLists, service: HostLists): Host[] {
+/** The hosts of the first that names any, and the ports of the first that gives any: parameters, authority, then the others. */
+function hostsOf(authority: string, parameters: HostLists, ...others: readonly HostLists[]): Host[] {
   const own = authority.split(',').map((one) => {
     const [, address, name = '', port = ''] = /^(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d*))?$/.exec(one) ?? unreadable()
     return { host: address ?? decoded(name), port }
@@ -110,14 +116,12 @@ function hostsOf(authority: string, parameters: HostLists, service: HostLists): 
   const hosts = first(
     parameters.hosts.split(','),
     own.map(({ host }) => host),
-    service.hosts.split(','),
-    (process.env.PGHOST ?? '').split(','),
+    ...others.map(({ hosts }) => hosts.split(',')),
   )
   const ports = first(
     parameters.ports.split(','),
     own.map(({ port }) => port),
-    service.ports.split(','),
-    (process.env.PGPORT ?? '').split(','),
+    ...others.map(({ ports }) => ports.split(',')),
   )
   return hosts.map((named, place) => {
     const port = Number((ports.length === 1 ? ports[0] : ports[place]) || defaultPort)

@@ -11,7 +11,7 @@ const migrationLock = 7_251_104_816
 /** A wait for a lock is given up and tried again, so that a pooler can lend the connection to another meanwhile. */
 const lockTimeoutMs = 2000
 
-/** After this time the server ends a change whose client is gone, and so lets go of its locks. */
+/** After this time the server ends the transaction of a client that is gone, and releases its locks. */
 const idleInTransactionMs = 10_000
 
 /** How long connecting may take at most. */

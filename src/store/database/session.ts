@@ -67,7 +67,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
     const transaction = await adapter.startTransaction(level).catch((error) => {
       if (!isStatementPooler(error)) throw error
     })
-    // Better another moment for every statement than nothing at all.
+    // In statement mode, each statement shows another moment.
     if (!transaction) return work(onAdapter(adapter, driver, true))
     try {
       return await work(onAdapter(transaction, driver))

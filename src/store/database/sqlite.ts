@@ -13,7 +13,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, systemCode } from '../../errors.ts'
-import { maxTextBytes, shownBytes } from './cells.ts'
+import { maxTextBytes, maxWhole, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { onAdapter, type Statements } from './statements.ts'
 
@@ -174,10 +174,7 @@ const bareColumn = /^(\w+\.)?("\w+"|[a-z_]+)$/
 
 const guarded = (value: Sql) => (bareColumn.test(value.sql) ? textOrMark(value) : value)
 
-/** The biggest whole number that JavaScript tells from its neighbours. */
-const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
-
-/** What was made of a column of instants; where it holds something that is no instant, that. */
+/** `made` of a column of instants; a mark where the column holds another kind of value. */
 const orMark = (column: Sql, made: Sql) =>
   sql`coalesce(${made}, CASE WHEN typeof(${column}) <> 'null' THEN ${marked(column)} END)`
 

@@ -1,6 +1,7 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { badInput, shellWord } from '../../errors.ts'
+import type { Environment } from './libpq-files.ts'
 import { displayPostgresqlUrl, parsePostgresqlUrl, type Target } from './postgresql-url.ts'
 
 /** Where the rows are. */
@@ -51,11 +52,15 @@ const others: readonly (readonly [schemes: RegExp, message: string, hint: string
  * Reads a database URL: `file:` with an absolute path or one relative to `cwd`, or `postgresql:` / `postgres:` as
  * PostgreSQL's own programs take it, with an optional `schema` parameter.
  *
+ * @param context `env`: the variables of PostgreSQL's own programs, which stand for what the URL leaves out
  * @throws BAD_INPUT for anything else. The URL is not quoted: it may hold a password.
  */
-export function parseDatabaseUrl(text: string, cwd: string): Database {
+export function parseDatabaseUrl(
+  text: string,
+  { cwd, env }: { readonly cwd: string; readonly env: Environment },
+): Database {
   if (text.startsWith('file:')) return { provider: 'sqlite', file: filePath(text, cwd), isDefault: false }
-  if (/^\s*postgres(ql)?:\/\//i.test(text)) return { provider: 'postgresql', ...parsePostgresqlUrl(text) }
+  if (/^\s*postgres(ql)?:\/\//i.test(text)) return { provider: 'postgresql', ...parsePostgresqlUrl(text, env) }
   const [, message, hint] = others.find(([schemes]) => schemes.test(text.trim())) ?? []
   throw badInput(message ?? 'the database URL is neither file: nor postgresql:', hint ?? examples)
 }

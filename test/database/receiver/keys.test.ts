@@ -1,5 +1,6 @@
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { keyFile } from '../../../src/keys/file.ts'
 import { activateKey, addKey } from '../../../src/operations/keys/keys.ts'
@@ -61,6 +62,41 @@ test.each(kinds)('on %s, a key that is not here yet stops those alone whose valu
       ['two', 'message', 1, 'previous'],
       ['two', 'message', 2, 'current'],
       [200, 'unclaimed'],
+    ])
+  } finally {
+    await store.close()
+  }
+})
+
+test.each(kinds)('on %s, a new key that is being loaded is waited for by all whose values need it', async (kind) => {
+  const { db, receive } = await start(kind)
+  const file = join(freshFolder(), 'keys.json')
+  copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', file)
+  const source = keyFile(file, process.getuid?.())
+  const store = await openStore({ ...storeOptions(db), keys: source })
+  try {
+    const one = await add(store, 'one', signingSecret(1))
+    const two = await add(store, 'two', signingSecret(2), { team: 'T222AB3CD' })
+    let loadings = 0
+    const set = async () => {
+      if (++loadings > 1) await sleep(300)
+      return readFileSync(file, 'utf8')
+    }
+    const receiver = await receive({ keys: { set } })
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 6000)
+    const { key } = await addKey(store, source, { dryRun: false })
+    await activateKey(store, { source, id: key.id }, { dryRun: false })
+    await rotate(store, one, signingSecret(3), 0)
+    await rotate(store, two, signingSecret(4), 0)
+    const slack = async (n: number, team_id: string) =>
+      brief(await receiver.slack(fromSlack(signingSecret(n), slackEvent(message, { team_id }))))
+    expect([await Promise.all([slack(3, 'T012AB3CD'), slack(4, 'T222AB3CD')]), loadings]).toEqual([
+      [
+        ['one', 'message', 2, 'current'],
+        ['two', 'message', 2, 'current'],
+      ],
+      2,
     ])
   } finally {
     await store.close()

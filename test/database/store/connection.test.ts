@@ -9,7 +9,8 @@ import { runInProcess } from '../../support/in-process.ts'
 import { runProgram } from '../../support/program.ts'
 import { refusalOf, refusingServer } from '../../support/refusing-server.ts'
 
-const driverOf = (url: string, waitMs = 30_000) => postgresql({ ...parsePostgresqlUrl(url), waitMs, readOnly: false })
+const driverOf = (url: string, waitMs = 30_000) =>
+  postgresql({ ...parsePostgresqlUrl(url, {}), waitMs, readOnly: false })
 
 const query = async (on: SqlQueryable, sql: string) => (await on.queryRaw({ sql, args: [], argTypes: [] })).rows.flat()
 

@@ -6,7 +6,7 @@ import { emptyPostgresql } from '../../support/database.ts'
 test('what PostgreSQL runs exclusively ends with its connection', async () => {
   const db = await emptyPostgresql()
   const ours = `FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'integrations'`
-  const work = postgresql({ ...parsePostgresqlUrl(db.url), waitMs: 5000, readOnly: false }).withMigrationLock(
+  const work = postgresql({ ...parsePostgresqlUrl(db.url, {}), waitMs: 5000, readOnly: false }).withMigrationLock(
     async (adapter) => {
       await adapter.executeScript('CREATE TABLE before (id int)')
       await db.query(`SELECT pg_terminate_backend(pid) ${ours}`)
