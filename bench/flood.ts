@@ -25,7 +25,7 @@ export interface Flood {
   readonly statuses: { readonly [status: string]: number }
 }
 
-/** Floods a receiver with bodies that nobody has signed, for integrations that `addSealed` has added, while webhooks come. */
+/** Floods a receiver with unsigned bodies, for integrations that `addSealed` has added, while webhooks come. */
 export async function flood({ env }: Data): Promise<Flood> {
   const child = spawn(process.execPath, [resolve('bench/programs/serve.js')], {
     env: { ...environment, ...env },

@@ -141,7 +141,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
         ),
       ),
     )
-    expect(outcomes.map(({ code }) => code)).toEqual(Array(100).fill(0))
+    expect(outcomes.filter(({ code }) => code !== 0)).toEqual([])
     const answers = outcomes
       .map(({ stdout }) => JSON.parse(stdout) as { version: number; webhookSecret: { fingerprint: string } })
       .sort((a, b) => a.version - b.version)

@@ -73,11 +73,8 @@ export interface Driver {
   readonly dialect: Dialect
   /** Whether the schema of its tables was chosen, and is not just the usual one. */
   readonly namesSchema: boolean
-  /**
-   * Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says
-   * it for all; PostgreSQL alone needs to know.
-   */
-  until?(deadline: number): void
+  /** Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says it for all. */
+  until(deadline: number): void
   /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */
   lockHolder?(db: Statements): Promise<string | undefined>
   /** A new connection, for reading. */

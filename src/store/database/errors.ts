@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { IntegrationsError } from '../../errors.ts'
 import { connectionRules, facts, type Rule, type Symptoms } from './connection-errors.ts'
 import { type Database, displayUrl } from './url.ts'
@@ -33,6 +34,24 @@ export function isBusy(error: unknown): boolean {
   const { codes, message } = facts(error)
   // P2028 is also what a transaction that could not begin in time says; nothing of it was done then.
   return codes.some((code) => busyCodes.test(code)) || (codes.includes('P2028') && /unable to start/i.test(message))
+}
+
+/**
+ * Runs work again for as long as the database is busy.
+ *
+ * @param deadline after which it is not tried again, by `performance.now()`
+ * @throws what the work throws
+ */
+export async function retryBusy<T>(work: () => Promise<T>, deadline: number): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const pauseMs = Math.random() * Math.min(1000, 20 * 2 ** attempt)
+      if (error instanceof IntegrationsError || !isBusy(error) || performance.now() + pauseMs > deadline) throw error
+      await sleep(pauseMs)
+    }
+  }
 }
 
 /** Whether the connection went away, so that it is unknown whether a COMMIT that was under way took place. */

@@ -27,8 +27,9 @@ const suits = {
   'prefer-standby': ({ standby }) => standby,
 } satisfies Record<SessionAttributes, (server: Server) => boolean>
 
-/** How long each host is tried at least. */
+/** How long each of several hosts is tried at least, and at most. */
 const leastMs = 500
+const mostMs = 5000
 
 /**
  * A client that connects to the first of one or more hosts that answers and is as wanted, as PostgreSQL's own programs do:
@@ -76,7 +77,7 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
         // Some of the time is left for each of the others, and for the connection itself.
         const share = (deadline - performance.now()) / (logins.length - place + 1)
         try {
-          const server = await ask({ ...this.#config, ...login }, Math.max(share, leastMs))
+          const server = await ask({ ...this.#config, ...login }, Math.max(Math.min(share, mostMs), leastMs))
           if (suits[wanted](server)) return login
           if (wanted === 'prefer-standby') fallback ??= login
         } catch (error) {

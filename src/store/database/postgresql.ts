@@ -14,9 +14,6 @@ const lockTimeoutMs = 2000
 /** After this time the server ends the transaction of a client that is gone, and releases its locks. */
 const idleInTransactionMs = 10_000
 
-/** How long connecting may take at most. */
-const maxConnectMs = 10_000
-
 /** What is waited for at least, in milliseconds: a server in reach answers by then. */
 const leastMs = 1000
 
@@ -39,7 +36,7 @@ export function postgresql(options: ConnectionOptions): Driver {
   const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, limitMs, lockMs }
   // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
   const reading = { ...scope, idleMs: 0 }
-  const open = () => openPool({ ...config, connectionTimeoutMillis: Math.min(limitMs(), maxConnectMs) })
+  const open = () => openPool({ ...config, connectionTimeoutMillis: limitMs() })
   return {
     provider: 'postgresql',
     dialect,

@@ -4,7 +4,7 @@ import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
-import { commitUnknown, databaseError, isBusy, isCommitUnknown, isStatementPooler } from './errors.ts'
+import { commitUnknown, databaseError, isBusy, isCommitUnknown, isStatementPooler, retryBusy } from './errors.ts'
 import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
 import type { Database } from './url.ts'
 
@@ -37,17 +37,13 @@ export function createSession(driver: Driver, database: Database, wait: number):
 
   async function retrying<T>(work: () => Promise<T>): Promise<T> {
     const deadline = performance.now() + wait
-    driver.until?.(deadline)
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await work()
-      } catch (error) {
-        if (error instanceof IntegrationsError) throw error
-        const pauseMs = Math.random() * Math.min(1000, 20 * 2 ** attempt)
-        if (!isBusy(error)) throw databaseError(error, database)
-        if (performance.now() + pauseMs > deadline) throw await withHolder(databaseError(error, database))
-        await sleep(pauseMs)
-      }
+    driver.until(deadline)
+    try {
+      return await retryBusy(work, deadline)
+    } catch (error) {
+      if (error instanceof IntegrationsError) throw error
+      const said = databaseError(error, database)
+      throw isBusy(error) ? await withHolder(said) : said
     }
   }
 

@@ -15,6 +15,7 @@ import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, systemCode } from '../../errors.ts'
 import { maxTextBytes, maxWhole, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
+import { retryBusy } from './errors.ts'
 import { onAdapter, type Statements } from './statements.ts'
 
 /** Busy waits inside SQLite stop the event loop, so they are short; longer ones are asynchronous, outside. */
@@ -53,6 +54,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
+  let deadline = 0
   async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
     const client = createClient({ url, timeout })
     try {
@@ -65,10 +67,13 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     provider: 'sqlite',
     dialect,
     namesSchema: true,
+    until: (latest) => {
+      deadline = latest
+    },
     connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('../generated/sqlite/client.ts')
-      const client = new PrismaClient({ adapter })
+      const client = new PrismaClient({ adapter: readOnly ? adapter : new Writable({ url, timeout }, () => deadline) })
       await client.$connect()
       // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
       // get their turn, which they would not before an immediate.
@@ -124,6 +129,31 @@ class ReadOnly extends PrismaLibSql {
         return transaction
       },
     })
+  }
+}
+
+/**
+ * Connections on which a transaction begins with the lock on the database, and waits for it. A hundred processes that each
+ * made a Prisma client for every try would leave the one that has the lock no time to end its work.
+ */
+class Writable extends PrismaLibSql {
+  readonly #deadline: () => number
+
+  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], deadline: () => number) {
+    super(config)
+    this.#deadline = deadline
+  }
+
+  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
+    const client = super.createClient(config)
+    const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
+    const beginNew = () =>
+      begin('write').catch(async (error) => {
+        // libsql does not end the statement that failed, whose old snapshot would be busy for ever.
+        await client.reconnect()
+        throw error
+      })
+    return Object.assign(client, { transaction: () => retryBusy(beginNew, this.#deadline()) })
   }
 }
 
