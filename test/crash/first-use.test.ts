@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { amount } from '../support/crash-amounts.ts'
 import { emptyPostgresql, type Kind, kinds, sqliteDatabase, type TestDatabase } from '../support/database.ts'
 import { bin, freshFolder, runProgram } from '../support/program.ts'
 
@@ -49,7 +50,7 @@ describe.each(kinds)('first use on %s', (kind) => {
     // The schema engine leaves a timer of 10 s behind, for which the program must not stay.
     expect(whole).toBeLessThan(9_000)
 
-    const kills = 24
+    const kills = amount(8, 24)
     let killed = 0
     for (let i = 1; i <= kills; i++) {
       const db = await newDatabase(kind)

@@ -2,14 +2,13 @@ import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { amount, seed } from '../support/crash-amounts.ts'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { bin, environment, runProgram } from '../support/program.ts'
 import { changingCommands, populate, type Sample } from '../support/sample-commands.ts'
 
-/** SEED repeats the moments of an earlier run; ROUNDS kills each command more often. */
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-const rounds = Number(process.env.ROUNDS ?? 1)
+const rounds = amount(1, 10)
 
 /** Those that ask nothing, because a terminal is not needed for what is tried here. */
 const samples = changingCommands.filter(({ answers }) => answers === undefined)
@@ -21,7 +20,7 @@ const moments = fc.sample(fc.double({ min: 0.5, max: 1.02, noNaN: true }), {
 })
 
 describe.each(kinds)('on %s', (kind) => {
-  test(`every command that changes something, killed at any moment, has done all of it or nothing (SEED=${seed})`, async () => {
+  test('every command that changes something, killed at any moment, has done all of it or nothing', async () => {
     const killed = { before: 0, after: 0 }
     for (let round = 0; round < rounds; round++) {
       const undisturbed = await freshDatabase(kind)

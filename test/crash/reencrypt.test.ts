@@ -7,11 +7,12 @@ import { fingerprint } from '../../src/crypto/hmac.ts'
 import { decrypt, encrypt } from '../../src/crypto/jwe.ts'
 import { type KeySet, parseKeySet, type RootKey } from '../../src/crypto/key-set.ts'
 import { Secret } from '../../src/secret.ts'
+import { amount } from '../support/crash-amounts.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { bin, freshFolder, runProgram } from '../support/program.ts'
 
-const rows = 10_000
-const kills = 50
+const rows = amount(4000, 10_000)
+const kills = amount(12, 50)
 
 const cell = (i: number) => ({ id: `i-${String(i).padStart(5, '0')}`, field: 'webhook_secret' })
 const value = (i: number) => `secret of ${i}`

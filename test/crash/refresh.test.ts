@@ -9,6 +9,7 @@ import { addIntegration } from '../../src/operations/integrations/add.ts'
 import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/open.ts'
 import { instant } from '../support/brands.ts'
+import { amount } from '../support/crash-amounts.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
 import { expectInvariants } from '../support/invariants.ts'
@@ -17,10 +18,8 @@ import { freshFolder, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
 
-// For a look in between: TOKENS=120 KILLS=40 RACING=2,10 npm run test:crash -- refresh. A hundred processes
-// (RACING=100) need a quick machine: while all of them start, each gets a fiftieth of a processor.
-const many = Number(process.env.TOKENS ?? 250)
-const racing = (process.env.RACING ?? '2,10,40').split(',').map(Number)
+const many = amount(100, 250)
+const racing = [2, amount(20, 100)]
 
 /** Where a refresh can be ended, in the order in which it gets there. */
 const steps = [
@@ -33,8 +32,8 @@ const steps = [
 ] as const
 
 /** How many refreshes are killed at each step, and how many at points spread over the measured protocol; on each database. */
-const atEachStep = 10
-const spread = Number(process.env.KILLS ?? 100)
+const atEachStep = amount(3, 10)
+const spread = amount(30, 100)
 
 let main = ''
 

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest'
+import { amount } from '../support/crash-amounts.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { runProgram } from '../support/program.ts'
 
+const processes = 20
+const times = amount(4, 10)
+
 describe.each(kinds)('on %s', (kind) => {
-  test('20 processes that each toggle the same integration 10 times lose nothing', async () => {
+  test(`${processes} processes that each toggle the same integration ${times} times lose nothing`, async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
     expect(
@@ -12,7 +16,7 @@ describe.each(kinds)('on %s', (kind) => {
 
     const toggling = async () => {
       const answers: { version: number; isActive: boolean }[] = []
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < times; i++) {
         const { code, stdout, stderr } = await runProgram(
           ['toggle', 'Acme/desk', '-o', 'json', '--fields', 'version,isActive', '--wait', '2m'],
           { env },
@@ -22,16 +26,18 @@ describe.each(kinds)('on %s', (kind) => {
       }
       return answers
     }
-    const answers = (await Promise.all(Array.from({ length: 20 }, toggling)))
+    const answers = (await Promise.all(Array.from({ length: processes }, toggling)))
       .flat()
       .sort((a, b) => a.version - b.version)
 
     // Each acknowledged a version of its own, and each saw the one before it.
-    expect(answers).toEqual(Array.from({ length: 200 }, (_, i) => ({ version: i + 2, isActive: i % 2 === 1 })))
-    expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 201 }])
+    expect(answers).toEqual(
+      Array.from({ length: processes * times }, (_, i) => ({ version: i + 2, isActive: i % 2 === 1 })),
+    )
+    expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: processes * times + 1 }])
     expect(await db.query("SELECT CAST(seq AS INTEGER) AS seq FROM integration_settings WHERE key = 'head'")).toEqual([
       // keys.init, workspace.add, integration.add, and a toggle each.
-      { seq: 203 },
+      { seq: processes * times + 3 },
     ])
   })
 })
