@@ -49,13 +49,15 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const driver = await openDriver({ ...options, create })
   const session = createSession(driver, database, wait)
   try {
-    let state = (await session.read(readStateFast(driver))) ?? (await session.read(readState(driver)))
+    const patience = session.patience()
+    let state =
+      (await session.read(readStateFast(driver), patience)) ?? (await session.read(readState(driver), patience))
     if (create && (state.status === 'empty' || state.status === 'outdated')) {
       // No tables where the secrets could not be kept.
       if (state.status === 'empty') await options.keys.load()
-      await session.retrying(() => migrate(driver, database))
+      await session.retrying(() => migrate(driver, database), patience)
       notice(`initialised ${displayUrl(database)}`)
-      state = await session.read(readState(driver))
+      state = await session.read(readState(driver), patience)
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
@@ -80,14 +82,15 @@ function storeOn(
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
       refuseReadOnly(options)
-      if (!(await session.read(driver.isDurable)))
+      const patience = session.patience()
+      if (!(await session.read(driver.isDurable, patience)))
         throw databaseInvalid(
           `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
           commandOn(database, 'db migrate'),
         )
       // With the encryption that only a change needs.
       const { beginChange, isFresh } = await import('./change.ts')
-      const fresh = await session.read((db) => isFresh(reader(db)))
+      const fresh = await session.read((db) => isFresh(reader(db)), patience)
       const keys = await keySet(options, fresh, dryRun)
       let end = { kept: false, changed: false }
       const result = await session.mutate(async (tx) => {
@@ -96,7 +99,7 @@ function storeOn(
         const result = await work(changes)
         end = await append()
         return { result, keep: end.kept && !dryRun }
-      })
+      }, patience)
       failpoint('committed')
       if (end.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result

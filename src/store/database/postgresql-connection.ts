@@ -10,6 +10,12 @@ const answerMs = 500
 /** How long closing waits for the server to answer, in milliseconds. */
 const goodbyeMs = 250
 
+/** An answer within this time was not waited for: what makes steady progress may take longer than `--wait`. */
+const promptMs = 500
+
+/** What an answer is waited for at least, and a COMMIT or ROLLBACK, when the time is used up already. */
+const graceMs = 1000
+
 /** The settings of a statement or a transaction. */
 export interface Scope {
   readonly schema: string
@@ -19,6 +25,8 @@ export interface Scope {
   readonly waitMs: number
   /** After this time the server ends a transaction whose client says nothing; 0 for never. */
   readonly idleMs: number
+  /** Whether each answer gives the next statement the whole time again, as in a list that is read for hours. */
+  readonly renews: boolean
   /** How long connecting and a first statement may take now, in milliseconds. */
   limitMs(): number
   /** How long the server may wait for a lock, in milliseconds. */
@@ -97,7 +105,8 @@ export async function begin(
 ): Promise<OpenTransaction> {
   const client = await pool.connect()
   let lost: Error | undefined
-  let limitMs = scope.limitMs()
+  // One time for all that is waited for in the transaction.
+  let leftMs = scope.limitMs()
   const onError = (error: Error) => {
     lost ??= error
   }
@@ -109,14 +118,16 @@ export async function begin(
   const send = async <T>(query: Promise<T>): Promise<T> => {
     // The driver says of a statement after the loss no more than that there was one.
     const before = lost
-    const answer = await bounded(client, limitMs + answerMs, query).catch((error) => {
+    const askedAt = performance.now()
+    const answer = await bounded(client, Math.max(leftMs + answerMs, graceMs), query).catch((error) => {
       throw before ?? error
     })
-    // Once the server has begun, every further statement has the whole time.
-    limitMs = scope.waitMs
+    const waitedMs = performance.now() - askedAt
+    if (scope.renews) leftMs = scope.waitMs
+    else if (waitedMs > promptMs) leftMs = Math.max(leftMs - waitedMs, 0)
     return answer
   }
-  const set = settings(scope).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
+  const set = settings({ ...scope, waitMs: leftMs }).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
   const start = [
     'BEGIN',
     `SET LOCAL transaction_isolation = '${level.toLowerCase()}'`,
@@ -124,7 +135,7 @@ export async function begin(
     ...(first === undefined ? [] : [first]),
   ]
   try {
-    await bounded(client, limitMs + answerMs, client.query(start.join('; ')))
+    await send(client.query(start.join('; ')))
   } catch (error) {
     release(error)
     throw error
@@ -140,7 +151,7 @@ export async function begin(
     commit: async () => {
       try {
         if (lost) throw new NotCommitted('the connection was lost before COMMIT', { cause: lost })
-        await commit(client, scope.waitMs)
+        await commit(client, Math.max(leftMs, graceMs))
         release()
       } catch (error) {
         release(error)
@@ -148,7 +159,7 @@ export async function begin(
       }
     },
     rollback: () =>
-      bounded(client, scope.limitMs(), client.query('ROLLBACK')).then(
+      bounded(client, graceMs, client.query('ROLLBACK')).then(
         () => release(),
         // A transaction ends with its connection.
         (error) => release(error),
@@ -163,7 +174,7 @@ export async function begin(
  * Commits. The server has no time limit here: with a synchronous standby it would end the wait, and say that it has
  * committed. It says so by a warning, which a role may have turned off.
  */
-async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
+async function commit(client: pg.PoolClient, limitMs: number): Promise<void> {
   let replicated = true
   const onNotice = ({ routine }: { routine?: string | undefined }) => {
     if (routine === 'SyncRepWaitForLSN') replicated = false
@@ -172,7 +183,7 @@ async function commit(client: pg.PoolClient, waitMs: number): Promise<void> {
   try {
     await bounded(
       client,
-      waitMs,
+      limitMs,
       client.query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT'),
     )
   } finally {

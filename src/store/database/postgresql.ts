@@ -33,9 +33,9 @@ export function postgresql(options: ConnectionOptions): Driver {
   const leftMs = () => deadline - performance.now()
   const limitMs = () => Math.max(Math.min(leftMs(), waitMs), leastMs)
   const lockMs = () => Math.max(Math.min(leftMs(), lockTimeoutMs), 1)
-  const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, limitMs, lockMs }
+  const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, renews: false, limitMs, lockMs }
   // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
-  const reading = { ...scope, idleMs: 0 }
+  const reading = { ...scope, idleMs: 0, renews: true }
   const open = () => openPool({ ...config, connectionTimeoutMillis: limitMs() })
   return {
     provider: 'postgresql',

@@ -14,15 +14,25 @@ const maxTimerMs = 2 ** 31 - 1
 /** How long the search for the holder of a lock may take. */
 const holderMs = 900
 
+/** What is left of the time for which several works, one after the other, may wait together. */
+export interface Patience {
+  leftMs: number
+}
+
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export interface Session {
+  /** For works that share their time; each of the others has the whole time. */
+  patience(): Patience
   /** Runs work again for as long as the database is busy. */
-  retrying<T>(work: () => Promise<T>): Promise<T>
-  read<T>(work: (db: Statements) => Promise<T>): Promise<T>
+  retrying<T>(work: () => Promise<T>, patience?: Patience): Promise<T>
+  read<T>(work: (db: Statements) => Promise<T>, patience?: Patience): Promise<T>
   /** Reads in one transaction, which shows one moment. */
   snapshot<T>(work: (db: Statements) => Promise<T>): Promise<T>
   /** Changes something, under the lock of the head row; `work` decides whether what it did is kept. */
-  mutate<T>(work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>): Promise<T>
+  mutate<T>(
+    work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
+    patience?: Patience,
+  ): Promise<T>
   close(): Promise<void>
 }
 
@@ -35,8 +45,10 @@ export function createSession(driver: Driver, database: Database, wait: number):
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
-  async function retrying<T>(work: () => Promise<T>): Promise<T> {
-    const deadline = performance.now() + wait
+  const patience = () => ({ leftMs: wait })
+
+  async function retrying<T>(work: () => Promise<T>, own: Patience = patience()): Promise<T> {
+    const deadline = performance.now() + own.leftMs
     driver.until(deadline)
     try {
       return await retryBusy(work, deadline)
@@ -44,6 +56,8 @@ export function createSession(driver: Driver, database: Database, wait: number):
       if (error instanceof IntegrationsError) throw error
       const said = databaseError(error, database)
       throw isBusy(error) ? await withHolder(said) : said
+    } finally {
+      own.leftMs = Math.max(deadline - performance.now(), 0)
     }
   }
 
@@ -73,10 +87,11 @@ export function createSession(driver: Driver, database: Database, wait: number):
   }
 
   return {
+    patience,
     retrying,
-    read: (work) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver)))),
+    read: (work, own) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver))), own),
     snapshot: (work) => retrying(() => reading.use((adapter) => snapshotOn(adapter, work))),
-    mutate: (work) =>
+    mutate: (work, own) =>
       retrying(async () => {
         const rollBack = new Error('not to be kept')
         let done: Awaited<ReturnType<typeof work>> | undefined
@@ -100,7 +115,7 @@ export function createSession(driver: Driver, database: Database, wait: number):
           if (error !== rollBack) throw error
         }
         return (done as Awaited<ReturnType<typeof work>>).result
-      }),
+      }, own),
     close: async () => void (await Promise.all([reading.end(), changing.end()])),
   }
 }

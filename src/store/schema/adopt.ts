@@ -29,7 +29,8 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
     const plan = (db: Statements) => planAdoption(db, driver, options.database)
-    const planned = await session.read(plan)
+    const patience = session.patience()
+    const planned = await session.read(plan, patience)
     if (!planned.done || dryRun) return planned
     return session.retrying(async () => {
       await driver.makeDurable()
@@ -44,7 +45,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
         )
         return adoption
       })
-    })
+    }, patience)
   })
 }
 

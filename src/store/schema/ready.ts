@@ -186,10 +186,11 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
 export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
-    const state = await session.read(readState(driver))
+    const patience = session.patience()
+    const state = await session.read(readState(driver), patience)
     refuseUnmanaged(options.database, state)
     if (dryRun) return state.migrations.pending
-    return session.retrying(() => migrate(driver, options.database))
+    return session.retrying(() => migrate(driver, options.database), patience)
   })
 }
 

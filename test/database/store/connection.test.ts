@@ -47,6 +47,45 @@ test('an answer that arrived while the process was stopped is read', async () =>
   await adapter.dispose()
 })
 
+test.for(['SELECT 2', 'COMMIT', 'ROLLBACK'])(
+  'what a transaction has waited for is not waited again: %s',
+  async (text, context) => {
+    const db = await emptyPostgresql()
+    const proxy = await startFaultProxy(db.url, context)
+    const client = await driverOf(proxy.url, 8000).client()
+    let since = 0
+    const change = client.$transaction(
+      async (tx) => {
+        await tx.$queryRawUnsafe('SELECT 1 FROM pg_sleep(7)')
+        proxy.failAt(text, 'silent')
+        since = performance.now()
+        if (text !== 'COMMIT') await tx.$queryRawUnsafe('SELECT 2')
+        if (text === 'ROLLBACK') throw new Error('not to be kept')
+      },
+      { timeout: 60_000 },
+    )
+    await expect(change).rejects.toThrow()
+    expect(performance.now() - since).toBeLessThan(6000)
+    expect(proxy.seen()).toBe(1)
+    await client.$disconnect()
+  },
+)
+
+test('a change that makes steady progress may take longer than its time for waiting', async () => {
+  const db = await emptyPostgresql()
+  const client = await driverOf(db.url, 1000).client()
+  const pause = 'SELECT 1 AS one FROM pg_sleep(0.1)'
+  const change = client.$transaction(
+    async (tx) => {
+      for (let i = 0; i < 29; i++) await tx.$queryRawUnsafe(pause)
+      return tx.$queryRawUnsafe(pause)
+    },
+    { timeout: 60_000 },
+  )
+  expect(await change).toEqual([{ one: 1 }])
+  await client.$disconnect()
+})
+
 test('of several hosts, one that connects and says nothing more is passed over when its time is up', async (context) => {
   const db = await freshDatabase('postgresql')
   const proxy = await startFaultProxy(db.url, context)

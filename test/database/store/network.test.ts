@@ -31,6 +31,17 @@ const unknown = refusal({ code: 'COMMIT_UNKNOWN', retryable: false, committed: n
 const names = (db: TestDatabase) => db.query('SELECT name FROM workspaces')
 const events = (db: TestDatabase) => db.query(`SELECT action FROM integration_events WHERE action <> 'keys.init'`)
 
+/** The process of the server that has a command wait for a lock. */
+async function waiting(db: TestDatabase): Promise<number> {
+  for (;;) {
+    const [row] = await db.query(
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'integrations' AND wait_event_type = 'Lock'`,
+    )
+    if (row) return Number(row.pid)
+    await sleep(20)
+  }
+}
+
 /** Runs of a network that fails, each in a test that others do not wait for. */
 describe.concurrent('on a network that fails', () => {
   test.for(['silent', 'deaf server', 'deaf client'] as const)(
@@ -74,6 +85,23 @@ describe.concurrent('on a network that fails', () => {
     },
   )
 
+  test.for(['_prisma_migrations', head, 'INTO integration_events', 'ROLLBACK', 'COMMIT'])(
+    'with a server that is silent from %s on, a command ends when its time is up',
+    async (text, context) => {
+      const db = await freshDatabase('postgresql')
+      const proxy = await startFaultProxy(db.url, context)
+      proxy.failAt(text, 'silent')
+      const dryRun = text === 'ROLLBACK' ? ['--dry-run'] : []
+      const args = ['workspaces', 'add', 'Acme', '--wait', '6s', ...dryRun]
+      const change = runProgram(args, { env: { DATABASE_URL: proxy.url } })
+      await expect.poll(() => proxy.seen(), { timeout: 60_000 }).toBe(1)
+      const since = performance.now()
+      const { code } = await change
+      expect(performance.now() - since).toBeLessThan(11_000)
+      expect([code, await names(db), proxy.seen()]).toEqual([text === 'ROLLBACK' ? 0 : 6, [], 1])
+    },
+  )
+
   test('a transaction that the server has ended before COMMIT was not committed', async (context) => {
     const db = await freshDatabase('postgresql')
     const proxy = await startFaultProxy(db.url, context)
@@ -96,19 +124,7 @@ describe.concurrent('on a network that fails', () => {
     const env = { DATABASE_URL: proxy.url }
     const release = await begin(db, `UPDATE integration_settings SET seq = seq WHERE key = 'head'`)
     const change = errorOf(['workspaces', 'add', 'Acme', '--wait', '15s'], proxy.url)
-    let over = false
-    change.finally(() => {
-      over = true
-    })
-    let pid: number | undefined
-    while (pid === undefined && !over) {
-      const [row] = await db.query(
-        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'integrations' AND wait_event_type = 'Lock'`,
-      )
-      if (row) pid = Number(row.pid)
-      await sleep(20)
-    }
-    if (pid === undefined) throw new Error('the change did not wait')
+    const pid = await waiting(db)
     process.kill(pid, 'SIGSTOP')
     try {
       expect(await change).toEqual(silent)
