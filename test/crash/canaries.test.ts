@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { amount, seed } from '../support/crash-amounts.ts'
 import { contents, freshDatabase, type Kind, kinds, serverLog, type TestDatabase } from '../support/database.ts'
 import { bin, freshFolder, type Outcome, quote, runCommand, runProgram } from '../support/program.ts'
 import {
@@ -404,56 +405,61 @@ describe.each(kinds)('no secret gets out on %s', (kind) => {
     for (const { kid, k } of set.keys) plant(`the key ${kid}`, k)
   })
 
-  test.each(failures.filter((failure) => (failure.kinds ?? kinds).includes(kind)))(
-    'in case of: $name',
-    async (failure) => {
-      const db = await freshDatabase(kind)
-      await populate(db, everywhere, stored, runProgram)
-      expect(await db.query("SELECT value FROM integration_settings WHERE key = 'sealing'")).toEqual([
-        { value: 'required' },
-      ])
-      await failure.prepare?.({ db, keys })
-
-      // SQLite has no roles to print.
-      const expected = (sample: Sample) =>
-        kind === 'sqlite' && sample.command === 'db roles' ? 2 : own(sample, failure.code(sample))
-      const leaks: string[] = []
-      const codes: unknown[] = []
-      const cells = (failure.own ?? samples.filter(failure.of ?? (() => true))).map(
-        failure.change ?? ((sample) => sample),
-      )
-      expect(cells.length).toBeGreaterThan(2)
-      for (const [i, sample] of cells.entries()) {
-        const env = {
-          ...everywhere,
-          DATABASE_URL: db.url,
-          DEBUG: i % 2 === 0 ? '*' : 'integrations',
-          NODE_DEBUG: 'http,net',
-          ...failure.env?.({ db, keys }),
-        }
-        const outcome = await runOne(sample, env, failure.stdout)
-        codes.push([sample.args.join(' '), outcome.code, outcome.code === expected(sample) ? '' : outcome.stderr])
-        const streams = revealingCommands.includes(sample) ? [outcome.stderr] : [outcome.stdout, outcome.stderr]
-        for (const name of canariesIn(streams.join('\0')))
-          leaks.push(`${name} in the output of ${sample.args.slice(0, 3).join(' ')}`)
-      }
-      expect(codes).toEqual(cells.map((sample) => [sample.args.join(' '), expected(sample), '']))
-
-      const places = [root, ...(kind === 'sqlite' ? [dirname(db.url.slice('file:'.length))] : [])]
-      const files = places.flatMap((place) =>
-        readdirSync(place, { recursive: true, withFileTypes: true })
-          .filter((entry) => entry.isFile())
-          .map((entry) => join(entry.parentPath, entry.name)),
-      )
-      for (const path of files)
-        for (const name of canariesIn(readFileSync(path, 'latin1'))) leaks.push(`${name} in ${path}`)
-      for (const name of canariesIn(JSON.stringify(await contents(db)))) leaks.push(`${name} in a row`)
-      if (kind === 'postgresql')
-        for (const name of canariesIn((await serverLog(db)) ?? '')) leaks.push(`${name} in the log of the server`)
-      expect([...new Set(leaks)]).toEqual([])
-      expect([...watched.seen]).toEqual([])
-    },
+  // By default, each failure meets one of the databases, and the next time perhaps the other.
+  const onBoth = (i: number) => i < amount(1, failures.length)
+  const happening = failures.filter(
+    (failure, i) =>
+      (failure.kinds ?? kinds).includes(kind) &&
+      (failure.kinds || onBoth(i) || kinds.indexOf(kind) === (i + seed) % kinds.length),
   )
+
+  test.each(happening)('in case of: $name', async (failure) => {
+    const db = await freshDatabase(kind)
+    await populate(db, everywhere, stored, runProgram)
+    expect(await db.query("SELECT value FROM integration_settings WHERE key = 'sealing'")).toEqual([
+      { value: 'required' },
+    ])
+    await failure.prepare?.({ db, keys })
+
+    // SQLite has no roles to print.
+    const expected = (sample: Sample) =>
+      kind === 'sqlite' && sample.command === 'db roles' ? 2 : own(sample, failure.code(sample))
+    const leaks: string[] = []
+    const codes: unknown[] = []
+    const cells = (failure.own ?? samples.filter(failure.of ?? (() => true))).map(
+      failure.change ?? ((sample) => sample),
+    )
+    expect(cells.length).toBeGreaterThan(2)
+    for (const [i, sample] of cells.entries()) {
+      const env = {
+        ...everywhere,
+        DATABASE_URL: db.url,
+        DEBUG: i % 2 === 0 ? '*' : 'integrations',
+        NODE_DEBUG: 'http,net',
+        ...failure.env?.({ db, keys }),
+      }
+      const outcome = await runOne(sample, env, failure.stdout)
+      codes.push([sample.args.join(' '), outcome.code, outcome.code === expected(sample) ? '' : outcome.stderr])
+      const streams = revealingCommands.includes(sample) ? [outcome.stderr] : [outcome.stdout, outcome.stderr]
+      for (const name of canariesIn(streams.join('\0')))
+        leaks.push(`${name} in the output of ${sample.args.slice(0, 3).join(' ')}`)
+    }
+    expect(codes).toEqual(cells.map((sample) => [sample.args.join(' '), expected(sample), '']))
+
+    const places = [root, ...(kind === 'sqlite' ? [dirname(db.url.slice('file:'.length))] : [])]
+    const files = places.flatMap((place) =>
+      readdirSync(place, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name)),
+    )
+    for (const path of files)
+      for (const name of canariesIn(readFileSync(path, 'latin1'))) leaks.push(`${name} in ${path}`)
+    for (const name of canariesIn(JSON.stringify(await contents(db)))) leaks.push(`${name} in a row`)
+    if (kind === 'postgresql')
+      for (const name of canariesIn((await serverLog(db)) ?? '')) leaks.push(`${name} in the log of the server`)
+    expect([...new Set(leaks)]).toEqual([])
+    expect([...watched.seen]).toEqual([])
+  })
 
   test('the search finds what is there', async () => {
     const db = await freshDatabase(kind)
