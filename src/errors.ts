@@ -158,6 +158,17 @@ export const keysMissing = errorWith('KEYS_MISSING')
 /** The item was changed meanwhile, or its state forbids the operation: exit 5. */
 export const conflict = errorWith('CONFLICT')
 
+/** A database has answered with more bytes than are read at once. */
+export class RowsTooLong extends IntegrationsError {
+  constructor() {
+    super({
+      code: 'DATABASE_INVALID',
+      message: 'the rows are too long to be read at once',
+      hint: 'shorten values that are nearly 1 MiB long; a list can be read in parts with --limit 10',
+    })
+  }
+}
+
 /** The database is damaged, or was not made by this program: exit 6. */
 export const databaseInvalid = errorWith('DATABASE_INVALID')
 

@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../../errors.ts'
+import { IntegrationsError, RowsTooLong } from '../../errors.ts'
 import type { Reader } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import type { Page } from '../../store/tables/page.ts'
@@ -31,8 +31,13 @@ export async function printRows<Filter, Row>(
       await emit(batch)
     }
     if (page.cursor === undefined && (page.limit ?? 0) <= few) {
-      const first = await store.read((db) => allRows(table(db).list(filter, { ...page, limit: page.limit ?? few + 1 })))
-      if (page.limit !== undefined || first.length <= few) return show(first)
+      const limit = page.limit ?? few + 1
+      const first = await store
+        .read((db) => allRows(table(db).list(filter, { ...page, limit })))
+        .catch((error: unknown) => {
+          if (page.limit !== undefined || !(error instanceof RowsTooLong)) throw error
+        })
+      if (first && (page.limit !== undefined || first.length <= few)) return show(first)
     }
     await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.

@@ -1,6 +1,6 @@
 import { raw } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
-import { databaseInvalid } from '../../errors.ts'
+import { RowsTooLong } from '../../errors.ts'
 
 /** The longest text that is read, in bytes. A longer one is recognised before it is. */
 export const maxTextBytes = 1024 * 1024
@@ -8,8 +8,23 @@ export const maxTextBytes = 1024 * 1024
 /** The biggest whole number that JavaScript tells from its neighbours, as SQL. */
 export const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
 
-/** The longest answer that is taken apart, in bytes. */
-const maxPageBytes = 128 * 1024 * 1024
+/** The longest answer that is taken, in bytes; what is made of it takes as much again, or twice that. */
+export const maxPageBytes = 48 * 1024 * 1024
+
+/** About how many bytes a page of a listing takes, and how many rows the first has, before any row was seen. */
+const pageBytes = 16 * 1024 * 1024
+export const firstPageRows = 25
+
+/** How many rows the next page of a listing may have, so that it is not too long if each is as long as the longest of these. */
+export function nextPageRows(page: readonly object[], most: number): number {
+  let longest = 1
+  for (const row of page) {
+    let length = 0
+    for (const cell of Object.values(row)) if (typeof cell === 'string') length += cell.length
+    longest = Math.max(longest, length)
+  }
+  return Math.min(Math.max(Math.floor(pageBytes / longest), 1), most)
+}
 
 /** How many bytes of a value are shown that is not a text. */
 export const shownBytes = 40
@@ -59,8 +74,7 @@ function shownInPlaceOf(cell: unknown): string | undefined {
 
 /** The rows of a page of JSON, an array of cells each, as objects. */
 export function rowsOfPage<Row>(names: readonly string[], page: Uint8Array): (Row & Damageable)[] {
-  if (page.byteLength > maxPageBytes)
-    throw databaseInvalid('the rows are too long to be read at once', 'list fewer of them at once, as with --limit 50')
+  if (page.byteLength > maxPageBytes) throw new RowsTooLong()
   const { text, whole } = decode(page)
   const rows = JSON.parse(text) as unknown[][]
   // Most pages have nothing of the kind, and looking at every cell takes its time.

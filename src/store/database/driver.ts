@@ -61,10 +61,10 @@ export interface Dialect {
   /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */
   jsonRows(columns: readonly Sql[], from: Sql): Sql
   /**
-   * Reads every row of a listing from one snapshot, `size` rows at a time, inside a transaction.
+   * Reads every row of a listing from one snapshot, at most `most` rows at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
    */
-  pages<Row extends object>(db: Statements, listing: Listing<Row>, size: number): AsyncGenerator<(Row & Damageable)[]>
+  pages<Row extends object>(db: Statements, listing: Listing<Row>, most: number): AsyncGenerator<(Row & Damageable)[]>
 }
 
 /** One kind of database: how to connect to it, and how to speak to it. */

@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { IntegrationsError, is } from '../../errors.ts'
+import { IntegrationsError, is, RowsTooLong } from '../../errors.ts'
+import { maxPageBytes } from './cells.ts'
 import type { SessionAttributes } from './postgresql-url.ts'
 
 /** Where to connect. */
@@ -42,6 +43,7 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
     constructor(config: pg.ClientConfig = {}) {
       super(config)
       this.#config = config
+      this.#boundAnswers()
     }
 
     override connect(): Promise<pg.Client>
@@ -64,6 +66,21 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
         (error: Error) => callback(error),
       )
       return undefined
+    }
+
+    /** Ends the connection at an answer that would fill the memory: the driver keeps all rows of it. */
+    #boundAnswers(): void {
+      const { connection } = this
+      let bytes = 0
+      connection.on('commandComplete', () => {
+        bytes = 0
+      })
+      connection.on('dataRow', ({ length }: { length: number }) => {
+        bytes += length
+        if (bytes <= maxPageBytes) return
+        connection.emit('error', new RowsTooLong())
+        connection.stream.destroy()
+      })
     }
 
     async #find(): Promise<Login> {

@@ -1,7 +1,7 @@
 import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { quoted } from '../../errors.ts'
-import { maxTextBytes, maxWhole } from './cells.ts'
+import { firstPageRows, maxTextBytes, maxWhole, nextPageRows } from './cells.ts'
 import type { Dialect, Listing } from './driver.ts'
 import type { Statements } from './statements.ts'
 
@@ -83,7 +83,7 @@ export const lockHolder =
 async function* pages<Row extends object>(
   db: Statements,
   { columns, from, where, order, limit }: Listing<Row>,
-  size: number,
+  most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
   const query = dialect.select(
     Object.entries<Sql>(columns),
@@ -91,14 +91,15 @@ async function* pages<Row extends object>(
   )
   if (db.single) {
     const rows = await db.fetch<Row>(columns, query)
-    for (let at = 0; at < rows.length; at += size) yield rows.slice(at, at + size)
+    for (let at = 0; at < rows.length; at += most) yield rows.slice(at, at + most)
     return
   }
   await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
-  for (;;) {
+  for (let size = Math.min(most, firstPageRows); ; ) {
     const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
     if (rows.length < size) break
+    size = nextPageRows(rows, most)
   }
   // The same transaction may read another listing.
   await db.execute(sql`CLOSE listing`)

@@ -13,7 +13,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, systemCode } from '../../errors.ts'
-import { maxTextBytes, maxWhole, shownBytes } from './cells.ts'
+import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { retryBusy } from './errors.ts'
 import { onAdapter, type Statements } from './statements.ts'
@@ -245,18 +245,6 @@ const dialect: Dialect = {
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
-/** About how many bytes of a database a page of a listing takes. */
-const pageBytes = 16 * 1024 * 1024
-
-/** How many rows of the listing take so many bytes, if all that is in the database were theirs. */
-async function rowsWithin(db: Statements, bytes: number): Promise<number> {
-  const [{ all, rows } = { all: 0, rows: 0 }] = await db.query<{ all: number; rows: number }>(
-    { all: sql`c.page_count * s.page_size`, rows: sql`(SELECT count(*) FROM temp.listing)` },
-    sql`FROM pragma_page_count c, pragma_page_size s`,
-  )
-  return Math.max(1, Math.floor((bytes * rows) / all))
-}
-
 async function* pages<Row extends object>(
   db: Statements,
   { columns, from, where, order, limit, id }: Listing<Row>,
@@ -272,8 +260,7 @@ async function* pages<Row extends object>(
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
   await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
   if (readOnly) await db.execute(sql`PRAGMA query_only = ON`)
-  const size = Math.min(most, await rowsWithin(db, pageBytes))
-  for (let after = 0; ; after += size) {
+  for (let after = 0, size = Math.min(most, firstPageRows); ; ) {
     const rows = await db.queryAll<Row>(
       columns,
       sql`FROM temp.listing CROSS JOIN ${from}
@@ -281,5 +268,7 @@ async function* pages<Row extends object>(
     )
     if (rows.length > 0) yield rows
     if (rows.length < size) return
+    after += size
+    size = nextPageRows(rows, most)
   }
 }

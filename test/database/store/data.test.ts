@@ -120,6 +120,30 @@ describe.each(kinds)('on %s', (kind) => {
     })
   })
 
+  test('many texts just short enough are listed a few at a time, and refused where they are needed at once', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const env = { DATABASE_URL: db.url }
+    const long = kind === 'sqlite' ? "replace(hex(zeroblob(250000)), '00', 'abcd')" : "repeat('abcd', 250000)"
+    const numbers = Array.from({ length: 64 }, (_, i) => i)
+    for (const i of numbers)
+      await db.query(
+        `INSERT INTO integrations (id, workspace_id, platform, name, slack_team_name, access_token)
+          SELECT 'long-${i}', workspace_id, 'pylon', 'long-${i}', ${long}, ${long} FROM integrations WHERE name = 'support'`,
+      )
+    const listed = await runInProcess(['list', '--all', '-o', 'jsonl', '--fields', 'name,slackTeamName'], { env })
+    expect([listed.code, listed.stderr]).toEqual([0, ''])
+    const rows = listed.stdout.trim().split('\n')
+    expect([rows.length, rows.filter((row) => row.length > 1_000_000).length]).toEqual([66, 64])
+    const before = await db.query('SELECT count(*) AS n FROM integration_events')
+    expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({
+      code: 6,
+      stderr:
+        'error: the rows are too long to be read at once\nhint: shorten values that are nearly 1 MiB long; a list can be read in parts with --limit 10\n',
+    })
+    expect(await db.query('SELECT count(*) AS n FROM integration_events')).toEqual(before)
+  })
+
   test('numbers and instants that no column should hold are told of', async () => {
     const db = await freshDatabase(kind)
     await populate(db)
