@@ -22,7 +22,7 @@ import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import type { IncomingRequest } from './request.ts'
 import { SecretReader } from './secrets.ts'
-import { Startup } from './startup.ts'
+import { requireTables, Startup } from './startup.ts'
 import { TokenProvider } from './tokens.ts'
 import { UsageRecorder } from './usage.ts'
 
@@ -123,7 +123,8 @@ export type Receiver = {
 /**
  * Starts to receive: connects to the database, reads its keys, and reports in, so that `integrations rotate` knows that
  * previous secrets are accepted here during their grace periods. While the database cannot be reached, is busy or can only
- * be read, requests are answered with 503, and `onError` is told at each further attempt.
+ * be read, requests are answered with 503, and `onError` is told at each further attempt. `onError` is also told of tables
+ * that the application has changed so that commands fail, though webhooks can be received.
  *
  * @throws IntegrationsError: DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW,
  *   DATABASE_INVALID, NOT_PERMITTED, KEYS_MISSING, KEYS_INVALID, KEY_WRONG, BAD_INPUT
@@ -211,6 +212,7 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
     await withDeadline(disconnectDeadlineMs, store.close()).catch(onError)
   }
   try {
+    await requireTables(store, onError)
     await secrets.keyring()
     await usage.reportIn().catch((error: unknown) => {
       // A standby can be read. Reporting in is tried again every minute.

@@ -1,5 +1,7 @@
 /** Starting while the database is away. @module */
 import { IntegrationsError, is } from '../errors.ts'
+import { isHindrance, tablesChanged } from '../store/schema/application-tables.ts'
+import type { Store } from '../store/store.ts'
 
 /** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
 const firstPauseMs = 500
@@ -7,6 +9,21 @@ const maxPauseMs = 10_000
 
 /** Whether the database gives no answer, or can only be read: both may be over in a moment. */
 const isPassing = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
+
+/**
+ * Compares the application's tables with what this program needs, where some other program may have changed them since.
+ *
+ * @param onError is told of what hinders commands alone
+ * @throws DATABASE_INVALID for what a receiver cannot read
+ */
+export async function requireTables(store: Store, onError: (error: unknown) => void): Promise<void> {
+  const found = (await store.read((db) => db.tableDifferences())).filter(isHindrance)
+  if (found.length === 0) return
+  const error = tablesChanged(store.database, found)
+  // No webhook needs a user.
+  if (found.some(({ hinders, table }) => hinders === 'reading' && table !== 'users')) throw error
+  onError(error)
+}
 
 /** Begins to work as soon as the database can be used. */
 export class Startup<Working extends { close(): Promise<void> }> {

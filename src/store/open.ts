@@ -3,10 +3,11 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import type { Dialect, Driver } from './database/driver.ts'
+import type { Driver } from './database/driver.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
+import { compareTables, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
 import {
   type DatabaseState,
   migrate,
@@ -47,7 +48,9 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   // The default database makes and updates itself.
   const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
   const driver = await openDriver({ ...options, create })
-  const session = createSession(driver, database, wait)
+  const compared = compareTables(driver, database)
+  let sharing: Sharing = 'adopted'
+  const session = createSession({ driver, database, wait, compare: (db) => compared(db, sharing) })
   try {
     const patience = session.patience()
     let state =
@@ -61,6 +64,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
+    sharing = sharingOf(state)
     return storeOn({ driver, session, state }, options)
   } catch (error) {
     await session.close()
@@ -74,7 +78,7 @@ function storeOn(
 ): Store {
   const { database } = options
   const { dialect } = driver
-  const reader = (db: Statements) => readerOn(db, dialect, state)
+  const reader = (db: Statements) => readerOn(db, driver, state)
   return {
     database,
     adopted: state.adopted,
@@ -112,7 +116,11 @@ function storeOn(
   }
 }
 
-const readerOn = (db: Statements, dialect: Dialect, { adopted, applicationWrites }: DatabaseState): Reader => ({
+const readerOn = (
+  db: Statements,
+  { provider, dialect }: Driver,
+  { adopted, applicationWrites }: DatabaseState,
+): Reader => ({
   adopted,
   integrations: integrationReader(db, dialect, applicationWrites),
   workspaces: workspaceReader(db, dialect),
@@ -123,6 +131,7 @@ const readerOn = (db: Statements, dialect: Dialect, { adopted, applicationWrites
   apps: appReader(db, dialect),
   refresh: refreshReader(db, dialect),
   audit: auditReader(db, dialect),
+  tableDifferences: () => readDifferences(db, provider, sharingOf({ adopted })),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)
     return new Date(row?.now ?? Number.NaN)

@@ -1,5 +1,6 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { Database } from './database/url.ts'
+import type { TableDifference } from './schema/application-tables.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
 import type { SecretWriter } from './secrets/changes.ts'
 import type { StoredValueWriter } from './secrets/reencrypt.ts'
@@ -27,6 +28,8 @@ export interface Reader {
   readonly apps: AppReader
   readonly refresh: RefreshReader
   readonly audit: AuditReader
+  /** How the tables differ from those that this program can share with an application. */
+  tableDifferences(): Promise<readonly TableDifference[]>
   /** The database's clock. */
   clock(): Promise<Date>
 }

@@ -113,30 +113,45 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
   })
 
   test.each([
-    ['22001', 'ALTER TABLE workspaces ALTER COLUMN name TYPE varchar(3)'],
-    ['42703', 'ALTER TABLE workspaces RENAME COLUMN name TO title'],
-    ['23502', 'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL'],
-    ['22P02', 'ALTER TABLE workspaces ALTER COLUMN updated_at TYPE integer USING 0'],
-  ])('%s after %s', async (state, change) => {
+    [
+      '22001',
+      'ALTER TABLE workspaces ALTER COLUMN name TYPE varchar(3)',
+      'the type of workspaces.name is character varying(3), not text',
+    ],
+    ['42703', 'ALTER TABLE workspaces DROP COLUMN name', 'there is no column workspaces.name'],
+    [
+      '23502',
+      'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL',
+      'workspaces.plan, which this program does not know, is not null and has no default',
+    ],
+    [
+      '22P02',
+      'ALTER TABLE workspaces ALTER COLUMN updated_at TYPE integer USING 0',
+      'the type of workspaces.updated_at is integer, not timestamp without time zone',
+    ],
+  ])('%s after %s', async (_, change, difference) => {
     const db = await freshDatabase('postgresql')
     await db.query(change)
     expect(await add(db.url)).toEqual({
       code: 6,
       stdout: '',
-      stderr: `error: the tables of ${db.url.replace(/:[^:@/]*@/, '@')} differ from what this program needs (${state})\nhint: integrations db status\n`,
+      stderr: `error: the tables of ${db.url.replace(/:[^:@/]*@/, '@')} differ from what this program needs: ${difference}\nhint: change these tables back, then integrations db status\n`,
     })
   })
 
   test.each([
-    ['ALTER TABLE workspaces RENAME COLUMN name TO title'],
-    ['ALTER TABLE workspaces ADD COLUMN plan text NOT NULL DEFAULT (NULL)'],
-  ])('SQLite after %s', async (change) => {
+    ['ALTER TABLE workspaces DROP COLUMN name', 'there is no column workspaces.name'],
+    [
+      'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL DEFAULT (NULL)',
+      'workspaces.plan, which this program does not know, is not null and has no default',
+    ],
+  ])('SQLite after %s', async (change, difference) => {
     const db = await freshDatabase('sqlite')
     await db.query(change)
     expect(await add(db.url)).toEqual({
       code: 6,
       stdout: '',
-      stderr: `error: the tables of ${db.url} differ from what this program needs\nhint: integrations db status\n`,
+      stderr: `error: the tables of ${db.url} differ from what this program needs: ${difference}\nhint: change these tables back, then integrations db status --database ${db.url}\n`,
     })
   })
 })

@@ -83,6 +83,7 @@ describe.each(kinds)('db on %s', (kind) => {
         migrationsApplied: migrations,
         migrationsPending: [],
         migrationsUnknown: [],
+        differences: [],
         workspaces: 1,
         users: 0,
         integrations: 3,

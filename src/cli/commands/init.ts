@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { verifyKeys } from '../../operations/keys/keys.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples } from '../input/arguments.ts'
-import { databaseView } from '../views/database.ts'
+import { databaseView, noteReason } from '../views/database.ts'
 
 /** `integrations init` */
 export const command = (ctx: Context) =>
@@ -25,4 +25,5 @@ export const command = (ctx: Context) =>
         sentence: `${status.url} is ready`,
         next: ['integrations workspaces add <name>', 'integrations add'],
       })
+      noteReason(ctx.output, status)
     })

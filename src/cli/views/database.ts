@@ -1,5 +1,5 @@
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
-import type { View } from '../output/output.ts'
+import type { Output, View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
 import type { Column } from '../output/values.ts'
 import { value } from './cells.ts'
@@ -17,10 +17,18 @@ const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<Datab
 
 const statusTones: Record<DatabaseStatus['status'], Tone> = {
   ready: 'good',
+  changed: 'bad',
   empty: 'warn',
   unmanaged: 'warn',
   outdated: 'warn',
   newer: 'bad',
+}
+
+/** Says what keeps a database from being used, if anything does, and what to do about it. */
+export function noteReason(output: Output, { reason }: DatabaseStatus): void {
+  if (!reason) return
+  output.note(reason.message)
+  output.note(`hint: ${reason.hint}`)
 }
 
 /** How a database is shown. */
@@ -34,6 +42,7 @@ export const databaseView: View<DatabaseStatus> = {
     names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
     names('migrationsPending', (row) => row.migrations.pending, 'warn'),
     names('migrationsUnknown', (row) => row.migrations.unknown, 'plain'),
+    names('differences', (row) => row.differences.map(({ text }) => text), 'bad'),
     count('workspaces', 'workspaces'),
     count('users', 'users'),
     count('integrations', 'integrations'),

@@ -75,6 +75,20 @@ export function saysOtherTables(error: unknown): boolean {
   )
 }
 
+/** Whether an error may come from an application's table that is not as it was: what it has, what it may hold, what it is. */
+export function mayComeFromTables(error: unknown): boolean {
+  const { codes, message } = facts(error)
+  const others =
+    /^(22001|22003|22007|22P02|23502|0A000|55000|LengthMismatch|NullConstraintViolation|P2000|P2011|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/
+  return (
+    saysOtherTables(error) ||
+    codes.some((code) => others.test(code)) ||
+    /has no column named|NOT NULL constraint failed|datatype mismatch|cannot store|is a view|generated column/.test(
+      message,
+    )
+  )
+}
+
 /** Whether it is unknown, after an error at COMMIT, whether the change is in the database. */
 export function isCommitUnknown(error: unknown): boolean {
   const { codes } = facts(error)

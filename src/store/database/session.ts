@@ -4,7 +4,15 @@ import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import type { Client, Driver } from './driver.ts'
-import { commitUnknown, databaseError, isBusy, isCommitUnknown, isStatementPooler, retryBusy } from './errors.ts'
+import {
+  commitUnknown,
+  databaseError,
+  isBusy,
+  isCommitUnknown,
+  isStatementPooler,
+  mayComeFromTables,
+  retryBusy,
+} from './errors.ts'
 import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
 import type { Database } from './url.ts'
 
@@ -36,12 +44,18 @@ export interface Session {
   close(): Promise<void>
 }
 
-/**
- * Runs statements with retries to the deadline, on connections that are thrown away after a failure.
- *
- * @param wait how long to go on when the database is busy, in milliseconds
- */
-export function createSession(driver: Driver, database: Database, wait: number): Session {
+/** What a session works with. */
+export interface SessionOptions {
+  readonly driver: Driver
+  readonly database: Database
+  /** How long to go on when the database is busy, in milliseconds. */
+  readonly wait: number
+  /** Compares the tables with what they should be, when a statement has failed that may come from them; gives the error to throw. */
+  readonly compare?: (db: Statements) => Promise<IntegrationsError | undefined>
+}
+
+/** Runs statements with retries to the deadline, on connections that are thrown away after a failure. */
+export function createSession({ driver, database, wait, compare }: SessionOptions): Session {
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
@@ -55,10 +69,25 @@ export function createSession(driver: Driver, database: Database, wait: number):
     } catch (error) {
       if (error instanceof IntegrationsError) throw error
       const said = databaseError(error, database)
-      throw isBusy(error) ? await withHolder(said) : said
+      if (isBusy(error)) throw await withHolder(said)
+      throw (mayComeFromTables(error) && (await changedTables(error))) || said
     } finally {
       own.leftMs = Math.max(deadline - performance.now(), 0)
     }
+  }
+
+  /** The comparison that is under way, which all statements share that have failed. */
+  let comparing: Promise<IntegrationsError | undefined> | undefined
+
+  async function changedTables(cause: unknown): Promise<IntegrationsError | undefined> {
+    if (!compare) return undefined
+    comparing ??= reading
+      .use((adapter) => compare(onAdapter(adapter, driver)))
+      .catch(() => undefined)
+      .finally(() => {
+        comparing = undefined
+      })
+    return (await comparing)?.with({ cause })
   }
 
   /** The error of a busy database, with the name of what keeps it busy. */

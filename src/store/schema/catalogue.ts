@@ -1,13 +1,19 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Statements } from '../database/statements.ts'
 import type { Provider } from '../database/url.ts'
 
 /** A column, in the words of its database. */
 export interface CatalogueColumn {
+  /** As it is written: SQLite takes it in any case. */
+  readonly name: string
   readonly type: string
+  /** What PostgreSQL takes the type for, as in `S` for texts; `strict` where SQLite takes no other type. */
+  readonly category: string
   readonly nullable: boolean
   /** The expression; null when there is none. What the database generates counts as one. */
   readonly default: string | null
+  /** No value can be written. */
+  readonly isGenerated: boolean
 }
 
 /** What a foreign key refers to, and what it does; rules are in lower case, as in `set null`. */
@@ -17,8 +23,11 @@ export interface CatalogueReference {
   readonly onUpdate: string
 }
 
-/** A table as it is. Several columns of one key are joined by commas. */
+/** A table as it is. Several columns of one key are joined by commas. On SQLite, names are in lower case. */
 export interface CatalogueTable {
+  readonly isView: boolean
+  /** Whether rows can be inserted, updated and deleted. */
+  readonly isUpdatable: boolean
   readonly columns: ReadonlyMap<string, CatalogueColumn>
   readonly primaryKey: string
   /** What unique constraints and indexes hold for, but for those on expressions or on a part of the rows. */
@@ -26,27 +35,43 @@ export interface CatalogueTable {
   readonly references: ReadonlyMap<string, CatalogueReference>
 }
 
-interface ColumnRow extends Omit<CatalogueColumn, 'nullable'> {
+interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated'> {
   readonly table: string
-  readonly name: string
+  readonly isView: boolean | number
+  readonly isUpdatable: boolean | number
+  /** The name of the column for those who look it up. */
+  readonly key: string
   readonly nullable: boolean | number
+  readonly isGenerated: boolean | number
 }
+
+/** How a database may write that there is none. */
+const noDefault = /^\(?null(::.*)?\)?$/i
 
 interface KeyRow {
   readonly table: string
   readonly columns: string
 }
 
-/** Reads every table of a database, or of the schema of its URL. */
-export async function readCatalogue(db: Statements, provider: Provider): Promise<Map<string, CatalogueTable>> {
-  const queries = provider === 'sqlite' ? sqliteQueries : postgresqlQueries
+/** Reads tables and views of a database, or of the schema of its URL, by their names. Those that are not there are left out. */
+export async function readCatalogue(
+  db: Statements,
+  provider: Provider,
+  tableNames: readonly string[],
+): Promise<Map<string, CatalogueTable>> {
+  const queries = (provider === 'sqlite' ? sqliteQueries : postgresqlQueries)(join(tableNames))
   const columns = await db.query<ColumnRow>(
     {
       table: sql`q."table"`,
+      isView: sql`(q."isView")`,
+      isUpdatable: sql`(q."isUpdatable")`,
+      key: sql`q.key`,
       name: sql`q.name`,
       type: sql`q.type`,
+      category: sql`q.category`,
       nullable: sql`(q.nullable)`,
       default: sql`q."default"`,
+      isGenerated: sql`(q."isGenerated")`,
     },
     sql`FROM (${queries.columns}) q`,
   )
@@ -68,10 +93,19 @@ export async function readCatalogue(db: Statements, provider: Provider): Promise
   for (const name of new Set(columns.map(({ table }) => table))) {
     const of = <Row extends { table: string }>(rows: readonly Row[]) => rows.filter(({ table }) => table === name)
     tables.set(name, {
+      isView: of(columns).some(({ isView }) => isView),
+      isUpdatable: of(columns).some(({ isUpdatable }) => isUpdatable),
       columns: new Map(
-        of(columns).map((column) => [
-          column.name,
-          { type: column.type, nullable: Boolean(column.nullable), default: column.default },
+        of(columns).map(({ key, name, type, category, default: expression, ...flags }) => [
+          key,
+          {
+            name,
+            type,
+            category,
+            nullable: Boolean(flags.nullable),
+            default: expression === null || noDefault.test(expression) ? null : expression,
+            isGenerated: Boolean(flags.isGenerated),
+          },
         ]),
       ),
       primaryKey: of(keys).find(({ primaryKey }) => primaryKey)?.columns ?? '',
@@ -87,23 +121,25 @@ export async function readCatalogue(db: Statements, provider: Provider): Promise
   return tables
 }
 
-const sqliteTables = sql`(SELECT name AS "table" FROM sqlite_master WHERE type = 'table')`
-
-const sqliteQueries = {
-  columns: sql`SELECT t."table", c.name, c.type, NOT c."notnull" AS nullable, CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default"
-    FROM ${sqliteTables} t JOIN pragma_table_xinfo(t."table") c ORDER BY t."table", c.cid`,
-  // A primary key of one integer column has no index.
-  keys: sql`SELECT t."table", (SELECT group_concat(c.name, ',') FROM (SELECT name FROM pragma_table_info(t."table") WHERE pk > 0 ORDER BY pk) c) AS columns, 1 AS "primaryKey"
-      FROM ${sqliteTables} t WHERE columns IS NOT NULL
-    UNION ALL SELECT t."table", (SELECT group_concat(coalesce(c.name, '()'), ',') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno) c), 0
-      FROM ${sqliteTables} t JOIN pragma_index_list(t."table") i WHERE i."unique" AND NOT i.partial`,
-  // Without a column, the other table's primary key is meant.
-  references: sql`SELECT t."table", group_concat(f."from", ',') AS columns, f."table" || '.' || group_concat(coalesce(f."to", 'id'), ',') AS "to",
+const sqliteQueries = (tableNames: Sql) => {
+  const tables = sql`(SELECT name, lower(name) AS "table", type = 'view' AS "isView" FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN (${tableNames}))`
+  return {
+    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
+      CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default",
+      CASE WHEN (SELECT l.strict FROM pragma_table_list(t.name) l WHERE l.schema = 'main') THEN 'strict' ELSE '' END AS category,
+      NOT t."isView" OR EXISTS (SELECT 1 FROM sqlite_master m WHERE m.type = 'trigger' AND lower(m.tbl_name) = t."table") AS "isUpdatable"
+    FROM ${tables} t JOIN pragma_table_xinfo(t.name) c ORDER BY t."table", c.cid`,
+    // A primary key of one integer column has no index.
+    keys: sql`SELECT t."table", (SELECT group_concat(lower(c.name), ',') FROM (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk) c) AS columns, 1 AS "primaryKey"
+      FROM ${tables} t WHERE columns IS NOT NULL
+    UNION ALL SELECT t."table", (SELECT group_concat(coalesce(lower(c.name), '()'), ',') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno) c), 0
+      FROM ${tables} t JOIN pragma_index_list(t.name) i WHERE i."unique" AND NOT i.partial`,
+    // Without a column, the other table's primary key is meant.
+    references: sql`SELECT t."table", group_concat(lower(f."from"), ',') AS columns, lower(f."table" || '.' || group_concat(coalesce(f."to", 'id'), ',')) AS "to",
       f.on_delete AS "onDelete", f.on_update AS "onUpdate"
-    FROM ${sqliteTables} t JOIN pragma_foreign_key_list(t."table") f GROUP BY t."table", f.id`,
+    FROM ${tables} t JOIN pragma_foreign_key_list(t.name) f GROUP BY t."table", f.id`,
+  }
 }
-
-const postgresqlTables = sql`(SELECT oid, relname::text AS "table" FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(quote_ident(current_schema())))`
 
 const names = (table: Sql, numbers: Sql) =>
   sql`(SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM unnest(${numbers}) WITH ORDINALITY k(number, place) JOIN pg_attribute a ON a.attrelid = ${table} AND a.attnum = k.number)`
@@ -111,15 +147,23 @@ const names = (table: Sql, numbers: Sql) =>
 const rule = (column: Sql) =>
   sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
 
-const postgresqlQueries = {
-  columns: sql`SELECT t."table", a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
-      CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE 'generated' END AS "default"
-    FROM ${postgresqlTables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+const postgresqlQueries = (tableNames: Sql) => {
+  const tables = sql`(SELECT oid, relkind, relname::text AS "table" FROM pg_class
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN (${tableNames}))`
+  // A view takes changes when it shows rows of one table as they are, or has triggers that make them.
+  const isUpdatable = sql`(t.relkind IN ('r', 'p') OR pg_relation_is_updatable(t.oid, true) & 28 = 28)`
+  return {
+    columns: sql`SELECT t."table", t.relkind IN ('v', 'm') AS "isView", ${isUpdatable} AS "isUpdatable", a.attname::text AS key, a.attname::text AS name,
+      format_type(a.atttypid, a.atttypmod) AS type, y.typcategory::text AS category, NOT a.attnotnull AS nullable,
+      CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE 'generated' END AS "default",
+      a.attgenerated <> '' OR (t.relkind = 'v' AND ${isUpdatable} AND NOT pg_column_is_updatable(t.oid, a.attnum, true)) AS "isGenerated"
+    FROM ${tables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type y ON y.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum ORDER BY t."table", a.attnum`,
-  keys: sql`SELECT t."table", ${names(sql`t.oid`, sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`)} AS columns, i.indisprimary AS "primaryKey"
-    FROM ${postgresqlTables} t JOIN pg_index i ON i.indrelid = t.oid
+    keys: sql`SELECT t."table", ${names(sql`t.oid`, sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`)} AS columns, i.indisprimary AS "primaryKey"
+    FROM ${tables} t JOIN pg_index i ON i.indrelid = t.oid
     WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY 1, 2`,
-  references: sql`SELECT t."table", ${names(sql`t.oid`, sql`c.conkey`)} AS columns, other.relname || '.' || ${names(sql`other.oid`, sql`c.confkey`)} AS "to",
+    references: sql`SELECT t."table", ${names(sql`t.oid`, sql`c.conkey`)} AS columns, other.relname || '.' || ${names(sql`other.oid`, sql`c.confkey`)} AS "to",
       ${rule(sql`c.confdeltype`)} AS "onDelete", ${rule(sql`c.confupdtype`)} AS "onUpdate"
-    FROM ${postgresqlTables} t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'f' AND c.conparentid = 0 JOIN pg_class other ON other.oid = c.confrelid ORDER BY 1, 2`,
+    FROM ${tables} t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'f' AND c.conparentid = 0 JOIN pg_class other ON other.oid = c.confrelid ORDER BY 1, 2`,
+  }
 }

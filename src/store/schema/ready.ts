@@ -48,7 +48,7 @@ export async function withDatabase<T>(
   work: (driver: Driver, session: Session) => Promise<T>,
 ): Promise<T> {
   const driver = await openDriver(options)
-  const session = createSession(driver, options.database, options.wait)
+  const session = createSession({ driver, database: options.database, wait: options.wait })
   try {
     return await work(driver, session)
   } finally {

@@ -1,8 +1,10 @@
 import sql, { empty } from 'sql-template-tag'
+import { type IntegrationsError, is } from '../../errors.ts'
 import type { Statements } from '../database/statements.ts'
 import { displayUrl, type Provider } from '../database/url.ts'
 import { active } from '../tables/integration-filter.ts'
-import { type DatabaseState, readState, type StoreOptions, withDatabase } from './ready.ts'
+import { isHindrance, readDifferences, sharingOf, type TableDifference, tablesChanged } from './application-tables.ts'
+import { type DatabaseState, readState, refusalFor, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What there is in the application's tables. */
 export interface Counts {
@@ -14,28 +16,46 @@ export interface Counts {
 }
 
 /** A database as `db status` tells of it. */
-export interface DatabaseStatus extends DatabaseState {
+export interface DatabaseStatus extends Omit<DatabaseState, 'status'> {
+  /** `changed`: it is ready, but for tables that were changed. */
+  readonly status: DatabaseState['status'] | 'changed'
   /** Its URL, without the password. */
   readonly url: string
   readonly provider: Provider
   /** Of the PostgreSQL server, or of SQLite. */
   readonly version: string
-  /** null when the tables are not there, or are not known to be those of this program. */
+  /** In what the tables differ from what this program needs. */
+  readonly differences: readonly TableDifference[]
+  /** What keeps it from being used, or something from being done in it; undefined when nothing does. */
+  readonly reason: IntegrationsError | undefined
+  /** null when the tables are not there or cannot be read, or are not known to be those of this program. */
   readonly counts: Counts | null
 }
 
 /** Reads how a database stands, whatever is in it; changes nothing. */
 export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
-  withDatabase(options, (driver, session) =>
-    session.snapshot(async (db) => {
-      const { provider } = driver
+  withDatabase(options, async (driver, session) => {
+    const { provider } = driver
+    const { state, version, differences } = await session.snapshot(async (db) => {
       const state = await readState(driver)(db)
       const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
       const [row] = await db.query<{ version: string }>({ version }, empty)
-      const counts = state.migrations.applied.length > 0 ? await count(db) : null
-      return { ...state, url: displayUrl(options.database), provider, version: row?.version ?? '', counts }
-    }),
-  )
+      const compared = state.status === 'ready' ? await readDifferences(db, provider, sharingOf(state)) : []
+      return { state, version: row?.version ?? '', differences: compared.filter(isHindrance) }
+    })
+    const counts = state.migrations.applied.length > 0 ? await session.snapshot(count).catch(none) : null
+    const { database } = options
+    const rest = { differences, url: displayUrl(database), provider, version, counts }
+    return differences.length > 0
+      ? { ...state, ...rest, status: 'changed', reason: tablesChanged(database, differences) }
+      : { ...state, ...rest, reason: refusalFor(database, state) }
+  })
+
+/** Nothing, for tables that cannot be read. */
+function none(error: unknown): null {
+  if (is(error, 'DATABASE_INVALID')) return null
+  throw error
+}
 
 async function count(db: Statements): Promise<Counts> {
   type Numbers = Record<'workspaces' | 'users' | 'integrations' | 'active', bigint | number>

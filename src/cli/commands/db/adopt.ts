@@ -3,7 +3,7 @@ import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { databaseView } from '../../views/database.ts'
+import { databaseView, noteReason } from '../../views/database.ts'
 
 /** `integrations db adopt` */
 export const command = (ctx: Context) =>
@@ -25,10 +25,12 @@ export const command = (ctx: Context) =>
       const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())
-      if (!done)
-        return ctx.output.change(databaseView, status, {
+      if (!done) {
+        await ctx.output.change(databaseView, status, {
           sentence: `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,
         })
+        return noteReason(ctx.output, status)
+      }
       await ctx.output.change(databaseView, status, {
         sentence: `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
       })

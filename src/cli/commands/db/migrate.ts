@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { databaseView } from '../../views/database.ts'
+import { databaseView, noteReason } from '../../views/database.ts'
 
 /** `integrations db migrate` */
 export const command = (ctx: Context) =>
@@ -23,4 +23,5 @@ export const command = (ctx: Context) =>
             ? `${status.url} is already up to date`
             : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
       })
+      if (status.status === 'changed') noteReason(ctx.output, status)
     })

@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest'
+import { contents, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { runner } from '../support/in-process.ts'
+import { signingSecret, stable } from '../support/samples.ts'
+
+/** A database that was adopted, with an integration of the application. */
+async function adopted(kind: Kind): Promise<TestDatabase> {
+  const db = await freshDatabase(kind)
+  await db.query("UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'")
+  await db.query(
+    "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', 'Acme', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+  )
+  await db.query(
+    "INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id) VALUES ('a', 'w', 'slack', 'a', 'T012AB3CD')",
+  )
+  return db
+}
+
+/** Has the application change its tables. */
+async function change(db: TestDatabase, statements: string): Promise<void> {
+  for (const statement of statements.split(';')) await db.query(statement)
+}
+
+const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
+const flag = (db: TestDatabase) => (db.kind === 'sqlite' ? ` --database ${db.url}` : '')
+const said = (db: TestDatabase, differences: readonly string[]) =>
+  `the tables of ${shown(db)} differ from what this program needs: ${differences.length === 1 ? differences[0] : differences.map((one, i) => `(${i + 1}) ${one}`).join('; ')}`
+const hint = (db: TestDatabase) => `hint: change these tables back, then integrations db status${flag(db)}\n`
+
+const list = ['list', '-o', 'id']
+const add = ['add', '--workspace', 'Acme', '--platform', 'slack', '--name', 'a longer name', '--slack-team-id', 'T012AB3CD', '--slack-team-name', 'Acme', '--webhook-secret-stdin', '-o', 'id'] // biome-ignore format: one line
+const disable = ['disable', 'a', '-o', 'id']
+
+type Case = [statements: string, args: readonly string[], ...differences: string[]]
+
+const cases: Record<'both' | Kind, readonly Case[]> = {
+  both: [
+    ['ALTER TABLE integrations DROP COLUMN pylon_account_id', list, 'there is no column integrations.pylon_account_id'],
+    [
+      'ALTER TABLE integrations RENAME COLUMN name TO label',
+      list,
+      'there is no column integrations.name',
+      'integrations.label, which this program does not know, is not null and has no default',
+    ],
+    [
+      'ALTER TABLE integrations RENAME COLUMN slack_team_id TO "slackTeamId"',
+      list,
+      'there is no column integrations.slack_team_id, but "slackTeamId"',
+    ],
+    ['ALTER TABLE workspaces RENAME COLUMN name TO title', list, 'there is no column workspaces.name'],
+    ['ALTER TABLE integrations RENAME TO connections', list, 'there is no table integrations'],
+    [
+      'ALTER TABLE integrations RENAME TO connections; CREATE VIEW integrations AS SELECT DISTINCT * FROM connections',
+      disable,
+      'integrations is a view, not a table',
+    ],
+    [
+      "ALTER TABLE integrations DROP COLUMN slack_team_name; ALTER TABLE integrations ADD COLUMN slack_team_name text GENERATED ALWAYS AS ('a') STORED",
+      add,
+      'the database generates integrations.slack_team_name',
+    ],
+    ['DROP TABLE integration_apps', list, 'there is no table integration_apps'],
+  ],
+  postgresql: [
+    [
+      'ALTER TABLE integrations ALTER COLUMN name TYPE varchar(10)',
+      add,
+      'the type of integrations.name is character varying(10), not text',
+    ],
+    [
+      'ALTER TABLE integrations ADD COLUMN region text NOT NULL DEFAULT 1; ALTER TABLE integrations ALTER COLUMN region DROP DEFAULT',
+      add,
+      'integrations.region, which this program does not know, is not null and has no default',
+    ],
+    [
+      'ALTER TABLE integrations ALTER COLUMN access_token SET DEFAULT 1; UPDATE integrations SET access_token = DEFAULT; ALTER TABLE integrations ALTER COLUMN access_token SET NOT NULL, ALTER COLUMN access_token DROP DEFAULT',
+      add,
+      'integrations.access_token may not be null',
+    ],
+    [
+      "CREATE TYPE platform AS ENUM ('slack'); ALTER TABLE integrations ALTER COLUMN platform TYPE platform USING platform::platform",
+      list,
+      'the type of integrations.platform is platform, not text',
+    ],
+    [
+      'ALTER TABLE integrations ALTER COLUMN last_used_at TYPE bigint USING 0',
+      list,
+      'the type of integrations.last_used_at is bigint, not timestamp without time zone',
+    ],
+  ],
+  sqlite: [
+    [
+      'DELETE FROM integrations; ALTER TABLE integrations ADD COLUMN region text NOT NULL DEFAULT (NULL)',
+      add,
+      'integrations.region, which this program does not know, is not null and has no default',
+    ],
+  ],
+}
+
+/** Changes with which all goes on. */
+const harmless: Record<'both' | Kind, readonly string[]> = {
+  both: [
+    'ALTER TABLE integrations ADD COLUMN notes text',
+    "ALTER TABLE workspaces ADD COLUMN plan text NOT NULL DEFAULT 'free'",
+    'ALTER TABLE workspaces RENAME TO teams; CREATE VIEW workspaces AS SELECT * FROM teams',
+  ],
+  postgresql: [
+    'ALTER TABLE integrations ALTER COLUMN name TYPE varchar, ALTER COLUMN created_at TYPE timestamptz',
+    'ALTER TABLE integrations ALTER COLUMN is_active DROP DEFAULT',
+    'ALTER TABLE integrations RENAME TO connections; CREATE VIEW integrations AS SELECT * FROM connections',
+  ],
+  sqlite: ['ALTER TABLE integrations RENAME COLUMN slack_team_id TO "Slack_Team_Id"'],
+}
+
+describe.each(kinds)('tables that the application has changed on %s', (kind) => {
+  const run = runner(kind)
+  const status = ['db', 'status', '--fields', 'state,differences']
+
+  test.each([...cases.both, ...cases[kind]])(
+    '%s',
+    async (statements: string, args: readonly string[], ...differences: string[]) => {
+      const db = await adopted(kind)
+      await change(db, kind === 'sqlite' ? statements.replace(' STORED', '') : statements)
+      const env = { DATABASE_URL: db.url }
+      const before = await contents(db)
+      expect(await run(args, { env, input: signingSecret() })).toEqual({
+        code: 6,
+        stdout: '',
+        stderr: `error: ${said(db, differences)}\n${hint(db)}`,
+      })
+      expect(await run(status, { env })).toEqual({
+        code: 0,
+        stdout: `changed\t${JSON.stringify(differences)}\n`,
+        stderr: `${said(db, differences)}\n${hint(db)}`,
+      })
+      expect(await contents(db)).toEqual(before)
+    },
+  )
+
+  test.each([...harmless.both, ...harmless[kind]])('%s is accepted', async (statements) => {
+    const db = await adopted(kind)
+    await change(db, statements)
+    const env = { DATABASE_URL: db.url }
+    expect(await run(status, { env })).toEqual({ code: 0, stdout: 'ready\t[]\n', stderr: '' })
+    expect(await run(disable, { env })).toEqual({
+      code: 0,
+      stdout: 'a\n',
+      stderr: 'changed Acme/a: isActive true -> false\n',
+    })
+    const added = await run(add, { env, input: signingSecret() })
+    expect({ ...added, stdout: stable(added.stdout), stderr: '' }).toEqual({ code: 0, stdout: '<id>\n', stderr: '' })
+  })
+})
