@@ -13,7 +13,7 @@ import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
 import { Output } from './output/output.ts'
 import { homeFolder, noHome } from './paths.ts'
-import { requirePrivateDatabase, requirePrivateFolder } from './private-files.ts'
+import { readableByOthers, requirePrivateDatabase, requirePrivateFolder } from './private-files.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -69,9 +69,14 @@ export function createContext(host: Host): Context {
       const onCommit = () => {
         changed = true
       }
-      store ??= import('../store/open.ts').then(({ openStore }) =>
-        openStore({ ...context.storeOptions(create), onCommit }),
-      )
+      store ??= import('../store/open.ts').then(async ({ openStore }) => {
+        const options = context.storeOptions(create)
+        // SQLite makes files beside it once it is open, which go away with this process.
+        const warning = readableByOthers(options.database)
+        const opened = await openStore({ ...options, onCommit })
+        if (warning && opened.adopted && opened.applicationWrites) context.output.warn(warning)
+        return opened
+      })
       return store
     },
     keys: () => {

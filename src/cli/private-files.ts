@@ -42,9 +42,20 @@ export function requirePrivateFolder(
     )
 }
 
+/** The files of an embedded database; SQLite's files beside it hold parts of it. */
+const filesOf = (file: string) => [file, `${file}-wal`, `${file}-shm`]
+
+/** A warning of an embedded database that other users can read, where secrets are not encrypted; undefined for a private one. */
+export function readableByOthers(database: Database): string | undefined {
+  if (database.provider !== 'sqlite') return undefined
+  const readable = filesOf(database.file).filter((path) => ((factsOf(path)?.mode ?? 0) & 0o044) !== 0)
+  if (readable.length === 0) return undefined
+  return `other users can read the secrets in the database file ${database.file}: chmod go-r ${readable.map(shellWord).join(' ')}`
+}
+
 /**
  * Refuses an embedded database that others could change, and of the default database all that others could read or
- * change; SQLite's files beside it hold parts of it.
+ * change.
  *
  * @returns the database
  * @throws NOT_PERMITTED
@@ -53,7 +64,7 @@ export function requirePrivateDatabase(database: Database): Database {
   if (database.provider !== 'sqlite') return database
   const { file, isDefault } = database
   if (isDefault) requirePrivateFolder(dirname(file), { setting: 'XDG_DATA_HOME' })
-  for (const path of [file, `${file}-wal`, `${file}-shm`]) {
+  for (const path of filesOf(file)) {
     const { mode, uid } = factsOf(path) ?? { mode: 0, uid: undefined }
     if (isDefault && (mode & 0o077) !== 0)
       throw refused(`other users can read or change the database file ${path}`, `chmod go= ${shellWord(path)}`)

@@ -16,6 +16,7 @@ import {
   readStateFast,
   refusalFor,
   refuseReadOnly,
+  requireKeys,
   type StoreOptions,
 } from './schema/ready.ts'
 import { acceptedSecretReader } from './secrets/accepted.ts'
@@ -56,8 +57,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     let state =
       (await session.read(readStateFast(driver), patience)) ?? (await session.read(readState(driver), patience))
     if (create && (state.status === 'empty' || state.status === 'outdated')) {
-      // No tables where the secrets could not be kept.
-      if (state.status === 'empty') await options.keys.load()
+      if (state.status === 'empty') await requireKeys(options.keys)
       await session.retrying(() => migrate(driver, database), patience)
       notice(`initialised ${displayUrl(database)}`)
       state = await session.read(readState(driver), patience)
@@ -82,6 +82,7 @@ function storeOn(
   return {
     database,
     adopted: state.adopted,
+    applicationWrites: state.applicationWrites,
     read: (work) => session.read((db) => work(reader(db))),
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {

@@ -77,6 +77,8 @@ interface MutateOptions {
 export interface Store {
   readonly database: Database
   readonly adopted: boolean
+  /** The application may write secrets, so that they may be there as plain text. */
+  readonly applicationWrites: boolean
   /** Reads; `work` may run again when the database is busy. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /** Reads in one transaction, so that all of it shows one moment. */

@@ -1,3 +1,4 @@
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
@@ -54,6 +55,7 @@ async function database(kind: Kind, ...scripts: string[]): Promise<TestDatabase>
   const client = createClient({ url: `file:${file}` })
   await client.executeMultiple(scripts.join('\n'))
   client.close()
+  chmodSync(file, 0o600)
   return sqliteDatabase(file)
 }
 
@@ -309,6 +311,43 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
       stdout: 'ready\ttrue\t["20260101000000_init","20260102000000_agents"]\t1\n',
       stderr: '',
     })
+  })
+
+  test.each(['init', 'db adopt'])('%s refuses views by their names, and makes nothing beside them', async (command) => {
+    const views = ['workspaces', 'users', 'integrations'].map(
+      (name) => `ALTER TABLE ${name} RENAME TO app_${name}; CREATE VIEW ${name} AS SELECT * FROM app_${name};`,
+    )
+    const db = await database(kind, application[kind], rows, ...views)
+    if (kind === 'postgresql') {
+      // The tables may be those of another schema.
+      await db.query('CREATE SCHEMA other')
+      for (const name of ['workspaces', 'users', 'integrations', 'agents'])
+        await db.query(`ALTER TABLE ${name === 'agents' ? name : `app_${name}`} SET SCHEMA other`)
+    }
+    const before = await tables(db)
+    const differences = ['workspaces', 'users', 'integrations'].map(
+      (name, i) => `(${i + 1}) ${name} is a view, not a table`,
+    )
+    expect(await run(command.split(' '), { env: { DATABASE_URL: db.url } })).toEqual({
+      code: 6,
+      stdout: '',
+      stderr:
+        command === 'init'
+          ? `error: ${shown(db)} has tables that this program did not make\nhint: integrations db adopt${flag(db)}\n`
+          : `error: ${shown(db)} differs in 3 places from what this program can share: ${differences.join('; ')}\nhint: change the application's tables, then integrations db adopt${flag(db)}; or give this program a database of its own\n`,
+    })
+    expect(await tables(db)).toEqual(before)
+  })
+
+  test('looks at the key set before anything is changed', async () => {
+    const db = await database(kind, application[kind], rows)
+    const before = [await tables(db), await journal(db)]
+    const INTEGRATIONS_KEYS_FILE = join(freshFolder(), 'keys.json')
+    writeFileSync(INTEGRATIONS_KEYS_FILE, 'no key set', { mode: 0o600 })
+    for (const keys of [{ INTEGRATIONS_KEYS_FILE }, { INTEGRATIONS_KEYS_COMMAND: 'echo \'{"keys":[]}\'' }]) {
+      const { code, stdout } = await run(['db', 'adopt'], { env: { DATABASE_URL: db.url, ...keys } })
+      expect([code, stdout, await tables(db), await journal(db)]).toEqual([4, '', ...before])
+    }
   })
 
   test('has nothing to do where the database is its own', async () => {

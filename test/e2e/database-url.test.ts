@@ -151,7 +151,16 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     expect(await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?currentSchema=tenant2` } })).toMatchObject({
       code: 0,
     })
-    for (const more of ['schema=tenant2', 'search_path=tenant2', 'options=-c%20search_path%3Dtenant2'])
+    await db.query('CREATE SCHEMA "a,B"')
+    expect(
+      await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?schema=${encodeURIComponent('a,B')}` } }),
+    ).toMatchObject({ code: 0 })
+    for (const more of [
+      'schema=tenant2',
+      'search_path=tenant2',
+      'options=-c%20search_path%3Dtenant2',
+      `search_path=${encodeURIComponent('"a,B"')}`,
+    ])
       expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?${more}` } })).toEqual(empty)
     expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?search_path=tenant2,public` } })).toEqual({
       code: 2,

@@ -73,6 +73,33 @@ describe('files that others could change', () => {
     expect(statSync(file).mode & 0o777).toBe(0o660)
   })
 
+  test('an adopted database that others can read is warned of, until its secrets are encrypted', async () => {
+    const db = await freshDatabase('sqlite')
+    const file = db.url.slice('file:'.length)
+    const env = { DATABASE_URL: db.url }
+    const done = (stderr: string) => ({ code: 0, stdout: '', stderr })
+    const warning = `warning: other users can read the secrets in the database file ${file}: chmod go-r ${file}\n`
+    chmodSync(file, 0o644)
+    expect(await runProgram(['list', '-o', 'id'], { env })).toEqual(done(''))
+    await db.query("UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'")
+    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    for (const [mode, stderr] of [
+      [0o604, warning],
+      [0o640, warning],
+      [0o644, warning],
+      [0o600, ''],
+    ] as const) {
+      // As SQLite has left them, or not.
+      for (const path of readdirSync(dirname(file))) chmodSync(join(dirname(file), path), mode)
+      const listed = await runProgram(['list', '-o', 'id'], { env })
+      expect({ ...listed, stderr: listed.stderr.replace(/ \S+-(wal|shm)/g, '') }).toEqual(done(stderr))
+      expect(statSync(file).mode & 0o777).toBe(mode)
+    }
+    chmodSync(file, 0o644)
+    await db.query("UPDATE integration_settings SET value = 'required' WHERE key = 'sealing'")
+    expect(await runProgram(['list', '-o', 'id'], { env })).toEqual(done(''))
+  })
+
   test('the folders of the keys and of the spool', async () => {
     const { env, folder } = await start()
     chmodSync(folder('config'), 0o770)

@@ -167,7 +167,8 @@ function takeSchema(parameters: URLSearchParams): string | undefined {
 
 /** The schemas of a search path, as PostgreSQL reads their names. */
 export const schemasOf = (path: string): string[] =>
-  path.split(',').map((name) => {
+  // A name in quotes may have commas.
+  path.split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/).map((name) => {
     const text = name.trim()
     return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
   })

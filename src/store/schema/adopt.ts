@@ -5,7 +5,7 @@ import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
 import { listed, readDifferences } from './application-tables.ts'
-import { readState, refusalFor, refuseReadOnly, type StoreOptions, withDatabase } from './ready.ts'
+import { readState, refusalFor, refuseReadOnly, requireKeys, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What came of taking over a database. */
 export interface Adoption {
@@ -32,6 +32,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
     const patience = session.patience()
     const planned = await session.read(plan, patience)
     if (!planned.done || dryRun) return planned
+    await requireKeys(options.keys)
     return session.retrying(async () => {
       await driver.makeDurable()
       return driver.withMigrationLock(async (adapter) => {

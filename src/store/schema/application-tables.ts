@@ -31,7 +31,7 @@ export async function readDifferences(
   sharing: Sharing,
 ): Promise<TableDifference[]> {
   const own = ownTables(provider)
-  const found = await readCatalogue(db, provider, [...Object.keys(expected), ...own])
+  const found = await readCatalogue(db, provider, [...applicationTables, ...own])
   const list: TableDifference[] = []
   for (const [table, columns] of Object.entries(expected)) {
     const actual = found.get(table)
@@ -110,6 +110,9 @@ const expected: { readonly [table: string]: { readonly [column: string]: Expecte
   },
 }
 
+/** Their names. */
+export const applicationTables = Object.keys(expected)
+
 /** What the databases call the types: on SQLite, those that our own first migration makes. */
 const typeNames: Record<Provider, Record<ExpectedColumn['type'], string>> = {
   postgresql: { text: 'text', timestamp: 'timestamp without time zone', boolean: 'boolean', jsonb: 'jsonb' },
@@ -171,12 +174,13 @@ function* tableDifferences(
       yield { text: `there is no column ${where}${like ? `, but "${like.name}"` : ''}`, hinders: 'reading' }
       continue
     }
-    for (const difference of columnDifferences(where, { column, actual }, provider))
+    // A view does not tell what may be null.
+    const compared = found.isView ? { ...actual, nullable: column.nullable ?? false } : actual
+    for (const difference of columnDifferences(where, { column, actual: compared }, provider))
       yield isWritten || difference.hinders === 'reading' ? difference : adopting(difference.text)
-    if (isShared) {
+    if (isShared && !found.isView) {
       for (const text of defaultDifferences(where, column, actual)) yield adopting(text)
-      if (!found.isView)
-        for (const text of referenceDifferences(where, column, found.references.get(name))) yield adopting(text)
+      for (const text of referenceDifferences(where, column, found.references.get(name))) yield adopting(text)
     }
   }
   if (table === 'users' && !found.isView && found.columns.has('email') && !found.unique.has('email'))

@@ -1,4 +1,5 @@
-import sql, { empty } from 'sql-template-tag'
+import sql, { empty, join } from 'sql-template-tag'
+import { keyFor, purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
@@ -9,6 +10,7 @@ import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import type { Attribution } from '../tables/events.ts'
+import { applicationTables } from './application-tables.ts'
 
 /** How to open a database. */
 export interface StoreOptions {
@@ -71,7 +73,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
         message: `there is no file ${database.file}`,
         hint: commandOn(database, 'init'),
       })
-    await options.keys.load()
+    await requireKeys(options.keys)
     try {
       createFile(database.file)
     } catch (error) {
@@ -80,6 +82,12 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
     notice(`created ${database.file}`)
   }
   return sqlite(database.file, readOnly, neverBlock)
+}
+
+/** Looks at the key set before a database is made or taken over: its secrets could not be kept without. @throws KEYS_MISSING, KEYS_INVALID */
+export async function requireKeys(keys: KeySource): Promise<void> {
+  const set = await keys.load()
+  if (!keys.writable && purposes.some((purpose) => !keyFor(set, purpose))) await keys.add([])
 }
 
 /** Refuses a change where none may be made, before anything is looked at. @throws NOT_PERMITTED */
@@ -207,16 +215,19 @@ function statusOf({ newer, applied, pending }: MigrationState, others: boolean):
 
 /** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */
 async function listTables(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
+  // Views of other names may be an extension's.
+  const names = join(applicationTables)
   const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
     provider === 'sqlite'
       ? {
           history: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations')`,
-          others: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*')`,
+          others: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE (type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*') OR (type = 'view' AND lower(name) IN (${names})))`,
           nowhere: sql`1 = 0`,
         }
       : {
           history: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations')`,
-          others: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations')`,
+          others: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations')
+            OR EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN (${names}))`,
           nowhere: sql`current_schema() IS NULL`,
         },
     empty,
