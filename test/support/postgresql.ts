@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,13 +50,23 @@ export async function startPostgresql(settings: readonly string[] = [], parent =
     url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`,
     log,
     stop: async () => {
-      await postgres.stop()
+      // A test may have killed it, and its end would be waited for for ever.
+      if (isRunning(join(folder, 'data', 'postmaster.pid'))) await postgres.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
 
-const freePort = () =>
+function isRunning(pidFile: string): boolean {
+  try {
+    return process.kill(Number(readFileSync(pidFile, 'utf8').split('\n')[0]), 0)
+  } catch {
+    return false
+  }
+}
+
+/** A port that was free a moment ago. */
+export const freePort = (): Promise<number> =>
   new Promise<number>((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number }
