@@ -28,7 +28,8 @@ const environment = `A flag takes precedence over a variable, and a variable ove
 Database:
   DATABASE_URL         the database, unless --database names another. The URL may hold a password; --database may not
   PGPASSFILE           PostgreSQL's password file (default: ~/.pgpass)
-  PGHOST, PGPORT, PGDATABASE, PGUSER, USER, PGPASSWORD, PGSERVICE, PGSERVICEFILE, PGSYSCONFDIR
+  PGHOST, PGPORT, PGDATABASE, PGUSER, USER, PGPASSWORD, PGSERVICE, PGSERVICEFILE, PGSYSCONFDIR,
+  PGTARGETSESSIONATTRS
                        what the URL leaves out, as PostgreSQL's own programs take it
   XDG_DATA_HOME        the folder of the embedded database, integrations/integrations.db
   HOME, LOCALAPPDATA   without XDG_DATA_HOME: the database is in ~/.local/share, or in the folder LOCALAPPDATA

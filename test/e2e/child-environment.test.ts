@@ -6,7 +6,14 @@ import { freshFolder, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken } from '../support/samples.ts'
 import { addSlack } from '../support/slack-integration.ts'
 
-const leading = { PGPASSWORD: 'p', PGPASSFILE: '/p', PGSERVICEFILE: '/s', PGHOST: 'h', INTEGRATIONS_READ_ONLY: '0' }
+const leading = {
+  PGPASSWORD: 'p',
+  PGPASSFILE: '/p',
+  PGSERVICEFILE: '/s',
+  PGHOST: 'h',
+  PGTZ: 'UTC',
+  INTEGRATIONS_READ_ONLY: '0',
+}
 const own = { VAULT_ADDR: 'https://vault.example', GNUPGHOME: '/g', OTHER: 'o' }
 
 /** The names of the variables in what `env` printed, of those that were given. */

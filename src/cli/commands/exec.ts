@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
     .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
     .addHelpText(
       'after',
-      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL and PostgreSQL's PG*, which lead\n  to all secrets. A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
+      `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, and PostgreSQL's variables that name\n  a database or open it (PGHOST, PGPASSWORD), which lead to all secrets.\n  A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
     )
     .addHelpText(
       ...examples(
@@ -71,7 +71,7 @@ export const command = (ctx: Context) =>
       const { runCommand } = await import('../run-command.ts')
       try {
         ctx.exitCode = await runCommand(command, args, {
-          ...childEnvironment(ctx.host.env, { argv: ctx.host.argv }),
+          ...childEnvironment(ctx.host.env, { argv: ctx.host.argv, forApplication: true }),
           ...Object.fromEntries(variables),
         })
       } catch (error) {

@@ -11,6 +11,9 @@ interface Login {
   readonly user: string
 }
 
+/** Where the packages of systems put the socket of a server. */
+export const socketFolders: readonly string[] = ['/var/run/postgresql', '/tmp']
+
 /** Variables of the environment, by name. */
 export interface Environment {
   readonly [name: string]: string | undefined
@@ -58,8 +61,11 @@ function passwordIn(text: string, { host, port, database, user }: Login): string
       field.replace(/\\(.)/g, '$1'),
     )
     const [password, ...others] = [fields[4], ...fields.slice(0, 4)]
-    const wanted = [host, String(port), database, user]
-    if (password && wanted.every((value, place) => others[place] === '*' || others[place] === value)) return password
+    // The usual sockets are entered as localhost.
+    const hosts = socketFolders.includes(host) ? [host, 'localhost'] : [host]
+    const wanted = [hosts, [String(port)], [database], [user]]
+    const matches = (values: readonly string[], given = '') => given === '*' || values.includes(given)
+    if (password && wanted.every((values, place) => matches(values, others[place]))) return password
   }
   return undefined
 }

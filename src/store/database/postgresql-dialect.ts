@@ -50,11 +50,12 @@ interface Holder {
   readonly pid: string
   readonly name: string | null
   readonly since: string | null
+  readonly keeps: boolean
 }
 
 /**
  * Tells which session holds a lock on one of the tables, and waits for none itself: as far as the role may see. Of
- * several, the head row's comes first, and then the oldest.
+ * several, one that others wait for comes first, then the head row's, and then the oldest.
  *
  * @param advisory the number of the lock that a migration takes
  */
@@ -66,6 +67,7 @@ export const lockHolder =
         pid: dialect.whole(sql`a.pid`),
         name: sql`a.application_name`,
         since: dialect.toRfc3339(sql`a.xact_start`),
+        keeps: sql`EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND a.pid = ANY (pg_blocking_pids(w.pid)))`,
       },
       sql`FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
       JOIN pg_stat_activity a ON a.pid = l.pid LEFT JOIN pg_class c ON l.locktype = 'relation' AND c.oid = l.relation
@@ -73,11 +75,13 @@ export const lockHolder =
         AND (c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND (c.relname IN ('workspaces', 'users') OR starts_with(c.relname, 'integration'))
             AND c.relkind IN ('r', 'p') AND l.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
           OR l.locktype = 'advisory' AND (l.classid::bigint << 32) + l.objid::bigint = ${advisory}::bigint)
-      ORDER BY c.relname IS DISTINCT FROM 'integration_settings', a.xact_start LIMIT 1`,
+      ORDER BY 4 DESC, c.relname IS DISTINCT FROM 'integration_settings', a.xact_start LIMIT 1`,
     )
     if (!holder) return undefined
     const name = holder.name ? ` (${quoted(holder.name)})` : ''
-    return `process ${holder.pid}${name} ${holder.since ? `has held a lock since ${holder.since}` : 'holds a lock'}`
+    const since = holder.since ? `, in a transaction since ${holder.since}` : ''
+    // Our own wait is over by now.
+    return `process ${holder.pid}${name} ${holder.keeps ? 'holds' : 'may hold'} the lock${since}`
   }
 
 async function* pages<Row extends object>(

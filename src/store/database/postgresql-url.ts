@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { badInput } from '../../errors.ts'
-import { type Environment, type PasswordFile, passwordFile, readService } from './libpq-files.ts'
+import { type Environment, type PasswordFile, passwordFile, readService, socketFolders } from './libpq-files.ts'
 
 /** Where a server listens. */
 export interface Host {
@@ -35,9 +35,6 @@ export interface Target {
 }
 
 const escapeHint = 'write %40, %23, %2F, %3F, %3A and %25 for @, #, /, ?, : and % in a password'
-
-/** Where the packages of systems put the socket of a server. */
-const socketFolders = ['/var/run/postgresql', '/tmp']
 
 const defaultPort = '5432'
 
@@ -81,7 +78,7 @@ export function parsePostgresqlUrl(text: string, env: Environment): Target {
       { hosts: env.PGHOST ?? '', ports: env.PGPORT ?? '' },
     ),
     database,
-    attributes: attributesOf(take('target_session_attrs')),
+    attributes: attributesOf(take('target_session_attrs') || env.PGTARGETSESSIONATTRS || ''),
   }
   for (const [name, value] of settings) if (!parameters.has(name)) parameters.set(name, value)
   for (const name of taken) parameters.delete(name)

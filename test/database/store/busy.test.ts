@@ -81,7 +81,7 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
       kind === 'sqlite'
         ? ''
         : (
-            await db.query(`SELECT format(': process %s ("billing") has held a lock since %s', pid,
+            await db.query(`SELECT format(': process %s ("billing") may hold the lock, in a transaction since %s', pid,
               to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) AS text
               FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'billing'`)
           ).map(({ text }) => text)

@@ -1,0 +1,32 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { passwordFrom } from '../../../src/store/database/libpq-files.ts'
+import { parsePostgresqlUrl } from '../../../src/store/database/postgresql-url.ts'
+
+function passwordFile(text: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'integrations-pgpass-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'pgpass')
+  writeFileSync(path, text, { mode: 0o600 })
+  return { path, shown: true }
+}
+
+test('a line for localhost counts for the usual sockets, and for no other folder', () => {
+  const file = passwordFile('localhost:5432:app:ana:p1\n/srv/pg:*:*:*:p2\n')
+  const login = { port: 5432, database: 'app', user: 'ana' }
+  const password = (host: string) => passwordFrom(file, { ...login, host }, 'the database')
+  expect(['localhost', '/var/run/postgresql', '/tmp', '/srv/pg'].map(password)).toEqual(['p1', 'p1', 'p1', 'p2'])
+  expect(() => password('/srv/other')).toThrow('no password for the database, which asks for one')
+})
+
+test('PGTARGETSESSIONATTRS stands for what the URL leaves out', () => {
+  const env = { PGTARGETSESSIONATTRS: 'read-write' }
+  const attributes = (url: string) => parsePostgresqlUrl(url, env).attributes
+  expect(attributes('postgresql://ana@a,b/app')).toBe('read-write')
+  expect(attributes('postgresql://ana@a,b/app?target_session_attrs=standby')).toBe('standby')
+  expect(() => parsePostgresqlUrl('postgresql://ana@a/app', { PGTARGETSESSIONATTRS: 'secret' })).toThrow(
+    'target_session_attrs has a value that is not known',
+  )
+})
