@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createReceiver } from '../../src/receiver/receiver.ts'
 import { amount } from '../support/crash-amounts.ts'
 import { postgresqlDatabase, type TestDatabase } from '../support/database.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { freePort, startPostgresql } from '../support/postgresql.ts'
 import { runProgram } from '../support/program.ts'
@@ -159,6 +160,47 @@ test('a server that stands still has no webhook refused and no rotation lost, an
   const before = work.acknowledged.length
   await expect.poll(() => work.acknowledged.length, { timeout: 60_000 }).toBeGreaterThan(before + 1)
   await expectWhole(db, work)
+})
+
+test('a server that crashes at any statement of a change leaves the change whole or undone, and the answer says which', async (context) => {
+  const db = await ownServer()
+  const proxy = await startFaultProxy(db.url, context)
+  const rotate = async (url: string, n: number) => {
+    const flags = ['--webhook-secret-stdin', '--grace', '1h', '--force', '--wait', '10s', '-o', 'json']
+    const { code, stderr } = await runProgram(['rotate', 'support', ...flags], {
+      env: { DATABASE_URL: url },
+      input: signingSecret(n),
+    })
+    return code === 0 ? 'done' : [code, JSON.parse(stderr).error.code, JSON.parse(stderr).error.committed]
+  }
+  const up = () =>
+    db.query('SELECT pg_is_in_recovery() AS standby').then(
+      ([row]) => row?.standby === false,
+      () => false,
+    )
+  const statements = [
+    'SET LOCAL transaction_isolation',
+    'UPDATE integration_settings SET updated_at',
+    'integration_versions',
+    'INTO integration_events',
+    'COMMIT',
+  ]
+  for (const [i, text] of statements.entries()) {
+    const crashed = i + 1
+    proxy.doAt(text, async () => {
+      const own = `SELECT pid FROM pg_stat_activity WHERE application_name = 'integrations'`
+      signal(
+        (await db.query(own)).map(({ pid }) => Number(pid)),
+        'SIGKILL',
+      )
+    })
+    const expected = text === 'COMMIT' ? [6, 'COMMIT_UNKNOWN', null] : [6, 'DATABASE_UNREACHABLE', false]
+    expect([text, await rotate(proxy.url, crashed + 1), proxy.seen()]).toEqual([text, expected, crashed])
+    await expect.poll(up, { timeout: 60_000 }).toBe(true)
+    expect(await expectInvariants(db)).toBe(0)
+  }
+  expect(await rotate(db.url, 10)).toBe('done')
+  expect(await expectInvariants(db)).toBe(1)
 })
 
 test('a synchronous standby takes over from a server that was killed, and no webhook is refused and no rotation lost', async () => {

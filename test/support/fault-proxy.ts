@@ -13,6 +13,8 @@ export interface FaultProxy {
   readonly url: string
   /** From the next message of a client on that holds a text, every connection fails; `''`: before it is made. */
   failAt(text: string, fault: Fault): void
+  /** Before the next message of a client that holds a text goes on, once, something is done. */
+  doAt(text: string, what: () => Promise<void>): void
   /** Connections go through again; those that failed stay as they are. */
   pass(): void
   /** How many messages held the text. */
@@ -25,6 +27,7 @@ export async function startFaultProxy(url: string, { onTestFinished }: TestConte
   let at: string | undefined
   let fault: Fault = 'silent'
   let seen = 0
+  let todo: { readonly text: string; readonly what: () => Promise<void> } | undefined
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname)
@@ -38,7 +41,15 @@ export async function startFaultProxy(url: string, { onTestFinished }: TestConte
       sockets.add(socket)
       socket.on('error', close).on('close', close)
     }
-    client.on('data', (data) => {
+    client.on('data', async (data) => {
+      if (todo && data.includes(todo.text)) {
+        const { what } = todo
+        todo = undefined
+        seen++
+        client.pause()
+        await what()
+        client.resume()
+      }
       if (at && data.includes(at)) {
         seen++
         failing = fault
@@ -61,6 +72,9 @@ export async function startFaultProxy(url: string, { onTestFinished }: TestConte
     failAt: (text, what) => {
       at = text
       fault = what
+    },
+    doAt: (text, what) => {
+      todo = { text, what }
     },
     pass: () => {
       at = undefined
