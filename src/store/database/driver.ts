@@ -49,11 +49,6 @@ export interface Dialect {
   binaryOrder(column: Sql): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
-  /**
-   * Whether a text column holds what cannot be read, as far as the database can tell: for a cell that was seen to be so in
-   * the same transaction.
-   */
-  isUnreadable(column: Sql): Sql
   /** A column of any type as its text. */
   asText(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */

@@ -34,7 +34,6 @@ export const dialect: Dialect = {
   role: sql`current_user::text`,
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   binaryOrder: (column) => sql`${column} COLLATE "C"`,
-  isUnreadable: (column) => sql`octet_length(${column}) > ${maxBytes}`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,

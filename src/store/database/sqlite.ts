@@ -232,8 +232,6 @@ const dialect: Dialect = {
   timeLiteral: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
   binaryOrder: (column) => sql`${column} COLLATE BINARY`,
-  // The transaction has the lock on the whole database already: what was read is there still.
-  isUnreadable: () => sql`1 = 1`,
   asText: (column) =>
     sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,

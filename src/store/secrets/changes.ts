@@ -87,7 +87,7 @@ export interface SecretWriter {
 /** Reads and changes secrets. */
 export function secretWriter(context: SecretContext): SecretWriter {
   const { tx, now } = context
-  const { versions } = secretVersionReader(tx, context.dialect)
+  const { allVersions: versions } = secretVersionReader(tx, context.dialect)
   return {
     async read(id, fields) {
       const held: { [F in SecretField]?: CurrentSecret } = {}
@@ -99,8 +99,8 @@ export function secretWriter(context: SecretContext): SecretWriter {
     },
     readMany: (ids, field) => readMany(context, ids, field),
     async readRaw(id, field) {
-      const text = (await storedIn(context, [id], field)).get(id)?.text ?? null
-      return text === null ? undefined : { stored: text, fingerprint: null }
+      const { text = null, damage = [] } = (await storedIn(context, [id], field)).get(id) ?? {}
+      return text === null ? undefined : { stored: text, fingerprint: null, damage }
     },
     replace: (id, change) => replace(context, { id, field: change.field }, change),
     async sharing(field, fingerprint, value) {
@@ -159,13 +159,14 @@ async function replace(
   at: SecretLocation,
   { old, value, previousValidUntil, origin, setBy, expiry }: SecretChange,
 ): Promise<Fingerprint | undefined> {
-  const { tx, dialect, keyring, now } = context
+  const { tx, keyring, now } = context
   const { text, keyId } = await columnValue(context, at, value)
   const column = sql([secretColumns[at.field]])
   const holdsOld = !old
     ? sql`${column} IS NULL`
     : old.stored === unreadable
-      ? dialect.isUnreadable(column)
+      ? // The row is locked since it was read.
+        sql`1 = 1`
       : sql`${column} = ${old.stored}`
   const count = await tx.execute(sql`UPDATE integrations SET ${column} = ${text} WHERE id = ${at.id} AND ${holdsOld}`)
   if (count !== 1) return undefined
@@ -173,11 +174,22 @@ async function replace(
   if (at.field === 'accessToken') await rememberExpiry(context, at.id)
   if (old && old.fingerprint !== null && previousValidUntil > now)
     await keepPrevious(context, at, { ...old, validUntil: previousValidUntil })
-  else await expireVersions(context, currentVersion(at))
+  else {
+    if (old?.fingerprint === null) await clearDamage(context, at, old.damage)
+    await expireVersions(context, currentVersion(at))
+  }
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
   await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
   return print
+}
+
+/** What is recorded of a current version and cannot be read, would not be read in its history either. */
+async function clearDamage({ tx }: SecretContext, at: SecretLocation, damage: readonly string[]): Promise<void> {
+  const fields = (['keyId', 'fingerprint'] as const).filter((field) => damage.includes(field))
+  if (fields.length === 0) return
+  const data = Object.fromEntries(fields.map((field) => [field, null]))
+  await tx.models.integrationSecret.updateMany({ where: currentVersion(at), data })
 }
 
 /** A value that is no longer to be current stays valid for a while; it is encrypted, whatever the mode. */

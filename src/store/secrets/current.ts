@@ -28,6 +28,8 @@ export interface CurrentSecret {
 export interface UnreadableSecret {
   readonly stored: string
   readonly fingerprint: null
+  /** The fields of its version that cannot be read. */
+  readonly damage: readonly string[]
 }
 
 /** Current values by field. */
@@ -84,7 +86,12 @@ export async function storedIn(
   { tx, dialect }: SecretContext,
   ids: readonly IntegrationId[],
   field: SecretField,
-): Promise<Map<IntegrationId, { readonly text: string | null; readonly known: KnownVersion | null }>> {
+): Promise<
+  Map<
+    IntegrationId,
+    { readonly text: string | null; readonly known: KnownVersion | null; readonly damage: readonly string[] }
+  >
+> {
   const column = secretColumns[field]
   const rows = await tx.queryAll<{
     id: IntegrationId
@@ -109,6 +116,7 @@ export async function storedIn(
       {
         // What is recorded of a value tells how to read it.
         text: row.damage ? unreadable : readableText(row, 'text'),
+        damage: row.damage ?? [],
         known:
           number === null || row.damage?.includes('number') ? null : { number: Number(number), fingerprint, keyId },
       },

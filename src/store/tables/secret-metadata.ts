@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
@@ -82,49 +83,62 @@ export function secretFacts(text: string | null): Map<SecretField, SecretSummary
 export interface SecretVersionReader {
   /** The versions of an integration's secrets that are remembered, newest first. */
   versions(id: IntegrationId): Promise<SecretVersion[]>
+  /** Those included with fields that cannot be read, which hold a text for people instead; a fingerprint is null then. */
+  allVersions(id: IntegrationId): Promise<SecretVersion[]>
+}
+
+type VersionRow = Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> & {
+  readonly id: IntegrationId
+  readonly field: string
+  readonly number: number | bigint
+  readonly matchCount: number | bigint
+  readonly neverExpires: boolean | number | bigint
+}
+
+function versionOf({
+  id: _,
+  field: column,
+  number,
+  matchCount,
+  neverExpires,
+  damage,
+  ...row
+}: VersionRow & Damageable) {
+  const field = fieldOfColumn.get(column)
+  if (field === undefined) return []
+  const fingerprint = damage?.includes('fingerprint') ? null : row.fingerprint
+  const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, Boolean(neverExpires)) : null
+  return [{ ...row, fingerprint, field, tokenExpiry, number: Number(number), matchCount: Number(matchCount) }]
 }
 
 /** Reads the versions of secrets. */
 export function secretVersionReader(db: Statements, dialect: Dialect): SecretVersionReader {
   const { toRfc3339, whole } = dialect
-  return {
-    async versions(id) {
-      const rows = await db.query<
-        Omit<SecretVersion, 'field' | 'number' | 'matchCount' | 'tokenExpiry'> & {
-          id: IntegrationId
-          field: string
-          number: number | bigint
-          matchCount: number | bigint
-          neverExpires: boolean | number | bigint
-        }
-      >(
-        {
-          id: sql`s.integration_id`,
-          field: sql`s.field`,
-          number: whole(sql`s.number`),
-          state: sql`CASE WHEN s.valid_until IS NULL THEN 'current' WHEN ${isPrevious(dialect)} THEN 'previous' ELSE 'expired' END`,
-          fingerprint: sql`s.fingerprint`,
-          keyId: sql`s.key_id`,
-          origin: sql`s.origin`,
-          setAt: toRfc3339(sql`s.set_at`),
-          setBy: sql`s.set_by`,
-          validUntil: toRfc3339(sql`s.valid_until`),
-          lastMatchedAt: toRfc3339(sql`s.last_matched_at`),
-          matchCount: whole(sql`s.match_count`),
-          neverExpires: sql`(s.never_expires IS TRUE)`,
-          tokenExpiresAt: sql`CASE WHEN s.field = ${secretColumns.accessToken} THEN
+  const rows = (id: IntegrationId) =>
+    db.queryAll<VersionRow>(
+      {
+        id: sql`s.integration_id`,
+        field: sql`s.field`,
+        number: whole(sql`s.number`),
+        state: sql`CASE WHEN s.valid_until IS NULL THEN 'current' WHEN ${isPrevious(dialect)} THEN 'previous' ELSE 'expired' END`,
+        fingerprint: sql`s.fingerprint`,
+        keyId: sql`s.key_id`,
+        origin: sql`s.origin`,
+        setAt: toRfc3339(sql`s.set_at`),
+        setBy: sql`s.set_by`,
+        validUntil: toRfc3339(sql`s.valid_until`),
+        lastMatchedAt: toRfc3339(sql`s.last_matched_at`),
+        matchCount: whole(sql`s.match_count`),
+        neverExpires: sql`(s.never_expires IS TRUE)`,
+        tokenExpiresAt: sql`CASE WHEN s.field = ${secretColumns.accessToken} THEN
             ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END`,
-        },
-        sql`FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
+      },
+      sql`FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
           WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
-      )
-      return rows.flatMap(({ id: _, field: column, number, matchCount, neverExpires, ...row }) => {
-        const field = fieldOfColumn.get(column)
-        if (field === undefined) return []
-        const tokenExpiry = field === 'accessToken' ? expiryOf(row.tokenExpiresAt, Boolean(neverExpires)) : null
-        return [{ ...row, field, tokenExpiry, number: Number(number), matchCount: Number(matchCount) }]
-      })
-    },
+    )
+  return {
+    versions: async (id) => refuseDamaged(await rows(id)).flatMap(versionOf),
+    allVersions: async (id) => (await rows(id)).flatMap(versionOf),
   }
 }
 

@@ -103,6 +103,33 @@ describe.each(kinds)('on %s', (kind) => {
     )
   })
 
+  test('a version whose key or fingerprint cannot be read is replaced by a rotation', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const env = { DATABASE_URL: db.url }
+    const rotate = (n: number) =>
+      runInProcess(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force'], {
+        env,
+        input: signingSecret(n),
+      })
+    const id = await idOf(db, 'support')
+    const mark = kind === 'sqlite' ? "CAST(x'ff41' AS TEXT)" : "chr(127) || 'text 1 41'"
+    for (const [n, column] of ['key_id', 'fingerprint'].entries()) {
+      await db.query(
+        `UPDATE integration_secrets SET ${column} = ${mark} WHERE integration_id = ? AND field = 'webhook_secret' AND valid_until IS NULL`,
+        id,
+      )
+      expect((await runInProcess(['secrets', 'list', 'support'], { env })).code).toBe(6)
+      expect(await rotate(n + 7)).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') })
+      expect(await runInProcess(['secrets', 'list', 'support'], { env })).toMatchObject({ code: 0, stderr: '' })
+      expect(await runInProcess(['secrets', 'reveal', 'support', 'webhook-secret'], { env })).toMatchObject({
+        code: 0,
+        stdout: `${signingSecret(n + 7)}\n`,
+      })
+    }
+    expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
+  })
+
   test('a text of megabytes is told of by its length', async () => {
     const db = await freshDatabase(kind)
     await populate(db)
