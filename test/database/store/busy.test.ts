@@ -110,3 +110,33 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     expect(await head()).toEqual(before)
   })
 })
+
+test('of several sessions with locks, the answer names the session that others wait for', async () => {
+  const db = await freshDatabase('postgresql')
+  const sessions = await Promise.all(
+    ['report', 'billing', 'desk'].map(async (application_name) => {
+      const client = new pg.Client({ connectionString: db.url, application_name })
+      await client.connect()
+      return client
+    }),
+  )
+  const [report, billing, desk] = sessions
+  // The older blocks nobody.
+  await report?.query('BEGIN; UPDATE users SET name = name WHERE false')
+  await billing?.query('BEGIN; LOCK TABLE workspaces IN EXCLUSIVE MODE')
+  const waiting = desk?.query('UPDATE workspaces SET name = name WHERE false')
+  try {
+    expect(await runProgram(['workspaces', 'add', 'Acme', '--wait', '1s'], { env: { DATABASE_URL: db.url } })).toEqual({
+      code: 6,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: the database was busy until the time was up: process \d+ \("billing"\) holds the lock, in a transaction since [\dT:.-]+Z\n/,
+      ),
+    })
+  } finally {
+    await billing?.query('ROLLBACK')
+    await waiting
+    for (const client of sessions) await client.end()
+  }
+  expect(await names(db)).toEqual([])
+})
