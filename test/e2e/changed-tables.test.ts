@@ -150,4 +150,32 @@ describe.each(kinds)('tables that the application has changed on %s', (kind) => 
     const added = await run(add, { env, input: signingSecret() })
     expect({ ...added, stdout: stable(added.stdout), stderr: '' }).toEqual({ code: 0, stdout: '<id>\n', stderr: '' })
   })
+
+  test("an application's trigger and its references are told apart", async () => {
+    const db = await adopted(kind)
+    const env = { DATABASE_URL: db.url }
+    await db.query('CREATE TABLE agents (integration_id text REFERENCES integrations (id))')
+    await db.query("INSERT INTO agents VALUES ('a')")
+    const remove = ['remove', 'a', '--confirm', 'a']
+    expect(await run(remove, { env })).toEqual({
+      code: 5,
+      stdout: '',
+      stderr:
+        'error: another row of the application still refers to this one\nhint: remove that row in the application first\n',
+    })
+    if (kind === 'sqlite')
+      await db.query("CREATE TRIGGER frozen BEFORE UPDATE ON integrations BEGIN SELECT RAISE(ABORT, 'frozen'); END")
+    else {
+      await db.query(
+        "CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''frozen''; END'",
+      )
+      await db.query('CREATE TRIGGER frozen BEFORE UPDATE ON integrations FOR EACH ROW EXECUTE FUNCTION frozen()')
+    }
+    expect(await run(disable, { env })).toEqual({
+      code: 5,
+      stdout: '',
+      stderr:
+        "error: a rule of the application's own tables forbids this change\nhint: see what the tables demand, or make the change in the application\n",
+    })
+  })
 })

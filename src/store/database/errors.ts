@@ -223,13 +223,16 @@ const rules: readonly Rule[] = [
     hint: 'integrations db status',
   },
   {
-    when: ({ has }) => has(/^(P2003|23503|23001|RestrictViolation|ForeignKeyConstraintViolation)$/),
+    // Prisma's adapter takes SQLite's triggers for foreign keys.
+    when: ({ has, embedded, said }) =>
+      has(/^(P2003|23503|23001|RestrictViolation|ForeignKeyConstraintViolation)$/) &&
+      (!embedded || /FOREIGN KEY/.test(said)),
     code: 'CONFLICT',
     message: 'another row of the application still refers to this one',
     hint: 'remove that row in the application first',
   },
   {
-    when: ({ has }) => has(/^(23514|23P01|44000|P0001|P2004|SQLITE_CONSTRAINT.*)$/),
+    when: ({ has }) => has(/^(23514|23P01|44000|P0001|P2003|P2004|ForeignKeyConstraintViolation|SQLITE_CONSTRAINT.*)$/),
     code: 'CONFLICT',
     message: "a rule of the application's own tables forbids this change",
     hint: 'see what the tables demand, or make the change in the application',
