@@ -144,18 +144,27 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
   const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
   const database = parseDatabaseUrl(options.database, { cwd: '/', env: process.env })
-  const startup = new Startup(() => begin({ database, keys, urls, rememberMs, staleMs, spool, onError }), onError)
+  const lasting = { duplicates: new Duplicates(), unclaimed: semaphore(1), bodies: new BodyBudget() }
+  const settings = { database, keys, urls, rememberMs, staleMs, spool, onError, lasting }
+  const startup = new Startup(() => begin(settings), onError)
   await startup.start()
   const methods = platforms.map((platform) => [
     platform.id,
-    async (incoming: IncomingRequest, sender?: { integrationId: string }) =>
-      startup.working
+    async (incoming: IncomingRequest, sender?: { integrationId: string }) => {
+      const begun = startup.look()
+      if (begun) await begun
+      return startup.working
         ? receive(startup.working.parts, { platform, incoming, integrationId: sender?.integrationId })
-        : rejected(503, 'unavailable'),
+        : rejected(503, 'unavailable')
+    },
   ])
   return {
     ...Object.fromEntries(methods),
-    token: async (ref) => startup.now().tokens.token(ref),
+    token: async (ref) => {
+      const begun = startup.look()
+      if (begun) await begun
+      return startup.now().tokens.token(ref)
+    },
     flush: async () => startup.working?.parts.usage.flush(),
     close: () => startup.close(),
   } as Receiver
@@ -170,16 +179,29 @@ interface Settings {
   readonly staleMs: number
   readonly spool: string
   readonly onError: (error: unknown) => void
+  /** What goes on when the database is another. */
+  readonly lasting: Pick<Parts, 'duplicates' | 'unclaimed' | 'bodies'>
 }
 
 /** A receiver that has its database. */
 interface Working {
   readonly parts: Parts
   readonly tokens: TokenProvider
+  replaced(): IntegrationsError | undefined
+  abandon(): void
   close(): Promise<void>
 }
 
-async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError }: Settings): Promise<Working> {
+async function begin({
+  database,
+  keys,
+  urls,
+  rememberMs,
+  staleMs,
+  spool,
+  onError,
+  lasting,
+}: Settings): Promise<Working> {
   const store = await openStore({
     database,
     wait: waitMs,
@@ -223,16 +245,8 @@ async function begin({ database, keys, urls, rememberMs, staleMs, spool, onError
     await close()
     throw error
   }
-  const parts: Parts = {
-    store,
-    cache,
-    usage,
-    duplicates: new Duplicates(),
-    unclaimed: semaphore(1),
-    bodies: new BodyBudget(),
-    onError,
-  }
-  return { parts, tokens, close }
+  const parts: Parts = { store, cache, usage, onError, ...lasting }
+  return { parts, tokens, replaced: store.replaced, abandon: () => usage.abandon(), close }
 }
 
 /** A number of seconds within bounds. @throws BAD_INPUT for a number that is not finite */

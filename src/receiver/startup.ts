@@ -1,4 +1,4 @@
-/** Starting while the database is away. @module */
+/** Starting while the database is away, and again when its file was replaced. @module */
 import { IntegrationsError, is } from '../errors.ts'
 import { isHindrance, tablesChanged } from '../store/schema/application-tables.ts'
 import type { Store } from '../store/store.ts'
@@ -6,6 +6,9 @@ import type { Store } from '../store/store.ts'
 /** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
 const firstPauseMs = 500
 const maxPauseMs = 10_000
+
+/** How often a file is looked at, at most, in milliseconds: for each webhook, it would take a noticeable part of the time. */
+const lookIntervalMs = 100
 
 /** Whether the database gives no answer, or can only be read: both may be over in a moment. */
 const isPassing = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
@@ -25,15 +28,26 @@ export async function requireTables(store: Store, onError: (error: unknown) => v
   onError(error)
 }
 
-/** Begins to work as soon as the database can be used. */
-export class Startup<Working extends { close(): Promise<void> }> {
+/** What works with a database. */
+interface Work {
+  /** Why its database is not that of its URL any more. */
+  replaced(): IntegrationsError | undefined
+  /** Stops, and leaves the database alone. */
+  abandon(): void
+  close(): Promise<void>
+}
+
+/** Begins to work as soon as the database can be used, and again with the one that takes its place. */
+export class Startup<Working extends Work> {
   readonly #begin: () => Promise<Working>
   readonly #onError: (error: unknown) => void
   #working: Working | undefined
+  #attempt: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #lookedAt = 0
   #closed = false
 
-  /** @param onError is told why an attempt failed after which another follows */
+  /** @param onError is told why an attempt failed after which another follows, and why another database is begun with */
   constructor(begin: () => Promise<Working>, onError: (error: unknown) => void) {
     this.#begin = begin
     this.#onError = onError
@@ -55,7 +69,23 @@ export class Startup<Working extends { close(): Promise<void> }> {
     }
   }
 
-  /** What works now. @throws DATABASE_UNREACHABLE */
+  /** Begins again where the database was replaced. @returns what to wait for before `working` is used, if anything */
+  look(): Promise<void> | undefined {
+    const now = performance.now()
+    if (!this.working || now - this.#lookedAt < lookIntervalMs) return this.#attempt
+    this.#lookedAt = now
+    const replaced = this.working.replaced()
+    if (!replaced) return undefined
+    this.#onError(replaced)
+    this.working.abandon()
+    this.#working = undefined
+    this.#attempt = this.#retry(firstPauseMs).finally(() => {
+      this.#attempt = undefined
+    })
+    return this.#attempt
+  }
+
+  /** What works now, or has until it was closed. @throws DATABASE_UNREACHABLE */
   now(): Working {
     if (this.#working) return this.#working
     const message = 'the receiver waits for the database'

@@ -90,6 +90,12 @@ export class UsageRecorder {
     this.#closed = true
   }
 
+  /** Stops, and writes nothing any more. */
+  abandon(): void {
+    clearInterval(this.#timer)
+    this.#closed = true
+  }
+
   async #round(all: boolean): Promise<void> {
     this.#rounds++
     try {

@@ -83,6 +83,7 @@ function storeOn(
     database,
     adopted: state.adopted,
     applicationWrites: state.applicationWrites,
+    replaced: () => driver.replaced?.(),
     read: (work) => session.read((db) => work(reader(db))),
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {

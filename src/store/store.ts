@@ -1,4 +1,5 @@
 import type { Keyring } from '../crypto/keyring.ts'
+import type { IntegrationsError } from '../errors.ts'
 import type { Database } from './database/url.ts'
 import type { TableDifference } from './schema/application-tables.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
@@ -79,6 +80,8 @@ export interface Store {
   readonly adopted: boolean
   /** The application may write secrets, so that they may be there as plain text. */
   readonly applicationWrites: boolean
+  /** Why this is not the database of its URL any more: a SQLite file that was replaced, or is gone. Nothing is read or written then. */
+  replaced(): IntegrationsError | undefined
   /** Reads; `work` may run again when the database is busy. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /** Reads in one transaction, so that all of it shows one moment. */

@@ -1,6 +1,7 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
+import type { IntegrationsError } from '../../errors.ts'
 import type { PrismaClient } from '../generated/sqlite/client.ts'
 import type { Columns, Statements } from './statements.ts'
 import type { Provider } from './url.ts'
@@ -70,6 +71,8 @@ export interface Driver {
   readonly namesSchema: boolean
   /** Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says it for all. */
   until(deadline: number): void
+  /** Why the database that was opened is not that of its URL any more: its file was replaced, or is gone. SQLite alone has one. */
+  replaced?(): IntegrationsError | undefined
   /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */
   lockHolder?(db: Statements): Promise<string | undefined>
   /** A new connection, for reading. */

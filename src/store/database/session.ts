@@ -65,7 +65,11 @@ export function createSession({ driver, database, wait, compare }: SessionOption
     const deadline = performance.now() + own.leftMs
     driver.until(deadline)
     try {
-      return await retryBusy(work, deadline)
+      return await retryBusy(() => {
+        const replaced = driver.replaced?.()
+        if (replaced) throw replaced
+        return work()
+      }, deadline)
     } catch (error) {
       if (error instanceof IntegrationsError) throw error
       const said = databaseError(error, database)
@@ -145,9 +149,19 @@ export function createSession({ driver, database, wait, compare }: SessionOption
         }
         return (done as Awaited<ReturnType<typeof work>>).result
       }, own),
-    close: async () => void (await Promise.all([reading.end(), changing.end()])),
+    close: async () => {
+      // SQLite would remove the log beside the file that has the name now.
+      if (!driver.replaced?.()) await Promise.all([reading.end(), changing.end()])
+    },
   }
 }
+
+const closed = () =>
+  new IntegrationsError({
+    code: 'DATABASE_UNREACHABLE',
+    message: 'the connection to the database was closed',
+    hint: 'close it when nothing is under way any more',
+  })
 
 /**
  * A connection that is opened when it is first used, and again after it has failed: a client that saw a transaction fail
@@ -160,12 +174,15 @@ function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise
     over: boolean
   }
   let current: Opened | undefined
+  let ended = false
   const endIfUnused = async ({ connection, users, over }: Opened) => {
     // One that could not be opened, or is lost, need not be closed.
     if (over && users === 0) await connection.then(close).catch(() => {})
   }
   return {
     async use<T>(work: (connection: C) => Promise<T>): Promise<T> {
+      // What is under way when the program ends must not keep it.
+      if (ended) throw closed()
       current ??= { connection: open(), users: 0, over: false }
       const mine = current
       mine.users++
@@ -181,6 +198,7 @@ function connection<C>(open: () => Promise<C>, close: (connection: C) => Promise
       }
     },
     async end(): Promise<void> {
+      ended = true
       if (!current) return
       current.over = true
       await endIfUnused(current)

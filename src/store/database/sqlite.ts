@@ -1,4 +1,4 @@
-import { accessSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { accessSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -12,7 +12,7 @@ import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
-import { databaseInvalid, systemCode } from '../../errors.ts'
+import { databaseInvalid, IntegrationsError, systemCode } from '../../errors.ts'
 import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { retryBusy } from './errors.ts'
@@ -29,6 +29,25 @@ export function fileExists(file: string): boolean {
   } catch (error) {
     return !['ENOENT', 'ENOTDIR'].includes(systemCode(error))
   }
+}
+
+/** What tells a file from another that takes its place; null for none. */
+function identityOf(file: string): string | null {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stat ? `${stat.dev}:${stat.ino}` : null
+}
+
+/**
+ * Why a file is not the one with this identity; undefined while it is. SQLite goes on with a file that has no name any
+ * more, and writes into the log beside the one that has it now.
+ */
+function replacementOf(file: string, identity: string | null): IntegrationsError | undefined {
+  const now = identityOf(file)
+  if (now === identity) return undefined
+  const hint = 'stop what uses a database file before you replace or remove it'
+  return now === null
+    ? new IntegrationsError({ code: 'DATABASE_MISSING', message: `the file ${file} was removed`, hint })
+    : databaseInvalid(`the file ${file} was replaced by another`, hint)
 }
 
 /** Makes an empty database file, readable by its owner alone, in a folder of the same kind. A file that exists stays. */
@@ -55,6 +74,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
   let deadline = 0
+  const identity = identityOf(file)
   async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
     const client = createClient({ url, timeout })
     try {
@@ -70,6 +90,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     until: (latest) => {
       deadline = latest
     },
+    replaced: () => replacementOf(file, identity),
     connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('../generated/sqlite/client.ts')
