@@ -36,6 +36,15 @@ export function parseApiUrl(text: string): readonly [platform: string, url: URL]
 /** Whether a URL is this machine's own. `URL` normalizes every spelling of an IPv4 address. */
 const isLoopback = ({ hostname }: URL) => /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(hostname)
 
+/** Refuses to send a token where TLS proves nothing. @throws BAD_INPUT */
+export function refuseUnverifiedTls(env: { readonly [name: string]: string | undefined }): void {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    throw badInput(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as a platform, so no token is sent',
+      'unset the variable; for a certificate authority of your own, name its certificate in NODE_EXTRA_CA_CERTS',
+    )
+}
+
 /** The client of a platform's API, for an integration of this config: at the given URL, else at the platform's own. */
 export const askPlatform = (platform: Platform, config: Json, urls: ApiUrls): Ask =>
   createClient(urls.get(platform.id) ?? new URL(platform.api.url(config)))

@@ -74,12 +74,16 @@ function headerOf(headers: NodeHeaders | IncomingRequest['headers'], name: strin
 /** Whether a body is not the bytes that came. For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null. */
 function isParsed(body: unknown): body is undefined {
   if (typeof body === 'string' || isBytes(body)) return false
-  if (typeof body !== 'number' && typeof body !== 'boolean' && Object.keys(body ?? {}).length === 0) return true
+  if (body === null || body === undefined || isEmptyObject(body)) return true
   throw badInput(
     'the body of the request was parsed, but the signature covers the raw bytes',
     'configure the framework to keep the raw body, as docs/receiving-webhooks.md shows',
   )
 }
+
+/** Not a form, a map or a blob, which may hold something without a key of their own. */
+const isEmptyObject = (body: unknown) =>
+  Object.prototype.toString.call(body) === '[object Object]' && Object.keys(body as object).length === 0
 
 const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
   ArrayBuffer.isView(body) || Object.prototype.toString.call(body) === '[object ArrayBuffer]'
@@ -87,6 +91,7 @@ const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
 /** A request that was handed on as it came, without `fromNode`. A body that was parsed counts as used. */
 export function normalized(request: IncomingRequest): IncomingRequest {
   if (typeof request.headers.get === 'function') return request
+  if (isStream(request.body)) return { ...fromNode({ headers: request.headers }), body: request.body }
   try {
     return fromNode(request, request.body as Bytes)
   } catch {

@@ -7,6 +7,7 @@ import { findIntegration } from '../operations/find.ts'
 import { inactive, isDue } from '../operations/refresh/eligibility.ts'
 import { type RefreshOptions, refreshOne } from '../operations/refresh/refresh.ts'
 import { rotateCommand } from '../operations/texts.ts'
+import { refuseUnverifiedTls } from '../platforms/api-urls.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
@@ -92,6 +93,7 @@ export class TokenProvider {
     const expired = tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= now.getTime()
     if (refreshes && isDue({ integration }, now, options)) {
       try {
+        refuseUnverifiedTls(process.env)
         const { accessToken, expiresAt } = await refreshOne(store, id, options)
         if (accessToken) return reveal(accessToken, expiresAt)
       } catch (error) {

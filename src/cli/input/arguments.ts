@@ -9,7 +9,7 @@ import {
 import { type Instant, instantOf } from '../../brands.ts'
 import { badInput, is } from '../../errors.ts'
 import { entriesOf, flagOf, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
-import { type ApiUrls, parseApiUrl } from '../../platforms/api-urls.ts'
+import { type ApiUrls, parseApiUrl, refuseUnverifiedTls } from '../../platforms/api-urls.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Page } from '../../store/tables/page.ts'
@@ -142,11 +142,7 @@ export async function apiUrls(
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   const urls = new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
   if (!check) return urls
-  if (asks && host.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
-    throw badInput(
-      'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as a platform, so no token is sent',
-      'unset the variable; for a certificate authority of your own, name its certificate in NODE_EXTRA_CA_CERTS',
-    )
+  if (asks) refuseUnverifiedTls(host.env)
   if (urls.size === 0) return urls
   const { findDestination } = await import('../../operations/webhooks/web-address.ts')
   for (const url of urls.values())

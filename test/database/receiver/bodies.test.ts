@@ -124,6 +124,14 @@ const cases: Record<string, [make: () => IncomingRequest | Promise<IncomingReque
     () => ({ headers: signed, body: JSON.parse(body) }) as unknown as IncomingRequest,
     notRead,
   ],
+  'a stream and plain headers': [
+    () => ({ headers: signed, body: new Blob([body]).stream() }) as unknown as IncomingRequest,
+    ok,
+  ],
+  'a form and plain headers': [
+    () => ({ headers: signed, body: new URLSearchParams({ a: '1' }) }) as unknown as IncomingRequest,
+    notRead,
+  ],
   'a parsed number': [() => ({ headers: new Headers(signed), body: 1 }) as unknown as IncomingRequest, notRead],
   'a parsed number and plain headers': [() => ({ headers: signed, body: 1 }) as unknown as IncomingRequest, notRead],
 }

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { createReceiver, type Receiver } from '../../../src/receiver/receiver.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
 import { freshFolder, runProgram } from '../../support/program.ts'
@@ -59,6 +59,12 @@ test.each(kinds)('on %s, a token that is about to end is refreshed once, however
     { outcome: 'started' },
     { outcome: 'done' },
   ])
+  // Nor is one sent where TLS proves nothing.
+  await db.query('UPDATE integrations SET token_expires_at = ?', new Date(Date.now() - 1000).toISOString())
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  await expect(receivers[0]?.token('Acme/support')).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  vi.unstubAllEnvs()
+  expect(server.exchanges).toHaveLength(1)
   // One that is good for a while is given though it could not be refreshed.
   await db.query('UPDATE integrations SET token_expires_at = ?', new Date(Date.now() + 600_000).toISOString())
   server.mood = 'limited'
