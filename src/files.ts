@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, statSync, writeFileSync } from 'node:fs'
 
 /**
  * Writes a new file, which its owner alone can read, so that its content survives a crash; `syncFolder` has its name do so.
@@ -37,5 +37,15 @@ export function syncFolder(folder: string): void {
     }
   } catch {
     // Windows opens no folders.
+  }
+}
+
+/** What tells a file from another that takes its place; null for none, undefined where that cannot be told. */
+export function identityOf(file: string): string | null | undefined {
+  try {
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
+    return stat ? `${stat.dev}:${stat.ino}` : null
+  } catch {
+    return undefined
   }
 }

@@ -188,7 +188,7 @@ interface Working {
   readonly parts: Parts
   readonly tokens: TokenProvider
   replaced(): IntegrationsError | undefined
-  abandon(): void
+  abandon(): Promise<void>
   close(): Promise<void>
 }
 
@@ -227,9 +227,14 @@ async function begin({
   const owner = `receiver@${hostname()}:${process.pid}`
   const refresh = { withinMs: refreshMarginMs, wait: waitMs, owner, urls, spool }
   const tokens = new TokenProvider({ store, secrets, refresh, rememberMs, onError })
+  // The answer of a platform must not be lost, nor a database that is silent keep an application from ending.
+  const endRefreshes = () => withDeadline(refreshDeadlineMs, tokens.close()).catch(onError)
+  const abandon = () => {
+    usage.abandon()
+    return endRefreshes()
+  }
   const close = async () => {
-    // A database that is silent must not keep an application from ending.
-    await withDeadline(refreshDeadlineMs, tokens.close()).catch(onError)
+    await endRefreshes()
     await usage.close(usageDeadlineMs)
     await withDeadline(disconnectDeadlineMs, store.close()).catch(onError)
   }
@@ -246,7 +251,7 @@ async function begin({
     throw error
   }
   const parts: Parts = { store, cache, usage, onError, ...lasting }
-  return { parts, tokens, replaced: store.replaced, abandon: () => usage.abandon(), close }
+  return { parts, tokens, replaced: store.replaced, abandon, close }
 }
 
 /** A number of seconds within bounds. @throws BAD_INPUT for a number that is not finite */

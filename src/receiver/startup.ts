@@ -1,7 +1,8 @@
 /** Starting while the database is away, and again when its file was replaced. @module */
 import { IntegrationsError, is } from '../errors.ts'
-import { isHindrance, tablesChanged } from '../store/schema/application-tables.ts'
+import { isHindrance, type TableDifference, tablesChanged } from '../store/schema/application-tables.ts'
 import type { Store } from '../store/store.ts'
+import { withDeadline } from './deadline.ts'
 
 /** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
 const firstPauseMs = 500
@@ -10,8 +11,17 @@ const maxPauseMs = 10_000
 /** How often a file is looked at, at most, in milliseconds: for each webhook, it would take a noticeable part of the time. */
 const lookIntervalMs = 100
 
+const idleLookIntervalMs = 10_000
+
+/** How long a request waits for the first attempt to begin again, in milliseconds. */
+const attemptMs = 1000
+
 /** Whether the database gives no answer, or can only be read: both may be over in a moment. */
 const isPassing = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
+
+/** No webhook needs a user, or the times of a workspace. */
+const isUnread = ({ table, text }: TableDifference) =>
+  table === 'users' || /\bworkspaces\.(created|updated)_at\b/.test(text)
 
 /**
  * Compares the application's tables with what this program needs, where some other program may have changed them since.
@@ -23,8 +33,7 @@ export async function requireTables(store: Store, onError: (error: unknown) => v
   const found = (await store.read((db) => db.tableDifferences())).filter(isHindrance)
   if (found.length === 0) return
   const error = tablesChanged(store.database, found)
-  // No webhook needs a user.
-  if (found.some(({ hinders, table }) => hinders === 'reading' && table !== 'users')) throw error
+  if (found.some((difference) => difference.hinders === 'reading' && !isUnread(difference))) throw error
   onError(error)
 }
 
@@ -32,8 +41,8 @@ export async function requireTables(store: Store, onError: (error: unknown) => v
 interface Work {
   /** Why its database is not that of its URL any more. */
   replaced(): IntegrationsError | undefined
-  /** Stops, and leaves the database alone. */
-  abandon(): void
+  /** Stops, and leaves the database alone; waits for what a platform is still to answer. */
+  abandon(): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +52,9 @@ export class Startup<Working extends Work> {
   readonly #onError: (error: unknown) => void
   #working: Working | undefined
   #attempt: Promise<void> | undefined
+  #abandoned: Promise<unknown> = Promise.resolve()
+  /** An idle receiver looks too: the database is to know that it is there. */
+  readonly #idle = setInterval(() => void this.look(), idleLookIntervalMs).unref()
   #timer: NodeJS.Timeout | undefined
   #lookedAt = 0
   #closed = false
@@ -69,20 +81,24 @@ export class Startup<Working extends Work> {
     }
   }
 
-  /** Begins again where the database was replaced. @returns what to wait for before `working` is used, if anything */
+  /** Begins again where the database was replaced. @returns what to wait for before `working` is used, if anything; never fails */
   look(): Promise<void> | undefined {
+    this.#beginAgainIfReplaced()
+    return this.#attempt && withDeadline(attemptMs, this.#attempt).catch(() => {})
+  }
+
+  #beginAgainIfReplaced(): void {
     const now = performance.now()
-    if (!this.working || now - this.#lookedAt < lookIntervalMs) return this.#attempt
+    if (!this.working || now - this.#lookedAt < lookIntervalMs) return
     this.#lookedAt = now
     const replaced = this.working.replaced()
-    if (!replaced) return undefined
+    if (!replaced) return
     this.#onError(replaced)
-    this.working.abandon()
+    this.#abandoned = Promise.all([this.#abandoned, this.working.abandon()])
     this.#working = undefined
     this.#attempt = this.#retry(firstPauseMs).finally(() => {
       this.#attempt = undefined
     })
-    return this.#attempt
   }
 
   /** What works now, or has until it was closed. @throws DATABASE_UNREACHABLE */
@@ -96,7 +112,8 @@ export class Startup<Working extends Work> {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    await this.#working?.close()
+    clearInterval(this.#idle)
+    await Promise.all([this.#working?.close(), this.#abandoned])
   }
 
   #again(pauseMs: number): void {

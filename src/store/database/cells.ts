@@ -12,10 +12,13 @@ export const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
 export const maxPageBytes = 48 * 1024 * 1024
 
 /** About how many bytes a page of a listing takes, and how many rows the first has, before any row was seen. */
-const pageBytes = 16 * 1024 * 1024
+const pageBytes = 8 * 1024 * 1024
 export const firstPageRows = 25
 
-/** How many rows the next page of a listing may have, so that it is not too long if each is as long as the longest of these. */
+/**
+ * How many rows the next page of a listing may have: so many that it is not too long if each is as long as the longest of
+ * these, and no more than four times as many, since the next may be longer.
+ */
 export function nextPageRows(page: readonly object[], most: number): number {
   let longest = 1
   for (const row of page) {
@@ -23,7 +26,7 @@ export function nextPageRows(page: readonly object[], most: number): number {
     for (const cell of Object.values(row)) if (typeof cell === 'string') length += cell.length
     longest = Math.max(longest, length)
   }
-  return Math.min(Math.max(Math.floor(pageBytes / longest), 1), most)
+  return Math.min(Math.max(Math.floor(pageBytes / longest), 1), 4 * page.length, most)
 }
 
 /** How many bytes of a value are shown that is not a text. */

@@ -42,7 +42,8 @@ export function postgresql(options: ConnectionOptions): Driver {
     dialect,
     namesSchema: options.namesSchema,
     until: (latest) => {
-      deadline = latest
+      // Others may be under way, which have longer.
+      deadline = Math.max(deadline, latest)
     },
     connect: () => connect(open(), reading),
     client: async () => {

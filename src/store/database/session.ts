@@ -66,12 +66,13 @@ export function createSession({ driver, database, wait, compare }: SessionOption
     driver.until(deadline)
     try {
       return await retryBusy(() => {
-        const replaced = driver.replaced?.()
-        if (replaced) throw replaced
+        refuseReplaced(driver)
         return work()
       }, deadline)
     } catch (error) {
       if (error instanceof IntegrationsError) throw error
+      // Prisma takes the error of a file that was replaced meanwhile for a driver's.
+      refuseReplaced(driver)
       const said = databaseError(error, database)
       if (isBusy(error)) throw await withHolder(said)
       throw (mayComeFromTables(error) && (await changedTables(error))) || said
@@ -154,6 +155,11 @@ export function createSession({ driver, database, wait, compare }: SessionOption
       if (!driver.replaced?.()) await Promise.all([reading.end(), changing.end()])
     },
   }
+}
+
+function refuseReplaced({ replaced }: Driver): void {
+  const error = replaced?.()
+  if (error) throw error
 }
 
 const closed = () =>

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { accessSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -13,6 +13,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, IntegrationsError, systemCode } from '../../errors.ts'
+import { identityOf } from '../../files.ts'
 import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from './cells.ts'
 import type { Client, Dialect, Driver, Listing } from './driver.ts'
 import { retryBusy } from './errors.ts'
@@ -31,19 +32,13 @@ export function fileExists(file: string): boolean {
   }
 }
 
-/** What tells a file from another that takes its place; null for none. */
-function identityOf(file: string): string | null {
-  const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
-  return stat ? `${stat.dev}:${stat.ino}` : null
-}
-
 /**
  * Why a file is not the one with this identity; undefined while it is. SQLite goes on with a file that has no name any
  * more, and writes into the log beside the one that has it now.
  */
-function replacementOf(file: string, identity: string | null): IntegrationsError | undefined {
+function replacementOf(file: string, identity: string | null | undefined): IntegrationsError | undefined {
   const now = identityOf(file)
-  if (now === identity) return undefined
+  if (now === identity || now === undefined || identity === undefined) return undefined
   const hint = 'stop what uses a database file before you replace or remove it'
   return now === null
     ? new IntegrationsError({ code: 'DATABASE_MISSING', message: `the file ${file} was removed`, hint })
@@ -75,6 +70,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
   let deadline = 0
   const identity = identityOf(file)
+  const replaced = () => replacementOf(file, identity)
   async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
     const client = createClient({ url, timeout })
     try {
@@ -90,11 +86,13 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     until: (latest) => {
       deadline = latest
     },
-    replaced: () => replacementOf(file, identity),
+    replaced,
     connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('../generated/sqlite/client.ts')
-      const client = new PrismaClient({ adapter: readOnly ? adapter : new Writable({ url, timeout }, () => deadline) })
+      const client = new PrismaClient({
+        adapter: readOnly ? adapter : new Writable({ url, timeout }, { replaced, deadline: () => deadline }),
+      })
       await client.$connect()
       // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
       // get their turn, which they would not before an immediate.
@@ -153,16 +151,24 @@ class ReadOnly extends PrismaLibSql {
   }
 }
 
+/** How a transaction waits for its beginning. */
+interface Waiting {
+  /** Why it must not begin any more. */
+  replaced(): IntegrationsError | undefined
+  /** Until when it waits, by `performance.now()`. */
+  deadline(): number
+}
+
 /**
  * Connections on which a transaction begins with the lock on the database, and waits for it. A hundred processes that each
  * made a Prisma client for every try would leave the one that has the lock no time to end its work.
  */
 class Writable extends PrismaLibSql {
-  readonly #deadline: () => number
+  readonly #waiting: Waiting
 
-  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], deadline: () => number) {
+  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], waiting: Waiting) {
     super(config)
-    this.#deadline = deadline
+    this.#waiting = waiting
   }
 
   override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
@@ -171,10 +177,11 @@ class Writable extends PrismaLibSql {
     const beginNew = () =>
       begin('write').catch(async (error) => {
         // libsql does not end the statement that failed, whose old snapshot would be busy for ever.
-        await client.reconnect()
-        throw error
+        const replaced = this.#waiting.replaced()
+        if (!replaced) await client.reconnect()
+        throw replaced ?? error
       })
-    return Object.assign(client, { transaction: () => retryBusy(beginNew, this.#deadline()) })
+    return Object.assign(client, { transaction: () => retryBusy(beginNew, this.#waiting.deadline()) })
   }
 }
 

@@ -136,6 +136,9 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   encryptionKeySince(): Promise<Instant | null>
 }
 
+/** How many events are read for their fingerprints at a time: integrations that are refreshed for years have many. */
+const fingerprintsAtOnce = 50_000
+
 /** Reads the audit log. */
 export function auditReader(db: Statements, dialect: Dialect): AuditReader {
   const { toRfc3339, asText, whole } = dialect
@@ -164,13 +167,17 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
     async fingerprints(ids) {
       const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))
       if (ids.length === 0) return told
-      const rows = await db.queryAll<{ id: string; fingerprints: string }>(
-        { id: sql`e.target_id`, fingerprints: sql`e.fingerprints` },
-        sql`FROM integration_events e WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL ORDER BY e.seq`,
-      )
-      for (const { id, fingerprints } of rows)
-        for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
-      return told
+      for (let after = 0; ; ) {
+        const rows = await db.queryAll<{ id: string; fingerprints: string; seq: bigint | number | string }>(
+          { id: sql`e.target_id`, fingerprints: sql`e.fingerprints`, seq: whole(sql`e.seq`) },
+          sql`FROM integration_events e WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL
+            AND e.seq > ${after} ORDER BY e.seq LIMIT ${fingerprintsAtOnce}`,
+        )
+        for (const { id, fingerprints } of rows)
+          for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
+        after = Number(rows.at(-1)?.seq)
+        if (rows.length < fingerprintsAtOnce || !(after > 0)) return told
+      }
     },
     async targets(match) {
       const rows = await db.queryAll<{ id: string }>(

@@ -147,7 +147,7 @@ test('what frameworks hand over is taken, and a body that was read already is to
     code: 'BAD_INPUT',
     message: 'the body of the request was read before the receiver got the request, so the signature cannot be checked',
   }
-  expect(errors).toEqual(Array(5).fill(expect.objectContaining(told)))
+  expect(errors).toEqual(Array(6).fill(expect.objectContaining(told)))
 })
 
 test('a request of Node’s http that a parser has read is a clear error, whether signed or not', async () => {

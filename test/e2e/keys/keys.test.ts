@@ -48,6 +48,7 @@ async function adopted(kind: Kind): Promise<Place> {
     const client = createClient({ url: `file:${path}` })
     await client.executeMultiple(tables + rows)
     client.close()
+    chmodSync(path, 0o600)
     db = sqliteDatabase(path)
   }
   const file = join(freshFolder(), 'keys.json')
