@@ -53,14 +53,14 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   let sharing: Sharing = 'adopted'
   const session = createSession({ driver, database, wait, compare: (db) => compared(db, sharing) })
   try {
-    const patience = session.patience()
+    const waitBudget = session.waitBudget()
     let state =
-      (await session.read(readStateFast(driver), patience)) ?? (await session.read(readState(driver), patience))
+      (await session.read(readStateFast(driver), waitBudget)) ?? (await session.read(readState(driver), waitBudget))
     if (create && (state.status === 'empty' || state.status === 'outdated')) {
       if (state.status === 'empty') await requireKeys(options.keys)
-      await session.retrying(() => migrate(driver, database), patience)
+      await session.retrying(() => migrate(driver, database), waitBudget)
       notice(`initialised ${displayUrl(database)}`)
-      state = await session.read(readState(driver), patience)
+      state = await session.read(readState(driver), waitBudget)
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
@@ -88,15 +88,15 @@ function storeOn(
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
       refuseReadOnly(options)
-      const patience = session.patience()
-      if (!(await session.read(driver.isDurable, patience)))
+      const waitBudget = session.waitBudget()
+      if (!(await session.read(driver.isDurable, waitBudget)))
         throw databaseInvalid(
           `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
           commandOn(database, 'db migrate'),
         )
       // With the encryption that only a change needs.
       const { beginChange, isFresh } = await import('./change.ts')
-      const fresh = await session.read((db) => isFresh(reader(db)), patience)
+      const fresh = await session.read((db) => isFresh(reader(db)), waitBudget)
       const keys = await keySet(options, fresh, dryRun)
       let end = { kept: false, changed: false }
       const result = await session.mutate(async (tx) => {
@@ -105,7 +105,7 @@ function storeOn(
         const result = await work(changes)
         end = await append()
         return { result, keep: end.kept && !dryRun }
-      }, patience)
+      }, waitBudget)
       failpoint('committed')
       if (end.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result

@@ -124,8 +124,15 @@ export async function begin(
     })
     const waitedMs = performance.now() - askedAt
     if (scope.renews) leftMs = scope.waitMs
-    else if (waitedMs > promptMs) leftMs = Math.max(leftMs - waitedMs, 0)
+    else if (waitedMs > promptMs) await shorten(waitedMs)
     return answer
+  }
+  /** Has the server give up first, and give its locks back: it would go on for a client that is gone. */
+  const shorten = async (waitedMs: number): Promise<void> => {
+    leftMs = Math.max(leftMs - waitedMs, 0)
+    const limits = `SET LOCAL statement_timeout = ${Math.ceil(Math.max(leftMs, graceMs - answerMs))}; SET LOCAL lock_timeout = ${Math.ceil(scope.lockMs())}`
+    // Where that fails, the next statement tells why.
+    await bounded(client, graceMs, client.query(limits)).catch(() => {})
   }
   const set = settings({ ...scope, waitMs: leftMs }).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
   const start = [

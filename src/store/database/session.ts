@@ -23,23 +23,23 @@ const maxTimerMs = 2 ** 31 - 1
 const holderMs = 900
 
 /** What is left of the time for which several works, one after the other, may wait together. */
-export interface Patience {
+export interface WaitBudget {
   leftMs: number
 }
 
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export interface Session {
   /** For works that share their time; each of the others has the whole time. */
-  patience(): Patience
+  waitBudget(): WaitBudget
   /** Runs work again for as long as the database is busy. */
-  retrying<T>(work: () => Promise<T>, patience?: Patience): Promise<T>
-  read<T>(work: (db: Statements) => Promise<T>, patience?: Patience): Promise<T>
+  retrying<T>(work: () => Promise<T>, waitBudget?: WaitBudget): Promise<T>
+  read<T>(work: (db: Statements) => Promise<T>, waitBudget?: WaitBudget): Promise<T>
   /** Reads in one transaction, which shows one moment. */
   snapshot<T>(work: (db: Statements) => Promise<T>): Promise<T>
   /** Changes something, under the lock of the head row; `work` decides whether what it did is kept. */
   mutate<T>(
     work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
-    patience?: Patience,
+    waitBudget?: WaitBudget,
   ): Promise<T>
   close(): Promise<void>
 }
@@ -59,9 +59,9 @@ export function createSession({ driver, database, wait, compare }: SessionOption
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
-  const patience = () => ({ leftMs: wait })
+  const waitBudget = () => ({ leftMs: wait })
 
-  async function retrying<T>(work: () => Promise<T>, own: Patience = patience()): Promise<T> {
+  async function retrying<T>(work: () => Promise<T>, own: WaitBudget = waitBudget()): Promise<T> {
     const deadline = performance.now() + own.leftMs
     driver.until(deadline)
     try {
@@ -121,7 +121,7 @@ export function createSession({ driver, database, wait, compare }: SessionOption
   }
 
   return {
-    patience,
+    waitBudget,
     retrying,
     read: (work, own) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver))), own),
     snapshot: (work) => retrying(() => reading.use((adapter) => snapshotOn(adapter, work))),

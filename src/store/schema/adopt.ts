@@ -29,8 +29,8 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
     const plan = (db: Statements) => planAdoption(db, driver, options.database)
-    const patience = session.patience()
-    const planned = await session.read(plan, patience)
+    const waitBudget = session.waitBudget()
+    const planned = await session.read(plan, waitBudget)
     if (!planned.done || dryRun) return planned
     await requireKeys(options.keys)
     return session.retrying(async () => {
@@ -46,7 +46,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
         )
         return adoption
       })
-    }, patience)
+    }, waitBudget)
   })
 }
 

@@ -194,11 +194,11 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
 export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
   refuseReadOnly(options)
   return withDatabase(options, async (driver, session) => {
-    const patience = session.patience()
-    const state = await session.read(readState(driver), patience)
+    const waitBudget = session.waitBudget()
+    const state = await session.read(readState(driver), waitBudget)
     refuseUnmanaged(options.database, state)
     if (dryRun) return state.migrations.pending
-    return session.retrying(() => migrate(driver, options.database), patience)
+    return session.retrying(() => migrate(driver, options.database), waitBudget)
   })
 }
 
