@@ -21,11 +21,14 @@ export function keyFile(path: string, me: number | undefined, processes?: Proces
     const text = readPrivate(path, me)
     return text === undefined ? undefined : parseKeySet(text, `the key file ${path}`)
   }
+  /** Whether there was no file when the keys were loaded, for which others are then made. */
+  let foundNone = false
   return {
     name: path,
     writable: true,
     async load() {
       const keys = read()
+      foundNone = keys === undefined
       if (processes) await removeLeftover(path, processes)
       return keys ?? new Map()
     },
@@ -35,9 +38,10 @@ export function keyFile(path: string, me: number | undefined, processes?: Proces
         'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
       ),
     async add(keys) {
-      const isNew = read() === undefined
+      const isNew = foundNone || read() === undefined
+      foundNone = false
       // A link to the file stays one, and processes that use another name wait for the same lock.
-      const target = isNew ? path : realpathSync(path)
+      const target = existsSync(path) ? realpathSync(path) : path
       try {
         mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
         const lock = `${target}.lock`

@@ -29,6 +29,7 @@ describe.each(kinds)('first use on %s', (kind) => {
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'keys.json') }
     const init = ['init', '-o', 'json', '--fields', 'database,state']
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => runProgram(init, { env })))
+    expect(outcomes.filter(({ code }) => code !== 0)).toEqual([])
     const shown = kind === 'sqlite' ? db.url : db.url.replace(':postgres@', '@')
     expect(outcomes.map(({ code, stdout }) => ({ code, ...JSON.parse(stdout) }))).toEqual(
       Array(8).fill({ code: 0, database: shown, state: 'ready' }),
