@@ -20,8 +20,8 @@ const attemptMs = 1000
 const isPassing = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
 
 /** No webhook needs a user, or the times of a workspace. */
-const isUnread = ({ table, text }: TableDifference) =>
-  table === 'users' || /\bworkspaces\.(created|updated)_at\b/.test(text)
+const isUnread = ({ table, column }: TableDifference) =>
+  table === 'users' || (table === 'workspaces' && (column === 'created_at' || column === 'updated_at'))
 
 /**
  * Compares the application's tables with what this program needs, where some other program may have changed them since.

@@ -267,7 +267,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       `the type of workspaces.name is ${varchar}, not ${names.text}`,
       `the type of workspaces.created_at is ${names.shown}, not ${names.timestamp}`,
       'workspaces.updated_at may be null',
-      'there is no column users.name',
+      'the column users.name is missing',
       'users.email is not unique',
       'integrations.workspace_id references nothing, not workspaces.id',
       'integrations.is_active may not be null',
@@ -276,7 +276,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
       'integrations.created_by has on delete no action, not set null',
       'integrations.created_by has on update cascade, not no action',
       'integrations.region, which this program does not know, is not null and has no default',
-      'there is a table integration_settings already, which this program would make',
+      'the table integration_settings, which this program would make, exists already',
     ]
     expect(await run(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toEqual({
       code: 6,

@@ -35,20 +35,24 @@ type Case = [statements: string, args: readonly string[], ...differences: string
 
 const cases: Record<'both' | Kind, readonly Case[]> = {
   both: [
-    ['ALTER TABLE integrations DROP COLUMN pylon_account_id', list, 'there is no column integrations.pylon_account_id'],
+    [
+      'ALTER TABLE integrations DROP COLUMN pylon_account_id',
+      list,
+      'the column integrations.pylon_account_id is missing',
+    ],
     [
       'ALTER TABLE integrations RENAME COLUMN name TO label',
       list,
-      'there is no column integrations.name',
+      'the column integrations.name is missing',
       'integrations.label, which this program does not know, is not null and has no default',
     ],
     [
       'ALTER TABLE integrations RENAME COLUMN slack_team_id TO "slackTeamId"',
       list,
-      'there is no column integrations.slack_team_id, but "slackTeamId"',
+      'the column integrations.slack_team_id is missing; the table has "slackTeamId"',
     ],
-    ['ALTER TABLE workspaces RENAME COLUMN name TO title', list, 'there is no column workspaces.name'],
-    ['ALTER TABLE integrations RENAME TO connections', list, 'there is no table integrations'],
+    ['ALTER TABLE workspaces RENAME COLUMN name TO title', list, 'the column workspaces.name is missing'],
+    ['ALTER TABLE integrations RENAME TO connections', list, 'the table integrations is missing'],
     [
       'ALTER TABLE integrations RENAME TO connections; CREATE VIEW integrations AS SELECT DISTINCT * FROM connections',
       disable,
@@ -59,7 +63,7 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
       add,
       'the database generates integrations.slack_team_name',
     ],
-    ['DROP TABLE integration_apps', list, 'there is no table integration_apps'],
+    ['DROP TABLE integration_apps', list, 'the table integration_apps is missing'],
   ],
   postgresql: [
     [

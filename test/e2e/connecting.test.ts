@@ -118,7 +118,7 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
       'ALTER TABLE workspaces ALTER COLUMN name TYPE varchar(3)',
       'the type of workspaces.name is character varying(3), not text',
     ],
-    ['42703', 'ALTER TABLE workspaces DROP COLUMN name', 'there is no column workspaces.name'],
+    ['42703', 'ALTER TABLE workspaces DROP COLUMN name', 'the column workspaces.name is missing'],
     [
       '23502',
       'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL',
@@ -140,7 +140,7 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
   })
 
   test.each([
-    ['ALTER TABLE workspaces DROP COLUMN name', 'there is no column workspaces.name'],
+    ['ALTER TABLE workspaces DROP COLUMN name', 'the column workspaces.name is missing'],
     [
       'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL DEFAULT (NULL)',
       'workspaces.plan, which this program does not know, is not null and has no default',

@@ -8,6 +8,8 @@ import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './cata
 /** What is different in a table from what this program shares with an application. */
 export interface TableDifference {
   readonly table: string
+  /** Null where it is of the whole table. */
+  readonly column: string | null
   /** A sentence, with the name of the column. */
   readonly text: string
   /** What cannot be done for it: the database cannot be adopted, some changes fail, or reading the table fails. */
@@ -24,6 +26,13 @@ export type Sharing = 'unmanaged' | 'adopted' | 'own'
 /** Whose the tables of a ready database are. */
 export const sharingOf = ({ adopted }: { readonly adopted: boolean }): Sharing => (adopted ? 'adopted' : 'own')
 
+const missing = (table: string): TableDifference => ({
+  table,
+  column: null,
+  text: `the table ${table} is missing`,
+  hinders: 'reading',
+})
+
 /** Compares the tables of an application with what this program expects. */
 export async function readDifferences(
   db: Statements,
@@ -35,20 +44,24 @@ export async function readDifferences(
   const list: TableDifference[] = []
   for (const [table, columns] of Object.entries(expected)) {
     const actual = found.get(table)
-    if (!actual) list.push({ table, text: `there is no table ${table}`, hinders: 'reading' })
+    if (!actual) list.push(missing(table))
     else
-      for (const { text, hinders } of tableDifferences(table, { columns, found: actual, sharing }, provider))
-        list.push({ table, text, hinders })
+      for (const { column = null, text, hinders } of tableDifferences(
+        table,
+        { columns, found: actual, sharing },
+        provider,
+      ))
+        list.push({ table, column, text, hinders })
   }
   for (const table of own) {
     if (found.has(table) && sharing === 'unmanaged')
       list.push({
         table,
-        text: `there is a table ${table} already, which this program would make`,
+        column: null,
+        text: `the table ${table}, which this program would make, exists already`,
         hinders: 'adopting',
       })
-    if (!found.has(table) && sharing !== 'unmanaged')
-      list.push({ table, text: `there is no table ${table}`, hinders: 'reading' })
+    if (!found.has(table) && sharing !== 'unmanaged') list.push(missing(table))
   }
   return list
 }
@@ -141,7 +154,7 @@ const defaults = { now: ['CURRENT_TIMESTAMP', 'now()'], true: ['true', '1'] } as
 /** Rows are inserted here by this program; the other two tables it only reads in an adopted database. */
 const insertedInto = 'integrations'
 
-type Difference = Pick<TableDifference, 'text' | 'hinders'>
+type Difference = Pick<TableDifference, 'text' | 'hinders'> & { readonly column?: string }
 
 /** A difference that matters only before the tables are shared. */
 const adopting = (text: string): Difference => ({ text, hinders: 'adopting' })
@@ -171,13 +184,17 @@ function* tableDifferences(
     const actual = found.columns.get(name)
     if (!actual) {
       const like = [...found.columns.values()].find((one) => plain(one.name) === plain(name))
-      yield { text: `there is no column ${where}${like ? `, but "${like.name}"` : ''}`, hinders: 'reading' }
+      const instead = like ? `; the table has "${like.name}"` : ''
+      yield { column: name, text: `the column ${where} is missing${instead}`, hinders: 'reading' }
       continue
     }
     // A view does not tell what may be null.
     const compared = found.isView ? { ...actual, nullable: column.nullable ?? false } : actual
     for (const difference of columnDifferences(where, { column, actual: compared }, provider))
-      yield isWritten || difference.hinders === 'reading' ? difference : adopting(difference.text)
+      yield {
+        ...(isWritten || difference.hinders === 'reading' ? difference : adopting(difference.text)),
+        column: name,
+      }
     if (isShared && !found.isView) {
       for (const text of defaultDifferences(where, column, actual)) yield adopting(text)
       for (const text of referenceDifferences(where, column, found.references.get(name))) yield adopting(text)

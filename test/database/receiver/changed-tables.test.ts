@@ -14,7 +14,7 @@ describe.each(kinds)('a receiver on %s whose tables the application has changed'
     const send = async () => brief(await receiver.slack(fromSlack(signingSecret())))
     const invalid = {
       code: 'DATABASE_INVALID',
-      message: expect.stringMatching(/needs: there is no column integrations\.slack_team_name$/),
+      message: expect.stringMatching(/needs: the column integrations\.slack_team_name is missing$/),
       hint,
     }
     await db.query('ALTER TABLE integrations RENAME COLUMN slack_team_name TO team')
@@ -39,6 +39,21 @@ describe.each(kinds)('a receiver on %s whose tables the application has changed'
       {
         code: 'DATABASE_INVALID',
         message: expect.stringMatching(/needs: the database generates integrations\.slack_team_name$/),
+        hint,
+      },
+    ])
+  })
+
+  test('starts though a column is missing that no webhook needs', async () => {
+    const { db, store, errors, receive } = await start(kind)
+    await add(store, 'support', signingSecret())
+    await db.query('ALTER TABLE workspaces RENAME COLUMN updated_at TO changed')
+    const receiver = await receive()
+    expect(brief(await receiver.slack(fromSlack(signingSecret())))).toEqual(['support', 'message', 1, 'current'])
+    expect(errors).toMatchObject([
+      {
+        code: 'DATABASE_INVALID',
+        message: expect.stringMatching(/the column workspaces\.updated_at is missing/),
         hint,
       },
     ])
