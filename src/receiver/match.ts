@@ -2,9 +2,9 @@
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
-import type { LookupCache } from './cache.ts'
+import type { LookupCache } from './lookup/cache.ts'
+import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './lookup/secrets.ts'
 import { type Rejected, rejected } from './outcome.ts'
-import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './secrets.ts'
 
 /** An integration, and its secret that a request was signed with. */
 export interface MatchedEntry {

@@ -5,9 +5,9 @@ import { isStorable } from '../integration.ts'
 import { disableRevoked } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
-import type { BodyBudget, BodyPlace } from './body-budget.ts'
-import type { LookupCache } from './cache.ts'
 import type { Duplicates } from './duplicates.ts'
+import type { LookupCache } from './lookup/cache.ts'
+import type { LookupKey, LookupResult } from './lookup/secrets.ts'
 import {
   findMatch,
   type Match,
@@ -18,8 +18,8 @@ import {
   unreadable,
 } from './match.ts'
 import { handled, ignored, type Outcome, type Rejected, rejected } from './outcome.ts'
-import { type IncomingRequest, normalized, type ReadBody, readBody } from './request.ts'
-import type { LookupKey, LookupResult } from './secrets.ts'
+import type { BodyBudget, BodyPlace } from './request/body-budget.ts'
+import { type IncomingRequest, normalized, type ReadBody, readBody } from './request/request.ts'
 import type { UsageRecorder } from './usage.ts'
 
 /** How large a body may be that is not signed. */

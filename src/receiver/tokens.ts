@@ -11,8 +11,8 @@ import { refuseUnverifiedTls } from '../platforms/api-urls.ts'
 import { findPlatform } from '../platforms/platforms.ts'
 import type { Secret } from '../secret.ts'
 import type { Store } from '../store/store.ts'
+import type { SecretReader } from './lookup/secrets.ts'
 import type { Token } from './outcome.ts'
-import type { SecretReader } from './secrets.ts'
 
 /** How many tokens are remembered. */
 const maxTokens = 10_000

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parsePostgresqlUrl } from '../../src/store/database/postgresql-url.ts'
+import { parsePostgresqlUrl } from '../../src/store/database/postgresql/url.ts'
 import { emptyPostgresql, freshDatabase, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runProgram } from '../support/program.ts'

@@ -17,10 +17,12 @@ const floors: Record<string, readonly string[]> = {
 const siblings: Record<string, readonly string[]> = {
   store: ['store/schema', 'store/secrets', 'store/tables', 'store/database'],
   // The migrations, which find their folder by how deep they are.
-  'store/schema': ['store', 'store/tables', 'store/database'],
+  'store/schema': ['store', 'store/tables', 'store/database', 'store/database/postgresql', 'store/database/sqlite'],
   'store/secrets': ['store/tables', 'store/database'],
   'store/tables': ['store/database'],
-  'store/database': [],
+  'store/database': ['store/database/postgresql'],
+  'store/database/postgresql': ['store/database'],
+  'store/database/sqlite': ['store/database'],
   'operations/integrations': [
     'operations',
     'operations/directory',
@@ -44,7 +46,9 @@ const siblings: Record<string, readonly string[]> = {
   'cli/views': ['cli', 'cli/input', 'cli/output'],
   'cli/input': ['cli', 'cli/output'],
   'cli/output': ['cli'],
-  receiver: [],
+  receiver: ['receiver/lookup', 'receiver/request'],
+  'receiver/lookup': ['receiver'],
+  'receiver/request': [],
   keys: [],
   crypto: [],
   platforms: [],

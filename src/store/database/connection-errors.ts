@@ -1,17 +1,5 @@
-import { type ErrorCode, IntegrationsError } from '../../errors.ts'
-
-/** What an error is recognised by. */
-export interface Symptoms {
-  readonly error: unknown
-  /** Whether one of the codes is like this. */
-  has(pattern: RegExp): boolean
-  /** The text of the driver, empty where a SQLSTATE says more: that text may be an application's. */
-  readonly message: string
-  /** All that the server or the driver said. */
-  readonly said: string
-  /** It is about an SQLite file. */
-  readonly embedded: boolean
-}
+import type { ErrorCode } from '../../errors.ts'
+import type { Symptoms } from './symptoms.ts'
 
 /** An error of ours, and what the driver's is recognised by. */
 export interface Rule {
@@ -184,45 +172,3 @@ export const connectionRules: readonly Rule[] = [
     hint: 'name the authority with sslrootcert=FILE in the database URL',
   },
 ]
-
-/** What is known of an error. */
-interface Facts {
-  readonly codes: readonly string[]
-  readonly message: string
-  /** What PostgreSQL calls SQLSTATE. */
-  readonly state: string | undefined
-  /** An error of ours inside: a function that the driver called has thrown it. */
-  readonly known: IntegrationsError | undefined
-}
-
-/** What a driver said, dug out of the several shapes in which Prisma hands it on. */
-export function facts(error: unknown, depth = 0): Facts {
-  if (typeof error !== 'object' || error === null || depth > 5)
-    return { codes: [], message: '', state: undefined, known: undefined }
-  const own = error as Record<string, unknown>
-  const codes = [
-    own.code,
-    own.originalCode,
-    own.extendedCode,
-    own.kind,
-    own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
-  ].filter((code) => typeof code === 'string')
-  const messages = [own.message, own.originalMessage, own.reason].filter((text) => typeof text === 'string')
-  // libsql's own code arrives as a number where its adapter met the error; the name begins the message.
-  codes.push(...messages.flatMap((text) => /^SQLITE_[A-Z_]+/.exec(text) ?? []))
-  // Codes of Node and Prisma can have five letters too: EPIPE, P2010.
-  let state = [own.severity === undefined ? undefined : own.code, own.originalCode].filter(isState)[0]
-  let known = error instanceof IntegrationsError ? error : undefined
-  for (const inner of [own.cause, own.meta, own.driverAdapterError]) {
-    const deeper = facts(inner, depth + 1)
-    codes.push(...deeper.codes)
-    messages.push(deeper.message)
-    state ??= deeper.state
-    known ??= deeper.known
-  }
-  // An application's own SQLSTATE may look like a code of theirs.
-  const foreign = state !== undefined && /^(E[A-Z]{4}|P[1-9].*)$/.test(state)
-  return { codes: foreign ? codes.filter((code) => code !== state) : codes, message: messages.join('\n'), state, known }
-}
-
-const isState = (code: unknown): code is string => typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)

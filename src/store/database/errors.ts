@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { IntegrationsError } from '../../errors.ts'
-import { connectionRules, facts, type Rule, type Symptoms } from './connection-errors.ts'
+import { isBusy } from './busy.ts'
+import { connectionRules, type Rule } from './connection-errors.ts'
+import { facts, isConnectionLost, isReadOnly, saysStatementPooler } from './symptoms.ts'
 import { type Database, displayUrl } from './url.ts'
 
 /**
@@ -21,86 +22,6 @@ export function commitUnknown(what: string, hint: string, cause: unknown): Integ
     committed: null,
   })
 }
-
-/** SQLSTATE, SQLite and Node codes that a later try may not meet. */
-const busyCodes = /^(SQLITE_BUSY.*|SQLITE_LOCKED.*|P1008|P2034|40001|40P01|55P03)$/
-
-/**
- * Whether an error says that another process holds a lock, so that the same statement may succeed in a moment.
- * SQLite says it in three shapes: P1008 from a model call, P2010 around SQLITE_BUSY from a raw statement, and a bare
- * driver error at COMMIT.
- */
-export function isBusy(error: unknown): boolean {
-  const { codes, message } = facts(error)
-  // P2028 is also what a transaction that could not begin in time says; nothing of it was done then.
-  return codes.some((code) => busyCodes.test(code)) || (codes.includes('P2028') && /unable to start/i.test(message))
-}
-
-/**
- * Runs work again for as long as the database is busy.
- *
- * @param deadline after which it is not tried again, by `performance.now()`
- * @throws what the work throws
- */
-export async function retryBusy<T>(work: () => Promise<T>, deadline: number): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      const pauseMs = Math.random() * Math.min(1000, 20 * 2 ** attempt)
-      if (error instanceof IntegrationsError || !isBusy(error) || performance.now() + pauseMs > deadline) throw error
-      await sleep(pauseMs)
-    }
-  }
-}
-
-/** Whether the connection went away, so that it is unknown whether a COMMIT that was under way took place. */
-function isConnectionLost(error: unknown): boolean {
-  const { codes, message, state } = facts(error)
-  return (
-    codes.some((code) => /^(ECONNRESET|EPIPE|ETIMEDOUT|ConnectionClosed|P1017|57P0[123]|08\w{3})$/.test(code)) ||
-    (state === undefined &&
-      /connection (terminated|closed|ended)|server closed the connection|client has encountered a connection error/i.test(
-        message,
-      ))
-  )
-}
-
-/** Whether a statement found other tables than this program's: one, or a column, is missing, or of another kind. */
-export function saysOtherTables(error: unknown): boolean {
-  const { codes, message } = facts(error)
-  return (
-    codes.some((code) => /^(42P01|42703|428\w{2}|TableDoesNotExist|ColumnNotFound|P2021|P2022)$/.test(code)) ||
-    /no such (table|column)/.test(message)
-  )
-}
-
-/** Whether an error may come from an application's table that is not as it was: what it has, what it may hold, what it is. */
-export function mayComeFromTables(error: unknown): boolean {
-  const { codes, message } = facts(error)
-  const others =
-    /^(22001|22003|22007|22P02|23502|0A000|55000|LengthMismatch|NullConstraintViolation|P2000|P2011|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/
-  return (
-    saysOtherTables(error) ||
-    codes.some((code) => others.test(code)) ||
-    /has no column named|NOT NULL constraint failed|datatype mismatch|cannot store|is a view|generated column/.test(
-      message,
-    )
-  )
-}
-
-/** Whether it is unknown, after an error at COMMIT, whether the change is in the database. */
-export function isCommitUnknown(error: unknown): boolean {
-  const { codes } = facts(error)
-  // The server ends a transaction that is idle, or a session, before it reads a COMMIT.
-  if (codes.some((code) => /^(NOT_COMMITTED|25P03|57P05)$/.test(code))) return false
-  return codes.includes('NOT_REPLICATED') || isConnectionLost(error)
-}
-
-/** Whether a pooler ended the connection because it lends it for single statements only. */
-export const isStatementPooler = (error: unknown): boolean => saysStatementPooler(facts(error).message)
-
-const saysStatementPooler = (message: string): boolean => /transaction blocks not allowed/.test(message)
 
 /** The first that applies counts. */
 const rules: readonly Rule[] = [
@@ -262,9 +183,6 @@ const rules: readonly Rule[] = [
     hint: 'integrations db status',
   },
 ]
-
-const isReadOnly = ({ has, message }: Symptoms): boolean =>
-  has(/^(SQLITE_READONLY.*|25006|EROFS)$/) || /readonly database|read-only transaction/.test(message)
 
 /**
  * Turns what a driver or Prisma threw into an error of ours; what has no code of a database comes back as it was, as a

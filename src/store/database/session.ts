@@ -3,17 +3,11 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
+import { isBusy, retryBusy } from './busy.ts'
 import type { Client, Driver } from './driver.ts'
-import {
-  commitUnknown,
-  databaseError,
-  isBusy,
-  isCommitUnknown,
-  isStatementPooler,
-  mayComeFromTables,
-  retryBusy,
-} from './errors.ts'
+import { commitUnknown, databaseError } from './errors.ts'
 import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
+import { isCommitUnknown, isStatementPooler, mayComeFromTables } from './symptoms.ts'
 import type { Database } from './url.ts'
 
 /** The longest time that a timer takes. */

@@ -1,8 +1,8 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { badInput, shellWord } from '../../errors.ts'
-import type { Environment } from './libpq-files.ts'
-import { displayPostgresqlUrl, parsePostgresqlUrl, type Target } from './postgresql-url.ts'
+import type { Environment } from './postgresql/libpq-files.ts'
+import { displayPostgresqlUrl, parsePostgresqlUrl, type Target } from './postgresql/url.ts'
 
 /** Where the rows are. */
 export type Database =

@@ -3,10 +3,12 @@ import { keyFor, purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import type { Driver } from '../database/driver.ts'
-import { databaseError, saysOtherTables } from '../database/errors.ts'
-import { schemasOf } from '../database/postgresql-url.ts'
+import { databaseError } from '../database/errors.ts'
+import { schemasOf } from '../database/postgresql/url.ts'
 import { createSession, type Session } from '../database/session.ts'
+import { createFile, fileExists } from '../database/sqlite/file.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
+import { saysOtherTables } from '../database/symptoms.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import type { Attribution } from '../tables/events.ts'
@@ -62,10 +64,10 @@ export async function withDatabase<T>(
 export async function openDriver(options: StoreOptions): Promise<Driver> {
   const { database, create, wait, neverBlock, notice, readOnly } = options
   if (database.provider === 'postgresql') {
-    const { postgresql } = await import('../database/postgresql.ts')
+    const { postgresql } = await import('../database/postgresql/postgresql.ts')
     return postgresql({ ...database, waitMs: wait, readOnly })
   }
-  const { createFile, fileExists, sqlite } = await import('../database/sqlite.ts')
+  const { sqlite } = await import('../database/sqlite/sqlite.ts')
   if (!fileExists(database.file)) {
     if (!create)
       throw new IntegrationsError({

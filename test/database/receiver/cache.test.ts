@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { LookupCache } from '../../../src/receiver/cache.ts'
-import { type LookupResult, SecretReader } from '../../../src/receiver/secrets.ts'
+import { LookupCache } from '../../../src/receiver/lookup/cache.ts'
+import { type LookupResult, SecretReader } from '../../../src/receiver/lookup/secrets.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'

@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createFile } from '../../../src/store/database/sqlite.ts'
+import { createFile } from '../../../src/store/database/sqlite/file.ts'
 import { freshFolder } from '../../support/program.ts'
 
 test('a file that exists keeps its mode and its content', () => {

@@ -1,6 +1,6 @@
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
-import { createFile } from '../../../src/store/database/sqlite.ts'
+import { createFile } from '../../../src/store/database/sqlite/file.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { runProgram } from '../../support/program.ts'

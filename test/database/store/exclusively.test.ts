@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { postgresql } from '../../../src/store/database/postgresql.ts'
-import { parsePostgresqlUrl } from '../../../src/store/database/postgresql-url.ts'
+import { postgresql } from '../../../src/store/database/postgresql/postgresql.ts'
+import { parsePostgresqlUrl } from '../../../src/store/database/postgresql/url.ts'
 import { emptyPostgresql } from '../../support/database.ts'
 
 test('what PostgreSQL runs exclusively ends with its connection', async () => {

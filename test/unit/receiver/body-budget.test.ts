@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { BodyBudget, type BodyPlace } from '../../../src/receiver/body-budget.ts'
+import { BodyBudget, type BodyPlace } from '../../../src/receiver/request/body-budget.ts'
 
 const mebibyte = 1_048_576
 

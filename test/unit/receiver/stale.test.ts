@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { type ErrorCode, IntegrationsError } from '../../../src/errors.ts'
-import { LookupCache } from '../../../src/receiver/cache.ts'
-import type { CacheEntry, LookupResult } from '../../../src/receiver/secrets.ts'
+import { LookupCache } from '../../../src/receiver/lookup/cache.ts'
+import type { CacheEntry, LookupResult } from '../../../src/receiver/lookup/secrets.ts'
 
 afterEach(() => vi.restoreAllMocks())
 

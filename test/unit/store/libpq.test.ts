@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { passwordFrom } from '../../../src/store/database/libpq-files.ts'
-import { parsePostgresqlUrl } from '../../../src/store/database/postgresql-url.ts'
+import { passwordFrom } from '../../../src/store/database/postgresql/libpq-files.ts'
+import { parsePostgresqlUrl } from '../../../src/store/database/postgresql/url.ts'
 
 function passwordFile(text: string) {
   const folder = mkdtempSync(join(tmpdir(), 'integrations-pgpass-'))

@@ -1,7 +1,7 @@
 import pg from 'pg'
-import { IntegrationsError, is, RowsTooLong } from '../../errors.ts'
-import { maxPageBytes } from './cells.ts'
-import type { SessionAttributes } from './postgresql-url.ts'
+import { IntegrationsError, is, RowsTooLong } from '../../../errors.ts'
+import { maxPageBytes } from '../cells.ts'
+import type { SessionAttributes } from './url.ts'
 
 /** Where to connect. */
 type Login = Pick<pg.ClientConfig, 'host' | 'port' | 'password' | 'ssl'>

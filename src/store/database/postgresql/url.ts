@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { badInput } from '../../errors.ts'
+import { badInput } from '../../../errors.ts'
 import { type Environment, type PasswordFile, passwordFile, readService, socketFolders } from './libpq-files.ts'
 
 /** Where a server listens. */

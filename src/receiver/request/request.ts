@@ -1,5 +1,5 @@
 /** Requests, as servers hand them on. @module */
-import { badInput } from '../errors.ts'
+import { badInput } from '../../errors.ts'
 import type { BodyPlace } from './body-budget.ts'
 
 /** A request: the web's `Request`, or the part of it that a receiver needs. */

@@ -1,9 +1,10 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { Client, Driver } from '../driver.ts'
+import { commitUnknown } from '../errors.ts'
+import { isCommitUnknown } from '../symptoms.ts'
+import { begin, connect, type OpenTransaction, openPool } from './connection.ts'
 import { type ConnectionOptions, poolConfig } from './connection-options.ts'
-import type { Client, Driver } from './driver.ts'
-import { commitUnknown, isCommitUnknown } from './errors.ts'
-import { begin, connect, type OpenTransaction, openPool } from './postgresql-connection.ts'
-import { dialect, lockHolder } from './postgresql-dialect.ts'
+import { dialect, lockHolder } from './dialect.ts'
 
 /** Locks out every other process that migrates; the number is ours alone. */
 const migrationLock = 7_251_104_816
@@ -47,7 +48,7 @@ export function postgresql(options: ConnectionOptions): Driver {
     },
     connect: () => connect(open(), reading),
     client: async () => {
-      const { PrismaClient } = await import('../generated/postgresql/client.ts')
+      const { PrismaClient } = await import('../../generated/postgresql/client.ts')
       const adapter = { provider: 'postgres', adapterName: 'pg', connect: () => connect(open(), scope) } as const
       return new PrismaClient({ adapter }) as unknown as Client
     },

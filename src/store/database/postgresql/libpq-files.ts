@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { join } from 'node:path'
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, IntegrationsError, shellWord } from '../../../errors.ts'
 
 /** What a line of a password file is about. */
 interface Login {

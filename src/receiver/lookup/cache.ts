@@ -1,10 +1,10 @@
 /** What lookups have found, remembered for a few seconds. @module */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { semaphore } from '../concurrency.ts'
-import { is } from '../errors.ts'
+import { semaphore } from '../../concurrency.ts'
+import { is } from '../../errors.ts'
+import { withDeadline } from '../deadline.ts'
 import { createAdmissionLimit } from './admission.ts'
-import { withDeadline } from './deadline.ts'
 import { ageOf, type LookupKey, type LookupResult } from './secrets.ts'
 
 /** How many lookups are remembered, of tenants and of the unverified each. */

@@ -1,8 +1,8 @@
 import pg from 'pg'
-import { badInput } from '../../errors.ts'
+import { badInput } from '../../../errors.ts'
 import { clientOfHosts } from './hosts.ts'
 import { passwordFrom } from './libpq-files.ts'
-import { displayPostgresqlUrl, type Host, type Target } from './postgresql-url.ts'
+import { displayPostgresqlUrl, type Host, type Target } from './url.ts'
 
 /** What to connect to. */
 export interface ConnectionOptions extends Target {

@@ -1,13 +1,13 @@
 /** Integrations that a webhook may be for, and the secrets that it may be signed with. @module */
-import type { KeySource } from '../crypto/key-source.ts'
-import { type Keyring, openKeyring } from '../crypto/keyring.ts'
-import { damaged } from '../damage.ts'
-import { is } from '../errors.ts'
-import type { IntegrationView, SecretField } from '../integration.ts'
-import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../store/secrets/accepted.ts'
-import type { Reader, Store } from '../store/store.ts'
-import type { IntegrationMatch } from '../store/tables/integration-filter.ts'
-import type { EncryptionMode } from '../store/tables/keys.ts'
+import type { KeySource } from '../../crypto/key-source.ts'
+import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
+import { damaged } from '../../damage.ts'
+import { is } from '../../errors.ts'
+import type { IntegrationView, SecretField } from '../../integration.ts'
+import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
+import type { Reader, Store } from '../../store/store.ts'
+import type { IntegrationMatch } from '../../store/tables/integration-filter.ts'
+import type { EncryptionMode } from '../../store/tables/keys.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
 export interface CacheEntry {

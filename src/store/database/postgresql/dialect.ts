@@ -1,9 +1,9 @@
 import sql, { join, raw, type Sql } from 'sql-template-tag'
-import type { Damageable } from '../../damage.ts'
-import { quoted } from '../../errors.ts'
-import { firstPageRows, maxTextBytes, maxWhole, nextPageRows } from './cells.ts'
-import type { Dialect, Listing } from './driver.ts'
-import type { Statements } from './statements.ts'
+import type { Damageable } from '../../../damage.ts'
+import { quoted } from '../../../errors.ts'
+import { firstPageRows, maxTextBytes, maxWhole, nextPageRows } from '../cells.ts'
+import type { Dialect, Listing } from '../driver.ts'
+import type { Statements } from '../statements.ts'
 
 const maxBytes = raw(String(maxTextBytes))
 

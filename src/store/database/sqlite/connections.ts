@@ -1,0 +1,60 @@
+import type { InStatement, Transaction, TransactionMode } from '@libsql/client/sqlite3'
+import { PrismaLibSql } from '@prisma/adapter-libsql'
+import type { IntegrationsError } from '../../../errors.ts'
+import { retryBusy } from '../busy.ts'
+
+/** Connections on which SQLite refuses every change. */
+export class ReadOnly extends PrismaLibSql {
+  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
+    const client = super.createClient(config)
+    const { execute } = client
+    const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
+    const queryOnly = 'PRAGMA query_only = ON'
+    // A client leaves its connection to a transaction and opens another: each has to be told.
+    return Object.assign(client, {
+      execute: async (statement: InStatement) => {
+        await execute.call(client, queryOnly)
+        return execute.call(client, statement as string)
+      },
+      transaction: async (mode: TransactionMode) => {
+        const transaction = await begin(mode)
+        await transaction.execute(queryOnly)
+        return transaction
+      },
+    })
+  }
+}
+
+/** How a transaction waits for its beginning. */
+interface Waiting {
+  /** Why it must not begin any more. */
+  replaced(): IntegrationsError | undefined
+  /** Until when it waits, by `performance.now()`. */
+  deadline(): number
+}
+
+/**
+ * Connections on which a transaction begins with the lock on the database, and waits for it. A hundred processes that each
+ * made a Prisma client for every try would leave the one that has the lock no time to end its work.
+ */
+export class Writable extends PrismaLibSql {
+  readonly #waiting: Waiting
+
+  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], waiting: Waiting) {
+    super(config)
+    this.#waiting = waiting
+  }
+
+  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
+    const client = super.createClient(config)
+    const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
+    const beginNew = () =>
+      begin('write').catch(async (error) => {
+        // libsql does not end the statement that failed, whose old snapshot would be busy for ever.
+        const replaced = this.#waiting.replaced()
+        if (!replaced) await client.reconnect()
+        throw replaced ?? error
+      })
+    return Object.assign(client, { transaction: () => retryBusy(beginNew, this.#waiting.deadline()) })
+  }
+}

@@ -1,0 +1,86 @@
+import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
+import type { Damageable } from '../../../damage.ts'
+import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from '../cells.ts'
+import type { Dialect, Listing } from '../driver.ts'
+import type { Statements } from '../statements.ts'
+
+/** How a page tells of a cell that it does not hold. Of one that is too long, no byte is read. */
+const marked = (column: Sql) =>
+  sql`char(127) || typeof(${column}) || ' ' || octet_length(${column}) || ' ' || CASE WHEN octet_length(${column}) > ${raw(String(maxTextBytes))} THEN '' ELSE hex(substr(CAST(${column} AS BLOB), 1, ${raw(String(shownBytes))})) END`
+
+/** A column of texts; only its type and length are looked at where it holds something else. */
+const textOrMark = (column: Sql) =>
+  sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'text' AND octet_length(${column}) <= ${raw(String(maxTextBytes))}) THEN ${column} ELSE ${marked(column)} END`
+
+/** A column as it is, as in `i.name` or `name`. */
+const bareColumn = /^(\w+\.)?("\w+"|[a-z_]+)$/
+
+const guarded = (value: Sql) => (bareColumn.test(value.sql) ? textOrMark(value) : value)
+
+/** `made` of a column of instants; a mark where the column holds another kind of value. */
+const orMark = (column: Sql, made: Sql) =>
+  sql`coalesce(${made}, CASE WHEN typeof(${column}) <> 'null' THEN ${marked(column)} END)`
+
+/** The SQL of SQLite, as libsql runs it. */
+export const dialect: Dialect = {
+  // One BLOB: libsql ends the process for a text that is not UTF-8, and takes every cell apart.
+  select: (columns, rest) =>
+    sql`SELECT CAST(json_group_array(json_array(${join(columns.map(([name]) => raw(`"${name}"`)))})) AS BLOB) AS page
+      FROM (SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest})`,
+  whole: (column) =>
+    sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}) THEN ${column} ELSE ${marked(column)} END`,
+  // The transaction has the lock on the whole database already.
+  lock: empty,
+  // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
+  toRfc3339: (column) =>
+    orMark(
+      column,
+      sql`CASE typeof(${column}) WHEN 'integer' THEN CASE WHEN ${column} BETWEEN -62167219200000 AND 253402300799999 THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') END
+        WHEN 'blob' THEN NULL ELSE CASE WHEN octet_length(${column}) < 100 AND substr(${column}, 1, 1) <> '-' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END END`,
+    ),
+  comparableTime: (column) =>
+    sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
+  now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
+  nowPlus: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
+  role: sql`NULL`,
+  timeLiteral: (instant) => sql`${Date.parse(instant)}`,
+  // An application may have given its column another collation.
+  binaryOrder: (column) => sql`${column} COLLATE BINARY`,
+  asText: (column) =>
+    sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
+  contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
+  jsonRows: (columns, from) =>
+    // Added to a text, it is one: JSON inside JSON would be an array.
+    sql`(SELECT json_group_array(json_array(${join(columns.map(guarded))})) || '' FROM ${from})`,
+  pages,
+}
+
+const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
+
+async function* pages<Row extends object>(
+  db: Statements,
+  { columns, from, where, order, limit, id }: Listing<Row>,
+  most: number,
+): AsyncGenerator<(Row & Damageable)[]> {
+  // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
+  // libsql is built to keep such tables in memory, where a million rows take a hundred megabytes.
+  await db.execute(sql`PRAGMA temp_store = FILE`)
+  // Where nothing may be changed, SQLite would refuse this table too.
+  const readOnly = await db.some(sql`FROM pragma_query_only p WHERE p.query_only`)
+  await db.execute(sql`PRAGMA query_only = OFF`)
+  await db.execute(sql`DROP TABLE IF EXISTS temp.listing`)
+  await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
+  await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
+  if (readOnly) await db.execute(sql`PRAGMA query_only = ON`)
+  for (let after = 0, size = Math.min(most, firstPageRows); ; ) {
+    const rows = await db.queryAll<Row>(
+      columns,
+      sql`FROM temp.listing CROSS JOIN ${from}
+        WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`,
+    )
+    if (rows.length > 0) yield rows
+    if (rows.length < size) return
+    after += size
+    size = nextPageRows(rows, most)
+  }
+}

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient, type Client as LibsqlClient, type Transaction } from '@libsql/client/sqlite3'
+import { PrismaLibSql } from '@prisma/adapter-libsql'
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import sql from 'sql-template-tag'
+import { databaseInvalid } from '../../../errors.ts'
+import { identityOf } from '../../../files.ts'
+import type { Client, Driver } from '../driver.ts'
+import { onAdapter, type Statements } from '../statements.ts'
+import { ReadOnly, Writable } from './connections.ts'
+import { dialect } from './dialect.ts'
+import { replacementOf } from './file.ts'
+
+/** Busy waits inside SQLite stop the event loop, so they are short; longer ones are asynchronous, outside. */
+const shortWaitMs = 100
+
+/**
+ * The embedded database in a file that exists.
+ *
+ * @param readOnly have SQLite refuse every change
+ * @param neverBlock have SQLite wait for nothing
+ */
+export function sqlite(file: string, readOnly: boolean, neverBlock = false): Driver {
+  const timeout = neverBlock ? 0 : shortWaitMs
+  // A "file:" URL would decode % and cut at ? and #.
+  const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
+  const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
+  let deadline = 0
+  const identity = identityOf(file)
+  const replaced = () => replacementOf(file, identity)
+  async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
+    const client = createClient({ url, timeout })
+    try {
+      return await work(client)
+    } finally {
+      client.close()
+    }
+  }
+  return {
+    provider: 'sqlite',
+    dialect,
+    namesSchema: true,
+    until: (latest) => {
+      deadline = latest
+    },
+    replaced,
+    connect: () => adapter.connect(),
+    client: async (): Promise<Client> => {
+      const { PrismaClient } = await import('../../generated/sqlite/client.ts')
+      const client = new PrismaClient({
+        adapter: readOnly ? adapter : new Writable({ url, timeout }, { replaced, deadline: () => deadline }),
+      })
+      await client.$connect()
+      // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
+      // get their turn, which they would not before an immediate.
+      await sleep(1)
+      return client
+    },
+    // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
+    isDurable: async (db) => {
+      const [row] = await db.query<{ mode: string }>({ mode: sql`p.journal_mode` }, sql`FROM pragma_journal_mode p`)
+      return row?.mode === 'wal'
+    },
+    makeDurable: async () => {
+      // Outside a transaction, where alone it can be changed; a pragma that is refused says so only in its answer.
+      const { rows } = await withClient((client) => client.execute('PRAGMA journal_mode = WAL'))
+      if (rows[0]?.[0] !== 'wal')
+        throw databaseInvalid(
+          'SQLite cannot keep a write-ahead log beside the database file',
+          'put the file on a local disk',
+        )
+    },
+    withMigrationLock: (work) =>
+      withClient(async (client) => {
+        const transaction = await client.transaction('write')
+        try {
+          const adapter = await adapterOn(transaction)
+          await requireReadable(onAdapter(adapter, { provider: 'sqlite', dialect }))
+          const result = await work(adapter)
+          await transaction.commit()
+          return result
+        } finally {
+          transaction.close()
+        }
+      }),
+  }
+}
+
+/** What Prisma's schema engine reads of a database, as the texts that they are. @throws DATABASE_INVALID for one that cannot be read */
+async function requireReadable(db: Statements): Promise<void> {
+  const names = { name: sql`m.name`, table: sql`m.tbl_name`, statement: sql`m.sql` }
+  const made = await db.query<Record<keyof typeof names, string>>(names, sql`FROM sqlite_master m`)
+  if (!made.some(({ name }) => name === '_prisma_migrations')) return
+  const texts = { id: sql`m.id`, name: sql`m.migration_name`, checksum: sql`m.checksum`, logs: sql`m.logs` }
+  const instants = {
+    startedAt: dialect.toRfc3339(sql`m.started_at`),
+    finishedAt: dialect.toRfc3339(sql`m.finished_at`),
+    rolledBackAt: dialect.toRfc3339(sql`m.rolled_back_at`),
+    appliedStepsCount: dialect.whole(sql`m.applied_steps_count`),
+  }
+  await db.query<object>({ ...texts, ...instants }, sql`FROM _prisma_migrations m`)
+}
+
+/** Prisma's adapter on one libsql transaction, whose scripts run whole. */
+async function adapterOn(tx: Transaction): Promise<SqlDriverAdapter> {
+  class OneTransaction extends PrismaLibSql {
+    override createClient() {
+      return tx as never
+    }
+  }
+  const adapter = await new OneTransaction({ url: 'file:' }).connect()
+  return {
+    provider: 'sqlite',
+    adapterName: adapter.adapterName,
+    queryRaw: (query) => adapter.queryRaw(query),
+    executeRaw: (query) => adapter.executeRaw(query),
+    executeScript: (script) => adapter.executeScript(script),
+    startTransaction: () => Promise.reject(new Error('a transaction is open')),
+    dispose: async () => {},
+  }
+}
