@@ -7,7 +7,7 @@ import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platf
 import type { Store } from '../store/store.ts'
 import type { Duplicates } from './duplicates.ts'
 import type { LookupCache } from './lookup/cache.ts'
-import type { LookupKey, LookupResult } from './lookup/secrets.ts'
+import { keyOf, type LookupKey, type LookupResult } from './lookup/secrets.ts'
 import {
   findMatch,
   type Match,
@@ -82,7 +82,7 @@ async function receiveWithin(
   // For a request that no secret can match, nothing is looked up, and little of it is read.
   const hopeless = each.every(({ readable }) => !readable)
   if (!hopeless && !webhooks.tenant && mayBeLarge(incoming)) {
-    const refusal = await refuseUnknown(parts, { platform, keys: addressKeys(integrationId) }, arrivedAt)
+    const refusal = await refuseUnknown(parts, { platform, keys: addressKeys(platform, integrationId) }, arrivedAt)
     if (refusal) return refusal
   }
   const read = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.maxBodyBytes, place)
@@ -150,23 +150,17 @@ const isFor = ({ id }: Platform, { entries, keyMissing }: LookupResult) =>
   keyMissing || entries.some(({ integration }) => integration.platform === id)
 
 /** The integration that the address names. */
-const addressKeys = (integrationId: string | undefined): LookupKey[] =>
-  integrationId !== undefined && isId(integrationId)
-    ? [{ kind: 'match', match: { by: 'id', value: integrationId } }]
-    : []
+const addressKeys = (platform: Platform, integrationId: string | undefined): LookupKey[] =>
+  integrationId !== undefined && isId(integrationId) ? [keyOf(platform, integrationId)] : []
 
-function lookupKeys(
-  { id, webhooks: { tenant } }: Platform,
-  request: WebhookRequest,
-  integrationId: string | undefined,
-): LookupKey[] {
-  if (!tenant) return addressKeys(integrationId)
+function lookupKeys(platform: Platform, request: WebhookRequest, integrationId: string | undefined): LookupKey[] {
+  const { tenant } = platform.webhooks
+  if (!tenant) return addressKeys(platform, integrationId)
   const claimed = tenant.claimed(request)
   // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
-  if (claimed.length === 0) return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: id }]
-  return claimed
-    .filter(isId)
-    .map((value) => ({ kind: 'match', match: { by: 'column', platform: id, column: tenant.column, value } }))
+  if (claimed.length === 0)
+    return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: platform.id }]
+  return claimed.filter(isId).map((name) => keyOf(platform, name))
 }
 
 const isId = (id: string) => isStorable(id) && id.length <= maxIdLength

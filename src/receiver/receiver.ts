@@ -18,6 +18,7 @@ import { withDeadline } from './deadline.ts'
 import { Duplicates } from './duplicates.ts'
 import { LookupCache } from './lookup/cache.ts'
 import { SecretReader } from './lookup/secrets.ts'
+import { warmUp } from './lookup/warm-up.ts'
 import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import { BodyBudget } from './request/body-budget.ts'
@@ -227,13 +228,16 @@ async function begin({
   const owner = `receiver@${hostname()}:${process.pid}`
   const refresh = { withinMs: refreshMarginMs, wait: waitMs, owner, urls, spool }
   const tokens = new TokenProvider({ store, secrets, refresh, rememberMs, onError })
+  const warming = new AbortController()
   // The answer of a platform must not be lost, nor a database that is silent keep an application from ending.
   const endRefreshes = () => withDeadline(refreshDeadlineMs, tokens.close()).catch(onError)
   const abandon = () => {
+    warming.abort()
     usage.abandon()
     return endRefreshes()
   }
   const close = async () => {
+    warming.abort()
     await endRefreshes()
     await usage.close(usageDeadlineMs)
     await withDeadline(disconnectDeadlineMs, store.close()).catch(onError)
@@ -250,6 +254,8 @@ async function begin({
     await close()
     throw error
   }
+  // In the background. What fails here fails again for the webhook that needs it, and is told then.
+  if (rememberMs > 0 || staleMs > 0) warmUp({ store, secrets, cache }, warming.signal).catch(() => {})
   const parts: Parts = { store, cache, usage, onError, ...lasting }
   return { parts, tokens, replaced: store.replaced, abandon, close }
 }

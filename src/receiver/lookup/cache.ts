@@ -129,6 +129,17 @@ export class LookupCache {
     })
   }
 
+  /** Keeps what was read without a request, so that it serves the first while the database is away. */
+  keep(key: LookupKey, result: LookupResult): void {
+    const id = JSON.stringify(key)
+    const lookup: Lookup = this.#get(id) ?? { startedAt: result.startedAt, answeredFrom: result.startedAt }
+    if (result.entries.length === 0 || lookup.answeredFrom > result.startedAt) return
+    lookup.answeredFrom = result.startedAt
+    lookup.latest = result
+    this.#unverified.delete(id)
+    this.#tenants.set(id, lookup)
+  }
+
   /** Takes keys for a tenant's: a request came with them whose signature is valid. */
   promote(keys: readonly LookupKey[]): void {
     for (const id of keys.map((key) => JSON.stringify(key))) {

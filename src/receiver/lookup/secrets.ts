@@ -4,9 +4,11 @@ import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
 import { damaged } from '../../damage.ts'
 import { is } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationMatch } from '../../store/tables/integration-filter.ts'
+import type { NamedIntegration } from '../../store/tables/integrations.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
@@ -21,6 +23,16 @@ export type LookupKey =
   | { readonly kind: 'match'; readonly match: IntegrationMatch }
   /** Where it claims nothing, an integration for each distinct secret of the platform. */
   | { readonly kind: 'platform'; readonly platform: string }
+
+/** The integrations that a webhook of a platform claims to be for: by its tenant, or by the id of an integration. */
+export const keyOf = ({ id, webhooks: { tenant } }: Platform, name: string): LookupKey => ({
+  kind: 'match',
+  match: tenant ? { by: 'column', platform: id, column: tenant.column, value: name } : { by: 'id', value: name },
+})
+
+/** What a webhook of a platform names an integration by; null for one that no webhook names. */
+export const nameOf = ({ webhooks: { tenant } }: Platform, integration: NamedIntegration): string | null =>
+  tenant ? integration[tenant.column] : integration.id
 
 /** What the database had for a key. */
 export interface LookupResult {
@@ -53,6 +65,13 @@ const minKeyAgeMs = 5000
 const isKeyMissing = (error: unknown) => is(error, 'KEY_NOT_FOUND')
 /** A secret may be there that cannot be told from here. */
 const isUntold = (error: unknown) => is(error, 'KEY_NOT_FOUND', 'DATABASE_INVALID')
+
+/** What was read of integrations, at one moment, and is not decrypted yet. */
+interface Reading extends Omit<LookupResult, 'entries' | 'keyMissing'> {
+  readonly integrations: readonly IntegrationView[]
+  readonly stored: readonly StoredAccepted[]
+  readonly mode: EncryptionMode
+}
 
 /** What secrets are read with. */
 interface SecretSource {
@@ -94,18 +113,54 @@ export class SecretReader {
     field: SecretField = 'webhookSecret',
     onError = this.#source.onError,
   ): Promise<LookupResult> {
+    return this.#result(await this.#read((db) => matching(db, key), field), onError)
+  }
+
+  /**
+   * Reads what each of several names finds of a platform. Nobody is told of values that cannot be decrypted.
+   *
+   * @returns undefined where these are too many integrations
+   * @throws what the store throws
+   */
+  async lookUpAll(
+    platform: Platform,
+    names: readonly [string, ...string[]],
+  ): Promise<(readonly [key: LookupKey, result: LookupResult])[] | undefined> {
+    const { tenant } = platform.webhooks
+    const match: IntegrationMatch = tenant
+      ? { by: 'columnIn', platform: platform.id, column: tenant.column, values: names }
+      : { by: 'ids', ids: names }
+    const reading = await this.#read((db) => matchingOne(db, match), 'webhookSecret')
+    if (reading.truncated) return undefined
+    const result = async (name: string) => {
+      const integrations = reading.integrations.filter((one) => nameOf(platform, one) === name)
+      const ids = new Set(integrations.map(({ id }) => id))
+      const stored = reading.stored.filter(({ id }) => ids.has(id))
+      return [keyOf(platform, name), await this.#result({ ...reading, integrations, stored }, () => {})] as const
+    }
+    return Promise.all(names.map(result))
+  }
+
+  async #read(find: (db: Reader) => Promise<Found>, field: SecretField): Promise<Reading> {
     const [startedAt, startedAtMs] = [performance.now(), Date.now()]
-    const { integrations, truncated, stored, mode, clockAheadMs } = await this.#source.store.read(async (db) => {
+    return this.#source.store.read(async (db) => {
       const mode = (await db.keys.settings()).mode ?? 'off'
-      const [integrations, truncated] = await matching(db, key)
+      const { integrations, truncated } = await find(db)
       // Before the answer: a secret must not stay valid for as long as the answer takes.
       const askedAtMs = Date.now()
       const { now, stored } = await db.secrets.valid(
         field,
         integrations.map(({ id }) => id),
       )
-      return { integrations, truncated, stored, mode, clockAheadMs: Date.parse(now) - askedAtMs }
+      const clockAheadMs = Date.parse(now) - askedAtMs
+      return { integrations, truncated, stored, mode, startedAt, startedAtMs, clockAheadMs }
     })
+  }
+
+  async #result(
+    { integrations, stored, mode, startedAt, startedAtMs, clockAheadMs, truncated }: Reading,
+    onError: (error: unknown) => void,
+  ): Promise<LookupResult> {
     const { decrypted, errors } = await this.#decrypt(mode, stored)
     const readable = integrations.filter(({ damage }) => !damage)
     for (const { id, damage } of integrations) if (damage) errors.push(damaged(id, damage))
@@ -157,15 +212,22 @@ export class SecretReader {
   }
 }
 
-async function matching(db: Reader, key: LookupKey): Promise<[integrations: IntegrationView[], truncated: boolean]> {
-  if (key.kind === 'match') {
-    const found = await db.integrations.match(key.match, maxIntegrations + 1)
-    // With some of them alone, a request could be kept from the others unnoticed.
-    return found.length > maxIntegrations ? [[], true] : [found, false]
-  }
+/** The integrations of a key, and whether there are more. */
+type Found = Pick<Reading, 'integrations' | 'truncated'>
+
+async function matching(db: Reader, key: LookupKey): Promise<Found> {
+  if (key.kind === 'match') return matchingOne(db, key.match)
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
   const found = await Promise.all(
     ids.slice(0, maxSecrets).map((id) => db.integrations.match({ by: 'id', value: id }, 1)),
   )
-  return [found.flat(), ids.length > maxSecrets]
+  return { integrations: found.flat(), truncated: ids.length > maxSecrets }
+}
+
+async function matchingOne(db: Reader, match: IntegrationMatch): Promise<Found> {
+  const found = await db.integrations.match(match, maxIntegrations + 1)
+  // With some of them alone, a request could be kept from the others unnoticed.
+  return found.length > maxIntegrations
+    ? { integrations: [], truncated: true }
+    : { integrations: found, truncated: false }
 }

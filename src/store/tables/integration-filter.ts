@@ -32,6 +32,12 @@ export type IntegrationMatch =
   | { readonly by: 'ids'; readonly ids: readonly [string, ...string[]] }
   /** Those of a platform that hold one of its identifiers. */
   | { readonly by: 'column'; readonly platform: string; readonly column: PlatformColumn; readonly value: string }
+  | {
+      readonly by: 'columnIn'
+      readonly platform: string
+      readonly column: PlatformColumn
+      readonly values: readonly [string, ...string[]]
+    }
 
 /**
  * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
@@ -111,6 +117,8 @@ export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect
       return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.value].length}) = ${match.value}`
     case 'column':
       return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
+    case 'columnIn':
+      return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} IN (${join(match.values)})`
     case 'path':
       return sql`w.name || '/' || i.name = ${match.value}`
     case 'name':

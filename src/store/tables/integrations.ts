@@ -19,10 +19,15 @@ export type IntegrationChange = {
   readonly tokenExpiresAt?: Instant | null
 } & { readonly [C in PlatformColumn]?: string | null }
 
+/** What a webhook may name an integration by. */
+export type NamedIntegration = Pick<IntegrationView, 'id' | 'platform' | PlatformColumn>
+
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
+  /** What webhooks name the integrations by that were used last, at most `limit`, these first. */
+  lastUsed(limit: number): Promise<NamedIntegration[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
   /** Whether a workspace has an integration of this platform and name, other than `except`. */
@@ -47,7 +52,7 @@ export interface IntegrationWriter {
 
 /** Reads integrations. `shared`: the application writes secrets too. */
 export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
-  const { binaryOrder, asText } = dialect
+  const { binaryOrder, asText, comparableTime } = dialect
   const source = integrationSource(dialect)
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
@@ -60,6 +65,14 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
         ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)} LIMIT ${limit}`,
       )
       return rows.map(toRow)
+    },
+    async lastUsed(limit) {
+      const { id, platform, slackTeamId, slackTeamName, slackBotUserId, pylonAccountId } = source.columns
+      const rows = await db.queryAll<NamedIntegration>(
+        { id, platform, slackTeamId, slackTeamName, slackBotUserId, pylonAccountId },
+        sql`FROM integrations i WHERE i.last_used_at IS NOT NULL ORDER BY ${comparableTime(sql`i.last_used_at`)} DESC LIMIT ${limit}`,
+      )
+      return rows.filter(({ damage }) => !damage)
     },
     async names(limit, prefix = '') {
       const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
