@@ -327,7 +327,7 @@ hint: integrations secrets list support\n`,
     expect(await finish('--when-unused', '2m')).toEqual({
       code: 0,
       stdout: `${id}\n`,
-      stderr: `expired the previous webhook-secret of Acme/support, which was valid until ${until}; endpoints that use the receiver library no longer accept it
+      stderr: `expired the previous webhook-secret of Acme/support, which was valid until ${until}; receivers refuse it from now on; receivers may take longer, and none has reported its limits within a day
 next: integrations secrets list support\n`,
     })
     expect(await versions(db)).toMatchObject([

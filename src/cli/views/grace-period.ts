@@ -53,13 +53,15 @@ export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: Integrat
 /** How long ago a receiver that counts may have reported in, in milliseconds. It may be cut off since. */
 const countedMs = 86_400_000
 
-/** From when on receivers refuse an expired secret, to complete "is refused …"; undefined when none has reported in. */
-export async function whenRefused(ctx: Context): Promise<string | undefined> {
+/** From when on receivers refuse an expired secret, as far as they have said, to complete "is refused …". */
+export async function whenRefused(ctx: Context): Promise<string> {
   const { receivers } = await (await ctx.store()).read((db) => db.keys.settings())
   const counted = receivers.filter(({ seenAt }) => Date.now() - Date.parse(seenAt) < countedMs)
-  if (counted.length === 0) return undefined
+  // A receiver that can only read the database never reports.
+  if (counted.length === 0)
+    return 'from now on; receivers may take longer, and none has reported its limits within a day'
   const remember = Math.max(...counted.map((one) => one.remember))
   const stale = Math.max(...counted.map((one) => one.stale))
   const away = stale > remember ? `; within ${stale} s at a receiver that cannot reach the database` : ''
-  return `within ${remember} s${away}`
+  return `within ${remember} s${away}; receivers that have not reported their limits within a day may take longer`
 }

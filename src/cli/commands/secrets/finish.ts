@@ -46,10 +46,10 @@ export const command = (ctx: Context) =>
           sentence: `${where} has no previous ${flag}; no changes made`,
         })
       const until = before[field].previousValidUntil
-      const refused = field === 'webhookSecret' ? await whenRefused(ctx) : undefined
-      const fate = refused
-        ? `receivers ${options.dryRun ? 'would ' : ''}refuse it ${refused}`
-        : `endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`
+      const fate =
+        field === 'webhookSecret'
+          ? `receivers ${options.dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
+          : `endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`
       await ctx.output.change(integrationView, after, {
         sentence: `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; ${fate}`,
         next: options.dryRun ? [] : [secretsCommand(ref)],
