@@ -8,6 +8,7 @@ import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
 import type { Attribution } from '../store/tables/events.ts'
 import { userName } from '../user-name.ts'
+import { WaitBudget } from '../wait-budget.ts'
 import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
@@ -46,6 +47,7 @@ export function createContext(host: Host): Context {
   let store: Promise<Store> | undefined
   let changed = false
   let keys: KeySource | undefined
+  let waitBudget: WaitBudget | undefined
   // Prisma reads DEBUG too, and would print the values of statements.
   Object.assign(globalThis, { DEBUG: '' })
   const context: Context = {
@@ -55,15 +57,19 @@ export function createContext(host: Host): Context {
     output: new Output(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),
-    storeOptions: (create) => ({
-      database: requirePrivateDatabase(context.database()),
-      wait: context.options.wait,
-      create,
-      readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
-      keys: context.keys(),
-      attribution: attribution(host, context.options),
-      notice: (text) => context.output.note(text),
-    }),
+    storeOptions: (create) => {
+      waitBudget ??= new WaitBudget(context.options.wait)
+      return {
+        database: requirePrivateDatabase(context.database()),
+        wait: context.options.wait,
+        waitBudget,
+        create,
+        readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
+        keys: context.keys(),
+        attribution: attribution(host, context.options),
+        notice: (text) => context.output.note(text),
+      }
+    },
     changed: () => changed,
     store: ({ create } = { create: false }) => {
       const onCommit = () => {

@@ -13,6 +13,8 @@ export async function withOwnStore<T>(
   const store = await openStore({
     ...ctx.storeOptions(false),
     database: database.provider === 'sqlite' ? { ...database, isDefault: false } : database,
+    // Its time is its own.
+    waitBudget: undefined,
     ...options,
   })
   try {

@@ -44,14 +44,14 @@ interface OpenOptions extends StoreOptions {
  * @throws DATABASE_MISSING, DATABASE_OUTDATED, DATABASE_TOO_NEW, DATABASE_INVALID, DATABASE_UNREACHABLE, NOT_PERMITTED
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
-  const { database, wait, notice } = options
+  const { database, notice } = options
   if (options.create) refuseReadOnly(options)
   // The default database makes and updates itself.
   const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
   const driver = await openDriver({ ...options, create })
   const compared = compareTables(driver, database)
   let sharing: Sharing = 'adopted'
-  const session = createSession({ driver, database, wait, compare: (db) => compared(db, sharing) })
+  const session = createSession({ ...options, driver, compare: (db) => compared(db, sharing) })
   try {
     const waitBudget = session.waitBudget()
     let state =

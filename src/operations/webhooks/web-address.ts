@@ -1,6 +1,6 @@
-import { lookup } from 'node:dns/promises'
 import { BlockList, isIP } from 'node:net'
 import { badInput, IntegrationsError } from '../../errors.ts'
+import { lookUpApart } from '../../lookup.ts'
 
 /** An address on the network. */
 export interface Address {
@@ -13,6 +13,9 @@ export interface Destination {
   readonly url: URL
   readonly addresses: readonly [Address, ...Address[]]
 }
+
+/** How long a name server may take. */
+const lookUpTimeoutMs = 10_000
 
 /** The kind of an address: this machine, a private network, an address that no request may reach, or the Internet. */
 type Kind = 'loopback' | 'private' | 'forbidden' | 'public'
@@ -116,7 +119,7 @@ export async function findDestination(
   url: URL,
   allowPrivate: boolean,
   resolve: (host: string) => Promise<readonly { address: string; family: number }[]> = (host) =>
-    lookup(host, { all: true }),
+    lookUpApart(host, AbortSignal.timeout(lookUpTimeoutMs)),
 ): Promise<Destination> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const found = isIP(host) === 0 ? await resolve(host).catch(() => []) : [{ address: host, family: isIP(host) }]

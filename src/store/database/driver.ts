@@ -71,6 +71,8 @@ export interface Driver {
   readonly namesSchema: boolean
   /** Says until when what begins from now on may wait, by `performance.now()`. Of works at the same time, the last says it for all. */
   until(deadline: number): void
+  /** How much of that time a change keeps for its COMMIT: no lock is waited for then. In milliseconds. */
+  readonly keptMs: number
   /** Why the database that was opened is not that of its URL any more: its file was replaced, or is gone. SQLite alone has one. */
   replaced?(): IntegrationsError | undefined
   /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */

@@ -3,6 +3,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
+import { type Wait, WaitBudget } from '../../wait-budget.ts'
 import { isBusy, retryBusy } from './busy.ts'
 import type { Client, Driver } from './driver.ts'
 import { commitUnknown, databaseError } from './errors.ts'
@@ -16,14 +17,9 @@ const maxTimerMs = 2 ** 31 - 1
 /** How long the search for the holder of a lock may take. */
 const holderMs = 900
 
-/** What is left of the time for which several works, one after the other, may wait together. */
-export interface WaitBudget {
-  leftMs: number
-}
-
 /** Work on an open database; what a driver or Prisma throws comes out as an error of ours. */
 export interface Session {
-  /** For works that share their time; each of the others has the whole time. */
+  /** For works that share their time; each of the others has the whole time, unless all share one. */
   waitBudget(): WaitBudget
   /** Runs work again for as long as the database is busy. */
   retrying<T>(work: () => Promise<T>, waitBudget?: WaitBudget): Promise<T>
@@ -44,25 +40,28 @@ export interface SessionOptions {
   readonly database: Database
   /** How long to go on when the database is busy, in milliseconds. */
   readonly wait: number
+  /** The time that all works share. */
+  readonly waitBudget?: WaitBudget | undefined
   /** Compares the tables with what they should be, when a statement has failed that may come from them; gives the error to throw. */
   readonly compare?: (db: Statements) => Promise<IntegrationsError | undefined>
 }
 
 /** Runs statements with retries to the deadline, on connections that are thrown away after a failure. */
-export function createSession({ driver, database, wait, compare }: SessionOptions): Session {
+export function createSession({ driver, database, wait, waitBudget: shared, compare }: SessionOptions): Session {
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
   const changing = connection(driver.client, (client: Client) => client.$disconnect())
 
-  const waitBudget = () => ({ leftMs: wait })
+  const waitBudget = () => shared ?? new WaitBudget(wait)
 
-  async function retrying<T>(work: () => Promise<T>, own: WaitBudget = waitBudget()): Promise<T> {
-    const deadline = performance.now() + own.leftMs
-    driver.until(deadline)
+  /** @param keptMs how much of the time is not for waiting for a lock */
+  async function retrying<T>(work: (wait: Wait) => Promise<T>, own = waitBudget(), keptMs = 0): Promise<T> {
+    const wait = own.begin()
+    driver.until(wait.deadline)
     try {
       return await retryBusy(() => {
         refuseReplaced(driver)
-        return work()
-      }, deadline)
+        return work(wait)
+      }, wait.deadline - keptMs)
     } catch (error) {
       if (error instanceof IntegrationsError) throw error
       // Prisma takes the error of a file that was replaced meanwhile for a driver's.
@@ -71,7 +70,7 @@ export function createSession({ driver, database, wait, compare }: SessionOption
       if (isBusy(error)) throw await withHolder(said)
       throw (mayComeFromTables(error) && (await changedTables(error))) || said
     } finally {
-      own.leftMs = Math.max(deadline - performance.now(), 0)
+      wait.over()
     }
   }
 
@@ -99,55 +98,65 @@ export function createSession({ driver, database, wait, compare }: SessionOption
     return holder ? new IntegrationsError({ code, message: `${busy.message}: ${holder}`, hint, cause }) : busy
   }
 
-  async function snapshotOn<T>(adapter: SqlDriverAdapter, work: (db: Statements) => Promise<T>): Promise<T> {
-    // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
-    const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
-    const transaction = await adapter.startTransaction(level).catch((error) => {
-      if (!isStatementPooler(error)) throw error
-    })
-    // In statement mode, each statement shows another moment.
-    if (!transaction) return work(onAdapter(adapter, driver, true))
-    try {
-      return await work(onAdapter(transaction, driver))
-    } finally {
-      await transaction.rollback()
-    }
-  }
-
   return {
     waitBudget,
     retrying,
     read: (work, own) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver))), own),
-    snapshot: (work) => retrying(() => reading.use((adapter) => snapshotOn(adapter, work))),
+    snapshot: (work) => retrying((wait) => reading.use((adapter) => snapshotOn({ driver, adapter, wait }, work))),
     mutate: (work, own) =>
-      retrying(async () => {
-        const rollBack = new Error('not to be kept')
-        let done: Awaited<ReturnType<typeof work>> | undefined
-        try {
-          await changing.use(async (client) =>
-            client.$transaction(
-              async (models) => {
-                const tx = onPrisma(models, driver)
-                await lockHead(tx)
-                failpoint('head locked')
-                done = await work(tx)
-                if (!done.keep) throw rollBack
-              },
-              // Locks are waited for no longer than the drivers allow; what holds them may take its time.
-              { maxWait: maxTimerMs, timeout: maxTimerMs },
-            ),
-          )
-        } catch (error) {
-          if (error !== rollBack && done?.keep && isCommitUnknown(error))
-            throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
-          if (error !== rollBack) throw error
-        }
-        return (done as Awaited<ReturnType<typeof work>>).result
-      }, own),
+      retrying(
+        async (wait) => {
+          const rollBack = new Error('not to be kept')
+          let done: Awaited<ReturnType<typeof work>> | undefined
+          try {
+            await changing.use(async (client) =>
+              client.$transaction(
+                async (models) => {
+                  const tx = onPrisma(models, driver)
+                  await lockHead(tx)
+                  wait.over()
+                  failpoint('head locked')
+                  done = await work(tx)
+                  if (!done.keep) throw rollBack
+                },
+                // Locks are waited for no longer than the drivers allow; what holds them may take its time.
+                { maxWait: maxTimerMs, timeout: maxTimerMs },
+              ),
+            )
+          } catch (error) {
+            if (error !== rollBack && done?.keep && isCommitUnknown(error))
+              throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
+            if (error !== rollBack) throw error
+          }
+          return (done as Awaited<ReturnType<typeof work>>).result
+        },
+        own,
+        driver.keptMs,
+      ),
     close: async () => {
       // SQLite would remove the log beside the file that has the name now.
       if (!driver.replaced?.()) await Promise.all([reading.end(), changing.end()])
     },
+  }
+}
+
+/** Work on one moment of the database; the wait for the database is over when its transaction has begun. */
+async function snapshotOn<T>(
+  { driver, adapter, wait }: { readonly driver: Driver; readonly adapter: SqlDriverAdapter; readonly wait: Wait },
+  work: (db: Statements) => Promise<T>,
+): Promise<T> {
+  // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
+  const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
+  const transaction = await adapter.startTransaction(level).catch((error) => {
+    if (!isStatementPooler(error)) throw error
+  })
+  wait.over()
+  // In statement mode, each statement shows another moment.
+  if (!transaction) return work(onAdapter(adapter, driver, true))
+  try {
+    return await work(onAdapter(transaction, driver))
+  } finally {
+    await transaction.rollback()
   }
 }
 

@@ -2,6 +2,7 @@ import sql, { empty, join } from 'sql-template-tag'
 import { keyFor, purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../../errors.ts'
+import type { WaitBudget } from '../../wait-budget.ts'
 import type { Driver } from '../database/driver.ts'
 import { databaseError } from '../database/errors.ts'
 import { schemasOf } from '../database/postgresql/url.ts'
@@ -19,7 +20,9 @@ export interface StoreOptions {
   readonly database: Database
   /** How long to go on when the database is busy, in milliseconds. */
   readonly wait: number
-  /** Leave every wait for a lock to timers, so that a busy database never stops the event loop. */
+  /** The time that all that is done with the database shares; else each work has the whole time. */
+  readonly waitBudget?: WaitBudget | undefined
+  /** Leave every wait for a lock to timers, and begin no process, so that a database never stops the event loop. */
   readonly neverBlock?: boolean
   /** Whether to make what is missing: a file, a migration. */
   readonly create: boolean
@@ -52,7 +55,7 @@ export async function withDatabase<T>(
   work: (driver: Driver, session: Session) => Promise<T>,
 ): Promise<T> {
   const driver = await openDriver(options)
-  const session = createSession({ driver, database: options.database, wait: options.wait })
+  const session = createSession({ ...options, driver })
   try {
     return await work(driver, session)
   } finally {
@@ -65,7 +68,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
   const { database, create, wait, neverBlock, notice, readOnly } = options
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('../database/postgresql/postgresql.ts')
-    return postgresql({ ...database, waitMs: wait, readOnly })
+    return postgresql({ ...database, waitMs: wait, readOnly, neverBlock })
   }
   const { sqlite } = await import('../database/sqlite/sqlite.ts')
   if (!fileExists(database.file)) {

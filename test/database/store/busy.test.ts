@@ -140,3 +140,22 @@ test('of several sessions with locks, the answer names the session that others w
   }
   expect(await names(db)).toEqual([])
 })
+
+test('what opening has waited for, the change does not wait for again', async () => {
+  const db = await freshDatabase('postgresql')
+  const sessions = [new pg.Client({ connectionString: db.url }), new pg.Client({ connectionString: db.url })] as const
+  const [opening, change] = sessions
+  for (const client of sessions) await client.connect()
+  await opening.query('BEGIN; LOCK TABLE integration_settings')
+  // Comes next, and stays.
+  const next = change.query("BEGIN; UPDATE integration_settings SET seq = seq WHERE key = 'head'")
+  const started = performance.now()
+  const run = runProgram(['workspaces', 'add', 'Acme', '--wait', '12s'], { env: { DATABASE_URL: db.url } })
+  await sleep(10_000)
+  await opening.query('ROLLBACK')
+  await next
+  expect(await run).toMatchObject({ code: 6, stderr: expect.stringMatching(/^error: the database was busy until/) })
+  expect(performance.now() - started).toBeLessThan(20_000)
+  for (const client of sessions) await client.end()
+  expect(await names(db)).toEqual([])
+})

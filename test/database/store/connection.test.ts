@@ -71,6 +71,12 @@ test.for(['SELECT 2', 'COMMIT', 'ROLLBACK'])(
   },
 )
 
+test('a change waits for no lock in the time that is kept for its COMMIT', async () => {
+  const db = await emptyPostgresql()
+  const lockTimeout = "SELECT setting::int BETWEEN 2 AND 1750 FROM pg_settings WHERE name = 'lock_timeout'"
+  expect(await driverOf(db.url, 2000).withMigrationLock((adapter) => query(adapter, lockTimeout))).toEqual([true])
+})
+
 test('a change that makes steady progress may take longer than its time for waiting', async () => {
   const db = await emptyPostgresql()
   const client = await driverOf(db.url, 1000).client()

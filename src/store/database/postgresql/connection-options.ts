@@ -1,5 +1,7 @@
+import { type LookupFunction, Socket } from 'node:net'
 import pg from 'pg'
 import { badInput } from '../../../errors.ts'
+import { type LookUp, lookUpApart, lookUpShared } from '../../../lookup.ts'
 import { clientOfHosts } from './hosts.ts'
 import { passwordFrom } from './libpq-files.ts'
 import { displayPostgresqlUrl, type Host, type Target } from './url.ts'
@@ -10,6 +12,8 @@ export interface ConnectionOptions extends Target {
   readonly waitMs: number
   /** Have the server refuse every change. */
   readonly readOnly: boolean
+  /** Begin no process, which would stop the event loop. */
+  readonly neverBlock?: boolean | undefined
 }
 
 /**
@@ -18,7 +22,7 @@ export interface ConnectionOptions extends Target {
  * @throws BAD_INPUT when a file that the TLS parameters name cannot be read
  */
 export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
-  const { database, user, hosts, parameters, attributes } = options
+  const { database, user, hosts, parameters, attributes, neverBlock } = options
   const text = (name: string) => {
     const value = parameters.get(name)
     return value === null ? {} : { [name]: value }
@@ -31,6 +35,7 @@ export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
     database,
     ...(user === '' ? {} : { user }),
     keepAlive: true,
+    stream: () => socketWith(neverBlock ? lookUpShared : lookUpApart),
     application_name: 'integrations',
     ...text('application_name'),
     ...text('options'),
@@ -62,4 +67,23 @@ function tls(parameters: URLSearchParams): pg.ClientConfig['ssl'] {
       'correct sslrootcert, sslcert or sslkey in DATABASE_URL',
     )
   }
+}
+
+/** A socket as the driver makes it, which finds the addresses of a host in a way of ours. */
+function socketWith(lookUp: LookUp): Socket {
+  const socket = new Socket()
+  const closed = new AbortController()
+  socket.on('close', () => closed.abort())
+  const lookup: LookupFunction = (host, { all }, found) => {
+    lookUp(host, closed.signal).then(
+      (addresses) => (all ? found(null, addresses) : found(null, addresses[0]?.address ?? '', addresses[0]?.family)),
+      (error: NodeJS.ErrnoException) => found(error, ''),
+    )
+  }
+  const connect = socket.connect.bind(socket)
+  return Object.assign(socket, {
+    // The folder of a socket comes in place of a port, without a host.
+    connect: (port: number | string, host?: string) =>
+      typeof port === 'string' ? connect(port) : connect({ port, host, lookup }),
+  })
 }

@@ -2,33 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driver-adapter-utils'
 import pg from 'pg'
+import { promptMs } from '../../../wait-budget.ts'
 import { Silence } from './hosts.ts'
 
 /** How much longer the client waits than the server, so that the server reports its own timeout, in milliseconds. */
-const answerMs = 500
+const answerMs = 250
 
 /** How long closing waits for the server to answer, in milliseconds. */
 const goodbyeMs = 250
 
-/** An answer within this time was not waited for: what makes steady progress may take longer than `--wait`. */
-const promptMs = 500
+/** What a server in reach has to answer, when the time is used up already, in milliseconds. */
+export const graceMs = 1000
 
-/** What an answer is waited for at least, and a COMMIT or ROLLBACK, when the time is used up already. */
-const graceMs = 1000
+/** How long the server may take for a statement. */
+const serverMs = (leftMs: number) => Math.max(leftMs, graceMs - answerMs)
 
 /** The settings of a statement or a transaction. */
 export interface Scope {
   readonly schema: string
   /** Have the server refuse every change. */
   readonly readOnly: boolean
-  /** How long one statement may take, in milliseconds. */
+  /** The whole time for waiting, in milliseconds. */
   readonly waitMs: number
   /** After this time the server ends a transaction whose client says nothing; 0 for never. */
   readonly idleMs: number
   /** Whether each answer gives the next statement the whole time again, as in a list that is read for hours. */
   readonly renews: boolean
-  /** How long connecting and a first statement may take now, in milliseconds. */
-  limitMs(): number
+  /** What is left of that time, in milliseconds. */
+  leftMs(): number
   /** How long the server may wait for a lock, in milliseconds. */
   lockMs(): number
 }
@@ -106,7 +107,7 @@ export async function begin(
   const client = await pool.connect()
   let lost: Error | undefined
   // One time for all that is waited for in the transaction.
-  let leftMs = scope.limitMs()
+  let leftMs = scope.leftMs()
   const onError = (error: Error) => {
     lost ??= error
   }
@@ -119,7 +120,7 @@ export async function begin(
     // The driver says of a statement after the loss no more than that there was one.
     const before = lost
     const askedAt = performance.now()
-    const answer = await bounded(client, Math.max(leftMs + answerMs, graceMs), query).catch((error) => {
+    const answer = await bounded(client, serverMs(leftMs) + answerMs, query).catch((error) => {
       throw before ?? error
     })
     const waitedMs = performance.now() - askedAt
@@ -130,11 +131,11 @@ export async function begin(
   /** Has the server give up first, and give its locks back: it would go on for a client that is gone. */
   const shorten = async (waitedMs: number): Promise<void> => {
     leftMs = Math.max(leftMs - waitedMs, 0)
-    const limits = `SET LOCAL statement_timeout = ${Math.ceil(Math.max(leftMs, graceMs - answerMs))}; SET LOCAL lock_timeout = ${Math.ceil(scope.lockMs())}`
+    const limits = `SET LOCAL statement_timeout = ${Math.ceil(serverMs(leftMs))}; SET LOCAL lock_timeout = ${Math.ceil(scope.lockMs())}`
     // Where that fails, the next statement tells why.
     await bounded(client, graceMs, client.query(limits)).catch(() => {})
   }
-  const set = settings({ ...scope, waitMs: leftMs }).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
+  const set = settings(scope, leftMs).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
   const start = [
     'BEGIN',
     `SET LOCAL transaction_isolation = '${level.toLowerCase()}'`,
@@ -158,7 +159,7 @@ export async function begin(
     commit: async () => {
       try {
         if (lost) throw new NotCommitted('the connection was lost before COMMIT', { cause: lost })
-        await commit(client, Math.max(leftMs, graceMs))
+        await commit(client, leftMs + graceMs)
         release()
       } catch (error) {
         release(error)
@@ -200,13 +201,13 @@ async function commit(client: pg.PoolClient, limitMs: number): Promise<void> {
 }
 
 /** What a transaction sets, as SQL. */
-const settings = ({ schema, readOnly, waitMs, idleMs, lockMs }: Scope): [name: string, value: string][] => [
+const settings = ({ schema, readOnly, idleMs, lockMs }: Scope, leftMs: number): [name: string, value: string][] => [
   ['search_path', pg.escapeIdentifier(schema)],
   ['TimeZone', "'UTC'"],
   ['DateStyle', "'ISO'"],
   ['IntervalStyle', "'postgres'"],
   ['lock_timeout', String(Math.ceil(lockMs()))],
-  ['statement_timeout', String(Math.ceil(waitMs))],
+  ['statement_timeout', String(Math.ceil(serverMs(leftMs)))],
   ['idle_in_transaction_session_timeout', String(idleMs)],
   ...(readOnly ? ([['transaction_read_only', 'on']] satisfies [string, string][]) : []),
 ]
@@ -220,9 +221,9 @@ async function runAlone(pool: pg.Pool, scope: Scope, config: pg.QueryArrayConfig
     client.off('error', onError)
     client.release(error !== undefined)
   }
-  const limitMs = scope.limitMs()
+  const leftMs = scope.leftMs()
   try {
-    const result = await bounded(client, limitMs + answerMs, scoped(client, { ...scope, waitMs: limitMs }, config))
+    const result = await bounded(client, serverMs(leftMs) + answerMs, scoped(client, settings(scope, leftMs), config))
     release()
     return result
   } catch (error) {
@@ -235,13 +236,17 @@ async function runAlone(pool: pg.Pool, scope: Scope, config: pg.QueryArrayConfig
  * Sends the settings and a statement up to one Sync message, which makes them one transaction: poolers in statement mode
  * take it too, and it is one round trip.
  */
-function scoped(client: pg.PoolClient, scope: Scope, config: pg.QueryArrayConfig): Promise<pg.QueryArrayResult> {
-  const set = settings(scope).map(
+function scoped(
+  client: pg.PoolClient,
+  set: readonly (readonly [name: string, value: string])[],
+  config: pg.QueryArrayConfig,
+): Promise<pg.QueryArrayResult> {
+  const conditions = set.map(
     ([name, value]) =>
       `pg_catalog.set_config('${name}', ${value.startsWith("'") ? value : pg.escapeLiteral(value)}, true) IS NULL`,
   )
   // No setting is null: the statement has no row, and every condition is evaluated.
-  const text = `SELECT WHERE ${set.join(' OR ')}`
+  const text = `SELECT WHERE ${conditions.join(' OR ')}`
   const extended = { ...config, queryMode: 'extended' }
   const query = new pg.Query(extended)
   const submit = query.submit.bind(query)

@@ -2,7 +2,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { Client, Driver } from '../driver.ts'
 import { commitUnknown } from '../errors.ts'
 import { isCommitUnknown } from '../symptoms.ts'
-import { begin, connect, type OpenTransaction, openPool } from './connection.ts'
+import { begin, connect, graceMs, type OpenTransaction, openPool } from './connection.ts'
 import { type ConnectionOptions, poolConfig } from './connection-options.ts'
 import { dialect, lockHolder } from './dialect.ts'
 
@@ -15,8 +15,12 @@ const lockTimeoutMs = 2000
 /** After this time the server ends the transaction of a client that is gone, and releases its locks. */
 const idleInTransactionMs = 10_000
 
-/** What is waited for at least, in milliseconds: a server in reach answers by then. */
-const leastMs = 1000
+/**
+ * What is kept of the time for COMMIT, at most and as a part of it: while a standby or a disk catches up, COMMIT takes seconds
+ * at a server that is well, and a person would have to find out whether the change was made.
+ */
+const mostKeptMs = 2000
+const keptPart = 1 / 8
 
 /** What a timer, and the server, can wait at most. */
 const mostMs = 2 ** 31 - 1000
@@ -29,15 +33,15 @@ const mostMs = 2 ** 31 - 1000
 export function postgresql(options: ConnectionOptions): Driver {
   const { schema, readOnly } = options
   const config = poolConfig(options)
-  const waitMs = Math.min(Math.max(options.waitMs, leastMs), mostMs)
+  const waitMs = Math.min(options.waitMs, mostMs)
+  const keptMs = Math.min(waitMs * keptPart, mostKeptMs)
   let deadline = performance.now() + waitMs
-  const leftMs = () => deadline - performance.now()
-  const limitMs = () => Math.max(Math.min(leftMs(), waitMs), leastMs)
-  const lockMs = () => Math.max(Math.min(leftMs(), lockTimeoutMs), 1)
-  const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, renews: false, limitMs, lockMs }
+  const leftMs = () => Math.max(Math.min(deadline - performance.now(), waitMs), 0)
+  const lockMs = () => Math.max(Math.min(leftMs() - keptMs, lockTimeoutMs), 1)
+  const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, renews: false, leftMs, lockMs }
   // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
   const reading = { ...scope, idleMs: 0, renews: true }
-  const open = () => openPool({ ...config, connectionTimeoutMillis: limitMs() })
+  const open = () => openPool({ ...config, connectionTimeoutMillis: Math.max(leftMs(), graceMs) })
   return {
     provider: 'postgresql',
     dialect,
@@ -46,6 +50,7 @@ export function postgresql(options: ConnectionOptions): Driver {
       // Others may be under way, which have longer.
       deadline = Math.max(deadline, latest)
     },
+    keptMs,
     connect: () => connect(open(), reading),
     client: async () => {
       const { PrismaClient } = await import('../../generated/postgresql/client.ts')

@@ -43,6 +43,8 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     until: (latest) => {
       deadline = latest
     },
+    // A change that has the lock waits for nobody.
+    keptMs: 0,
     replaced,
     connect: () => adapter.connect(),
     client: async (): Promise<Client> => {
