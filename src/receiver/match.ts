@@ -2,7 +2,8 @@
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
-import type { LookupCache } from './lookup/cache.ts'
+import { withDeadline } from './deadline.ts'
+import { answerMs, isAway, type LookupCache } from './lookup/cache.ts'
 import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './lookup/secrets.ts'
 import { type Rejected, rejected } from './outcome.ts'
 
@@ -66,18 +67,23 @@ export async function findMatch(
   const { platform, signatures, keys, arrivedAt } = signed
   const { length } = signed.request.body
   const tried = new Set<string>()
-  const attempt = async (find: (key: LookupKey) => Promise<LookupResult | undefined>) => {
-    const found = await Promise.all(keys.map(find))
+  const attempt = (found: readonly (LookupResult | undefined)[]) => {
     const results = found.filter((result) => result !== undefined)
     if (results.length < found.length) return undefined
     const { match, truncated } = trySecrets(signed, results, tried)
     if (match) cache.promote(keys)
     return { match, truncated, results }
   }
-  const first = await attempt((key) => cache.find(key, length))
+  const lookups = keys.map((key) => cache.find(key, length))
+  if (lookups.length > 1) {
+    // The others may hold the right secret, so that only a match counts.
+    const known = attempt(await inTime(lookups))
+    if (known?.match) return known.match
+  }
+  const first = attempt(await Promise.all(lookups))
   if (first?.match) return first.match
   // The secret may have been replaced since.
-  const second = first && (await attempt((key) => cache.findSince(key, length, arrivedAt)))
+  const second = first && attempt(await Promise.all(keys.map((key) => cache.findSince(key, length, arrivedAt))))
   if (!second) return rejected(503, 'unavailable')
   if (second.match) return second.match
   const { results, truncated } = second
@@ -91,6 +97,22 @@ export async function findMatch(
   const schemes = new Set(entries.map(({ integration }) => schemeOf(platform.webhooks, integration.config)))
   const each = [...schemes].map(signatures)
   return each.some(({ readable }) => readable) ? rejected(401, 'signature_mismatch') : unreadable(each)
+}
+
+/** How long to wait for lookups when others are there: until what is known is used instead of an answer. */
+const knownMs = answerMs + 100
+
+/** The results of lookups, without those for which the database gives no answer in time. @throws what else reading throws */
+async function inTime<T>(lookups: readonly Promise<T>[]): Promise<T[]> {
+  const each = lookups.map(async (lookup) => {
+    try {
+      return [await withDeadline(knownMs, lookup)]
+    } catch (error) {
+      if (!isAway(error)) throw error
+      return []
+    }
+  })
+  return (await Promise.all(each)).flat()
 }
 
 /**

@@ -17,7 +17,7 @@ const maxUnverified = 4
 const repeatAfterMs = 1000
 
 /** How long the database has to answer, before what is known of a tenant is used meanwhile. */
-const answerMs = 1000
+export const answerMs = 1000
 
 /** How long results of lookups are used, in milliseconds. */
 export interface LookupLimits {
@@ -195,4 +195,4 @@ export class LookupCache {
 }
 
 /** Whether the database gives no answer, so that what is known may still be so. */
-const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY')
+export const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY')

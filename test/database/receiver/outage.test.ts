@@ -79,6 +79,35 @@ test('webhooks are accepted while the database is away, and a secret that ended 
   expect(await send(signingSecret(2))).toEqual(['support', 'message', 2, 'current'])
 })
 
+test('a webhook that also claims an id that was never seen is accepted while the database is away', async () => {
+  const { db, store, errors, receive } = await start('postgresql')
+  await add(store, 'support', signingSecret(1))
+  await add(store, 'other', signingSecret(2), { team: 'T222AB3CD' })
+  const network = await networkTo(db.url)
+  const receiver = await receive({ database: network.url, remember: 60 })
+  const send = async (secret: string, ids: object) =>
+    brief(await receiver.slack(fromSlack(secret, slackEvent(message, { authorizations: [ids] }))))
+  const known = { team_id: 'T012AB3CD' }
+  expect(await send(signingSecret(1), known)).toEqual(current)
+  errors.length = 0
+  const unavailable = [503, 'unavailable']
+  for (const [state, never] of [
+    ['cut', 'E111AB3CD'],
+    ['silent', 'E222AB3CD'],
+  ] as const) {
+    network.set(state)
+    const both = { ...known, enterprise_id: never }
+    expect(await send(signingSecret(1), both)).toEqual(current)
+    // The id that was never seen may have the right secret.
+    if (state === 'cut') {
+      expect(await send(signingSecret(2), both)).toEqual(unavailable)
+      expect(await send(signingSecret(2), { team_id: 'T222AB3CD', enterprise_id: never })).toEqual(unavailable)
+    }
+  }
+  network.set('cut')
+  expect(errors).toEqual(errors.map(() => expect.objectContaining({ code: 'DATABASE_UNREACHABLE' })))
+})
+
 test('a receiver starts while its database is away, and ends when it is silent', async () => {
   const { db, store, errors, receive } = await start('postgresql')
   await add(store, 'support', signingSecret(1))
