@@ -29,7 +29,8 @@ const strange: [url: string, message: string][] = [
   [`postgres://u%3A${canary}@127.0.0.1:1/app`, 'postgres://…@127.0.0.1:1/app cannot be reached'],
   [`postgres://127.0.0.1:1/app%3A${canary}`, 'postgres://127.0.0.1:1/… cannot be reached'],
   [`postgres://h:1/app?host=127.0.0.1&application_name=${canary}`, 'postgres://…:1/app cannot be reached'],
-  [`postgres://127.0.0.1:1/app?sslmode=${canary}`, 'postgres://127.0.0.1:1/app cannot be reached'],
+  [`postgres://127.0.0.1:1/app?sslmode=${canary}`, 'sslmode has a value that is not known'],
+  [`postgres://127.0.0.1:1/app?hostaddr=${canary}`, 'hostaddr= is not supported'],
   [`postgres://127.0.0.1:1/app?options=-c%20a=${canary}`, 'postgres://127.0.0.1:1/app cannot be reached'],
   [
     `postgres://127.0.0.1:1/app?service=${canary}`,
@@ -37,7 +38,7 @@ const strange: [url: string, message: string][] = [
   ],
   [
     `postgres://127.0.0.1:1/app?sslmode=require&sslrootcert=/${canary}`,
-    'the database URL names a certificate file that cannot be read',
+    'the file that sslrootcert names cannot be read',
   ],
   [`mysql://u:${canary}@h/app`, 'this kind of database is not supported: SQLite and PostgreSQL are'],
   [`libsql://h?authToken=${canary}`, 'a remote libsql database is not supported'],
@@ -45,6 +46,25 @@ const strange: [url: string, message: string][] = [
   [`sqlite:./${canary}`, 'an SQLite file is named by file: and not by sqlite:'],
   [`file:postgres://u:${canary}@h/app`, 'the database URL is a file: URL with another URL in it'],
   [`${canary}`, 'the database URL is neither file: nor postgresql:'],
+  ['  ', 'the database URL is empty'],
+  [`host=h user=u password=${canary}`, 'the database URL is a list of settings'],
+  [`Server=h;Port=5432;User Id=u;Password=${canary};`, 'the database URL is a list of settings'],
+  [`https://h/${canary}`, 'the database URL is the address of a web page'],
+  ['$DATABASE_URL', 'the database URL is the name of a variable that was not replaced by its value'],
+  ['%DATABASE_URL%', 'the database URL is the name of a variable that was not replaced by its value'],
+  [`DATABASE_URL=postgresql://u:${canary}@h/app`, 'the database URL begins with something else'],
+  [`psql "postgresql://u:${canary}@h/app"`, 'the database URL begins with something else'],
+  [`export DATABASE_URL=file:/${canary}`, 'the database URL begins with something else'],
+  ...['postgresql:', 'postgresql:/', 'postgresql//', 'pg://', '//', ''].map((begin): [string, string] => [
+    `${begin}u:${canary}@h/app`,
+    'the database URL does not begin with postgresql://',
+  ]),
+  ...['/srv/', './', '~/', 'C:\\', ''].map((begin): [string, string] => [
+    `${begin}${canary}.db`,
+    'a path is not a database URL',
+  ]),
+  [`postgresql://u:${canary}@host:port/database`, 'the database URL has a host or a port that cannot be read'],
+  [`postgresql://u:${canary}@::1:5432/app`, 'the database URL has a host or a port that cannot be read'],
 ]
 
 test.each(strange)('%s shows nothing of what is in a strange place', async (url, message) => {
@@ -78,6 +98,39 @@ describe('a PostgreSQL URL as its own programs take it', () => {
       `postgresql://?host=%2Ftmp&port=${port}&dbname=${name}&user=postgres&password=postgres`,
     ])
       expect([url, await runInProcess(['list'], { env: { DATABASE_URL: url } })]).toEqual([url, empty])
+  })
+
+  test('may be in quotes and white space, as files and other programs leave them', async () => {
+    for (const kind of ['postgresql', 'sqlite'] as const) {
+      const { url } = await freshDatabase(kind)
+      for (const text of [
+        `  ${url}\r\n`,
+        `"${url}"`,
+        `'${url}'\n`,
+        `\uFEFF${url}`,
+        url.replace(/^\w+/, (s) => s.toUpperCase()),
+      ])
+        expect([text, await runInProcess(['list'], { env: { DATABASE_URL: text } })]).toEqual([text, empty])
+    }
+  })
+
+  test('names a setting that the server does not know', async () => {
+    const db = await freshDatabase('postgresql')
+    const shown = db.url.replace(/:[^:@/]*@/, '@')
+    for (const [options, state] of [
+      ['project=S3CR3T', '42601'],
+      ['-c s3cr3t=1', '42704'],
+      ['-c statement_timeout=S3CR3T', '22023'],
+    ])
+      expect(
+        await runInProcess(['list'], {
+          env: { DATABASE_URL: `${db.url}?options=${encodeURIComponent(options ?? '')}` },
+        }),
+      ).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `error: ${shown} refused a setting that the connection begins with (${state})\nhint: correct options= in the database URL, or PGOPTIONS\n`,
+      })
   })
 
   test('names several hosts, of which the first that answers and is as wanted counts', async () => {

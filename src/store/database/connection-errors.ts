@@ -130,6 +130,19 @@ export const connectionRules: readonly Rule[] = [
     hint: 'run the command as that user of the system, or connect by TCP with a password',
   },
   {
+    when: ({ has, said }) => has(/^28000$/) && /certificate authentication failed/.test(said),
+    code: 'NOT_PERMITTED',
+    message: (where) => `${where} does not take the client certificate for this user (28000)`,
+    hint: 'name the certificate of this user with sslcert=FILE and sslkey=FILE, or correct the user in DATABASE_URL',
+  },
+  {
+    // Of a statement, these would be a matter of its own.
+    when: ({ has }) => has(/^FATAL$/) && has(/^(42601|42704|22023|55P02)$/),
+    code: 'BAD_INPUT',
+    message: (where, state) => `${where} refused a setting that the connection begins with (${state})`,
+    hint: 'correct options= in the database URL, or PGOPTIONS',
+  },
+  {
     when: ({ has }) => has(/^(53300|TooManyConnections|P2037)$/),
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `${where} has no free connection (53300)`,
@@ -164,6 +177,15 @@ export const connectionRules: readonly Rule[] = [
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `the certificate of ${where} is not valid at this time`,
     hint: 'renew the certificate of the server, or correct the clock of this machine',
+  },
+  {
+    when: tls(
+      /^ERR_SSL_\w*ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_\w+|UNSUPPORTED_CERTIFICATE)$/,
+      /alert (unknown ca|\w* ?certificate)/,
+    ),
+    code: 'NOT_PERMITTED',
+    message: (where) => `${where} does not trust the client certificate`,
+    hint: 'name a certificate with sslcert=FILE that an authority has signed which the server trusts',
   },
   {
     when: tls(/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)_.*$/, /self-signed certificate|unable to (verify|get).*certificate/),

@@ -33,6 +33,7 @@ export function facts(error: unknown, depth = 0): Facts {
     own.originalCode,
     own.extendedCode,
     own.kind,
+    own.severity,
     own.name === 'PrismaClientInitializationError' ? own.errorCode : undefined,
   ].filter((code) => typeof code === 'string')
   const messages = [own.message, own.originalMessage, own.reason].filter((text) => typeof text === 'string')

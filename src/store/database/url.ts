@@ -19,8 +19,9 @@ export type Provider = Database['provider']
 const examples =
   'give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full'
 
-/** Schemes of databases, with what to say of them. */
-const others: readonly (readonly [schemes: RegExp, message: string, hint: string])[] = [
+/** What is not the URL of a supported database, with what to say of it. The first counts. */
+const others: readonly (readonly [text: RegExp, message: string, hint: string])[] = [
+  [/^$/, 'the database URL is empty', examples],
   [
     /^sqlite3?:/i,
     'an SQLite file is named by file: and not by sqlite:',
@@ -46,6 +47,32 @@ const others: readonly (readonly [schemes: RegExp, message: string, hint: string
     'the database URL is written for a driver of another language',
     'begin it with postgresql:// and put the user before the host, as in postgresql://user@host/database',
   ],
+  [
+    /^https?:/i,
+    'the database URL is the address of a web page',
+    'give the URL for connections, which begins with postgresql://',
+  ],
+  [
+    /^(\$\{?\w|%\w+%$|\{\{)/,
+    'the database URL is the name of a variable that was not replaced by its value',
+    'check how the variable is set: quotes, or the reader of the file, can keep a name from being replaced',
+  ],
+  [
+    /^.*?[^\w.+](postgres(ql)?:\/\/|file:)/is,
+    'the database URL begins with something else',
+    'leave out all that is before postgresql:// or file:',
+  ],
+  [/^(\w+ )?\w+\s*=/, 'the database URL is a list of settings', 'write it as postgresql://user@host:port/database'],
+  [
+    /^(:memory:|~|[a-z]:\\|\.{0,2}\/(?!\/)|[^@:/]+\.(db|db3|sqlite|sqlite3)$)/i,
+    'a path is not a database URL',
+    'write file:/absolute/path or file:relative/path',
+  ],
+  [
+    /^((postgres(ql)?|pg|psql)[:/]|(\/\/)?[^/\s]*(@|:\d+\/)|localhost)/i,
+    'the database URL does not begin with postgresql://',
+    'write it as postgresql://user@host:port/database',
+  ],
 ]
 
 /**
@@ -56,12 +83,17 @@ const others: readonly (readonly [schemes: RegExp, message: string, hint: string
  * @throws BAD_INPUT for anything else. The URL is not quoted: it may hold a password.
  */
 export function parseDatabaseUrl(
-  text: string,
+  given: string,
   { cwd, env }: { readonly cwd: string; readonly env: Environment },
 ): Database {
-  if (text.startsWith('file:')) return { provider: 'sqlite', file: filePath(text, cwd), isDefault: false }
-  if (/^\s*postgres(ql)?:\/\//i.test(text)) return { provider: 'postgresql', ...parsePostgresqlUrl(text, env) }
-  const [, message, hint] = others.find(([schemes]) => schemes.test(text.trim())) ?? []
+  // A file or a program that sets variables may leave white space and quotes.
+  const text = given
+    .trim()
+    .replace(/^(["'])(.*)\1$/s, '$2')
+    .trim()
+  if (/^file:/i.test(text)) return { provider: 'sqlite', file: filePath(text, cwd), isDefault: false }
+  if (/^postgres(ql)?:\/\//i.test(text)) return { provider: 'postgresql', ...parsePostgresqlUrl(text, env) }
+  const [, message, hint] = others.find(([texts]) => texts.test(text)) ?? []
   throw badInput(message ?? 'the database URL is neither file: nor postgresql:', hint ?? examples)
 }
 
@@ -95,9 +127,9 @@ function filePath(text: string, cwd: string): string {
     !/^((connection_limit|connect_timeout|pool_timeout|socket_timeout)=\d*(&|$))*$/.test(query)
   )
     throw badInput('a file: URL takes no parameters here', `leave out everything from "?" on`)
-  if (/^file:\w+:\/\//.test(name))
+  if (/^file:\w+:\/\//i.test(name))
     throw badInput('the database URL is a file: URL with another URL in it', 'leave file: out')
-  if (name.startsWith('file://')) {
+  if (/^file:\/\//i.test(name)) {
     try {
       return fileURLToPath(name)
     } catch {

@@ -1,9 +1,9 @@
 import { type LookupFunction, Socket } from 'node:net'
-import pg from 'pg'
-import { badInput } from '../../../errors.ts'
+import type pg from 'pg'
 import { type LookUp, lookUpApart, lookUpShared } from '../../../lookup.ts'
 import { clientOfHosts } from './hosts.ts'
 import { passwordFrom } from './libpq-files.ts'
+import { tlsOf } from './tls.ts'
 import { displayPostgresqlUrl, type Host, type Target } from './url.ts'
 
 /** What to connect to. */
@@ -19,7 +19,7 @@ export interface ConnectionOptions extends Target {
 /**
  * What the driver is given to connect.
  *
- * @throws BAD_INPUT when a file that the TLS parameters name cannot be read
+ * @throws BAD_INPUT for TLS parameters that cannot be used
  */
 export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
   const { database, user, hosts, parameters, attributes, neverBlock } = options
@@ -27,13 +27,14 @@ export function poolConfig(options: ConnectionOptions): pg.PoolConfig {
     const value = parameters.get(name)
     return value === null ? {} : { [name]: value }
   }
-  const ssl = tls(parameters)
+  const { ssl, ...negotiation } = tlsOf(parameters)
   // As for PostgreSQL's own programs, TLS is for networks: no server speaks it on a socket.
   const logins = hosts.map((host) => ({ ...loginAt(options, host), ssl: host.host.startsWith('/') ? false : ssl }))
   return {
     ...logins[0],
     database,
     ...(user === '' ? {} : { user }),
+    ...(logins[0]?.ssl ? negotiation : {}),
     keepAlive: true,
     stream: () => socketWith(neverBlock ? lookUpShared : lookUpApart),
     application_name: 'integrations',
@@ -50,23 +51,6 @@ function loginAt(target: Target, { host, port }: Host): Pick<pg.ClientConfig, 'h
   const login = { host, port, database, user }
   // Asked for by the driver when the server wants one.
   return { host, port, password: () => passwordFrom(passwordFile, login, displayPostgresqlUrl(target)) }
-}
-
-/** The TLS settings of a URL, with the files that it names. */
-function tls(parameters: URLSearchParams): pg.ClientConfig['ssl'] {
-  const own = new URLSearchParams([...parameters].filter(([name]) => /^(ssl|uselibpqcompat$)/.test(name)))
-  // The driver takes these for verify-full already, and warns on stderr that it will not for ever.
-  if (/^(allow|prefer|require|verify-ca)$/.test(own.get('sslmode') ?? '') && own.get('uselibpqcompat') !== 'true')
-    own.set('sslmode', 'verify-full')
-  try {
-    // Connects to nothing: reads the certificates.
-    return new pg.Client({ connectionString: `postgresql://host/database?${own}` }).ssl
-  } catch {
-    throw badInput(
-      'the database URL names a certificate file that cannot be read',
-      'correct sslrootcert, sslcert or sslkey in DATABASE_URL',
-    )
-  }
 }
 
 /** A socket as the driver makes it, which finds the addresses of a host in a way of ours. */

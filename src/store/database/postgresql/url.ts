@@ -16,6 +16,17 @@ export type SessionAttributes = (typeof sessionAttributes)[number]
 
 const sessionAttributes = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const
 
+/** Variables that stand for parameters which the URL leaves out. */
+const variables: readonly (readonly [variable: string, parameter: string])[] = [
+  ['PGSSLMODE', 'sslmode'],
+  ['PGSSLROOTCERT', 'sslrootcert'],
+  ['PGSSLCERT', 'sslcert'],
+  ['PGSSLKEY', 'sslkey'],
+  ['PGSSLNEGOTIATION', 'sslnegotiation'],
+  ['PGCHANNELBINDING', 'channel_binding'],
+  ['PGGSSENCMODE', 'gssencmode'],
+]
+
 /** What a PostgreSQL URL says, and the environment where the URL does not. */
 export interface Target {
   readonly scheme: string
@@ -81,7 +92,12 @@ export function parsePostgresqlUrl(text: string, env: Environment): Target {
     attributes: attributesOf(take('target_session_attrs') || env.PGTARGETSESSIONATTRS || ''),
   }
   for (const [name, value] of settings) if (!parameters.has(name)) parameters.set(name, value)
+  for (const [variable, name] of variables) {
+    const value = env[variable]
+    if (value && !parameters.has(name) && !(name === 'sslmode' && parameters.has('ssl'))) parameters.set(name, value)
+  }
   for (const name of taken) parameters.delete(name)
+  if (parameters.get('hostaddr')) throw badInput('hostaddr= is not supported', 'name the address as the host')
   const schema = takeSchema(parameters)
   return { ...target, schema: schema ?? 'public', namesSchema: schema !== undefined, parameters }
 }
@@ -129,7 +145,10 @@ function hostsOf(authority: string, parameters: HostLists, ...others: readonly H
 }
 
 function unreadable(): never {
-  throw badInput('the database URL has a host or a port that cannot be read', escapeHint)
+  throw badInput(
+    'the database URL has a host or a port that cannot be read',
+    `write name:port or [IPv6 address]:port; ${escapeHint}`,
+  )
 }
 
 const localHost = (port: number) =>
