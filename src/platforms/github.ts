@@ -7,6 +7,7 @@ import {
   listOf,
   type ParsedWebhook,
   type Recipient,
+  textOf,
   type WebhookRequest,
 } from './platform.ts'
 
@@ -144,7 +145,7 @@ function deliveryHeaders(body: Uint8Array): { readonly [header: string]: string 
 }
 
 function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): ParsedWebhook {
-  const payload = payloadIn(Buffer.from(request.body).toString(), isForm(request))
+  const payload = payloadIn(textOf(request), isForm(request))
   // The headers are not signed, so they give the event its name and nothing else.
   const name = request.headers.get('x-github-event')
   if (!payload || name === null) return { kind: 'malformed' }

@@ -130,6 +130,10 @@ export interface WebhookRequest {
   readonly body: Uint8Array
 }
 
+/** The text of a body, without a copy of its bytes. */
+export const textOf = ({ body }: Pick<WebhookRequest, 'body'>): string =>
+  Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
+
 /** The facts about an integration that reading a webhook needs. */
 export type Recipient = Pick<IntegrationView, 'config' | PlatformColumn>
 

@@ -1,6 +1,14 @@
 import { type Json, type JsonObject, jsonOf, objectOf, stepsOf } from '../json.ts'
 import { codeOf, retryAfter } from './http.ts'
-import { configOf, definePlatform, type Finding, listOf, type ParsedWebhook, type WebhookRequest } from './platform.ts'
+import {
+  configOf,
+  definePlatform,
+  type Finding,
+  listOf,
+  type ParsedWebhook,
+  textOf,
+  type WebhookRequest,
+} from './platform.ts'
 
 const tokens = 'https://app.usepylon.com/settings/api-tokens'
 
@@ -108,7 +116,7 @@ export const pylon = definePlatform({
 })
 
 function read(request: WebhookRequest, { config }: { readonly config: Json }): ParsedWebhook {
-  const payload = jsonOf(Buffer.from(request.body).toString())
+  const payload = jsonOf(textOf(request))
   if (payload === undefined) return { kind: 'malformed' }
   const name = eventName(payload, config)
   const wanted = listOf(config, 'pylonEvents')

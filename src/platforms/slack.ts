@@ -7,9 +7,11 @@ import {
   listOf,
   type ParsedWebhook,
   type Recipient,
+  textOf,
   type WebhookRequest,
 } from './platform.ts'
 import { apps, slackApi } from './slack-api.ts'
+import { formField, textsAt } from './unverified.ts'
 
 // Names of the Events API (@slack/types and the published event schemas). New names appear, so these are suggestions.
 const events = `app_context_changed app_deleted app_home_opened app_installed app_mention app_rate_limited app_requested
@@ -148,7 +150,7 @@ const text = (value: Json | undefined): string | undefined => (typeof value === 
 
 /** The fields of a body: events are JSON, commands are forms, and interactions are JSON in a form. */
 function fieldsOf(request: WebhookRequest): JsonObject {
-  const body = Buffer.from(request.body).toString()
+  const body = textOf(request)
   if (!isForm(request)) return objectOf(jsonOf(body)) ?? {}
   const form = Object.fromEntries(new URLSearchParams(body))
   return form.payload === undefined ? form : (objectOf(jsonOf(form.payload)) ?? {})
@@ -157,16 +159,19 @@ function fieldsOf(request: WebhookRequest): JsonObject {
 /** Each id that a request claims is looked up. */
 const maxClaimedIds = 4
 
+// In a channel that several organizations share, the team may not be the team with the app.
+const idPaths = [
+  ...['authorizations.0.team_id', 'authorizations.0.enterprise_id', 'view.app_installed_team_id'],
+  ...['team_id', 'enterprise_id', 'team.id', 'enterprise.id'],
+]
+
 /** The ids of teams and enterprises, which interactions call by other names than events. */
 function claimed(request: WebhookRequest): string[] {
-  const { team_id, enterprise_id, team, enterprise, authorizations, view } = fieldsOf(request)
-  // In a channel that several organizations share, the team may not be the team with the app.
-  const [first] = Array.isArray(authorizations) ? authorizations : []
-  const ids = [
-    ...[objectOf(first)?.team_id, objectOf(first)?.enterprise_id, objectOf(view)?.app_installed_team_id],
-    ...[team_id, enterprise_id, objectOf(team)?.id, objectOf(enterprise)?.id],
-  ]
-  return [...new Set(ids.flatMap((id) => (typeof id === 'string' && id !== '' ? [id] : [])))].slice(0, maxClaimedIds)
+  const form = isForm(request) ? textOf(request) : undefined
+  const payload = form === undefined ? request.body : Buffer.from(formField(form, 'payload') ?? '')
+  const texts = textsAt(payload, idPaths)
+  const textAt = (path: string) => (form && payload.length === 0 ? formField(form, path) : texts.get(path))
+  return [...new Set(idPaths.flatMap((path) => textAt(path) || []))].slice(0, maxClaimedIds)
 }
 
 // Messages that people write; the other subtypes are changes.
