@@ -1,5 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Secret } from '../secret.ts'
+
+/** How much is hashed at once, which takes a few milliseconds at most. */
+const hashedAtOnceBytes = 1_048_576
 
 /**
  * How a platform signs a webhook: HMAC-SHA256 (RFC 2104) with the secret as its key, as lower-case hex, over the body or
@@ -74,6 +78,26 @@ export function readSignature(
 /** Whether a signature was made with a secret, compared in constant time. */
 export const matches = (signature: Signature & { readable: true }, secret: Secret, body: Uint8Array): boolean =>
   timingSafeEqual(hmac(secret, signature.before, body), signature.digest)
+
+/** The same for a body in pieces. Other work has its turn while a large body is hashed. */
+export async function matchesInTurns(
+  signature: Signature & { readable: true },
+  secret: Secret,
+  pieces: readonly Uint8Array[],
+): Promise<boolean> {
+  const hash = createHmac('sha256', secret.reveal()).update(signature.before)
+  let bytes = 0
+  for (const piece of pieces)
+    for (let from = 0; from < piece.length; from += hashedAtOnceBytes) {
+      const part = piece.subarray(from, from + hashedAtOnceBytes)
+      hash.update(part)
+      bytes += part.length
+      if (bytes < hashedAtOnceBytes) continue
+      bytes = 0
+      await setImmediate()
+    }
+  return timingSafeEqual(hash.digest(), signature.digest)
+}
 
 /** The headers that a platform would send with a body; `now` is in milliseconds since 1970. */
 export function signedHeaders(

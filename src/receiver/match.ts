@@ -1,11 +1,12 @@
 /** Which secret a request was signed with. @module */
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
-import { matches, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
+import { matchesInTurns, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
 import type { ValidSecret } from '../store/secrets/accepted.ts'
 import { withDeadline } from './deadline.ts'
 import { answerMs, isAway, type LookupCache } from './lookup/cache.ts'
 import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './lookup/secrets.ts'
 import { type Rejected, rejected } from './outcome.ts'
+import type { Body } from './request/body.ts'
 
 /** An integration, and its secret that a request was signed with. */
 export interface MatchedEntry {
@@ -48,6 +49,8 @@ export function unreadable(signatures: readonly Signature[]): Rejected {
 export interface SignedRequest {
   readonly platform: Platform
   readonly request: WebhookRequest
+  /** The body of the request, in pieces. */
+  readonly body: Pick<Body, 'pieces' | 'length'>
   readonly signatures: Signatures
   /** Which integrations it may be for. */
   readonly keys: readonly LookupKey[]
@@ -65,25 +68,25 @@ export async function findMatch(
   signed: SignedRequest,
 ): Promise<Match | Rejected> {
   const { platform, signatures, keys, arrivedAt } = signed
-  const { length } = signed.request.body
+  const { length } = signed.body
   const tried = new Set<string>()
-  const attempt = (found: readonly (LookupResult | undefined)[]) => {
+  const attempt = async (found: readonly (LookupResult | undefined)[]) => {
     const results = found.filter((result) => result !== undefined)
     if (results.length < found.length) return undefined
-    const { match, truncated } = trySecrets(signed, results, tried)
+    const { match, truncated } = await trySecrets(signed, results, tried)
     if (match) cache.promote(keys)
     return { match, truncated, results }
   }
   const lookups = keys.map((key) => cache.find(key, length))
   if (lookups.length > 1) {
     // The others may hold the right secret, so that only a match counts.
-    const known = attempt(await inTime(lookups))
+    const known = await attempt(await inTime(lookups))
     if (known?.match) return known.match
   }
-  const first = attempt(await Promise.all(lookups))
+  const first = await attempt(await Promise.all(lookups))
   if (first?.match) return first.match
   // The secret may have been replaced since.
-  const second = first && attempt(await Promise.all(keys.map((key) => cache.findSince(key, length, arrivedAt))))
+  const second = first && (await attempt(await Promise.all(keys.map((key) => cache.findSince(key, length, arrivedAt)))))
   if (!second) return rejected(503, 'unavailable')
   if (second.match) return second.match
   const { results, truncated } = second
@@ -126,9 +129,9 @@ export async function matchRemembered(
   cache: Pick<LookupCache, 'find'>,
   signed: SignedRequest,
 ): Promise<Pick<LookupResult, 'startedAt'> | 'unknown' | undefined> {
-  const found = await Promise.all(signed.keys.map((key) => cache.find(key, signed.request.body.length)))
+  const found = await Promise.all(signed.keys.map((key) => cache.find(key, signed.body.length)))
   const results = found.filter((result) => result !== undefined)
-  const { match, truncated } = trySecrets(signed, results, new Set())
+  const { match, truncated } = await trySecrets(signed, results, new Set())
   if (match) return { startedAt: Math.max(...results.map(({ startedAt }) => startedAt)) }
   const isUnknown = truncated || results.length < found.length || results.some(({ keyMissing }) => keyMissing)
   return isUnknown ? 'unknown' : undefined
@@ -147,11 +150,11 @@ interface SecretCandidates {
  * @param tried the secrets that were tried before, which are not tried again
  * @returns `truncated`: not all that are stored were tried
  */
-function trySecrets(
-  { platform, request, signatures }: SignedRequest,
+async function trySecrets(
+  { platform, body, signatures }: SignedRequest,
   results: readonly LookupResult[],
   tried: Set<string>,
-): { readonly match?: Match; readonly truncated: boolean } {
+): Promise<{ readonly match?: Match; readonly truncated: boolean }> {
   const valid = results.flatMap((result) => {
     const { entries, clockAheadMs } = result
     // Not by this machine's clock alone, which may have been set back since.
@@ -178,7 +181,7 @@ function trySecrets(
     const [first] = matched.values()
     if (!first || tried.has(key)) continue
     tried.add(key)
-    if (!signature.readable || !matches(signature, first.secret.value, request.body)) continue
+    if (!signature.readable || !(await matchesInTurns(signature, first.secret.value, body.pieces))) continue
     const digest = signature.skew === null ? signature.digest.toString('hex') : null
     return { match: { kind: 'match', matched: [...matched.values()], digest, at }, truncated }
   }

@@ -89,13 +89,18 @@ async function receiveWithin(
   if (read.kind !== 'whole') return withoutBody(parts, read.kind, hopeless ? unreadable(each) : undefined)
   place.complete()
   const { body } = read
-  const request = { headers: incoming.headers, body }
+  const request = {
+    headers: incoming.headers,
+    get body() {
+      return body.bytes
+    },
+  }
   const unsigned = body.length > maxUnsignedBytes ? undefined : webhooks.unsigned?.(request)
   if (unsigned !== undefined) return handled(unsigned)
   if (hopeless) return unreadable(each)
   const keys = lookupKeys(platform, request, integrationId)
   if (keys.length === 0) return rejected(401, 'unknown_integration')
-  const signed = { platform, request, signatures, keys, arrivedAt }
+  const signed = { platform, request, body, signatures, keys, arrivedAt }
   const match = await findMatch(parts.cache, signed)
   if (match.kind === 'match') return accept(parts, signed, match)
   const isUnclaimed = webhooks.tenant !== undefined && match.status === 401
@@ -173,8 +178,7 @@ const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
  */
 async function readUnclaimed(parts: Parts, signed: SignedRequest, refusal: Rejected): Promise<Outcome> {
   // Strangers can ask for this with a body of their own, so it costs little: one at a time, and small.
-  if (signed.request.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0)
-    return rejected(503, 'unavailable')
+  if (signed.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0) return rejected(503, 'unavailable')
   const key = { kind: 'platform', platform: signed.platform.id } as const
   const signer = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys: [key] }))
   if (signer === 'unknown') return rejected(503, 'unavailable')

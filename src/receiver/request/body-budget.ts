@@ -11,8 +11,13 @@ const maxSmallBytes = 1_048_576
 const minBytesPerSecond = 65_536
 const slowAfterMs = 1000
 
+/** A block of this size is used again for other bodies: under a flood, new ones would keep the process collecting garbage. */
+export const maxBlockBytes = 65_536
+
 /** The memory of one body. */
 export interface BodyPlace {
+  /** Takes memory for so many bytes, at most `maxBlockBytes`; undefined in place of false. The block is not to be used once the place is closed. */
+  block(bytes: number): Uint8Array | undefined
   /** Takes more memory; false when there is none, or when the place was given up: the body is to be dropped. */
   take(bytes: number): boolean
   /** Says that the body has arrived as a whole, so that the place is not given up any more. */
@@ -30,12 +35,14 @@ interface Held {
   displaced: () => void
   bytes: number
   complete: boolean
+  blocks: Uint8Array[]
 }
 
 /** One limit for the bodies of all requests. Where memory is short, unfinished bodies give their places up. */
 export class BodyBudget {
   readonly #clock: { now(): number }
   readonly #held = new Set<Held>()
+  readonly #spare: Uint8Array[] = []
   #bytes = 0
   #largeBytes = 0
 
@@ -51,9 +58,10 @@ export class BodyBudget {
 
   /** A place for a body. @param sender which bodies are alike: the platform, and the integration that the address names */
   open(sender: string): BodyPlace {
-    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, complete: false }
+    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, complete: false, blocks: [] }
     this.#held.add(held)
     return {
+      block: (bytes) => (this.#take(held, bytes) ? this.#block(held, bytes) : undefined),
       take: (bytes) => this.#take(held, bytes),
       complete: () => {
         held.complete = true
@@ -61,8 +69,31 @@ export class BodyBudget {
       onDisplaced: (listener) => {
         held.displaced = listener
       },
-      close: () => this.#release(held),
+      close: () => {
+        this.#release(held)
+        this.#recycle(held)
+      },
     }
+  }
+
+  #block(held: Held, bytes: number): Uint8Array {
+    const spare = bytes === maxBlockBytes ? this.#spare.pop() : undefined
+    const block = spare ?? new Uint8Array(bytes)
+    if (bytes === maxBlockBytes) held.blocks.push(block)
+    this.#trim()
+    return block
+  }
+
+  /** Only when its place is closed: a body that gave its place up may be in the middle of a chunk. */
+  #recycle(held: Held): void {
+    this.#spare.push(...held.blocks.splice(0))
+    this.#trim()
+  }
+
+  /** What is spare lies within the limit too, and goes with the last body. */
+  #trim(): void {
+    const most = this.#held.size === 0 ? 0 : Math.floor((maxBytes - this.#bytes) / maxBlockBytes)
+    if (this.#spare.length > most) this.#spare.length = most
   }
 
   #take(held: Held, bytes: number): boolean {
@@ -86,25 +117,26 @@ export class BodyBudget {
     return false
   }
 
-  /** Whose place is given up: that of a slow body, or else the largest of the sender whose bodies take most. */
+  /**
+   * Whose place is given up: the largest of slow bodies; or else the slowest of the senders that take most, and where that
+   * is not known yet, the largest of the sender that takes most.
+   */
   #next(held: Held, after: number, amongLarge: boolean): Held | undefined {
-    const size = (one: Held) => (one === held ? after : one.bytes)
-    const unfinished = [...this.#held].filter((one) => !one.complete && size(one) > (amongLarge ? maxSmallBytes : 0))
-    const slow = unfinished.filter((one) => this.#isSlow(one))
-    if (slow.length > 0) return largest(slow, size)
-    const senders = new Map<string, number>()
-    for (const one of unfinished) senders.set(one.sender, (senders.get(one.sender) ?? 0) + size(one))
-    const most = Math.max(...senders.values())
-    return largest(
-      unfinished.filter(({ sender }) => senders.get(sender) === most),
-      size,
-    )
-  }
-
-  #isSlow({ takenAt, bytes }: Held): boolean {
     const now = this.#clock.now()
-    const ms = now - (takenAt ?? now)
-    return ms >= slowAfterMs && (bytes * 1000) / ms < minBytesPerSecond
+    const unfinished = [...this.#held]
+      .map((one) => ({ one, size: one === held ? after : one.bytes, speed: speedOf(one, now) }))
+      .filter(({ one, size }) => !one.complete && size > (amongLarge ? maxSmallBytes : 0))
+      .toSorted((a, b) => b.size - a.size)
+    const slow = unfinished.find(({ speed }) => speed < minBytesPerSecond)
+    if (slow) return slow.one
+    const senders = new Map<string, number>()
+    for (const { one, size } of unfinished) senders.set(one.sender, (senders.get(one.sender) ?? 0) + size)
+    const sumOf = ({ one }: { readonly one: Held }) => senders.get(one.sender) ?? 0
+    const much = Math.max(...senders.values()) / 4
+    const [next] = unfinished
+      .filter((one) => sumOf(one) >= much)
+      .toSorted((a, b) => (a.speed === b.speed ? sumOf(b) - sumOf(a) : a.speed - b.speed))
+    return next?.one
   }
 
   #release(held: Held): void {
@@ -116,5 +148,8 @@ export class BodyBudget {
 
 const largePart = ({ bytes }: Held) => (bytes > maxSmallBytes ? bytes : 0)
 
-const largest = (all: readonly Held[], size: (one: Held) => number): Held | undefined =>
-  all.toSorted((a, b) => size(b) - size(a))[0]
+/** In bytes a second; infinite for a body that has only begun. */
+function speedOf({ takenAt, bytes }: Held, now: number): number {
+  const ms = now - (takenAt ?? now)
+  return ms < slowAfterMs ? Number.POSITIVE_INFINITY : (bytes * 1000) / ms
+}

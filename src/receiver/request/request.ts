@@ -1,5 +1,6 @@
 /** Requests, as servers hand them on. @module */
 import { badInput } from '../../errors.ts'
+import { Body, BodyBlocks } from './body.ts'
 import type { BodyPlace } from './body-budget.ts'
 
 /** A request: the web's `Request`, or the part of it that a receiver needs. */
@@ -56,11 +57,16 @@ export function fromNode(
   }
 }
 
-/** What Node's streams tell of themselves. */
+/** What Node's streams have besides. */
 interface NodeStream {
   readonly readableDidRead: boolean
   readonly readableAborted: boolean
+  iterator(options: { readonly destroyOnReturn: boolean }): AsyncIterator<Uint8Array>
+  resume(): unknown
 }
+
+const isNodeStream = (body: AsyncIterable<Uint8Array>): body is AsyncIterable<Uint8Array> & NodeStream =>
+  'iterator' in body && typeof body.iterator === 'function' && 'resume' in body && typeof body.resume === 'function'
 
 /** A header, as the web joins headers: a signature that came twice matches neither. */
 function headerOf(headers: NodeHeaders | IncomingRequest['headers'], name: string): string | null {
@@ -101,7 +107,7 @@ export function normalized(request: IncomingRequest): IncomingRequest {
 
 /** What became of a body: `consumed` before it came here, `displaced` by others, or `broken` off by its sender. */
 export type ReadBody =
-  | { readonly kind: 'whole'; readonly body: Uint8Array }
+  | { readonly kind: 'whole'; readonly body: Body }
   | { readonly kind: 'too_large' | 'consumed' | 'displaced' | 'broken' }
 
 /** Reads the body of a request, counting its bytes as they come. */
@@ -112,9 +118,9 @@ export async function readBody(request: IncomingRequest, maxBytes: number, place
   if (typeof body === 'string' || isBytes(body)) {
     const bytes = bytesOf(body)
     if (bytes.length > maxBytes) return { kind: 'too_large' }
-    return place.take(bytes.length) ? { kind: 'whole', body: bytes } : { kind: 'displaced' }
+    return place.take(bytes.length) ? { kind: 'whole', body: new Body([bytes]) } : { kind: 'displaced' }
   }
-  if (body === null || body === undefined) return { kind: 'whole', body: new Uint8Array() }
+  if (body === null || body === undefined) return { kind: 'whole', body: new Body([]) }
   if (typeof body !== 'object' || !(isStream(body) || Symbol.asyncIterator in body)) return { kind: 'consumed' }
   const chunks = chunksOf(body)
   try {
@@ -134,7 +140,7 @@ interface Chunks {
 }
 
 async function readChunks(chunks: Chunks, maxBytes: number, place: BodyPlace): Promise<ReadBody> {
-  const blocks = new Blocks(place)
+  const blocks = new BodyBlocks(place)
   let isDisplaced = false
   let wake = () => {}
   place.onDisplaced(() => {
@@ -161,8 +167,14 @@ function chunksOf(body: WebStream | AsyncIterable<Uint8Array>): Chunks {
     const reader = body.getReader()
     return { next: () => reader.read(), stop: async () => reader.cancel?.() }
   }
-  const iterator = body[Symbol.asyncIterator]()
-  return { next: () => iterator.next(), stop: async () => iterator.return?.() }
+  if (!isNodeStream(body)) {
+    const iterator = body[Symbol.asyncIterator]()
+    return { next: () => iterator.next(), stop: async () => iterator.return?.() }
+  }
+  // Ending this one destroys the connection, with the answer that is on its way, or with a request that comes next. So the
+  // rest is read and dropped, as Node's `http` does it.
+  const iterator = body.iterator({ destroyOnReturn: false })
+  return { next: () => iterator.next(), stop: async () => iterator.return?.().then(() => body.resume()) }
 }
 
 const isStream = (body: unknown): body is WebStream =>
@@ -173,45 +185,4 @@ function bytesOf(bytes: Bytes): Uint8Array {
   return ArrayBuffer.isView(bytes)
     ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     : new Uint8Array(bytes)
-}
-
-const minBlockBytes = 4096
-const maxBlockBytes = 65_536
-
-/** Bytes that come in chunks, copied: a chunk of one byte may hold much more memory. */
-class Blocks {
-  readonly #place: BodyPlace
-  readonly #blocks: Uint8Array[] = []
-  #bytes = 0
-  /** How much of the last block is used. */
-  #used = 0
-
-  constructor(place: BodyPlace) {
-    this.#place = place
-  }
-
-  /** @returns false when the memory does not suffice */
-  append(bytes: Uint8Array): boolean {
-    for (let from = 0; from < bytes.length; ) {
-      let block = this.#blocks.at(-1)
-      if (!block || this.#used === block.length) {
-        const size = Math.min(Math.max(this.#bytes, minBlockBytes), maxBlockBytes)
-        if (!this.#place.take(size)) return false
-        block = new Uint8Array(size)
-        this.#blocks.push(block)
-        this.#bytes += size
-        this.#used = 0
-      }
-      const part = bytes.subarray(from, from + block.length - this.#used)
-      block.set(part, this.#used)
-      this.#used += part.length
-      from += part.length
-    }
-    return true
-  }
-
-  whole(): Uint8Array {
-    const unused = (this.#blocks.at(-1)?.length ?? 0) - this.#used
-    return Buffer.concat(this.#blocks, this.#bytes - unused)
-  }
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, request as send } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { fromNode, type IncomingRequest, type Receiver } from '../../../src/receiver/receiver.ts'
+import { BodyBudget } from '../../../src/receiver/request/body-budget.ts'
 import { add, brief, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { fromSlack, message, slackEvent, slackHeaders } from '../../support/webhooks.ts'
@@ -23,6 +24,8 @@ async function serve(receiver: Receiver): Promise<number> {
     const outcome = await (integrationId ? receiver.github(incoming, { integrationId }) : receiver.slack(incoming))
     response.writeHead(outcome.status).end(outcome.kind === 'rejected' ? outcome.reason : outcome.kind)
   })
+  // A connection must not end between two requests of a slow machine.
+  server.keepAliveTimeout = 60_000
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   ends.push(() => server.close().closeAllConnections())
   return (server.address() as AddressInfo).port
@@ -69,6 +72,88 @@ test('many bodies that never end take no more memory than there is, and webhooks
     expect(await webhook()).toBe(200)
   }
   expect(senders.filter(({ state }) => state.answer === null).length).toBe(2)
+})
+
+type Step = string | RegExp | ((socket: Socket) => unknown)
+
+/** Writes texts to a connection, and waits for patterns in what comes back. @returns all that came back */
+async function talk(port: number, steps: readonly Step[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1').setEncoding('latin1')
+  ends.push(() => socket.destroy())
+  let answer = ''
+  socket.on('data', (text) => (answer += text)).on('error', (error) => (answer += error.message))
+  for (const step of steps)
+    if (typeof step === 'string') socket.write(step)
+    else if (typeof step === 'function') await step(socket)
+    else await expect.poll(() => answer, { timeout: 20_000 }).toMatch(step)
+  return answer
+}
+
+/** The head of a request. */
+const head = (path: string, headers: Record<string, string | number>) =>
+  [`POST /${path} HTTP/1.1`, 'host: x', ...Object.entries(headers).map(([k, v]) => `${k}: ${v}`), '', ''].join('\r\n')
+
+const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n`
+const chunked = { 'transfer-encoding': 'chunked' }
+
+test('a body that is too large is answered, and its connection goes on', async () => {
+  const { store, receive } = await start('sqlite')
+  await add(store, 'support', signingSecret(1))
+  const port = await serve(await receive())
+  const text = slackEvent(message)
+  const good = head('', { ...slackHeaders(signingSecret(1), text), 'content-length': text.length }) + text
+  const large = head('', { ...slackHeaders(signingSecret(2), ''), ...chunked })
+  const rest = `${chunk(mebibyte)}0\r\n\r\n`
+  const answer = await talk(port, [
+    large,
+    chunk(mebibyte),
+    chunk(1),
+    /too_large/,
+    rest,
+    good,
+    /too_large[\s\S]*event|Error/,
+  ])
+  expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 200'])
+})
+
+test('however a body ends, its memory is given back', async () => {
+  const opened = vi.spyOn(BodyBudget.prototype, 'open')
+  const { store, receive } = await start('sqlite')
+  const id = await add(store, 'code', 'a-secret-of-github', { platform: 'github' })
+  const port = await serve(await receive({ remember: 60 }))
+  const bogus = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` }
+  const long = { ...bogus, 'content-length': 3 * mebibyte }
+  const some = 'x'.repeat(2 * mebibyte)
+  const whole = some + 'x'.repeat(mebibyte)
+  const held = () => (opened.mock.contexts[0] as BodyBudget).bytes
+  const isHeld = () => expect.poll(held, { timeout: 20_000 }).toBeGreaterThan(mebibyte)
+  const isBack = () => expect.poll(held, { timeout: 20_000 }).toBe(0)
+  const endings: Record<string, Step[]> = {
+    reset: [head(id, long), some, isHeld, (socket) => socket.resetAndDestroy(), isBack],
+    closed: [head(id, long), some, isHeld, (socket) => socket.destroy(), isBack],
+    'half closed': [head(id, long), some, isHeld, (socket) => socket.end(), isBack],
+    'half closed between chunks': [
+      ...[head(id, { ...bogus, ...chunked }), chunk(2 * mebibyte), isHeld],
+      ...[(socket: Socket) => socket.end(), isBack],
+    ],
+    'a chunk without a length': [head(id, { ...bogus, ...chunked }), chunk(2 * mebibyte), isHeld, 'no\r\n', isBack],
+    'longer than announced': [head(id, { ...bogus, 'content-length': 9 }), some, /mismatch|Bad Request/, isBack],
+    'expected to be continued': [
+      head(id, { ...long, expect: '100-continue' }),
+      /100 Continue/,
+      whole,
+      /mismatch/,
+      isBack,
+    ],
+    compressed: [head(id, { ...long, 'content-encoding': 'gzip' }), whole, /mismatch/, isBack],
+    pipelined: [head(id, long) + whole + head(id, long) + whole, /mismatch[\s\S]*mismatch/, isBack],
+  }
+  const back: string[] = []
+  for (const [name, steps] of Object.entries(endings)) {
+    await talk(port, steps)
+    back.push(name)
+  }
+  expect(back).toEqual(Object.keys(endings))
 })
 
 /** What frameworks hand over, and what is to become of it. */

@@ -86,3 +86,33 @@ test('a body is not slow because it had to wait before it was read', () => {
   for (const place of others) expect(place.take(mebibyte - 1024)).toBe(true)
   expect(gone).toEqual(['other 0'])
 })
+
+test('of senders that take as much as another, the slowest body gives its place up, and no large one that comes fast', () => {
+  const { budget: all, open, gone, wait } = budget()
+  const strangers = Array.from({ length: 47 }, (_, i) => {
+    const place = open(`stranger ${i}`)
+    expect(place.take(mebibyte + 1 + i)).toBe(true)
+    return place
+  })
+  wait(2000)
+  const tenant = open('tenant')
+  expect([tenant.take(3 * mebibyte), gone]).toEqual([true, ['stranger 0', 'stranger 1', 'stranger 2']])
+  for (const place of strangers) place.close()
+  tenant.close()
+  expect(all.bytes).toBe(0)
+})
+
+test('a block is used again, but not before its place is closed', () => {
+  const { open, gone, wait } = budget()
+  const [slow, next] = [open('slow'), open('next')]
+  const block = slow.block(65_536)
+  wait(2000)
+  const others = Array.from({ length: 64 }, (_, i) => open(`other ${i}`))
+  for (const place of others) expect(place.take(mebibyte - 512)).toBe(true)
+  expect(gone).toEqual(['slow'])
+  others[0]?.close()
+  expect(next.block(65_536)).not.toBe(block)
+  slow.close()
+  expect([slow.block(65_536), next.block(65_536)]).toEqual([undefined, block])
+  expect(next.block(65_536)).not.toBe(block)
+})
