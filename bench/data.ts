@@ -185,7 +185,7 @@ export async function addSealed(
 }
 
 /** The secret of an integration that `addSealed` has added. */
-export const secretOf = (id: string) => `value-of-${id}`
+const secretOf = (id: string) => `value-of-${id}`
 
 /** Makes another key the active one. */
 export function activateAnother({ args }: Program, { env }: Data): void {
