@@ -15,6 +15,7 @@ import { build, type RolldownOptions } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { startPlatformServer } from '../test/support/platform-server.ts'
 import { startPostgresql } from '../test/support/postgresql.ts'
+import { toldApart } from './apart.ts'
 import {
   activateAnother,
   addDesk,
@@ -35,6 +36,7 @@ if (quick && long) throw new Error('--quick and --long exclude each other')
 const starts = quick ? 2 : 21
 const streams = quick ? 1 : 7
 const checked = 1000
+const answers = 200
 const many = quick ? 10_000 : 100_000
 
 const bin = resolve('bin/integrations.js')
@@ -223,6 +225,20 @@ async function flooded(data: Data): Promise<void> {
 
 const shown = ({ median, most }: Times) => `${Math.round(median)} ms, 99 of 100 in ${Math.round(most)} ms`
 
+/** What the time of an answer tells a stranger. */
+async function apart(data: Data): Promise<void> {
+  await addSealed(data, answers, 'webhook_secret', 'slack')
+  const { first, again } = await toldApart(data, answers)
+  for (const [what, { right, known, unknown }] of [
+    ['each the first time', first],
+    ['the same two again', again],
+  ] as const) {
+    const exact = (milliseconds: number) => `${milliseconds.toFixed(2)} ms`
+    const told = `known teams, ${what}, ${right.toFixed(0)} % told (${data.kind})`
+    line(told, exact(known), 'unknown teams', exact(unknown), right / 100, 0.6)
+  }
+}
+
 async function check(folder: string, data: Data): Promise<void> {
   await addSealed(data, checked, 'access_token')
   const server = await startPlatformServer()
@@ -270,6 +286,7 @@ try {
     await receive(lots)
   }
   for (const kind of kinds) await flooded(await data(kind, 0, `bench_${process.pid}_flood`))
+  for (const kind of kinds) await apart(await data(kind, 0, `bench_${process.pid}_apart`))
   for (const kind of kinds) await check(folder, await data(kind, 0, `bench_${process.pid}_check`))
   await sealing(folder)
   process.stdout.write(

@@ -142,7 +142,7 @@ export async function addDesk({ args }: Program, { env }: Data): Promise<string>
     .trim()
 }
 
-/** Adds Pylon integrations, each with one sealed secret. */
+/** Adds integrations of a platform, each with one sealed secret; those of Slack share one, and have a team each. */
 export async function addSealed(
   { kind, env }: Data,
   count: number,
@@ -165,13 +165,14 @@ export async function addSealed(
     const rows = await Promise.all(
       Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
         const id = `sealed-${String(at + i).padStart(8, '0')}`
-        const value = new Secret(secretOf(id))
+        const value = new Secret(platform === 'slack' ? appSecret : secretOf(id))
         const text = await encrypt(key, { id, field }, value)
-        return { id, text, print: fingerprint(fingerprinting, value) }
+        const team = platform === 'slack' ? quoted(teamOf(at + i)) : 'NULL'
+        return { id, text, team, print: fingerprint(fingerprinting, value) }
       }),
     )
     await query(
-      `INSERT INTO integrations (id, workspace_id, platform, name, ${field}) VALUES ${rows.map(({ id, text }) => `(${quoted(id)}, 'sealed', ${quoted(platform)}, ${quoted(id)}, ${quoted(text)})`).join()}`,
+      `INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, ${field}) VALUES ${rows.map(({ id, text, team }) => `(${quoted(id)}, 'sealed', ${quoted(platform)}, ${quoted(id)}, ${team}, ${quoted(text)})`).join()}`,
       [],
     )
     await query(
@@ -184,7 +185,11 @@ export async function addSealed(
   await end()
 }
 
-/** The secret of an integration that `addSealed` has added. */
+/** The secret of integrations of Slack that `addSealed` has added, and the team of one. */
+export const appSecret = 'secret-of-the-app'
+export const teamOf = (i: number) => `TKNOWN${i}`
+
+/** The secret of an integration of another platform that `addSealed` has added. */
 const secretOf = (id: string) => `value-of-${id}`
 
 /** Makes another key the active one. */

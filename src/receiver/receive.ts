@@ -1,4 +1,5 @@
 /** The way of a request: from its bytes to its outcome. @module */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitFunction } from 'p-limit'
 import { badInput, is } from '../errors.ts'
 import { isStorable } from '../integration.ts'
@@ -34,6 +35,12 @@ const maxAnonymousBytes = 16_384
 /** How large a body may be that no integration of its tenant has signed. */
 const maxUnclaimedBytes = 65_536
 
+/**
+ * A refusal comes when a multiple of this time has passed since the body was there, in milliseconds: strangers are not to
+ * learn by the time which tenants have an integration.
+ */
+const refusalStepMs = 100
+
 /** How long an id may be that a request names, in UTF-16 units. */
 const maxIdLength = 200
 
@@ -60,6 +67,19 @@ interface Sent {
 /** Receives a webhook of a platform. */
 export async function receive(parts: Parts, sent: Sent): Promise<Outcome> {
   const place = parts.bodies.open(`${sent.platform.id} ${sent.integrationId ?? ''}`)
+  const outcome = await outcomeOf(parts, sent, place)
+  if (outcome.kind === 'rejected' && place.completedAt !== undefined) await endOfStep(place.completedAt)
+  return outcome
+}
+
+async function endOfStep(from: number): Promise<void> {
+  const steps = Math.ceil((performance.now() - from) / refusalStepMs)
+  const end = from + steps * refusalStepMs
+  // A timer may be early by the time that was worked before it was set.
+  for (let left = end - performance.now(); left > 0; left = end - performance.now()) await sleep(Math.ceil(left))
+}
+
+async function outcomeOf(parts: Parts, sent: Sent, place: BodyPlace): Promise<Outcome> {
   try {
     return await receiveWithin(parts, { ...sent, incoming: normalized(sent.incoming) }, place)
   } catch (error) {
@@ -103,6 +123,7 @@ async function receiveWithin(
   const signed = { platform, request, body, signatures, keys, arrivedAt }
   const match = await findMatch(parts.cache, signed)
   if (match.kind === 'match') return accept(parts, signed, match)
+  if (!(await parts.cache.turn(keys, body.length))) return rejected(503, 'unavailable')
   const isUnclaimed = webhooks.tenant !== undefined && match.status === 401
   return isUnclaimed && keys[0]?.kind === 'match' ? readUnclaimed(parts, signed, match) : match
 }

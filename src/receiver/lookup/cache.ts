@@ -13,8 +13,8 @@ const maxLookups = 10_000
 /** How many unverified lookups run at once. */
 const maxUnverified = 4
 
-/** How long to wait before a lookup is repeated for a signature that did not match. */
-const repeatAfterMs = 1000
+/** How long to wait before a lookup is repeated for a signature that did not match: less than its refusal takes. */
+const repeatAfterMs = 50
 
 /** How long the database has to answer, before what is known of a tenant is used meanwhile. */
 export const answerMs = 1000
@@ -122,11 +122,25 @@ export class LookupCache {
         const { latest, pending, startedAt = Number.NEGATIVE_INFINITY } = this.#get(id) ?? {}
         if (latest && latest.startedAt >= since) return latest
         if (pending && startedAt >= since) return pending
-        const waitMs = startedAt + repeatAfterMs - performance.now()
-        if (waitMs <= 0) return this.#load(id, key)
-        await sleep(waitMs)
+        const age = performance.now() - startedAt
+        // A reading that takes long is not followed by others before it ends.
+        if (pending && age < answerMs) await withDeadline(answerMs - age, pending).catch(() => {})
+        else if (age < repeatAfterMs) await sleep(repeatAfterMs - age)
+        else return this.#load(id, key)
       }
     })
+  }
+
+  /**
+   * Waits as long as a lookup of strangers would, where keys are known: otherwise they would tell by the time that they
+   * are known.
+   *
+   * @param bodyBytes the length of the body that is held meanwhile
+   * @returns false when too many requests wait
+   */
+  async turn(keys: readonly LookupKey[], bodyBytes: number): Promise<boolean> {
+    if (!keys.some((key) => this.#tenants.has(JSON.stringify(key)))) return true
+    return (await this.#admitUnverified(bodyBytes, () => this.#limitUnverified(async () => true))) ?? false
   }
 
   /** Keeps what was read without a request, so that it serves the first while the database is away. */

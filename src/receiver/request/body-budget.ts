@@ -24,6 +24,8 @@ export interface BodyPlace {
   complete(): void
   /** Has a function called when the place is given up to another body. */
   onDisplaced(listener: () => void): void
+  /** When the body was complete, on this process's own clock (`performance.now()`); undefined before. */
+  readonly completedAt: number | undefined
   /** Gives the memory back. */
   close(): void
 }
@@ -34,7 +36,7 @@ interface Held {
   takenAt: number | undefined
   displaced: () => void
   bytes: number
-  complete: boolean
+  completedAt: number | undefined
   blocks: Uint8Array[]
 }
 
@@ -58,13 +60,16 @@ export class BodyBudget {
 
   /** A place for a body. @param sender which bodies are alike: the platform, and the integration that the address names */
   open(sender: string): BodyPlace {
-    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, complete: false, blocks: [] }
+    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, completedAt: undefined, blocks: [] }
     this.#held.add(held)
     return {
       block: (bytes) => (this.#take(held, bytes) ? this.#block(held, bytes) : undefined),
       take: (bytes) => this.#take(held, bytes),
       complete: () => {
-        held.complete = true
+        held.completedAt = this.#clock.now()
+      },
+      get completedAt() {
+        return held.completedAt
       },
       onDisplaced: (listener) => {
         held.displaced = listener
@@ -125,7 +130,7 @@ export class BodyBudget {
     const now = this.#clock.now()
     const unfinished = [...this.#held]
       .map((one) => ({ one, size: one === held ? after : one.bytes, speed: speedOf(one, now) }))
-      .filter(({ one, size }) => !one.complete && size > (amongLarge ? maxSmallBytes : 0))
+      .filter(({ one, size }) => one.completedAt === undefined && size > (amongLarge ? maxSmallBytes : 0))
       .toSorted((a, b) => b.size - a.size)
     const slow = unfinished.find(({ speed }) => speed < minBytesPerSecond)
     if (slow) return slow.one

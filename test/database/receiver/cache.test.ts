@@ -60,6 +60,11 @@ test('what strangers invent is looked up a few at a time, and those who are know
   const invented = Array.from({ length: 1003 }, (_, i) => cache.find(team(`T${i}`), 100))
   expect(await Promise.all(invented.splice(1000))).toEqual([undefined, undefined, undefined])
   await kept(4)
+  // Their refusals wait as those of strangers do: by the time, strangers would learn who is known.
+  expect([await cache.turn([team('T0')], 100), await cache.turn([team('T0'), team('T012AB3CD')], 100)]).toEqual([
+    true,
+    false,
+  ])
   // So does whom a request has named that a tenant has signed.
   const known = [cache.find(team('T012AB3CD'), 100), ...guest.map((one) => cache.find(one, 100))]
   await kept(6)
@@ -75,6 +80,7 @@ test('what strangers invent is looked up a few at a time, and those who are know
   release()
   expect(names(await large)).toEqual([])
   expect(names(await again)).toEqual([['support', 1]])
+  expect(await cache.turn([team('T012AB3CD')], 100)).toBe(true)
 })
 
 test('no answer is given that is older than what may be remembered, however long the database took', async () => {
