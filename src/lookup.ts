@@ -13,7 +13,7 @@ const env = { PATH: '/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin' }
 const underWay = new Map<string, Promise<LookupAddress[]>>()
 
 /**
- * Looks a host up in this process, once for all that ask at the same time: the look-up goes on when nobody waits for it any
+ * Looks a host up in this process, once for all that ask at the same time: the look-up goes on when none of them waits any
  * more, and takes one of the few threads that read files too.
  */
 export const lookUpShared: LookUp = (host) => {

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createReceiver } from '../../src/receiver/receiver.ts'
 import { emptyPostgresql, freshDatabase, postgresqlDatabase, type TestDatabase } from '../support/database.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { type Pooler, startPooler, withoutPooler } from '../support/pooler.ts'
 import { runProgram } from '../support/program.ts'
@@ -151,6 +152,41 @@ hint: connect to the server itself, or to a pooler in transaction or session mod
     ])
       expect(await runProgram(args, { env })).toEqual(refused)
     expect(await db.query('SELECT name FROM workspaces')).toEqual([{ name: 'Acme' }])
+  })
+
+  test('in statement mode, a long list is read in parts, in order, and takes bounded memory', async () => {
+    const db = await freshDatabase('postgresql')
+    await db.query(`INSERT INTO workspaces (id, name, created_at, updated_at)
+      SELECT 'w' || lpad(n::text, 3, '0'), 'Acme ' || n % 7, now(), now() FROM generate_series(1, 600) n`)
+    const { through } = await startPooler(db.url, { mode: 'statement', size: 1 })
+    const list = (url: string, ...args: string[]) =>
+      runInProcess(['workspaces', 'list', '--all', '--fields', 'id', ...args], { env: { DATABASE_URL: url } })
+    const compare = async (...args: string[]) => {
+      const direct = await list(db.url, ...args)
+      expect(direct).toMatchObject({ code: 0, stderr: '' })
+      expect([args, await list(through(db.url), ...args)]).toEqual([args, direct])
+    }
+    for (const args of [[], ['--sort', '-name'], ['--sort', 'createdAt'], ['--cursor', 'w050']]) await compare(...args)
+    // More than an answer may have.
+    await db.query(`UPDATE workspaces SET name = repeat('x', 600000) WHERE id <= 'w100'`)
+    await compare('--sort', '-id')
+  })
+
+  test('in statement mode, the row that a list has come to may go away', async (context) => {
+    const db = await freshDatabase('postgresql')
+    await db.query(`INSERT INTO workspaces (id, name, created_at, updated_at)
+      SELECT 'w' || lpad(n::text, 3, '0'), 'Acme ' || lpad(n::text, 3, '0'), now(), now() FROM generate_series(1, 600) n`)
+    const { through } = await startPooler(db.url, { mode: 'statement', size: 1 })
+    const proxy = await startFaultProxy(through(db.url), context)
+    proxy.doAt('boundary', () => db.query(`DELETE FROM workspaces WHERE id = 'w025'`).then(() => {}))
+    const { code, stderr } = await runInProcess(['workspaces', 'list', '--all', '-o', 'jsonl'], {
+      env: { DATABASE_URL: proxy.url },
+    })
+    expect({ code, stderr, seen: proxy.seen() }).toEqual({
+      code: 5,
+      stderr: expect.stringMatching(/a row that the list had come to was removed meanwhile/),
+      seen: 1,
+    })
   })
 
   test('that is paused, a command ends when its time is up', async () => {

@@ -150,6 +150,7 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
     columns: Object.fromEntries(columns) as Columns<AuditEvent>,
     from: sql`integration_events e`,
     id: sql`e.seq`,
+    idField: 'seq',
     idKey: sql`e.seq`,
     keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
   }

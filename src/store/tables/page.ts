@@ -1,6 +1,7 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
-import { notFound } from '../../errors.ts'
+import { conflict, notFound } from '../../errors.ts'
+import { firstPageRows, nextPageRows } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 
@@ -19,6 +20,8 @@ export interface Source<Row> {
   readonly columns: Columns<Row>
   readonly from: Sql
   readonly id: Sql
+  /** The field of a row that holds the id, where that is not "id". */
+  readonly idField?: string
   /** What orders by the id, where that is not the bytes of its text. */
   readonly idKey?: Sql
   /** One value per sortable field, that orders as the field should. */
@@ -81,26 +84,61 @@ async function* readPage<Row extends object>(listing: Listing<Row>): AsyncGenera
   const { order, from, where } = await bounded(listing)
   const { columns, id } = source
   if (page.limit === undefined || page.limit > oneStatementRows) {
+    if (db.single) return yield* readApart(listing)
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     yield* dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce)
   } else yield await db.queryAll<Row>(columns, sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
 }
 
+/** Reads the rows of a long page by statements that each begin after the last row of the one before, where none sees the same moment. */
+async function* readApart<Row extends object>(listing: Listing<Row>): AsyncGenerator<(Row & Damageable)[]> {
+  const { db, source, page } = listing
+  const idField = source.idField ?? 'id'
+  let left = page.limit ?? Number.POSITIVE_INFINITY
+  let cursor = page.cursor
+  for (let size = firstPageRows; left > 0; ) {
+    const most = Math.min(size, left)
+    const { order, from, where } = boundedAt(listing, cursor)
+    const rows = await db.queryAll<Row>(
+      source.columns,
+      sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${most}`,
+    )
+    if (rows.length > 0) yield rows
+    // After a row that is gone there is nothing, either.
+    else if (cursor !== undefined && !(await hasRow(db, source, cursor)))
+      throw conflict(
+        'a row that the list had come to was removed meanwhile',
+        'try again; without a pooler in statement mode, a list shows one moment',
+      )
+    if (rows.length < most) return
+    left -= rows.length
+    cursor = String(Object.entries(rows.at(-1) ?? {}).find(([name]) => name === idField)?.[1])
+    size = nextPageRows(rows, rowsAtOnce)
+  }
+}
+
 /** The part of a listing that begins after the page's cursor, and its order. */
-async function bounded<Row>({
-  db,
-  dialect,
-  source,
-  filter,
-  page,
-}: Listing<Row>): Promise<{ order: Sql; from: Sql; where: Sql }> {
+async function bounded<Row>(listing: Listing<Row>): Promise<Bounded> {
+  const { db, source, page } = listing
+  if (page.cursor !== undefined && !(await hasRow(db, source, page.cursor)))
+    throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
+  return boundedAt(listing, page.cursor)
+}
+
+/** A part of a listing. */
+interface Bounded {
+  readonly order: Sql
+  readonly from: Sql
+  readonly where: Sql
+}
+
+function boundedAt<Row>({ dialect, source, filter, page }: Listing<Row>, cursor: string | undefined): Bounded {
   const key = source.keys[page.sort]
   if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
   const id = source.idKey ?? dialect.binaryOrder(source.id)
   const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
-  if (page.cursor === undefined) return { order, from: source.from, where: filter }
-  await requireRow(db, source, page.cursor)
-  const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${page.cursor})`
+  if (cursor === undefined) return { order, from: source.from, where: filter }
+  const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${cursor})`
   return {
     order,
     from: sql`${source.from} CROSS JOIN ${boundary} AS boundary`,
@@ -120,11 +158,8 @@ export async function countOf(db: Statements, from: Sql): Promise<number> {
   return Number(row?.n ?? 0)
 }
 
-async function requireRow(
+const hasRow = (
   db: Statements,
   { from, id }: { readonly from: Sql; readonly id: Sql },
   value: string,
-): Promise<void> {
-  if (!(await db.some(sql`FROM ${from} WHERE ${id} = ${value}`)))
-    throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
-}
+): Promise<boolean> => db.some(sql`FROM ${from} WHERE ${id} = ${value}`)

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { postgresqlDatabase, type TestDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { type Server, startPostgresql } from '../../support/postgresql.ts'
-import { freshFolder } from '../../support/program.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
 
 /** Whether these tests cannot run here; in CI they have to. */
 const without = Boolean(process.env.TEST_DATABASE_URL) || (spawnSync('openssl').error !== undefined && !process.env.CI)
@@ -137,6 +137,15 @@ describe.skipIf(without)('with a server that speaks TLS', () => {
     const mode = /sslmode=[a-z-]+/.exec(parameters)
     const shown = `${address('encrypted')}${mode ? `?${mode}` : ''}`
     expect(await answer('encrypted', parameters)).toEqual(refused(6, `the certificate of ${shown} ${message}`, hint))
+  })
+
+  test('NODE_TLS_REJECT_UNAUTHORIZED=0 does not have a server trusted', async () => {
+    const DATABASE_URL = `${address('encrypted')}?sslmode=verify-full`
+    expect(await runProgram(['list'], { env: { DATABASE_URL, NODE_TLS_REJECT_UNAUTHORIZED: '0' } })).toEqual({
+      code: 6,
+      stdout: '',
+      stderr: expect.stringContaining(`error: the certificate of ${DATABASE_URL} ${unknownAuthority[0]}\n`),
+    })
   })
 
   test.each([

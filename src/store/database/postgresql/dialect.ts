@@ -92,11 +92,6 @@ async function* pages<Row extends object>(
     Object.entries<Sql>(columns),
     sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
   )
-  if (db.single) {
-    const rows = await db.fetch<Row>(columns, query)
-    for (let at = 0; at < rows.length; at += most) yield rows.slice(at, at + most)
-    return
-  }
   await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
   for (let size = Math.min(most, firstPageRows); ; ) {
     const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)

@@ -80,10 +80,12 @@ function checksOf(
   given: (name: string) => string,
 ): Pick<Options, 'rejectUnauthorized' | 'checkServerIdentity'> {
   if (mode === 'no-verify') return { rejectUnauthorized: false }
-  if (given('uselibpqcompat') !== 'true' || mode === 'verify-full') return {}
+  // NODE_TLS_REJECT_UNAUTHORIZED=0 would change what is left out.
+  const verified = { rejectUnauthorized: true }
+  if (given('uselibpqcompat') !== 'true' || mode === 'verify-full') return verified
   const rooted = given('sslrootcert') !== ''
   if (mode === 'allow' || mode === 'prefer' || (mode === 'require' && !rooted)) return { rejectUnauthorized: false }
-  return rooted ? { checkServerIdentity: () => undefined } : {}
+  return rooted ? { ...verified, checkServerIdentity: () => undefined } : verified
 }
 
 type Options = Exclude<NonNullable<pg.ClientConfig['ssl']>, boolean>
