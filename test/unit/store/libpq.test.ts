@@ -21,6 +21,26 @@ test('a line for localhost counts for the usual sockets, and for no other folder
   expect(() => password('/srv/other')).toThrow('no password for the database, which asks for one')
 })
 
+test('comments and lines without a password are passed over, and a backslash keeps what follows it', () => {
+  const file = passwordFile(
+    [
+      '#*:*:*:*:commented',
+      'h:1:app:ana:',
+      'h:2:app:ana:other',
+      'h:1:a\\:pp:an\\\\a:p\\:w',
+      'h:1:app:ana:right',
+      'h:1:app:ana:late',
+    ].join('\n'),
+  )
+  const password = (database: string, user: string) =>
+    passwordFrom(file, { host: 'h', port: 1, database, user }, 'the database')
+  expect(password('app', 'ana')).toBe('right')
+  expect(password('a:pp', 'an\\a')).toBe('p:w')
+  expect(() => passwordFrom(file, { host: '#*', port: 1, database: 'app', user: 'ana' }, 'the database')).toThrow(
+    'no password for the database',
+  )
+})
+
 test('PGTARGETSESSIONATTRS stands for what the URL leaves out', () => {
   const env = { PGTARGETSESSIONATTRS: 'read-write' }
   const attributes = (url: string) => parsePostgresqlUrl(url, env).attributes
