@@ -103,19 +103,27 @@ async function withEngine<T>(
   // 5 MB of WebAssembly that only an outdated database needs.
   const { startSchemaEngine } = await import('./schema/engine.ts')
   let refusal: unknown
-  const executeScript = (script: string) =>
-    adapter.executeScript(script).catch((error: unknown) => {
-      refusal ??= error
-      throw error
-    })
-  const engine = await startSchemaEngine(provider, { ...adapter, executeScript })
+  const keeping =
+    <Given, Answer>(run: (given: Given) => Promise<Answer>) =>
+    (given: Given) =>
+      run(given).catch((error: unknown) => {
+        refusal ??= error
+        throw error
+      })
+  let engine: SchemaEngine | undefined
   try {
+    engine = await startSchemaEngine(provider, {
+      ...adapter,
+      queryRaw: keeping(adapter.queryRaw),
+      executeRaw: keeping(adapter.executeRaw),
+      executeScript: keeping(adapter.executeScript),
+    })
     return await work(engine)
   } catch (error) {
-    // The engine says of what a script met only that it met something.
+    // The engine says of what a statement met only that it met something.
     throw refusal ?? error
   } finally {
-    engine.free()
+    engine?.free()
   }
 }
 

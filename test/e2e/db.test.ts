@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect, test } from 'vitest'
 import {
+  contents,
   dropOwnTables,
   emptyPostgresql,
   freshDatabase,
   journal,
   type Kind,
   kinds,
+  ownTables,
   sqliteDatabase,
   type TestDatabase,
 } from '../support/database.ts'
@@ -43,6 +45,9 @@ async function script(db: TestDatabase, statements: string): Promise<void> {
   await client.executeMultiple(statements)
   client.close()
 }
+
+/** What takes a schema back to what the first migration made. */
+const dropOwn = `${ownTables.map((table) => `DROP TABLE ${table}`).join('; ')}; DROP FUNCTION integration_events_append_only`
 
 /** A database as the first migration alone left it. */
 async function behind(kind: Kind): Promise<TestDatabase> {
@@ -200,6 +205,48 @@ describe.each(kinds)('db on %s', (kind) => {
     })
     expect(await status(db)).toMatchObject({ status: { state: 'ready' } })
   })
+})
+
+/** What an application may keep in the usual schema. */
+const inPublic: readonly (readonly [what: string, make: () => Promise<TestDatabase>])[] = [
+  ['an application', () => emptyPostgresql('CREATE TABLE orders (id int PRIMARY KEY)')],
+  [
+    'the history of an application that uses Prisma',
+    () =>
+      emptyPostgresql(
+        `CREATE TABLE _prisma_migrations (id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL, logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0);
+         INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES ('x', 'x', '20260101000000_failed', now())`,
+      ),
+  ],
+  ['tables of this program', () => freshDatabase('postgresql')],
+]
+
+test.each(inPublic)('a schema of its own is made ready, migrated and adopted beside %s', async (_, make) => {
+  const db = await make()
+  const before = await contents(db)
+  const inSchema = (schema: string) => ({ env: { DATABASE_URL: `${db.url}?schema=${schema}` } })
+  const there = (schema: string) => db.query('SELECT tablename FROM pg_tables WHERE schemaname = ? ORDER BY 1', schema)
+  const done = async (schema: string) =>
+    db.query(`SELECT migration_name FROM "${schema}"._prisma_migrations ORDER BY 1`)
+  await db.query('CREATE SCHEMA "Own"')
+  expect(await runInProcess(['init', '-o', 'id'], inSchema('Own'))).toMatchObject({ code: 0 })
+  const whole = await there('Own')
+  expect([whole.length, await done('Own')]).toEqual([11, migrations.map((migration_name) => ({ migration_name }))])
+
+  await db.query('ALTER SCHEMA "Own" RENAME TO behind')
+  await db.query(
+    `SET search_path = behind; ${dropOwn}; DELETE FROM _prisma_migrations WHERE migration_name <> '${first}'; RESET search_path`,
+  )
+  expect(await runInProcess(['db', 'migrate', '-o', 'id'], inSchema('behind'))).toMatchObject({ code: 0 })
+  expect(await there('behind')).toEqual(whole)
+
+  await db.query('ALTER SCHEMA behind RENAME TO application')
+  await db.query(`SET search_path = application; ${dropOwn}; DROP TABLE _prisma_migrations; RESET search_path`)
+  expect(await runInProcess(['db', 'adopt', '-o', 'id'], inSchema('application'))).toMatchObject({ code: 0 })
+  expect(await there('application')).toEqual(whole)
+  expect(await done('application')).toEqual(migrations.map((migration_name) => ({ migration_name })))
+  expect(await runInProcess(['list'], inSchema('application'))).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(await contents(db)).toEqual(before)
 })
 
 const everything = [

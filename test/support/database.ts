@@ -49,8 +49,12 @@ export async function freshDatabase(kind: Kind): Promise<TestDatabase> {
   return createPostgresql('TEMPLATE integrations_template')
 }
 
-/** A PostgreSQL database without any table. */
-export const emptyPostgresql = (): Promise<TestDatabase> => createPostgresql('TEMPLATE template0')
+/** A PostgreSQL database without any table but those that statements make. */
+export async function emptyPostgresql(statements = ''): Promise<TestDatabase> {
+  const db = await createPostgresql('TEMPLATE template0')
+  await db.query(statements)
+  return db
+}
 
 /** An SQLite file, which need not exist yet. */
 export function sqliteDatabase(file: string): TestDatabase {

@@ -11,20 +11,24 @@ export type Fault = 'deaf server' | 'deaf client' | 'silent' | 'cut'
 export interface FaultProxy {
   /** The URL of the database, through it. */
   readonly url: string
-  /** From the next message of a client on that holds a text, every connection fails; `''`: before it is made. */
-  failAt(text: string, fault: Fault): void
+  /**
+   * From the next message of a client on that holds a text, or the message of a number from now on, every connection
+   * fails; `''`: before it is made.
+   */
+  failAt(at: string | number, fault: Fault): void
   /** Before the next message of a client that holds a text goes on, once, something is done. */
   doAt(text: string, what: () => Promise<void>): void
   /** Connections go through again; those that failed stay as they are. */
   pass(): void
-  /** How many messages held the text. */
+  /** How many messages held the text, or had the number. */
   seen(): number
 }
 
 /** Starts a proxy before the server of a URL, for a test. A client that goes away is not told to the server once it has failed. */
 export async function startFaultProxy(url: string, { onTestFinished }: TestContext): Promise<FaultProxy> {
   const target = new URL(url)
-  let at: string | undefined
+  let at: string | number | undefined
+  let messages = 0
   let fault: Fault = 'silent'
   let seen = 0
   let todo: { readonly text: string; readonly what: () => Promise<void> } | undefined
@@ -50,7 +54,8 @@ export async function startFaultProxy(url: string, { onTestFinished }: TestConte
         await what()
         client.resume()
       }
-      if (at && data.includes(at)) {
+      messages++
+      if (at && (typeof at === 'number' ? messages === at : data.includes(at))) {
         seen++
         failing = fault
         if (fault === 'cut') return close()
@@ -69,9 +74,10 @@ export async function startFaultProxy(url: string, { onTestFinished }: TestConte
   const { port } = server.address() as { port: number }
   return {
     url: Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href,
-    failAt: (text, what) => {
-      at = text
+    failAt: (where, what) => {
+      at = where
       fault = what
+      messages = 0
     },
     doAt: (text, what) => {
       todo = { text, what }

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createReceiver } from '../../../src/receiver/receiver.ts'
-import { begin, freshDatabase, type TestDatabase } from '../../support/database.ts'
+import {
+  begin,
+  contents,
+  dropOwnTables,
+  emptyPostgresql,
+  freshDatabase,
+  type TestDatabase,
+} from '../../support/database.ts'
 import { type Fault, startFaultProxy } from '../../support/fault-proxy.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { runProgram } from '../../support/program.ts'
@@ -30,6 +37,32 @@ const unknown = refusal({ code: 'COMMIT_UNKNOWN', retryable: false, committed: n
 
 const names = (db: TestDatabase) => db.query('SELECT name FROM workspaces')
 const events = (db: TestDatabase) => db.query(`SELECT action FROM integration_events WHERE action <> 'keys.init'`)
+
+const tables = async (db: TestDatabase) => Object.keys(await contents(db))
+
+/** A database with the application's tables alone, after this program or before it. */
+async function applicationAlone(history: boolean): Promise<TestDatabase> {
+  const db = await freshDatabase('postgresql')
+  await dropOwnTables(db)
+  await db.query(
+    history
+      ? `DELETE FROM _prisma_migrations WHERE migration_name <> (SELECT min(migration_name) FROM _prisma_migrations)`
+      : 'DROP TABLE _prisma_migrations',
+  )
+  return db
+}
+
+/** What changes the tables of a database, and a database for it. */
+const migrating: readonly (readonly [args: string, make: () => Promise<TestDatabase>])[] = [
+  ['init', () => emptyPostgresql()],
+  ['db migrate', () => applicationAlone(true)],
+  ['db adopt', () => applicationAlone(false)],
+]
+
+const engineLock = 'pg_advisory_xact_lock(72707369)'
+
+/** Statements of the schema engine. */
+const atTheEngine = ['pg_namespace', engineLock, 'INTO "_prisma_migrations"', 'CREATE TABLE "integration_']
 
 /** The process of the server that has a command wait for a lock. */
 async function waiting(db: TestDatabase): Promise<number> {
@@ -101,6 +134,36 @@ describe.concurrent('on a network that fails', () => {
       expect([code, await names(db), proxy.seen()]).toEqual([text === 'ROLLBACK' ? 0 : 6, [], 1])
     },
   )
+
+  test.for(migrating)(
+    'that is cut in the middle of %s, nothing is done, and the command says why',
+    async ([args, make], context) => {
+      const db = await make()
+      const proxy = await startFaultProxy(db.url, context)
+      const before = await tables(db)
+      const env = { DATABASE_URL: proxy.url }
+      for (const text of atTheEngine) {
+        proxy.failAt(text, 'cut')
+        expect([text, await runInProcess(args.split(' '), { env })]).toEqual([
+          text,
+          {
+            code: 6,
+            stdout: '',
+            stderr: expect.stringMatching(/^error: postgresql:[^ ]+ cannot be reached\nhint: .*\n$/),
+          },
+        ])
+      }
+      expect([proxy.seen(), await tables(db)]).toEqual([atTheEngine.length, before])
+    },
+  )
+
+  test('with a server that is silent in the middle of init, nothing is done', async (context) => {
+    const db = await emptyPostgresql()
+    const proxy = await startFaultProxy(db.url, context)
+    proxy.failAt(engineLock, 'silent')
+    expect(await errorOf(['init', '--wait', '6s'], proxy.url)).toEqual(silent)
+    expect([proxy.seen(), await tables(db)]).toEqual([1, []])
+  })
 
   test('a transaction that the server has ended before COMMIT was not committed', async (context) => {
     const db = await freshDatabase('postgresql')

@@ -66,7 +66,7 @@ export function postgresql(options: ConnectionOptions): Driver {
         const transaction = await begin(pool, scope, { first: `SELECT pg_advisory_xact_lock(${migrationLock})` })
         let result: Awaited<ReturnType<typeof work>>
         try {
-          result = await work(forEngine(transaction))
+          result = await work(forEngine(transaction, schema))
         } catch (error) {
           await transaction.rollback()
           throw error
@@ -91,7 +91,7 @@ export function postgresql(options: ConnectionOptions): Driver {
  * A transaction as the schema engine takes it. The engine locks out other engines until the session ends, which behind a
  * pooler goes on: until the end of the transaction is enough.
  */
-function forEngine(transaction: OpenTransaction): SqlDriverAdapter {
+function forEngine(transaction: OpenTransaction, schema: string): SqlDriverAdapter {
   const untilCommit = (text: string) => text.replace('pg_advisory_lock(', 'pg_advisory_xact_lock(')
   return {
     ...transaction,
@@ -99,6 +99,8 @@ function forEngine(transaction: OpenTransaction): SqlDriverAdapter {
     executeRaw: (query) => transaction.executeRaw({ ...query, sql: untilCommit(query.sql) }),
     executeScript: (script) => transaction.executeScript(untilCommit(script)),
     startTransaction: () => Promise.reject(new Error('a transaction is open')),
+    // The engine would look at the usual schema.
+    getConnectionInfo: () => ({ schemaName: schema, supportsRelationJoins: true }),
     dispose: async () => {},
   }
 }
