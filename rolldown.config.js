@@ -72,7 +72,10 @@ const readyHelp = {
 const moduleOfReceiver = {
   name: 'module-of-receiver',
   generateBundle(_, bundle) {
-    const source = `export { ${bundle['receiver.cjs'].exports.join(', ')} } from './receiver.cjs'\n`
+    // The programs of the benchmark are bundled without it.
+    const receiver = bundle['receiver.cjs']
+    if (!receiver) return
+    const source = `export { ${receiver.exports.join(', ')} } from './receiver.cjs'\n`
     this.emitFile({ type: 'asset', fileName: 'receiver.js', source })
   },
 }
