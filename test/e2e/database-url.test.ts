@@ -224,6 +224,26 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     expect(await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).toEqual([])
   })
 
+  test('names a schema with characters that SQL acts on', async () => {
+    const db = await emptyPostgresql()
+    const name = `a"b.C d'é\\x$`
+    await db.query(`CREATE SCHEMA "${name.replaceAll('"', '""')}"`)
+    const env = { DATABASE_URL: `${db.url}?schema=${encodeURIComponent(name)}`, SECRET: '0123456789abcdef'.repeat(2) }
+    const secret = ['--webhook-secret-env', 'SECRET']
+    for (const args of [
+      ['init'],
+      ['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk', ...secret],
+      ['rotate', 'desk', ...secret, '--grace', '0', '--force'],
+      ['disable', 'desk'],
+      ['db', 'migrate'],
+      ['audit', 'verify'],
+    ]) {
+      const { code, stderr } = await runInProcess(args, { env: { ...env, SECRET: env.SECRET + args[0] } })
+      expect({ args, code, stderr: code === 0 ? '' : stderr }).toEqual({ args, code: 0, stderr: '' })
+    }
+    expect(await db.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).toEqual([])
+  })
+
   test('names no schema, and the database has a search path of its own: no tables are made elsewhere', async () => {
     const db = await emptyPostgresql()
     await db.query('CREATE SCHEMA tenant2')

@@ -96,8 +96,17 @@ describe('files that others could change', () => {
       expect(statSync(file).mode & 0o777).toBe(mode)
     }
     chmodSync(file, 0o644)
+    for (const args of [['status'], ['adopt', '--dry-run']]) {
+      const { code, stderr } = await runProgram(['db', ...args, '-o', 'id'], { env })
+      const warnings = stderr.split('\n').filter((line) => line.startsWith('warning:'))
+      expect({ code, warnings: warnings.map((line) => line.replace(/ \S+-(wal|shm)/g, '')) }).toEqual({
+        code: 0,
+        warnings: [warning.trim()],
+      })
+    }
     await db.query("UPDATE integration_settings SET value = 'required' WHERE key = 'sealing'")
-    expect(await runProgram(['list', '-o', 'id'], { env })).toEqual(done(''))
+    for (const args of [['list'], ['db', 'status', '--fields', 'state']])
+      expect((await runProgram(args, { env })).stderr).toEqual('')
   })
 
   test('the folders of the keys and of the spool', async () => {

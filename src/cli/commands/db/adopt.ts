@@ -3,6 +3,7 @@ import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { readableByOthers } from '../../private-files.ts'
 import { databaseView, noteReason } from '../../views/database.ts'
 
 /** `integrations db adopt` */
@@ -22,9 +23,11 @@ export const command = (ctx: Context) =>
     .action(async ({ dryRun }) => {
       const { readStatus } = await import('../../../store/schema/status.ts')
       const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
+      const warning = readableByOthers(ctx.database())
       const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())
+      else if (warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
       if (!done) {
         await ctx.output.change(databaseView, status, {
           sentence: `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,

@@ -81,7 +81,8 @@ export async function connect({ pool, end }: Pool, scope: Scope): Promise<SqlDri
     executeRaw: (query) => adapter.executeRaw(query),
     executeScript: () => Promise.reject(new Error('a script needs a transaction')),
     startTransaction: (level) => begin(pool, scope, { level }),
-    getConnectionInfo: () => ({ schemaName: scope.schema, supportsRelationJoins: true }),
+    // Prisma puts it between quotes as it is.
+    getConnectionInfo: () => ({ schemaName: scope.schema.replaceAll('"', '""'), supportsRelationJoins: true }),
     dispose: end,
   }
 }
