@@ -52,7 +52,8 @@ test.for(['SELECT 2', 'COMMIT', 'ROLLBACK'])(
   async (text, context) => {
     const db = await emptyPostgresql()
     const proxy = await startFaultProxy(db.url, context)
-    const client = await driverOf(proxy.url, 8000).client()
+    // Loading Prisma takes of the time, too, seconds on a busy machine.
+    const client = await driverOf(proxy.url, 14_000).client()
     let since = 0
     const change = client.$transaction(
       async (tx) => {
@@ -65,7 +66,7 @@ test.for(['SELECT 2', 'COMMIT', 'ROLLBACK'])(
       { timeout: 60_000 },
     )
     await expect(change).rejects.toThrow()
-    expect(performance.now() - since).toBeLessThan(6000)
+    expect(performance.now() - since).toBeLessThan(12_000)
     expect(proxy.seen()).toBe(1)
     await client.$disconnect()
   },
