@@ -79,6 +79,10 @@ function storeOn(
   const { database } = options
   const { dialect } = driver
   const reader = (db: Statements) => readerOn(db, driver, state)
+  const refuseUnsafe = () => {
+    const unsafe = options.neverBlock ? driver.unsafe?.() : undefined
+    if (unsafe) throw unsafe
+  }
   return {
     database,
     adopted: state.adopted,
@@ -88,6 +92,7 @@ function storeOn(
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
       refuseReadOnly(options)
+      refuseUnsafe()
       const waitBudget = session.waitBudget()
       if (!(await session.read(driver.isDurable, waitBudget)))
         throw databaseInvalid(
@@ -112,6 +117,7 @@ function storeOn(
     },
     recordUsage: async (work) => {
       refuseReadOnly(options)
+      refuseUnsafe()
       await session.read((db) => work(usageWriter(db, dialect)))
     },
     close: session.close,

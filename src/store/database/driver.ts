@@ -75,6 +75,8 @@ export interface Driver {
   readonly keptMs: number
   /** Why the database that was opened is not that of its URL any more: its file was replaced, or is gone. SQLite alone has one. */
   replaced?(): IntegrationsError | undefined
+  /** Why a change could be lost in this process, as far as that can be told. SQLite alone. */
+  unsafe?(): IntegrationsError | undefined
   /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */
   lockHolder?(db: Statements): Promise<string | undefined>
   /** A new connection, for reading. */

@@ -27,7 +27,7 @@ export class ReadOnly extends PrismaLibSql {
 
 /** How a transaction waits for its beginning. */
 interface Waiting {
-  /** Why it must not begin any more. */
+  /** Why it must not begin any more, nor commit. */
   replaced(): IntegrationsError | undefined
   /** Until when it waits, by `performance.now()`. */
   deadline(): number
@@ -55,6 +55,21 @@ export class Writable extends PrismaLibSql {
         if (!replaced) await client.reconnect()
         throw replaced ?? error
       })
-    return Object.assign(client, { transaction: () => retryBusy(beginNew, this.#waiting.deadline()) })
+    return Object.assign(client, {
+      transaction: async () => {
+        const transaction = await retryBusy(beginNew, this.#waiting.deadline())
+        const { commit } = transaction
+        return Object.assign(transaction, {
+          commit: async () => {
+            const replaced = this.#waiting.replaced()
+            if (replaced) {
+              await transaction.rollback()
+              throw replaced
+            }
+            return commit.call(transaction)
+          },
+        })
+      },
+    })
   }
 }

@@ -3,13 +3,15 @@ import { createClient, type Client as LibsqlClient, type Transaction } from '@li
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
-import { databaseInvalid } from '../../../errors.ts'
+import { databaseInvalid, IntegrationsError } from '../../../errors.ts'
 import { identityOf } from '../../../files.ts'
 import type { Client, Driver } from '../driver.ts'
 import { onAdapter, type Statements } from '../statements.ts'
 import { ReadOnly, Writable } from './connections.ts'
+import { isOpenElsewhere } from './descriptors.ts'
 import { dialect } from './dialect.ts'
 import { replacementOf } from './file.ts'
+import { Overwriting } from './overwriting.ts'
 
 /** Busy waits inside SQLite stop the event loop, so they are short; longer ones are asynchronous, outside. */
 const shortWaitMs = 100
@@ -27,7 +29,9 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
   let deadline = 0
   const identity = identityOf(file)
-  const replaced = () => replacementOf(file, identity)
+  let latest: Promise<SqlDriverAdapter> | undefined
+  const overwriting = new Overwriting(file, () => latest)
+  const replaced = () => replacementOf(file, identity) ?? overwriting.look()
   async function withClient<T>(work: (client: LibsqlClient) => Promise<T>): Promise<T> {
     const client = createClient({ url, timeout })
     try {
@@ -46,7 +50,18 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     // A change that has the lock waits for nobody.
     keptMs: 0,
     replaced,
-    connect: () => adapter.connect(),
+    unsafe: () =>
+      isOpenElsewhere(file)
+        ? new IntegrationsError({
+            code: 'DATABASE_READ_ONLY',
+            message: `another part of this process has ${file} open, which can end the locks of a change`,
+            hint: 'run the receiver in a process of its own, or open the file with libsql alone',
+          })
+        : undefined,
+    connect: () => {
+      latest = adapter.connect()
+      return latest
+    },
     client: async (): Promise<Client> => {
       const { PrismaClient } = await import('../../generated/sqlite/client.ts')
       const client = new PrismaClient({
