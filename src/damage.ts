@@ -8,11 +8,17 @@ export interface Damageable {
 
 const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
+/** Fields that name another row. */
+const references: readonly string[] = ['workspaceId', 'app']
+
 /** What people are told of a row with fields that cannot be read. */
-export const damageText = (id: string, fields: readonly string[]): string =>
-  fields.length === 1
-    ? `the column ${fields.map(columnName).join()} of the row ${quoted(id)} cannot be read: its value is malformed, or longer than 1 MiB`
-    : `the columns ${fields.map(columnName).join(', ')} of the row ${quoted(id)} cannot be read: their values are malformed, or longer than 1 MiB`
+export function damageText(id: string, fields: readonly string[]): string {
+  const gone = fields.some((field) => references.includes(field))
+  const names = fields.map(columnName).join(', ')
+  return fields.length === 1
+    ? `the column ${names} of the row ${quoted(id)} cannot be read: its value is malformed, or longer than 1 MiB${gone ? ', or names a row that is not there' : ''}`
+    : `the columns ${names} of the row ${quoted(id)} cannot be read: their values are malformed, or longer than 1 MiB${gone ? ', or name rows that are not there' : ''}`
+}
 
 /** The error for a row with fields that cannot be read. */
 export const damaged = (id: string, fields: readonly string[]): IntegrationsError =>

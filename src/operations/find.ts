@@ -14,7 +14,7 @@ const maxAudited = 1000
  * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
  * id prefix of at least 6 characters.
  *
- * @param options `damagedToo`: also one with columns that cannot be read, to replace what they hold
+ * @param options `damagedToo`: also one with columns other than its id that cannot be read, to replace what they hold
  * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates, DATABASE_INVALID
  */
 export async function findIntegration(db: Reader, ref: string, { damagedToo = false } = {}): Promise<IntegrationView> {
@@ -30,7 +30,7 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
     if (found && others.length === 0) {
-      if (!damagedToo) refuseDamage(found)
+      if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
       return found
     }
     if (found)
@@ -67,7 +67,7 @@ export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationVie
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
 export async function findWorkspace(db: Reader, ref: string, { damagedToo = false } = {}): Promise<Workspace> {
   const found = await workspaceOf(db, ref)
-  if (!damagedToo) refuseDamage(found)
+  if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
   return found
 }
 

@@ -22,6 +22,8 @@ export interface Match {
   readonly digest: string | null
   /** When it matched, by the database's clock. */
   readonly at: Date
+  /** Whether another integration, or a value of it, cannot be read that the request may be for. */
+  readonly othersUnknown: boolean
 }
 
 /** A request's signature, by a scheme. */
@@ -183,7 +185,8 @@ async function trySecrets(
     tried.add(key)
     if (!signature.readable || !(await matchesInTurns(signature, first.secret.value, body.pieces))) continue
     const digest = signature.skew === null ? signature.digest.toString('hex') : null
-    return { match: { kind: 'match', matched: [...matched.values()], digest, at }, truncated }
+    const othersUnknown = results.some(({ keyMissing }) => keyMissing)
+    return { match: { kind: 'match', matched: [...matched.values()], digest, at, othersUnknown }, truncated }
   }
   return { truncated }
 }

@@ -124,6 +124,8 @@ async function receiveWithin(
   const match = await findMatch(parts.cache, signed)
   if (match.kind === 'match') return accept(parts, signed, match)
   if (!(await parts.cache.turn(keys, body.length))) return rejected(503, 'unavailable')
+  const mayBeSigned = match.reason === 'signature_mismatch' || match.reason === 'unknown_integration'
+  if (mayBeSigned && (await hasStrays(parts.cache, platform))) return rejected(503, 'unavailable')
   const isUnclaimed = webhooks.tenant !== undefined && match.status === 401
   return isUnclaimed && keys[0]?.kind === 'match' ? readUnclaimed(parts, signed, match) : match
 }
@@ -169,7 +171,13 @@ async function refuseUnknown(
     if (results.includes(undefined)) return rejected(503, 'unavailable')
     if (results.some((result) => result && isFor(platform, result))) return undefined
   }
-  return rejected(401, 'unknown_integration')
+  return (await hasStrays(cache, platform)) ? rejected(503, 'unavailable') : rejected(401, 'unknown_integration')
+}
+
+/** Whether rows of a platform are there that no request finds, because what names them cannot be read. */
+async function hasStrays(cache: LookupCache, { id }: Platform): Promise<boolean> {
+  const found = await cache.find({ kind: 'strays', platform: id }, 0)
+  return found?.keyMissing ?? true
 }
 
 const isFor = ({ id }: Platform, { entries, keyMissing }: LookupResult) =>
@@ -218,7 +226,7 @@ type Candidate = MatchedEntry & { readonly parsed: ParsedWebhook }
 async function accept(
   parts: Parts,
   { platform, request, keys }: SignedRequest,
-  { matched, digest, at }: Match,
+  { matched, digest, at, othersUnknown }: Match,
 ): Promise<Outcome> {
   const candidates = matched.map(
     (one): Candidate => ({ ...one, parsed: platform.webhooks.read(request, one.entry.integration) }),
@@ -240,7 +248,12 @@ async function accept(
   })
   if (current.length === 0) return ignored('outdated')
   const active = current.filter(({ entry }) => entry.integration.isActive)
-  if (active.length === 0) return ignored('inactive')
+  if (active.length === 0) {
+    // The one that is active may be the one that cannot be read.
+    if (!othersUnknown && !(await hasStrays(parts.cache, platform))) return ignored('inactive')
+    forget()
+    return rejected(503, 'unavailable')
+  }
   const reasons = active.map(({ parsed }) => (parsed.kind === 'event' ? parsed.unwanted : null))
   const [chosen, ...others] = active.filter(({ parsed }) => parsed.kind === 'event' && parsed.unwanted === null)
   if (chosen?.parsed.kind !== 'event') return ignored(reasons.find((reason) => reason !== null) ?? 'event')

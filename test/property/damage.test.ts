@@ -11,17 +11,22 @@ import { commandsWithKeys, populate, readOnlyCommands } from '../support/sample-
 import { signingSecret } from '../support/samples.ts'
 import { fromPylon, fromSlack, message, slackEvent } from '../support/webhooks.ts'
 
+/** What no column can be taken to hold, as SQL. */
+const unreadable = fc.constantFrom(
+  "CAST(x'4dfc6c6c6572' AS TEXT)",
+  "CAST(x'c3' AS TEXT)",
+  "CAST(x'eda080' AS TEXT)",
+  "CAST(x'6100ff62' AS TEXT)",
+  "x''",
+  "x'00ff'",
+  'zeroblob(3000000)',
+  "CAST(replace(hex(zeroblob(600000)), '00', 'ab') AS TEXT)",
+)
+
 /** What cells get, as SQL. */
 const garbage = fc.oneof(
+  unreadable,
   fc.constantFrom(
-    "CAST(x'4dfc6c6c6572' AS TEXT)",
-    "CAST(x'c3' AS TEXT)",
-    "CAST(x'eda080' AS TEXT)",
-    "CAST(x'6100ff62' AS TEXT)",
-    "x''",
-    "x'00ff'",
-    'zeroblob(3000000)',
-    "CAST(replace(hex(zeroblob(600000)), '00', 'ab') AS TEXT)",
     '9223372036854775807',
     '-9223372036854775808',
     '9007199254740993',
@@ -43,7 +48,8 @@ const garbage = fc.oneof(
 )
 
 /** Which cell, by numbers that are taken modulo how many there are. */
-const cell = fc.record({ column: fc.nat(), row: fc.nat(), value: garbage })
+const place = { column: fc.nat(), row: fc.nat() }
+const cell = fc.record({ ...place, value: garbage })
 
 const commands = [
   ...readOnlyCommands.filter(
@@ -111,6 +117,8 @@ test('whatever its cells hold, a database neither ends the process nor hides oth
       }
       if (!touched.has('_prisma_migrations')) {
         const { stdout } = await runInProcess(['list', '--all', '-o', 'id'], { env })
+        const rows = await runInProcess(['list', '--all', '-o', 'jsonl'], { env })
+        expect(rows.stdout.trim().split('\n').length).toBe(integrations.length)
         const untouched = integrations.filter(({ own, its }) => !touched.has(String(own)) && !touched.has(String(its)))
         expect(stdout.split('\n')).toEqual(expect.arrayContaining(untouched.map(({ id }) => id)))
       }
@@ -136,5 +144,47 @@ test('whatever its cells hold, a database neither ends the process nor hides oth
       expect(errors.filter((code) => code === undefined)).toEqual([])
     }),
     { numRuns: Number(process.env.DAMAGE_RUNS ?? 5), endOnFailure: true },
+  )
+})
+
+test('an authentic webhook is accepted or unavailable, whatever of its rows cannot be read', async () => {
+  const filled = await freshDatabase('sqlite')
+  await populate(filled)
+  await filled.query('PRAGMA wal_checkpoint(TRUNCATE)')
+  const cells = await filled.query(`SELECT m.name AS "table", c.name AS "column" FROM sqlite_master m
+    JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT IN ('_prisma_migrations', 'integration_events') ORDER BY 1, 2`)
+  const [pylon] = await filled.query("SELECT id FROM integrations WHERE platform = 'pylon'")
+  await fc.assert(
+    fc.asyncProperty(fc.record({ ...place, value: unreadable }), async ({ column, row, value }) => {
+      const file = join(freshFolder(), 'spoilt.db')
+      copyFileSync(filled.url.slice('file:'.length), file)
+      const { table, column: name } = cells[column % cells.length] ?? {}
+      const client = createClient({ url: `file:${file}` })
+      await client.execute('PRAGMA foreign_keys = OFF')
+      const where = `WHERE rowid = (SELECT rowid FROM "${table}" ORDER BY 1 LIMIT 1 OFFSET ${row % 8})`
+      await client.execute(`UPDATE "${table}" SET "${name}" = ${value} ${where}`).catch(() => {})
+      client.close()
+      const told: unknown[] = []
+      const receiver = await createReceiver({
+        database: `file:${file}`,
+        keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' },
+        remember: 0,
+        onError: (error) => told.push(error),
+      }).catch((error) => void told.push(error))
+      const event = slackEvent(message, { team_id: 'T012345' })
+      const slack = [1, 2].map((n) => () => receiver?.slack(fromSlack(signingSecret(n), event)))
+      const desk = () => receiver?.pylon(fromPylon(signingSecret(3), '{}'), { integrationId: String(pylon?.id) })
+      for (const send of [...slack, desk]) {
+        const outcome = await send()
+        const kind = outcome && outcome.kind !== 'event' ? outcome.status : outcome?.kind
+        expect({ table, name, row: row % 8, value, kind }).toEqual({
+          ...{ table, name, row: row % 8, value },
+          kind: receiver ? expect.toBeOneOf(['event', 503]) : undefined,
+        })
+        if (kind === 503) expect(told).not.toEqual([])
+      }
+      await receiver?.close()
+    }),
+    { numRuns: Number(process.env.DAMAGE_RUNS ?? 20), endOnFailure: true },
   )
 })

@@ -1,3 +1,4 @@
+import type { Damageable } from '../../damage.ts'
 import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
 import { relative, remaining } from '../input/time.ts'
 import type { View } from '../output/output.ts'
@@ -28,6 +29,8 @@ const refreshWords: Record<NonNullable<TokenRefresh>, string> = {
   refused: 'the platform refused the last refresh',
 }
 
+const isActiveKnown = ({ damage }: IntegrationView & Damageable) => !damage?.includes('isActive')
+
 /** How integrations are shown. */
 export const integrationView: View<IntegrationView> = {
   columns: [
@@ -38,8 +41,9 @@ export const integrationView: View<IntegrationView> = {
     value('workspaceId'),
     {
       field: 'isActive',
-      value: (row) => row.isActive,
-      cell: (row) => (row.isActive ? ['active', 'good'] : ['inactive', 'dim']),
+      value: (row) => (isActiveKnown(row) ? row.isActive : null),
+      cell: (row) =>
+        !isActiveKnown(row) ? ['unknown', 'warn'] : row.isActive ? ['active', 'good'] : ['inactive', 'dim'],
     },
     secret('webhookSecret'),
     secret('accessToken'),

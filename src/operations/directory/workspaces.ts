@@ -46,7 +46,9 @@ export const removeWorkspace = (
         `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
         `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
       )
-    const within = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
+    const listed = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
+    // A row of which that cannot be told is listed too, and stays.
+    const within = listed.filter(({ workspaceId, damage }) => workspaceId === workspace.id && !damage?.includes('id'))
     for (const one of within) await refuseWhileRefreshed(tx, one)
     await tx.workspaces.remove(workspace.id)
     for (const one of within) await tx.record(removalOf(one))

@@ -1,4 +1,5 @@
 import { type IntegrationId, instantOf } from '../../brands.ts'
+import { damaged } from '../../damage.ts'
 import { is } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
@@ -14,9 +15,12 @@ export const setActive = (
   ref: string,
   { to, ...options }: ChangeOptions & { readonly to: boolean | 'toggle' },
 ): Promise<Changed> =>
-  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
+  changeIntegration(store, { ...options, ref, damagedToo: true }, async (tx, { damage, ...integration }) => {
+    const unknown = damage?.includes('isActive') ?? false
+    const others = damage?.filter((field) => field !== 'isActive' || to === 'toggle') ?? []
+    if (others.length > 0) throw damaged(integration.id, others)
     const isActive = to === 'toggle' ? !integration.isActive : to
-    if (isActive === integration.isActive) return undefined
+    if (isActive === integration.isActive && !unknown) return undefined
     await tx.integrations.update(integration.id, { isActive })
     return { action: isActive ? 'integration.enable' : 'integration.disable', fields: ['is_active'] }
   })

@@ -147,7 +147,8 @@ async function rotateWithin(
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
-  const held = await readCurrent(tx, integration.id, { fields, unreadableToo: rotation.force && until <= tx.now })
+  const unreadableToo = rotation.force && until <= tx.now
+  const held = await readCurrent(tx, integration.id, { fields, unreadableToo })
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   // The application has written another value since: no other integration shares that one.
   if (due.length === 0) return { result: { replaced: {}, warnings } }
@@ -186,6 +187,7 @@ async function rotateWithin(
       setBy: rotation.setBy,
       expiry: field === 'accessToken' ? rotation.expiry : 'unknown',
       previousValidUntil: until,
+      forgetUnreadable: unreadableToo,
     })
     if (print === undefined) throw conflict(`the application wrote the ${label} at the same time`, checkAndRetry(ref))
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })

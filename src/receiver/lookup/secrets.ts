@@ -5,7 +5,9 @@ import { damaged } from '../../damage.ts'
 import { is } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
+import { platformById } from '../../platforms/platforms.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
+import { NotRecorded } from '../../store/secrets/decrypt.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationMatch } from '../../store/tables/integration-filter.ts'
 import type { NamedIntegration } from '../../store/tables/integrations.ts'
@@ -23,6 +25,8 @@ export type LookupKey =
   | { readonly kind: 'match'; readonly match: IntegrationMatch }
   /** Where it claims nothing, an integration for each distinct secret of the platform. */
   | { readonly kind: 'platform'; readonly platform: string }
+  /** None: whether there are rows of the platform that no key finds, because what names them cannot be read. */
+  | { readonly kind: 'strays'; readonly platform: string }
 
 /** The integrations that a webhook of a platform claims to be for: by its tenant, or by the id of an integration. */
 export const keyOf = ({ id, webhooks: { tenant } }: Platform, name: string): LookupKey => ({
@@ -43,7 +47,7 @@ export interface LookupResult {
   readonly startedAtMs: number
   /** How far the database's clock was ahead of `Date.now()`, in milliseconds. */
   readonly clockAheadMs: number
-  /** Whether a value is encrypted with a key that is not in the key set, or a row cannot be read. */
+  /** Whether a value or a row cannot be read, which may be the right one. */
   readonly keyMissing: boolean
   /** Whether there are more than these. */
   readonly truncated: boolean
@@ -63,8 +67,9 @@ export const maxSecrets = 100
 const minKeyAgeMs = 5000
 
 const isKeyMissing = (error: unknown) => is(error, 'KEY_NOT_FOUND')
-/** A secret may be there that cannot be told from here. */
-const isUntold = (error: unknown) => is(error, 'KEY_NOT_FOUND', 'DATABASE_INVALID')
+/** A secret may be there that cannot be told from here. One that is not the recorded one is none. */
+const isUntold = (error: unknown) =>
+  is(error, 'KEY_NOT_FOUND', 'DATABASE_INVALID', 'DECRYPTION_FAILED') && !(error instanceof NotRecorded)
 
 /** What was read of integrations, at one moment, and is not decrypted yet. */
 interface Reading extends Omit<LookupResult, 'entries' | 'keyMissing'> {
@@ -113,7 +118,15 @@ export class SecretReader {
     field: SecretField = 'webhookSecret',
     onError = this.#source.onError,
   ): Promise<LookupResult> {
+    if (key.kind === 'strays') return this.#lookUpStrays(platformById(key.platform), onError)
     return this.#result(await this.#read((db) => matching(db, key), field), onError)
+  }
+
+  async #lookUpStrays({ id, webhooks }: Platform, onError: (error: unknown) => void): Promise<LookupResult> {
+    const startedAt = { startedAt: performance.now(), startedAtMs: Date.now() }
+    const stray = await this.#source.store.read((db) => db.secrets.stray(id, webhooks.tenant?.column))
+    if (stray) onError(damaged(stray.id, stray.damage))
+    return { entries: [], ...startedAt, clockAheadMs: 0, keyMissing: stray !== undefined, truncated: false }
   }
 
   /**
@@ -215,7 +228,7 @@ export class SecretReader {
 /** The integrations of a key, and whether there are more. */
 type Found = Pick<Reading, 'integrations' | 'truncated'>
 
-async function matching(db: Reader, key: LookupKey): Promise<Found> {
+async function matching(db: Reader, key: Exclude<LookupKey, { readonly kind: 'strays' }>): Promise<Found> {
   if (key.kind === 'match') return matchingOne(db, key.match)
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
   const found = await Promise.all(

@@ -25,6 +25,9 @@ export interface Listing<Row> {
   readonly id: Sql
 }
 
+/** What a column should hold. */
+export type ColumnKind = 'text' | 'whole' | 'time' | 'flag'
+
 /** Where the two databases' SQL differs. */
 export interface Dialect {
   /**
@@ -34,6 +37,10 @@ export interface Dialect {
   select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql
   /** A column of whole numbers, which may come as their texts. */
   whole(column: Sql): Sql
+  /** What is made of a column of booleans. */
+  flag(column: Sql, made: Sql): Sql
+  /** Whether a column holds what none of its kind should: it compares with nothing, so that a condition alone would lose its row. */
+  isMalformed(kind: ColumnKind, column: Sql): Sql
   /** A timestamp column as RFC 3339 text in UTC with milliseconds. */
   toRfc3339(column: Sql): Sql
   /** A timestamp column as a value that orders and compares by time, at the precision that is stored. */

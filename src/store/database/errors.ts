@@ -134,9 +134,15 @@ const rules: readonly Rule[] = [
     hint: 'check that the server runs and that DATABASE_URL or --database names it',
   },
   {
+    when: ({ has }) => has(/^22003$/),
+    code: 'DATABASE_INVALID',
+    message: (where) => `a number in the tables of ${where} would be larger than its column allows (22003)`,
+    hint: 'integrations db status',
+  },
+  {
     when: ({ has, message }) =>
       has(
-        /^(42703|42804|42846|42883|22001|22003|22007|22P02|23502|ColumnNotFound|LengthMismatch|NullConstraintViolation|P2000|P2011|P2022|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/,
+        /^(42703|42804|42846|42883|22001|22007|22P02|23502|ColumnNotFound|LengthMismatch|NullConstraintViolation|P2000|P2011|P2022|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/,
       ) || /no such column|has no column named|NOT NULL constraint failed|datatype mismatch/.test(message),
     code: 'DATABASE_INVALID',
     message: (where, state) =>

@@ -3,13 +3,14 @@ import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
 import { damaged } from '../../damage.ts'
-import { type SecretField, secretColumns } from '../../integration.ts'
+import { type PlatformColumn, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import { currentSecret } from '../tables/integration-filter.ts'
-import { isPrevious } from '../tables/secret-metadata.ts'
-import { type Decryption, decryptRecorded, notRecorded } from './decrypt.ts'
+import { isFingerprint } from '../tables/fingerprints.ts'
+import { currentSecret, platformColumn } from '../tables/integration-filter.ts'
+import { counts, isPrevious } from '../tables/secret-metadata.ts'
+import { type Decryption, decryptRecorded, NotRecorded } from './decrypt.ts'
 import { type KnownVersion, readableText } from './stored.ts'
 
 /** What an integration's field holds that is valid now, not decrypted: the current value, and previous ones in their grace period. */
@@ -41,6 +42,12 @@ export interface ValidSecret {
   readonly validUntil: Instant | null
 }
 
+/** A row that nothing finds: what it would be found by cannot be read. */
+export interface Stray {
+  readonly id: string
+  readonly damage: readonly string[]
+}
+
 /** What can be read of values that are valid now. */
 export interface AcceptedSecretReader {
   /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
@@ -48,19 +55,24 @@ export interface AcceptedSecretReader {
     field: SecretField,
     ids: readonly IntegrationId[],
   ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }>
+  /**
+   * A row that may be the one that a webhook of a platform names, or hold the secret that it is signed with, because what
+   * names the row cannot be read.
+   */
+  stray(platform: string, column: PlatformColumn | undefined): Promise<Stray | undefined>
   /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
   holders(field: SecretField, platform: string, limit: number): Promise<IntegrationId[]>
 }
 
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
-  const { jsonRows, toRfc3339, now, whole } = dialect
+  const { jsonRows, toRfc3339, now, whole, isMalformed } = dialect
   return {
     async valid(field, ids) {
       const versions = jsonRows(
         [whole(sql`s.number`), sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
-        AND (s.valid_until IS NULL OR (s.sealed IS NOT NULL AND ${isPrevious(dialect)}))`,
+        AND ${counts(dialect)}`,
       )
       const rows = await db.queryAll<{
         id: IntegrationId | null
@@ -82,6 +94,27 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
           return [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }]
         }),
       }
+    },
+    async stray(platform, column) {
+      const names = {
+        id: sql`i.id`,
+        platform: sql`i.platform`,
+        ...(column ? { [column]: platformColumn(column) } : {}),
+      }
+      const unreadable = Object.values(names).map((name) => isMalformed('text', name))
+      const integrations = await db.queryAll<{ id: string }>(
+        names,
+        sql`FROM integrations i WHERE (i.platform = ${platform} OR ${isMalformed('text', names.platform)})
+          AND (${join(unreadable, ' OR ')}) LIMIT 1`,
+      )
+      // Without its version, a current value is told of where it is read.
+      const id = sql`s.integration_id`
+      const previous = await db.queryAll<{ id: string }>(
+        { id },
+        sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND ${isMalformed('text', id)} LIMIT 1`,
+      )
+      const found = [...integrations, ...previous].find(({ damage }) => damage)
+      return found && { id: found.id, damage: found.damage ?? [] }
     },
     async holders(field, platform, limit) {
       const column = secretColumns[field]
@@ -126,6 +159,9 @@ export async function decryptAccepted(
   const opened: ValidSecret[] = []
   if (damage) onError(damaged(id, damage))
   const known = versions.find(({ validUntil }) => validUntil === null) ?? null
+  // A fingerprint that is none would not be that of any value.
+  const unreadable = versions.filter(({ fingerprint }) => fingerprint !== null && !isFingerprint(fingerprint))
+  if (unreadable.length > 0) onError(damaged(id, ['fingerprint']))
   if (current !== null) {
     try {
       const { value, fingerprint: print } = await decryptRecorded(decryption, { context, text: current, known })
@@ -140,7 +176,7 @@ export async function decryptAccepted(
     try {
       const value = await decrypt(keyring.keys, context, sealed)
       const print = fingerprint(keyring.fingerprintKey, value)
-      if (known !== null && known !== print) throw notRecorded(context)
+      if (known !== null && known !== print) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil })
     } catch (error) {
       onError(error)

@@ -1,9 +1,9 @@
-import sql, { empty } from 'sql-template-tag'
+import sql, { empty, join } from 'sql-template-tag'
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
-import { type Expiry, type SecretField, secretColumns } from '../../integration.ts'
+import { type Expiry, entriesOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
 import {
@@ -40,6 +40,8 @@ export interface SecretChange {
   readonly expiry: Expiry
   /** Until when the old value stays valid; now, or before: it expires at once, and is not kept. */
   readonly previousValidUntil: Date
+  /** Forget versions of the field that cannot be read; those of a value that cannot be read are forgotten anyway. */
+  readonly forgetUnreadable?: boolean
 }
 
 /** What reads and changes secrets, within a transaction. What goes into the database is encrypted here, and nowhere else. */
@@ -99,8 +101,8 @@ export function secretWriter(context: SecretContext): SecretWriter {
     },
     readMany: (ids, field) => readMany(context, ids, field),
     async readRaw(id, field) {
-      const { text = null, damage = [] } = (await storedIn(context, [id], field)).get(id) ?? {}
-      return text === null ? undefined : { stored: text, fingerprint: null, damage }
+      const { text = null } = (await storedIn(context, [id], field)).get(id) ?? {}
+      return text === null ? undefined : { stored: text, fingerprint: null }
     },
     replace: (id, change) => replace(context, { id, field: change.field }, change),
     async sharing(field, fingerprint, value) {
@@ -157,7 +159,7 @@ export async function purgeExpired({ tx }: SecretContext, expiredBy: Date): Prom
 async function replace(
   context: SecretContext,
   at: SecretLocation,
-  { old, value, previousValidUntil, origin, setBy, expiry }: SecretChange,
+  { old, value, previousValidUntil, origin, setBy, expiry, forgetUnreadable }: SecretChange,
 ): Promise<Fingerprint | undefined> {
   const { tx, keyring, now } = context
   const { text, keyId } = await columnValue(context, at, value)
@@ -174,23 +176,33 @@ async function replace(
   if (at.field === 'accessToken') await rememberExpiry(context, at.id)
   if (old && old.fingerprint !== null && previousValidUntil > now)
     await keepPrevious(context, at, { ...old, validUntil: previousValidUntil })
-  else {
-    if (old?.fingerprint === null) await clearDamage(context, at, old.damage)
-    await expireVersions(context, currentVersion(at))
-  }
+  else await expireVersions(context, currentVersion(at))
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
-  await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
+  const number = await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
+  if (forgetUnreadable || old?.fingerprint === null) await forgetDamaged(context, at, number)
   return print
 }
 
-/** What is recorded of a current version and cannot be read, would not be read in its history either. */
-async function clearDamage({ tx }: SecretContext, at: SecretLocation, damage: readonly string[]): Promise<void> {
-  const fields = (['keyId', 'fingerprint'] as const).filter((field) => damage.includes(field))
-  if (fields.length === 0) return
-  const data = Object.fromEntries(fields.map((field) => [field, null]))
-  await tx.models.integrationSecret.updateMany({ where: currentVersion(at), data })
+/** Versions that cannot be read would keep the others from being listed; the audit log tells of them. @param except the new one */
+async function forgetDamaged(
+  { tx, dialect }: SecretContext,
+  { id, field }: SecretLocation,
+  except: number,
+): Promise<void> {
+  const columns = {
+    text: ['fingerprint', 'key_id', 'sealed', 'origin', 'set_by'],
+    time: times,
+    whole: ['number', 'match_count'],
+    flag: ['never_expires'],
+  }
+  const damaged = entriesOf(columns).flatMap(([kind, names]) =>
+    names.map((name) => dialect.isMalformed(kind, sql([name]))),
+  )
+  await tx.execute(sql`DELETE FROM integration_secrets WHERE integration_id = ${id} AND (field NOT IN (${join(Object.values(secretColumns))})
+    OR (field = ${secretColumns[field]} AND number <> ${except} AND (${join(damaged, ' OR ')})))`)
 }
+const times = ['set_at', 'valid_until', 'expires_at', 'last_matched_at']
 
 /** A value that is no longer to be current stays valid for a while; it is encrypted, whatever the mode. */
 async function keepPrevious(

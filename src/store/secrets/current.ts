@@ -1,7 +1,8 @@
 import sql, { join } from 'sql-template-tag'
-import type { Fingerprint, IntegrationId } from '../../brands.ts'
+import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { mayBeCurrent } from '../tables/secret-metadata.ts'
 import { decryptRecorded, type HeldValue } from './decrypt.ts'
 import { type KnownVersion, readableText, unreadable } from './stored.ts'
 import {
@@ -28,8 +29,6 @@ export interface CurrentSecret {
 export interface UnreadableSecret {
   readonly stored: string
   readonly fingerprint: null
-  /** The fields of its version that cannot be read. */
-  readonly damage: readonly string[]
 }
 
 /** Current values by field. */
@@ -86,12 +85,7 @@ export async function storedIn(
   { tx, dialect }: SecretContext,
   ids: readonly IntegrationId[],
   field: SecretField,
-): Promise<
-  Map<
-    IntegrationId,
-    { readonly text: string | null; readonly known: KnownVersion | null; readonly damage: readonly string[] }
-  >
-> {
+): Promise<Map<IntegrationId, { readonly text: string | null; readonly known: KnownVersion | null }>> {
   const column = secretColumns[field]
   const rows = await tx.queryAll<{
     id: IntegrationId
@@ -99,6 +93,7 @@ export async function storedIn(
     number: number | bigint | null
     fingerprint: Fingerprint | null
     keyId: string | null
+    validUntil: Instant | null
   }>(
     {
       id: sql`i.id`,
@@ -106,17 +101,17 @@ export async function storedIn(
       number: dialect.whole(sql`s.number`),
       fingerprint: sql`s.fingerprint`,
       keyId: sql`s.key_id`,
+      validUntil: dialect.toRfc3339(sql`s.valid_until`),
     },
-    sql`FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND s.valid_until IS NULL
+    sql`FROM integrations i LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = ${column} AND ${mayBeCurrent(dialect)}
     WHERE i.id IN (${join(ids)})`,
   )
   return new Map(
-    rows.map(({ id, number, fingerprint, keyId, ...row }) => [
+    rows.map(({ id, number, fingerprint, keyId, validUntil: _, ...row }) => [
       id,
       {
         // What is recorded of a value tells how to read it.
         text: row.damage ? unreadable : readableText(row, 'text'),
-        damage: row.damage ?? [],
         known:
           number === null || row.damage?.includes('number') ? null : { number: Number(number), fingerprint, keyId },
       },

@@ -1,8 +1,9 @@
 import type { Fingerprint } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, describeStored, type EncryptionContext } from '../../crypto/jwe.ts'
+import { keyIdOf } from '../../crypto/jwe-format.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
-import { decryptionFailed, type IntegrationsError } from '../../errors.ts'
+import { decryptionFailed, IntegrationsError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { encryptedBy, type KnownVersion, unreadable } from './stored.ts'
@@ -37,6 +38,12 @@ export async function decryptStored(
     )
   const keyId = encryptedBy(text, known?.keyId ?? null)
   if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
+  if (mode !== 'required' && !known) {
+    // A value that decrypts here was encrypted by this program, whatever became of its version.
+    const ownKey = keyIdOf(text)
+    const own = ownKey !== undefined && keys.has(ownKey) ? await decrypt(keys, context, text).catch(() => null) : null
+    if (ownKey !== undefined && own) return { value: own, keyId: ownKey }
+  }
   if (mode !== 'required') return { value: new Secret(text), keyId }
   throw foreign(
     `${describeStored(context)} is not encrypted, which this database requires: this program did not write it`,
@@ -58,16 +65,21 @@ export async function decryptRecorded(
   const print = fingerprint(decryption.keyring.fingerprintKey, value)
   // An old value that was put back decrypts as well; this program alone writes here.
   if (decryption.mode === 'required' && known && known.fingerprint !== null && known.fingerprint !== print)
-    throw notRecorded(context)
+    throw new NotRecorded(context)
   return { value, keyId, fingerprint: print }
 }
 
 /** Another program has put a value where this program alone writes. */
-export const notRecorded = (context: EncryptionContext): IntegrationsError =>
-  foreign(`${describeStored(context)} is not the recorded one: another program has replaced it`)
+export class NotRecorded extends IntegrationsError {
+  constructor(context: EncryptionContext) {
+    super({
+      code: 'DECRYPTION_FAILED',
+      message: `${describeStored(context)} is not the recorded one: another program has replaced it`,
+      hint: replaceIt,
+    })
+  }
+}
 
-const foreign = (message: string) =>
-  decryptionFailed(
-    message,
-    'find out who wrote it; then store the right value with integrations rotate --force --grace 0',
-  )
+const replaceIt = 'find out who wrote it; then store the right value with integrations rotate --force --grace 0'
+
+const foreign = (message: string) => decryptionFailed(message, replaceIt)

@@ -1,5 +1,5 @@
 import sql, { empty, join } from 'sql-template-tag'
-import type { Fingerprint, IntegrationId } from '../../brands.ts'
+import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
@@ -76,12 +76,16 @@ interface VersionRow {
   readonly fingerprint: Fingerprint | null
   readonly keyId: string | null
   readonly sealed: string | null
-  readonly current: boolean | number | bigint
+  /** null: current */
+  readonly validUntil: Instant | null
 }
 
-type ColumnsRow = { readonly id: IntegrationId; readonly name: string; readonly workspace: string } & {
-  readonly [F in SecretField]: string | null
-}
+type ColumnsRow = {
+  readonly id: IntegrationId
+  readonly name: string
+  readonly workspaceId: string
+  readonly workspace: string | null
+} & { readonly [F in SecretField]: string | null }
 
 /** What can be read of secrets as they are stored, not decrypted. */
 export interface StoredValueReader {
@@ -101,12 +105,13 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
       {
         id: sql`i.id`,
         name: sql`i.name`,
+        workspaceId: sql`i.workspace_id`,
         workspace: sql`w.name`,
         webhookSecret: held('webhookSecret'),
         accessToken: held('accessToken'),
         refreshToken: held('refreshToken'),
       },
-      sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
+      sql`FROM integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id
           ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${integrationsPerPage}`,
     )
     const complete = found.length < integrationsPerPage
@@ -125,17 +130,22 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
         fingerprint: sql`s.fingerprint`,
         keyId: sql`s.key_id`,
         sealed: sql`s.sealed`,
-        current: sql`s.valid_until IS NULL`,
+        validUntil: dialect.toRfc3339(sql`s.valid_until`),
       },
       sql`FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
-          AND (s.valid_until IS NULL OR s.sealed IS NOT NULL)`,
+          AND (s.valid_until IS NULL OR s.sealed IS NOT NULL OR ${dialect.isMalformed('time', sql`s.valid_until`)})`,
     )
     const ofIntegration = new Map<string, (VersionRow & Damageable)[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)
     const values = rows.flatMap((row) =>
       secretFields.flatMap((field) =>
         valuesOf(
-          { id: row.id, name: refOf(row), field, text: readableText(row, field) },
+          {
+            id: row.id,
+            name: refOf({ ...row, workspace: row.workspace ?? row.workspaceId }),
+            field,
+            text: readableText(row, field),
+          },
           ofIntegration.get(row.id) ?? [],
         ),
       ),
@@ -159,7 +169,9 @@ function valuesOf(
   versions: readonly (VersionRow & Damageable)[],
 ): StoredValue[] {
   const own = versions.filter(({ column }) => column === secretColumns[field])
-  const known = own.find(({ current }) => Boolean(current))
+  // Where none is known to be current, one of which it cannot be told may be.
+  const known =
+    own.find(({ validUntil }) => validUntil === null) ?? own.find(({ damage }) => damage?.includes('validUntil'))
   // What is recorded of a value tells how to read it.
   const textOf = (row: (VersionRow & Damageable) | undefined, text: string | null) => (row?.damage ? unreadable : text)
   const previous = own.filter((row) => row !== known && row.sealed !== null)

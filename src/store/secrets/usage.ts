@@ -27,8 +27,11 @@ export interface UsageWriter {
   used(use: Use): Promise<void>
 }
 
+/** The largest number that a count can be on PostgreSQL; a count stays as it is where it would be larger. */
+const largestCount = 2_147_483_647
+
 /** Writes down how secrets are used. */
-export const usageWriter = (db: Statements, { comparableTime }: Dialect): UsageWriter => ({
+export const usageWriter = (db: Statements, { comparableTime, isMalformed }: Dialect): UsageWriter => ({
   async reportIn(at, { remember, stale }) {
     // A row for each pair of limits, because a receiver's role may add rows and date them, but not change their values.
     for (const key of ['receiver', `receiver ${remember} ${stale}`])
@@ -37,10 +40,11 @@ export const usageWriter = (db: Statements, { comparableTime }: Dialect): UsageW
   },
   async used({ id, field, number, count, lastAt }) {
     await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
-      AND (last_used_at IS NULL OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
+      AND (last_used_at IS NULL OR ${isMalformed('time', sql`last_used_at`)} OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.
-    await db.execute(sql`UPDATE integration_secrets SET match_count = match_count + ${count}, last_matched_at =
-      CASE WHEN ${comparableTime(sql`last_matched_at`)} > ${comparableTime(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
+    await db.execute(sql`UPDATE integration_secrets SET
+      match_count = CASE WHEN match_count BETWEEN 0 AND ${largestCount - count} THEN match_count + ${count} ELSE match_count END, last_matched_at =
+      CASE WHEN NOT ${isMalformed('time', sql`last_matched_at`)} AND ${comparableTime(sql`last_matched_at`)} > ${comparableTime(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
       WHERE integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`)
   },
 })

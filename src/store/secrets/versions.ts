@@ -74,7 +74,11 @@ export async function insertVersion(
   const versions = tx.models.integrationSecret
   const where = allVersions(at)
   const [latest] = await tx.query<{ number: number | bigint | null }>(
-    { number: dialect.whole(sql`max(s.number)`) },
+    {
+      number: dialect.whole(
+        sql`max(CASE WHEN ${dialect.isMalformed('whole', sql`s.number`)} THEN NULL ELSE s.number END)`,
+      ),
+    },
     sql`FROM integration_secrets s WHERE s.integration_id = ${at.id} AND s.field = ${secretColumns[at.field]}`,
   )
   const number = Number(latest?.number ?? 0) + 1

@@ -22,4 +22,5 @@ export const fingerprintsOf = (text: string | null): FingerprintChanges =>
     return [{ field, from: isFingerprint(from) ? from : null, to: isFingerprint(to) ? to : null }]
   })
 
-const isFingerprint = (text: string): text is Fingerprint => /^[0-9a-f]{16}$/.test(text)
+/** Whether a text is a fingerprint. */
+export const isFingerprint = (text: string): text is Fingerprint => /^[0-9a-f]{16}$/.test(text)

@@ -1,7 +1,7 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import { type PlatformColumn, type SecretField, secretColumns, type TokenExpiry } from '../../integration.ts'
-import type { Dialect } from '../database/driver.ts'
+import type { ColumnKind, Dialect } from '../database/driver.ts'
 import { all } from './page.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
@@ -44,26 +44,35 @@ export type IntegrationMatch =
  */
 export const active = sql`(i.is_active IS NOT FALSE)`
 
-/** The condition of a filter. `shared`: the application writes secrets too. */
+/** A condition on a column of an integration; a row whose column cannot be read meets it, so that no list loses the row. */
+const orMalformed = ({ isMalformed }: Dialect, kind: ColumnKind, column: Sql, condition: Sql) =>
+  sql`(${condition} OR ${isMalformed(kind, column)})`
+
+/** The condition of a filter: a row that cannot be told to fail it meets it. `shared`: the application writes secrets too. */
 export function filterCondition(filter: IntegrationFilter, dialect: Dialect, shared: boolean): Sql {
   const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
-  if (filter.workspaceId !== undefined) conditions.push(sql`i.workspace_id = ${filter.workspaceId}`)
-  if (filter.platform !== undefined) conditions.push(sql`i.platform = ${filter.platform}`)
-  if (filter.active !== undefined) conditions.push(filter.active ? active : sql`NOT ${active}`)
+  const require = (kind: ColumnKind, column: Sql, condition: Sql) =>
+    void conditions.push(orMalformed(dialect, kind, column, condition))
+  const requireText = (column: Sql, text: string) => require('text', column, sql`${column} = ${text}`)
+  if (filter.workspaceId !== undefined) requireText(sql`i.workspace_id`, filter.workspaceId)
+  if (filter.platform !== undefined) requireText(sql`i.platform`, filter.platform)
+  if (filter.active !== undefined) require('flag', sql`i.is_active`, filter.active ? active : sql`NOT ${active}`)
   if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
-  if (filter.createdBy !== undefined) conditions.push(sql`i.created_by = ${filter.createdBy}`)
+  if (filter.createdBy !== undefined) requireText(sql`i.created_by`, filter.createdBy)
+  const requireExpiry = (condition: Sql) => require('time', sql`i.token_expires_at`, condition)
   const expiresAt = comparableTime(sql`i.token_expires_at`)
   if (filter.expiringBefore !== undefined)
-    conditions.push(sql`(${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)})`)
-  if (filter.expiredBefore !== undefined) conditions.push(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
-  if (filter.expiry !== undefined) conditions.push(expiryIs(filter.expiry, shared))
+    requireExpiry(sql`${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)}`)
+  if (filter.expiredBefore !== undefined) requireExpiry(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
+  if (filter.expiry !== undefined) requireExpiry(expiryIs(filter.expiry, shared))
+  const requireUse = (condition: Sql) => require('time', sql`i.last_used_at`, condition)
   if (filter.unusedSince !== undefined)
-    conditions.push(
-      sql`(i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)})`,
+    requireUse(
+      sql`i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)}`,
     )
-  if (filter.neverUsed) conditions.push(sql`i.last_used_at IS NULL`)
-  if (filter.missingOneOf) conditions.push(missing(filter.missingOneOf))
+  if (filter.neverUsed) requireUse(sql`i.last_used_at IS NULL`)
+  if (filter.missingOneOf) require('text', sql`i.platform`, missing(filter.missingOneOf))
   return all(conditions)
 }
 
@@ -106,8 +115,13 @@ const platformColumns = {
   pylonAccountId: 'pylon_account_id',
 } as const satisfies Record<PlatformColumn, string>
 
+/** A platform's identifier of an integration (`i`). */
+export const platformColumn = (column: PlatformColumn): Sql => sql([`i.${platformColumns[column]}`])
+
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
-export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect): Sql {
+export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
+  const { binaryOrder } = dialect
+  const isOf = (platform: string) => orMalformed(dialect, 'text', sql`i.platform`, sql`i.platform = ${platform}`)
   switch (match.by) {
     case 'id':
       return sql`i.id = ${match.value}`
@@ -116,9 +130,9 @@ export function matchCondition(match: IntegrationMatch, { binaryOrder }: Dialect
     case 'idPrefix':
       return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.value].length}) = ${match.value}`
     case 'column':
-      return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} = ${match.value}`
+      return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} = ${match.value}`
     case 'columnIn':
-      return sql`i.platform = ${match.platform} AND ${sql([`i.${platformColumns[match.column]}`])} IN (${join(match.values)})`
+      return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} IN (${join(match.values)})`
     case 'path':
       return sql`w.name || '/' || i.name = ${match.value}`
     case 'name':

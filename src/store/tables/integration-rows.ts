@@ -13,10 +13,16 @@ import type { integrationSorts } from './sorts.ts'
 
 /** An integration as `integrationSource` selects it. */
 export interface IntegrationRow
-  extends Omit<IntegrationView, SecretField | 'tokenExpiry' | 'tokenRefresh' | 'isActive' | 'config' | 'version'> {
-  readonly isActive: boolean | number | bigint
+  extends Omit<
+    IntegrationView,
+    SecretField | 'workspace' | 'tokenExpiry' | 'tokenRefresh' | 'isActive' | 'config' | 'version'
+  > {
+  /** null: the workspace is not there. */
+  readonly workspace: string | null
+  readonly isActive: boolean | number | bigint | string
   readonly config: string | null
   readonly version: bigint | number | null
+  readonly appId: string | null
   readonly attemptState: AttemptState | null
   readonly oldFingerprint: Fingerprint | null
   readonly leased: boolean | number | bigint | null
@@ -25,7 +31,7 @@ export interface IntegrationRow
 
 /** What integrations are read from. */
 export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
-  const { toRfc3339, comparableTime, binaryOrder, asText, whole } = dialect
+  const { toRfc3339, comparableTime, binaryOrder, asText, whole, flag } = dialect
   return {
     columns: {
       id: sql`i.id`,
@@ -38,19 +44,20 @@ export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
       slackTeamName: sql`i.slack_team_name`,
       slackBotUserId: sql`i.slack_bot_user_id`,
       pylonAccountId: sql`i.pylon_account_id`,
-      isActive: active,
+      isActive: flag(sql`i.is_active`, active),
       config: asText(sql`i.config`),
       lastUsedAt: toRfc3339(sql`i.last_used_at`),
       createdAt: toRfc3339(sql`i.created_at`),
       createdBy: sql`i.created_by`,
       version: whole(sql`v.version`),
       app: sql`a.name`,
+      appId: sql`v.app_id`,
       attemptState: sql`r.state`,
       oldFingerprint: sql`r.old_fingerprint`,
       leased: leased(dialect),
       secrets: secretFactsText(dialect, sql`i.id`),
     },
-    from: sql`integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
+    from: sql`integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
       LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
     keys: {
@@ -69,14 +76,15 @@ export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
 
 /** An integration as it is shown. `shared`: the application writes secrets too. */
 export function toIntegration(row: IntegrationRow & Damageable, shared: boolean): IntegrationView {
-  const { damage } = row
-  const spoilt = damage?.includes('secrets') ?? false
-  const secrets = secretFacts(spoilt ? null : row.secrets)
+  const unreadable = row.damage?.includes('secrets') ?? false
+  const secrets = unreadable ? undefined : secretFacts(row.secrets)
+  const spoilt = secrets === undefined
+  const damage = damageOf(row, spoilt)
   const version = Number(row.version ?? 0)
   // The application wrote the row, or may have written to it, and its secrets are not recorded yet.
   const unread = shared || spoilt || version === 0
   const shown = (field: SecretField): SecretFacts => {
-    const secret = secrets.get(field)
+    const secret = secrets?.get(field)
     return {
       set: secret?.current ? true : unread ? null : false,
       fingerprint: secret?.current?.fingerprint ?? null,
@@ -92,14 +100,14 @@ export function toIntegration(row: IntegrationRow & Damageable, shared: boolean)
   return {
     id: row.id,
     workspaceId: row.workspaceId,
-    workspace: row.workspace,
+    workspace: row.workspace ?? row.workspaceId,
     platform: row.platform,
     name: row.name,
     webhookSecret: shown('webhookSecret'),
     accessToken: shown('accessToken'),
     refreshToken,
     tokenExpiresAt: row.tokenExpiresAt,
-    tokenExpiry: tokenExpiry(row.tokenExpiresAt, secrets.get('accessToken')?.current, unread),
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, secrets?.get('accessToken')?.current, unread),
     tokenRefresh: tokenRefreshOf(attempt, refreshToken.fingerprint),
     app: row.app,
     slackTeamId: row.slackTeamId,
@@ -112,8 +120,19 @@ export function toIntegration(row: IntegrationRow & Damageable, shared: boolean)
     createdAt: row.createdAt,
     createdBy: row.createdBy,
     version,
-    ...(damage ? { damage } : {}),
+    ...(damage.length > 0 ? { damage } : {}),
   }
+}
+
+/** What of a row cannot be read, and what names a row that is not there. */
+function damageOf({ damage = [], workspace, app, appId }: IntegrationRow & Damageable, spoilt: boolean): string[] {
+  const missing = [
+    ...(workspace === null ? ['workspaceId'] : []),
+    ...(appId !== null && app === null ? ['app'] : []),
+    ...(spoilt ? ['secrets'] : []),
+  ]
+  const known = damage.filter((name) => name !== 'appId')
+  return [...known, ...missing.filter((name) => !known.includes(name))]
 }
 
 // One row that the application spoilt must not keep the others from being shown.

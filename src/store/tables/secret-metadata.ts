@@ -1,6 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
-import { type Damageable, refuseDamaged } from '../../damage.ts'
+import { type Damageable, damaged, refuseDamaged } from '../../damage.ts'
 import { type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
@@ -38,20 +38,32 @@ export interface SecretVersion {
 export const isPrevious = ({ comparableTime, now }: Dialect): Sql =>
   sql`(s.key_id IS NOT NULL AND ${comparableTime(sql`s.valid_until`)} > ${comparableTime(now)})`
 
+/**
+ * Whether a version of a secret is current or accepted as a previous one, or cannot be told to be neither: until when it is
+ * valid cannot be read, and it has a value that may be needed, or none is known to be current.
+ */
+export const counts = (dialect: Dialect): Sql =>
+  sql`(s.valid_until IS NULL OR ${isPrevious(dialect)}
+    OR (${dialect.isMalformed('time', sql`s.valid_until`)} AND (s.key_id IS NOT NULL OR NOT EXISTS (${otherCurrent}))))`
+
+/** Whether a version of a secret is the current one, or cannot be told not to be, and no other is. */
+export const mayBeCurrent = ({ isMalformed }: Dialect): Sql =>
+  sql`(s.valid_until IS NULL OR (${isMalformed('time', sql`s.valid_until`)} AND NOT EXISTS (${otherCurrent})))`
+
+/** A query for the current version of the same secret as a version's (`s`). */
+const otherCurrent = sql`SELECT 1 FROM integration_secrets c WHERE c.integration_id = s.integration_id AND c.field = s.field AND c.valid_until IS NULL`
+
 /** What is known of an integration's secrets, as `secretFacts` takes it; `id` is the integration's. No value is read. */
 export function secretFactsText(dialect: Dialect, id: Sql): Sql {
-  const { toRfc3339, jsonRows } = dialect
+  const { toRfc3339, jsonRows, flag } = dialect
   const columns = [
     sql`s.field`,
     sql`s.fingerprint`,
     toRfc3339(sql`s.set_at`),
-    sql`(s.never_expires IS TRUE)`,
+    flag(sql`s.never_expires`, sql`(s.never_expires IS TRUE)`),
     toRfc3339(sql`s.valid_until`),
   ]
-  return jsonRows(
-    columns,
-    sql`integration_secrets s WHERE s.integration_id = ${id} AND (s.valid_until IS NULL OR ${isPrevious(dialect)})`,
-  )
+  return jsonRows(columns, sql`integration_secrets s WHERE s.integration_id = ${id} AND ${counts(dialect)}`)
 }
 
 type Facts = [
@@ -62,12 +74,12 @@ type Facts = [
   validUntil: Instant | null,
 ]
 
-/** What is known of an integration's secrets, by field. */
-export function secretFacts(text: string | null): Map<SecretField, SecretSummary> {
+/** What is known of an integration's secrets, by field; undefined where it is said of a field that is none. */
+export function secretFacts(text: string | null): Map<SecretField, SecretSummary> | undefined {
   const known = new Map<SecretField, SecretSummary>()
   for (const [column, print, setAt, neverExpires, validUntil] of text === null ? [] : (JSON.parse(text) as Facts[])) {
     const field = fieldOfColumn.get(column)
-    if (field === undefined) continue
+    if (field === undefined) return undefined
     const before = known.get(field) ?? { previousValidUntil: null }
     known.set(
       field,
@@ -113,7 +125,7 @@ function versionOf({
 
 /** Reads the versions of secrets. */
 export function secretVersionReader(db: Statements, dialect: Dialect): SecretVersionReader {
-  const { toRfc3339, whole } = dialect
+  const { toRfc3339, whole, flag } = dialect
   const rows = (id: IntegrationId) =>
     db.queryAll<VersionRow>(
       {
@@ -129,7 +141,7 @@ export function secretVersionReader(db: Statements, dialect: Dialect): SecretVer
         validUntil: toRfc3339(sql`s.valid_until`),
         lastMatchedAt: toRfc3339(sql`s.last_matched_at`),
         matchCount: whole(sql`s.match_count`),
-        neverExpires: sql`(s.never_expires IS TRUE)`,
+        neverExpires: flag(sql`s.never_expires`, sql`(s.never_expires IS TRUE)`),
         tokenExpiresAt: sql`CASE WHEN s.field = ${secretColumns.accessToken} THEN
             ${toRfc3339(sql`CASE WHEN s.valid_until IS NULL THEN i.token_expires_at ELSE s.expires_at END`)} END`,
       },
@@ -137,7 +149,12 @@ export function secretVersionReader(db: Statements, dialect: Dialect): SecretVer
           WHERE s.integration_id = ${id} ORDER BY s.field, s.number DESC`,
     )
   return {
-    versions: async (id) => refuseDamaged(await rows(id)).flatMap(versionOf),
+    versions: async (id) =>
+      refuseDamaged(await rows(id)).flatMap((row) => {
+        const [version] = versionOf(row)
+        if (version === undefined) throw damaged(id, ['field'])
+        return [version]
+      }),
     allVersions: async (id) => (await rows(id)).flatMap(versionOf),
   }
 }

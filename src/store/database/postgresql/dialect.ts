@@ -2,7 +2,7 @@ import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { quoted } from '../../../errors.ts'
 import { firstPageRows, maxTextBytes, maxWhole, nextPageRows } from '../cells.ts'
-import type { Dialect, Listing } from '../driver.ts'
+import type { ColumnKind, Dialect, Listing } from '../driver.ts'
 import type { Statements } from '../statements.ts'
 
 const maxBytes = raw(String(maxTextBytes))
@@ -16,16 +16,34 @@ const guarded = (value: Sql) =>
     ? sql`CASE WHEN octet_length(${value}) > ${maxBytes} THEN ${marked(sql`octet_length(${value})`)} ELSE ${value} END`
     : value
 
+/** JavaScript has no infinity, and no year of more than six digits. */
+const isInstant = (column: Sql) => sql`${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'`
+
+function isMalformed(kind: ColumnKind, column: Sql): Sql {
+  switch (kind) {
+    case 'text':
+      // The second looks like what tells of the first.
+      return sql`(octet_length(${column}) > ${maxBytes} OR strpos(${column}, chr(127)) > 0)`
+    case 'whole':
+      return sql`(${column} NOT BETWEEN -${maxWhole} AND ${maxWhole})`
+    case 'time':
+      return sql`(NOT ${isInstant(column)})`
+    case 'flag':
+      return sql`FALSE`
+  }
+}
+
 /** The SQL of PostgreSQL. */
 export const dialect: Dialect = {
   select: (columns, rest) =>
     sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
   whole: (column) =>
-    sql`CASE WHEN ${column} NOT BETWEEN -${maxWhole} AND ${maxWhole} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
+    sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
+  flag: (_, made) => made,
+  isMalformed,
   lock: sql`FOR UPDATE`,
-  // JavaScript has no infinity, and no year of more than six digits.
   toRfc3339: (column) =>
-    sql`CASE WHEN ${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    sql`CASE WHEN ${isInstant(column)} THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
       ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,
   comparableTime: (column) => column,
   now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,

@@ -1,7 +1,7 @@
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from '../cells.ts'
-import type { Dialect, Listing } from '../driver.ts'
+import type { ColumnKind, Dialect, Listing } from '../driver.ts'
 import type { Statements } from '../statements.ts'
 
 /** How a page tells of a cell that it does not hold. Of one that is too long, no byte is read. */
@@ -21,23 +21,48 @@ const guarded = (value: Sql) => (bareColumn.test(value.sql) ? textOrMark(value) 
 const orMark = (column: Sql, made: Sql) =>
   sql`coalesce(${made}, CASE WHEN typeof(${column}) <> 'null' THEN ${marked(column)} END)`
 
+/** An instant as RFC 3339 text; NULL for another kind of value. Words such as `now` are no instants. */
+const instant = (column: Sql) =>
+  sql`CASE typeof(${column}) WHEN 'integer' THEN CASE WHEN ${column} BETWEEN -62167219200000 AND 253402300799999 THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') END
+    WHEN 'blob' THEN NULL ELSE CASE WHEN octet_length(${column}) < 100 AND ${column} GLOB '[0-9][0-9][0-9][0-9]-*' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END END`
+
+const isFlag = (column: Sql) => sql`typeof(${column}) IN ('integer', 'null')`
+
+/**
+ * Whether a text has bytes that belong to no character. SQLite reads each of these as another character than it copies.
+ * Longer texts are names of nothing.
+ */
+const hasStrayBytes = (column: Sql) =>
+  sql`(${column} GLOB '*[^ -~]*' AND octet_length(${column}) < 1000 AND EXISTS (
+    WITH RECURSIVE place (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < length(${column}))
+    SELECT 1 FROM place WHERE CAST(char(unicode(substr(${column}, n, 1))) AS BLOB) <> CAST(substr(${column}, n, 1) AS BLOB)))`
+
+function isMalformed(kind: ColumnKind, column: Sql): Sql {
+  switch (kind) {
+    case 'text':
+      return sql`(typeof(${column}) NOT IN ('text', 'null') OR octet_length(${column}) > ${raw(String(maxTextBytes))} OR ${hasStrayBytes(column)})`
+    case 'whole':
+      return sql`NOT (typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}))`
+    case 'time':
+      return sql`(typeof(${column}) <> 'null' AND ${instant(column)} IS NULL)`
+    case 'flag':
+      return sql`NOT ${isFlag(column)}`
+  }
+}
+
 /** The SQL of SQLite, as libsql runs it. */
 export const dialect: Dialect = {
   // One BLOB: libsql ends the process for a text that is not UTF-8, and takes every cell apart.
   select: (columns, rest) =>
     sql`SELECT CAST(json_group_array(json_array(${join(columns.map(([name]) => raw(`"${name}"`)))})) AS BLOB) AS page
       FROM (SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest})`,
-  whole: (column) =>
-    sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}) THEN ${column} ELSE ${marked(column)} END`,
+  whole: (column) => sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(column)} ELSE ${column} END`,
+  flag: (column, made) => sql`CASE WHEN ${isFlag(column)} THEN ${made} ELSE ${marked(column)} END`,
+  isMalformed,
   // The transaction has the lock on the whole database already.
   lock: empty,
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
-  toRfc3339: (column) =>
-    orMark(
-      column,
-      sql`CASE typeof(${column}) WHEN 'integer' THEN CASE WHEN ${column} BETWEEN -62167219200000 AND 253402300799999 THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') END
-        WHEN 'blob' THEN NULL ELSE CASE WHEN octet_length(${column}) < 100 AND substr(${column}, 1, 1) <> '-' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END END`,
-    ),
+  toRfc3339: (column) => orMark(column, instant(column)),
   comparableTime: (column) =>
     sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
   now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
