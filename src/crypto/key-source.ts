@@ -11,6 +11,11 @@ export interface KeySource {
   load(): Promise<KeySet>
   /** The error for a set without any key, where keys are needed: KEYS_MISSING. */
   empty(): Promise<IntegrationsError>
-  /** Adds keys to the set, as one write; those that another process has added meanwhile stay. @throws KEYS_MISSING when it cannot be written here */
+  /**
+   * Adds keys to the set, as one write; those that another process has added meanwhile stay. To add none tells whether some
+   * could be added.
+   *
+   * @throws KEYS_MISSING, KEYS_INVALID when it cannot be written here
+   */
   add(keys: readonly RootKey[]): Promise<KeySet>
 }

@@ -39,7 +39,7 @@ export function keyFile(path: string, me: number | undefined, processes?: Proces
       ),
     async add(keys) {
       const isNew = foundNone || read() === undefined
-      foundNone = false
+      if (keys.length > 0) foundNone = false
       // A link to the file stays one, and processes that use another name wait for the same lock.
       const target = existsSync(path) ? realpathSync(path) : path
       try {
@@ -49,6 +49,8 @@ export function keyFile(path: string, me: number | undefined, processes?: Proces
           const present = read()
           // Another process made the file meanwhile: its keys serve as well as ours, where they are complete.
           if (isNew && present && completes(present, keys)) return present
+          // The lock was a file beside it: keys can be written.
+          if (keys.length === 0) return present ?? new Map()
           const text = present && readPrivate(target, me)
           replace(target, text === undefined ? keySetText(keys) : withKeys(text, keys))
           return read() ?? new Map()

@@ -30,7 +30,7 @@ const strange: [url: string, message: string][] = [
   [`postgres://127.0.0.1:1/app%3A${canary}`, 'postgres://127.0.0.1:1/… cannot be reached'],
   [`postgres://h:1/app?host=127.0.0.1&application_name=${canary}`, 'postgres://…:1/app cannot be reached'],
   [`postgres://127.0.0.1:1/app?sslmode=${canary}`, 'sslmode has a value that is not known'],
-  [`postgres://127.0.0.1:1/app?hostaddr=${canary}`, 'hostaddr= is not supported'],
+  [`postgres://127.0.0.1:1/app?hostaddr=${canary}`, 'hostaddr= and PGHOSTADDR are not supported'],
   [`postgres://127.0.0.1:1/app?options=-c%20a=${canary}`, 'postgres://127.0.0.1:1/app cannot be reached'],
   [
     `postgres://127.0.0.1:1/app?service=${canary}`,

@@ -106,3 +106,23 @@ hint: check that the disk or volume of that file is mounted\n`,
   expect(readdirSync(home)).toEqual(['config'])
   expect(readdirSync(join(home, 'config', 'integrations'))).toEqual(['keys.json'])
 })
+
+test.each([
+  ['a folder that is a link to nothing', (home: string) => join(home, 'volume', 'keys.json')],
+  ['a folder of the kernel', () => '/proc/self/keys.json'],
+  ['a folder that is a file', (home: string) => join(home, 'file', 'keys.json')],
+])('a key file in %s, where none can be made, makes no database', async (_, place) => {
+  const home = freshFolder()
+  symlinkSync('/nowhere/at/all', join(home, 'volume'))
+  writeFileSync(join(home, 'file'), '')
+  const file = place(home)
+  for (const args of [['init'], ['list'], ['init', '--database', `file:${home}/named.db`]]) {
+    const env = { XDG_DATA_HOME: join(home, 'data'), INTEGRATIONS_KEYS_FILE: file }
+    expect(await runProgram(args, { env })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: the key file \S+ cannot be (written|read) \([A-Z]+\)\nhint: .*\n$/),
+    })
+  }
+  expect(readdirSync(home).sort()).toEqual(['file', 'volume'])
+})

@@ -21,6 +21,35 @@ test('a line for localhost counts for the usual sockets, and for no other folder
   expect(() => password('/srv/other')).toThrow('no password for the database, which asks for one')
 })
 
+test('a password file that is not a regular file is as if there were none', () => {
+  const login = { host: 'h', port: 5432, database: 'app', user: 'ana' }
+  for (const path of ['/dev/null', tmpdir()])
+    expect(() => passwordFrom({ path, shown: true }, login, 'the database')).toThrow(
+      'no password for the database, which asks for one',
+    )
+})
+
+test('hostaddr, which would name another server, is refused wherever it stands', () => {
+  const services = passwordFile('[app]\nhostaddr=203.0.113.1\n').path
+  for (const [url, env] of [
+    ['postgresql:///app?hostaddr=203.0.113.1', {}],
+    ['postgresql://h/app', { PGHOSTADDR: '203.0.113.1' }],
+    ['postgresql:///app?service=app', { PGSERVICEFILE: services }],
+  ] as const)
+    expect(() => parsePostgresqlUrl(url, env)).toThrow('hostaddr= and PGHOSTADDR are not supported')
+})
+
+test('variables that demand more than the driver does are read as their parameters', () => {
+  const env = { PGREQUIREAUTH: 'scram-sha-256', PGREQUIREPEER: 'postgres', PGSSLCRL: '/crl.pem', PGSSLCRLDIR: '/crl' }
+  const { parameters } = parsePostgresqlUrl('postgresql://h/app', env)
+  expect(Object.fromEntries(parameters)).toEqual({
+    require_auth: 'scram-sha-256',
+    requirepeer: 'postgres',
+    sslcrl: '/crl.pem',
+    sslcrldir: '/crl',
+  })
+})
+
 test('comments and lines without a password are passed over, and a backslash keeps what follows it', () => {
   const file = passwordFile(
     [

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { join } from 'node:path'
 import { badInput, IntegrationsError, shellWord } from '../../../errors.ts'
@@ -37,8 +37,7 @@ export const passwordFile = (named: string, { PGPASSFILE }: Environment): Passwo
  * @throws NOT_PERMITTED when there is none, or others may read the file
  */
 export function passwordFrom({ path, shown }: PasswordFile, login: Login, where: string): string {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
-  if (platform() !== 'win32' && (mode & 0o077) !== 0)
+  if (platform() !== 'win32' && ((regularFile(path)?.mode ?? 0) & 0o077) !== 0)
     throw new IntegrationsError({
       code: 'NOT_PERMITTED',
       message: `no password for ${where}: other users may read the password file, which is not used for that reason`,
@@ -107,9 +106,15 @@ function sections(text: string): Map<string, Map<string, string>> {
   return found
 }
 
+/** What there is of a regular file: anything else, such as /dev/null or a pipe, is as if it were not there. */
+function regularFile(path: string): Stats | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() ? stats : undefined
+}
+
 function read(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8')
+    return regularFile(file) && readFileSync(file, 'utf8')
   } catch {
     return undefined
   }

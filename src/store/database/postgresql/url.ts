@@ -25,6 +25,11 @@ const variables: readonly (readonly [variable: string, parameter: string])[] = [
   ['PGSSLNEGOTIATION', 'sslnegotiation'],
   ['PGCHANNELBINDING', 'channel_binding'],
   ['PGGSSENCMODE', 'gssencmode'],
+  ['PGREQUIREAUTH', 'require_auth'],
+  ['PGREQUIREPEER', 'requirepeer'],
+  ['PGSSLCRL', 'sslcrl'],
+  ['PGSSLCRLDIR', 'sslcrldir'],
+  ['PGHOSTADDR', 'hostaddr'],
 ]
 
 /** What a PostgreSQL URL says, and the environment where the URL does not. */
@@ -97,7 +102,11 @@ export function parsePostgresqlUrl(text: string, env: Environment): Target {
     if (value && !parameters.has(name) && !(name === 'sslmode' && parameters.has('ssl'))) parameters.set(name, value)
   }
   for (const name of taken) parameters.delete(name)
-  if (parameters.get('hostaddr')) throw badInput('hostaddr= is not supported', 'name the address as the host')
+  if (parameters.get('hostaddr'))
+    throw badInput(
+      'hostaddr= and PGHOSTADDR are not supported',
+      'name the address as the host, and leave out hostaddr= and PGHOSTADDR',
+    )
   const schema = takeSchema(parameters)
   return { ...target, schema: schema ?? 'public', namesSchema: schema !== undefined, parameters }
 }
