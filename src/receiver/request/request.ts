@@ -46,7 +46,7 @@ export function fromNode(
   request: { readonly headers: NodeHeaders | IncomingRequest['headers'] } & Partial<AsyncIterable<Uint8Array>>,
   body?: Bytes,
 ): IncomingRequest {
-  const headers = { get: (name: string) => headerOf(request.headers, name) }
+  const headers = { get: headerOf(request.headers) }
   if (!isParsed(body)) return { headers, body }
   const { readableDidRead, readableAborted } = request as Partial<NodeStream>
   return {
@@ -68,13 +68,29 @@ interface NodeStream {
 const isNodeStream = (body: AsyncIterable<Uint8Array>): body is AsyncIterable<Uint8Array> & NodeStream =>
   'iterator' in body && typeof body.iterator === 'function' && 'resume' in body && typeof body.resume === 'function'
 
-/** A header, as the web joins headers: a signature that came twice matches neither. */
-function headerOf(headers: NodeHeaders | IncomingRequest['headers'], name: string): string | null {
-  if (typeof headers.get === 'function') return headers.get(name)
-  const wanted = name.toLowerCase()
-  const values = Object.entries(headers).flatMap(([key, value]) => (key.toLowerCase() === wanted ? [value] : []))
-  const given = values.flat().filter((value) => value !== null && value !== undefined)
-  return given.length === 0 ? null : given.join(', ')
+/** Gives a header by its name, as the web joins headers: a signature that came twice matches neither. */
+function headerOf(headers: NodeHeaders | IncomingRequest['headers']): (name: string) => string | null {
+  if (hasGet(headers)) return (name) => headers.get(name) ?? null
+  // What can be gone through but once is kept.
+  const pairs = pairsOf(headers)
+  return (name) => {
+    const wanted = name.toLowerCase()
+    const values = pairs.flatMap(([key, value]) => (String(key).toLowerCase() === wanted ? [value] : []))
+    const given = values.flat().filter((value) => value !== null && value !== undefined)
+    return given.length === 0 ? null : given.join(', ')
+  }
+}
+
+/** Whether headers are looked up in any case. A map knows them in one. */
+const hasGet = (headers: object): headers is IncomingRequest['headers'] =>
+  'get' in headers && typeof headers.get === 'function' && !(headers instanceof Map)
+
+/** Headers of a map, of pairs, or of Node's `rawHeaders`, in which names and values take turns. */
+function pairsOf(headers: object): (readonly [name: unknown, value: unknown])[] {
+  if (!(Symbol.iterator in headers)) return Object.entries(headers)
+  const all = [...(headers as Iterable<unknown>)]
+  if (typeof all[0] === 'string') return all.flatMap((name, i) => (i % 2 === 0 ? [[name, all[i + 1]] as const] : []))
+  return all.flatMap((pair) => (Array.isArray(pair) ? [[pair[0], pair[1]] as const] : []))
 }
 
 /** Whether a body is not the bytes that came. For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null. */
@@ -96,12 +112,16 @@ const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
 
 /** A request that was handed on as it came, without `fromNode`. A body that was parsed counts as used. */
 export function normalized(request: IncomingRequest): IncomingRequest {
-  if (typeof request.headers.get === 'function') return request
-  if (isStream(request.body)) return { ...fromNode({ headers: request.headers }), body: request.body }
+  const { headers } = request
+  if (hasGet(headers))
+    return Object.prototype.toString.call(headers) === '[object Headers]'
+      ? request
+      : { ...fromNode({ headers }), body: request.body, bodyUsed: request.bodyUsed === true }
+  if (isStream(request.body)) return { ...fromNode({ headers }), body: request.body }
   try {
     return fromNode(request, request.body as Bytes)
   } catch {
-    return { ...fromNode({ headers: request.headers }), bodyUsed: true }
+    return { ...fromNode({ headers }), bodyUsed: true }
   }
 }
 

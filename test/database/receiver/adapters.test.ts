@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { fromNode, type IncomingRequest } from '../../../src/receiver/receiver.ts'
-import { add, start } from '../../support/receiver.ts'
+import { add, brief, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { message, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
@@ -89,4 +89,42 @@ test('a body that is too long is answered, and a body that was parsed is told of
   }
   const parsed = { type: 'event_callback' } as unknown as Uint8Array
   expect(() => fromNode({ headers: {} }, parsed)).toThrow('the body of the request was parsed')
+})
+
+test('headers are taken in every shape in which they are handed on', async () => {
+  const { store, errors, receive } = await start('sqlite')
+  await add(store, 'support', signingSecret(1))
+  const receiver = await receive()
+  const body = slackEvent(message)
+  const names = (headers: Record<string, string>) =>
+    Object.entries(headers).map(([name, value]): [string, string] => [name.replace(/^x-slack/, 'X-Slack'), value])
+  const pairs = () => names(slackHeaders(signingSecret(1), body))
+  const shapes: Record<string, () => object> = {
+    map: () => new Map(pairs()),
+    'map of arrays': () => new Map(pairs().map(([name, value]) => [name, [value]])),
+    pairs,
+    'raw headers': () => pairs().flat(),
+    iterator: () => new Map(pairs()).entries(),
+    'get without null': () => {
+      const headers = new Headers(pairs())
+      return { get: (name: string) => headers.get(name) ?? undefined }
+    },
+    web: () => new Headers(pairs()),
+    object: () => Object.fromEntries(pairs()),
+  }
+  const event = ['support', 'message', 1, 'current']
+  for (const [shape, headers] of Object.entries(shapes)) {
+    const asItCame = { headers: headers(), body } as never
+    expect([shape, brief(await receiver.slack(asItCame))]).toEqual([shape, event])
+    const adapted = fromNode({ headers: headers() } as never, Buffer.from(body))
+    expect([shape, brief(await receiver.slack(adapted))]).toEqual([shape, event])
+    const used = { headers: headers(), body, bodyUsed: true } as never
+    if (shape === 'get without null' || shape === 'web')
+      expect([shape, brief(await receiver.slack(used))]).toEqual([shape, [500, 'body_consumed']])
+  }
+  for (const headers of [new Map(), [], {}, { get: () => undefined }])
+    expect(brief(await receiver.slack({ headers, body } as never))).toEqual([401, 'signature_missing'])
+  const twice = [...pairs(), ...pairs().filter(([name]) => name.endsWith('signature'))]
+  expect(brief(await receiver.slack({ headers: twice, body } as never))).toEqual([401, 'signature_malformed'])
+  expect(errors.every((error) => (error as { code?: string }).code === 'BAD_INPUT')).toBe(true)
 })
