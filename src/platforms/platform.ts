@@ -152,6 +152,8 @@ export interface Webhooks {
     readonly column: PlatformColumn
     /** The ids that a body claims. */
     claimed(request: WebhookRequest): readonly string[]
+    /** The id of the app that a body says it was sent for, as long as ids are. */
+    app?(request: WebhookRequest): string | undefined
   }
   /** Recognizes a small request that needs an answer and no signature. @returns the reason */
   unsigned?(request: WebhookRequest): string | undefined

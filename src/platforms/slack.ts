@@ -121,7 +121,7 @@ export const slack = definePlatform({
     // Slack sends a few kilobytes.
     maxBodyBytes: 1_048_576,
     // An app that is installed in a whole organization has the enterprise's id in place of a team's.
-    tenant: { column: 'slackTeamId', claimed },
+    tenant: { column: 'slackTeamId', claimed, app },
     unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
     read,
     samples: {
@@ -167,11 +167,23 @@ const idPaths = [
 
 /** The ids of teams and enterprises, which interactions call by other names than events. */
 function claimed(request: WebhookRequest): string[] {
+  return [...new Set(unverified(request, idPaths))].slice(0, maxClaimedIds)
+}
+
+/** The app that a request says it was sent for. */
+function app(request: WebhookRequest): string | undefined {
+  return unverified(request, ['api_app_id']).find(isAppId)
+}
+
+const isAppId = (id: string) => /^A[A-Z0-9]{1,30}$/.test(id)
+
+/** The texts at some paths of a body that is not verified. */
+function unverified(request: WebhookRequest, paths: readonly string[]): string[] {
   const form = isForm(request) ? textOf(request) : undefined
   const payload = form === undefined ? request.body : Buffer.from(formField(form, 'payload') ?? '')
-  const texts = textsAt(payload, idPaths)
+  const texts = textsAt(payload, paths)
   const textAt = (path: string) => (form && payload.length === 0 ? formField(form, path) : texts.get(path))
-  return [...new Set(idPaths.flatMap((path) => textAt(path) || []))].slice(0, maxClaimedIds)
+  return paths.flatMap((path) => textAt(path) || [])
 }
 
 // Messages that people write; the other subtypes are changes.

@@ -120,21 +120,30 @@ async function inTime<T>(lookups: readonly Promise<T>[]): Promise<T[]> {
   return (await Promise.all(each)).flat()
 }
 
+/** Whose secret a request was signed with that is not for them. */
+export interface Signer extends Pick<LookupResult, 'startedAt'> {
+  readonly holders: readonly MatchedEntry[]
+}
+
 /**
  * Whether a request was signed with a secret that its keys find, without a second look for secrets that were replaced
  * since.
  *
- * @returns when the last reading of the secrets began, if so; `unknown` where not all of them can be tried
+ * @returns `unknown` where not all of them can be tried
  * @throws what the store throws
  */
 export async function matchRemembered(
   cache: Pick<LookupCache, 'find'>,
   signed: SignedRequest,
-): Promise<Pick<LookupResult, 'startedAt'> | 'unknown' | undefined> {
+): Promise<Signer | 'unknown' | undefined> {
   const found = await Promise.all(signed.keys.map((key) => cache.find(key, signed.body.length)))
   const results = found.filter((result) => result !== undefined)
   const { match, truncated } = await trySecrets(signed, results, new Set())
-  if (match) return { startedAt: Math.max(...results.map(({ startedAt }) => startedAt)) }
+  if (match)
+    return {
+      startedAt: Math.max(...results.map(({ startedAt }) => startedAt)),
+      holders: match.matched,
+    }
   const isUnknown = truncated || results.length < found.length || results.some(({ keyMissing }) => keyMissing)
   return isUnknown ? 'unknown' : undefined
 }

@@ -7,6 +7,7 @@ import { disableRevoked } from '../operations/integrations/set-active.ts'
 import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
 import type { Duplicates } from './duplicates.ts'
+import type { AppSigners } from './lookup/app-signers.ts'
 import type { LookupCache } from './lookup/cache.ts'
 import { keyOf, type LookupKey, type LookupResult } from './lookup/secrets.ts'
 import {
@@ -54,6 +55,8 @@ export interface Parts {
   readonly duplicates: Duplicates
   /** Reads one request at a time that no integration of its tenant has signed. */
   readonly unclaimed: LimitFunction
+  /** Whose secret an app signs with. */
+  readonly signers: AppSigners
   readonly onError: (error: unknown) => void
 }
 
@@ -208,10 +211,12 @@ const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 async function readUnclaimed(parts: Parts, signed: SignedRequest, refusal: Rejected): Promise<Outcome> {
   // Strangers can ask for this with a body of their own, so it costs little: one at a time, and small.
   if (signed.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0) return rejected(503, 'unavailable')
-  const key = { kind: 'platform', platform: signed.platform.id } as const
-  const signer = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys: [key] }))
+  const known = parts.signers.keys(signed.platform, signed.request)
+  const keys: LookupKey[] = [...known, { kind: 'platform', platform: signed.platform.id }]
+  const signer = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys }))
   if (signer === 'unknown') return rejected(503, 'unavailable')
   if (!signer) return refusal
+  parts.signers.learn(signed.platform, signed.request, signer.holders)
   // The secret may have become that of the tenant between the two readings.
   const match = await findMatch(parts.cache, { ...signed, arrivedAt: signer.startedAt })
   if (match.kind === 'match') return accept(parts, signed, match)
@@ -236,6 +241,7 @@ async function accept(
   if (parsed.kind === 'answer') return handled(parsed.reason, parsed.body)
   // Several tenants may share the secret, so it does not name one either.
   if (keys.some(({ kind }) => kind === 'platform')) return rejected(401, 'unknown_integration')
+  parts.signers.learn(platform, request, matched)
   for (const { entry, secret } of candidates)
     parts.usage.record({ id: entry.integration.id, number: secret.number, count: 1, lastAt: at })
   const seen = digest === null ? [] : candidates.map(({ entry }) => ({ integrationId: entry.integration.id, digest }))

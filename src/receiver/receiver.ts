@@ -16,6 +16,7 @@ import { openStore } from '../store/open.ts'
 import { userName } from '../user-name.ts'
 import { withDeadline } from './deadline.ts'
 import { Duplicates } from './duplicates.ts'
+import { AppSigners } from './lookup/app-signers.ts'
 import { LookupCache } from './lookup/cache.ts'
 import { SecretReader } from './lookup/secrets.ts'
 import { warmUp } from './lookup/warm-up.ts'
@@ -145,7 +146,12 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
   const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
   const database = parseDatabaseUrl(options.database, { cwd: '/', env: process.env })
-  const lasting = { duplicates: new Duplicates(), unclaimed: semaphore(1), bodies: new BodyBudget() }
+  const lasting = {
+    duplicates: new Duplicates(),
+    unclaimed: semaphore(1),
+    signers: new AppSigners(),
+    bodies: new BodyBudget(),
+  }
   const settings = { database, keys, urls, rememberMs, staleMs, spool, onError, lasting }
   const startup = new Startup(() => begin(settings), onError)
   await startup.start()
@@ -181,7 +187,7 @@ interface Settings {
   readonly spool: string
   readonly onError: (error: unknown) => void
   /** What goes on when the database is another. */
-  readonly lasting: Pick<Parts, 'duplicates' | 'unclaimed' | 'bodies'>
+  readonly lasting: Pick<Parts, 'duplicates' | 'unclaimed' | 'signers' | 'bodies'>
 }
 
 /** A receiver that has its database. */

@@ -23,7 +23,7 @@ export interface CacheEntry {
 export type LookupKey =
   /** Those that it claims to be for. */
   | { readonly kind: 'match'; readonly match: IntegrationMatch }
-  /** Where it claims nothing, an integration for each distinct secret of the platform. */
+  /** Where it claims nothing, or no tenant that is known, an integration for each distinct secret of the platform. */
   | { readonly kind: 'platform'; readonly platform: string }
   /** None: whether there are rows of the platform that no key finds, because what names them cannot be read. */
   | { readonly kind: 'strays'; readonly platform: string }

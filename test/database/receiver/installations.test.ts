@@ -129,3 +129,28 @@ describe.each(kinds)('installations on %s', (kind) => {
     expect([refusedAfterMs.length, Math.min(...refusedAfterMs) >= 100]).toEqual([21, true])
   })
 })
+
+test('of more than 100 secrets, the one that an app is known to sign with is tried first', async () => {
+  const { db, store, errors, receive } = await start('sqlite', 60)
+  await add(store, 'support', signingSecret(1))
+  await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+  // They are tried in the order of their ids.
+  await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret)
+    WITH RECURSIVE n (i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1102)
+    SELECT 'zz-' || n.i, i.workspace_id, 'slack', 'one-' || n.i, 'T0TEAM' || n.i, 'secret ' || n.i FROM integrations i, n`)
+  const receiver = await receive()
+  const send = async (team_id: string, api_app_id: string) =>
+    brief(await receiver.slack(fromSlack('secret 1102', slackEvent(message, { team_id, api_app_id }))))
+  expect([
+    await send('T0NONE', 'A0LAST'),
+    await send('T0TEAM1102', 'A0LAST'),
+    await send('T0NONE', 'A0LAST'),
+    await send('T0NONE', 'A0OTHER'),
+  ]).toEqual([
+    [503, 'unavailable'],
+    ['one-1102', 'message', null, 'current'],
+    [200, 'unclaimed'],
+    [503, 'unavailable'],
+  ])
+  expect(errors).toEqual([])
+})
