@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import { failpoint } from '../failpoint.ts'
 import type { Provider } from './database/url.ts'
 import type { SchemaEngine } from './schema/engine.ts'
 
@@ -68,8 +69,12 @@ export const applyMigrations = (provider: Provider, adapter: SqlDriverAdapter): 
 export const noFilters = { externalTables: [], externalEnums: [] }
 
 async function applyPending(provider: Provider, engine: SchemaEngine): Promise<string[]> {
-  return (await engine.applyMigrations({ migrationsList: migrationsList(provider), filters: noFilters }))
-    .appliedMigrationNames
+  const { appliedMigrationNames } = await engine.applyMigrations({
+    migrationsList: migrationsList(provider),
+    filters: noFilters,
+  })
+  failpoint('migrations applied')
+  return appliedMigrationNames
 }
 
 /**
@@ -83,6 +88,7 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
     const [migrationName] = migrationNames(provider)
     if (migrationName === undefined) throw new Error('this build has no migrations')
     await engine.markMigrationApplied({ migrationName, migrationsList: migrationsList(provider) })
+    failpoint('tables taken over')
     return [migrationName, ...(await applyPending(provider, engine))]
   })
 }

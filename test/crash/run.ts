@@ -16,4 +16,4 @@ console.info(`seed: ${seed}`)
 Object.assign(process.env, { CRASH_SEED: seed, ...(values.long ? { CRASH_LONG: '1' } : {}) })
 
 // The tests load the machine by themselves.
-await startVitest('test', positionals, { project: ['crash'], maxWorkers: 1, watch: false })
+await startVitest('test', positionals, { project: ['crash'], maxWorkers: 1, maxConcurrency: 2, watch: false })

@@ -7,18 +7,20 @@ import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 import type { StoreOptions } from '../../src/store/schema/ready.ts'
 import type { TestDatabase } from './database.ts'
 
-/** The keys of the template databases. */
-export const testKeys = () =>
-  parseKeySet(readFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', 'utf8'), 'the test keys')
+/** Where the keys of the template databases are. */
+export const testKeyFile = () => process.env.INTEGRATIONS_TEST_KEYS ?? ''
+
+/** The keys of the template databases, or of another file. */
+export const testKeys = (file = testKeyFile()) => parseKeySet(readFileSync(file, 'utf8'), 'the test keys')
 
 /** How to open a test's database within this process. */
-export const storeOptions = (db: TestDatabase): StoreOptions => ({
+export const storeOptions = (db: TestDatabase, keys = testKeyFile()): StoreOptions => ({
   database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),
   wait: 30_000,
   create: false,
   readOnly: false,
   notice: () => {},
-  keys: keyFile(process.env.INTEGRATIONS_TEST_KEYS ?? '', process.getuid?.()),
+  keys: keyFile(keys, process.getuid?.()),
   attribution: {
     ciIdentity: null,
     osUser: 'test',

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -73,14 +73,29 @@ export const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)
 export function runInTerminal(
   args: readonly string[],
   answers: readonly (readonly [question: string, answer: string | (() => Promise<string>)])[],
-  { env, cwd, columns = 100 }: { env?: Record<string, string>; cwd?: string; columns?: number } = {},
+  {
+    env,
+    cwd,
+    columns = 100,
+    program = [process.execPath, bin],
+    started = () => {},
+  }: {
+    env?: Record<string, string>
+    cwd?: string
+    columns?: number
+    /** What is run, before the arguments. */
+    program?: readonly string[]
+    /** Is given what the program's process is a child of. */
+    started?: (terminal: ChildProcess) => void
+  } = {},
 ): Promise<{ code: number | null; screen: string }> {
   return new Promise((done, failed) => {
-    const command = `stty cols ${columns} rows 40; exec ${[process.execPath, bin, ...args].map(quote).join(' ')}`
+    const command = `stty cols ${columns} rows 40; exec ${[...program, ...args].map(quote).join(' ')}`
     const child = spawn('script', ['-qefc', command, '/dev/null'], {
       env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) },
       cwd,
     })
+    started(child)
     let screen = ''
     let seen = 0
     let next = 0
