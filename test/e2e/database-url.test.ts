@@ -212,6 +212,8 @@ describe('a PostgreSQL URL as its own programs take it', () => {
       'schema=tenant2',
       'search_path=tenant2',
       'options=-c%20search_path%3Dtenant2',
+      'options=--search-path%3Dtenant2',
+      'options=-c%20search_path%3Dpublic%20--SEARCH_PATH%3Dtenant2',
       `search_path=${encodeURIComponent('"a,B"')}`,
     ])
       expect(await runInProcess(['list'], { env: { DATABASE_URL: `${db.url}?${more}` } })).toEqual(empty)
@@ -253,12 +255,73 @@ describe('a PostgreSQL URL as its own programs take it', () => {
         code: 2,
         stdout: '',
         stderr:
-          'error: the search path of the role or the database begins with the schema "tenant2", and the database URL names no schema\nhint: add schema=tenant2 to the database URL, or schema=public\n',
+          'error: the search path of the role or the database leads to the schema "tenant2", and the database URL names no schema\nhint: add schema=tenant2 to the database URL, or schema=public\n',
       })
     expect(await db.query("SELECT tablename FROM pg_tables WHERE schemaname IN ('public', 'tenant2')")).toEqual([])
     expect(await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?schema=public` } })).toMatchObject({
       code: 0,
     })
+  })
+})
+
+describe('a URL without a schema, where two schemas have tables of this program', () => {
+  /** A database with an integration's workspace in each of two schemas, which have its name. */
+  async function twoSchemas() {
+    const db = await freshDatabase('postgresql')
+    await db.query('CREATE SCHEMA tenant1')
+    expect(await runInProcess(['init'], { env: { DATABASE_URL: `${db.url}?schema=tenant1` } })).toMatchObject({
+      code: 0,
+    })
+    for (const schema of ['public', 'tenant1'])
+      await db.query(
+        `INSERT INTO ${schema}.workspaces (id, name, created_at, updated_at) VALUES ('w', '${schema}', now(), now())`,
+      )
+    return db
+  }
+  const list = ['workspaces', 'list', '--fields', 'name']
+  const refused = (schema: string) => ({
+    code: 2,
+    stdout: '',
+    stderr: `error: the search path of the role or the database leads to the schema "${schema}", and the database URL names no schema\nhint: add schema=${schema} to the database URL, or schema=public\n`,
+  })
+
+  test('takes that of options= and PGOPTIONS', async () => {
+    const db = await twoSchemas()
+    const tenant1 = { code: 0, stdout: 'tenant1\n', stderr: '' }
+    for (const option of ['--search-path=tenant1', '-c search_path=tenant1', '-cSearch_Path=tenant1']) {
+      const inUrl = { DATABASE_URL: `${db.url}?options=${encodeURIComponent(option)}` }
+      for (const env of [inUrl, { DATABASE_URL: db.url, PGOPTIONS: option }])
+        expect([env, await runInProcess(list, { env })]).toEqual([env, tenant1])
+    }
+    const named = { DATABASE_URL: `${db.url}?schema=public`, PGOPTIONS: '-c search_path=tenant1' }
+    expect(await runProgram(list, { env: named })).toEqual({ ...tenant1, stdout: 'public\n' })
+  })
+
+  test.each([
+    ['tenant1', 'tenant1'],
+    ['"$user", tenant1, public', 'tenant1'],
+    ['missing, tenant1', 'tenant1'],
+    ['tenant2', 'tenant2'],
+    ['public, tenant1', undefined],
+    ['missing, public', undefined],
+    ['"$user", public', undefined],
+  ])('and the database has the search path %s', async (path, meant) => {
+    const db = await twoSchemas()
+    await db.query(`ALTER DATABASE ${parts(db).name} SET search_path = ${path}`)
+    const env = { DATABASE_URL: db.url }
+    const taken = { code: 0, stdout: 'public\n', stderr: '' }
+    expect(await runInProcess(list, { env })).toEqual(meant === undefined ? taken : refused(meant))
+    if (meant === undefined) return
+    const commands = [['workspaces', 'add', 'Acme'], ['init'], ['db', 'status'], ['db', 'migrate'], ['db', 'adopt']]
+    for (const args of commands) expect(await runInProcess(args, { env })).toEqual(refused(meant))
+    for (const schema of ['public', 'tenant1'])
+      expect(await db.query(`SELECT name FROM ${schema}.workspaces`)).toEqual([{ name: schema }])
+  })
+
+  test('and one has the name of the role', async () => {
+    const db = await twoSchemas()
+    await db.query('ALTER SCHEMA tenant1 RENAME TO postgres')
+    expect(await runInProcess(list, { env: { DATABASE_URL: db.url } })).toEqual(refused('postgres'))
   })
 })
 

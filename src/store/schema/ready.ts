@@ -1,11 +1,10 @@
 import sql, { empty, join } from 'sql-template-tag'
 import { keyFor, purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { IntegrationsError } from '../../errors.ts'
 import type { WaitBudget } from '../../wait-budget.ts'
 import type { Driver } from '../database/driver.ts'
 import { databaseError } from '../database/errors.ts'
-import { schemasOf } from '../database/postgresql/url.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { createFile, fileExists } from '../database/sqlite/file.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
@@ -14,6 +13,7 @@ import { commandOn, type Database, displayUrl, type Provider } from '../database
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import type { Attribution } from '../tables/events.ts'
 import { applicationTables } from './application-tables.ts'
+import { noSearchPath, refuseOtherSchema, type SearchPath, searchPath } from './search-path.ts'
 
 /** How to open a database. */
 export interface StoreOptions {
@@ -110,7 +110,7 @@ export const readState =
   ({ provider, namesSchema }: Pick<Driver, 'provider' | 'namesSchema'>) =>
   async (db: Statements): Promise<DatabaseState> => {
     const there = await listTables(db, provider)
-    if (!there.history && !namesSchema) await refuseOtherSchema(db)
+    if (!namesSchema) refuseOtherSchema((await db.query(searchPath, empty))[0])
     const migrations = migrationState(provider, there.history ? await appliedMigrations(db) : [])
     return { status: statusOf(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
   }
@@ -121,12 +121,13 @@ export const readState =
  * @returns undefined when it has to be looked at more closely
  */
 export const readStateFast =
-  ({ provider, dialect }: Driver) =>
+  ({ provider, dialect, namesSchema }: Driver) =>
   async (db: Statements): Promise<DatabaseState | undefined> => {
     const setting = (key: string) => sql`LEFT JOIN integration_settings ${sql([key])} ON ${sql([key])}.key = ${key}`
     const [row] = await db
-      .query<{ names: string | null; kind: string | null; mode: string | null }>(
+      .query<{ names: string | null; kind: string | null; mode: string | null } & SearchPath>(
         {
+          ...(namesSchema ? noSearchPath : searchPath),
           names: dialect.jsonRows([sql`m.migration_name`], applied),
           kind: sql`database.value`,
           mode: sql`sealing.value`,
@@ -139,6 +140,7 @@ export const readStateFast =
         return []
       })
     if (!row) return undefined
+    refuseOtherSchema(row)
     const migrations = migrationState(provider, (JSON.parse(row.names ?? '[]') as [string][]).flat())
     return { status: statusOf(migrations, true), migrations, ...ownership(row.kind, row.mode) }
   }
@@ -244,23 +246,6 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
       hint: 'create it with CREATE SCHEMA, or correct schema= in the URL',
     })
   return { history: Boolean(row?.history), others: Boolean(row?.others) }
-}
-
-/**
- * Refuses to look for tables in the usual schema, or to make them there, when the role or the database has a search path
- * of its own that begins with another: the application's tables would be there.
- */
-async function refuseOtherSchema(db: Statements): Promise<void> {
-  const [row] = await db.query<{ path: string }>(
-    { path: sql`s.reset_val` },
-    sql`FROM pg_settings s WHERE s.name = 'search_path' AND s.reset_val <> s.boot_val`,
-  )
-  const first = schemasOf(row?.path ?? '').find((schema) => schema !== '$user' && schema !== '')
-  if (first !== undefined && first !== 'public')
-    throw badInput(
-      `the search path of the role or the database begins with the schema "${first}", and the database URL names no schema`,
-      `add schema=${encodeURIComponent(first)} to the database URL, or schema=public`,
-    )
 }
 
 const applied = sql`_prisma_migrations m WHERE m.finished_at IS NOT NULL AND m.rolled_back_at IS NULL`

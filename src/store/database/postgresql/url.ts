@@ -30,6 +30,7 @@ const variables: readonly (readonly [variable: string, parameter: string])[] = [
   ['PGSSLCRL', 'sslcrl'],
   ['PGSSLCRLDIR', 'sslcrldir'],
   ['PGHOSTADDR', 'hostaddr'],
+  ['PGOPTIONS', 'options'],
 ]
 
 /** What a PostgreSQL URL says, and the environment where the URL does not. */
@@ -172,9 +173,14 @@ function attributesOf(text: string): SessionAttributes {
 /** Takes what names a schema out of the parameters; the driver would silently ignore most of it. */
 function takeSchema(parameters: URLSearchParams): string | undefined {
   const named = parameters.get('schema') ?? undefined
-  const option = /(?:^|\s)(?:-c\s*|--)search_path=((?:\\.|[^\s\\])*)/
+  // As the server reads them: the last counts.
+  const option = /(?:^|\s)(?:-c\s*|--)search[_-]path=((?:\\.|[^\s\\])*)/gi
   const options = parameters.get('options') ?? ''
-  const paths = [parameters.get('currentSchema'), parameters.get('search_path'), option.exec(options)?.[1]]
+  const paths = [
+    parameters.get('currentSchema'),
+    parameters.get('search_path'),
+    [...options.matchAll(option)].at(-1)?.[1],
+  ]
   for (const name of ['schema', 'currentSchema', 'search_path', 'options']) parameters.delete(name)
   const others = options.replace(option, '').trim()
   if (others !== '') parameters.set('options', others)
