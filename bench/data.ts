@@ -166,7 +166,7 @@ export async function addSealed(
       Array.from({ length: Math.min(eventsAtOnce, count - at) }, async (_, i) => {
         const id = `sealed-${String(at + i).padStart(8, '0')}`
         const value = new Secret(platform === 'slack' ? appSecret : secretOf(id))
-        const text = await encrypt(key, { id, field }, value)
+        const text = encrypt(key, { id, field }, value)
         const team = platform === 'slack' ? quoted(teamOf(at + i)) : 'NULL'
         return { id, text, team, print: fingerprint(fingerprinting, value) }
       }),

@@ -2,7 +2,7 @@ import { jsonOf, objectOf } from '../json.ts'
 
 // The protected header of a JWE has {"alg":"dir","enc":"A256GCM","kid":…}, the encrypted key is empty, the vector has
 // 12 bytes and the tag 16. https://www.rfc-editor.org/rfc/rfc7516#section-3.1
-const compactJwe = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/
+const compactJwe = /^(eyJ[\w-]{20,200})\.\.[\w-]{16}\.(?:[\w-]{4})*(?:[\w-]{2,3})?\.[\w-]{22}$/
 
 /** Whether a text has exactly the form of an encrypted value, whichever key encrypts it. */
 export const isEncrypted = (text: string): boolean => keyIdOf(text) !== undefined

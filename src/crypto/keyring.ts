@@ -30,10 +30,10 @@ export interface Keyring {
  * @param where the set comes from, for the message
  * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id
  */
-export async function openKeyring(keys: KeySet, known: readonly KnownKey[], where: string): Promise<Keyring> {
+export function openKeyring(keys: KeySet, known: readonly KnownKey[], where: string): Keyring {
   for (const one of known) {
     const key = keys.get(one.id)
-    if (key && one.state !== 'retired' && !(await isKey(key, one)))
+    if (key && one.state !== 'retired' && !isKey(key, one))
       throw new IntegrationsError({
         code: 'KEY_WRONG',
         message: `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
@@ -53,16 +53,16 @@ export async function openKeyring(keys: KeySet, known: readonly KnownKey[], wher
 }
 
 /** What a database keeps of a key, to know it again. */
-export async function checkValue(key: RootKey): Promise<string> {
+export function checkValue(key: RootKey): string {
   return key.use === 'enc' ? encrypt(key, checkContext(key), checkPlaintext) : hmacHex(key, 'check/v1')
 }
 
 /** Whether a key of a set is the one that a database knows by this id. */
-export async function isKey(key: RootKey, known: KnownKey): Promise<boolean> {
+export function isKey(key: RootKey, known: KnownKey): boolean {
   if (key.use !== (known.purpose === 'encryption' ? 'enc' : 'sig')) return false
   if (key.use === 'sig') return hmacHex(key, 'check/v1') === known.checkValue
   try {
-    const decrypted = await decrypt(new Map([[key.id, key]]), checkContext(key), known.checkValue)
+    const decrypted = decrypt(new Map([[key.id, key]]), checkContext(key), known.checkValue)
     return decrypted.reveal() === checkPlaintext.reveal()
   } catch {
     return false

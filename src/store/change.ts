@@ -56,7 +56,7 @@ export async function beginChange(
   const known = await db.keys.list()
   const fresh = await isFresh(db)
   if (fresh) await register(keyWriter(tx), keys, now)
-  const keyring = await openKeyring(keys, fresh ? await db.keys.list() : known, where)
+  const keyring = openKeyring(keys, fresh ? await db.keys.list() : known, where)
   const stored = await db.keys.settings()
   const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
@@ -121,7 +121,7 @@ export async function beginChange(
 async function register(writer: KeyWriter, keys: KeySet, now: Date): Promise<void> {
   for (const purpose of purposes) {
     const key = keyFor(keys, purpose)
-    if (key) await writer.insert({ id: key.id, purpose, state: 'active', checkValue: await checkValue(key) }, now)
+    if (key) await writer.insert({ id: key.id, purpose, state: 'active', checkValue: checkValue(key) }, now)
   }
 }
 

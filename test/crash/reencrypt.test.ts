@@ -28,7 +28,7 @@ async function seed(db: TestDatabase, keys: KeySet, key: RootKey): Promise<void>
       Array.from({ length: 500 }, async (_, i) => {
         const secret = new Secret(value(from + i))
         const { id, field } = cell(from + i)
-        return { id, field, text: await encrypt(key, cell(from + i), secret), print: fingerprint(print, secret) }
+        return { id, field, text: encrypt(key, cell(from + i), secret), print: fingerprint(print, secret) }
       }),
     )
     await db.query(
@@ -112,7 +112,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect(stored).toHaveLength(rows)
     for (const [i, { id, webhook_secret }] of stored.entries()) {
       expect(id).toBe(cell(i).id)
-      expect((await decrypt(set, cell(i), String(webhook_secret))).reveal()).toBe(value(i))
+      expect(decrypt(set, cell(i), String(webhook_secret)).reveal()).toBe(value(i))
     }
     expect(await db.query('SELECT version FROM integration_versions')).toEqual([])
     const [total] = await db.query(

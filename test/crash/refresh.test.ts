@@ -76,7 +76,7 @@ async function tokensOf(db: TestDatabase, server: SlackOAuth) {
   const rows = await db.query('SELECT id, name, access_token, refresh_token FROM integrations ORDER BY name')
   const keys = testKeys()
   const value = async ({ id, ...row }: Record<string, unknown>, field: string) =>
-    (await decrypt(keys, { id: String(id), field }, String(row[field]))).reveal()
+    decrypt(keys, { id: String(id), field }, String(row[field])).reveal()
   return Promise.all(
     rows.map(async (row, n) => {
       const chain = server.chains.get(n)

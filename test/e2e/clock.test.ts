@@ -180,7 +180,7 @@ hint: integrations secrets list support\n`,
     const keys = testKeys()
     const store = await openStore(storeOptions(db))
     const known = await store.read((reader) => reader.keys.list())
-    const keyring = await openKeyring(keys, known, 'the test keys')
+    const keyring = openKeyring(keys, known, 'the test keys')
     /** Appends a copy of the last event that is dated so much later. */
     const append = async (distanceMs: number) => {
       const [last, head] = await store.read(async (reader) => {

@@ -22,7 +22,7 @@ export async function expectInvariants(db: TestDatabase, file = testKeyFile()): 
   const keys = testKeys(file)
   const { keyring, events, head } = await store.snapshot(async (db) => {
     return {
-      keyring: await openKeyring(keys, await db.keys.list(), 'the test keys'),
+      keyring: openKeyring(keys, await db.keys.list(), 'the test keys'),
       events: await allRows(db.audit.list({}, { sort: 'seq', descending: false })),
       head: await db.audit.head(),
     }
@@ -58,7 +58,7 @@ export async function expectInvariants(db: TestDatabase, file = testKeyFile()): 
       // Those that an application has written are in no event.
       if (!isEncrypted(String(stored)) && settings.get('sealing') !== 'required') continue
       const cell = { id: String(integration), field }
-      const value = await decrypt(keys, cell, String(stored))
+      const value = decrypt(keys, cell, String(stored))
       const told = fingerprints.get(`${cell.id} ${cell.field}`)
       if (told !== undefined || settings.get('database') !== 'adopted')
         expect(fingerprint(keyring.fingerprintKey, value)).toBe(told)
@@ -70,7 +70,7 @@ export async function expectInvariants(db: TestDatabase, file = testKeyFile()): 
       expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
       for (const version of versions)
         if (version.sealed !== null)
-          expect(fingerprint(keyring.fingerprintKey, await decrypt(keys, cell, String(version.sealed)))).toBe(
+          expect(fingerprint(keyring.fingerprintKey, decrypt(keys, cell, String(version.sealed)))).toBe(
             version.fingerprint,
           )
     }

@@ -42,23 +42,17 @@ export const openedStore =
       ['webhook_secret', 'access_token', 'refresh_token'].map((field) => ({ id, field })),
     )
     const keys = testKeys()
-    const plain = async (value: unknown) => {
+    const plain = (value: unknown) => {
       if (typeof value !== 'string' || !isEncrypted(value)) return value
-      const found = await Promise.all(
-        cells.map((cell) =>
-          decrypt(keys, cell, value).then(
-            (secret) => secret.reveal(),
-            () => undefined,
-          ),
-        ),
-      )
-      return found.find((one) => one !== undefined) ?? value
+      for (const cell of cells)
+        try {
+          return decrypt(keys, cell, value).reveal()
+        } catch {
+          // It belongs into another cell.
+        }
+      return value
     }
-    return Promise.all(
-      rows.map(async (row) =>
-        Object.fromEntries(
-          await Promise.all(Object.entries(row).map(async ([column, value]) => [column, await plain(value)] as const)),
-        ),
-      ),
+    return rows.map((row) =>
+      Object.fromEntries(Object.entries(row).map(([column, value]) => [column, plain(value)] as const)),
     )
   }

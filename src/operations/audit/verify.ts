@@ -117,7 +117,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
       return { events: 0, head, values: 0, problems: [], byApplication: [], clockSteps: [] }
     if (set.size === 0) throw await keys.empty()
-    const keyring = await openKeyring(set, known, keys.name)
+    const keyring = openKeyring(set, known, keys.name)
     const chain = await checkChain(db, { keyring, settings, head, checkpoint })
     const { mode, ...counted } = chain
     const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
@@ -223,7 +223,7 @@ async function checkValues(
       const { id, name, field, text } = value
       const place = { id, name, field }
       if (text !== null) values++
-      const print = await currentFingerprint(keyring, mode, value)
+      const print = currentFingerprint(keyring, mode, value)
       if (print instanceof IntegrationsError) problems.push({ kind: 'value', ...place, problem: print.message })
       else if (print === (recorded.get(id)?.get(secretColumns[field]) ?? null)) continue
       else if (mode !== 'required') byApplication.push(place)
@@ -236,7 +236,7 @@ async function checkValues(
   const apps = await db.apps.stored()
   const recorded = await db.audit.fingerprints(apps.map(({ id }) => id))
   for (const app of apps) {
-    const print = await fingerprintOf(keyring, () => openClientSecret(keyring, app))
+    const print = fingerprintOf(keyring, () => openClientSecret(keyring, app))
     const problem = print instanceof IntegrationsError ? print.message : 'the secret of the app does not match the log'
     if (print !== recorded.get(app.id)?.get(clientSecretColumn))
       problems.push({ kind: 'value', id: app.id, name: app.name, field: 'clientSecret', problem })
@@ -245,23 +245,20 @@ async function checkValues(
 }
 
 /** The fingerprint of a current value, null for none; or why the value cannot be decrypted. */
-async function currentFingerprint(
+function currentFingerprint(
   keyring: Keyring,
   mode: EncryptionMode,
   { id, field, text, version }: StoredValue,
-): Promise<string | null | IntegrationsError> {
+): string | null | IntegrationsError {
   if (text === null) return null
   const context = { id, field: secretColumns[field] }
-  return fingerprintOf(
-    keyring,
-    async () => (await decryptStored({ keyring, mode }, { context, text, known: version })).value,
-  )
+  return fingerprintOf(keyring, () => decryptStored({ keyring, mode }, { context, text, known: version }).value)
 }
 
 /** The fingerprint of a decrypted value; or why the value cannot be decrypted. */
-async function fingerprintOf(keyring: Keyring, open: () => Promise<Secret>): Promise<string | IntegrationsError> {
+function fingerprintOf(keyring: Keyring, open: () => Secret): string | IntegrationsError {
   try {
-    return fingerprint(keyring.fingerprintKey, await open())
+    return fingerprint(keyring.fingerprintKey, open())
   } catch (error) {
     if (error instanceof IntegrationsError) return error
     throw error

@@ -46,7 +46,7 @@ export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
   const keys = known.map(async (one): Promise<Key> => {
     const { current = 0, previous = 0, apps = 0 } = use.find(({ keyId }) => keyId === one.id) ?? {}
     const key = set?.get(one.id)
-    return { ...one, current, previous, apps, inKeySet: set ? key !== undefined && (await isKey(key, one)) : null }
+    return { ...one, current, previous, apps, inKeySet: set ? key !== undefined && isKey(key, one) : null }
   })
   return { keys: await Promise.all(keys), use, unusable }
 }
@@ -109,7 +109,7 @@ export const registerKey = (store: Store, { source, id }: KeyInSet, options: Dry
 async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
   const { checkValue } = await import('../../crypto/keyring.ts')
   const { id } = key
-  const known = { id, purpose: 'encryption', state: 'decrypt-only', checkValue: await checkValue(key) } as const
+  const known = { id, purpose: 'encryption', state: 'decrypt-only', checkValue: checkValue(key) } as const
   await tx.keys.insert(known, tx.now)
   await tx.record({ action: 'keys.add', target: target(id), keyId: id })
   return { key: await find(tx, id), already: false }

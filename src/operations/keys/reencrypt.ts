@@ -117,14 +117,14 @@ async function readPage(db: Reader, source: KeySource, after: IntegrationId | un
   if (mode === null) throw unknownMode()
   const set = await source.load()
   if (set.size === 0) throw await source.empty()
-  const keyring = await openKeyring(set, await db.keys.list(), source.name)
+  const keyring = openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(after)
   const keyId = keyring.encryptionKey.id
   const undecryptable: Undecryptable[] = []
   let finished = true
   let changed = 0
   for (const value of values) {
-    const outcome = await attemptDecryption(value, () => isReencrypted(keyring, mode, value))
+    const outcome = await attemptDecryption(value, async () => isReencrypted(keyring, mode, value))
     if (typeof outcome !== 'boolean') undecryptable.push(outcome)
     else if (!outcome) {
       finished = false

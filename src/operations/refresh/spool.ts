@@ -110,7 +110,7 @@ export async function writeSpool(
     refreshToken: refreshToken?.reveal() ?? null,
     expiresAt,
   }
-  const sealed = await encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
+  const sealed = encrypt(key, locationOf(integrationId), new Secret(JSON.stringify(tokens)))
   writeDurably(pathOf(folder, id), `${JSON.stringify({ database, integration: integrationId, sealed })}\n`, {
     over: true,
   })
@@ -169,7 +169,7 @@ export async function decryptSpooled(
 ): Promise<(NewTokens & { readonly oldFingerprint: Fingerprint }) | undefined> {
   if (!content) return undefined
   const { database: _, integration, sealed } = content
-  const tokens = JSON.parse((await decrypt(keys, locationOf(integration), sealed)).reveal()) as {
+  const tokens = JSON.parse(decrypt(keys, locationOf(integration), sealed).reveal()) as {
     attempt: string
     oldFingerprint: Fingerprint
     accessToken: string

@@ -24,7 +24,7 @@ export async function acceptedSecrets(
 ): Promise<ReadonlyMap<IntegrationId, readonly ValidSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<IntegrationId, readonly ValidSecret[]>()
-  for (const one of stored) accepted.set(one.id, await decryptAccepted({ keyring, mode: settings.mode }, one, onError))
+  for (const one of stored) accepted.set(one.id, decryptAccepted({ keyring, mode: settings.mode }, one, onError))
   return accepted
 }
 

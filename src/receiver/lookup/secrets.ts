@@ -183,15 +183,18 @@ export class SecretReader {
   }
 
   async #decrypt(mode: EncryptionMode, stored: readonly StoredAccepted[]) {
-    const attempt = async (keyring: Keyring) => {
+    const attempt = (keyring: Keyring) => {
       const errors: unknown[] = []
       const decrypted = new Map<string, ValidSecret[]>()
       for (const value of stored)
-        decrypted.set(value.id, await decryptAccepted({ keyring, mode }, value, (error) => errors.push(error)))
+        decrypted.set(
+          value.id,
+          decryptAccepted({ keyring, mode }, value, (error) => errors.push(error)),
+        )
       return { decrypted, errors }
     }
     const keyring = await this.keyring()
-    const first = await attempt(keyring)
+    const first = attempt(keyring)
     if (!first.errors.some(isKeyMissing)) return first
     const renewed = await this.#renewed(keyring)
     return renewed === keyring ? first : attempt(renewed)

@@ -149,11 +149,11 @@ const recorded = (text: string | null): AcceptedVersion[] =>
  *
  * @param onError told why a value does not decrypt, or is not the recorded one: the others are valid all the same
  */
-export async function decryptAccepted(
+export function decryptAccepted(
   decryption: Decryption,
   { id, field, current, versions, damage }: StoredAccepted,
   onError: (error: unknown) => void,
-): Promise<ValidSecret[]> {
+): ValidSecret[] {
   const { keyring } = decryption
   const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
@@ -164,7 +164,7 @@ export async function decryptAccepted(
   if (unreadable.length > 0) onError(damaged(id, ['fingerprint']))
   if (current !== null) {
     try {
-      const { value, fingerprint: print } = await decryptRecorded(decryption, { context, text: current, known })
+      const { value, fingerprint: print } = decryptRecorded(decryption, { context, text: current, known })
       const number = known?.fingerprint === print ? known.number : null
       opened.push({ number, fingerprint: print, value, validUntil: null })
     } catch (error) {
@@ -174,7 +174,7 @@ export async function decryptAccepted(
   for (const { number, fingerprint: known, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      const value = await decrypt(keyring.keys, context, sealed)
+      const value = decrypt(keyring.keys, context, sealed)
       const print = fingerprint(keyring.fingerprintKey, value)
       if (known !== null && known !== print) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil })

@@ -162,7 +162,7 @@ async function replace(
   { old, value, previousValidUntil, origin, setBy, expiry, forgetUnreadable }: SecretChange,
 ): Promise<Fingerprint | undefined> {
   const { tx, keyring, now } = context
-  const { text, keyId } = await columnValue(context, at, value)
+  const { text, keyId } = columnValue(context, at, value)
   const column = sql([secretColumns[at.field]])
   const holdsOld = !old
     ? sql`${column} IS NULL`
@@ -213,7 +213,7 @@ async function keepPrevious(
   const encrypted =
     keyId !== null
       ? { sealed: stored, keyId }
-      : { sealed: await encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
+      : { sealed: encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
 }
@@ -238,8 +238,8 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
   )
   if (!previous) return undefined
   const number = Number(previous.number)
-  const value = await decrypt(keyring.keys, encryptionContext(at), previous.sealed)
-  const { text, keyId } = await columnValue(context, at, value)
+  const value = decrypt(keyring.keys, encryptionContext(at), previous.sealed)
+  const { text, keyId } = columnValue(context, at, value)
   const { count } = await tx.models.integration.updateMany({
     where: { id, [field]: held.stored },
     data: { [field]: text },

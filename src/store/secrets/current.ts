@@ -59,7 +59,7 @@ export async function reconcile(
   { text, known }: Omit<HeldValue, 'context'>,
 ): Promise<CurrentSecret> {
   const { tx, observe } = context
-  const recorded = await decryptRecorded(context, { context: encryptionContext(at), text, known })
+  const recorded = decryptRecorded(context, { context: encryptionContext(at), text, known })
   const { value, keyId, fingerprint } = recorded
   const held = (number: number): CurrentSecret => ({ value, fingerprint, stored: text, keyId, number })
   if (known?.fingerprint === fingerprint) return held(known.number)

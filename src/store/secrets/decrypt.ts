@@ -2,6 +2,7 @@ import type { Fingerprint } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, describeStored, type EncryptionContext } from '../../crypto/jwe.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
+import type { KeySet } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed, IntegrationsError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
@@ -28,26 +29,33 @@ export interface HeldValue {
  * @returns the value, and the key that does encrypt it; null for a plain value
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function decryptStored(
+export function decryptStored(
   { keyring: { keys }, mode }: Decryption,
   { context, text, known }: HeldValue,
-): Promise<{ readonly value: Secret; readonly keyId: string | null }> {
+): { readonly value: Secret; readonly keyId: string | null } {
   if (text === unreadable)
     throw foreign(
       `${describeStored(context)} of the integration ${context.id} is not a text, or has a zero byte in it: it cannot be read whole`,
     )
   const keyId = encryptedBy(text, known?.keyId ?? null)
-  if (keyId !== null) return { value: await decrypt(keys, context, text), keyId }
-  if (mode !== 'required' && !known) {
-    // A value that decrypts here was encrypted by this program, whatever became of its version.
-    const ownKey = keyIdOf(text)
-    const own = ownKey !== undefined && keys.has(ownKey) ? await decrypt(keys, context, text).catch(() => null) : null
-    if (ownKey !== undefined && own) return { value: own, keyId: ownKey }
-  }
+  if (keyId !== null) return { value: decrypt(keys, context, text), keyId }
+  const own = mode !== 'required' && !known ? ownValue(keys, context, text) : undefined
+  if (own) return own
   if (mode !== 'required') return { value: new Secret(text), keyId }
   throw foreign(
     `${describeStored(context)} is not encrypted, which this database requires: this program did not write it`,
   )
+}
+
+/** A value that decrypts here was encrypted by this program, whatever became of its version. */
+function ownValue(keys: KeySet, context: EncryptionContext, text: string) {
+  const keyId = keyIdOf(text)
+  if (keyId === undefined || !keys.has(keyId)) return undefined
+  try {
+    return { value: decrypt(keys, context, text), keyId }
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -56,11 +64,11 @@ export async function decryptStored(
  * @returns also the fingerprint; where the application may write, it can be another than the recorded one
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function decryptRecorded(
+export function decryptRecorded(
   decryption: Decryption,
   held: HeldValue,
-): Promise<{ readonly value: Secret; readonly keyId: string | null; readonly fingerprint: Fingerprint }> {
-  const { value, keyId } = await decryptStored(decryption, held)
+): { readonly value: Secret; readonly keyId: string | null; readonly fingerprint: Fingerprint } {
+  const { value, keyId } = decryptStored(decryption, held)
   const { known, context } = held
   const print = fingerprint(decryption.keyring.fingerprintKey, value)
   // An old value that was put back decrypts as well; this program alone writes here.

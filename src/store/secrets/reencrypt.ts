@@ -14,13 +14,13 @@ import { columnValue, encryptionContext, type SecretContext } from './versions.t
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function isReencrypted(keyring: Keyring, mode: EncryptionMode, value: StoredValue): Promise<boolean> {
+export function isReencrypted(keyring: Keyring, mode: EncryptionMode, value: StoredValue): boolean {
   const { id, field, current, text, version } = value
   if (text === null) return version === null
   const context = { id, field: secretColumns[field] }
   // This program alone writes those before the current one.
   const decryption = { keyring, mode: current ? mode : 'required' } as const
-  const { fingerprint } = await decryptRecorded(decryption, { context, text, known: version })
+  const { fingerprint } = decryptRecorded(decryption, { context, text, known: version })
   return isAsModeAsks(value, mode, keyring.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
 
@@ -41,7 +41,7 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
     const { keyring, mode } = context
     const { text } = value
     const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
-    if (settled && (await isReencrypted(keyring, mode, value))) return 'settled'
+    if (settled && isReencrypted(keyring, mode, value)) return 'settled'
     if (text === null) {
       if (value.version) await markCleared(context, value, value.version)
       return 'settled'
@@ -59,8 +59,8 @@ async function reencryptPrevious(
 ): Promise<'changed' | 'lost'> {
   const context = encryptionContext(value)
   const { encryptionKey } = keyring
-  const { value: opened } = await decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
-  const sealed = await encrypt(encryptionKey, context, opened)
+  const { value: opened } = decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
+  const sealed = encrypt(encryptionKey, context, opened)
   const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
     WHERE ${version(value, known.number)} AND sealed = ${text}`)
   return changed === 1 ? 'changed' : 'lost'
@@ -72,7 +72,7 @@ async function reencryptCurrent(
   held: CurrentSecret,
 ): Promise<'changed' | 'lost'> {
   const { tx } = context
-  const wanted = await columnValue(context, value, held.value)
+  const wanted = columnValue(context, value, held.value)
   if (value.keyId !== wanted.keyId) {
     const column = sql([secretColumns[value.field]])
     const changed = await tx.execute(

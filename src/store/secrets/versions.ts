@@ -56,13 +56,13 @@ export const allVersions = ({ id, field }: SecretLocation) => ({ integrationId: 
 export const currentVersion = (at: SecretLocation) => ({ ...allVersions(at), validUntil: null })
 
 /** What the column is to hold for a value, and the key that encrypts it; null for none. */
-export async function columnValue(
+export function columnValue(
   { keyring: { encryptionKey }, mode }: SecretContext,
   at: SecretLocation,
   value: Secret,
-): Promise<{ readonly text: string; readonly keyId: string | null }> {
+): { readonly text: string; readonly keyId: string | null } {
   if (mode === 'off') return { text: value.reveal(), keyId: null }
-  return { text: await encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
+  return { text: encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
 }
 
 /** Inserts the current version of a secret, and forgets those of long ago. @returns its number */

@@ -79,10 +79,7 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
 }
 
 /** Decrypts the secret of an app. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
-export async function openClientSecret(
-  keyring: Keyring,
-  { id, sealed, damage }: StoredClientSecret & Damageable,
-): Promise<Secret> {
+export function openClientSecret(keyring: Keyring, { id, sealed, damage }: StoredClientSecret & Damageable): Secret {
   if (damage)
     throw decryptionFailed(damageText(id, damage), 'find out who wrote it; then remove the app, and add it again')
   return decrypt(keyring.keys, contextOf(id), sealed)
@@ -93,7 +90,7 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
   const { encryptionKey, fingerprintKey } = keyring
   return {
     async insert(app, secret) {
-      const clientSecret = await encrypt(encryptionKey, contextOf(app.id), secret)
+      const clientSecret = encrypt(encryptionKey, contextOf(app.id), secret)
       const data = { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now }
       await tx.models.integrationApp.create({ data, select: { id: true } })
       return fingerprint(fingerprintKey, secret)
@@ -105,7 +102,7 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
     },
     async reencrypt(app) {
       const { id, sealed } = app
-      const clientSecret = await encrypt(encryptionKey, contextOf(id), await openClientSecret(keyring, app))
+      const clientSecret = encrypt(encryptionKey, contextOf(id), openClientSecret(keyring, app))
       const data = { clientSecret, keyId: encryptionKey.id }
       await tx.models.integrationApp.updateMany({ where: { id, clientSecret: sealed }, data })
     },

@@ -152,6 +152,6 @@ test('what a key file holds for others stays, and a new database seals with the 
 })
 
 test('a value in the form that secrets are stored in is no secret', async () => {
-  const text = await encrypt(newKey('encryption'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
+  const text = encrypt(newKey('encryption'), { id: 'a', field: 'webhook_secret' }, new Secret('value'))
   expect(() => readSecret(text, 'standard input')).toThrow('standard input is already encrypted')
 })

@@ -83,8 +83,8 @@ async function opened(at: Place, keyId: string): Promise<string[]> {
   if (!row) return []
   const id = row.id
   return [
-    (await decrypt(keys, { id, field: 'webhook_secret' }, row.webhook_secret)).reveal(),
-    (await decrypt(keys, { id, field: 'access_token' }, row.access_token)).reveal(),
+    decrypt(keys, { id, field: 'webhook_secret' }, row.webhook_secret).reveal(),
+    decrypt(keys, { id, field: 'access_token' }, row.access_token).reveal(),
   ]
 }
 
@@ -196,12 +196,10 @@ describe.each(kinds)('keys on %s', (kind) => {
       'SELECT integration_id AS id, sealed FROM integration_secrets WHERE sealed IS NOT NULL',
     )
     expect(
-      (
-        await decrypt(
-          new Map([...keysOf(at)].filter(([id]) => id === next)),
-          { id: String(previous?.id), field: 'webhook_secret' },
-          String(previous?.sealed),
-        )
+      decrypt(
+        new Map([...keysOf(at)].filter(([id]) => id === next)),
+        { id: String(previous?.id), field: 'webhook_secret' },
+        String(previous?.sealed),
       ).reveal(),
     ).toBe(signingSecret(1))
     expect(await db.query('SELECT version FROM integration_versions')).toEqual([{ version: 2 }])

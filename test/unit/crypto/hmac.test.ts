@@ -50,7 +50,7 @@ test('the hash of an event with text beyond ASCII is the known one', () => {
   )
 })
 
-test('the fingerprint of a value beyond ASCII, and the check value of a key, are the known ones', async () => {
+test('the fingerprint of a value beyond ASCII, and the check value of a key, are the known ones', () => {
   expect(fingerprint(known, new Secret('pässwörd-東京-🔑'))).toBe('e3a88fc3be5cc20b')
-  expect(await checkValue(known)).toBe('649a156229b00261eaf8e2a8ed0bae62726cf643d41e301535a7878866422171')
+  expect(checkValue(known)).toBe('649a156229b00261eaf8e2a8ed0bae62726cf643d41e301535a7878866422171')
 })
