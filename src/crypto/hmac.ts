@@ -4,7 +4,7 @@ import type { Secret } from '../secret.ts'
 import type { RootKey } from './key-set.ts'
 
 /** What is hashed, each with a key derived for it alone. */
-type Use = 'fingerprint/v1' | 'audit/v1' | 'check/v1'
+type Use = 'fingerprint/v1' | 'audit/v1' | 'acknowledge/v1' | 'check/v1'
 
 /** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
 export function hmacHex(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {

@@ -1,7 +1,8 @@
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { join } from 'sql-template-tag'
 import { type IntegrationId, instantOf } from '../brands.ts'
 import { eventMac } from '../crypto/hmac.ts'
 import type { Keyring } from '../crypto/keyring.ts'
+import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { refOf } from '../integration.ts'
 import type { WritableStatements } from './database/statements.ts'
@@ -27,6 +28,8 @@ export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash:
 export interface Recording {
   readonly keyring: Keyring
   readonly head: Head
+  /** Rows stand beyond the end of the log, which is none of this program's doing. Their numbers stay theirs. */
+  readonly hasForeignRows: boolean
   /** The database's clock at the beginning of the transaction. */
   readonly now: Date
   readonly databaseRole: string | null
@@ -34,10 +37,12 @@ export interface Recording {
 }
 
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
-export function auditLog(tx: WritableStatements, { keyring, head, now, databaseRole, attribution }: Recording) {
-  let { seq, hash } = head
+export function auditLog(
+  tx: WritableStatements,
+  { keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
+) {
   const requestId = crypto.randomUUID()
-  const events: Sql[] = []
+  const events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'previousHash' | 'hash'>[] = []
   const observed = new Map<string, FingerprintChange[]>()
 
   return {
@@ -64,9 +69,8 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
     record({ target, fields, ...event }: NewEvent): void {
       const fingerprints = [...(observed.get(target.id) ?? []), ...(event.fingerprints ?? [])]
       observed.delete(target.id)
-      const previousHash = hash
-      seq += 1n
-      const columns = {
+      events.push({
+        at: now,
         requestId,
         action: event.action,
         outcome: event.outcome ?? 'done',
@@ -81,17 +85,7 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
         count: event.count ?? null,
         databaseRole,
         ...attribution,
-      }
-      const text = Object.fromEntries(
-        Object.entries(columns).map(([column, value]) => [column, value === null ? null : String(value)]),
-      )
-      hash = eventHash(keyring, previousHash, {
-        ...text,
-        seq: String(seq),
-        at: instantOf(now),
-      } as unknown as AuditEvent)
-      const row: Record<keyof AuditEvent, unknown> = { ...columns, seq, at: now, previousHash, hash }
-      events.push(sql`(${join(names.map((name) => row[name]))})`)
+      })
     },
 
     /** How many events were recorded. */
@@ -100,17 +94,64 @@ export function auditLog(tx: WritableStatements, { keyring, head, now, databaseR
     /**
      * The last step of a change: writes the events, and moves the head to the last of them.
      * Without any event, nothing is written.
+     *
+     * @throws DATABASE_INVALID when the database has not kept one of them
      */
     async append(): Promise<void> {
       if (events.length === 0) return
+      let { seq, hash } = head
+      const numbers = hasForeignRows ? await freeNumbers(tx, head.seq, events.length) : undefined
+      const rows = events.map((event, i) => {
+        const previousHash = hash
+        seq = numbers?.[i] ?? seq + 1n
+        hash = eventHash(keyring, previousHash, asText({ ...event, seq }))
+        const row: Record<keyof AuditEvent, unknown> = { ...event, seq, previousHash, hash }
+        return sql`(${join(names.map((name) => row[name]))})`
+      })
       // Prisma's model takes six times as long, and would use the one connection for several statements at once.
-      for (let i = 0; i < events.length; i += eventsAtOnce)
+      for (let i = 0; i < rows.length; i += eventsAtOnce)
         await tx.execute(
-          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(events.slice(i, i + eventsAtOnce))}`,
+          sql`INSERT INTO integration_events (${columnNames}) VALUES ${join(rows.slice(i, i + eventsAtOnce))}`,
         )
       failpoint('event inserted')
-      await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'`)
+      // A trigger may have swallowed any of them, and says nothing.
+      const kept = await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'
+        AND (SELECT count(*) FROM integration_events e
+          WHERE e.seq > ${head.seq} AND e.seq <= ${seq} AND e.request_id = ${requestId}) = ${rows.length}`)
+      if (kept !== 1)
+        throw databaseInvalid(
+          'the database did not keep the event of this change, so nothing was changed',
+          'look for triggers and rules on integration_events and integration_settings that are not of this program',
+        )
       failpoint('head moved')
     },
   }
+}
+
+/** The columns that the chain covers, as texts. */
+const asText = (event: Omit<Record<keyof AuditEvent, unknown>, 'previousHash' | 'hash'>): AuditEvent =>
+  Object.fromEntries(
+    Object.entries(event).map(([column, value]) => [
+      column,
+      value === null ? null : value instanceof Date ? instantOf(value) : String(value),
+    ]),
+  ) as unknown as AuditEvent
+
+/** The lowest numbers after the end of the log that no row has. */
+async function freeNumbers(tx: WritableStatements, end: bigint, count: number): Promise<bigint[]> {
+  const numbers: bigint[] = []
+  for (let after = end; numbers.length < count; ) {
+    const [gap] = await tx.query<{ first: string; taken: string | null }>(
+      { first: sql`CAST(g.first AS TEXT)`, taken: sql`CAST(g.taken AS TEXT)` },
+      sql`FROM (SELECT c.n AS first, (SELECT min(e.seq) FROM integration_events e WHERE e.seq > c.n) AS taken
+        FROM (SELECT CAST(${after + 1n} AS BIGINT) AS n UNION ALL SELECT e.seq + 1 FROM integration_events e
+          WHERE e.seq > ${after} AND e.seq < ${Number.MAX_SAFE_INTEGER}) c
+        WHERE NOT EXISTS (SELECT 1 FROM integration_events e WHERE e.seq = c.n) ORDER BY c.n LIMIT 1) g`,
+    )
+    if (!gap) throw new Error('the audit log has no number left')
+    const taken = gap.taken === null ? undefined : BigInt(gap.taken)
+    for (let n = BigInt(gap.first); numbers.length < count && (taken === undefined || n < taken); n++) numbers.push(n)
+    after = numbers.at(-1) ?? after
+  }
+  return numbers
 }

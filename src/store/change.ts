@@ -43,8 +43,15 @@ export async function beginChange(
   tx: WritableStatements,
   { dialect, db, keys, where, attribution }: ChangeOptions,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
-  const [clock] = await tx.query<{ now: Instant; role: string | null; newest: Instant | null }>(
+  const [clock] = await tx.query<{
+    now: Instant
+    role: string | null
+    newest: Instant | null
+    foreign: number | boolean | null
+  }>(
     {
+      foreign: sql`EXISTS (SELECT 1 FROM integration_events e
+        WHERE e.seq > (SELECT h.seq FROM integration_settings h WHERE h.key = 'head'))`,
       now: dialect.toRfc3339(dialect.now),
       role: dialect.role,
       newest: sql`(SELECT ${dialect.toRfc3339(sql`e.at`)} FROM integration_settings h
@@ -64,6 +71,7 @@ export async function beginChange(
   const log = auditLog(tx, {
     keyring,
     head: await db.audit.head(),
+    hasForeignRows: Boolean(clock?.foreign),
     now,
     databaseRole: clock?.role ?? null,
     attribution,

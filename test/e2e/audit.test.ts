@@ -368,14 +368,18 @@ describe.each(kinds)('the audit log on %s', (kind) => {
           ? `COALESCE(${column}, 0) + 100`
           : `COALESCE(${column}, '') || 'x'`
     const changes = [...columns.map((column) => [column, other(column)] as const), ['reason', "''"] as const]
-    const what: Record<string, string> = {
-      seq: 'the event is missing',
-      previous_hash: 'the event does not follow the previous event',
-    }
     for (const [column, value] of changes) {
       await db.query(`UPDATE integration_events SET ${column} = ${value} WHERE seq = 4`)
+      const changed = 'the event was changed, or made without the audit key'
       expect(await verify(), column).toEqual(
-        broken({ seq: 4, problem: what[column] ?? 'the event was changed, or made without the audit key' }),
+        broken(
+          ...(column === 'seq'
+            ? [
+                { seq: 4, problem: 'the event is missing' },
+                { seq: 104, problem: changed },
+              ]
+            : [{ seq: 4, problem: changed }]),
+        ),
       )
       const there = column === 'seq' ? 104 : 4
       await db.query(
@@ -396,8 +400,9 @@ describe.each(kinds)('the audit log on %s', (kind) => {
       [
         'audit log not verified: 5 events and 2 current secrets were read',
         'event 4: the event was changed, or made without the audit key',
-        'error: the audit log has 1 problem',
-        'hint: find out who could write to the database; replace the secrets concerned with integrations rotate',
+        'event 5: the event was changed, or made without the audit key',
+        'error: the audit log has 2 problems',
+        'hint: find out who could write to the database; replace the secrets concerned with integrations rotate, and record explained damage of the log with integrations audit acknowledge',
       ],
     ])
   })
@@ -482,7 +487,9 @@ describe.each(kinds)('the audit log on %s', (kind) => {
         .update(previous + JSON.stringify(event))
         .digest('hex'),
     )
-    expect(await verify()).toEqual(broken({ seq: 3, problem: 'the event was changed, or made without the audit key' }))
+    expect(await verify()).toEqual(
+      broken(...[3, 4].map((seq) => ({ seq, problem: 'the event was changed, or made without the audit key' }))),
+    )
     await rewrite((previous, event) => eventHash({ auditKey: auditKey() }, previous, event))
     expect(await verify()).toEqual(whole)
     expect(await verify('--checkpoint', early)).toEqual(

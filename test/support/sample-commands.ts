@@ -138,8 +138,12 @@ export const changingCommands: readonly Sample[] = [
 /** Commands that neither read a database nor change one. */
 export const neitherCommands: readonly string[] = ['db roles']
 
-/** Commands that have nothing to do where a database is ready and its keys are made, or whose work is with one key. */
+/**
+ * Commands that have nothing to do where a database is ready, its keys are made, and its log is whole, or whose work is with
+ * one key.
+ */
 export const settledCommands: readonly string[] = [
+  'audit acknowledge',
   'db migrate',
   'db adopt',
   'keys init',

@@ -1,3 +1,4 @@
+import { command as acknowledge } from './audit/acknowledge.ts'
 import { command as checkpoint } from './audit/checkpoint.ts'
 import { command as list } from './audit/list.ts'
 import { command as verify } from './audit/verify.ts'
@@ -7,5 +8,5 @@ import { group } from './group.ts'
 export const command = group(
   'audit',
   'The audit log: every change and every access to a secret, each event chained to the previous event with a key that is not in the database.',
-  [list, verify, checkpoint],
+  [list, verify, checkpoint, acknowledge],
 )

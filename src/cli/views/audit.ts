@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../json.ts'
+import type { EventProblem } from '../../operations/audit/chain.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/tables/events.ts'
 import { fingerprintsOf } from '../../store/tables/fingerprints.ts'
@@ -58,8 +59,10 @@ export const eventView: View<AuditEvent> = {
   id: (row) => row.seq,
 }
 
+const eventFacts = ({ seq, problem }: EventProblem) => ({ seq: Number(seq), problem })
+
 function factsOf(one: Problem): JsonObject {
-  if (one.kind === 'event') return { seq: Number(one.seq), problem: one.problem }
+  if ('seq' in one) return eventFacts(one)
   const { kind: _, ...facts } = one
   return facts
 }
@@ -73,12 +76,24 @@ export const verificationView: View<Verification> = {
     { field: 'hash', value: ({ head }) => head.hash },
     value('values'),
     { field: 'problems', value: ({ problems }) => problems.map(factsOf) },
+    {
+      field: 'acknowledged',
+      value: ({ acknowledged }) =>
+        acknowledged.map(({ by, reason, ...one }) => ({ ...eventFacts(one), by: Number(by), reason })),
+    },
     { field: 'changedByApplication', value: ({ byApplication }) => byApplication.map((place) => ({ ...place })) },
     {
       field: 'clockSteps',
       value: ({ clockSteps }) => clockSteps.map(({ seq, ...times }) => ({ seq: Number(seq), ...times })),
     },
   ],
-  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'changedByApplication', 'clockSteps'],
+  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'acknowledged', 'changedByApplication', 'clockSteps'],
   id: ({ head }) => head.hash,
+}
+
+/** How acknowledged damage is shown. */
+export const acknowledgementView: View<{ readonly problems: readonly EventProblem[] }> = {
+  columns: [{ field: 'problems', value: ({ problems }) => problems.map(eventFacts) }],
+  short: ['problems'],
+  id: ({ problems }) => problems.map(({ seq }) => seq).join('\n'),
 }

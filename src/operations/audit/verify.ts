@@ -1,27 +1,23 @@
-import type { Instant } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
-import type { Damageable } from '../../damage.ts'
 import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
-import { eventHash } from '../../store/audit.ts'
 import { decryptStored } from '../../store/secrets/decrypt.ts'
 import type { StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
-import type { AuditEvent, Head } from '../../store/tables/events.ts'
-import { type EncryptionMode, modes, type Settings } from '../../store/tables/keys.ts'
+import type { Head } from '../../store/tables/events.ts'
+import type { EncryptionMode } from '../../store/tables/keys.ts'
+import { type AcknowledgedProblem, type Checkpoint, type ClockStep, checkChain, type EventProblem } from './chain.ts'
 
-/** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */
-export interface Checkpoint {
-  /** The id of the database. */
-  readonly database: string
-  readonly seq: bigint
-  readonly hash: string
-}
+/** A problem with an event, with the stored encryption mode, or with a current value. */
+export type Problem =
+  | EventProblem
+  | { readonly kind: 'mode'; readonly mode: EncryptionMode | null; readonly problem: string }
+  | ({ readonly kind: 'value'; readonly problem: string } & Place)
 
 /** The column of a secret, in findings. */
 export interface Place {
@@ -30,20 +26,6 @@ export interface Place {
   /** The workspace and name of the integration, or the name of the app. */
   readonly name: string
   readonly field: SecretField | 'clientSecret'
-}
-
-/** A problem with an event, with the stored encryption mode, or with a current value. */
-export type Problem = { readonly problem: string } & (
-  | { readonly kind: 'event'; readonly seq: bigint }
-  | { readonly kind: 'mode'; readonly mode: EncryptionMode | null }
-  | ({ readonly kind: 'value' } & Place)
-)
-
-/** An event that is dated well before the previous event: the clock of one of the two was wrong. */
-export interface ClockStep {
-  readonly seq: bigint
-  readonly at: Instant
-  readonly previousAt: Instant
 }
 
 /** The result of verifying the log and the current values. */
@@ -55,14 +37,13 @@ export interface Verification {
   /** How many current values were checked. */
   readonly values: number
   readonly problems: readonly Problem[]
+  /** Problems of events that a person has seen and explained, as events tell. */
+  readonly acknowledged: readonly AcknowledgedProblem[]
   /** Values that the application has written, as it may in this mode, and that are not recorded yet. */
   readonly byApplication: readonly Place[]
   /** Where time runs backwards. It is not a problem of the log, which keeps such an event for ever. */
   readonly clockSteps: readonly ClockStep[]
 }
-
-/** How far back a clock may step between two events: platforms' signatures tolerate as much, and a correction is less. */
-const clockToleranceMs = 5 * 60_000
 
 const format = 'integrations-audit/v1'
 
@@ -95,7 +76,7 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
   })
 
 /**
- * Checks every event against the audit key and the previous event, the end of the log against the head row, and the
+ * Checks every event against the audit key and the event before it, the end of the log against the head row, and the
  * encryption mode and every current value against the log. Changes nothing.
  *
  * @param checkpoint an earlier end of this log, which must still be part of it
@@ -115,99 +96,26 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     // The first change will make the keys. An attacker who deletes keys and log cannot take a checkpoint back.
     const untouched = known.length === 0 && head.seq === 0n && !checkpoint
     if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
-      return { events: 0, head, values: 0, problems: [], byApplication: [], clockSteps: [] }
+      return { events: 0, head, values: 0, problems: [], acknowledged: [], byApplication: [], clockSteps: [] }
     if (set.size === 0) throw await keys.empty()
     const keyring = openKeyring(set, known, keys.name)
-    const chain = await checkChain(db, { keyring, settings, head, checkpoint })
-    const { mode, ...counted } = chain
-    const problems = [...chain.problems, ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)])]
+    const { mode, problems, ...counted } = await checkChain(db, { keyring, id: settings.id, head, checkpoint })
     // An attacker who can write to the database can set a mode in which the application may write values.
     const values = await checkValues(db, keyring, mode ?? 'required')
-    return { ...values, ...counted, head, problems: [...problems, ...values.problems] }
+    const found: Problem[] = [
+      ...problems,
+      ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)]),
+      ...values.problems,
+    ]
+    return { ...values, ...counted, head, problems: found }
   })
 }
-
-/** What the log must agree with. */
-interface Chain {
-  readonly keyring: Keyring
-  readonly settings: Settings
-  readonly head: Head
-  readonly checkpoint: Checkpoint | undefined
-}
-
-async function checkChain(
-  db: Reader,
-  { keyring, settings, head, checkpoint }: Chain,
-): Promise<Pick<Verification, 'events' | 'problems' | 'clockSteps'> & { mode: EncryptionMode | undefined }> {
-  let events = 0
-  let last: Head = { seq: 0n, hash: settings.id }
-  let first: Problem | undefined
-  let kept: string | undefined
-  let previousAt: Instant | undefined
-  const clockSteps: ClockStep[] = []
-  let mode: EncryptionMode | undefined
-  for await (const batch of db.audit.list({}, { sort: 'seq', descending: false }))
-    for (const event of batch) {
-      events++
-      const seq = event.damage?.includes('seq') ? last.seq : BigInt(event.seq)
-      mode = modeSetBy(event) ?? mode
-      if (seq === checkpoint?.seq) kept = event.hash
-      first ??= wrong(keyring, last, event)
-      last = { seq, hash: event.hash }
-      const { at } = event
-      if (previousAt && Date.parse(previousAt) - Date.parse(at) > clockToleranceMs)
-        clockSteps.push({ seq, at, previousAt })
-      previousAt = at
-    }
-  first ??= wrongEnd(last, head)
-  const problems = first ? [first] : []
-  if (checkpoint && kept !== checkpoint.hash)
-    problems.push(
-      atEvent(
-        checkpoint.seq,
-        kept === undefined
-          ? 'the event of the checkpoint is missing: the log was truncated'
-          : 'the event differs from the checkpoint: the log was rewritten',
-      ),
-    )
-  return { events, mode, problems, clockSteps }
-}
-
-/** The encryption mode after an event that sets it. */
-const modeSetBy = ({ action, fields }: AuditEvent): EncryptionMode | undefined =>
-  action === 'keys.init' || action === 'keys.mode'
-    ? modes.find((mode) => mode === fields?.split('>').at(-1))
-    : undefined
-
-const atEvent = (seq: bigint, problem: string): Problem => ({ kind: 'event', seq, problem })
 
 const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undefined): Problem => ({
   kind: 'mode',
   mode,
   problem: recorded === undefined ? 'no event sets the encryption mode' : `the log last set the mode ${recorded}`,
 })
-
-/** The problem of an event that follows another. */
-function wrong(keyring: Keyring, last: Head, event: AuditEvent & Damageable): Problem | undefined {
-  const seq = last.seq + 1n
-  // Nor does the hash of an escape tell it from what it stands for.
-  if (event.damage) return atEvent(seq, 'the event was changed: a column of it cannot be read')
-  if (BigInt(event.seq) !== seq)
-    return BigInt(event.seq) > seq
-      ? atEvent(seq, 'the event is missing')
-      : atEvent(BigInt(event.seq), 'the number of the event is not valid')
-  if (event.previousHash !== last.hash) return atEvent(seq, 'the event does not follow the previous event')
-  if (event.hash !== eventHash(keyring, last.hash, event))
-    return atEvent(seq, 'the event was changed, or made without the audit key')
-  return undefined
-}
-
-function wrongEnd(last: Head, head: Head): Problem | undefined {
-  if (last.seq < head.seq) return atEvent(last.seq + 1n, `the event is missing: the log had ${head.seq} events`)
-  if (last.seq > head.seq) return atEvent(head.seq + 1n, `the head row says that the log ends at ${head.seq}`)
-  if (last.hash !== head.hash) return atEvent(last.seq, 'the head row has a different hash for the last event')
-  return undefined
-}
 
 async function checkValues(
   db: Reader,

@@ -128,6 +128,8 @@ function targeting({ by, value }: TargetMatch): Sql {
 export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   /** Where the log ends, as the head row says. */
   head(): Promise<Head>
+  /** The number of the event with a hash, where there is one. */
+  numberOf(hash: string): Promise<bigint | undefined>
   /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
   fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, Fingerprint | null>>>
   /** The ids of what had a name when it was recorded, or has an id. */
@@ -164,6 +166,13 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
       )
       const seq = BigInt(row?.seq ?? 0)
       return { seq, hash: (seq === 0n ? row?.id : row?.value) ?? '' }
+    },
+    async numberOf(hash) {
+      const [row] = await db.query<{ seq: bigint | number }>(
+        { seq: whole(sql`e.seq`) },
+        sql`FROM integration_events e WHERE e.hash = ${hash} LIMIT 1`,
+      )
+      return row && BigInt(row.seq)
     },
     async fingerprints(ids) {
       const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))

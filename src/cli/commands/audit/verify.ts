@@ -14,7 +14,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('verify'), ctx.output, verificationView)
     .summary('verify the integrity of the audit log and of current secrets')
     .description(
-      'Verify the audit log with the audit key: every event is unchanged and none is missing, up to the first problem; the log ends where the database says; and the log explains the encryption mode and every current secret. Where the application may write secrets too, the secrets it wrote are listed and are not a problem; so are events that are dated more than 5 minutes before the previous event, because the clock of a machine or server was wrong. Changes nothing. Exits with 8 when there are problems.',
+      'Verify the audit log with the audit key: every event is unchanged and none is missing; the log ends where the database says; and the log explains the encryption mode and every current secret. Where the application may write secrets too, the secrets it wrote are listed and are not a problem; so are events that are dated more than 5 minutes before the previous event, because the clock of a machine or server was wrong. Changes nothing. Exits with 8 when there are problems.',
     )
     .addOption(
       new Option(
@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
       if (length > 0)
         throw checkFailed(
           `the audit log has ${plural(length, 'problem')}`,
-          'find out who could write to the database; replace the secrets concerned with integrations rotate',
+          'find out who could write to the database; replace the secrets concerned with integrations rotate, and record explained damage of the log with integrations audit acknowledge',
         )
     })
 
@@ -48,13 +48,25 @@ const textOf = (ctx: Context, given: string): Promise<string> | string => {
 }
 
 /** What people read. */
-function report({ events, head, values, problems, byApplication, clockSteps }: Verification): [string, Tone][] {
+function report({
+  events,
+  head,
+  values,
+  problems,
+  acknowledged,
+  byApplication,
+  clockSteps,
+}: Verification): [string, Tone][] {
   const counted = `${plural(events, 'event')} and ${plural(values, 'current secret')}`
   return [
     problems.length === 0
       ? [`audit log verified: ${counted}, up to ${head.seq} ${head.hash}`, 'good']
       : [`audit log not verified: ${counted} were read`, 'bad'],
     ...problems.map((one): [string, Tone] => [`${subject(one)}: ${one.problem}`, 'bad']),
+    ...acknowledged.map(({ seq, problem, by, reason }): [string, Tone] => [
+      `event ${seq}: ${problem}; acknowledged by event ${by}${reason === null ? '' : ` (${reason})`}`,
+      'warn',
+    ]),
     ...byApplication.map((place): [string, Tone] => [`${column(place)}: changed by the application`, 'warn']),
     ...clockSteps.map(({ seq, at, previousAt }): [string, Tone] => [
       `event ${seq}: dated ${at}, before the previous event (${previousAt}): a clock was wrong`,
@@ -64,7 +76,7 @@ function report({ events, head, values, problems, byApplication, clockSteps }: V
 }
 
 function subject(one: Problem): string {
-  if (one.kind === 'event') return `event ${one.seq}`
+  if ('seq' in one) return `event ${one.seq}`
   return one.kind === 'mode' ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
 }
 

@@ -1,0 +1,52 @@
+import { Argument, Command, Option } from '@commander-js/extra-typings'
+import { badInput, IntegrationsError } from '../../../errors.ts'
+import { acknowledgeDamage } from '../../../operations/audit/acknowledge.ts'
+import type { Context } from '../../context.ts'
+import { declareOutput, dryRunOption, examples, wholeNumber } from '../../input/arguments.ts'
+import { plural } from '../../output/text.ts'
+import { acknowledgementView } from '../../views/audit.ts'
+
+/** `integrations audit acknowledge` */
+export const command = (ctx: Context) =>
+  declareOutput(new Command('acknowledge'), ctx.output, acknowledgementView)
+    .summary('record that a damage of the log is explained')
+    .description(
+      'Record that you have seen a damage of the audit log and can explain it. audit verify then lists the damage as acknowledged, with your reason, and no longer exits with 8 for it. The log stays as it is; another damage at the same place is a problem again. Nothing of the kind can be done about secrets and the encryption mode: replace them.',
+    )
+    .addArgument(
+      new Argument('[seq]', 'the number of the event that audit verify names').argParser((text) =>
+        BigInt(wholeNumber(1)(text)),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--rollback',
+        'every event that was lost when the end of the log was taken back, as by a backup that was restored',
+      ).default(false),
+    )
+    .addOption(dryRunOption())
+    .addHelpText(
+      ...examples(
+        'integrations audit acknowledge 4711 --reason "restored by hand, OPS-12"',
+        'integrations audit acknowledge --rollback --reason "backup of Monday restored, OPS-13"',
+      ),
+    )
+    .action(async (seq, { rollback, dryRun }) => {
+      if ((seq === undefined) === !rollback)
+        throw badInput(
+          'give the number of an event, or --rollback',
+          'integrations audit verify names the events that have problems',
+        )
+      if (!ctx.options.reason)
+        throw new IntegrationsError({
+          code: 'INPUT_REQUIRED',
+          message: '--reason is required: it explains the damage to whoever reads the log later',
+          hint: 'pass --reason TEXT',
+        })
+      const problems = await acknowledgeDamage(await ctx.store(), seq === undefined ? 'rollback' : { seq }, { dryRun })
+      await ctx.output.change(
+        acknowledgementView,
+        { problems },
+        { sentence: `${dryRun ? 'would acknowledge' : 'acknowledged'} ${plural(problems.length, 'problem')}` },
+      )
+    })

@@ -1,0 +1,34 @@
+import { notFound } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { DryRun } from '../change.ts'
+import { acknowledgeAction, checkChain, type EventProblem } from './chain.ts'
+
+/** The damage that is acknowledged: what is wrong with one event, or all that was lost when the log was taken back. */
+export type Damage = { readonly seq: bigint } | 'rollback'
+
+/**
+ * Records that a person has seen a damage of the log and can explain it, by the reason of the change. From then on
+ * `audit verify` lists it as acknowledged; another damage at the same place is a problem again.
+ *
+ * @returns the problems that are acknowledged now
+ * @throws NOT_FOUND when there is no such problem
+ */
+export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun): Promise<readonly EventProblem[]> =>
+  store.mutate(async (tx) => {
+    const { keyring, settings } = tx
+    const { problems } = await checkChain(tx, { keyring, id: settings.id, head: await tx.audit.head() })
+    const seen = problems.filter(({ kind, seq }) => (damage === 'rollback' ? kind === 'lost' : seq === damage.seq))
+    if (seen.length === 0)
+      throw notFound(
+        damage === 'rollback'
+          ? 'the audit log was not taken back, or that is acknowledged'
+          : `the event ${damage.seq} has no problem that is not acknowledged`,
+        'integrations audit verify',
+      )
+    await tx.record({
+      action: acknowledgeAction,
+      target: { type: 'database', id: settings.id, name: null },
+      fields: seen.map(({ mark }) => mark),
+    })
+    return seen
+  }, options)
