@@ -358,8 +358,7 @@ const refusals: Refusal[] = [
     what: 'a database that is no URL',
     args: ['list', '--database', './x.db'],
     code: 2,
-    stderr:
-      'error: the database URL is neither file: nor postgresql:\nhint: give a URL such as file:/srv/app/integrations.db or postgresql://user@host/database?sslmode=verify-full\n',
+    stderr: 'error: a path is not a database URL\nhint: write file:/absolute/path or file:relative/path\n',
   },
   {
     what: 'a mistyped file',
