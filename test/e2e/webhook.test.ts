@@ -331,8 +331,9 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     // A name that stands for this machine when it is checked, and for another address when it is connected to.
     const rebinding = file(
       'rebinding.mjs',
-      `import dns from 'node:dns'
-       dns.promises.lookup = async () => [{ address: '127.0.0.1', family: 4 }]
+      `import children from 'node:child_process'
+       import dns from 'node:dns'
+       children.execFile = (file, args, options, ended) => ended(null, '127.0.0.1 STREAM ' + args[1] + '\\n')
        dns.lookup = (host, options, found) => found(new Error('looked up again'))`,
     )
     const redirected = await recorded(

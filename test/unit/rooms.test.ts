@@ -36,7 +36,7 @@ const siblings: Record<string, readonly string[]> = {
   'operations/secrets': ['operations', 'operations/check'],
   'operations/check': ['operations'],
   'operations/refresh': ['operations', 'operations/keys'],
-  'operations/audit': [],
+  'operations/audit': ['operations'],
   'operations/config': ['operations'],
   'operations/keys': ['operations'],
   operations: [],
