@@ -1,7 +1,5 @@
 /** Noticing that a database file is written over while it is open, as `cp backup.db live.db` does. @module */
 import { type BigIntStats, fstatSync, readSync, statSync, writeSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { databaseInvalid, type IntegrationsError } from '../../../errors.ts'
 import { descriptorsOf } from './descriptors.ts'
 
@@ -45,8 +43,6 @@ export class Overwriting {
   constructor(file: string, connection: () => unknown) {
     this.#file = file
     this.#connection = connection
-    const database = statOf(file)
-    if (database && this.#openIndex(database)?.isNamed === false) endAbandonedConnections()
   }
 
   /** Why the file is not to be used any more by what has it open, if so. */
@@ -184,11 +180,4 @@ function disable(fd: number): void {
   } catch {
     // Closed since.
   }
-}
-
-/** libsql closes a connection when the last statement on it is collected, and connections share the index of a log. */
-function endAbandonedConnections(): void {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
 }
