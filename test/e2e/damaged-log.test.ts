@@ -93,7 +93,7 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
       code: 2,
       stdout: '',
       stderr:
-        'error: --reason is required: it explains the damage to whoever reads the log later\nhint: pass --reason TEXT\n',
+        'error: --reason is required: the audit log keeps it with the acknowledgement\nhint: pass --reason TEXT\n',
     })
     for (const args of [[], ['4', '--rollback']])
       expect(await acknowledge(...args, '--reason', 'OPS-12')).toEqual({
@@ -126,7 +126,7 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
     expect(await verified()).toMatchObject({ problems: [...foreign(3, 4, 6), expect.anything()], acknowledged: [] })
   })
 
-  test('whose end was taken back goes on, and tells what was lost', async () => {
+  test('that was rolled back continues, and tells what was lost', async () => {
     const { db, run, done, verified } = await start()
     const [head] = await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
     await done('workspaces', 'add', 'Globex')
@@ -141,7 +141,7 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
       problems: [{ seq: 3, problem: 'the head row says that the log ends at 2' }],
     })
     await done('workspaces', 'add', 'Umbrella')
-    const lost = { seq: 3, problem: 'the log was taken back to event 2, and went on from there' }
+    const lost = { seq: 3, problem: 'the log was rolled back to event 2, and continues from there' }
     expect(await verified()).toEqual({ code: 8, problems: [lost], acknowledged: [] })
     expect(await run('audit', 'acknowledge', '--rollback', '--reason', 'Monday', '-o', 'table')).toEqual({
       code: 0,
@@ -156,13 +156,13 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
     expect(await run('audit', 'verify', '-o', 'table')).toMatchObject({
       code: 0,
       stdout: expect.stringContaining(
-        'event 3: the log was taken back to event 2, and went on from there; acknowledged by event 6 (Monday)\n',
+        'event 3: the log was rolled back to event 2, and continues from there; acknowledged by event 6 (Monday)\n',
       ),
     })
     expect(await run('audit', 'acknowledge', '--rollback', '--reason', 'Monday')).toEqual({
       code: 3,
       stdout: '',
-      stderr: 'error: the audit log was not taken back, or that is acknowledged\nhint: integrations audit verify\n',
+      stderr: 'error: the audit log has no rollback that is not acknowledged\nhint: integrations audit verify\n',
     })
   })
 })

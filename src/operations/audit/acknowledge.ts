@@ -3,12 +3,12 @@ import type { Store } from '../../store/store.ts'
 import type { DryRun } from '../change.ts'
 import { acknowledgeAction, checkChain, type EventProblem } from './chain.ts'
 
-/** The damage that is acknowledged: what is wrong with one event, or all that was lost when the log was taken back. */
+/** The damage that is acknowledged: what is wrong with one event, or all events that a rollback of the log has lost. */
 export type Damage = { readonly seq: bigint } | 'rollback'
 
 /**
- * Records that a person has seen a damage of the log and can explain it, by the reason of the change. From then on
- * `audit verify` lists it as acknowledged; another damage at the same place is a problem again.
+ * Records that a person has seen damage to the log and can explain it, by the reason of the change. From then on
+ * `audit verify` lists it as acknowledged; other damage at the same place is a problem again.
  *
  * @returns the problems that are acknowledged now
  * @throws NOT_FOUND when there is no such problem
@@ -21,7 +21,7 @@ export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun)
     if (seen.length === 0)
       throw notFound(
         damage === 'rollback'
-          ? 'the audit log was not taken back, or that is acknowledged'
+          ? 'the audit log has no rollback that is not acknowledged'
           : `the event ${damage.seq} has no problem that is not acknowledged`,
         'integrations audit verify',
       )

@@ -17,7 +17,7 @@ export interface Checkpoint {
 
 /** What is wrong with a row of the log, or with the place of one that is missing. */
 export interface EventProblem {
-  /** `lost`: events that were part of the chain and are not any more, because the head row was taken back. */
+  /** `lost`: events that were part of the chain and are not any more, because the head row was rolled back. */
   readonly kind: 'event' | 'lost'
   readonly seq: bigint
   readonly problem: string
@@ -169,7 +169,7 @@ async function gapBefore(db: Reader, seq: bigint, previousHash: string, followed
   if (foreign.length > 0) return []
   const back = await db.audit.numberOf(previousHash)
   return back !== undefined && back < last.seq
-    ? [lostEvents(back + 1n, last.seq, `the log was taken back to event ${back}, and went on from there`)]
+    ? [lostEvents(back + 1n, last.seq, `the log was rolled back to event ${back}, and continues from there`)]
     : [missingEvent(seq, 'the event does not follow the previous event')]
 }
 

@@ -130,7 +130,7 @@ export class SecretReader {
   }
 
   /**
-   * Reads what each of several names finds of a platform. Nobody is told of values that cannot be decrypted.
+   * Reads the integrations of a platform that each of several names finds. Values that cannot be decrypted are not reported.
    *
    * @returns undefined where these are too many integrations
    * @throws what the store throws

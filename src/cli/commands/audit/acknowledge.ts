@@ -9,9 +9,9 @@ import { acknowledgementView } from '../../views/audit.ts'
 /** `integrations audit acknowledge` */
 export const command = (ctx: Context) =>
   declareOutput(new Command('acknowledge'), ctx.output, acknowledgementView)
-    .summary('record that a damage of the log is explained')
+    .summary('acknowledge damage to the audit log')
     .description(
-      'Record that you have seen a damage of the audit log and can explain it. audit verify then lists the damage as acknowledged, with your reason, and no longer exits with 8 for it. The log stays as it is; another damage at the same place is a problem again. Nothing of the kind can be done about secrets and the encryption mode: replace them.',
+      'Acknowledge damage to the audit log that you have seen and can explain. audit verify then lists it as acknowledged, with your reason, and no longer exits with 8 for it. The log stays as it is; other damage at the same place is a problem again. Changed secrets and a changed encryption mode cannot be acknowledged: replace the secrets, and restore the mode.',
     )
     .addArgument(
       new Argument('[seq]', 'the number of the event that audit verify names').argParser((text) =>
@@ -19,10 +19,9 @@ export const command = (ctx: Context) =>
       ),
     )
     .addOption(
-      new Option(
-        '--rollback',
-        'every event that was lost when the end of the log was taken back, as by a backup that was restored',
-      ).default(false),
+      new Option('--rollback', 'every event that was lost in a rollback of the log, as by a restored backup').default(
+        false,
+      ),
     )
     .addOption(dryRunOption())
     .addHelpText(
@@ -40,7 +39,7 @@ export const command = (ctx: Context) =>
       if (!ctx.options.reason)
         throw new IntegrationsError({
           code: 'INPUT_REQUIRED',
-          message: '--reason is required: it explains the damage to whoever reads the log later',
+          message: '--reason is required: the audit log keeps it with the acknowledgement',
           hint: 'pass --reason TEXT',
         })
       const problems = await acknowledgeDamage(await ctx.store(), seq === undefined ? 'rollback' : { seq }, { dryRun })

@@ -11,7 +11,7 @@ type Event =
   | 'written over'
 
 /**
- * Files into which something else was written while their logs had more than they, which is no whole database. With each,
+ * Files that were overwritten while the log held changes that the file lacked: no consistent database. With each,
  * a connection that is kept: when the last is closed, SQLite writes the log into the file.
  */
 const spoiled = new Map<string, unknown>()

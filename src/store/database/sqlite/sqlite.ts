@@ -47,7 +47,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
     until: (latest) => {
       deadline = latest
     },
-    // A change that has the lock waits for nobody.
+    // A change that holds the lock waits for no other.
     keptMs: 0,
     replaced,
     unsafe: () =>
