@@ -27,6 +27,12 @@ const said = (db: TestDatabase, differences: readonly string[]) =>
   `the tables of ${shown(db)} differ from what this program needs: ${differences.length === 1 ? differences[0] : differences.map((one, i) => `(${i + 1}) ${one}`).join('; ')}`
 const hint = (db: TestDatabase) => `hint: change these tables back, then integrations db status${flag(db)}\n`
 
+const forbidden = (refuser: string) => ({
+  code: 5,
+  stdout: '',
+  stderr: `error: a rule of the application's own tables forbids this change${refuser}\nhint: see what the tables demand, or make the change in the application\n`,
+})
+
 const list = ['list', '-o', 'id']
 const add = ['add', '--workspace', 'Acme', '--platform', 'slack', '--name', 'a longer name', '--slack-team-id', 'T012AB3CD', '--slack-team-name', 'Acme', '--webhook-secret-stdin', '-o', 'id'] // biome-ignore format: one line
 const disable = ['disable', 'a', '-o', 'id']
@@ -164,8 +170,7 @@ describe.each(kinds)('tables that the application has changed on %s', (kind) => 
     expect(await run(remove, { env })).toEqual({
       code: 5,
       stdout: '',
-      stderr:
-        'error: another row of the application still refers to this one\nhint: remove that row in the application first\n',
+      stderr: `error: another row of the application still refers to this one${kind === 'sqlite' ? '' : ': the constraint "agents_integration_id_fkey" of the table "agents"'}\nhint: remove that row in the application first\n`,
     })
     if (kind === 'sqlite')
       await db.query("CREATE TRIGGER frozen BEFORE UPDATE ON integrations BEGIN SELECT RAISE(ABORT, 'frozen'); END")
@@ -175,11 +180,19 @@ describe.each(kinds)('tables that the application has changed on %s', (kind) => 
       )
       await db.query('CREATE TRIGGER frozen BEFORE UPDATE ON integrations FOR EACH ROW EXECUTE FUNCTION frozen()')
     }
-    expect(await run(disable, { env })).toEqual({
-      code: 5,
-      stdout: '',
-      stderr:
-        "error: a rule of the application's own tables forbids this change\nhint: see what the tables demand, or make the change in the application\n",
-    })
+    expect(await run(disable, { env })).toEqual(forbidden(kind === 'sqlite' ? '' : ': the trigger function "frozen"'))
+  })
+
+  test("a rule of an application's table is told by its name, without a value of the row", async () => {
+    const db = await adopted(kind)
+    const env = { DATABASE_URL: db.url }
+    await db.query(
+      `ALTER TABLE integrations ADD COLUMN extra text CONSTRAINT "short ""names""" CHECK (length(name) < 5)`,
+    )
+    const of = kind === 'sqlite' ? '' : ' of the table "integrations"'
+    expect(await run(add, { env, input: signingSecret() })).toEqual(
+      forbidden(`: the constraint "short \\"names\\""${of}`),
+    )
+    expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'a' }])
   })
 })

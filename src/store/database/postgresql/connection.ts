@@ -4,6 +4,7 @@ import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driv
 import pg from 'pg'
 import { promptMs } from '../../../wait-budget.ts'
 import { Silence } from './hosts.ts'
+import { nameRefuser } from './refusal.ts'
 
 /** How much longer the client waits than the server, so that the server reports its own timeout, in milliseconds. */
 const answerMs = 250
@@ -193,7 +194,9 @@ async function commit(client: pg.PoolClient, limitMs: number): Promise<void> {
     await bounded(
       client,
       limitMs,
-      client.query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT'),
+      client
+        .query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT')
+        .catch(nameRefuser),
     )
   } finally {
     client.off('notice', onNotice)
@@ -288,6 +291,7 @@ async function bounded<T>(client: pg.PoolClient, limitMs: number, answer: Promis
 
 /** Prisma's adapter, which maps values and errors, on a function that runs a query. */
 function adapterOn(run: Run, schema: string): Promise<SqlDriverAdapter> {
+  const query: Run = (config) => run(config).catch(nameRefuser)
   // The adapter takes nothing but a pool.
-  return new PrismaPg(Object.assign(new pg.Pool(), { query: run }), { schema }).connect()
+  return new PrismaPg(Object.assign(new pg.Pool(), { query }), { schema }).connect()
 }
