@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { SqlQueryable } from '@prisma/driver-adapter-utils'
 import { expect, test } from 'vitest'
 import { postgresql } from '../../../src/store/database/postgresql/postgresql.ts'
@@ -90,6 +90,23 @@ test('a change that makes steady progress may take longer than its time for wait
     { timeout: 60_000 },
   )
   expect(await change).toEqual([{ one: 1 }])
+  await client.$disconnect()
+})
+
+test('a server that is slow to take a shorter limit is waited for, as for any statement', async (context) => {
+  const db = await emptyPostgresql()
+  const proxy = await startFaultProxy(db.url, context)
+  const client = await driverOf(proxy.url, 60_000).client()
+  const change = client.$transaction(
+    async (tx) => {
+      proxy.doAt('SET LOCAL statement_timeout', () => sleep(2000))
+      await tx.$queryRawUnsafe('SELECT 1 FROM pg_sleep(0.6)')
+      expect(proxy.seen()).toBe(1)
+      return tx.$queryRawUnsafe('SELECT 2 AS two')
+    },
+    { timeout: 60_000 },
+  )
+  expect(await change).toEqual([{ two: 2 }])
   await client.$disconnect()
 })
 
