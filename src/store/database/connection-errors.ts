@@ -8,6 +8,8 @@ export interface Rule {
   /** @param state the SQLSTATE, where there is one */
   readonly message: string | ((where: string, state: string | undefined) => string)
   readonly hint: string
+  /** The message ends with what refused the statement, where the database says. */
+  readonly namesRefuser?: true
 }
 
 /** A refusal of a pooler, recognised by words of its program, which the message repeats. */

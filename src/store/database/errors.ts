@@ -1,7 +1,7 @@
 import { IntegrationsError } from '../../errors.ts'
 import { isBusy } from './busy.ts'
 import { connectionRules, type Rule } from './connection-errors.ts'
-import { facts, isConnectionLost, isReadOnly, saysStatementPooler } from './symptoms.ts'
+import { facts, isConnectionLost, isReadOnly, refuserOf, saysStatementPooler } from './symptoms.ts'
 import { type Database, displayUrl } from './url.ts'
 
 /**
@@ -156,18 +156,21 @@ const rules: readonly Rule[] = [
       (!embedded || /FOREIGN KEY/.test(said)),
     code: 'CONFLICT',
     message: 'another row of the application still refers to this one',
+    namesRefuser: true,
     hint: 'remove that row in the application first',
   },
   {
     when: ({ has }) => has(/^(23514|23P01|44000|P0001|P2003|P2004|ForeignKeyConstraintViolation|SQLITE_CONSTRAINT.*)$/),
     code: 'CONFLICT',
     message: "a rule of the application's own tables forbids this change",
+    namesRefuser: true,
     hint: 'see what the tables demand, or make the change in the application',
   },
   {
     when: ({ has }) => has(/^(P2002|UniqueConstraintViolation|23505)$/),
     code: 'ALREADY_EXISTS',
     message: 'the application has made something unique, and there is a row like this one already',
+    namesRefuser: true,
     hint: 'look for it with integrations list',
   },
   {
@@ -203,9 +206,10 @@ export function databaseError(error: unknown, database: Database): unknown {
   const symptoms = { error, has, message: state === undefined ? said : '', said, embedded }
   const rule = rules.find(({ when }) => when(symptoms)) ?? unknownCode(embedded ? sqliteCode(codes) : state)
   if (!rule) return error
-  const { code, message, hint } = rule
+  const { code, message, hint, namesRefuser } = rule
   const text = typeof message === 'string' ? message : message(displayUrl(database), embedded ? undefined : state)
-  return new IntegrationsError({ code, message: text, hint, cause: error })
+  const refuser = namesRefuser && refuserOf(said)
+  return new IntegrationsError({ code, message: refuser ? `${text}: ${refuser}` : text, hint, cause: error })
 }
 
 /** For a code that no rule knows: the database, or a trigger of the application, refused a statement. */

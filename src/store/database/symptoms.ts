@@ -1,4 +1,4 @@
-import { IntegrationsError } from '../../errors.ts'
+import { IntegrationsError, quoted } from '../../errors.ts'
 
 /** What an error is recognised by. */
 export interface Symptoms {
@@ -11,6 +11,13 @@ export interface Symptoms {
   readonly said: string
   /** It is about an SQLite file. */
   readonly embedded: boolean
+}
+
+/** What refused a statement, for people; undefined where the database does not say. No value of the row is in it. */
+export function refuserOf(said: string): string | undefined {
+  const [, told] = [...said.matchAll(/\nrefused by (the .*")/g)].at(-1) ?? []
+  const [, kind, rule] = /(CHECK|UNIQUE) constraint failed: ([^`\n]*)/.exec(said) ?? []
+  return told ?? (rule && `the constraint ${quoted(kind === 'CHECK' ? rule : `unique (${rule})`)}`)
 }
 
 /** What is known of an error. */

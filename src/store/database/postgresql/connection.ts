@@ -4,6 +4,7 @@ import type { IsolationLevel, SqlDriverAdapter, Transaction } from '@prisma/driv
 import pg from 'pg'
 import { promptMs } from '../../../wait-budget.ts'
 import { Silence } from './hosts.ts'
+import { nameRefuser } from './refusal.ts'
 
 /** How much longer the client waits than the server, so that the server reports its own timeout, in milliseconds. */
 const answerMs = 250
@@ -125,22 +126,16 @@ export async function begin(
       throw before ?? error
     })
     if (scope.renews) leftMs = scope.waitMs
-    else if (waited(askedAt)) await shorten()
+    else if (performance.now() - askedAt > promptMs) await shorten(askedAt + leftMs)
     return answer
   }
-  /** Takes the time since then off what is left, unless the answer was prompt. @returns whether it did */
-  const waited = (askedAt: number): boolean => {
-    const waitedMs = performance.now() - askedAt
-    if (waitedMs > promptMs) leftMs = Math.max(leftMs - waitedMs, 0)
-    return waitedMs > promptMs
-  }
   /** Has the server give up first, and give its locks back: it would go on for a client that is gone. */
-  const shorten = async (): Promise<void> => {
+  const shorten = async (deadline: number): Promise<void> => {
+    leftMs = Math.max(deadline - performance.now(), 0)
     const limits = `SET LOCAL statement_timeout = ${Math.ceil(serverMs(leftMs))}; SET LOCAL lock_timeout = ${Math.ceil(scope.lockMs())}`
-    const askedAt = performance.now()
     // Where that fails, the next statement tells why.
     await bounded(client, serverMs(leftMs) + answerMs, client.query(limits)).catch(() => {})
-    waited(askedAt)
+    leftMs = Math.max(deadline - performance.now(), 0)
   }
   const set = settings(scope, leftMs).map(([name, value]) => `SET LOCAL ${name} = ${value}`)
   const start = [
@@ -199,7 +194,9 @@ async function commit(client: pg.PoolClient, limitMs: number): Promise<void> {
     await bounded(
       client,
       limitMs,
-      client.query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT'),
+      client
+        .query('SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT')
+        .catch(nameRefuser),
     )
   } finally {
     client.off('notice', onNotice)
@@ -294,6 +291,7 @@ async function bounded<T>(client: pg.PoolClient, limitMs: number, answer: Promis
 
 /** Prisma's adapter, which maps values and errors, on a function that runs a query. */
 function adapterOn(run: Run, schema: string): Promise<SqlDriverAdapter> {
+  const query: Run = (config) => run(config).catch(nameRefuser)
   // The adapter takes nothing but a pool.
-  return new PrismaPg(Object.assign(new pg.Pool(), { query: run }), { schema }).connect()
+  return new PrismaPg(Object.assign(new pg.Pool(), { query }), { schema }).connect()
 }
