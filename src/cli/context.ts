@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
+import { readableByOthers, requirePrivateDatabase, requirePrivateFolder } from '../store/database/private-files.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database/url.ts'
 import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
@@ -14,7 +15,6 @@ import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
 import { Output } from './output/output.ts'
 import { homeFolder, noHome } from './paths.ts'
-import { readableByOthers, requirePrivateDatabase, requirePrivateFolder } from './private-files.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -39,6 +39,9 @@ export interface Context {
   close(): Promise<void>
 }
 
+/** The id of the user; undefined on systems without any. */
+const me = process.getuid?.()
+
 /** The values of a setting that is off; any other value means on. */
 const off = /^(|0|false)$/i
 
@@ -60,7 +63,8 @@ export function createContext(host: Host): Context {
     storeOptions: (create) => {
       waitBudget ??= new WaitBudget(context.options.wait)
       return {
-        database: requirePrivateDatabase(context.database()),
+        database: requirePrivateDatabase(context.database(), me),
+        me,
         wait: context.options.wait,
         waitBudget,
         create,
@@ -78,7 +82,7 @@ export function createContext(host: Host): Context {
       store ??= import('../store/open.ts').then(async ({ openStore }) => {
         const options = context.storeOptions(create)
         // SQLite makes files beside it once it is open, which go away with this process.
-        const warning = readableByOthers(options.database)
+        const warning = readableByOthers(options.database, me)
         const opened = await openStore({ ...options, onCommit })
         if (warning && opened.adopted && opened.applicationWrites) context.output.warn(warning)
         return opened
@@ -93,7 +97,7 @@ export function createContext(host: Host): Context {
       const home = homeFolder(host.env, 'state')
       if (!home) throw badInput(noHome('new tokens'), 'set HOME, or XDG_STATE_HOME')
       const spool = join(home, 'integrations', 'spool')
-      for (const folder of [dirname(spool), spool]) requirePrivateFolder(folder, { setting: 'XDG_STATE_HOME' })
+      for (const folder of [dirname(spool), spool]) requirePrivateFolder(folder, { setting: 'XDG_STATE_HOME', me })
       return spool
     },
     actor: () => {
@@ -130,7 +134,7 @@ function chooseDatabase({ env, cwd }: Host, flag: string | undefined): Database 
 function attribution({ env, pid }: Host, { as, reason }: GlobalOptions): Attribution {
   return {
     ciIdentity: ciIdentity(env),
-    osUser: userName(process.getuid?.()),
+    osUser: userName(me),
     host: hostname(),
     pid,
     declaredAs: as ?? null,

@@ -2,9 +2,9 @@ import { dirname, join, resolve } from 'node:path'
 import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, keysMissing, systemCode } from '../errors.ts'
+import { requirePrivateFolder } from '../store/database/private-files.ts'
 import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
-import { requirePrivateFolder } from './private-files.ts'
 
 /** Whether a process with a number is there. */
 function runs(pid: number): boolean {
@@ -30,7 +30,8 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
         'unset the one that does not hold the keys of this database',
       )
     // The folder that a container mounts a secret at may be everybody's, as /tmp is: none can replace the file.
-    if (!file && !command) requirePrivateFolder(dirname(path()), { setting: 'XDG_CONFIG_HOME', sticky: true })
+    if (!file && !command)
+      requirePrivateFolder(dirname(path()), { setting: 'XDG_CONFIG_HOME', sticky: true, me: process.getuid?.() })
     if (!command)
       return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.(), { own: process.pid, runs })
     const { keyCommand } = await import('../keys/command.ts')

@@ -1,7 +1,6 @@
 /** The receiver for webhook endpoints: signatures, the integrations of webhooks, access tokens. @module */
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import packageJson from '../../package.json' with { type: 'json' }
 import { semaphore } from '../concurrency.ts'
 import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
@@ -12,8 +11,6 @@ import { type ApiUrls, parseApiUrl } from '../platforms/api-urls.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms, type tenantPlatformIds } from '../platforms/platforms.ts'
 import { type Database, parseDatabaseUrl } from '../store/database/url.ts'
-import { openStore } from '../store/open.ts'
-import { userName } from '../user-name.ts'
 import { withDeadline } from './deadline.ts'
 import { Duplicates } from './duplicates.ts'
 import { AppSigners } from './lookup/app-signers.ts'
@@ -24,7 +21,7 @@ import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import { BodyBudget } from './request/body-budget.ts'
 import type { IncomingRequest } from './request/request.ts'
-import { requireTables, Startup } from './startup.ts'
+import { openDatabase, requireTables, Startup } from './startup.ts'
 import { TokenProvider } from './tokens.ts'
 import { UsageRecorder } from './usage.ts'
 
@@ -209,24 +206,7 @@ async function begin({
   onError,
   lasting,
 }: Settings): Promise<Working> {
-  const store = await openStore({
-    database,
-    wait: waitMs,
-    neverBlock: true,
-    create: false,
-    readOnly: false,
-    notice: () => {},
-    keys,
-    attribution: {
-      ciIdentity: null,
-      osUser: userName(process.getuid?.()),
-      host: hostname(),
-      pid: process.pid,
-      declaredAs: 'receiver',
-      reason: null,
-      programVersion: packageJson.version,
-    },
-  })
+  const store = await openDatabase({ database, keys, wait: waitMs, onReadable: onError })
   const secrets = new SecretReader({ store, keys, onError })
   const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
   const usage = new UsageRecorder({ store, onError, limits })

@@ -4,6 +4,7 @@ import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { Driver } from './database/driver.ts'
+import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
@@ -48,6 +49,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   if (options.create) refuseReadOnly(options)
   // The default database makes and updates itself.
   const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
+  const requirePrivate = fileCheck(options)
   const driver = await openDriver({ ...options, create })
   const compared = compareTables(driver, database)
   let sharing: Sharing = 'adopted'
@@ -56,7 +58,9 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     const waitBudget = session.waitBudget()
     let state =
       (await session.read(readStateFast(driver), waitBudget)) ?? (await session.read(readState(driver), waitBudget))
-    if (create && (state.status === 'empty' || state.status === 'outdated')) {
+    const isIncomplete = state.status === 'empty' || state.status === 'outdated'
+    if (create || !isIncomplete) requirePrivate(state)
+    if (create && isIncomplete) {
       if (state.status === 'empty') await requireKeys(options.keys)
       await session.retrying(() => migrate(driver, database), waitBudget)
       notice(`initialised ${displayUrl(database)}`)

@@ -193,7 +193,7 @@ describe.each(kinds)('db on %s', (kind) => {
 
   test('one that is empty is refused by all but init and migrate', async () => {
     const db = kind === 'sqlite' ? sqliteDatabase(join(freshFolder(), 'empty.db')) : await emptyPostgresql()
-    if (kind === 'sqlite') writeFileSync(db.url.slice('file:'.length), '')
+    if (kind === 'sqlite') writeFileSync(db.url.slice('file:'.length), '', { mode: 0o600 })
     for (const args of [['list'], ['db', 'adopt']])
       expect(await (args[0] === 'list' ? run : runInProcess)(args, { env: { DATABASE_URL: db.url } })).toEqual(
         refusal(6, `${shown(db)} is empty`, `integrations init${flag(db)}`),
@@ -373,7 +373,7 @@ describe('an SQLite file that', () => {
   test.runIf(root)("another user's to read can be read, and not changed", async () => {
     const file = join(freshFolder(), 'integrations.db')
     copyFileSync(await copy(), file)
-    chmodSync(join(file, '..'), 0o777)
+    chmodSync(join(file, '..'), 0o1777)
     chmodSync(file, 0o444)
     const env = { DATABASE_URL: `file:${file}` }
     const before = readFileSync(file)

@@ -24,6 +24,7 @@ export async function oldDatabase(kind: Kind): Promise<{ db: TestDatabase; keys:
     return { db, keys }
   }
   const file = join(folder, 'integrations.db')
+  writeFileSync(file, '', { mode: 0o600 })
   const client = createClient({ url: `file:${file}` })
   await client.execute('PRAGMA journal_mode = WAL')
   await client.executeMultiple(script)

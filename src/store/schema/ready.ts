@@ -5,6 +5,7 @@ import { IntegrationsError } from '../../errors.ts'
 import type { WaitBudget } from '../../wait-budget.ts'
 import type { Driver } from '../database/driver.ts'
 import { databaseError } from '../database/errors.ts'
+import { fileCheck } from '../database/private-files.ts'
 import { createSession, type Session } from '../database/session.ts'
 import { createFile, fileExists } from '../database/sqlite/file.ts'
 import { onAdapter, type Statements } from '../database/statements.ts'
@@ -24,6 +25,8 @@ export interface StoreOptions {
   readonly waitBudget?: WaitBudget | undefined
   /** Leave every wait for a lock to timers, and begin no process, so that a database never stops the event loop. */
   readonly neverBlock?: boolean
+  /** Told of a database file of this program that others can read, which is refused otherwise. */
+  readonly onReadable?: (error: IntegrationsError) => void
   /** Whether to make what is missing: a file, a migration. */
   readonly create: boolean
   /** Told what was made, for people. */
@@ -32,6 +35,8 @@ export interface StoreOptions {
   readonly readOnly: boolean
   readonly keys: KeySource
   readonly attribution: Attribution
+  /** The id of the user that this process runs as; undefined on systems without any. */
+  readonly me?: number | undefined
 }
 
 /** How a database stands to this program; it need not have any table. */
@@ -200,10 +205,12 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
  */
 export async function migrateDatabase(options: StoreOptions, dryRun: boolean): Promise<readonly string[]> {
   refuseReadOnly(options)
+  const requirePrivate = fileCheck(options)
   return withDatabase(options, async (driver, session) => {
     const waitBudget = session.waitBudget()
     const state = await session.read(readState(driver), waitBudget)
     refuseUnmanaged(options.database, state)
+    requirePrivate(state)
     if (dryRun) return state.migrations.pending
     return session.retrying(() => migrate(driver, options.database), waitBudget)
   })

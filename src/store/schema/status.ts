@@ -1,5 +1,6 @@
 import sql, { empty } from 'sql-template-tag'
 import { type IntegrationsError, is } from '../../errors.ts'
+import { fileCheck } from '../database/private-files.ts'
 import type { Statements } from '../database/statements.ts'
 import { displayUrl, type Provider } from '../database/url.ts'
 import { active } from '../tables/integration-filter.ts'
@@ -33,8 +34,9 @@ export interface DatabaseStatus extends Omit<DatabaseState, 'status'> {
 }
 
 /** Reads how a database stands, whatever is in it; changes nothing. */
-export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
-  withDatabase(options, async (driver, session) => {
+export function readStatus(options: StoreOptions): Promise<DatabaseStatus> {
+  const requirePrivate = fileCheck(options)
+  return withDatabase(options, async (driver, session) => {
     const { provider } = driver
     const { state, version, differences } = await session.snapshot(async (db) => {
       const state = await readState(driver)(db)
@@ -43,6 +45,7 @@ export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
       const compared = state.status === 'ready' ? await readDifferences(db, provider, sharingOf(state)) : []
       return { state, version: row?.version ?? '', differences: compared.filter(isHindrance) }
     })
+    if (state.status !== 'empty') requirePrivate(state)
     const counts = state.migrations.applied.length > 0 ? await session.snapshot(count).catch(none) : null
     const { database } = options
     const rest = { differences, url: displayUrl(database), provider, version, counts }
@@ -50,6 +53,7 @@ export const readStatus = (options: StoreOptions): Promise<DatabaseStatus> =>
       ? { ...state, ...rest, status: 'changed', reason: tablesChanged(database, differences) }
       : { ...state, ...rest, reason: refusalFor(database, state) }
   })
+}
 
 /** Nothing, for tables that cannot be read. */
 function none(error: unknown): null {

@@ -165,7 +165,7 @@ test('checkpoints, VACUUM and changes of other processes are no sign of a file t
     await sleep(150)
     expect(await said(endpoint, 2)).toBe(200)
   }
-  await runCommand('sh', ['-c', 'chmod 640 "$FILE"; ln "$FILE" "$FILE.linked"'], { env: { FILE: file } })
+  await runCommand('sh', ['-c', 'chmod 700 "$FILE"; ln "$FILE" "$FILE.linked"'], { env: { FILE: file } })
   const changes = Array.from({ length: 200 }, () => ["UPDATE workspaces SET name = 'Acme'", 'PRAGMA wal_checkpoint'])
   let isOver = false
   const changing = Promise.all([1, 2].map(() => sqlElsewhere(file, ...changes.flat()))).finally(() => {

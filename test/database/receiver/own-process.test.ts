@@ -1,4 +1,4 @@
-import { closeSync, cpSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, cpSync, openSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -75,3 +75,21 @@ test.each(openers)(
     ])
   },
 )
+
+test('a receiver tells of a database file that others can read, and does not start with one that they can change', async () => {
+  const { db, errors, receive } = await start('sqlite')
+  const file = db.url.slice('file:'.length)
+  chmodSync(file, 0o604)
+  await receive()
+  expect(errors).toEqual([
+    expect.objectContaining({
+      code: 'NOT_PERMITTED',
+      message: `other users can read or change the database file ${file}`,
+    }),
+  ])
+  chmodSync(file, 0o606)
+  await expect(receive()).rejects.toMatchObject({
+    code: 'NOT_PERMITTED',
+    message: `every user can change the database file ${file}`,
+  })
+})

@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { contents, sqliteDatabase } from '../../support/database.ts'
@@ -19,6 +19,7 @@ test('a SQLite file that is replaced ends what was known of the one before, and 
   // In the copy, the secret is another.
   const file = db.url.slice('file:'.length)
   await db.query(`VACUUM INTO '${file}.new'`)
+  chmodSync(`${file}.new`, 0o600)
   // By other processes: in one, SQLite takes two names of a file for the same.
   const env = { DATABASE_URL: `${db.url}.new` }
   expect(await runProgram(['db', 'migrate', '-o', 'id'], { env })).toMatchObject({ code: 0 })

@@ -1,9 +1,9 @@
 import { Command } from '@commander-js/extra-typings'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
+import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { readableByOthers } from '../../private-files.ts'
 import { databaseView, noteReason } from '../../views/database.ts'
 
 /** `integrations db adopt` */
@@ -23,8 +23,9 @@ export const command = (ctx: Context) =>
     .action(async ({ dryRun }) => {
       const { readStatus } = await import('../../../store/schema/status.ts')
       const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
-      const warning = readableByOthers(ctx.database())
-      const { done, tables, applicationMigrations } = await adoptDatabase(ctx.storeOptions(false), dryRun)
+      const options = ctx.storeOptions(false)
+      const warning = readableByOthers(options.database, options.me)
+      const { done, tables, applicationMigrations } = await adoptDatabase(options, dryRun)
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())
       else if (warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)

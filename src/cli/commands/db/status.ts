@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings'
+import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
-import { readableByOthers } from '../../private-files.ts'
 import { databaseView, noteReason } from '../../views/database.ts'
 
 /** `integrations db status` */
@@ -18,7 +18,7 @@ export const command = (ctx: Context) =>
       const { readStatus } = await import('../../../store/schema/status.ts')
       const options = ctx.storeOptions(false)
       // SQLite makes files beside it once it is open, which go away with this process.
-      const warning = readableByOthers(options.database)
+      const warning = readableByOthers(options.database, options.me)
       const status = await readStatus(options)
       await ctx.output.one(databaseView, status)
       if (warning && status.adopted && status.applicationWrites) ctx.output.warn(warning)
