@@ -175,6 +175,15 @@ export const connectionRules: readonly Rule[] = [
     hint: 'put a name that the certificate has into the database URL, or have the certificate name this host',
   },
   {
+    when: tls(
+      /^ERR_SSL_\w*(PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|VERSION_TOO_\w+)$/,
+      /alert protocol version|unsupported protocol|no protocols available/,
+    ),
+    code: 'DATABASE_UNREACHABLE',
+    message: (where) => `${where} speaks no version of TLS that this program may speak`,
+    hint: 'correct ssl_min_protocol_version and ssl_max_protocol_version in the database URL, or let the server speak another version',
+  },
+  {
     when: tls(/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, /certificate (has expired|is not yet valid)/),
     code: 'DATABASE_UNREACHABLE',
     message: (where) => `the certificate of ${where} is not valid at this time`,

@@ -98,6 +98,7 @@ describe.skipIf(without)('with a server that speaks TLS', () => {
   test.each([
     ['postgres', 'sslmode=disable'],
     ['postgres', 'ssl=false'],
+    ['postgres', 'sslmode=disable&sslcert=/nowhere&ssl_min_protocol_version=TLSv1.3'],
     ['plain', 'ssl=0'],
     ['encrypted', 'sslmode=no-verify'],
     ['encrypted', 'ssl=no-verify'],
@@ -109,7 +110,9 @@ describe.skipIf(without)('with a server that speaks TLS', () => {
     ['encrypted', 'sslmode=require&uselibpqcompat=true'],
     ['encrypted', `${trusted}&sslnegotiation=direct`],
     ['encrypted', `${trusted}&channel_binding=require`],
-    ['ana', `${trusted}&${certificateOf('ana')}`],
+    ['encrypted', `${trusted}&ssl_min_protocol_version=TLSv1.2&ssl_max_protocol_version=tlsv1.2`],
+    ['encrypted', `${trusted}&sslcertmode=disable&sslcert=/nowhere&sslkey=/nowhere`],
+    ['ana', `${trusted}&${certificateOf('ana')}&sslcertmode=allow`],
   ])('%s gets in with %s', async (user, parameters) => {
     expect(await answer(user, parameters)).toEqual(listed)
   })
@@ -119,6 +122,23 @@ describe.skipIf(without)('with a server that speaks TLS', () => {
       listed,
     )
     expect(await list(`${address('plain')}?ssl=off`, { PGSSLMODE: 'verify-full' })).toEqual(listed)
+  })
+
+  test('a version of TLS is demanded in the environment, too', async () => {
+    const DATABASE_URL = `${address('encrypted')}?sslmode=verify-full`
+    const newest = 'ssl_max_protocol_version'
+    const refusal = refused(
+      6,
+      `${DATABASE_URL} speaks no version of TLS that this program may speak`,
+      'correct ssl_min_protocol_version and ssl_max_protocol_version in the database URL, or let the server speak another version',
+    )
+    await db.query(`ALTER SYSTEM SET ${newest} = 'TLSv1.2'`)
+    await db.query('SELECT pg_reload_conf()')
+    const attempt = () => list(DATABASE_URL, { PGSSLROOTCERT: file('ca.crt'), PGSSLMINPROTOCOLVERSION: 'TLSv1.3' })
+    await expect.poll(attempt, { timeout: 30_000 }).toEqual(refusal)
+    await db.query(`ALTER SYSTEM RESET ${newest}`)
+    await db.query('SELECT pg_reload_conf()')
+    await expect.poll(attempt, { timeout: 30_000 }).toEqual(listed)
   })
 
   const unknownAuthority = [
@@ -253,6 +273,23 @@ describe.skipIf(without)('with a server that speaks TLS', () => {
       'channel_binding=require is for a server that a certificate proves',
       'add sslmode=verify-full to the database URL, which proves as much',
     ],
+    [
+      'ssl_min_protocol_version=S3CR3T',
+      'ssl_min_protocol_version has a value that is not known',
+      'give one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3',
+    ],
+    [
+      'sslmode=require&ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2',
+      'ssl_min_protocol_version is newer than ssl_max_protocol_version',
+      'correct ssl_min_protocol_version, or leave it out',
+    ],
+    [
+      'sslcertmode=require',
+      'sslcertmode=require is not supported',
+      'leave sslcertmode out; sslmode=verify-full proves who the server is',
+    ],
+    ['sslcertmode=S3CR3T', 'sslcertmode has a value that is not known', 'give one of disable, allow, require'],
+    ['requiressl=1', ...unknownParameter],
     [
       'gssencmode=require',
       'gssencmode= is not supported',

@@ -40,11 +40,24 @@ test('hostaddr, which would name another server, is refused wherever it stands',
 })
 
 test('variables that demand more than the driver does are read as their parameters', () => {
-  const env = { PGREQUIREAUTH: 'scram-sha-256', PGREQUIREPEER: 'postgres', PGSSLCRL: '/crl.pem', PGSSLCRLDIR: '/crl' }
+  const env = {
+    PGREQUIREAUTH: 'scram-sha-256',
+    PGREQUIREPEER: 'postgres',
+    PGREQUIRESSL: '1',
+    PGSSLCRL: '/crl.pem',
+    PGSSLCRLDIR: '/crl',
+    PGSSLCERTMODE: 'require',
+    PGSSLMINPROTOCOLVERSION: 'TLSv1.3',
+    PGSSLMAXPROTOCOLVERSION: 'TLSv1.3',
+  }
   const { parameters } = parsePostgresqlUrl('postgresql://h/app', env)
   expect(Object.fromEntries(parameters)).toEqual({
     require_auth: 'scram-sha-256',
     requirepeer: 'postgres',
+    requiressl: '1',
+    sslcertmode: 'require',
+    ssl_min_protocol_version: 'TLSv1.3',
+    ssl_max_protocol_version: 'TLSv1.3',
     sslcrl: '/crl.pem',
     sslcrldir: '/crl',
   })

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { createSecureContext, type SecureVersion } from 'node:tls'
 import type pg from 'pg'
 import { badInput } from '../../../errors.ts'
 
@@ -10,7 +10,8 @@ type Mode = (typeof modes)[number]
 /** The parameters of TLS that are taken, or that change nothing here. */
 const known = new Set([
   ...['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation'],
-  ...['sslaccept', 'sslcompression', 'sslsni', 'uselibpqcompat'],
+  ...['sslaccept', 'sslcompression', 'sslsni', 'uselibpqcompat', 'sslcertmode'],
+  ...['ssl_min_protocol_version', 'ssl_max_protocol_version'],
 ])
 
 /** What the driver is given for encrypted connections. */
@@ -34,7 +35,11 @@ export function tlsOf(parameters: URLSearchParams): Tls {
       'leave it out; sslmode, sslrootcert, sslcert and sslkey are taken',
     )
   const mode = modeOf(given)
-  const ssl = mode === undefined || mode === 'disable' ? false : { ...filesOf(given), ...checksOf(mode, given) }
+  const certificateMode = given('sslcertmode')
+  if (!/^(disable|allow|require|)$/.test(certificateMode)) throw unknownValue('sslcertmode', 'disable, allow, require')
+  const spoken = versionsOf(given)
+  const ssl =
+    mode === undefined || mode === 'disable' ? false : { ...spoken, ...filesOf(given), ...checksOf(mode, given) }
   const verified = ssl !== false && ssl.rejectUnauthorized !== false
   if (given('channel_binding') === 'require' && !verified)
     throw badInput(
@@ -42,12 +47,16 @@ export function tlsOf(parameters: URLSearchParams): Tls {
       'add sslmode=verify-full to the database URL, which proves as much',
     )
   for (const [name, refused] of [
-    ['gssencmode', given('gssencmode') === 'require'],
-    ['require_auth', given('require_auth') !== ''],
-    ['requirepeer', given('requirepeer') !== ''],
+    ['gssencmode=', given('gssencmode') === 'require'],
+    ['require_auth=', given('require_auth') !== ''],
+    ['requirepeer=', given('requirepeer') !== ''],
+    ['sslcertmode=require', certificateMode === 'require'],
   ] as const)
     if (refused)
-      throw badInput(`${name}= is not supported`, `leave ${name} out; sslmode=verify-full proves who the server is`)
+      throw badInput(
+        `${name} is not supported`,
+        `leave ${name.replace(/=.*/, '')} out; sslmode=verify-full proves who the server is`,
+      )
   const negotiation = given('sslnegotiation') || 'postgres'
   if (negotiation !== 'direct' && negotiation !== 'postgres') throw unknownValue('sslnegotiation', 'postgres, direct')
   if (negotiation === 'postgres') return { ssl }
@@ -88,6 +97,26 @@ function checksOf(
   return rooted ? { ...verified, checkServerIdentity: () => undefined } : verified
 }
 
+const versions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+
+/** The versions of TLS that may be spoken. */
+function versionsOf(given: (name: string) => string): { minVersion?: SecureVersion; maxVersion?: SecureVersion } {
+  const version = (name: string) => {
+    const text = given(name)
+    const found = versions.find((one) => one.toLowerCase() === text.toLowerCase())
+    if (text !== '' && !found) throw unknownValue(name, versions.join(', '))
+    return found
+  }
+  const minVersion = version('ssl_min_protocol_version')
+  const maxVersion = version('ssl_max_protocol_version')
+  if (minVersion && maxVersion && minVersion > maxVersion)
+    throw badInput(
+      'ssl_min_protocol_version is newer than ssl_max_protocol_version',
+      'correct ssl_min_protocol_version, or leave it out',
+    )
+  return { ...(minVersion && { minVersion }), ...(maxVersion && { maxVersion }) }
+}
+
 type Options = Exclude<NonNullable<pg.ClientConfig['ssl']>, boolean>
 
 /** The authority to trust, and the certificate of this client. */
@@ -107,8 +136,9 @@ function filesOf(given: (name: string) => string): Options {
   const certificate = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/
   // The authorities that Node has are those of "system".
   const ca = given('sslrootcert') === 'system' ? undefined : read('sslrootcert', 'certificate', certificate)
-  const cert = read('sslcert', 'certificate', certificate)
-  const key = read('sslkey', 'key', /-----BEGIN (\w+ )*PRIVATE KEY-----/)
+  const isSent = given('sslcertmode') !== 'disable'
+  const cert = isSent ? read('sslcert', 'certificate', certificate) : undefined
+  const key = isSent ? read('sslkey', 'key', /-----BEGIN (\w+ )*PRIVATE KEY-----/) : undefined
   if ((cert === undefined) !== (key === undefined))
     throw badInput(
       'sslcert and sslkey are the certificate and the key of this client, and need each other',
