@@ -242,6 +242,35 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     expect([await tables(db), await journal(db)]).toEqual(before)
   })
 
+  test.runIf(kind === 'postgresql')('takes domains and citext, and warns of what only a trigger can fill', async () => {
+    const db = await database(
+      kind,
+      `CREATE EXTENSION citext; CREATE DOMAIN label AS text CHECK (value <> '');
+       ${application.postgresql.replaceAll('"email" text', '"email" citext').replaceAll('"name" text', '"name" label').replaceAll('"slack_team_name" text', '"slack_team_name" citext')}
+       ALTER TABLE integrations ADD COLUMN region text NOT NULL;
+       CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.region := 'eu'; RETURN NEW; END $$;
+       CREATE TRIGGER fill BEFORE INSERT ON integrations FOR EACH ROW EXECUTE FUNCTION fill();`,
+      rows,
+    )
+    const env = { DATABASE_URL: db.url }
+    const warning =
+      'warning: integrations.region, which this program does not know, is not null and has no default: an integration is added only if a trigger fills the column\n'
+    for (const [args, done] of [
+      [['--dry-run'], 'would adopt'],
+      [[], 'adopted'],
+    ] as const)
+      expect(await run(['db', 'adopt', ...args, '-o', 'id'], { env })).toEqual({
+        code: 0,
+        stdout: `${shown(db)}\n`,
+        stderr: `${done} ${shown(db)}: the application still owns workspaces, users and integrations\n${exclusion('public.')}${warning}`,
+      })
+    expect(await run(['list', '--fields', 'workspace,name,createdBy'], { env })).toEqual({
+      code: 0,
+      stdout: 'Acme\tsupport\tcjld2cjxh0000qzrmn831i7rn\n',
+      stderr: '',
+    })
+  })
+
   test("lives beside an application's own Prisma migrations", async () => {
     const prisma =
       kind === 'sqlite'

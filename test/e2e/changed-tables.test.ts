@@ -16,10 +16,14 @@ async function adopted(kind: Kind): Promise<TestDatabase> {
   return db
 }
 
-/** Has the application change its tables. */
+/** Has the application change its tables. What is in a function is in lower case. */
 async function change(db: TestDatabase, statements: string): Promise<void> {
-  for (const statement of statements.split(';')) await db.query(statement)
+  for (const statement of statements.split(/; (?=[A-Z])/)) await db.query(statement)
 }
+
+/** A column that is not null, and a trigger that fills it. */
+const filledAt = (moment: string) =>
+  `DELETE FROM integrations; ALTER TABLE integrations ADD COLUMN region text NOT NULL; CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'begin new.region := ''eu''; return new; end'; CREATE TRIGGER fill ${moment} ON integrations FOR EACH ROW EXECUTE FUNCTION fill()`
 
 const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
 const flag = (db: TestDatabase) => (db.kind === 'sqlite' ? ` --database ${db.url}` : '')
@@ -97,6 +101,21 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
       list,
       'the type of integrations.last_used_at is bigint, not timestamp without time zone',
     ],
+    [
+      'CREATE DOMAIN short AS varchar(10); CREATE DOMAIN label AS short NOT NULL; ALTER TABLE integrations ALTER COLUMN name TYPE label',
+      add,
+      'the type of integrations.name is label (character varying(10)), not text',
+    ],
+    [
+      "CREATE DOMAIN label AS text NOT NULL; UPDATE integrations SET access_token = 'a'; ALTER TABLE integrations ALTER COLUMN access_token TYPE label",
+      add,
+      'integrations.access_token may not be null',
+    ],
+    [
+      filledAt('AFTER INSERT'),
+      add,
+      'integrations.region, which this program does not know, is not null and has no default',
+    ],
   ],
   sqlite: [
     [
@@ -117,6 +136,9 @@ const harmless: Record<'both' | Kind, readonly string[]> = {
   postgresql: [
     'ALTER TABLE integrations ALTER COLUMN name TYPE varchar, ALTER COLUMN created_at TYPE timestamptz',
     'ALTER TABLE integrations ALTER COLUMN is_active DROP DEFAULT',
+    `CREATE EXTENSION citext; ALTER TABLE users ALTER COLUMN email TYPE citext; ALTER TABLE workspaces ALTER COLUMN name TYPE citext; ALTER TABLE integrations ${['platform', 'name', 'webhook_secret', 'slack_team_id', 'slack_team_name'].map((column) => `ALTER COLUMN ${column} TYPE citext`).join()}`,
+    "CREATE DOMAIN label AS text CHECK (value <> ''); CREATE DOMAIN tag AS label; CREATE DOMAIN moment AS timestamp(3); CREATE DOMAIN flag AS boolean; CREATE DOMAIN document AS jsonb; ALTER TABLE integrations ALTER COLUMN id TYPE label, ALTER COLUMN name TYPE tag, ALTER COLUMN webhook_secret TYPE label, ALTER COLUMN is_active TYPE flag, ALTER COLUMN config TYPE document, ALTER COLUMN last_used_at TYPE moment, ALTER COLUMN created_at TYPE moment; ALTER TABLE workspaces ALTER COLUMN created_at TYPE moment",
+    "CREATE DOMAIN region AS text NOT NULL DEFAULT 'eu'; ALTER TABLE integrations ADD COLUMN region region",
     'ALTER TABLE integrations RENAME TO connections; CREATE VIEW integrations AS SELECT * FROM connections',
   ],
   sqlite: ['ALTER TABLE integrations RENAME COLUMN slack_team_id TO "Slack_Team_Id"'],
@@ -159,6 +181,37 @@ describe.each(kinds)('tables that the application has changed on %s', (kind) => 
     })
     const added = await run(add, { env, input: signingSecret() })
     expect({ ...added, stdout: stable(added.stdout), stderr: '' }).toEqual({ code: 0, stdout: '<id>\n', stderr: '' })
+  })
+
+  test.runIf(kind === 'postgresql')('what a trigger may fill is left to it, and named when it does not', async () => {
+    const db = await adopted(kind)
+    await change(db, filledAt('BEFORE INSERT OR UPDATE'))
+    const env = { DATABASE_URL: db.url }
+    expect(await run(status, { env })).toEqual({ code: 0, stdout: 'ready\t[]\n', stderr: '' })
+    const added = await run(add, { env, input: signingSecret() })
+    expect({ ...added, stdout: stable(added.stdout), stderr: '' }).toEqual({ code: 0, stdout: '<id>\n', stderr: '' })
+    expect(await db.query('SELECT region FROM integrations')).toEqual([{ region: 'eu' }])
+    await change(db, 'DELETE FROM integrations; ALTER TABLE integrations DISABLE TRIGGER fill')
+    expect(await run(add, { env, input: signingSecret() })).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining('integrations.region, which this program does not know, is not null'),
+    })
+  })
+
+  test.runIf(kind === 'postgresql')('a list of citext whose operators are in another schema loses no row', async () => {
+    const db = await adopted(kind)
+    await change(
+      db,
+      "CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; ALTER TABLE integrations ALTER COLUMN name TYPE extensions.citext; INSERT INTO integrations (id, workspace_id, platform, name) VALUES ('b', 'w', 'pylon', 'B'), ('c', 'w', 'pylon', 'c'), ('d', 'w', 'pylon', 'D')",
+    )
+    const env = { DATABASE_URL: db.url }
+    const found: string[] = []
+    for (let cursor: string[] = []; found.length < 9; cursor = ['--cursor', found.at(-1) ?? '']) {
+      const { stdout } = await run(['list', '--limit', '1', '-o', 'id', ...cursor], { env })
+      if (stdout === '') break
+      found.push(stdout.trim())
+    }
+    expect(found).toEqual(['b', 'd', 'a', 'c'])
   })
 
   test("an application's trigger and its references are told apart", async () => {

@@ -15,6 +15,8 @@ export interface Adoption {
   readonly tables: readonly string[]
   /** Names in `_prisma_migrations` that are the application's own. */
   readonly applicationMigrations: readonly string[]
+  /** What hinders nothing only if the application does its part. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -55,11 +57,13 @@ async function planAdoption(db: Statements, driver: Driver, database: Database):
   const { provider } = driver
   const state = await readState(driver)(db)
   const tables = ownTables(provider)
-  const adoption = { tables, applicationMigrations: state.migrations.unknown }
+  const adoption = { tables, applicationMigrations: state.migrations.unknown, warnings: [] }
   if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }
   if (state.status !== 'unmanaged') throw refusalFor(database, state)
-  const found = await readDifferences(db, provider, 'unmanaged')
-  if (found.length === 0) return { done: true, ...adoption }
+  const differences = await readDifferences(db, provider, 'unmanaged')
+  const found = differences.filter(({ hinders }) => hinders !== 'nothing')
+  const warnings = differences.filter(({ hinders }) => hinders === 'nothing').map(({ text }) => text)
+  if (found.length === 0) return { done: true, ...adoption, warnings }
   throw databaseInvalid(
     `${displayUrl(database)} differs in ${found.length} ${found.length === 1 ? 'place' : 'places'} from what this program can share: ${listed(found)}`,
     `change the application's tables, then ${commandOn(database, 'db adopt')}; or give this program a database of its own`,

@@ -12,8 +12,11 @@ export interface TableDifference {
   readonly column: string | null
   /** A sentence, with the name of the column. */
   readonly text: string
-  /** What cannot be done for it: the database cannot be adopted, some changes fail, or reading the table fails. */
-  readonly hinders: 'adopting' | 'changing' | 'reading'
+  /**
+   * What cannot be done for it: the database cannot be adopted, some changes fail, or reading the table fails; `nothing`:
+   * no integration can be added, unless a trigger does its part.
+   */
+  readonly hinders: 'adopting' | 'changing' | 'reading' | 'nothing'
 }
 
 /** Differences as one text, numbered. */
@@ -75,7 +78,7 @@ export const compareTables =
   }
 
 /** Whether something cannot be done in a database that is shared already. */
-export const isHindrance = ({ hinders }: TableDifference): boolean => hinders !== 'adopting'
+export const isHindrance = ({ hinders }: TableDifference): boolean => hinders === 'changing' || hinders === 'reading'
 
 /** Tables were changed so that something cannot be done: exit 6. */
 export const tablesChanged = (database: Database, found: readonly TableDifference[]): IntegrationsError =>
@@ -142,7 +145,7 @@ const readable: Record<ExpectedColumn['type'], RegExp> = {
 
 /** Those that work as well as the expected type. */
 const asGood: Record<ExpectedColumn['type'], RegExp> = {
-  text: /^S (text|character varying)$/,
+  text: /^S (text|character varying|(.+\.)?citext)$/,
   timestamp: /^D timestamp/,
   boolean: /^B boolean$/,
   jsonb: /^U jsonb$/,
@@ -207,12 +210,15 @@ function* tableDifferences(
     if (!(name in columns) && !column.nullable && column.default === null)
       yield {
         text: `${table}.${column.name}, which this program does not know, is not null and has no default`,
-        hinders: 'changing',
+        hinders: found.hasFiller ? 'nothing' : 'changing',
       }
 }
 
 /** A name as the tools of applications write it in their several ways. */
 const plain = (name: string) => name.replaceAll('_', '').toLowerCase()
+
+/** As good as text, but for what a foreign key of ours refers to. Its schema is named where it is not looked into. */
+const citext = /^(.+\.)?citext$/
 
 function* columnDifferences(
   where: string,
@@ -220,10 +226,11 @@ function* columnDifferences(
   provider: Provider,
 ): Generator<Difference> {
   const type = typeNames[provider][column.type]
-  const bare = provider === 'sqlite' ? actual.type.toUpperCase() : actual.type.replace(/^timestamp\(\d\)/, 'timestamp')
-  if (bare !== type)
+  const bare = provider === 'sqlite' ? actual.type.toUpperCase() : actual.base.replace(/^timestamp\(\d\)/, 'timestamp')
+  const found = actual.type === actual.base ? actual.type || 'none' : `${actual.type} (${actual.base})`
+  if (bare !== type && !(column.type === 'text' && citext.test(actual.base) && !where.endsWith('.id')))
     yield {
-      text: `the type of ${where} is ${actual.type || 'none'}, not ${type}`,
+      text: `the type of ${where} is ${found}, not ${type}`,
       hinders: provider === 'sqlite' ? hinderedOnSqlite(column, actual) : hinderedOnPostgresql(column, actual),
     }
   if (actual.isGenerated) yield { text: `the database generates ${where}`, hinders: 'changing' }
@@ -233,7 +240,7 @@ function* columnDifferences(
 }
 
 function hinderedOnPostgresql({ type }: ExpectedColumn, actual: CatalogueColumn): TableDifference['hinders'] {
-  const kind = `${actual.category} ${actual.type}`
+  const kind = `${actual.category} ${actual.base}`
   if (asGood[type].test(kind)) return 'adopting'
   return readable[type].test(kind) ? 'changing' : 'reading'
 }

@@ -7,6 +7,8 @@ export interface CatalogueColumn {
   /** As it is written: SQLite takes it in any case. */
   readonly name: string
   readonly type: string
+  /** What a domain of PostgreSQL is made of; else the type. */
+  readonly base: string
   /** What PostgreSQL takes the type for, as in `S` for texts; `strict` where SQLite takes no other type. */
   readonly category: string
   readonly nullable: boolean
@@ -28,6 +30,8 @@ export interface CatalogueTable {
   readonly isView: boolean
   /** Whether rows can be inserted, updated and deleted. */
   readonly isUpdatable: boolean
+  /** A trigger may fill columns of a row before it is inserted. */
+  readonly hasFiller: boolean
   readonly columns: ReadonlyMap<string, CatalogueColumn>
   readonly primaryKey: string
   /** What unique constraints and indexes hold for, but for those on expressions or on a part of the rows. */
@@ -39,6 +43,7 @@ interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated'> {
   readonly table: string
   readonly isView: boolean | number
   readonly isUpdatable: boolean | number
+  readonly hasFiller: boolean | number
   /** The name of the column for those who look it up. */
   readonly key: string
   readonly nullable: boolean | number
@@ -65,9 +70,11 @@ export async function readCatalogue(
       table: sql`q."table"`,
       isView: sql`(q."isView")`,
       isUpdatable: sql`(q."isUpdatable")`,
+      hasFiller: sql`(q."hasFiller")`,
       key: sql`q.key`,
       name: sql`q.name`,
       type: sql`q.type`,
+      base: sql`q.base`,
       category: sql`q.category`,
       nullable: sql`(q.nullable)`,
       default: sql`q."default"`,
@@ -95,12 +102,14 @@ export async function readCatalogue(
     tables.set(name, {
       isView: of(columns).some(({ isView }) => isView),
       isUpdatable: of(columns).some(({ isUpdatable }) => isUpdatable),
+      hasFiller: of(columns).some(({ hasFiller }) => hasFiller),
       columns: new Map(
-        of(columns).map(({ key, name, type, category, default: expression, ...flags }) => [
+        of(columns).map(({ key, name, type, base, category, default: expression, ...flags }) => [
           key,
           {
             name,
             type,
+            base,
             category,
             nullable: Boolean(flags.nullable),
             default: expression === null || noDefault.test(expression) ? null : expression,
@@ -124,7 +133,7 @@ export async function readCatalogue(
 const sqliteQueries = (tableNames: Sql) => {
   const tables = sql`(SELECT name, lower(name) AS "table", type = 'view' AS "isView" FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN (${tableNames}))`
   return {
-    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
+    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, c.type AS base, 0 AS "hasFiller", NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
       CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default",
       CASE WHEN (SELECT l.strict FROM pragma_table_list(t.name) l WHERE l.schema = 'main') THEN 'strict' ELSE '' END AS category,
       NOT t."isView" OR EXISTS (SELECT 1 FROM sqlite_master m WHERE m.type = 'trigger' AND lower(m.tbl_name) = t."table") AS "isUpdatable"
@@ -147,6 +156,13 @@ const names = (table: Sql, numbers: Sql) =>
 const rule = (column: Sql) =>
   sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
 
+/** What a type is made of: itself, or what the domains down to it add to it. */
+const base = (type: Sql, modifier: Sql) => sql`(WITH RECURSIVE types AS (
+    SELECT ${type} AS oid, ${modifier} AS modifier, FALSE AS "notNull", NULL::text COLLATE "C" AS "default", 0 AS depth
+    UNION ALL SELECT y.typbasetype, y.typtypmod, t."notNull" OR y.typnotnull, coalesce(t."default", y.typdefault), t.depth + 1
+      FROM types t JOIN pg_type y ON y.oid = t.oid AND y.typtype = 'd')
+  SELECT * FROM types ORDER BY depth DESC LIMIT 1)`
+
 const postgresqlQueries = (tableNames: Sql) => {
   const tables = sql`(SELECT oid, relkind, relname::text AS "table" FROM pg_class
     WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN (${tableNames}))`
@@ -154,10 +170,12 @@ const postgresqlQueries = (tableNames: Sql) => {
   const isUpdatable = sql`(t.relkind IN ('r', 'p') OR pg_relation_is_updatable(t.oid, true) & 28 = 28)`
   return {
     columns: sql`SELECT t."table", t.relkind IN ('v', 'm') AS "isView", ${isUpdatable} AS "isUpdatable", a.attname::text AS key, a.attname::text AS name,
-      format_type(a.atttypid, a.atttypmod) AS type, y.typcategory::text AS category, NOT a.attnotnull AS nullable,
-      CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE 'generated' END AS "default",
+      EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A') AND g.tgtype & 7 = 7) AS "hasFiller",
+      format_type(a.atttypid, a.atttypmod) AS type, format_type(b.oid, b.modifier) AS base, y.typcategory::text AS category, NOT (a.attnotnull OR b."notNull") AS nullable,
+      CASE WHEN a.attidentity = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), b."default") ELSE 'generated' END AS "default",
       a.attgenerated <> '' OR (t.relkind = 'v' AND ${isUpdatable} AND NOT pg_column_is_updatable(t.oid, a.attnum, true)) AS "isGenerated"
-    FROM ${tables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type y ON y.oid = a.atttypid
+    FROM ${tables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL ${base(sql`a.atttypid`, sql`a.atttypmod`)} b JOIN pg_type y ON y.oid = b.oid
     LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum ORDER BY t."table", a.attnum`,
     keys: sql`SELECT t."table", ${names(sql`t.oid`, sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`)} AS columns, i.indisprimary AS "primaryKey"
     FROM ${tables} t JOIN pg_index i ON i.indrelid = t.oid

@@ -25,7 +25,7 @@ export const command = (ctx: Context) =>
       const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
       const options = ctx.storeOptions(false)
       const warning = readableByOthers(options.database, options.me)
-      const { done, tables, applicationMigrations } = await adoptDatabase(options, dryRun)
+      const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, dryRun)
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) await prepareKeys(await ctx.store())
       else if (warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
@@ -43,6 +43,8 @@ export const command = (ctx: Context) =>
           'on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log',
         )
       for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
+      for (const text of warnings)
+        ctx.output.warn(`${text}: an integration is added only if a trigger fills the column`)
       if (applicationMigrations.length > 0)
         ctx.output.warn(
           `_prisma_migrations holds ${applicationMigrations.length} of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,

@@ -51,7 +51,8 @@ export const dialect: Dialect = {
     sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
   role: sql`current_user::text`,
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
-  binaryOrder: (column) => sql`${column} COLLATE "C"`,
+  // The operators of a type of an extension may be in a schema that is not looked into, where its order counts all the same.
+  binaryOrder: (column) => sql`(${column})::text COLLATE "C"`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
