@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { contents, freshDatabase, type TestDatabase } from '../support/database.ts'
+import { amount, seed } from '../support/crash-amounts.ts'
+import { contents, type TestDatabase } from '../support/database.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { bin, type Outcome, runCommand } from '../support/program.ts'
-import { changingCommands, populate, type Sample } from '../support/sample-commands.ts'
+import { changingCommands, filledDatabase, type Sample } from '../support/sample-commands.ts'
 
 /** Sizes, in blocks of 512 bytes, at which every file ends: within the write-ahead log of any change, and after it. */
 const limits = [1, 40, 80] as const
@@ -10,33 +13,91 @@ const limits = [1, 40, 80] as const
 const samples = changingCommands.filter(({ answers }) => answers === undefined)
 
 test('a disk that is full at any write leaves a change undone and says so, or does not lose it', async () => {
-  const db = await freshDatabase('sqlite')
-  await populate(db)
+  const db = await filledDatabase('sqlite')
   const ended = { full: 0, whole: 0 }
   for (const sample of samples) {
     let outcome: Outcome | undefined
-    for (const limit of limits) {
+    // By default, each command meets one of them, and the next time perhaps another.
+    for (const limit of amount(1, limits.length) > 1
+      ? limits
+      : [limits[(samples.indexOf(sample) + seed) % limits.length] ?? 1]) {
       const before = await contents(db)
-      outcome = await runWithLimit(sample, db, limit)
+      outcome = await runUnder(limited(limit), sample, db)
       await expectInvariants(db)
       if (outcome.code !== 6) break
       ended.full++
       expect([sample.args, limit, outcome]).toEqual([sample.args, limit, { code: 6, stdout: '', stderr: full(db) }])
       expect(await contents(db)).toEqual(before)
     }
-    if (outcome?.code === 6) outcome = await runWithLimit(sample, db, 'unlimited')
+    if (outcome?.code === 6) outcome = await runUnder(limited('unlimited'), sample, db)
     expect([sample.args, outcome]).toEqual([sample.args, expect.objectContaining({ code: 0 })])
     ended.whole++
   }
   expect(ended).toEqual({ full: expect.any(Number), whole: samples.length })
-  expect(ended.full).toBeGreaterThan(samples.length)
+  expect(ended.full).toBeGreaterThan(amount(samples.length / 4, samples.length))
+}, 1_800_000)
+
+const isTraceable = spawnSync('strace', ['-qq', '-o', '/dev/null', 'true']).status === 0
+
+const writes = 'pwrite64,ftruncate,fsync,fdatasync'
+
+/** What a disk answers instead of writing, from which of the writes of a command on, and whether it goes on so. */
+const broken = fc.record({
+  error: fc.constantFrom('EIO', 'EROFS', 'ENOSPC'),
+  at: fc.integer({ min: 1, max: 40 }),
+  stays: fc.boolean(),
 })
+
+test.skipIf(!isTraceable && !process.env.CI)(
+  'a disk that fails or turns read-only at any write leaves a change undone and says so, or does not lose it',
+  async () => {
+    const ways = fc.sample(broken, { seed, numRuns: samples.length * amount(1, 10) })
+    let failed = 0
+    for (let db = await filledDatabase('sqlite'); ; db = await filledDatabase('sqlite')) {
+      const file = db.url.slice('file:'.length)
+      const places = [file, `${file}-wal`, `${file}-shm`].flatMap((path) => ['-P', path])
+      for (const [i, { error, at, stays }] of ways.splice(0, samples.length).entries()) {
+        const sample = samples[i] as Sample
+        const fault = `inject=${writes}:error=${error}:when=${at}${stays ? '+' : ''}`
+        const tracing = [
+          '-f',
+          '-qq',
+          '-o',
+          '/dev/null',
+          '--seccomp-bpf',
+          ...places,
+          '-e',
+          `trace=${writes}`,
+          '-e',
+          fault,
+        ]
+        const what = [sample.args, error, at, stays]
+        const before = await contents(db)
+        let outcome = await runUnder(['strace', ...tracing], sample, db)
+        await expectInvariants(db)
+        if (outcome.code === 6) {
+          failed++
+          expect([what, outcome]).toEqual([what, { code: 6, stdout: '', stderr: full(db) }])
+          expect([what, await contents(db)]).toEqual([what, before])
+          outcome = await runUnder(limited('unlimited'), sample, db)
+        }
+        expect([what, outcome]).toEqual([what, expect.objectContaining({ code: 0 })])
+      }
+      if (ways.length === 0) break
+    }
+    expect(failed).toBeGreaterThan(samples.length / 5)
+  },
+  1_800_000,
+)
 
 const full = (db: TestDatabase) => `error: ${db.url} could not be written\nhint: make room on the disk and try again\n`
 
 /** A file that has reached the limit refuses to grow, as it would on a disk without room. */
-const runWithLimit = ({ args, env, input }: Sample, db: TestDatabase, limit: number | 'unlimited') =>
-  runCommand('sh', ['-c', `ulimit -f ${limit}; exec "$@"`, 'sh', process.execPath, bin, ...args], {
+const limited = (limit: number | 'unlimited') => ['sh', '-c', `ulimit -f ${limit}; exec "$@"`, 'sh']
+
+/** @param under a command that runs the one which follows it */
+const runUnder = ([command = '', ...under]: readonly string[], { args, env, input }: Sample, db: TestDatabase) =>
+  runCommand(command, [...under, process.execPath, bin, ...args], {
     env: { ...env, DATABASE_URL: db.url },
     ...(input === undefined ? {} : { input }),
   })

@@ -6,12 +6,13 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import { amount, seed } from '../support/crash-amounts.ts'
-import { contents, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { contents, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { buildWithFailpoints } from '../support/failpoints.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { oldDatabase } from '../support/old-database.ts'
-import { environment, freshFolder, runInTerminal, runProgram } from '../support/program.ts'
-import { changingCommands, populate, type Sample } from '../support/sample-commands.ts'
+import { environment, faketime, freshFolder, runInTerminal, runProgram } from '../support/program.ts'
+import { changingCommands, filledDatabase, type Sample } from '../support/sample-commands.ts'
+import { signingSecret } from '../support/samples.ts'
 
 const rounds = amount(1, 10)
 
@@ -53,6 +54,10 @@ interface Sequence {
   readonly name: string
   readonly start: (kind: Kind) => Promise<Place>
   readonly steps: readonly Step[]
+  /** Kills each command at every step, and not at one alone. */
+  readonly everyStep?: true
+  /** Expects something of the database in the end. */
+  readonly check?: (place: Place) => Promise<void>
 }
 
 const newestKey = `SELECT id FROM integration_keys WHERE purpose = 'seal' AND state = 'decrypt-only' ORDER BY created_at DESC`
@@ -65,6 +70,43 @@ const aboutKey =
   })
 const mode = (word: string): Step => ({ command: 'keys mode', args: ['keys', 'mode', word, '--confirm', word] })
 
+const filled = async (kind: Kind): Promise<Place> => ({
+  db: await filledDatabase(kind),
+  keys: process.env.INTEGRATIONS_TEST_KEYS ?? '',
+})
+
+/** What an application could write, in a workspace and an integration of which no command is told. */
+const garbage = {
+  sqlite: ["CAST(x'4dfc6c6c6572' AS TEXT)", "CAST(x'c3' AS TEXT)", "x'00ff'", '9223372036854775807'],
+  postgresql: ["chr(127) || 'M\u00fcller'", "chr(27) || '[31m'", "'[1, 2]'", "'infinity'"],
+}
+
+async function spoilt(kind: Kind): Promise<Place> {
+  const place = await filled(kind)
+  const [workspace, name, config, time] = garbage[kind]
+  await place.db.query(
+    `INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', ${workspace}, ${time}, ${time})`,
+  )
+  await place.db.query(
+    `INSERT INTO integrations (id, workspace_id, platform, name, config, created_at) VALUES ('i', 'w', 'slack', ${name}, ${config}, ${time})`,
+  )
+  return place
+}
+
+const rotation = (n: number): Sample => ({
+  command: 'rotate',
+  args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h', '--force'],
+  input: signingSecret(n),
+})
+
+/** A command on a machine whose clock is wrong. */
+const at = (FAKETIME: string, { command, args, input = '' }: Sample): Sample => ({
+  command,
+  args,
+  input,
+  env: { LD_PRELOAD: String(faketime), FAKETIME },
+})
+
 const adopt: Sample = { command: 'db adopt', args: ['db', 'adopt'] }
 const ofApplication = async (kind: Kind): Promise<Place> => ({
   db: await database(kind, application[kind], rows),
@@ -74,16 +116,53 @@ const ofApplication = async (kind: Kind): Promise<Place> => ({
 const sequences: readonly Sequence[] = [
   {
     name: 'that changes something',
-    start: async (kind) => {
-      const db = await freshDatabase(kind)
-      // Others run at the same time, so that this process may stand still for long.
-      await populate(db, {}, undefined, runProgram)
-      return { db, keys: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
-    },
+    start: filled,
     steps: changingCommands,
   },
   {
+    name: 'beside what cannot be read',
+    start: spoilt,
+    steps: [
+      rotation(10),
+      { command: 'keys reencrypt', args: ['keys', 'reencrypt'] },
+      { command: 'toggle', args: ['toggle', 'Acme/desk'] },
+      { command: 'update', args: ['update', 'i', '--name', 'mended'] },
+    ],
+    check: async ({ db, keys }) => {
+      const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+      const { code, stdout } = await runProgram(['list', '--all', '-o', 'id'], { env })
+      expect([code, stdout.trim().split('\n').length]).toEqual([0, 3])
+    },
+  },
+  ...(faketime
+    ? [
+        {
+          name: 'while the clock jumps',
+          start: filled,
+          steps: [
+            rotation(10),
+            at('+2d', { command: 'disable', args: ['disable', 'Acme/support'] }),
+            at('-400d', { command: 'toggle', args: ['toggle', 'Acme/desk'] }),
+            at('+1000d', { command: 'secrets purge', args: ['secrets', 'purge'] }),
+            at('-2d', { command: 'keys reencrypt', args: ['keys', 'reencrypt'] }),
+            // The secret before is still there.
+            { command: 'secrets revert', args: ['secrets', 'revert', 'Acme/support', 'webhook-secret'] },
+            at('+30d', rotation(11)),
+          ],
+          check: async ({ db, keys }: Place) => {
+            const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+            const { code, stdout } = await runProgram(['audit', 'verify', '-o', 'json'], { env })
+            const { ok, problems, clockSteps } = JSON.parse(stdout)
+            // The times of a server's log are its own.
+            const steps = db.kind === 'sqlite' ? 2 : 0
+            expect({ code, ok, problems, steps: clockSteps.length }).toEqual({ code: 0, ok: true, problems: [], steps })
+          },
+        },
+      ]
+    : []),
+  {
     name: 'that brings an old database up to date, and its keys',
+    everyStep: true,
     start: oldDatabase,
     steps: [
       { command: 'db migrate', args: ['db', 'migrate'] },
@@ -96,11 +175,13 @@ const sequences: readonly Sequence[] = [
   },
   {
     name: "that takes over an application's database, and encrypts it",
+    everyStep: true,
     start: ofApplication,
     steps: [adopt, mode('migrating'), { command: 'keys reencrypt', args: ['keys', 'reencrypt'] }, mode('required')],
   },
   {
     name: 'that makes the keys of a database whose adoption did not come to them',
+    everyStep: true,
     start: async (kind) => {
       const place = await ofApplication(kind)
       const { code, steps } = await run(adopt, place, { step: 3 })
@@ -114,7 +195,7 @@ const sequences: readonly Sequence[] = [
 describe.concurrent.each(kinds)('on %s', (kind) => {
   test.each(sequences)(
     'every command $name, killed at any step and at any moment, has done all of it or nothing',
-    async ({ start, steps }) => {
+    async ({ start, steps, everyStep, check }) => {
       const killed = { before: 0, after: 0 }
       let commands = 0
       for (let round = 0; round < rounds; round++) {
@@ -139,9 +220,9 @@ describe.concurrent.each(kinds)('on %s', (kind) => {
           // Every third one after its change, which chance alone would seldom do.
           const at = isKilled && commands++ % 3 === 0 ? whole.steps.length : chosen
           const each = whole.steps.map((_, n) => ({ step: n + 1 })).filter(({ step }) => isChosen(i + step))
-          const kills = steps === changingCommands ? [{ step: at }, { moment }] : [...each, { moment }]
+          const kills = everyStep ? [...each, { moment }] : [{ step: at }, { moment }]
           for (const kill of isKilled ? kills : []) {
-            const before = await contents(place.db)
+            const before = await bytes(place.db)
             const so = await done()
             if (so.length === expected.length && expected.length > 0) break
             const { code, steps } = await run(step, place, kill)
@@ -151,7 +232,7 @@ describe.concurrent.each(kinds)('on %s', (kind) => {
             if (whole.command === 'keys reencrypt' || now.at(-1) === 'tables')
               expect([what, expected.slice(0, now.length)]).toEqual([what, now])
             else if (now.length > 0) expect([what, now]).toEqual([what, expected])
-            if (now.length === so.length) expect([what, await contents(place.db)]).toEqual([what, before])
+            if (now.length === so.length) expect([what, await bytes(place.db)]).toEqual([what, before])
             if (code === null) killed[now.length === 0 ? 'before' : 'after']++
             else break
             await expectUsable(place)
@@ -165,6 +246,7 @@ describe.concurrent.each(kinds)('on %s', (kind) => {
         }
         expect(await made(place.db)).toEqual(await made(undisturbed.db))
         await expectUsable(place)
+        await check?.(place)
       }
       console.info(`${kind}: killed`, killed)
       expect(killed.before).toBeGreaterThan(0)
@@ -243,6 +325,18 @@ function childrenOf(parent: ChildProcess | undefined): number[] {
   } catch {
     return []
   }
+}
+
+/** Every row of every table, whatever it holds. */
+async function bytes(db: TestDatabase): Promise<Record<string, unknown[]>> {
+  if (db.kind === 'postgresql') return contents(db)
+  const columns =
+    await db.query(`SELECT m.name, group_concat('typeof("' || c.name || '") || hex("' || c.name || '")', ', ') AS cells
+    FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' GROUP BY m.name ORDER BY 1`)
+  const rows: Record<string, unknown[]> = {}
+  for (const { name, cells } of columns)
+    rows[String(name)] = (await db.query(`SELECT ${cells} FROM "${name}"`)).map((row) => JSON.stringify(row)).sort()
+  return rows
 }
 
 /** What has been done to a database, in order: its migrations, its adoption, and what its log tells of. */

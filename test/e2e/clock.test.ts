@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { instantOf } from '../../src/brands.ts'
 import { openKeyring } from '../../src/crypto/keyring.ts'
@@ -9,7 +8,7 @@ import { type AuditEvent, eventColumns } from '../../src/store/tables/events.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
-import { runProgram } from '../support/program.ts'
+import { faketime, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 
@@ -224,11 +223,6 @@ hint: integrations secrets list support\n`,
     })
   })
 })
-
-const faketime = ['x86_64', 'aarch64']
-  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
-  .concat(process.env.LIBFAKETIME ?? [])
-  .find(existsSync)
 
 // The whole machine's clock, which SQLite reads too.
 test.runIf(faketime)('two days ahead for one change, no secret is lost, and audit verify tells', async () => {

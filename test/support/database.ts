@@ -49,6 +49,14 @@ export async function freshDatabase(kind: Kind): Promise<TestDatabase> {
   return createPostgresql('TEMPLATE integrations_template')
 }
 
+/** A database with all that is in another, to which nothing is connected. */
+export async function copyOf({ kind, url }: TestDatabase): Promise<TestDatabase> {
+  if (kind === 'postgresql') return createPostgresql(`TEMPLATE ${new URL(url).pathname.slice(1)}`)
+  const file = join(freshFolder(), 'integrations.db')
+  copyFileSync(url.slice('file:'.length), file)
+  return sqliteDatabase(file)
+}
+
 /** A PostgreSQL database without any table but those that statements make. */
 export async function emptyPostgresql(statements = ''): Promise<TestDatabase> {
   const db = await createPostgresql('TEMPLATE template0')

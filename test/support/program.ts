@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /** The program, as it is installed. */
 export const bin = resolve('bin/integrations.js')
+
+/** The library that gives a program another clock, which SQLite reads too, where it is installed. */
+export const faketime: string | undefined = ['x86_64', 'aarch64']
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .concat(process.env.LIBFAKETIME ?? [])
+  .find(existsSync)
 
 /** What a run of the program left behind. */
 export interface Outcome {

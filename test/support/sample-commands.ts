@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { createContext } from '../../src/cli/context.ts'
 import { program } from '../../src/cli/program.ts'
-import type { TestDatabase } from './database.ts'
+import { copyOf, freshDatabase, type Kind, type TestDatabase } from './database.ts'
 import { startEndpoint } from './endpoint.ts'
 import { runInProcess } from './in-process.ts'
 import { freshFolder, type Outcome, quote, runInTerminal, runProgram } from './program.ts'
@@ -254,4 +254,18 @@ export async function populate(
     const { code, stderr } = await run(args, { env, input })
     if (code !== 0) throw new Error(`integrations ${args[0]} failed: ${stderr}`)
   }
+}
+
+const filled = new Map<Kind, Promise<TestDatabase>>()
+
+/** A database as `populate` fills it, by processes of its own, which it does once for a file of tests. */
+export async function filledDatabase(kind: Kind): Promise<TestDatabase> {
+  const original =
+    filled.get(kind) ??
+    freshDatabase(kind).then(async (db) => {
+      await populate(db, {}, undefined, runProgram)
+      return db
+    })
+  filled.set(kind, original)
+  return copyOf(await original)
 }
