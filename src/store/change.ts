@@ -43,7 +43,8 @@ export async function beginChange(
   tx: WritableStatements,
   { dialect, db, keys, where, attribution }: ChangeOptions,
 ): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
-  const [clock] = await tx.query<{
+  // A time of the newest event that cannot be read is as if there were none: nothing is destroyed.
+  const [clock] = await tx.queryAll<{
     now: Instant
     role: string | null
     newest: Instant | null
@@ -84,7 +85,7 @@ export async function beginChange(
       keyId: keyring.encryptionKey.id,
     })
   const context: SecretContext = { tx, dialect, keyring, mode, now, observe: log.observe }
-  const limit = purgeLimit(now, clock?.newest ?? null)
+  const limit = purgeLimit(now, clock?.damage ? null : (clock?.newest ?? null))
   let purged = limit ? await purgeExpired(context, limit) : 0
   let purgeRecorded = false
   async function purge(atOnce = false): Promise<number> {

@@ -25,6 +25,7 @@ import { storedValueReader } from './secrets/stored.ts'
 import { usageWriter } from './secrets/usage.ts'
 import type { Reader, Store } from './store.ts'
 import { appReader } from './tables/apps.ts'
+import { damagedRows } from './tables/damaged-rows.ts'
 import { auditReader } from './tables/events.ts'
 import { integrationReader } from './tables/integrations.ts'
 import { keyReader } from './tables/keys.ts'
@@ -143,6 +144,7 @@ const readerOn = (
   apps: appReader(db, dialect),
   refresh: refreshReader(db, dialect),
   audit: auditReader(db, dialect),
+  damagedRows: () => damagedRows(db, dialect),
   tableDifferences: () => readDifferences(db, provider, sharingOf({ adopted })),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

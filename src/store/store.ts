@@ -8,6 +8,7 @@ import type { StoredValueWriter } from './secrets/reencrypt.ts'
 import type { StoredValueReader } from './secrets/stored.ts'
 import type { UsageWriter } from './secrets/usage.ts'
 import type { AppReader, AppWriter } from './tables/apps.ts'
+import type { DamagedRow } from './tables/damaged-rows.ts'
 import type { AuditReader, NewEvent } from './tables/events.ts'
 import type { IntegrationReader, IntegrationWriter } from './tables/integrations.ts'
 import type { EncryptionMode, KeyReader, KeyWriter, Settings } from './tables/keys.ts'
@@ -29,6 +30,8 @@ export interface Reader {
   readonly apps: AppReader
   readonly refresh: RefreshReader
   readonly audit: AuditReader
+  /** What of this program's own tables cannot be read. */
+  damagedRows(): Promise<readonly DamagedRow[]>
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** The database's clock. */

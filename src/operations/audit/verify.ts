@@ -9,15 +9,17 @@ import type { StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
+import type { DamagedRow } from '../../store/tables/damaged-rows.ts'
 import type { Head } from '../../store/tables/events.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import { type AcknowledgedProblem, type Checkpoint, type ClockStep, checkChain, type EventProblem } from './chain.ts'
 
-/** A problem with an event, with the stored encryption mode, or with a current value. */
+/** A problem with an event, with the stored encryption mode, with a current value, or with another row of this program. */
 export type Problem =
   | EventProblem
   | { readonly kind: 'mode'; readonly mode: EncryptionMode | null; readonly problem: string }
   | ({ readonly kind: 'value'; readonly problem: string } & Place)
+  | ({ readonly kind: 'row' } & DamagedRow)
 
 /** The column of a secret, in findings. */
 export interface Place {
@@ -106,6 +108,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       ...problems,
       ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)]),
       ...values.problems,
+      ...(await db.damagedRows()).map((row) => ({ kind: 'row' as const, ...row })),
     ]
     return { ...values, ...counted, head, problems: found }
   })

@@ -148,7 +148,10 @@ export const retireKey = (store: Store, id: string, options: DryRun): Promise<Ke
         `the key ${id} is active`,
         'first add another key with integrations keys add, and activate it with integrations keys activate <id>',
       )
-    const use = (await tx.keys.usage()).find(({ keyId }) => keyId === id)
+    const usage = await tx.keys.usage()
+    const unreadable = usage.find(({ damage }) => damage)
+    if (unreadable) throw conflict(`${unreadableKey(unreadable)}, and may be the key ${id}`, unreadableKeyHint)
+    const use = usage.find(({ keyId }) => keyId === id)
     if (use && use.current + use.previous + use.apps > 0)
       throw conflict(`the key ${id} still encrypts values: ${counted(use)}`, 'integrations keys reencrypt')
     const since = await tx.audit.encryptionKeySince()
@@ -165,10 +168,11 @@ export const retireKey = (store: Store, id: string, options: DryRun): Promise<Ke
 
 /** An integration with a refresh whose outcome is unknown, and which began before an instant. */
 async function unresolvedBefore(tx: Transaction, instant: Instant): Promise<IntegrationView | undefined> {
-  for (const { startedAt, integrationId, leased } of await tx.refresh.open()) {
-    const [integration] = startedAt < instant ? await tx.integrations.match({ by: 'id', value: integrationId }, 1) : []
+  for (const { startedAt, integrationId, leased, damage } of await tx.refresh.open()) {
+    const [integration] =
+      damage || startedAt < instant ? await tx.integrations.match({ by: 'id', value: integrationId }, 1) : []
     // If the integration has another refresh token by now, the tokens in the file are of no use.
-    if (integration && (leased || integration.tokenRefresh !== null)) return integration
+    if (integration && (damage || leased || integration.tokenRefresh !== null)) return integration
   }
   return undefined
 }
@@ -201,6 +205,13 @@ function inSet({ keyring }: Transaction, { source, id }: KeyInSet): RootKey {
 const retired = (id: string) => conflict(`the key ${id} is retired`, 'integrations keys add')
 
 const target = (id: string) => ({ type: 'key', id, name: null }) as const
+
+/** What is wrong with values of which it cannot be read which key they need. */
+export const unreadableKey = (use: KeyUsage): string => `the key of some values cannot be read (${counted(use)})`
+
+/** What mends it. */
+export const unreadableKeyHint =
+  'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0'
 
 /** How many values a key encrypts, in words. */
 export const counted = ({ current, previous, apps }: Pick<KeyUsage, 'current' | 'previous' | 'apps'>): string =>

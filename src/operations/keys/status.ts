@@ -2,7 +2,7 @@ import type { KeySource } from '../../crypto/key-source.ts'
 import { is } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { activeKeyOf, type EncryptionMode, type KeyUsage } from '../../store/tables/keys.ts'
-import { counted, type Key, listKeys } from './keys.ts'
+import { counted, type Key, listKeys, unreadableKey, unreadableKeyHint } from './keys.ts'
 import { countPlain } from './mode.ts'
 
 /** How the values of a database are encrypted. */
@@ -66,6 +66,7 @@ function encryptionProblems(mode: EncryptionMode | null, activeKey: string | nul
   return use.flatMap((one) => {
     const { keyId, current } = one
     if (keyId === null) return []
+    if (one.damage) return [{ problem: unreadableKey(one), hint: unreadableKeyHint }]
     if (keyId !== activeKey)
       return [{ problem: `values are encrypted with the key ${keyId}, which is not active: ${counted(one)}`, hint }]
     if (mode === 'off' && current > 0)

@@ -60,6 +60,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
     const { id } = await findIntegration(tx, ref, { damagedToo: true })
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
     const { typed, secrets, ifVersion } = rotation
+    if (secrets.refreshToken) await tx.refresh.forgetDamaged(id)
     const first = await changeWithin(tx, { id, ifVersion }, (integration) =>
       rotateWithin(tx, { integration, ref: typed, fields: given(secrets), rotation, until, shared: undefined }),
     )

@@ -140,7 +140,7 @@ const keptAfterExpiryMs = 86_400_000
  * Until when a version must have been valid for its value to be destroyed by a change: a day before the clock, and before
  * the newest event, which another clock may have dated: a clock that is ahead destroys nothing that was valid by then.
  *
- * @param newestEvent when the newest event was recorded; null: there is no event
+ * @param newestEvent when the newest event was recorded; null: there is no event, or none that tells
  */
 export function purgeLimit(now: Date, newestEvent: Instant | null): Date | undefined {
   if (newestEvent === null) return undefined

@@ -2,7 +2,7 @@ import sql, { join } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
-import { refuseDamaged } from '../../damage.ts'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -37,7 +37,8 @@ export interface Settings {
 }
 
 /** How many values each key encrypts, and how many are plain. */
-export interface KeyUsage {
+export interface KeyUsage extends Damageable {
+  /** Where it cannot be read, a text for people. */
   readonly keyId: string | null
   readonly current: number
   readonly previous: number
@@ -109,7 +110,7 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
       }
     },
     async usage() {
-      const rows = await db.query<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
+      const rows = await db.queryAll<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         {
           keyId: sql`s.key_id`,
           current: sql`count(CASE WHEN s.valid_until IS NULL THEN 1 END)`,
@@ -117,18 +118,19 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
         },
         sql`FROM integration_secrets s WHERE s.valid_until IS NULL OR s.key_id IS NOT NULL GROUP BY s.key_id ORDER BY s.key_id`,
       )
-      const apps = await db.query<{ keyId: string; n: bigint | number }>(
+      const apps = await db.queryAll<{ keyId: string; n: bigint | number }>(
         { keyId: sql`a.key_id`, n: sql`count(*)` },
         sql`FROM integration_apps a GROUP BY a.key_id ORDER BY a.key_id`,
       )
-      const use = rows.map(({ keyId, current, previous }) => ({
+      const use = rows.map(({ keyId, current, previous, ...row }) => ({
+        ...row,
         keyId,
         current: Number(current),
         previous: Number(previous),
         apps: Number(apps.find((one) => one.keyId === keyId)?.n ?? 0),
       }))
       const others = apps.filter((one) => !use.some(({ keyId }) => keyId === one.keyId))
-      return [...use, ...others.map(({ keyId, n }) => ({ keyId, current: 0, previous: 0, apps: Number(n) }))]
+      return [...use, ...others.map(({ n, ...row }) => ({ ...row, current: 0, previous: 0, apps: Number(n) }))]
     },
     async unread() {
       const rows = secretFields.map(

@@ -1,8 +1,10 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import type { TokenRefresh } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
+import { isDamaged } from './damaged-rows.ts'
 
 /**
  * How an attempt to refresh a token stands. `started` is a lease while its time runs; `unknown` may have used up the
@@ -49,8 +51,8 @@ export interface RefreshReader {
   attemptsUsing(oldFingerprint: Fingerprint): Promise<RefreshAttempt[]>
   /** The oldest lease that runs. */
   oldestLease(): Promise<string | undefined>
-  /** The attempts whose outcome is unknown, in the order of their integrations. */
-  open(): Promise<RefreshAttempt[]>
+  /** The attempts whose outcome is unknown, in the order of their integrations, or cannot be read. */
+  open(): Promise<(RefreshAttempt & Damageable)[]>
 }
 
 /** How an attempt ended. */
@@ -72,6 +74,8 @@ export interface RefreshWriter {
     readonly owner: string
     readonly oldFingerprint: Fingerprint
   }): Promise<RefreshAttempt>
+  /** Forgets an attempt that cannot be read, of an integration that holds another refresh token now. */
+  forgetDamaged(integrationId: IntegrationId): Promise<void>
   /** Makes an attempt that others began the last one of an integration that holds their refresh token, too. */
   attachTo(integrationId: IntegrationId, attempt: RefreshAttempt, end: AttemptEnd): Promise<void>
   /**
@@ -98,13 +102,14 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
     leased: leased(dialect),
     code: sql`r.code`,
   }
-  async function read(where: Sql): Promise<RefreshAttempt[]> {
-    const rows = await db.query<RefreshAttempt>(
+  async function readAll(where: Sql): Promise<(RefreshAttempt & Damageable)[]> {
+    const rows = await db.queryAll<RefreshAttempt>(
       columns,
       sql`FROM integration_refresh_attempts r WHERE ${where} ORDER BY ${binaryOrder(sql`r.integration_id`)}`,
     )
     return rows.map((row) => ({ ...row, fence: Number(row.fence), leased: Boolean(row.leased) }))
   }
+  const read = async (where: Sql): Promise<RefreshAttempt[]> => refuseDamaged(await readAll(where))
   return {
     of: async (integrationId) => (await read(sql`r.integration_id = ${integrationId}`))[0],
     shared: (id) => read(sql`r.id = ${id}`),
@@ -119,12 +124,14 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
       )
       return row?.id
     },
-    open: () => read(sql`r.state IN ('started', 'unknown', 'needs_reauth')`),
+    open: () =>
+      readAll(sql`(r.state IN ('started', 'unknown', 'needs_reauth') OR ${dialect.isMalformed('text', sql`r.state`)})`),
   }
 }
 
 /** Changes attempts to refresh tokens, within a transaction. */
-export function refreshWriter(tx: WritableStatements, { whole }: Dialect, now: Date): RefreshWriter {
+export function refreshWriter(tx: WritableStatements, dialect: Dialect, now: Date): RefreshWriter {
+  const { whole } = dialect
   const attempts = tx.models.integrationRefreshAttempt
   async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
     const update = { ...attempt, finishedAt }
@@ -153,6 +160,10 @@ export function refreshWriter(tx: WritableStatements, { whole }: Dialect, now: D
       }
       for (const one of all) await put({ ...attempt, integrationId: one }, null)
       return attempt
+    },
+    async forgetDamaged(integrationId) {
+      await tx.execute(sql`DELETE FROM integration_refresh_attempts AS r
+        WHERE r.integration_id = ${integrationId} AND ${isDamaged(dialect, 'integration_refresh_attempts')}`)
     },
     attachTo: (integrationId, attempt, { state, code }) => put({ ...attempt, integrationId, state, code }, now),
     async close({ id, fence }, { state, code }, among) {

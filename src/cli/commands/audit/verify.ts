@@ -77,6 +77,7 @@ function report({
 
 function subject(one: Problem): string {
   if ('seq' in one) return `event ${one.seq}`
+  if (one.kind === 'row') return one.table
   return one.kind === 'mode' ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
 }
 

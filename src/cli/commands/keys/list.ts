@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { listKeys } from '../../../operations/keys/keys.ts'
+import { listKeys, unreadableKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
 import { keyView } from '../../views/key.ts'
@@ -12,8 +12,10 @@ export const command = (ctx: Context) =>
     )
     .addHelpText(...examples('integrations keys list', 'integrations keys list -o json --fields id,state'))
     .action(async () => {
-      const { keys, unusable } = await listKeys(await ctx.store(), ctx.keys())
+      const { keys, use, unusable } = await listKeys(await ctx.store(), ctx.keys())
       await ctx.output.rows(keyView, (emit) => emit(keys))
+      for (const one of use)
+        if (one.damage) ctx.output.warn(`${unreadableKey(one)}: integrations audit verify names them`)
       if (keys.length === 0) ctx.output.note('this database has no keys yet; the first change generates them')
       else if (unusable) ctx.output.note(`cannot tell which keys are in the key set: ${unusable.message}`)
     })
