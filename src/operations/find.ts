@@ -43,20 +43,24 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
   throw noSuch('integration', ref, near(ref, await db.integrations.names(namesCompared)))
 }
 
+/** An integration without its config, of which many can be held. */
+export const withoutConfig = (one: IntegrationView): IntegrationView => ({ ...one, config: null })
+
 /** A choice of integrations: by references, or by a filter. */
 export type Chosen =
   | { readonly kind: 'refs'; readonly refs: readonly string[] }
   | { readonly kind: 'filter'; readonly filter: IntegrationFilter }
 
 /**
- * The chosen integrations, each once: in the order of their references, or by name.
+ * The chosen integrations, each once: in the order of their references, or by name. Their configs are left out, which may
+ * be long: who needs one reads the integration again.
  *
  * @throws NOT_FOUND, AMBIGUOUS for a reference
  */
 export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationView[]> =>
   store.snapshot(async (db) => {
     const found = new Map<string, IntegrationView>()
-    const add = (one: IntegrationView) => void found.set(one.id, one)
+    const add = (one: IntegrationView) => void found.set(one.id, withoutConfig(one))
     if (chosen.kind === 'refs') for (const ref of chosen.refs) add(await findIntegration(db, ref))
     else
       for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))

@@ -35,14 +35,14 @@ export async function printRows<Filter, Row>(
       const first = await store
         .read((db) => allRows(table(db).list(filter, { ...page, limit })))
         .catch((error: unknown) => {
-          if (page.limit !== undefined || !(error instanceof RowsTooLong)) throw error
+          if (!(error instanceof RowsTooLong)) throw error
         })
       if (first && (page.limit !== undefined || first.length <= few)) return show(first)
     }
     await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      for await (const batch of table(db).list(filter, page)) await show(batch)
+      for await (const batch of table(db).list(filter, { ...page, inPages: true })) await show(batch)
     })
   }
   await ctx.output.rows(view, printed, { endEarly: true })

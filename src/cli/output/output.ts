@@ -228,16 +228,17 @@ export class Output {
   }
 
   async #tableRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
-    const collected: Row[] = []
+    // The cells alone: a row may have long fields that are not shown.
+    const collected: Cell[][] = []
     await source(async (batch) => {
-      for (const row of batch) collected.push(row)
+      for (const row of cells(columns, batch)) collected.push(row)
     })
     if (collected.length === 0) return
     const { isTTY, columns: width } = this.#host.stdout
     const { table } = await import('./table.ts')
     const paint = await this.#paint('stdout')
     const drawing = { paint, width: isTTY ? width || 80 : undefined }
-    await this.raw(table(columns.map(heading), cells(columns, collected), drawing))
+    await this.raw(table(columns.map(heading), collected, drawing))
   }
 
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {

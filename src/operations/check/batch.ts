@@ -1,7 +1,7 @@
-import type { IntegrationId } from '../../brands.ts'
+import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { semaphore } from '../../concurrency.ts'
 import { damageText } from '../../damage.ts'
-import { type ErrorCode, isDecryptionFailure } from '../../errors.ts'
+import { type ErrorCode, isDecryptionFailure, RowsTooLong } from '../../errors.ts'
 import { columnOf, entriesOf, type IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
@@ -10,6 +10,7 @@ import type { CurrentSecret, OpenCurrent } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { auditOnly, changeWithin, type Decision } from '../change.ts'
+import { withoutConfig } from '../find.ts'
 import {
   type AskOptions,
   askAbout,
@@ -76,11 +77,10 @@ export async function checkMany(
   async function take(): Promise<Step | undefined> {
     while (begun.length === 0 && next < ids.length && !failure)
       await mutex(async () => {
-        const [first, ...others] = ids.slice(next, next + maxBatch)
         // Another worker may have been first.
-        if (begun.length > 0 || first === undefined || failure) return
-        begun = await begin(store, [first, ...others], options)
-        next += maxBatch
+        if (begun.length > 0 || failure) return
+        begun = await beginFirst(store, ids.slice(next, next + maxBatch), options)
+        next += begun.length
       })
     return failure ? undefined : begun.shift()
   }
@@ -98,8 +98,7 @@ export async function checkMany(
 
   async function work(): Promise<void> {
     for (let step = await take(); step; step = await take()) {
-      if (step.kind === 'ask')
-        answered.push({ ...step, answer: await askAbout({ ...step, token: step.token.value }, options) })
+      if (step.kind === 'ask') answered.push(await ask(step, options))
       else ordered.add(step.id, step.row)
       timer ??= setTimeout(flushAnswers, flushIntervalMs)
       if (answered.length >= maxBatch) await flushAnswers()
@@ -119,12 +118,31 @@ interface Ask {
   readonly token: CurrentSecret
 }
 
-interface Asked extends Ask {
+/** What is kept until the answer is recorded: neither the token nor the config, either of which may be long. */
+interface Asked extends Omit<Ask, 'token'> {
+  readonly fingerprint: Fingerprint
   readonly answer: TokenAnswer
+}
+
+async function ask({ token, ...step }: Ask, options: CheckOptions): Promise<Asked> {
+  const answer = await askAbout({ ...step, token: token.value }, options)
+  return { ...step, integration: withoutConfig(step.integration), fingerprint: token.fingerprint, answer }
 }
 
 /** A request, or a result without any; its row is undefined for an integration that was removed. */
 type Step = Ask | { readonly kind: 'known'; readonly id: IntegrationId; readonly row: Checked | undefined }
+
+/** Begins with some integrations; where they are too long to be read at once, with half of them. */
+async function beginFirst(store: Store, ids: readonly IntegrationId[], options: CheckOptions): Promise<Step[]> {
+  const [first, ...others] = ids
+  if (first === undefined) return []
+  try {
+    return await begin(store, [first, ...others], options)
+  } catch (error) {
+    if (others.length === 0 || !(error instanceof RowsTooLong)) throw error
+    return beginFirst(store, ids.slice(0, ids.length / 2), options)
+  }
+}
 
 /** Reads tokens, and records the access. */
 const begin = (
@@ -177,7 +195,8 @@ function notAsked(
   { code, reason, error = 'CHECK_FAILED' }: { code: string; reason: string; error?: ErrorCode },
 ): Step {
   const answer = { verdict: 'unknown', code, reason, ids: {}, scopes: null, expiresAt: null } as const
-  return { kind: 'known', id: integration.id, row: { ...answer, integration, findings: [], filled: [], error } }
+  const row = { ...answer, integration: withoutConfig(integration), findings: [], filled: [], error }
+  return { kind: 'known', id: integration.id, row }
 }
 
 /** Records answers, and fills in empty fields. */
@@ -209,14 +228,14 @@ function missing({ platform, answer }: Asked, integration: IntegrationView): Int
 
 /** Fills in empty fields, unless the integration or its token was changed meanwhile. @returns the fields */
 async function fillIn(tx: Transaction, asked: Asked): Promise<readonly string[]> {
-  const { integration, token } = asked
+  const { integration, fingerprint } = asked
   // The integration was removed meanwhile.
   if ((await tx.integrations.match({ by: 'id', value: integration.id }, 1)).length === 0) return []
   const unchanged: Decision<{ filled: readonly string[] }> = { result: { filled: [] } }
   const { filled } = await changeWithin(tx, { id: integration.id }, async (now) => {
     if (now.version !== integration.version) return unchanged
     const { accessToken } = await tx.secrets.read(now.id, ['accessToken'])
-    if (accessToken?.fingerprint !== token.fingerprint) return unchanged
+    if (accessToken?.fingerprint !== fingerprint) return unchanged
     const change = missing(asked, now)
     const fields = Object.keys(change)
     if (fields.length === 0) return unchanged

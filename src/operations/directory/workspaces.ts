@@ -1,10 +1,9 @@
 import { instantOf } from '../../brands.ts'
 import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
-import type { Workspace } from '../../integration.ts'
+import type { IntegrationView, Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { allRows } from '../../store/tables/all-rows.ts'
 import { type DryRun, removalOf } from '../change.ts'
-import { findWorkspace } from '../find.ts'
+import { findWorkspace, withoutConfig } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
@@ -46,9 +45,11 @@ export const removeWorkspace = (
         `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
         `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
       )
-    const listed = await allRows(tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
+    const within: IntegrationView[] = []
     // A row of which that cannot be told is listed too, and stays.
-    const within = listed.filter(({ workspaceId, damage }) => workspaceId === workspace.id && !damage?.includes('id'))
+    for await (const batch of tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
+      for (const one of batch)
+        if (one.workspaceId === workspace.id && !one.damage?.includes('id')) within.push(withoutConfig(one))
     for (const one of within) await refuseWhileRefreshed(tx, one)
     await tx.workspaces.remove(workspace.id)
     for (const one of within) await tx.record(removalOf(one))

@@ -1,10 +1,9 @@
-import type { IntegrationId } from '../../brands.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
 import { conflict, type IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
-import { isAsModeAsks } from '../../store/secrets/stored.ts'
+import { isAsModeAsks, type StoredCursor } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
 import { activeKeyOf, type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
 import { verifyKeys } from './keys.ts'
@@ -47,10 +46,10 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
   const undecryptable: Undecryptable[] = []
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
-    const after: IntegrationId | undefined = page?.next
-    const read = await store.read((db) => readPage(db, source, after))
+    const cursor: StoredCursor | undefined = page?.next
+    const read = await store.read((db) => readPage(db, source, cursor))
     // A finished page takes no write transaction, which others would wait for.
-    page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, after))
+    page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, cursor))
     changed += page.changed
     undecryptable.push(...page.undecryptable)
     done += page.integrations
@@ -112,13 +111,13 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
   })
 
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
-async function readPage(db: Reader, source: KeySource, after: IntegrationId | undefined): Promise<ReadPage> {
+async function readPage(db: Reader, source: KeySource, cursor: StoredCursor | undefined): Promise<ReadPage> {
   const { mode } = await db.keys.settings()
   if (mode === null) throw unknownMode()
   const set = await source.load()
   if (set.size === 0) throw await source.empty()
   const keyring = openKeyring(set, await db.keys.list(), source.name)
-  const { values, integrations, next } = await db.storedValues.page(after)
+  const { values, integrations, next } = await db.storedValues.page(cursor)
   const keyId = keyring.encryptionKey.id
   const undecryptable: Undecryptable[] = []
   let finished = true
@@ -137,7 +136,7 @@ async function readPage(db: Reader, source: KeySource, after: IntegrationId | un
 
 interface Page extends Reencryption {
   readonly integrations: number
-  readonly next: IntegrationId | undefined
+  readonly next: StoredCursor | undefined
 }
 
 interface ReadPage extends Page {
@@ -148,10 +147,10 @@ interface ReadPage extends Page {
 /** How often a page is tried when the application writes a value between our read and our write. */
 const maxAttempts = 5
 
-async function reencryptPage(tx: Transaction, after: IntegrationId | undefined): Promise<Page> {
+async function reencryptPage(tx: Transaction, cursor: StoredCursor | undefined): Promise<Page> {
   let changed = 0
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const { values, integrations, next } = await tx.storedValues.page(after)
+    const { values, integrations, next } = await tx.storedValues.page(cursor)
     const undecryptable: Undecryptable[] = []
     let lost = 0
     for (const value of values) {

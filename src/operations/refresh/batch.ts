@@ -5,7 +5,7 @@ import { type ErrorCode, IntegrationsError } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import { allRows } from '../../store/tables/all-rows.ts'
+import { findChosen, withoutConfig } from '../find.ts'
 import { verifyKeys } from '../keys/keys.ts'
 import { appOf, type Eligibility, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
@@ -127,7 +127,7 @@ async function yieldTo(
 }
 
 const listAll = (store: Store): Promise<IntegrationView[]> =>
-  serialize(store, () => store.snapshot((db) => allRows(db.integrations.list({}, { sort: 'id', descending: false }))))
+  serialize(store, () => findChosen(store, { kind: 'filter', filter: {} }))
 
 /** The row of an integration as far as it is known without the keys; undefined when its token may be due. */
 function precheck(integration: IntegrationView, now: Date, options: RefreshBatchOptions): RefreshRow | undefined {
@@ -153,7 +153,8 @@ const refreshRow = (store: Store, integration: IntegrationView, options: Refresh
 
 /** The row that a refresh would give now, as far as it is known without asking a platform. */
 async function preview(store: Store, id: string, options: RefreshBatchOptions): Promise<RefreshRow> {
-  const { integration, eligibility } = await inspect(store, id, options)
+  const { integration: whole, eligibility } = await inspect(store, id, options)
+  const integration = withoutConfig(whole)
   const { outcome } = eligibility
   switch (eligibility.outcome) {
     case 'not_due':

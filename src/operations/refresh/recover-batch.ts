@@ -1,5 +1,5 @@
 import type { Store } from '../../store/store.ts'
-import { findChosen } from '../find.ts'
+import { findChosen, withoutConfig } from '../find.ts'
 import { verifyKeys } from '../keys/keys.ts'
 import { type BatchFailure, failureOf } from './batch.ts'
 import { type Recovered, type RecoverOptions, recoverOne, toRecover } from './recover.ts'
@@ -31,7 +31,8 @@ export async function recoverMany(
   for (const integration of integrations) {
     const wait = Math.max(0, deadline - performance.now())
     try {
-      rows.push(await recoverOne(store, integration.id, { ...options, wait }))
+      const recovered = await recoverOne(store, integration.id, { ...options, wait })
+      rows.push({ ...recovered, integration: withoutConfig(recovered.integration) })
     } catch (error) {
       rows.push({ integration, accessToken: null, worksUntil: null, ...failureOf(error) })
     }

@@ -10,7 +10,7 @@ import type { Secret } from '../../secret.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { targetOf } from '../change.ts'
-import { findIntegration } from '../find.ts'
+import { findIntegration, withoutConfig } from '../find.ts'
 import { leaseHeld, outcomeUnknown } from './eligibility.ts'
 import { markUnknown, recordFailure } from './lease.ts'
 import { type RefreshOptions, refreshOne } from './refresh.ts'
@@ -49,7 +49,7 @@ export const toRecover = (store: Store, folder: string): Promise<IntegrationView
     )
     const present: IntegrationView[] = []
     for (const id of new Set([...open, ...spooled]))
-      present.push(...(await db.integrations.match({ by: 'id', value: id }, 1)))
+      present.push(...(await db.integrations.match({ by: 'id', value: id }, 1)).map(withoutConfig))
     return present
   })
 

@@ -1,6 +1,5 @@
 import { raw } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
-import { RowsTooLong } from '../../errors.ts'
 
 /** The longest text that is read, in bytes. A longer one is recognised before it is. */
 export const maxTextBytes = 1024 * 1024
@@ -8,26 +7,19 @@ export const maxTextBytes = 1024 * 1024
 /** The biggest whole number that JavaScript tells from its neighbours, as SQL. */
 export const maxWhole = raw(String(Number.MAX_SAFE_INTEGER))
 
-/** The longest answer that is taken, in bytes; what is made of it takes as much again, or twice that. */
-export const maxPageBytes = 48 * 1024 * 1024
-
-/** About how many bytes a page of a listing takes, and how many rows the first has, before any row was seen. */
-const pageBytes = 8 * 1024 * 1024
-export const firstPageRows = 25
-
 /**
- * How many rows the next page of a listing may have: so many that it is not too long if each is as long as the longest of
- * these, and no more than four times as many, since the next may be longer.
+ * After how many bytes an answer may have no more rows; one row is always taken. What is made of an answer takes several
+ * times as much.
  */
-export function nextPageRows(page: readonly object[], most: number): number {
-  let longest = 1
-  for (const row of page) {
-    let length = 0
-    for (const cell of Object.values(row)) if (typeof cell === 'string') length += cell.length
-    longest = Math.max(longest, length)
-  }
-  return Math.min(Math.max(Math.floor(pageBytes / longest), 1), 4 * page.length, most)
-}
+export const maxAnswerBytes = 4 * 1024 * 1024
+
+/** After how many bytes a page has no more rows. */
+export const pageBytes = 512 * 1024
+
+/** In how many rows the first page is looked for, and the next: SQLite reads those that do not fit, too. */
+export const firstRows = 25
+export const nextRows = ({ rows, after }: { rows: readonly unknown[]; after: number }, most: number): number =>
+  Math.min(after > 0 ? rows.length : 4 * rows.length, most)
 
 /** How many bytes of a value are shown that is not a text. */
 export const shownBytes = 40
@@ -75,10 +67,9 @@ function shownInPlaceOf(cell: unknown): string | undefined {
   return Number(size) > hex.length / 2 ? `${text}… (${size} bytes)` : text
 }
 
-/** The rows of a page of JSON, an array of cells each, as objects. */
-export function rowsOfPage<Row>(names: readonly string[], page: Uint8Array): (Row & Damageable)[] {
-  if (page.byteLength > maxPageBytes) throw new RowsTooLong()
-  const { text, whole } = decode(page)
+/** Rows in JSON, an array of cells each, as objects. */
+export function rowsOfJson<Row>(names: readonly string[], json: Uint8Array): (Row & Damageable)[] {
+  const { text, whole } = decode(json)
   const rows = JSON.parse(text) as unknown[][]
   // Most pages have nothing of the kind, and looking at every cell takes its time.
   return rowsOf(names, rows, whole && !text.includes(markCharacter))

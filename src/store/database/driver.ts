@@ -3,7 +3,7 @@ import type { Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import type { IntegrationsError } from '../../errors.ts'
 import type { PrismaClient } from '../generated/sqlite/client.ts'
-import type { Columns, Statements } from './statements.ts'
+import type { Columns, Select, Statements } from './statements.ts'
 import type { Provider } from './url.ts'
 
 /**
@@ -34,7 +34,9 @@ export interface Dialect {
    * A query for columns, and what follows them, in the form that `Statements.fetch` takes. It reads no cell that holds
    * another kind of value than its column should, or more than a text may have.
    */
-  select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql
+  readonly select: Select
+  /** The same for as many rows as a page has, one at least where there is one. */
+  readonly selectPage: Select
   /** A column of whole numbers, which may come as their texts. */
   whole(column: Sql): Sql
   /** What is made of a column of booleans. */
@@ -64,7 +66,7 @@ export interface Dialect {
   /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */
   jsonRows(columns: readonly Sql[], from: Sql): Sql
   /**
-   * Reads every row of a listing from one snapshot, at most `most` rows at a time, inside a transaction.
+   * Reads every row of a listing from one snapshot, at most `most` rows and a page at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
    */
   pages<Row extends object>(db: Statements, listing: Listing<Row>, most: number): AsyncGenerator<(Row & Damageable)[]>

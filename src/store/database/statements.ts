@@ -1,8 +1,9 @@
 import type { ArgType, SqlQueryable } from '@prisma/driver-adapter-utils'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
+import { RowsTooLong } from '../../errors.ts'
 import type { Prisma } from '../generated/sqlite/client.ts'
-import { rowsOf, rowsOfPage } from './cells.ts'
+import { rowsOf, rowsOfJson } from './cells.ts'
 import type { Provider } from './url.ts'
 
 /**
@@ -10,6 +11,16 @@ import type { Provider } from './url.ts'
  * values are made by what a dialect offers.
  */
 export type Columns<Row> = { readonly [Name in Exclude<keyof Row, 'damage'> & string]-?: Sql }
+
+/** Makes a query for columns, and what follows them. */
+export type Select = (columns: readonly (readonly [name: string, value: Sql])[], rest: Sql) => Sql
+
+/** Some rows of a query, from the first on. */
+export interface Part<Row> {
+  readonly rows: (Row & Damageable)[]
+  /** How long the rows are that follow, as the statement measures it; 0 when it found none. */
+  readonly after: number
+}
 
 /** What SQL can be run on: a connection or a transaction. Nothing that a database may hold ends the process. */
 export interface Statements {
@@ -19,13 +30,15 @@ export interface Statements {
    * Reads rows.
    *
    * @param rest what follows the columns, from FROM on
-   * @throws DATABASE_INVALID for a cell that cannot be read, with its column and its row
+   * @throws DATABASE_INVALID for a cell that cannot be read, with its column and its row; `RowsTooLong`
    */
   query<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<Row[]>
-  /** Reads rows, those included that have cells that cannot be read, and say so. */
+  /** Reads rows, those included that have cells that cannot be read, and say so. @throws RowsTooLong */
   queryAll<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<(Row & Damageable)[]>
-  /** The rows of a whole statement that gives them as `Dialect.select` has them. */
-  fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<(Row & Damageable)[]>
+  /** Reads as many rows as a page has, one at least where there is one. */
+  queryPage<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<Part<Row>>
+  /** The rows of a whole statement that gives them as `Dialect.select` or `selectPage` has them. */
+  fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<Part<Row>>
   /** Whether a query, from FROM on, has any row. */
   some(rest: Sql): Promise<boolean>
   /** @returns how many rows were changed */
@@ -41,24 +54,31 @@ export interface WritableStatements extends Statements {
 /** What statements run on, in the words of its database. */
 interface Speaker {
   readonly provider: Provider
-  readonly dialect: { select(columns: readonly (readonly [name: string, value: Sql])[], rest: Sql): Sql }
+  readonly dialect: { readonly select: Select; readonly selectPage: Select }
 }
 
 /** The rows of a statement as arrays of the cells with these names. */
 type ReadCells = (statement: Sql, names: readonly string[]) => Promise<readonly (readonly unknown[])[]>
 
 function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Statements, 'execute'> {
-  async function fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<(Row & Damageable)[]> {
+  async function fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<Part<Row>> {
     const names = Object.keys(columns)
-    if (provider === 'postgresql') return rowsOf(names, await readCells(statement, names), false)
-    const [[page] = []] = await readCells(statement, ['page'])
-    return rowsOfPage(names, page as Uint8Array)
+    if (provider === 'postgresql') {
+      const rows = await readCells(statement, [...names, 'after'])
+      return { rows: rowsOf(names, rows, false), after: Number(rows.at(-1)?.[names.length] ?? 0) }
+    }
+    const [[json, after] = []] = await readCells(statement, ['json', 'after'])
+    return { rows: json ? rowsOfJson(names, json as Uint8Array) : [], after: Number(after ?? 0) }
   }
-  const queryAll: Statements['queryAll'] = (columns, rest) =>
-    fetch(columns, dialect.select(Object.entries(columns), rest))
+  const queryAll: Statements['queryAll'] = async (columns, rest) => {
+    const { rows, after } = await fetch(columns, dialect.select(Object.entries(columns), rest))
+    if (after > 0) throw new RowsTooLong()
+    return rows
+  }
   return {
     fetch,
     queryAll,
+    queryPage: (columns, rest) => fetch(columns, dialect.selectPage(Object.entries(columns), rest)),
     query: async (columns, rest) => refuseDamaged(await queryAll(columns, rest)),
     some: async (rest) => (await queryAll<{ one: number }>({ one: sql`1` }, rest)).length > 0,
   }

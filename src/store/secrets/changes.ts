@@ -1,7 +1,7 @@
 import sql, { empty, join } from 'sql-template-tag'
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { decrypt, encrypt } from '../../crypto/jwe.ts'
+import { decrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Expiry, entriesOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
@@ -20,6 +20,7 @@ import {
   columnValue,
   currentVersion,
   encryptionContext,
+  encryptToStore,
   expireVersions,
   insertVersion,
   rememberExpiry,
@@ -213,7 +214,7 @@ async function keepPrevious(
   const encrypted =
     keyId !== null
       ? { sealed: stored, keyId }
-      : { sealed: encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
+      : { sealed: encryptToStore(encryptionKey, at, value), keyId: encryptionKey.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
 }

@@ -1,12 +1,11 @@
 import sql from 'sql-template-tag'
-import { encrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { secretColumns } from '../../integration.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 import { type CurrentSecret, markCleared, reconcile } from './current.ts'
 import { decryptRecorded } from './decrypt.ts'
 import { isAsModeAsks, type KnownVersion, type StoredValue } from './stored.ts'
-import { columnValue, encryptionContext, type SecretContext } from './versions.ts'
+import { columnValue, encryptionContext, encryptToStore, type SecretContext } from './versions.ts'
 
 /**
  * Decrypts a stored value, and tells whether nothing is left to do about it: it is encrypted as the mode asks, and is the one
@@ -60,7 +59,7 @@ async function reencryptPrevious(
   const context = encryptionContext(value)
   const { encryptionKey } = keyring
   const { value: opened } = decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
-  const sealed = encrypt(encryptionKey, context, opened)
+  const sealed = encryptToStore(encryptionKey, value, opened)
   const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
     WHERE ${version(value, known.number)} AND sealed = ${text}`)
   return changed === 1 ? 'changed' : 'lost'

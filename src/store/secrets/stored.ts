@@ -3,6 +3,7 @@ import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
+import { nextRows, pageBytes } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
@@ -27,12 +28,19 @@ export interface StoredValue {
   readonly version: KnownVersion | null
 }
 
+/** Where a page begins. */
+export interface StoredCursor {
+  readonly after: IntegrationId
+  /** How many integrations the page may have. */
+  readonly most: number
+}
+
 /** The stored values of some integrations: of every field the current one, and those before it. */
 export interface StoredPage {
   readonly values: readonly StoredValue[]
   readonly integrations: number
-  /** The id to go on after; absent at the end. */
-  readonly next?: IntegrationId
+  /** Where to go on; absent at the end. */
+  readonly next?: StoredCursor
 }
 
 /** Stands for a stored value that cannot be read whole. No text that can be has a zero character, on either database. */
@@ -47,7 +55,7 @@ export function readableText<Name extends string>(
   return row.damage?.includes(name) || text?.includes('\0') ? unreadable : text
 }
 
-/** How many integrations a page has: what others wait for while it is written takes a few tenths of a second. */
+/** How many integrations a page has at most: what others wait for while it is written takes a few tenths of a second. */
 const integrationsPerPage = 100
 
 /**
@@ -85,12 +93,14 @@ type ColumnsRow = {
   readonly name: string
   readonly workspaceId: string
   readonly workspace: string | null
+  /** How many bytes are kept of values before the current ones. */
+  readonly previous: number | bigint | string | null
 } & { readonly [F in SecretField]: string | null }
 
 /** What can be read of secrets as they are stored, not decrypted. */
 export interface StoredValueReader {
-  /** The stored values of the next integrations in the order of their ids, after one. */
-  page(after?: IntegrationId): Promise<StoredPage>
+  /** The stored values of the next integrations in the order of their ids. */
+  page(cursor?: StoredCursor): Promise<StoredPage>
   /** All of them, a page at a time. */
   pages(): AsyncIterable<StoredPage>
 }
@@ -100,8 +110,9 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
   const { whole } = dialect
   const held = (field: SecretField) => sql([`i.${secretColumns[field]}`])
 
-  async function page(after?: IntegrationId): Promise<StoredPage> {
-    const found = await db.queryAll<ColumnsRow>(
+  async function page(cursor?: StoredCursor): Promise<StoredPage> {
+    const { after, most = integrationsPerPage } = cursor ?? {}
+    const { rows: found, after: left } = await db.queryPage<ColumnsRow>(
       {
         id: sql`i.id`,
         name: sql`i.name`,
@@ -110,13 +121,21 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
         webhookSecret: held('webhookSecret'),
         accessToken: held('accessToken'),
         refreshToken: held('refreshToken'),
+        previous: sql`(SELECT sum(octet_length(s.sealed)) FROM integration_secrets s WHERE s.integration_id = i.id)`,
       },
       sql`FROM integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id
-          ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${integrationsPerPage}`,
+          ${after === undefined ? empty : sql`WHERE i.id > ${after}`} ORDER BY i.id LIMIT ${most}`,
     )
-    const complete = found.length < integrationsPerPage
+    let bytes = 0
+    const fitting = found.filter(({ previous }, place) => {
+      bytes += Number(previous)
+      return place === 0 || bytes <= pageBytes
+    })
+    const complete = left === 0 && fitting.length === found.length && found.length < most
     // The next page begins after an id that can be read.
-    const rows = complete ? found : found.slice(0, 1 + found.findLastIndex(({ damage }) => !damage?.includes('id')))
+    const rows = complete
+      ? fitting
+      : fitting.slice(0, 1 + fitting.findLastIndex(({ damage }) => !damage?.includes('id')))
     const last = rows.at(-1)?.id
     if (last === undefined) {
       refuseDamaged(found)
@@ -150,7 +169,13 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
         ),
       ),
     )
-    return { values, integrations: rows.length, ...(complete ? {} : { next: last }) }
+    return {
+      values,
+      integrations: rows.length,
+      ...(complete
+        ? {}
+        : { next: { after: last, most: nextRows({ rows, after: complete ? 0 : 1 }, integrationsPerPage) } }),
+    }
   }
 
   return {

@@ -1,9 +1,12 @@
 import sql from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
-import { type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
+import { describeStored, type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
+import type { RootKey } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
+import { decryptionFailed } from '../../errors.ts'
 import { type Expiry, expiresAt, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { maxTextBytes } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { WritableStatements } from '../database/statements.ts'
 import type { FingerprintChange } from '../tables/fingerprints.ts'
@@ -49,6 +52,21 @@ export const encryptionContext = ({ id, field }: SecretLocation): EncryptionCont
   field: secretColumns[field],
 })
 
+/**
+ * Encrypts a value to store it.
+ *
+ * @throws DECRYPTION_FAILED when it would be too long to be read again
+ */
+export function encryptToStore(key: RootKey, at: SecretLocation, value: Secret): string {
+  const context = encryptionContext(at)
+  const text = encrypt(key, context, value)
+  if (text.length <= maxTextBytes) return text
+  throw decryptionFailed(
+    `${describeStored(context)} of ${at.id} is too long to be encrypted: its encrypted text would be longer than 1 MiB`,
+    'replace the value with integrations rotate --force --grace 0, or in the application',
+  )
+}
+
 /** The versions of a secret, as a condition. */
 export const allVersions = ({ id, field }: SecretLocation) => ({ integrationId: id, field: secretColumns[field] })
 
@@ -62,7 +80,7 @@ export function columnValue(
   value: Secret,
 ): { readonly text: string; readonly keyId: string | null } {
   if (mode === 'off') return { text: value.reveal(), keyId: null }
-  return { text: encrypt(encryptionKey, encryptionContext(at), value), keyId: encryptionKey.id }
+  return { text: encryptToStore(encryptionKey, at, value), keyId: encryptionKey.id }
 }
 
 /** Inserts the current version of a secret, and forgets those of long ago. @returns its number */

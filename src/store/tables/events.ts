@@ -139,7 +139,7 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
 }
 
 /** How many events are read for their fingerprints at a time: integrations that are refreshed for years have many. */
-const fingerprintsAtOnce = 50_000
+const fingerprintsAtOnce = 2_500
 
 /** Reads the audit log. */
 export function auditReader(db: Statements, dialect: Dialect): AuditReader {
@@ -178,7 +178,11 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
       const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))
       if (ids.length === 0) return told
       for (let after = 0; ; ) {
-        const rows = await db.queryAll<{ id: string; fingerprints: string; seq: bigint | number | string }>(
+        const { rows, after: more } = await db.queryPage<{
+          id: string
+          fingerprints: string
+          seq: bigint | number | string
+        }>(
           { id: sql`e.target_id`, fingerprints: sql`e.fingerprints`, seq: whole(sql`e.seq`) },
           sql`FROM integration_events e WHERE e.target_id IN (${join(ids)}) AND e.fingerprints IS NOT NULL
             AND e.seq > ${after} ORDER BY e.seq LIMIT ${fingerprintsAtOnce}`,
@@ -186,7 +190,7 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
         for (const { id, fingerprints } of rows)
           for (const { field, to } of fingerprintsOf(fingerprints)) told.get(id)?.set(field, to)
         after = Number(rows.at(-1)?.seq)
-        if (rows.length < fingerprintsAtOnce || !(after > 0)) return told
+        if ((more === 0 && rows.length < fingerprintsAtOnce) || !(after > 0)) return told
       }
     },
     async targets(match) {

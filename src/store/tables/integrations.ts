@@ -22,6 +22,9 @@ export type IntegrationChange = {
 /** What a webhook may name an integration by. */
 export type NamedIntegration = Pick<IntegrationView, 'id' | 'platform' | PlatformColumn>
 
+/** The longest name that is suggested, in bytes. */
+const longestName = 1000
+
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
@@ -79,7 +82,8 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       const rows = await db.queryAll<{ id: IntegrationId; name: string; workspace: string }>(
         { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
         sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-        WHERE ${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)}
+        WHERE octet_length(i.name) < ${longestName} AND octet_length(w.name) < ${longestName}
+        AND (${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)})
         ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)} LIMIT ${limit}`,
       )
       return rows.filter(({ damage }) => !damage)

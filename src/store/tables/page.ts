@@ -1,7 +1,6 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { conflict, notFound } from '../../errors.ts'
-import { firstPageRows, nextPageRows } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 
@@ -13,6 +12,8 @@ export interface Page<Field extends string = string> {
   readonly limit?: number | undefined
   /** The id of the last row seen. */
   readonly cursor?: string | undefined
+  /** The rows may be too long to be read at once: they are read in pages, inside a transaction. */
+  readonly inPages?: boolean
 }
 
 /** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */
@@ -77,13 +78,13 @@ export const listReader = <Filter, Selected extends object, Row>({
  * come last in both directions and the id breaks ties. The boundary is read in SQL: a value that had passed through
  * JavaScript would have lost the microseconds that tell rows apart.
  *
- * @throws NOT_FOUND when the row of the cursor is gone
+ * @throws NOT_FOUND when the row of the cursor is gone, and `RowsTooLong` for a page of few rows that is not read in pages
  */
 async function* readPage<Row extends object>(listing: Listing<Row>): AsyncGenerator<(Row & Damageable)[]> {
   const { db, dialect, source, page } = listing
   const { order, from, where } = await bounded(listing)
   const { columns, id } = source
-  if (page.limit === undefined || page.limit > oneStatementRows) {
+  if (page.inPages || page.limit === undefined || page.limit > oneStatementRows) {
     if (db.single) return yield* readApart(listing)
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     yield* dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce)
@@ -96,10 +97,10 @@ async function* readApart<Row extends object>(listing: Listing<Row>): AsyncGener
   const idField = source.idField ?? 'id'
   let left = page.limit ?? Number.POSITIVE_INFINITY
   let cursor = page.cursor
-  for (let size = firstPageRows; left > 0; ) {
-    const most = Math.min(size, left)
+  while (left > 0) {
+    const most = Math.min(rowsAtOnce, left)
     const { order, from, where } = boundedAt(listing, cursor)
-    const rows = await db.queryAll<Row>(
+    const { rows, after } = await db.queryPage<Row>(
       source.columns,
       sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${most}`,
     )
@@ -110,10 +111,9 @@ async function* readApart<Row extends object>(listing: Listing<Row>): AsyncGener
         'a row that the list had come to was removed meanwhile',
         'try again; without a pooler in statement mode, a list shows one moment',
       )
-    if (rows.length < most) return
+    if (after === 0 && rows.length < most) return
     left -= rows.length
     cursor = String(Object.entries(rows.at(-1) ?? {}).find(([name]) => name === idField)?.[1])
-    size = nextPageRows(rows, rowsAtOnce)
   }
 }
 

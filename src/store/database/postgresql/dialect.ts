@@ -1,9 +1,9 @@
 import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { quoted } from '../../../errors.ts'
-import { firstPageRows, maxTextBytes, maxWhole, nextPageRows } from '../cells.ts'
+import { maxTextBytes, maxWhole, pageBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
-import type { Statements } from '../statements.ts'
+import type { Select, Statements } from '../statements.ts'
 
 const maxBytes = raw(String(maxTextBytes))
 
@@ -33,10 +33,27 @@ function isMalformed(kind: ColumnKind, column: Sql): Sql {
   }
 }
 
+type Selected = Parameters<Select>[0]
+
+const names = (columns: Selected) => join(columns.map(([name]) => raw(`q."${name}"`)))
+
+/** How many bytes a row `q` has, whose texts are not read for it. */
+const bytes = (columns: Selected) =>
+  sql`(${join(
+    columns.map(([name]) => raw(`coalesce(octet_length(q."${name}"::text), 0)`)),
+    ' + ',
+  )})`
+
 /** The SQL of PostgreSQL. */
 export const dialect: Dialect = {
   select: (columns, rest) =>
     sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
+  selectPage: (columns, rest) =>
+    sql`SELECT ${names(columns)}, q.after FROM (
+        SELECT q.*, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS start,
+          (sum(bytes) OVER () - sum(bytes) OVER (ROWS UNBOUNDED PRECEDING))::float8 AS after
+        FROM (SELECT q.*, ${bytes(columns)} AS bytes FROM (${dialect.select(columns, rest)}) q) q) q
+      WHERE q.start < ${raw(String(pageBytes))}`,
   whole: (column) =>
     sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
   flag: (_, made) => made,
@@ -107,16 +124,16 @@ async function* pages<Row extends object>(
   { columns, from, where, order, limit }: Listing<Row>,
   most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
-  const query = dialect.select(
-    Object.entries<Sql>(columns),
-    sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`,
-  )
-  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR ${query}`)
-  for (let size = Math.min(most, firstPageRows); ; ) {
-    const rows = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
+  const selected = Object.entries<Sql>(columns)
+  const query = dialect.select(selected, sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
+  // What follows a row is measured by the squares of its lengths: n rows have at most the root of n times their sum.
+  await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR
+    SELECT ${names(selected)}, (sum(bytes::bigint * bytes) OVER (ROWS BETWEEN 1 FOLLOWING AND ${raw(String(most))} FOLLOWING))::float8 AS after
+    FROM (SELECT q.*, ${bytes(selected)} AS bytes FROM (${query}) q) q`)
+  for (let size = 1; size > 0; ) {
+    const { rows, after } = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
-    if (rows.length < size) break
-    size = nextPageRows(rows, most)
+    size = after === 0 ? 0 : Math.min(Math.max(Math.floor(pageBytes ** 2 / after), 1), most)
   }
   // The same transaction may read another listing.
   await db.execute(sql`CLOSE listing`)

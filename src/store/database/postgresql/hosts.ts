@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { IntegrationsError, is, RowsTooLong } from '../../../errors.ts'
-import { maxPageBytes } from '../cells.ts'
+import { maxAnswerBytes } from '../cells.ts'
 import type { SessionAttributes } from './url.ts'
 
 /** Where to connect. */
@@ -77,8 +77,9 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
       })
       connection.on('dataRow', ({ length }: { length: number }) => {
         bytes += length
-        if (bytes <= maxPageBytes) return
-        connection.emit('error', new RowsTooLong())
+        if (bytes - length <= maxAnswerBytes) return
+        // Prisma's client keeps nothing but the text and the code of an error that has a code.
+        connection.emit('error', new Error('too long an answer', { cause: new RowsTooLong() }))
         connection.stream.destroy()
       })
     }

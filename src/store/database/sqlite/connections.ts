@@ -3,22 +3,32 @@ import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { IntegrationsError } from '../../../errors.ts'
 import { retryBusy } from '../busy.ts'
 
-/** Connections on which SQLite refuses every change. */
-export class ReadOnly extends PrismaLibSql {
+/** libsql is built to keep what SQLite sorts and counts in memory, where rows of long texts would fill it. */
+const spill = 'PRAGMA temp_store = FILE'
+
+/** Connections for reading. */
+export class Readable extends PrismaLibSql {
+  readonly #settings: string
+
+  /** @param readOnly SQLite refuses every change */
+  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], readOnly: boolean) {
+    super(config)
+    this.#settings = readOnly ? `${spill}; PRAGMA query_only = ON` : spill
+  }
+
   override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
     const client = super.createClient(config)
     const { execute } = client
     const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
-    const queryOnly = 'PRAGMA query_only = ON'
     // A client leaves its connection to a transaction and opens another: each has to be told.
     return Object.assign(client, {
       execute: async (statement: InStatement) => {
-        await execute.call(client, queryOnly)
+        await client.executeMultiple(this.#settings)
         return execute.call(client, statement as string)
       },
       transaction: async (mode: TransactionMode) => {
         const transaction = await begin(mode)
-        await transaction.execute(queryOnly)
+        await transaction.executeMultiple(this.#settings)
         return transaction
       },
     })
@@ -58,6 +68,7 @@ export class Writable extends PrismaLibSql {
     return Object.assign(client, {
       transaction: async () => {
         const transaction = await retryBusy(beginNew, this.#waiting.deadline())
+        await transaction.execute(spill)
         const { commit } = transaction
         return Object.assign(transaction, {
           commit: async () => {

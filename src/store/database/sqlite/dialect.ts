@@ -1,8 +1,12 @@
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
-import { firstPageRows, maxTextBytes, maxWhole, nextPageRows, shownBytes } from '../cells.ts'
+import { firstRows, maxAnswerBytes, maxTextBytes, maxWhole, nextRows, pageBytes, shownBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
-import type { Statements } from '../statements.ts'
+import type { Select, Statements } from '../statements.ts'
+
+/** Whether a text is longer than a text may be, itself or in JSON, where a control character takes six bytes. */
+const isTooLong = (column: Sql) =>
+  sql`(octet_length(${column}) > ${raw(String(maxTextBytes))} OR (octet_length(${column}) > ${raw(String(Math.floor(maxTextBytes / 3)))} AND octet_length(json_quote(${column})) > ${raw(String(2 * maxTextBytes))}))`
 
 /** How a page tells of a cell that it does not hold. Of one that is too long, no byte is read. */
 const marked = (column: Sql) =>
@@ -10,7 +14,7 @@ const marked = (column: Sql) =>
 
 /** A column of texts; only its type and length are looked at where it holds something else. */
 const textOrMark = (column: Sql) =>
-  sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'text' AND octet_length(${column}) <= ${raw(String(maxTextBytes))}) THEN ${column} ELSE ${marked(column)} END`
+  sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'text' AND NOT ${isTooLong(column)}) THEN ${column} ELSE ${marked(column)} END`
 
 /** A column as it is, as in `i.name` or `name`. */
 const bareColumn = /^(\w+\.)?("\w+"|[a-z_]+)$/
@@ -40,7 +44,7 @@ const hasStrayBytes = (column: Sql) =>
 function isMalformed(kind: ColumnKind, column: Sql): Sql {
   switch (kind) {
     case 'text':
-      return sql`(typeof(${column}) NOT IN ('text', 'null') OR octet_length(${column}) > ${raw(String(maxTextBytes))} OR ${hasStrayBytes(column)})`
+      return sql`(typeof(${column}) NOT IN ('text', 'null') OR ${isTooLong(column)} OR ${hasStrayBytes(column)})`
     case 'whole':
       return sql`NOT (typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}))`
     case 'time':
@@ -50,12 +54,28 @@ function isMalformed(kind: ColumnKind, column: Sql): Sql {
   }
 }
 
+/**
+ * The rows of a query that begin before so many bytes, as one BLOB of JSON, and how many bytes the others have: libsql
+ * ends the process for a text that is not UTF-8, and takes every cell apart.
+ *
+ * @param alone where there are others, too; else nothing of these is copied then
+ */
+const rowsWithin =
+  (most: number, alone: boolean): Select =>
+  (columns, rest) => {
+    const names = columns.map(([name]) => raw(`"${name}"`))
+    const lengths = names.map((name) => sql`coalesce(octet_length(${name}), 0)`)
+    const fits = raw(`start < ${most}`)
+    const json = sql`CAST(json_group_array(json_array(${join(names)})) FILTER (WHERE ${fits}) AS BLOB)`
+    return sql`SELECT ${alone ? json : sql`CASE WHEN min(${fits}) THEN ${json} END`} AS json, sum(bytes) FILTER (WHERE NOT ${fits}) AS after
+      FROM (SELECT *, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS start FROM (SELECT *, ${join(lengths, ' + ')} AS bytes
+      FROM (SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest})))`
+  }
+
 /** The SQL of SQLite, as libsql runs it. */
 export const dialect: Dialect = {
-  // One BLOB: libsql ends the process for a text that is not UTF-8, and takes every cell apart.
-  select: (columns, rest) =>
-    sql`SELECT CAST(json_group_array(json_array(${join(columns.map(([name]) => raw(`"${name}"`)))})) AS BLOB) AS page
-      FROM (SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest})`,
+  select: rowsWithin(maxAnswerBytes, false),
+  selectPage: rowsWithin(pageBytes, true),
   whole: (column) => sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(column)} ELSE ${column} END`,
   flag: (column, made) => sql`CASE WHEN ${isFlag(column)} THEN ${made} ELSE ${marked(column)} END`,
   isMalformed,
@@ -88,8 +108,6 @@ async function* pages<Row extends object>(
   most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
-  // libsql is built to keep such tables in memory, where a million rows take a hundred megabytes.
-  await db.execute(sql`PRAGMA temp_store = FILE`)
   // Where nothing may be changed, SQLite would refuse this table too.
   const readOnly = await db.some(sql`FROM pragma_query_only p WHERE p.query_only`)
   await db.execute(sql`PRAGMA query_only = OFF`)
@@ -97,15 +115,15 @@ async function* pages<Row extends object>(
   await db.execute(sql`CREATE TEMP TABLE listing (id TEXT NOT NULL)`)
   await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
   if (readOnly) await db.execute(sql`PRAGMA query_only = ON`)
-  for (let after = 0, size = Math.min(most, firstPageRows); ; ) {
-    const rows = await db.queryAll<Row>(
+  for (let seen = 0, size = Math.min(most, firstRows); ; ) {
+    const page = await db.queryPage<Row>(
       columns,
       sql`FROM temp.listing CROSS JOIN ${from}
-        WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${after} AND temp.listing.rowid <= ${after + size} ORDER BY temp.listing.rowid`,
+        WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${seen} AND temp.listing.rowid <= ${seen + size} ORDER BY temp.listing.rowid`,
     )
-    if (rows.length > 0) yield rows
-    if (rows.length < size) return
-    after += size
-    size = nextPageRows(rows, most)
+    if (page.rows.length > 0) yield page.rows
+    if (page.after === 0 && page.rows.length < size) return
+    seen += page.rows.length
+    size = nextRows(page, most)
   }
 }

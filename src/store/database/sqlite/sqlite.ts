@@ -7,7 +7,7 @@ import { databaseInvalid, IntegrationsError } from '../../../errors.ts'
 import { identityOf } from '../../../files.ts'
 import type { Client, Driver } from '../driver.ts'
 import { onAdapter, type Statements } from '../statements.ts'
-import { ReadOnly, Writable } from './connections.ts'
+import { Readable, Writable } from './connections.ts'
 import { isOpenElsewhere } from './descriptors.ts'
 import { dialect } from './dialect.ts'
 import { replacementOf } from './file.ts'
@@ -26,7 +26,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
   const timeout = neverBlock ? 0 : shortWaitMs
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
-  const adapter = new (readOnly ? ReadOnly : PrismaLibSql)({ url, timeout })
+  const adapter = new Readable({ url, timeout }, readOnly)
   let deadline = 0
   const identity = identityOf(file)
   let latest: Promise<SqlDriverAdapter> | undefined
