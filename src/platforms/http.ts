@@ -39,7 +39,12 @@ export const createClient =
     try {
       response = await fetch(new URL(path, base), {
         method,
-        headers: { ...headers, 'user-agent': 'integrations' },
+        headers: {
+          ...headers,
+          'user-agent': 'integrations',
+          // An idle connection may be closed at the moment of the request, and a refresh token can be sent only once.
+          ...(body ? { connection: 'close' } : {}),
+        },
         redirect: 'manual',
         signal,
         ...(body ? { body } : {}),
