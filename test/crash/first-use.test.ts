@@ -51,7 +51,7 @@ describe.each(kinds)('first use on %s', (kind) => {
     // The schema engine leaves a timer of 10 s behind, for which the program must not stay.
     expect(whole).toBeLessThan(9_000)
 
-    const kills = amount(8, 24)
+    const kills = amount(4, 24)
     let killed = 0
     for (let i = 1; i <= kills; i++) {
       const db = await newDatabase(kind)

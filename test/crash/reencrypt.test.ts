@@ -11,8 +11,8 @@ import { amount } from '../support/crash-amounts.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { bin, freshFolder, runProgram } from '../support/program.ts'
 
-const rows = amount(5000, 10_000)
-const kills = amount(8, 50)
+const rows = amount(2500, 10_000)
+const kills = amount(4, 50)
 
 const cell = (i: number) => ({ id: `i-${String(i).padStart(5, '0')}`, field: 'webhook_secret' })
 const value = (i: number) => `secret of ${i}`

@@ -18,8 +18,8 @@ import { freshFolder, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { accessToken, app, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
 
-const many = amount(100, 250)
-const racing = [2, amount(20, 100)]
+const many = amount(40, 250)
+const racing = [2, amount(8, 100)]
 
 /** Where a refresh can be ended, in the order in which it gets there. */
 const steps = [
@@ -32,8 +32,8 @@ const steps = [
 ] as const
 
 /** How many refreshes are killed at each step, and how many at points spread over the measured protocol; on each database. */
-const atEachStep = amount(3, 10)
-const spread = amount(30, 100)
+const atEachStep = amount(1, 10)
+const spread = amount(16, 100)
 
 let main = ''
 
@@ -178,7 +178,8 @@ describe.each(kinds)('refreshes on %s', (kind) => {
         expect(ending).toBe(step)
         endings.push(ending)
       }
-    const queue = Array.from({ length: spread }, (_, i) => (whole * i) / spread)
+    // Some before the first step.
+    const queue = Array.from({ length: spread }, (_, i) => (whole * Math.max(i - 2, 0)) / spread)
     const between: (string | undefined)[] = []
     await Promise.all(
       [0, 1].map(async () => {

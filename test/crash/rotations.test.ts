@@ -21,10 +21,10 @@ const steps = [
 ] as const
 
 /** How many rotations are killed at each step, and how many at points spread over the measured run; on each database. */
-const atEachStep = amount(3, 10)
-const spread = amount(60, 430)
+const atEachStep = amount(1, 10)
+const spread = amount(24, 430)
 
-const racing = amount(40, 100)
+const racing = amount(20, 100)
 
 let main = ''
 
@@ -160,7 +160,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
   test('of 16 integrations by a process each, break no link of the log', async () => {
     const db = await freshDatabase(kind)
     const names = await addIntegrations(db, 16)
-    const rounds = amount(2, 10)
+    const rounds = amount(1, 10)
     await Promise.all(
       names.map(async (name, i) => {
         for (let round = 0; round < rounds; round++)

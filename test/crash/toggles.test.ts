@@ -3,8 +3,8 @@ import { amount } from '../support/crash-amounts.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { runProgram } from '../support/program.ts'
 
-const processes = 20
-const times = amount(4, 10)
+const processes = amount(10, 20)
+const times = amount(3, 10)
 
 describe.each(kinds)('on %s', (kind) => {
   test(`${processes} processes that each toggle the same integration ${times} times lose nothing`, async () => {
