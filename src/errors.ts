@@ -30,6 +30,7 @@ export const errorCodes = {
   DATABASE_OUTDATED: code(6, 'the database needs migrations'),
   DATABASE_TOO_NEW: code(6, 'the database needs a newer version of this program'),
   DATABASE_INVALID: code(6, 'the database is damaged, or was not made by this program'),
+  DATABASE_TAMPERED: code(6, 'another program changed how secrets are kept, or the end of the audit log'),
   DATABASE_READ_ONLY: code(6, 'the database is read-only'),
   DATABASE_FAILED: code(6, 'the database could not carry out the operation', true),
   DECRYPTION_FAILED: code(6, 'a stored value cannot be decrypted'),
@@ -171,6 +172,12 @@ export class RowsTooLong extends IntegrationsError {
 
 /** The database is damaged, or was not made by this program: exit 6. */
 export const databaseInvalid = errorWith('DATABASE_INVALID')
+
+/** Another program changed how the database keeps secrets, or the end of the audit log: exit 6. */
+export const tampered = (
+  message: string,
+  hint = 'integrations audit verify tells what was changed; put it back, or restore a backup',
+): IntegrationsError => errorWith('DATABASE_TAMPERED')(message, hint)
 
 /** The key set cannot be used: exit 4. */
 export const keysInvalid = errorWith('KEYS_INVALID')

@@ -4,7 +4,7 @@ import type { Secret } from '../secret.ts'
 import type { RootKey } from './key-set.ts'
 
 /** What is hashed, each with a key derived for it alone. */
-type Use = 'fingerprint/v1' | 'audit/v1' | 'acknowledge/v1' | 'check/v1'
+type Use = 'fingerprint/v1' | 'audit/v1' | 'acknowledge/v1' | 'state/v1' | 'row/v1' | 'check/v1'
 
 /** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
 export function hmacHex(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
@@ -39,5 +39,17 @@ export const fingerprint = (key: RootKey, value: Secret): Fingerprint =>
  */
 export const eventMac = (key: RootKey, previous: string, columns: readonly (string | null)[]): string =>
   hmacHex(key, 'audit/v1', ...['integrations/audit/v1', previous, ...columns].map(lengthPrefixed))
+
+/**
+ * What vouches for the state of a database: the parts, each with its length before it.
+ *
+ * @param parts what the state consists of, null for none
+ */
+export const stateMac = (key: RootKey, parts: readonly (string | null)[]): string =>
+  hmacHex(key, 'state/v1', ...['integrations/state/v1', ...parts].map(lengthPrefixed))
+
+/** What stands for a long text, or for several rows, of a row whose state the audit log keeps. */
+export const rowHash = (key: RootKey, parts: readonly string[]): string =>
+  hmacHex(key, 'row/v1', ...parts.map(lengthPrefixed))
 
 const lengthPrefixed = (text: string | null) => (text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`)

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { decryptionFailed, IntegrationsError } from '../errors.ts'
 import { Secret } from '../secret.ts'
-import { keyIdOf } from './jwe-format.ts'
+import { headerOf, type PreviousValue } from './jwe-format.ts'
 import type { KeySet, RootKey } from './key-set.ts'
 
 /** Where a value belongs. An encrypted value can be decrypted there alone. */
@@ -10,6 +10,8 @@ export interface EncryptionContext {
   readonly id: string
   /** The column, as in `webhook_secret`. */
   readonly field: string
+  /** Of a previous value: which one. Its header says so, and no text without that is taken for one. */
+  readonly previous?: PreviousValue
 }
 
 /** A256GCM by RFC 7518 (section 5.3): a vector of 96 bits, a tag of 128. */
@@ -22,7 +24,9 @@ const tagBytes = 16
  * this context alone. https://www.rfc-editor.org/rfc/rfc7516, https://www.rfc-editor.org/rfc/rfc5869
  */
 export function encrypt(key: RootKey, context: EncryptionContext, value: Secret): string {
-  const header = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: key.id })).toString('base64url')
+  const header = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: key.id, ...context.previous })).toString(
+    'base64url',
+  )
   const vector = randomBytes(vectorBytes)
   const cipher = createCipheriv(algorithm, contentKey(key, context), vector, { authTagLength: tagBytes })
   cipher.setAAD(Buffer.from(header))
@@ -36,8 +40,8 @@ export function encrypt(key: RootKey, context: EncryptionContext, value: Secret)
  * @throws KEY_NOT_FOUND when the set lacks that key, DECRYPTION_FAILED when the value was changed, or belongs elsewhere
  */
 export function decrypt(keys: KeySet, context: EncryptionContext, text: string): Secret {
-  const id = keyIdOf(text)
-  if (id === undefined) throw undecryptable(context)
+  const { keyId: id = '', previous } = headerOf(text) ?? {}
+  if (id === '' || !isSame(previous, context.previous)) throw undecryptable(context)
   const key = keys.get(id)
   if (key?.use !== 'enc')
     throw new IntegrationsError({
@@ -57,6 +61,9 @@ export function decrypt(keys: KeySet, context: EncryptionContext, text: string):
     throw undecryptable(context)
   }
 }
+
+const isSame = (a: PreviousValue | undefined, b: PreviousValue | undefined) =>
+  a?.number === b?.number && a?.until === b?.until
 
 /** What HKDF extracts from each root key; extracting takes longer than the rest of a short value. */
 const extracted = new WeakMap<RootKey, KeyObject>()

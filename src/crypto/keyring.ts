@@ -1,4 +1,4 @@
-import { IntegrationsError, keysMissing } from '../errors.ts'
+import { IntegrationsError, keysMissing, tampered } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { hmacHex } from './hmac.ts'
 import { decrypt, encrypt } from './jwe.ts'
@@ -28,7 +28,8 @@ export interface Keyring {
  * Finds the keys of a database in a set.
  *
  * @param where the set comes from, for the message
- * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id
+ * @throws KEYS_MISSING when the set lacks one that is active, KEY_WRONG when it has another of the same id, DATABASE_TAMPERED
+ *   when none of a purpose is active
  */
 export function openKeyring(keys: KeySet, known: readonly KnownKey[], where: string): Keyring {
   for (const one of known) {
@@ -41,7 +42,9 @@ export function openKeyring(keys: KeySet, known: readonly KnownKey[], where: str
       })
   }
   const active = (purpose: KeyPurpose): RootKey => {
-    const { id = purpose } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
+    const { id } = known.find((one) => one.purpose === purpose && one.state === 'active') ?? {}
+    if (id === undefined)
+      throw tampered(`the database has no active ${purpose} key: another program changed integration_keys`)
     const key = keys.get(id)
     if (key) return key
     throw keysMissing(

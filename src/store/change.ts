@@ -1,25 +1,22 @@
 import sql, { empty } from 'sql-template-tag'
 import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
-import { checkValue, openKeyring } from '../crypto/keyring.ts'
-import { auditLog } from './audit.ts'
+import { checkValue, type KnownKey, openKeyring } from '../crypto/keyring.ts'
+import { headMac, requireKnownKeys, requireState } from './audit/head.ts'
+import { auditLog, integrationTargets, type Recording } from './audit/log.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
-import { storedValueWriter } from './secrets/reencrypt.ts'
+import { bindPrevious, storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
 import type { Reader, Transaction } from './store.ts'
 import { appWriter } from './tables/apps.ts'
-import type { Attribution, NewEvent } from './tables/events.ts'
+import type { Attribution, Head, NewEvent } from './tables/events.ts'
 import { integrationWriter } from './tables/integrations.ts'
 import { type EncryptionMode, type KeyWriter, keyWriter, unknownMode } from './tables/keys.ts'
 import { refreshWriter } from './tables/refresh-attempts.ts'
 import { userWriter } from './tables/users.ts'
 import { workspaceWriter } from './tables/workspaces.ts'
-
-/** Whether nothing was ever changed in a database: only then are keys generated for it. */
-export const isFresh = async (db: Reader): Promise<boolean> =>
-  (await db.keys.list()).length === 0 && (await db.audit.head()).seq === 0n
 
 /** What a change is made on, with which keys, and by whom. */
 interface ChangeOptions {
@@ -61,22 +58,29 @@ export async function beginChange(
     empty,
   )
   const now = new Date(clock?.now ?? Number.NaN)
-  const known = await db.keys.list()
-  const fresh = await isFresh(db)
+  const fresh = await db.keys.isFresh()
   if (fresh) await register(keyWriter(tx), keys, now)
-  const keyring = openKeyring(keys, fresh ? await db.keys.list() : known, where)
   const stored = await db.keys.settings()
+  requireKnownKeys(stored)
+  const keyring = openKeyring(keys, stored.keys, where)
+  if (!fresh) requireState(keyring, stored)
   const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
   const settings = { ...stored, mode }
-  const log = auditLog(tx, {
+  const state = { ...settings, keys: [...stored.keys] }
+  const recording = {
+    dialect,
     keyring,
-    head: await db.audit.head(),
+    head: stored.head,
     hasForeignRows: Boolean(clock?.foreign),
     now,
     databaseRole: clock?.role ?? null,
     attribution,
-  })
+  }
+  const mac = (head: Head) => headMac(keyring, state, head)
+  // A version before kept values that do not say which they are.
+  const head = fresh || stored.head.mac !== null ? stored.head : await bindGracePeriods(tx, recording, mac)
+  const log = auditLog(tx, { ...recording, head })
   if (fresh)
     log.record({
       action: 'keys.init',
@@ -105,7 +109,7 @@ export async function beginChange(
     const external = await log.externalChanges()
     const changed = log.length() > 0
     for (const event of external) await record(event)
-    await log.append()
+    await log.append(mac)
     return { kept: log.length() > 0, changed }
   }
   const changes = {
@@ -115,7 +119,7 @@ export async function beginChange(
     storedValues: { ...db.storedValues, ...storedValueWriter(context) },
     workspaces: { ...db.workspaces, ...workspaceWriter(tx) },
     users: { ...db.users, ...userWriter(tx) },
-    keys: { ...db.keys, ...keyWriter(tx) },
+    keys: { ...db.keys, ...recorded(keyWriter(tx), state) },
     apps: { ...db.apps, ...appWriter(tx, keyring, now) },
     refresh: { ...db.refresh, ...refreshWriter(tx, dialect, now) },
     settings,
@@ -126,6 +130,34 @@ export async function beginChange(
   }
   return { changes, append }
 }
+
+/** Has the grace periods of a version before say which values they accept. @returns where the log ends then */
+async function bindGracePeriods(
+  tx: WritableStatements,
+  recording: Recording,
+  mac: (head: Head) => string,
+): Promise<Head> {
+  const log = auditLog(tx, recording)
+  for (const target of await integrationTargets(tx, await bindPrevious({ tx, ...recording })))
+    log.record({ action: 'state.recorded', target })
+  return log.append(mac)
+}
+
+/** Writes keys and the mode, and keeps what the head row is to vouch for. */
+const recorded = (writer: KeyWriter, state: { mode: EncryptionMode; keys: KnownKey[] }): KeyWriter => ({
+  insert: async (key, now) => {
+    await writer.insert(key, now)
+    state.keys.push(key)
+  },
+  setState: async (id, to) => {
+    await writer.setState(id, to)
+    state.keys = state.keys.map((key) => (key.id === id ? { ...key, state: to } : key))
+  },
+  setMode: async (mode, now) => {
+    await writer.setMode(mode, now)
+    state.mode = mode
+  },
+})
 
 async function register(writer: KeyWriter, keys: KeySet, now: Date): Promise<void> {
   for (const purpose of purposes) {

@@ -101,6 +101,20 @@ export function ownTables(provider: Provider): string[] {
   )
 }
 
+/** The triggers that the migrations make, by name: on SQLite the statement, on PostgreSQL what the function runs. */
+export function ownTriggers(provider: Provider): ReadonlyMap<string, string> {
+  const texts = migrationsList(provider).migrationDirectories.map(({ migrationFile }) => migrationFile.content.value)
+  const made =
+    provider === 'sqlite'
+      ? /^(?<definition>CREATE TRIGGER "(?<name>\w+)"[\s\S]*?\nEND);/gm
+      : /^CREATE OR REPLACE FUNCTION "(?<name>\w+)"\(\) RETURNS trigger LANGUAGE plpgsql AS \$\$(?<definition>[\s\S]*?)\$\$;/gm
+  return new Map(
+    texts.flatMap((text) =>
+      [...text.matchAll(made)].map(({ groups }) => [groups?.name ?? '', groups?.definition ?? '']),
+    ),
+  )
+}
+
 async function withEngine<T>(
   provider: Provider,
   adapter: SqlDriverAdapter,

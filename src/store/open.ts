@@ -3,6 +3,7 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
+import { stateReader } from './audit/row-states.ts'
 import type { Driver } from './database/driver.ts'
 import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
@@ -105,8 +106,8 @@ function storeOn(
           commandOn(database, 'db migrate'),
         )
       // With the encryption that only a change needs.
-      const { beginChange, isFresh } = await import('./change.ts')
-      const fresh = await session.read((db) => isFresh(reader(db)), waitBudget)
+      const { beginChange } = await import('./change.ts')
+      const fresh = await session.read((db) => reader(db).keys.isFresh(), waitBudget)
       const keys = await keySet(options, fresh, dryRun)
       let end = { kept: false, changed: false }
       const result = await session.mutate(async (tx) => {
@@ -145,7 +146,9 @@ const readerOn = (
   refresh: refreshReader(db, dialect),
   audit: auditReader(db, dialect),
   damagedRows: () => damagedRows(db, dialect),
+  states: stateReader(db, dialect),
   tableDifferences: () => readDifferences(db, provider, sharingOf({ adopted })),
+  triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)
     return new Date(row?.now ?? Number.NaN)

@@ -1,7 +1,9 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
+import type { StateReader } from './audit/row-states.ts'
 import type { Database } from './database/url.ts'
 import type { TableDifference } from './schema/application-tables.ts'
+import type { TriggerDifference } from './schema/triggers.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
 import type { SecretWriter } from './secrets/changes.ts'
 import type { StoredValueWriter } from './secrets/reencrypt.ts'
@@ -32,8 +34,11 @@ export interface Reader {
   readonly audit: AuditReader
   /** What of this program's own tables cannot be read. */
   damagedRows(): Promise<readonly DamagedRow[]>
+  readonly states: StateReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
+  /** How the triggers on the tables of this program differ from those of its migrations. */
+  triggerDifferences(): Promise<readonly TriggerDifference[]>
   /** The database's clock. */
   clock(): Promise<Date>
 }

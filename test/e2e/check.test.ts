@@ -12,6 +12,7 @@ import {
 import { type Outcome, runProgram } from '../support/program.ts'
 import { botToken, stable } from '../support/samples.ts'
 import { revealed } from '../support/slack-integration.ts'
+import { turnEncryptionOff } from '../support/state.ts'
 
 let server: PlatformServer
 beforeAll(async () => {
@@ -266,7 +267,7 @@ hint: try again later; the code names the reason
     await add(db, 'n-29', token(1))
     const template = "FROM integrations WHERE name = 'n-29'"
     // Of these, the token is the application's own matter.
-    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    await turnEncryptionOff(db)
     for (let n = 0; n < 29; n++)
       await db.query(
         `INSERT INTO integrations (id, workspace_id, platform, name, access_token) SELECT 'n-${n}', workspace_id, 'slack', ?, ? ${template}`,

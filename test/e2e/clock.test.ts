@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { instantOf } from '../../src/brands.ts'
 import { openKeyring } from '../../src/crypto/keyring.ts'
-import { eventHash } from '../../src/store/audit.ts'
 import { openStore } from '../../src/store/open.ts'
 import { allRows } from '../../src/store/tables/all-rows.ts'
-import { type AuditEvent, eventColumns } from '../../src/store/tables/events.ts'
+import { type AuditEvent, eventColumns, eventHash } from '../../src/store/tables/events.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
 import { faketime, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
+import { moveGracePeriod, vouchFor } from '../support/state.ts'
 
 const hours = 3_600_000
 const list = ['secrets', 'list', 'support', '-o', 'json', '--fields', 'number,state']
@@ -118,7 +118,7 @@ describe.each(kinds)('time, on %s', (kind) => {
     expect(await run(['disable', 'support'], { env })).toMatchObject({ code: 0 })
     expect([await kept(), await purges()]).toEqual([yes, []])
     // Back on the right clock the secret is valid, as lists and the program say.
-    await expire(23 * hours)
+    await moveGracePeriod(db, 1, new Date(Date.now() + 23 * hours))
     expect(JSON.parse((await run(list, { env })).stdout)[1]).toEqual({ number: 1, state: 'previous' })
     expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toMatchObject({ code: 0 })
     expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toMatchObject({ code: 0 })
@@ -202,6 +202,7 @@ hint: integrations secrets list support\n`,
         hash,
       )
       await db.query("UPDATE integration_settings SET seq = ?, value = ? WHERE key = 'head'", Number(event.seq), hash)
+      await vouchFor(db)
       return { seq: Number(event.seq), at: dated, previousAt: last.at }
     }
     await append(-2000)

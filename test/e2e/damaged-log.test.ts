@@ -128,13 +128,14 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
 
   test('that was rolled back continues, and tells what was lost', async () => {
     const { db, run, done, verified } = await start()
-    const [head] = await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
+    const [head] = await db.query("SELECT seq, value, mac FROM integration_settings WHERE key = 'head'")
     await done('workspaces', 'add', 'Globex')
     await done('workspaces', 'add', 'Initech')
     await db.query(
-      "UPDATE integration_settings SET seq = ?, value = ? WHERE key = 'head'",
+      "UPDATE integration_settings SET seq = ?, value = ?, mac = ? WHERE key = 'head'",
       Number(head?.seq),
       String(head?.value),
+      String(head?.mac),
     )
     expect(await verified()).toMatchObject({
       code: 8,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { headerOf } from '../../src/crypto/jwe-format.ts'
 import { kinds } from '../support/database.ts'
-import { runner } from '../support/in-process.ts'
+import { runInProcess, runner } from '../support/in-process.ts'
 import { oldDatabase } from '../support/old-database.ts'
 
 const secrets = {
@@ -12,11 +13,19 @@ const secrets = {
 /** The encryption keys that other ones took the place of. */
 const firstKeys = { sqlite: 'seal-e2c45d3c9be6', postgresql: 'seal-d4c8e473d4c8' }
 
-test.each(kinds)('a database that version 0.1.0 made on %s is used as it is', async (kind) => {
+test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used', async (kind) => {
   const { db, keys } = await oldDatabase(kind)
   const run = (...args: string[]) => runner(kind)(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys } })
+  // Its grace periods ended long ago. They are open again, as in a database that is migrated within one.
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().replace('T', ' ').replace('Z', '')
+  await db.query('UPDATE integration_secrets SET valid_until = ? WHERE sealed IS NOT NULL', tomorrow)
   const ids = async (...args: string[]) => (await run(...args, '-o', 'id')).stdout.trim().split('\n')
 
+  expect(await run('audit', 'verify')).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('integrations db migrate'),
+  })
+  expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
   expect(await run('db', 'status', '-o', 'json')).toMatchObject({ code: 0, stdout: expect.stringMatching(/"ready"/) })
   expect(JSON.parse((await run('list', '-o', 'json', '--fields', 'workspace,name,platform,isActive')).stdout)).toEqual([
@@ -31,9 +40,21 @@ test.each(kinds)('a database that version 0.1.0 made on %s is used as it is', as
       stderr: '',
     })
 
+  // Its previous values are accepted, and say from then on which they are.
+  const signed = await runInProcess(
+    ['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous', '-o', 'json'],
+    { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }, input: '{}' },
+  )
+  expect(signed).toMatchObject({ code: 0, stderr: '' })
+  const kept = await db.query('SELECT number, sealed FROM integration_secrets WHERE sealed IS NOT NULL')
+  expect(kept.map(({ sealed }) => headerOf(String(sealed))?.previous?.number)).toEqual(
+    kept.map(({ number }) => Number(number)),
+  )
+  expect(kept.length).toBeGreaterThan(1)
+
   // Its events are found by what they were called then, and by the name that the integration had.
   expect(await ids('audit', 'list', '--action', 'secret.rotate')).toEqual(['17', '11', '10'])
-  expect(await ids('audit', 'list', '--ref', 'Initech/repos')).toEqual(['20', '17', '14', '12', '9'])
+  expect(await ids('audit', 'list', '--ref', 'Initech/repos')).toEqual(['28', '19', '17', '14', '12', '9'])
 
   // Its keys go on, and go out of use.
   expect(await run('keys', 'reencrypt')).toMatchObject({ code: 0 })

@@ -5,6 +5,7 @@ import { runInProcess, runner } from '../support/in-process.ts'
 import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
+import { turnEncryptionOff } from '../support/state.ts'
 
 const hour = 3_600_000
 
@@ -482,7 +483,7 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
 
   async function startPlain() {
     const db = await freshDatabase(kind)
-    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    await turnEncryptionOff(db)
     const env = { DATABASE_URL: db.url }
     return { db, env, id: await addSlack(env) }
   }
@@ -538,8 +539,8 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
     expect(await named('secret.notice')).toEqual(['secret.external_change'])
     await db.query(
       `INSERT INTO integration_events
-          (seq, at, request_id, action, outcome, target_type, os_user, host, pid, program_version, previous_hash, hash)
-        SELECT seq + 1, at, request_id, 'secret.notice', outcome, target_type, os_user, host, pid, program_version, hash, hash
+          (seq, at, request_id, action, outcome, target_type, os_user, host, pid, program_version, format, previous_hash, hash)
+        SELECT seq + 1, at, request_id, 'secret.notice', outcome, target_type, os_user, host, pid, program_version, format, hash, hash
         FROM integration_events ORDER BY seq DESC LIMIT 1`,
     )
     for (const action of ['secret.external_change', 'secret.notice'])

@@ -49,12 +49,18 @@ export async function freshDatabase(kind: Kind): Promise<TestDatabase> {
   return createPostgresql('TEMPLATE integrations_template')
 }
 
-/** A database with all that is in another, to which nothing is connected. */
-export async function copyOf({ kind, url }: TestDatabase): Promise<TestDatabase> {
-  if (kind === 'postgresql') return createPostgresql(`TEMPLATE ${new URL(url).pathname.slice(1)}`)
-  const file = join(freshFolder(), 'integrations.db')
-  copyFileSync(url.slice('file:'.length), file)
-  return sqliteDatabase(file)
+/** A copy of a database that nobody is connected to. */
+export async function copyOf(db: TestDatabase): Promise<TestDatabase> {
+  if (db.kind === 'sqlite') {
+    const file = join(freshFolder(), 'integrations.db')
+    await db.query(`VACUUM INTO '${file}'`)
+    const copy = sqliteDatabase(file)
+    await copy.query('PRAGMA journal_mode = WAL')
+    return copy
+  }
+  // The tests' own connection goes after 20 ms.
+  await sleep(50)
+  return createPostgresql(`TEMPLATE ${new URL(db.url).pathname.slice(1)}`)
 }
 
 /** A PostgreSQL database without any table but those that statements make. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../json.ts'
 import type { EventProblem } from '../../operations/audit/chain.ts'
+import type { RowFinding } from '../../operations/audit/rows.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/tables/events.ts'
 import { fingerprintsOf } from '../../store/tables/fingerprints.ts'
@@ -63,9 +64,18 @@ const eventFacts = ({ seq, problem }: EventProblem) => ({ seq: Number(seq), prob
 
 function factsOf(one: Problem): JsonObject {
   if ('seq' in one) return eventFacts(one)
+  if (one.kind === 'row') return rowFacts(one)
   const { kind: _, ...facts } = one
   return facts
 }
+
+const rowFacts = ({ type, id, name, columns, problem }: RowFinding): JsonObject => ({
+  type,
+  id,
+  name,
+  columns: [...columns],
+  problem,
+})
 
 /** How the outcome of `audit verify` is shown. */
 export const verificationView: View<Verification> = {
@@ -81,13 +91,31 @@ export const verificationView: View<Verification> = {
       value: ({ acknowledged }) =>
         acknowledged.map(({ by, reason, ...one }) => ({ ...eventFacts(one), by: Number(by), reason })),
     },
-    { field: 'changedByApplication', value: ({ byApplication }) => byApplication.map((place) => ({ ...place })) },
+    {
+      field: 'changedByApplication',
+      value: ({ byApplication, rowsByApplication }) => [
+        ...byApplication.map((place) => ({ ...place })),
+        ...rowsByApplication.map(rowFacts),
+      ],
+    },
+    value('notRecorded'),
     {
       field: 'clockSteps',
       value: ({ clockSteps }) => clockSteps.map(({ seq, ...times }) => ({ seq: Number(seq), ...times })),
     },
   ],
-  short: ['ok', 'events', 'seq', 'hash', 'values', 'problems', 'acknowledged', 'changedByApplication', 'clockSteps'],
+  short: [
+    'ok',
+    'events',
+    'seq',
+    'hash',
+    'values',
+    'problems',
+    'acknowledged',
+    'changedByApplication',
+    'notRecorded',
+    'clockSteps',
+  ],
   id: ({ head }) => head.hash,
 }
 

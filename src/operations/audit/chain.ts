@@ -1,10 +1,9 @@
 import type { Instant } from '../../brands.ts'
 import { hmacHex } from '../../crypto/hmac.ts'
-import type { Keyring } from '../../crypto/keyring.ts'
+import type { Keyring, KeyState } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
-import { eventHash } from '../../store/audit.ts'
 import type { Reader } from '../../store/store.ts'
-import { type AuditEvent, eventColumns, type Head } from '../../store/tables/events.ts'
+import { type AuditEvent, eventColumns, eventHash, type Head } from '../../store/tables/events.ts'
 import { type EncryptionMode, modes } from '../../store/tables/keys.ts'
 
 /** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */
@@ -48,6 +47,10 @@ export interface Chain {
   readonly clockSteps: readonly ClockStep[]
   /** The encryption mode that an event set last. */
   readonly mode: EncryptionMode | undefined
+  /** The numbers of the rows of the log that are none of this program's, or were changed. */
+  readonly untrusted: ReadonlySet<bigint>
+  /** The states of the encryption keys, by id, as events have set them. */
+  readonly keyStates: ReadonlyMap<string, KeyState>
 }
 
 /** What the chain is checked with. */
@@ -79,6 +82,8 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
   let kept: string | undefined
   let previousAt: Instant | undefined
   let mode: EncryptionMode | undefined
+  const keyStates = new Map<string, KeyState>()
+  const untrusted = new Set<bigint>()
   for await (const batch of db.audit.list({}, { sort: 'seq', descending: false }))
     for (const event of batch) {
       events++
@@ -86,6 +91,7 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
       if (seq === checkpoint?.seq) kept = event.hash
       if (event.damage || event.hash !== eventHash(keyring, event.previousHash, event)) {
         problems.push(changedEvent(keyring, seq, event))
+        untrusted.add(seq)
         foreign.push(seq)
         continue
       }
@@ -94,6 +100,7 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
       last = { seq, hash: event.hash }
       foreign = []
       mode = modeSetBy(event) ?? mode
+      trackKeys(keyStates, event)
       if (event.action === acknowledgeAction)
         for (const mark of event.fields?.split(',') ?? []) acknowledged.set(mark, { by: seq, reason: event.reason })
       const { at } = event
@@ -106,6 +113,8 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
   return {
     events,
     mode,
+    keyStates,
+    untrusted,
     clockSteps,
     problems: problems.filter(({ mark }) => !acknowledged.has(mark)),
     acknowledged: problems.flatMap((one) => {
@@ -120,6 +129,17 @@ const modeSetBy = ({ action, fields }: AuditEvent): EncryptionMode | undefined =
   action === 'keys.init' || action === 'keys.mode'
     ? modes.find((mode) => mode === fields?.split('>').at(-1))
     : undefined
+
+/** Follows the states of the encryption keys. */
+function trackKeys(states: Map<string, KeyState>, { action, keyId }: AuditEvent): void {
+  if (keyId === null) return
+  if (action === 'keys.init') states.set(keyId, 'active')
+  if (action === 'keys.add') states.set(keyId, 'decrypt-only')
+  if (action === 'keys.retire') states.set(keyId, 'retired')
+  if (action !== 'keys.activate') return
+  for (const [id, state] of states) if (state === 'active') states.set(id, 'decrypt-only')
+  states.set(keyId, 'active')
+}
 
 /** A row that no change of this program has made, or that was changed since. */
 function changedEvent(keyring: Keyring, seq: bigint, event: AuditEvent & Damageable): EventProblem {

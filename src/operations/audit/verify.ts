@@ -1,9 +1,14 @@
 import { fingerprint } from '../../crypto/hmac.ts'
+import { decrypt } from '../../crypto/jwe.ts'
+import { purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
+import { type Keyring, type KeyState, type KnownKey, openKeyring } from '../../crypto/keyring.ts'
 import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { isVouchedFor } from '../../store/audit/head.ts'
+import type { TriggerDifference } from '../../store/schema/triggers.ts'
+import type { AcceptedDecryption } from '../../store/secrets/accepted.ts'
 import { decryptStored } from '../../store/secrets/decrypt.ts'
 import type { StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store } from '../../store/store.ts'
@@ -13,13 +18,18 @@ import type { DamagedRow } from '../../store/tables/damaged-rows.ts'
 import type { Head } from '../../store/tables/events.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import { type AcknowledgedProblem, type Checkpoint, type ClockStep, checkChain, type EventProblem } from './chain.ts'
+import { checkRows, type RowFinding } from './rows.ts'
 
-/** A problem with an event, with the stored encryption mode, with a current value, or with another row of this program. */
+/** A problem with an event, with how the database keeps secrets, with a row, or with a value. */
 export type Problem =
   | EventProblem
   | { readonly kind: 'mode'; readonly mode: EncryptionMode | null; readonly problem: string }
+  | { readonly kind: 'key'; readonly keyId: string; readonly problem: string }
+  | { readonly kind: 'database'; readonly problem: string }
+  | { readonly kind: 'trigger'; readonly trigger: string; readonly problem: string }
+  | ({ readonly kind: 'row' } & RowFinding)
   | ({ readonly kind: 'value'; readonly problem: string } & Place)
-  | ({ readonly kind: 'row' } & DamagedRow)
+  | ({ readonly kind: 'damage' } & DamagedRow)
 
 /** The column of a secret, in findings. */
 export interface Place {
@@ -43,6 +53,10 @@ export interface Verification {
   readonly acknowledged: readonly AcknowledgedProblem[]
   /** Values that the application has written, as it may in this mode, and that are not recorded yet. */
   readonly byApplication: readonly Place[]
+  /** Rows of an adopted database that are not as the log keeps them: the application has changed them. */
+  readonly rowsByApplication: readonly RowFinding[]
+  /** How many rows no event keeps the state of, so that nothing tells who changed them. */
+  readonly notRecorded: number
   /** Where time runs backwards. It is not a problem of the log, which keeps such an event for ever. */
   readonly clockSteps: readonly ClockStep[]
 }
@@ -96,23 +110,70 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const head = await db.audit.head()
     const known = await db.keys.list()
     // The first change will make the keys. An attacker who deletes keys and log cannot take a checkpoint back.
-    const untouched = known.length === 0 && head.seq === 0n && !checkpoint
-    if (untouched && (await db.audit.count({}, { sort: 'seq', descending: false })) === 0)
-      return { events: 0, head, values: 0, problems: [], acknowledged: [], byApplication: [], clockSteps: [] }
+    const nothing = {
+      events: 0,
+      head,
+      values: 0,
+      problems: [],
+      acknowledged: [],
+      byApplication: [],
+      rowsByApplication: [],
+      notRecorded: 0,
+      clockSteps: [],
+    }
+    if (!checkpoint && (await db.keys.isFresh())) return nothing
+    if (known.length === 0)
+      return { ...nothing, problems: [{ kind: 'database', problem: 'the keys were removed from integration_keys' }] }
     if (set.size === 0) throw await keys.empty()
-    const keyring = openKeyring(set, known, keys.name)
-    const { mode, problems, ...counted } = await checkChain(db, { keyring, id: settings.id, head, checkpoint })
+    const keyring = openKeyring(set, withActive(known), keys.name)
+    const { mode, keyStates, untrusted, problems, ...counted } = await checkChain(db, {
+      keyring,
+      id: settings.id,
+      head,
+      checkpoint,
+    })
     // An attacker who can write to the database can set a mode in which the application may write values.
-    const values = await checkValues(db, keyring, mode ?? 'required')
-    const found: Problem[] = [
-      ...problems,
+    const bound = settings.head.mac !== null
+    const values = await checkValues(db, keyring, { mode: mode ?? 'required', bound })
+    const state = [
       ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)]),
-      ...values.problems,
-      ...(await db.damagedRows()).map((row) => ({ kind: 'row' as const, ...row })),
+      ...wrongKeys(settings.keys, keyStates),
     ]
-    return { ...values, ...counted, head, problems: found }
+    if (state.length === 0 && !isVouchedFor(keyring, settings))
+      state.push({ kind: 'database', problem: 'the head row does not vouch for the end of the log and the settings' })
+    const adopted = settings.ownership === 'adopted'
+    const rows = await checkRows(db, { key: keyring.auditKey, untrusted, adopted })
+    const found = rows.findings.map((one) => ({ kind: 'row' as const, ...one }))
+    const triggers = (await db.triggerDifferences()).map(wrongTrigger)
+    const damage = (await db.damagedRows()).map((one) => ({ kind: 'damage' as const, ...one }))
+    return {
+      ...values,
+      ...counted,
+      head,
+      problems: [...problems, ...state, ...triggers, ...(adopted ? [] : found), ...values.problems, ...damage],
+      rowsByApplication: adopted ? rows.findings : [],
+      notRecorded: rows.notRecorded,
+    }
   })
 }
+
+/** The keys with one of each purpose active: which one was, the log tells. */
+const withActive = (known: readonly KnownKey[]): KnownKey[] =>
+  purposes.flatMap((purpose) => {
+    const own = known.filter((one) => one.purpose === purpose)
+    const active = own.find(({ state }) => state === 'active') ?? own[0]
+    return own.map((one) => (one === active ? { ...one, state: 'active' } : one))
+  })
+
+const wrongTrigger = ({ name, difference }: TriggerDifference): Problem => ({
+  kind: 'trigger',
+  trigger: name,
+  problem: {
+    missing: 'the trigger was removed',
+    changed: 'the trigger was changed, or switched off',
+    foreign: 'another program made the trigger',
+  }[difference],
+})
 
 const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undefined): Problem => ({
   kind: 'mode',
@@ -120,19 +181,40 @@ const wrongMode = (mode: EncryptionMode | null, recorded: EncryptionMode | undef
   problem: recorded === undefined ? 'no event sets the encryption mode' : `the log last set the mode ${recorded}`,
 })
 
+/** Where the table of the encryption keys differs from what the log says. */
+function wrongKeys(keys: readonly KnownKey[], recorded: ReadonlyMap<string, KeyState>): Problem[] {
+  const known = new Map(keys.filter(({ purpose }) => purpose === 'encryption').map(({ id, state }) => [id, state]))
+  return [...new Set([...recorded.keys(), ...known.keys()])].flatMap((keyId): Problem[] => {
+    const [is, was] = [known.get(keyId), recorded.get(keyId)]
+    if (is === was) return []
+    const problem =
+      is === undefined
+        ? `the key was removed; the log last set it ${was}`
+        : was === undefined
+          ? 'no event added the key'
+          : `the key is ${is}; the log last set it ${was}`
+    return [{ kind: 'key', keyId, problem }]
+  })
+}
+
 async function checkValues(
   db: Reader,
   keyring: Keyring,
-  mode: EncryptionMode,
+  { mode, bound }: Pick<AcceptedDecryption, 'mode' | 'bound'>,
 ): Promise<Pick<Verification, 'values' | 'byApplication'> & { problems: Problem[] }> {
   let values = 0
   const problems: Problem[] = []
   const byApplication: Place[] = []
   for await (const page of db.storedValues.pages()) {
     const recorded = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
-    for (const value of page.values.filter(({ current }) => current)) {
+    for (const value of page.values) {
       const { id, name, field, text } = value
       const place = { id, name, field }
+      if (!value.current) {
+        const problem = bound ? previousProblem(keyring, value) : undefined
+        if (problem !== undefined) problems.push({ kind: 'value', ...place, problem })
+        continue
+      }
       if (text !== null) values++
       const print = currentFingerprint(keyring, mode, value)
       if (print instanceof IntegrationsError) problems.push({ kind: 'value', ...place, problem: print.message })
@@ -153,6 +235,16 @@ async function checkValues(
       problems.push({ kind: 'value', id: app.id, name: app.name, field: 'clientSecret', problem })
   }
   return { values: values + apps.length, problems, byApplication }
+}
+
+/** Why the value of a previous version is not the recorded one; undefined: it is. */
+function previousProblem(keyring: Keyring, { id, field, text, version, validUntil }: StoredValue): string | undefined {
+  const print = fingerprintOf(keyring, () => {
+    const previous = version && validUntil ? { previous: { number: version.number, until: validUntil } } : {}
+    return decrypt(keyring.keys, { id, field: secretColumns[field], ...previous }, text ?? '')
+  })
+  if (print instanceof IntegrationsError) return print.message
+  return print === version?.fingerprint ? undefined : 'the previous value is not the recorded one'
 }
 
 /** The fingerprint of a current value, null for none; or why the value cannot be decrypted. */

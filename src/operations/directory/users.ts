@@ -28,7 +28,8 @@ export const removeUser = (store: Store, ref: string, options: DryRun): Promise<
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
     const user = await findUser(tx, ref)
-    await tx.users.remove(user.id)
+    const created = await tx.users.remove(user.id)
     await tx.record({ action: 'user.remove', target: { type: 'user', id: user.id, name: user.email } })
+    for (const target of created) await tx.record({ action: 'integration.update', target, fields: ['created_by'] })
     return user
   }, options)

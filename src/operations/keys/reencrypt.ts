@@ -112,18 +112,19 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
 
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
 async function readPage(db: Reader, source: KeySource, cursor: StoredCursor | undefined): Promise<ReadPage> {
-  const { mode } = await db.keys.settings()
+  const { mode, head } = await db.keys.settings()
   if (mode === null) throw unknownMode()
   const set = await source.load()
   if (set.size === 0) throw await source.empty()
   const keyring = openKeyring(set, await db.keys.list(), source.name)
   const { values, integrations, next } = await db.storedValues.page(cursor)
+  const decryption = { keyring, mode, bound: head.mac !== null }
   const keyId = keyring.encryptionKey.id
   const undecryptable: Undecryptable[] = []
   let finished = true
   let changed = 0
   for (const value of values) {
-    const outcome = await attemptDecryption(value, async () => isReencrypted(keyring, mode, value))
+    const outcome = await attemptDecryption(value, async () => isReencrypted(decryption, value))
     if (typeof outcome !== 'boolean') undecryptable.push(outcome)
     else if (!outcome) {
       finished = false

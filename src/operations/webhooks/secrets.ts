@@ -24,7 +24,8 @@ export async function acceptedSecrets(
 ): Promise<ReadonlyMap<IntegrationId, readonly ValidSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<IntegrationId, readonly ValidSecret[]>()
-  for (const one of stored) accepted.set(one.id, decryptAccepted({ keyring, mode: settings.mode }, one, onError))
+  const decryption = { keyring, mode: settings.mode, bound: true }
+  for (const one of stored) accepted.set(one.id, decryptAccepted(decryption, one, onError))
   return accepted
 }
 

@@ -208,5 +208,5 @@ export class LookupCache {
   }
 }
 
-/** Whether the database gives no answer, so that what is known may still be so. */
-export const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY')
+/** Whether the database gives no answer, or none that can be believed, so that what is known may still be so. */
+export const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_TAMPERED')

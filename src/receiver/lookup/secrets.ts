@@ -6,12 +6,13 @@ import { is } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById } from '../../platforms/platforms.ts'
+import { requireState, rolledBack } from '../../store/audit/head.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
 import { NotRecorded } from '../../store/secrets/decrypt.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationMatch } from '../../store/tables/integration-filter.ts'
 import type { NamedIntegration } from '../../store/tables/integrations.ts'
-import type { EncryptionMode } from '../../store/tables/keys.ts'
+import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
 export interface CacheEntry {
@@ -76,6 +77,7 @@ interface Reading extends Omit<LookupResult, 'entries' | 'keyMissing'> {
   readonly integrations: readonly IntegrationView[]
   readonly stored: readonly StoredAccepted[]
   readonly mode: EncryptionMode
+  readonly bound: boolean
 }
 
 /** What secrets are read with. */
@@ -93,6 +95,8 @@ export class SecretReader {
   /** The loading that is under way, which all look-ups share that lack a key. */
   #renewal: Promise<Keyring> | undefined
   #keysLoadedAt = Number.NEGATIVE_INFINITY
+  /** The highest end of the audit log that was seen. */
+  #newestHead = 0n
 
   constructor(source: SecretSource) {
     this.#source = source
@@ -156,8 +160,12 @@ export class SecretReader {
 
   async #read(find: (db: Reader) => Promise<Found>, field: SecretField): Promise<Reading> {
     const [startedAt, startedAtMs] = [performance.now(), Date.now()]
+    const keyring = await this.keyring()
     return this.#source.store.read(async (db) => {
-      const mode = (await db.keys.settings()).mode ?? 'off'
+      const settings = await db.keys.settings()
+      requireState(keyring, settings)
+      this.#requireNewest(settings)
+      const mode = settings.mode ?? 'off'
       const { integrations, truncated } = await find(db)
       // Before the answer: a secret must not stay valid for as long as the answer takes.
       const askedAtMs = Date.now()
@@ -166,15 +174,30 @@ export class SecretReader {
         integrations.map(({ id }) => id),
       )
       const clockAheadMs = Date.parse(now) - askedAtMs
-      return { integrations, truncated, stored, mode, startedAt, startedAtMs, clockAheadMs }
+      return {
+        integrations,
+        truncated,
+        stored,
+        mode,
+        bound: settings.head.mac !== null,
+        startedAt,
+        startedAtMs,
+        clockAheadMs,
+      }
     })
   }
 
+  /** An end of the audit log before one that was seen is of an older copy, in which revoked secrets may be valid. */
+  #requireNewest({ head: { seq } }: Settings): void {
+    if (seq < this.#newestHead) throw rolledBack(this.#newestHead, seq)
+    this.#newestHead = seq
+  }
+
   async #result(
-    { integrations, stored, mode, startedAt, startedAtMs, clockAheadMs, truncated }: Reading,
+    { integrations, stored, mode, bound, startedAt, startedAtMs, clockAheadMs, truncated }: Reading,
     onError: (error: unknown) => void,
   ): Promise<LookupResult> {
-    const { decrypted, errors } = await this.#decrypt(mode, stored)
+    const { decrypted, errors } = await this.#decrypt({ mode, bound }, stored)
     const readable = integrations.filter(({ damage }) => !damage)
     for (const { id, damage } of integrations) if (damage) errors.push(damaged(id, damage))
     for (const error of errors) onError(error)
@@ -182,14 +205,14 @@ export class SecretReader {
     return { entries, startedAt, startedAtMs, clockAheadMs, keyMissing: errors.some(isUntold), truncated }
   }
 
-  async #decrypt(mode: EncryptionMode, stored: readonly StoredAccepted[]) {
+  async #decrypt(how: Pick<Reading, 'mode' | 'bound'>, stored: readonly StoredAccepted[]) {
     const attempt = (keyring: Keyring) => {
       const errors: unknown[] = []
       const decrypted = new Map<string, ValidSecret[]>()
       for (const value of stored)
         decrypted.set(
           value.id,
-          decryptAccepted({ keyring, mode }, value, (error) => errors.push(error)),
+          decryptAccepted({ keyring, ...how }, value, (error) => errors.push(error)),
         )
       return { decrypted, errors }
     }

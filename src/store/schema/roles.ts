@@ -45,7 +45,7 @@ const rights: { readonly [table: string]: Rights } = {
     operator: change,
   },
   integration_refresh_attempts: { ...everyRole('SELECT'), operator: change },
-  integration_events: { support: 'SELECT', operator: 'SELECT, INSERT' },
+  integration_events: { ...everyRole('SELECT'), operator: 'SELECT, INSERT' },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }
 

@@ -2,11 +2,15 @@ import sql, { join } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
-import { damaged } from '../../damage.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
+import { type Damageable, damaged } from '../../damage.ts'
+import { databaseInvalid } from '../../errors.ts'
 import { type PlatformColumn, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { parseState, type VersionState } from '../audit/row-states.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
+import { type AuditEvent, eventColumns, eventHash, eventTexts, newestEvent } from '../tables/events.ts'
 import { isFingerprint } from '../tables/fingerprints.ts'
 import { currentSecret, platformColumn } from '../tables/integration-filter.ts'
 import { counts, isPrevious } from '../tables/secret-metadata.ts'
@@ -22,6 +26,8 @@ export interface StoredAccepted {
   readonly current: string | null
   /** What is recorded of the current value and those before it, newest first. */
   readonly versions: readonly AcceptedVersion[]
+  /** The newest event about the integration; null for none. */
+  readonly newest: (AuditEvent & Damageable) | null
   /** What cannot be read of it, so that nothing of it counts. */
   readonly damage?: readonly string[]
 }
@@ -67,6 +73,7 @@ export interface AcceptedSecretReader {
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
   const { jsonRows, toRfc3339, now, whole, isMalformed } = dialect
+  const events = eventTexts(dialect)
   return {
     async valid(field, ids) {
       const versions = jsonRows(
@@ -74,24 +81,30 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
         AND ${counts(dialect)}`,
       )
+      const newest = jsonRows(
+        Object.values(events),
+        sql`integration_events e WHERE e.seq = ${newestEvent('integration', sql`i.id`)}`,
+      )
       const rows = await db.queryAll<{
         id: IntegrationId | null
         now: Instant
         current: string | null
         versions: string | null
+        newest: string | null
       }>(
-        { id: sql`i.id`, now: toRfc3339(now), current: sql([`i.${secretColumns[field]}`]), versions },
+        { id: sql`i.id`, now: toRfc3339(now), current: sql([`i.${secretColumns[field]}`]), versions, newest },
         sql`FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
       )
       const [clock] = rows
       if (!clock) throw new Error('the database did not tell the time')
       return {
         now: clock.now,
-        stored: rows.flatMap(({ id, versions, ...row }): StoredAccepted[] => {
+        stored: rows.flatMap(({ id, versions, newest, ...row }): StoredAccepted[] => {
           if (id === null) return []
-          const damage = row.damage?.filter((name) => name !== 'current')
-          if (damage && damage.length > 0) return [{ id, field, current: null, versions: [], damage }]
-          return [{ id, field, current: readableText(row, 'current'), versions: recorded(versions) }]
+          const damage = row.damage?.filter((name) => name !== 'current' && name !== 'newest')
+          if (damage && damage.length > 0) return [{ id, field, current: null, versions: [], newest: null, damage }]
+          const event = eventOf(newest, row.damage?.includes('newest') ?? false)
+          return [{ id, field, current: readableText(row, 'current'), versions: versionsOf(versions), newest: event }]
         }),
       }
     },
@@ -133,7 +146,17 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
   }
 }
 
-const recorded = (text: string | null): AcceptedVersion[] =>
+/** An event as one cell holds it. */
+function eventOf(text: string | null, isDamaged: boolean): (AuditEvent & Damageable) | null {
+  const [cells] = JSON.parse(text ?? '[]') as [(string | null)[]?]
+  if (!cells) return null
+  const event = Object.fromEntries(
+    Object.keys(eventColumns).map((name, i) => [name, cells[i]]),
+  ) as unknown as AuditEvent
+  return isDamaged ? { ...event, damage: ['newest'] } : event
+}
+
+const versionsOf = (text: string | null): AcceptedVersion[] =>
   (JSON.parse(text ?? '[]') as [number | string, Fingerprint | null, string | null, string | null, Instant | null][])
     .map(([number, print, keyId, sealed, validUntil]) => ({
       number: Number(number),
@@ -144,20 +167,55 @@ const recorded = (text: string | null): AcceptedVersion[] =>
     }))
     .sort((a, b) => b.number - a.number)
 
+/** What the values of a database are decrypted with. */
+export interface AcceptedDecryption extends Decryption {
+  /** A change of this version was made: every previous value says which one it is, and an event says that it is accepted. */
+  readonly bound: boolean
+}
+
+/**
+ * The versions that an event about an integration lists as current or accepted.
+ *
+ * @param newest the newest event about it; null for none
+ * @returns undefined where an older version of this program recorded it, or none has
+ * @throws DATABASE_INVALID when the event is not one of this program
+ */
+export function acceptedVersions(
+  keyring: Pick<Keyring, 'auditKey'>,
+  id: string,
+  newest: (AuditEvent & Damageable) | null,
+): readonly VersionState[] | undefined {
+  if (newest === null) return undefined
+  if (newest.damage || newest.hash !== eventHash(keyring, newest.previousHash, newest))
+    throw databaseInvalid(
+      `the newest event about the integration ${id} was changed, so which of its secrets are accepted is unknown`,
+      'integrations audit verify; then store the secret again with integrations rotate',
+    )
+  if (newest.format === null) return undefined
+  return parseState(newest.state)?.secrets ?? []
+}
+
 /**
  * Decrypts the values of a field that are valid now, the current one first.
  *
  * @param onError told why a value does not decrypt, or is not the recorded one: the others are valid all the same
  */
 export function decryptAccepted(
-  decryption: Decryption,
-  { id, field, current, versions, damage }: StoredAccepted,
+  decryption: AcceptedDecryption,
+  { id, field, current, versions, newest, damage }: StoredAccepted,
   onError: (error: unknown) => void,
 ): ValidSecret[] {
-  const { keyring } = decryption
+  const { keyring, mode, bound } = decryption
   const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
   if (damage) onError(damaged(id, damage))
+  let listed: readonly VersionState[] | undefined
+  try {
+    listed = bound ? acceptedVersions(keyring, id, newest)?.filter((one) => one.field === context.field) : undefined
+  } catch (error) {
+    onError(error)
+    return []
+  }
   const known = versions.find(({ validUntil }) => validUntil === null) ?? null
   // A fingerprint that is none would not be that of any value.
   const unreadable = versions.filter(({ fingerprint }) => fingerprint !== null && !isFingerprint(fingerprint))
@@ -166,6 +224,9 @@ export function decryptAccepted(
     try {
       const { value, fingerprint: print } = decryptRecorded(decryption, { context, text: current, known })
       const number = known?.fingerprint === print ? known.number : null
+      const isListed = listed?.some(({ valid_until, ...one }) => valid_until === null && one.fingerprint === print)
+      // This program alone writes here, so that an event tells of it, if only one of an older version.
+      if (mode === 'required' && bound && !(isListed ?? newest !== null)) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil: null })
     } catch (error) {
       onError(error)
@@ -174,9 +235,12 @@ export function decryptAccepted(
   for (const { number, fingerprint: known, sealed, validUntil } of versions) {
     if (sealed === null || validUntil === null) continue
     try {
-      const value = decrypt(keyring.keys, context, sealed)
+      const listedOne = listed?.find((one) => one.number === number && one.valid_until === validUntil)
+      if (bound && !listedOne) throw new NotRecorded(context)
+      const previous = bound ? { previous: { number, until: validUntil } } : {}
+      const value = decrypt(keyring.keys, { ...context, ...previous }, sealed)
       const print = fingerprint(keyring.fingerprintKey, value)
-      if (known !== null && known !== print) throw new NotRecorded(context)
+      if (print !== (listedOne ? listedOne.fingerprint : (known ?? print))) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil })
     } catch (error) {
       onError(error)

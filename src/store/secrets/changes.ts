@@ -5,7 +5,9 @@ import { decrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Expiry, entriesOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { eventTexts, newestEvent } from '../tables/events.ts'
 import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
+import { acceptedVersions } from './accepted.ts'
 import {
   type CurrentSecret,
   type CurrentSecrets,
@@ -14,6 +16,7 @@ import {
   storedIn,
   type UnreadableSecret,
 } from './current.ts'
+import { NotRecorded } from './decrypt.ts'
 import { unreadable } from './stored.ts'
 import {
   allVersions,
@@ -205,16 +208,14 @@ async function forgetDamaged(
 }
 const times = ['set_at', 'valid_until', 'expires_at', 'last_matched_at']
 
-/** A value that is no longer to be current stays valid for a while; it is encrypted, whatever the mode. */
+/** A value that is no longer to be current stays valid for a while; it is encrypted as that previous value, whatever the mode. */
 async function keepPrevious(
   { tx, keyring: { encryptionKey } }: SecretContext,
   at: SecretLocation,
-  { number, value, stored, keyId, validUntil }: CurrentSecret & { readonly validUntil: Date | null },
+  { number, value, validUntil }: CurrentSecret & { readonly validUntil: Date },
 ): Promise<void> {
-  const encrypted =
-    keyId !== null
-      ? { sealed: stored, keyId }
-      : { sealed: encryptToStore(encryptionKey, at, value), keyId: encryptionKey.id }
+  const previous = { number, until: instantOf(validUntil) }
+  const encrypted = { sealed: encryptToStore(encryptionKey, at, value, previous), keyId: encryptionKey.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
 }
@@ -239,7 +240,16 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
   )
   if (!previous) return undefined
   const number = Number(previous.number)
-  const value = decrypt(keyring.keys, encryptionContext(at), previous.sealed)
+  const { validUntil } = previous
+  const [newest] = await tx.queryAll(
+    eventTexts(dialect),
+    sql`FROM integration_events e WHERE e.seq = ${newestEvent('integration', sql`${id}`)}`,
+  )
+  const isAccepted = acceptedVersions(keyring, id, newest ?? null)?.some(
+    (one) => one.field === secretColumns[field] && one.number === number && one.valid_until === validUntil,
+  )
+  if (!isAccepted) throw new NotRecorded(encryptionContext(at))
+  const value = decrypt(keyring.keys, encryptionContext(at, { number, until: validUntil }), previous.sealed)
   const { text, keyId } = columnValue(context, at, value)
   const { count } = await tx.models.integration.updateMany({
     where: { id, [field]: held.stored },
@@ -253,7 +263,7 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
         WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${number}) WHERE id = ${id}`,
     )
   }
-  await keepPrevious(context, at, { ...held, validUntil: new Date(previous.validUntil) })
+  await keepPrevious(context, at, { ...held, validUntil: new Date(validUntil) })
   await tx.models.integrationSecret.updateMany({
     where: { ...allVersions(at), number },
     data: { validUntil: null, sealed: null, keyId },

@@ -1,7 +1,9 @@
 import sql from 'sql-template-tag'
-import type { Keyring } from '../../crypto/keyring.ts'
+import type { Instant, IntegrationId } from '../../brands.ts'
+import { decrypt, encrypt } from '../../crypto/jwe.ts'
+import { isDecryptionFailure } from '../../errors.ts'
 import { secretColumns } from '../../integration.ts'
-import type { EncryptionMode } from '../tables/keys.ts'
+import type { AcceptedDecryption } from './accepted.ts'
 import { type CurrentSecret, markCleared, reconcile } from './current.ts'
 import { decryptRecorded } from './decrypt.ts'
 import { isAsModeAsks, type KnownVersion, type StoredValue } from './stored.ts'
@@ -13,15 +15,22 @@ import { columnValue, encryptionContext, encryptToStore, type SecretContext } fr
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export function isReencrypted(keyring: Keyring, mode: EncryptionMode, value: StoredValue): boolean {
-  const { id, field, current, text, version } = value
+export function isReencrypted({ keyring, mode, bound }: AcceptedDecryption, value: StoredValue): boolean {
+  const { current, text, version } = value
   if (text === null) return version === null
-  const context = { id, field: secretColumns[field] }
+  const context = bound ? contextOf(value) : encryptionContext(value)
   // This program alone writes those before the current one.
   const decryption = { keyring, mode: current ? mode : 'required' } as const
   const { fingerprint } = decryptRecorded(decryption, { context, text, known: version })
   return isAsModeAsks(value, mode, keyring.encryptionKey.id) && (!current || fingerprint === version?.fingerprint)
 }
+
+/** What a stored value is encrypted for; of a previous one, which it is. */
+const contextOf = (value: StoredValue) =>
+  encryptionContext(
+    value,
+    value.version && value.validUntil ? { number: value.version.number, until: value.validUntil } : undefined,
+  )
 
 /** What brings stored values to what the mode asks, within a transaction. */
 export interface StoredValueWriter {
@@ -40,7 +49,7 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
     const { keyring, mode } = context
     const { text } = value
     const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
-    if (settled && isReencrypted(keyring, mode, value)) return 'settled'
+    if (settled && isReencrypted({ keyring, mode, bound: true }, value)) return 'settled'
     if (text === null) {
       if (value.version) await markCleared(context, value, value.version)
       return 'settled'
@@ -56,10 +65,10 @@ async function reencryptPrevious(
   value: StoredValue,
   { text, known }: { readonly text: string; readonly known: KnownVersion },
 ): Promise<'changed' | 'lost'> {
-  const context = encryptionContext(value)
+  const context = contextOf(value)
   const { encryptionKey } = keyring
   const { value: opened } = decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
-  const sealed = encryptToStore(encryptionKey, value, opened)
+  const sealed = encryptToStore(encryptionKey, value, opened, context.previous)
   const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
     WHERE ${version(value, known.number)} AND sealed = ${text}`)
   return changed === 1 ? 'changed' : 'lost'
@@ -81,6 +90,51 @@ async function reencryptCurrent(
   }
   await tx.execute(sql`UPDATE integration_secrets SET key_id = ${wanted.keyId} WHERE ${version(value, held.number)}`)
   return 'changed'
+}
+
+/**
+ * Encrypts the values that versions before kept for their grace periods once more, as the previous values that they are:
+ * what does not say so is none from then on. A value that cannot be decrypted stays as it is.
+ *
+ * @returns the integrations whose values these are
+ */
+export async function bindPrevious({
+  tx,
+  dialect,
+  keyring,
+}: Pick<SecretContext, 'tx' | 'dialect' | 'keyring'>): Promise<IntegrationId[]> {
+  const { encryptionKey } = keyring
+  const kept = await tx.queryAll<{
+    id: IntegrationId
+    column: string
+    number: number | bigint
+    sealed: string
+    until: Instant
+  }>(
+    {
+      id: sql`s.integration_id`,
+      column: sql`s.field`,
+      number: dialect.whole(sql`s.number`),
+      sealed: sql`s.sealed`,
+      until: dialect.toRfc3339(sql`s.valid_until`),
+    },
+    sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND s.valid_until IS NOT NULL ORDER BY s.integration_id, s.field, s.number`,
+  )
+  const bound: IntegrationId[] = []
+  for (const { id, column, number, sealed, until, damage } of kept) {
+    if (damage) continue
+    const context = { id, field: column }
+    try {
+      const value = decrypt(keyring.keys, context, sealed)
+      const text = encrypt(encryptionKey, { ...context, previous: { number: Number(number), until } }, value)
+      await tx.execute(sql`UPDATE integration_secrets SET sealed = ${text}, key_id = ${encryptionKey.id}
+        WHERE integration_id = ${id} AND field = ${column} AND number = ${number} AND sealed = ${sealed}`)
+      bound.push(id)
+    } catch (error) {
+      if (!isDecryptionFailure(error)) throw error
+    }
+  }
+  return [...new Set(bound)]
 }
 
 const version = ({ id, field }: StoredValue, number: number) =>

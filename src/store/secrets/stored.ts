@@ -26,6 +26,8 @@ export interface StoredValue {
   readonly keyId: string | null
   /** null: there is no value, or the application has written it and it is not recorded yet. */
   readonly version: KnownVersion | null
+  /** Until when it is accepted; null for a current value. */
+  readonly validUntil: Instant | null
 }
 
 /** Where a page begins. */
@@ -208,6 +210,7 @@ function valuesOf(
     text,
     keyId: text === null ? null : encryptedBy(text, row?.keyId ?? null),
     version: row ? { number: Number(row.number), fingerprint: row.fingerprint, keyId: row.keyId } : null,
+    validUntil: row === known ? null : (row?.validUntil ?? null),
   })
   return [value(known, textOf(known, text)), ...previous.map((row) => value(row, textOf(row, row.sealed)))]
 }

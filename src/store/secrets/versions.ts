@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { describeStored, type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
+import type { PreviousValue } from '../../crypto/jwe-format.ts'
 import type { RootKey } from '../../crypto/key-set.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed } from '../../errors.ts'
@@ -46,19 +47,21 @@ export interface NewVersion {
 /** How many versions of a secret are remembered; older facts are in the audit log alone. */
 const versionsKept = 10
 
-/** What a secret is encrypted for. */
-export const encryptionContext = ({ id, field }: SecretLocation): EncryptionContext => ({
+/** What a secret is encrypted for. @param previous which previous value it is; none: the current one */
+export const encryptionContext = ({ id, field }: SecretLocation, previous?: PreviousValue): EncryptionContext => ({
   id,
   field: secretColumns[field],
+  ...(previous ? { previous } : {}),
 })
 
 /**
  * Encrypts a value to store it.
  *
+ * @param previous which previous value it is; none: the current one
  * @throws DECRYPTION_FAILED when it would be too long to be read again
  */
-export function encryptToStore(key: RootKey, at: SecretLocation, value: Secret): string {
-  const context = encryptionContext(at)
+export function encryptToStore(key: RootKey, at: SecretLocation, value: Secret, previous?: PreviousValue): string {
+  const context = encryptionContext(at, previous)
   const text = encrypt(key, context, value)
   if (text.length <= maxTextBytes) return text
   throw decryptionFailed(

@@ -1,5 +1,7 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
+import { eventMac } from '../../crypto/hmac.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
@@ -81,9 +83,27 @@ export const eventColumns = {
   declaredAs: 'declared_as',
   reason: 'reason',
   programVersion: 'program_version',
+  state: 'state',
+  format: 'format',
   previousHash: 'previous_hash',
   hash: 'hash',
 } as const
+
+/** What events are made as: their hash covers this and the state, too. Those of before have neither. */
+export const eventFormat = 2
+
+const covered = (Object.keys(eventColumns) as (keyof AuditEvent)[]).filter(
+  (column) => column !== 'previousHash' && column !== 'hash',
+)
+const coveredBefore = covered.filter((column) => column !== 'format' && column !== 'state')
+
+/** The hash that an event must have after another. */
+export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash: string, event: AuditEvent): string =>
+  eventMac(
+    auditKey,
+    previousHash,
+    (event.format === null ? coveredBefore : covered).map((column) => event[column]),
+  )
 
 /** Where the log ends. */
 export interface Head {
@@ -138,18 +158,32 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   encryptionKeySince(): Promise<Instant | null>
 }
 
+/** The number of the newest event about a row. @param upTo beyond it, rows are none of this program's */
+export const newestEvent = (
+  type: Target['type'],
+  id: Sql,
+  upTo: Sql | bigint = sql`(SELECT h.seq FROM integration_settings h WHERE h.key = 'head')`,
+): Sql =>
+  sql`(SELECT max(x.seq) FROM integration_events x WHERE x.target_id = ${id} AND x.target_type = ${type} AND x.seq <= ${upTo})`
+
+/** The columns of an event (`e`) as texts, which is how the chain covers them. */
+export const eventTexts = ({ toRfc3339, asText }: Dialect): Columns<AuditEvent> =>
+  Object.fromEntries(
+    Object.entries(eventColumns).map(([name, column]) => {
+      const own = sql([`e.${column}`])
+      return [name, column === 'at' ? toRfc3339(own) : asText(own)]
+    }),
+  ) as Columns<AuditEvent>
+
 /** How many events are read for their fingerprints at a time: integrations that are refreshed for years have many. */
 const fingerprintsAtOnce = 2_500
 
 /** Reads the audit log. */
 export function auditReader(db: Statements, dialect: Dialect): AuditReader {
-  const { toRfc3339, asText, whole } = dialect
-  const columns = Object.entries(eventColumns).map(([name, column]) => {
-    const own = sql([`e.${column}`])
-    return [name, column === 'at' ? toRfc3339(own) : asText(own)]
-  })
+  const { toRfc3339, whole } = dialect
+  const columns = eventTexts(dialect)
   const source: Source<AuditEvent> = {
-    columns: Object.fromEntries(columns) as Columns<AuditEvent>,
+    columns,
     from: sql`integration_events e`,
     id: sql`e.seq`,
     idField: 'seq',

@@ -1,4 +1,4 @@
-import sql, { join } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
@@ -7,6 +7,7 @@ import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
+import type { Head } from './events.ts'
 import { currentSecret } from './integration-filter.ts'
 import { countOf } from './page.ts'
 
@@ -28,8 +29,18 @@ export interface ReceiverLimits {
 export interface Settings {
   /** A name that no other database has. */
   readonly id: string
+  /** `own`, or `adopted` where an application owns workspaces and users. */
+  readonly ownership: string
   /** null: not decided yet, which the first change does. */
   readonly mode: EncryptionMode | null
+  readonly keys: readonly KnownKey[]
+  /** The end of the audit log. */
+  readonly head: Head & {
+    /** What vouches for all of this; null before a change has made it. */
+    readonly mac: string | null
+    /** Whether the newest event is one of those that come with a `mac`. */
+    readonly needsMac: boolean
+  }
   /** When an endpoint that accepts old and new values last reported in. */
   readonly receiverSeenAt: Instant | null
   /** The limits with which endpoints have reported in, and when one with these last did. */
@@ -61,6 +72,8 @@ export interface KeyReader {
   settings(): Promise<Settings>
   /** How many values each key encrypts, as far as is recorded. */
   usage(): Promise<KeyUsage[]>
+  /** Whether no change was ever made here: only then are keys generated. */
+  isFresh(): Promise<boolean>
   /** How many values the application has written that are not recorded yet. They are found by their columns. */
   unread(): Promise<number>
 }
@@ -76,7 +89,7 @@ export interface KeyWriter {
 }
 
 /** Reads keys and settings. */
-export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
+export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialect): KeyReader {
   return {
     async list() {
       const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
@@ -92,16 +105,38 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
       return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
     },
     async settings() {
-      const all = await db.queryAll<{ key: string; value: string; at: Instant }>(
-        { key: sql`s.key`, value: sql`s.value`, at: toRfc3339(sql`s.updated_at`) },
-        sql`FROM integration_settings s WHERE s.key IN ('id', 'sealing') OR s.key LIKE 'receiver%'`,
+      const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`
+      const all = await db.queryAll<SettingRow>(
+        {
+          key: sql`s.key`,
+          value: sql`s.value`,
+          at: toRfc3339(sql`s.updated_at`),
+          seq: whole(sql`s.seq`),
+          mac: sql`s.mac`,
+          keys: ofHead(
+            jsonRows([sql`k.id`, sql`k.purpose`, sql`k.state`, sql`k.check_value`], sql`integration_keys k`),
+          ),
+          format: ofHead(sql`(SELECT e.format FROM integration_events e WHERE e.seq = s.seq)`),
+        },
+        sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head') OR s.key LIKE 'receiver%'`,
       )
       // When an endpoint reported in decides nothing by itself.
       const rows = refuseDamaged(all.filter(({ key, damage }) => !(damage && key.startsWith('receiver'))))
       const row = (key: string) => rows.find((one) => one.key === key)
+      const id = row('id')?.value ?? ''
+      const head = row('head')
+      const seq = BigInt(head?.seq ?? 0)
       return {
-        id: row('id')?.value ?? '',
+        id,
+        ownership: row('database')?.value ?? '',
         mode: modeOf(row('sealing')?.value ?? ''),
+        keys: knownKeys(head?.keys ?? null),
+        head: {
+          seq,
+          hash: (seq === 0n ? id : head?.value) ?? '',
+          mac: head?.mac ?? null,
+          needsMac: (head?.format ?? null) !== null,
+        },
         receiverSeenAt: row('receiver')?.at ?? null,
         receivers: rows.flatMap(({ key, at }) => {
           const [, remember, stale] = /^receiver (\d{1,6}) (\d{1,6})$/.exec(key) ?? []
@@ -132,6 +167,13 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
       const others = apps.filter((one) => !use.some(({ keyId }) => keyId === one.keyId))
       return [...use, ...others.map(({ n, ...row }) => ({ ...row, current: 0, previous: 0, apps: Number(n) }))]
     },
+    async isFresh() {
+      const encrypted = secretFields.map((field) => sql`${sql([`i.${secretColumns[field]}`])} LIKE 'eyJ%..%.%.%'`)
+      return !(await db.some(sql`FROM integration_settings h WHERE (h.key = 'head' AND h.seq > 0)
+        OR EXISTS (SELECT 1 FROM integration_keys) OR EXISTS (SELECT 1 FROM integration_events)
+        OR EXISTS (SELECT 1 FROM integration_versions) OR EXISTS (SELECT 1 FROM integration_secrets)
+        OR EXISTS (SELECT 1 FROM integrations i WHERE ${join(encrypted, ' OR ')}) LIMIT 1`))
+    },
     async unread() {
       const rows = secretFields.map(
         (field) => sql`SELECT 1 FROM integrations i
@@ -141,6 +183,26 @@ export function keyReader(db: Statements, { toRfc3339 }: Dialect): KeyReader {
     },
   }
 }
+
+interface SettingRow {
+  readonly key: string
+  readonly value: string
+  readonly at: Instant
+  readonly seq: number | bigint | string
+  readonly mac: string | null
+  /** Of the head: the keys, as JSON. */
+  readonly keys: string | null
+  /** Of the head: the format of the event that it names. */
+  readonly format: number | bigint | null
+}
+
+const knownKeys = (text: string | null): KnownKey[] =>
+  (JSON.parse(text ?? '[]') as [string, string, KeyState, string][]).map(([id, purpose, state, checkValue]) => ({
+    id,
+    purpose: purposeOf(purpose),
+    state,
+    checkValue,
+  }))
 
 /** Changes keys and the encryption mode, within a transaction. */
 export const keyWriter = (tx: WritableStatements): KeyWriter => ({

@@ -2,6 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
+import type { Target } from './events.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
 
@@ -20,8 +21,8 @@ export interface UserReader extends ListReader<UserFilter, User> {
 /** What can be changed of users. */
 export interface UserWriter {
   insert(user: Omit<User, 'createdAt'>, now: Date): Promise<void>
-  /** Deletes a user; the integrations they created stay, without a creator. */
-  remove(id: string): Promise<void>
+  /** Deletes a user; the integrations they created stay, without a creator. @returns these */
+  remove(id: string): Promise<readonly Target[]>
 }
 
 /** Reads users. */
@@ -46,7 +47,12 @@ export const userWriter = (tx: WritableStatements): UserWriter => ({
     await tx.models.user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
   },
   async remove(id) {
+    const created = await tx.queryAll<{ id: string; name: string }>(
+      { id: sql`i.id`, name: sql`w.name || '/' || i.name` },
+      sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.created_by = ${id} ORDER BY i.id`,
+    )
     await tx.models.user.deleteMany({ where: { id } })
+    return created.map((one) => ({ type: 'integration', ...one }))
   },
 })
 

@@ -3,6 +3,7 @@ import { setActive } from '../../../src/operations/integrations/set-active.ts'
 import { kinds, type TestDatabase } from '../../support/database.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { botToken, signingSecret } from '../../support/samples.ts'
+import { turnEncryptionOff } from '../../support/state.ts'
 import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
 
 const active = async (db: TestDatabase) =>
@@ -50,7 +51,7 @@ describe.each(kinds)('installations on %s', (kind) => {
     expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
     // Connected again by the application, which writes the token itself.
     await db.query(`UPDATE integration_secrets SET set_at = ${past}`)
-    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    await turnEncryptionOff(db)
     await db.query('UPDATE integrations SET access_token = ?', botToken(2))
     expect(await uninstalled(secondsAgo(1800))).toEqual([200, 'outdated'])
     // Connected again by a person who enabled it.
@@ -133,7 +134,7 @@ describe.each(kinds)('installations on %s', (kind) => {
 test('of more than 100 secrets, the one that an app is known to sign with is tried first', async () => {
   const { db, store, errors, receive } = await start('sqlite', 60)
   await add(store, 'support', signingSecret(1))
-  await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+  await turnEncryptionOff(db)
   // They are tried in the order of their ids.
   await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret)
     WITH RECURSIVE n (i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1102)

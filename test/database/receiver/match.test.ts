@@ -10,6 +10,7 @@ import { fingerprint } from '../../support/brands.ts'
 import { kinds } from '../../support/database.ts'
 import { add, brief, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
+import { turnEncryptionOff } from '../../support/state.ts'
 import { fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
 /** What came of a request, and how many secrets were tried for it. */
@@ -86,7 +87,7 @@ test.each(kinds)('on %s, a team may have a thousand integrations, and many secre
   const { db, store, receive } = await start(kind)
   const id = await add(store, 'n0', signingSecret(0))
   // As an application writes them.
-  await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+  await turnEncryptionOff(db)
   const [{ workspace_id: workspace } = {}] = await db.query('SELECT workspace_id FROM integrations WHERE id = ?', id)
   const insert = (rows: readonly (readonly [name: string, team: string, value: string])[]) =>
     db.query(

@@ -9,6 +9,7 @@ import { begin, contents, kinds, type TestDatabase } from '../../support/databas
 import { runProgram } from '../../support/program.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
+import { turnEncryptionOff } from '../../support/state.ts'
 import { fromPylon, fromSlack, message, request, slackEvent, slackHeaders } from '../../support/webhooks.ts'
 
 /** Every row of every table, but for what tells of use. */
@@ -263,7 +264,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
   test('a value that only the application has written is accepted, and recorded', async () => {
     const { db, store, errors, receive } = await start(kind)
     const id = await add(store, 'support', signingSecret(1))
-    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    await turnEncryptionOff(db)
     await db.query('UPDATE integrations SET webhook_secret = ? WHERE id = ?', signingSecret(2), id)
     const receiver = await receive()
     expect(brief(await receiver.slack(fromSlack(signingSecret(2))))).toEqual(['support', 'message', null, 'current'])

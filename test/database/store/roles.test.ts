@@ -115,6 +115,7 @@ describe('roles of PostgreSQL', () => {
       'SELECT webhook_secret, access_token, refresh_token FROM integrations',
       'SELECT sealed, valid_until FROM integration_secrets',
       'SELECT id, state, check_value FROM integration_keys',
+      'SELECT hash, format FROM integration_events',
       'UPDATE integrations SET last_used_at = now()',
       'UPDATE integration_secrets SET last_matched_at = now(), match_count = match_count + 1',
       "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now()) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
@@ -128,7 +129,7 @@ describe('roles of PostgreSQL', () => {
       'UPDATE integration_secrets SET valid_until = NULL',
       "UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'",
       'DELETE FROM integration_settings',
-      'SELECT 1 FROM integration_events',
+      'DELETE FROM integration_events',
       "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])

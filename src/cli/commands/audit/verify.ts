@@ -1,6 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { checkFailed } from '../../../errors.ts'
 import { wordsOf } from '../../../integration.ts'
+import type { RowFinding } from '../../../operations/audit/rows.ts'
 import type { Place, Problem, Verification } from '../../../operations/audit/verify.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
@@ -55,6 +56,8 @@ function report({
   problems,
   acknowledged,
   byApplication,
+  rowsByApplication,
+  notRecorded,
   clockSteps,
 }: Verification): [string, Tone][] {
   const counted = `${plural(events, 'event')} and ${plural(values, 'current secret')}`
@@ -68,6 +71,15 @@ function report({
       'warn',
     ]),
     ...byApplication.map((place): [string, Tone] => [`${column(place)}: changed by the application`, 'warn']),
+    ...rowsByApplication.map((row): [string, Tone] => [`${rowName(row)}: ${row.problem}; by the application`, 'warn']),
+    ...(notRecorded > 0
+      ? [
+          [`${plural(notRecorded, 'row')} not recorded yet: integrations db migrate records them`, 'warn'] as [
+            string,
+            Tone,
+          ],
+        ]
+      : []),
     ...clockSteps.map(({ seq, at, previousAt }): [string, Tone] => [
       `event ${seq}: dated ${at}, before the previous event (${previousAt}): a clock was wrong`,
       'warn',
@@ -77,8 +89,14 @@ function report({
 
 function subject(one: Problem): string {
   if ('seq' in one) return `event ${one.seq}`
-  if (one.kind === 'row') return one.table
-  return one.kind === 'mode' ? `the encryption mode ${one.mode ?? 'undecided'}` : column(one)
+  if (one.kind === 'mode') return `the encryption mode ${one.mode ?? 'undecided'}`
+  if (one.kind === 'database') return 'the database'
+  if (one.kind === 'trigger') return `the trigger ${one.trigger}`
+  if (one.kind === 'damage') return one.table
+  if (one.kind === 'row') return rowName(one)
+  return one.kind === 'key' ? `the key ${one.keyId}` : column(one)
 }
+
+const rowName = ({ type, name, id }: RowFinding) => `the ${type} ${name} (${id})`
 
 const column = ({ id, name, field }: Place) => `${name} (${id}), ${wordsOf(field)}`

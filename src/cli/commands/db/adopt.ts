@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
+import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
 import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Database } from '../../../store/database/url.ts'
@@ -27,8 +28,12 @@ export const command = (ctx: Context) =>
       const warning = readableByOthers(options.database, options.me)
       const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, dryRun)
       const status = await readStatus(ctx.storeOptions(false))
-      if (!dryRun) await prepareKeys(await ctx.store())
-      else if (warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
+      if (!dryRun) {
+        const store = await ctx.store()
+        await prepareKeys(store)
+        await recordStates(store)
+      }
+      if (dryRun && warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
       if (!done) {
         await ctx.output.change(databaseView, status, {
           sentence: `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,

@@ -1,4 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
+import { is } from '../../../errors.ts'
+import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
@@ -8,14 +10,25 @@ import { databaseView, noteReason } from '../../views/database.ts'
 export const command = (ctx: Context) =>
   declareOutput(new Command('migrate'), ctx.output, databaseView)
     .summary('bring the database up to date')
-    .description("Bring the database up to date. An application's database is refused: db adopt takes it over.")
+    .description(
+      "Bring the database up to date, and record in the audit log the state of every row of which the log keeps none. An application's database is refused: db adopt takes it over.",
+    )
     .addOption(dryRunOption())
     .addHelpText(...examples('integrations db migrate', 'integrations db migrate --database file:./integrations.db'))
     .action(async ({ dryRun }) => {
       const { readStatus } = await import('../../../store/schema/status.ts')
       const { migrateDatabase } = await import('../../../store/schema/ready.ts')
       const applied = await migrateDatabase(ctx.storeOptions(false), dryRun)
-      if (!dryRun) await prepareKeys(await ctx.store())
+      if (!dryRun) {
+        const store = await ctx.store()
+        await prepareKeys(store)
+        await recordStates(store).catch((error: unknown) => {
+          if (!is(error, 'KEYS_MISSING')) throw error
+          ctx.output.note(
+            'without the key set, the log keeps no state of the rows yet: run integrations db migrate where the keys are',
+          )
+        })
+      }
       const status = await readStatus(ctx.storeOptions(false))
       await ctx.output.change(databaseView, status, {
         sentence:

@@ -1,31 +1,35 @@
 import sql, { join } from 'sql-template-tag'
-import { type IntegrationId, instantOf } from '../brands.ts'
-import { eventMac } from '../crypto/hmac.ts'
-import type { Keyring } from '../crypto/keyring.ts'
-import { databaseInvalid } from '../errors.ts'
-import { failpoint } from '../failpoint.ts'
-import { refOf } from '../integration.ts'
-import type { WritableStatements } from './database/statements.ts'
-import { type Attribution, type AuditEvent, eventColumns, type Head, type NewEvent } from './tables/events.ts'
-import { type FingerprintChange, fingerprintsText } from './tables/fingerprints.ts'
+import { type IntegrationId, instantOf } from '../../brands.ts'
+import type { RootKey } from '../../crypto/key-set.ts'
+import type { Keyring } from '../../crypto/keyring.ts'
+import { databaseInvalid } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
+import { refOf } from '../../integration.ts'
+import type { Dialect } from '../database/driver.ts'
+import type { WritableStatements } from '../database/statements.ts'
+import {
+  type Attribution,
+  type AuditEvent,
+  eventColumns,
+  eventFormat,
+  eventHash,
+  type Head,
+  type NewEvent,
+  type Target,
+} from '../tables/events.ts'
+import { type FingerprintChange, fingerprintsText } from '../tables/fingerprints.ts'
+import { statefulTypes } from './row-columns.ts'
+import { stateReader } from './row-states.ts'
 
 const names = Object.keys(eventColumns) as (keyof AuditEvent)[]
-const covered = names.filter((column) => column !== 'previousHash' && column !== 'hash')
 const columnNames = join(names.map((name) => sql([eventColumns[name]])))
 
 /** How many events one statement inserts: each has many columns, and the databases take so many values at once. */
 const eventsAtOnce = 100
 
-/** The hash that an event must have after another. */
-export const eventHash = ({ auditKey }: Pick<Keyring, 'auditKey'>, previousHash: string, event: AuditEvent): string =>
-  eventMac(
-    auditKey,
-    previousHash,
-    covered.map((column) => event[column]),
-  )
-
 /** What a change is recorded with. */
 export interface Recording {
+  readonly dialect: Dialect
   readonly keyring: Keyring
   readonly head: Head
   /** Rows stand beyond the end of the log, which is none of this program's doing. Their numbers stay theirs. */
@@ -36,13 +40,24 @@ export interface Recording {
   readonly attribution: Attribution
 }
 
+/** Integrations as the targets of events. */
+export async function integrationTargets(tx: WritableStatements, ids: readonly string[]): Promise<Target[]> {
+  if (ids.length === 0) return []
+  const named = await tx.queryAll<{ id: string; name: string; workspace: string }>(
+    { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
+    sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.id IN (${join([...ids])})`,
+  )
+  const names = new Map(named.map((one) => [one.id, refOf(one)]))
+  return ids.map((id) => ({ type: 'integration', id, name: names.get(id) ?? null }))
+}
+
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
 export function auditLog(
   tx: WritableStatements,
-  { keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
+  { dialect, keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
 ) {
   const requestId = crypto.randomUUID()
-  const events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'previousHash' | 'hash'>[] = []
+  const events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'state' | 'previousHash' | 'hash'>[] = []
   const observed = new Map<string, FingerprintChange[]>()
 
   return {
@@ -53,16 +68,8 @@ export function auditLog(
     /** Events of their own for what was observed of integrations about which nothing else was recorded. */
     async externalChanges(): Promise<NewEvent[]> {
       if (observed.size === 0) return []
-      const ids = [...observed.keys()]
-      const named = await tx.queryAll<{ id: string; name: string; workspace: string }>(
-        { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
-        sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.id IN (${join(ids)})`,
-      )
-      const names = new Map(named.map((one) => [one.id, refOf(one)]))
-      return ids.map((id) => ({
-        action: 'secret.external_change',
-        target: { type: 'integration', id, name: names.get(id) ?? null },
-      }))
+      const targets = await integrationTargets(tx, [...observed.keys()])
+      return targets.map((target) => ({ action: 'secret.external_change', target }))
     },
 
     /** Makes an event the last of the log, which `append` writes. What was observed of its target goes with it. */
@@ -85,6 +92,7 @@ export function auditLog(
         count: event.count ?? null,
         databaseRole,
         ...attribution,
+        format: eventFormat,
       })
     },
 
@@ -95,17 +103,21 @@ export function auditLog(
      * The last step of a change: writes the events, and moves the head to the last of them.
      * Without any event, nothing is written.
      *
+     * @param mac what vouches for the state of the database with this end of the log
+     * @returns where the log ends then
      * @throws DATABASE_INVALID when the database has not kept one of them
      */
-    async append(): Promise<void> {
-      if (events.length === 0) return
+    async append(mac: (head: Head) => string): Promise<Head> {
+      if (events.length === 0) return head
       let { seq, hash } = head
+      const states = await statesOf({ tx, dialect, key: keyring.auditKey }, events)
       const numbers = hasForeignRows ? await freeNumbers(tx, head.seq, events.length) : undefined
       const rows = events.map((event, i) => {
         const previousHash = hash
         seq = numbers?.[i] ?? seq + 1n
-        hash = eventHash(keyring, previousHash, asText({ ...event, seq }))
-        const row: Record<keyof AuditEvent, unknown> = { ...event, seq, previousHash, hash }
+        const whole = { ...event, seq, state: states.get(`${event.targetType} ${event.targetId}`) ?? null }
+        hash = eventHash(keyring, previousHash, asText(whole))
+        const row: Record<keyof AuditEvent, unknown> = { ...whole, previousHash, hash }
         return sql`(${join(names.map((name) => row[name]))})`
       })
       // Prisma's model takes six times as long, and would use the one connection for several statements at once.
@@ -115,7 +127,8 @@ export function auditLog(
         )
       failpoint('event inserted')
       // A trigger may have swallowed any of them, and says nothing.
-      const kept = await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash} WHERE key = 'head'
+      const kept =
+        await tx.execute(sql`UPDATE integration_settings SET seq = ${seq}, value = ${hash}, mac = ${mac({ seq, hash })} WHERE key = 'head'
         AND (SELECT count(*) FROM integration_events e
           WHERE e.seq > ${head.seq} AND e.seq <= ${seq} AND e.request_id = ${requestId}) = ${rows.length}`)
       if (kept !== 1)
@@ -124,8 +137,24 @@ export function auditLog(
           'look for triggers and rules on integration_events and integration_settings that are not of this program',
         )
       failpoint('head moved')
+      return { seq, hash }
     },
   }
+}
+
+/** The rows that events are about as they are now, as texts, by type and id. */
+async function statesOf(
+  { tx, dialect, key }: Pick<Recording, 'dialect'> & { readonly tx: WritableStatements; readonly key: RootKey },
+  events: readonly { readonly targetType: unknown; readonly targetId: unknown }[],
+): Promise<Map<string, string>> {
+  const states = new Map<string, string>()
+  for (const type of statefulTypes) {
+    const ids = new Set(events.flatMap(({ targetType, targetId }) => (targetType === type ? [String(targetId)] : [])))
+    if (ids.size === 0) continue
+    for (const [id, state] of await stateReader(tx, dialect).of(type, [...ids], key))
+      states.set(`${type} ${id}`, JSON.stringify(state))
+  }
+  return states
 }
 
 /** The columns that the chain covers, as texts. */

@@ -1,0 +1,50 @@
+import { stateMac } from '../../crypto/hmac.ts'
+import type { Keyring, KnownKey } from '../../crypto/keyring.ts'
+import { type IntegrationsError, tampered } from '../../errors.ts'
+import type { Head } from '../tables/events.ts'
+import type { EncryptionMode, Settings } from '../tables/keys.ts'
+
+/** How a database keeps secrets: what nobody may change who has no keys. */
+export interface DatabaseState extends Pick<Settings, 'id' | 'ownership'> {
+  readonly mode: EncryptionMode | null
+  readonly keys: readonly KnownKey[]
+}
+
+/** What the head row vouches with for a state and an end of the audit log. */
+export const headMac = (
+  { auditKey }: Pick<Keyring, 'auditKey'>,
+  { id, ownership, mode, keys }: DatabaseState,
+  { seq, hash }: Head,
+): string =>
+  stateMac(auditKey, [
+    id,
+    ownership,
+    mode,
+    String(seq),
+    hash,
+    ...keys
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .flatMap(({ id, purpose, state, checkValue }) => [id, purpose, state, checkValue]),
+  ])
+
+/** Whether the head row vouches for what the database says of itself. Before the first change of this version, it need not. */
+export const isVouchedFor = (keyring: Pick<Keyring, 'auditKey'>, settings: Settings): boolean =>
+  settings.head.mac === null ? !settings.head.needsMac : settings.head.mac === headMac(keyring, settings, settings.head)
+
+/** @throws DATABASE_TAMPERED when the head row does not vouch for what the database says of itself */
+export function requireState(keyring: Pick<Keyring, 'auditKey'>, settings: Settings): void {
+  if (!isVouchedFor(keyring, settings))
+    throw tampered('another program changed the encryption mode, the keys or the end of the audit log')
+}
+
+/** @throws DATABASE_TAMPERED for a database with a history whose keys were removed */
+export function requireKnownKeys({ keys }: Settings): void {
+  if (keys.length === 0) throw tampered('the keys of this database were removed from integration_keys')
+}
+
+/** A database that is older than it was. */
+export const rolledBack = (seen: bigint, seq: bigint): IntegrationsError =>
+  tampered(
+    `the audit log ended at ${seen} and ends at ${seq} now: this is an older copy of the database`,
+    'restart the receiver if the database was restored on purpose, or after a failover',
+  )
