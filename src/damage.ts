@@ -6,7 +6,8 @@ export interface Damageable {
   readonly damage?: readonly string[]
 }
 
-const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+/** The column of a field, as in `slack_team_id`. */
+export const columnName = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** Fields that name another row. */
 const references: readonly string[] = ['workspaceId', 'app']

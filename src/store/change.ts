@@ -3,7 +3,8 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, type KnownKey, openKeyring } from '../crypto/keyring.ts'
 import { headMac, requireKnownKeys, requireState } from './audit/head.ts'
-import { auditLog, integrationTargets, type Recording } from './audit/log.ts'
+import { auditLog, integrationTargets, type Recording, stateRecorded } from './audit/log.ts'
+import { WrittenColumns } from './audit/written.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
@@ -68,8 +69,11 @@ export async function beginChange(
   if (mode === null) throw unknownMode()
   const settings = { ...stored, mode }
   const state = { ...settings, keys: [...stored.keys] }
+  const written = new WrittenColumns()
   const recording = {
     dialect,
+    written,
+    adopted: db.adopted,
     keyring,
     head: stored.head,
     hasForeignRows: Boolean(clock?.foreign),
@@ -88,7 +92,7 @@ export async function beginChange(
       fields: [mode],
       keyId: keyring.encryptionKey.id,
     })
-  const context: SecretContext = { tx, dialect, keyring, mode, now, observe: log.observe }
+  const context: SecretContext = { tx, dialect, keyring, mode, now, written, observe: log.observe }
   const limit = purgeLimit(now, clock?.damage ? null : (clock?.newest ?? null))
   let purged = limit ? await purgeExpired(context, limit) : 0
   let purgeRecorded = false
@@ -114,14 +118,14 @@ export async function beginChange(
   }
   const changes = {
     ...db,
-    integrations: { ...db.integrations, ...integrationWriter(tx, dialect) },
+    integrations: { ...db.integrations, ...integrationWriter(tx, dialect, written) },
     secrets: { ...db.secrets, ...secretWriter(context) },
     storedValues: { ...db.storedValues, ...storedValueWriter(context) },
-    workspaces: { ...db.workspaces, ...workspaceWriter(tx) },
-    users: { ...db.users, ...userWriter(tx) },
+    workspaces: { ...db.workspaces, ...workspaceWriter(tx, written) },
+    users: { ...db.users, ...userWriter(tx, written) },
     keys: { ...db.keys, ...recorded(keyWriter(tx), state) },
-    apps: { ...db.apps, ...appWriter(tx, keyring, now) },
-    refresh: { ...db.refresh, ...refreshWriter(tx, dialect, now) },
+    apps: { ...db.apps, ...appWriter(tx, { keyring, now, written }) },
+    refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
     settings,
     keyring,
     now,
@@ -139,7 +143,7 @@ async function bindGracePeriods(
 ): Promise<Head> {
   const log = auditLog(tx, recording)
   for (const target of await integrationTargets(tx, await bindPrevious({ tx, ...recording })))
-    log.record({ action: 'state.recorded', target })
+    log.record({ action: stateRecorded, target })
   return log.append(mac)
 }
 

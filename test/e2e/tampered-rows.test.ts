@@ -77,7 +77,7 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
       `INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, sealed, origin, set_at, valid_until)
         SELECT integration_id, field, 0, fingerprint, key_id, sealed, origin, set_at, ${later} FROM integration_secrets ${kept}`,
     ],
-    ['integration Acme/support: integration_secrets', 'Acme/support webhookSecret'],
+    ['integration Acme/support: integration_secrets.valid_until (webhook_secret 0)', 'Acme/support webhookSecret'],
   ],
   [
     [
@@ -188,6 +188,26 @@ async function prepared(kind: Kind): Promise<TestDatabase> {
   await done('rotate support --webhook-secret-stdin --grace 24h', signingSecret(3))
   return db
 }
+
+test.each(kinds)('a later change of the same rows hides nothing, on %s', async (kind) => {
+  const db = await prepared(kind)
+  const env = { DATABASE_URL: db.url }
+  const run = (words: string) => runInProcess(words.split(' '), { env })
+  for (const statement of [
+    "UPDATE integrations SET workspace_id = (SELECT id FROM workspaces WHERE name = 'Globex'), slack_team_name = 'x'",
+    "UPDATE integration_secrets SET set_by = 'eve' WHERE valid_until IS NULL AND field = 'webhook_secret'",
+    'UPDATE integration_versions SET app_id = NULL',
+  ])
+    await db.query(statement)
+  expect(await run('disable support')).toMatchObject({ code: 0 })
+  const problems = async () => JSON.parse((await run('audit verify -o json')).stdout).problems.map(brief)
+  const left =
+    'workspace_id, integration_versions.app_id, slack_team_name, integration_secrets.set_by (webhook_secret 3)'
+  expect(await problems()).toEqual([`integration Globex/support: ${left}`])
+  // What is set again is as the log says.
+  expect(await run('update support --slack-team-name Acme')).toMatchObject({ code: 0 })
+  expect(await problems()).toEqual([`integration Globex/support: ${left.replace(' slack_team_name,', '')}`])
+})
 
 /** A problem in a few words. */
 function brief(problem: Record<string, string> & { columns?: string[] }): string {

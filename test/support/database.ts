@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@libsql/client/sqlite3'
@@ -54,6 +54,7 @@ export async function copyOf(db: TestDatabase): Promise<TestDatabase> {
   if (db.kind === 'sqlite') {
     const file = join(freshFolder(), 'integrations.db')
     await db.query(`VACUUM INTO '${file}'`)
+    chmodSync(file, 0o600)
     const copy = sqliteDatabase(file)
     await copy.query('PRAGMA journal_mode = WAL')
     return copy

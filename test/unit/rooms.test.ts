@@ -20,7 +20,7 @@ const siblings: Record<string, readonly string[]> = {
   'store/schema': ['store', 'store/tables', 'store/database', 'store/database/postgresql', 'store/database/sqlite'],
   'store/secrets': ['store/audit', 'store/tables', 'store/database'],
   'store/audit': ['store/tables', 'store/database'],
-  'store/tables': ['store/database'],
+  'store/tables': ['store/audit', 'store/database'],
   'store/database': ['store/database/postgresql'],
   'store/database/postgresql': ['store/database'],
   'store/database/sqlite': ['store/database'],

@@ -1,3 +1,4 @@
+import { stateRecorded } from '../../store/audit/log.ts'
 import type { Store } from '../../store/store.ts'
 import { recordedTypes } from './rows.ts'
 
@@ -18,7 +19,7 @@ export async function recordStates(store: Store): Promise<number> {
       const rows = await store.read((db) => db.states.unrecorded(type, rowsAtOnce, after))
       if (rows.length === 0) break
       await store.mutate(async (tx) => {
-        for (const { id, name } of rows) await tx.record({ action: 'state.recorded', target: { type, id, name } })
+        for (const { id, name } of rows) await tx.record({ action: stateRecorded, target: { type, id, name } })
       })
       recorded += rows.length
       after = rows.at(-1)?.id

@@ -20,6 +20,7 @@ import {
 import { type FingerprintChange, fingerprintsText } from '../tables/fingerprints.ts'
 import { statefulTypes } from './row-columns.ts'
 import { stateReader } from './row-states.ts'
+import type { WrittenColumns } from './written.ts'
 
 const names = Object.keys(eventColumns) as (keyof AuditEvent)[]
 const columnNames = join(names.map((name) => sql([eventColumns[name]])))
@@ -30,6 +31,10 @@ const eventsAtOnce = 100
 /** What a change is recorded with. */
 export interface Recording {
   readonly dialect: Dialect
+  /** What the change has written. */
+  readonly written: WrittenColumns
+  /** The application owns its tables, and may write them. */
+  readonly adopted: boolean
   readonly keyring: Keyring
   readonly head: Head
   /** Rows stand beyond the end of the log, which is none of this program's doing. Their numbers stay theirs. */
@@ -54,7 +59,7 @@ export async function integrationTargets(tx: WritableStatements, ids: readonly s
 /** Gathers what is to be appended to the audit log, within a transaction that holds the head row. */
 export function auditLog(
   tx: WritableStatements,
-  { dialect, keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
+  { dialect, written, adopted, keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
 ) {
   const requestId = crypto.randomUUID()
   const events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'state' | 'previousHash' | 'hash'>[] = []
@@ -110,7 +115,7 @@ export function auditLog(
     async append(mac: (head: Head) => string): Promise<Head> {
       if (events.length === 0) return head
       let { seq, hash } = head
-      const states = await statesOf({ tx, dialect, key: keyring.auditKey }, events)
+      const states = await statesOf({ tx, dialect, key: keyring.auditKey, written, adopted }, events)
       const numbers = hasForeignRows ? await freeNumbers(tx, head.seq, events.length) : undefined
       const rows = events.map((event, i) => {
         const previousHash = hash
@@ -142,16 +147,27 @@ export function auditLog(
   }
 }
 
-/** The rows that events are about as they are now, as texts, by type and id. */
+/** What events record of a row that this program has not written: an application's, or one that a version before has written. */
+export const stateRecorded = 'state.recorded'
+
+/** The states of the rows that events are about after a change, as texts, by type and id. */
 async function statesOf(
-  { tx, dialect, key }: Pick<Recording, 'dialect'> & { readonly tx: WritableStatements; readonly key: RootKey },
-  events: readonly { readonly targetType: unknown; readonly targetId: unknown }[],
+  {
+    tx,
+    dialect,
+    ...options
+  }: Pick<Recording, 'dialect' | 'written' | 'adopted'> & { readonly tx: WritableStatements; readonly key: RootKey },
+  events: readonly { readonly targetType: unknown; readonly targetId: unknown; readonly action: unknown }[],
 ): Promise<Map<string, string>> {
   const states = new Map<string, string>()
   for (const type of statefulTypes) {
-    const ids = new Set(events.flatMap(({ targetType, targetId }) => (targetType === type ? [String(targetId)] : [])))
-    if (ids.size === 0) continue
-    for (const [id, state] of await stateReader(tx, dialect).of(type, [...ids], key))
+    const own = events.filter(({ targetType }) => targetType === type)
+    if (own.length === 0) continue
+    const ids = new Set(own.map(({ targetId }) => String(targetId)))
+    const asTheyAre = new Set(
+      own.filter(({ action }) => action === stateRecorded).map(({ targetId }) => String(targetId)),
+    )
+    for (const [id, state] of await stateReader(tx, dialect).after(type, [...ids], { ...options, asTheyAre }))
       states.set(`${type} ${id}`, JSON.stringify(state))
   }
   return states

@@ -6,8 +6,9 @@ import type { RootKey } from '../../crypto/key-set.ts'
 import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
-import { newestEvent } from '../tables/events.ts'
+import { eventHash, eventsOf, eventTexts, newestEvent } from '../tables/events.ts'
 import { type StatefulType, type StateRow, stateSources } from './row-columns.ts'
+import { versionColumn, type WrittenColumns } from './written.ts'
 
 /** A row without its secrets, and what is kept beside it. */
 export interface RowState {
@@ -46,8 +47,11 @@ export interface ComparedRow {
 
 /** What is read of the state of rows. */
 export interface StateReader {
-  /** The states of rows that are there, by id. @param key the audit key */
-  of(type: StatefulType, ids: readonly string[], key: RootKey): Promise<Map<string, RowState>>
+  /**
+   * The states of rows after a change, by id: what it has written as it is, and the rest as the newest event about the row
+   * keeps it, so that what another program changed stays a difference.
+   */
+  after(type: StatefulType, ids: readonly string[], options: AfterOptions): Promise<Map<string, RowState>>
   /**
    * Every row of a type beside its newest event, in the order of the ids.
    *
@@ -63,6 +67,20 @@ export interface StateReader {
   removed(type: StatefulType): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
 }
 
+/** How the states of rows after a change are told. */
+export interface AfterOptions {
+  /** The audit key. */
+  readonly key: RootKey
+  readonly written: WrittenColumns
+  /** The rows to be taken as they are. */
+  readonly asTheyAre: ReadonlySet<string>
+  /** The columns of the application's tables are to be taken as they are: it may write them. */
+  readonly adopted: boolean
+}
+
+/** How many events about a row are read to find one that this program has written: others may stand among them. */
+const newestEvents = 3
+
 /** Beyond the head row's, too: the log may have been rolled back. */
 const anyNumber = sql`9223372036854775807`
 
@@ -76,13 +94,30 @@ const maxKept = 200
 export function stateReader(db: Statements, dialect: Dialect): StateReader {
   const sources = stateSources(dialect)
   return {
-    async of(type, ids, key) {
+    async after(type, ids, { key, written, asTheyAre, adopted }) {
       const { columns, from, id } = sources[type]
+      const events = dialect.jsonRows(
+        Object.values(eventTexts(dialect)),
+        sql`integration_events e WHERE e.seq IN (SELECT x.seq FROM integration_events x WHERE x.target_id = ${id} AND x.target_type = ${type}
+          AND x.seq <= (SELECT h.seq FROM integration_settings h WHERE h.key = 'head') ORDER BY x.seq DESC LIMIT ${newestEvents})`,
+      )
       const states = new Map<string, RowState>()
       for (let i = 0; i < ids.length; i += rowsAtOnce) {
         const some = ids.slice(i, i + rowsAtOnce)
-        for (const row of await db.queryAll(columns, sql`FROM ${from} WHERE ${id} IN (${join(some)})`))
-          states.set(row.id, stateOf(row, { key, id: row.id }).state)
+        const rows = await db.queryAll<StateRow & { readonly events: string | null }>(
+          { ...columns, events },
+          sql`FROM ${from} WHERE ${id} IN (${join(some)})`,
+        )
+        for (const { events: recent, ...row } of rows) {
+          const now = stateOf(row as StateRow, { key, id: row.id })
+          const recorded = asTheyAre.has(row.id) ? undefined : newestState(recent, key)
+          states.set(
+            row.id,
+            recorded
+              ? merged(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
+              : now.state,
+          )
+        }
       }
       return states
     },
@@ -162,13 +197,68 @@ function stateOf(
     told
       ? told.some(({ field, number }) => field === one.field && number === one.number)
       : one.valid_until === null || one.kept
-  const plain = ({ kept: _, ...one }: HeldVersion): VersionState => one
   const secrets = held.filter(isTold).map(plain)
-  const others = held.filter((one) => !isTold(one)).map(plain)
-  const expired =
-    others.length > 0 ? { expired: rowHash(key, [id, 'integration_secrets', JSON.stringify(others)]) } : {}
-  return { state: { ...state, secrets, ...expired }, held }
+  const expired = expiredHash(
+    key,
+    id,
+    held.filter((one) => !isTold(one)),
+  )
+  return { state: { ...state, secrets, ...(expired === undefined ? {} : { expired }) }, held }
 }
+
+/** What the newest of some events that this program has written keeps. */
+function newestState(text: string | null, auditKey: RootKey): RowState | undefined {
+  const newest = eventsOf(text)
+    .filter((event) => event.hash === eventHash({ auditKey }, event.previousHash, event))
+    .sort((a, b) => Number(b.seq) - Number(a.seq))[0]
+  return parseState(newest?.state ?? null)
+}
+
+interface MergeOptions extends Pick<AfterOptions, 'key' | 'adopted'> {
+  readonly id: string
+  readonly written: ReadonlySet<string>
+}
+
+/** The recorded state, with what was written since as it is. */
+function merged(
+  recorded: RowState,
+  { state, held }: ReturnType<typeof stateOf>,
+  { key, id, written, adopted }: MergeOptions,
+): RowState {
+  const names = new Set([...Object.keys(recorded.columns), ...Object.keys(state.columns)])
+  const columns = [...names].flatMap((name): [string, string][] => {
+    const [table, column] = name.split('.')
+    const asItIs = column === undefined ? adopted || written.has(name) : written.has(name) || written.has(`${table}.*`)
+    const value = (asItIs ? state : recorded).columns[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+  const { secrets: before = [], expired } = recorded
+  const isWritten = ({ field, number }: VersionState) => written.has(versionColumn(field, number))
+  const isSame = (a: VersionState) => (b: VersionState) => a.field === b.field && a.number === b.number
+  const counts = (one: HeldVersion) => one.valid_until === null || one.kept
+  const kept = before.filter((one) => {
+    if (!written.has(one.field)) return true
+    const is = held.find(isSame(one))
+    return !isWritten(one) && is !== undefined && counts(is)
+  })
+  const secrets = [...kept, ...held.filter((one) => isWritten(one) && counts(one)).map(plain)].sort(byNumber)
+  const others = held.filter((one) => !secrets.some(isSame(one)))
+  const untouched = before.every(({ field }) => !written.has(field)) && secrets.length === before.length
+  const rest = untouched ? expired : expiredHash(key, id, others)
+  return {
+    columns: Object.fromEntries(columns),
+    ...(secrets.length > 0 || rest !== undefined ? { secrets } : {}),
+    ...(rest === undefined ? {} : { expired: rest }),
+  }
+}
+
+const byNumber = (a: VersionState, b: VersionState) =>
+  a.field === b.field ? a.number - b.number : a.field < b.field ? -1 : 1
+
+const plain = ({ kept: _, ...one }: HeldVersion): VersionState => one
+
+const expiredHash = (key: RootKey, id: string, versions: readonly HeldVersion[]): string | undefined =>
+  versions.length > 0 ? rowHash(key, [id, 'integration_secrets', JSON.stringify(versions.map(plain))]) : undefined
 
 const heldVersions = (text: string | null): HeldVersion[] =>
   (JSON.parse(text ?? '[]') as [string, number | string, ...unknown[]][])
@@ -186,7 +276,7 @@ const heldVersions = (text: string | null): HeldVersion[] =>
       } as VersionState),
       kept: Number(kept) === 1,
     }))
-    .sort((a, b) => (a.field === b.field ? a.number - b.number : a.field < b.field ? -1 : 1))
+    .sort(byNumber)
 
 /** Reads the state that an event keeps; undefined for none, or one that this program has not written. */
 export function parseState(text: string | null): RowState | undefined {
@@ -215,13 +305,21 @@ function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date
       ...versionDifferences(was, is, now).map((column) => `integration_secrets.${column} (${was.field} ${was.number})`),
     )
   }
-  if (recorded.expired !== state.expired) differences.push('integration_secrets')
+  const revived = held.filter(
+    (one) => !secrets.some(({ field, number }) => field === one.field && number === one.number) && isNeeded(one, now),
+  )
+  differences.push(...revived.map(({ field, number }) => `integration_secrets.valid_until (${field} ${number})`))
+  if (revived.length === 0 && recorded.expired !== state.expired) differences.push('integration_secrets')
   return { ...told, differences }
 }
 
 function versionDifferences(was: VersionState, is: HeldVersion | undefined, now: Date): string[] {
   if (!is) return ['number']
   const columns = (Object.keys(was) as (keyof VersionState)[]).filter((column) => was[column] !== is[column])
-  const needed = was.valid_until !== null && was.valid_until > now.toISOString()
-  return needed && !is.kept ? [...columns, 'sealed'] : columns
+  const isGone = was.valid_until !== null && was.valid_until > now.toISOString() && !is.kept
+  return isGone ? [...columns, 'sealed'] : columns
 }
+
+/** Whether a version would be taken for current or accepted. */
+const isNeeded = ({ valid_until, kept }: HeldVersion, now: Date) =>
+  valid_until === null || (kept && valid_until > now.toISOString())

@@ -10,7 +10,7 @@ import type { Secret } from '../../secret.ts'
 import { parseState, type VersionState } from '../audit/row-states.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import { type AuditEvent, eventColumns, eventHash, eventTexts, newestEvent } from '../tables/events.ts'
+import { type AuditEvent, eventHash, eventsOf, eventTexts, newestEvent } from '../tables/events.ts'
 import { isFingerprint } from '../tables/fingerprints.ts'
 import { currentSecret, platformColumn } from '../tables/integration-filter.ts'
 import { counts, isPrevious } from '../tables/secret-metadata.ts'
@@ -148,11 +148,8 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
 
 /** An event as one cell holds it. */
 function eventOf(text: string | null, isDamaged: boolean): (AuditEvent & Damageable) | null {
-  const [cells] = JSON.parse(text ?? '[]') as [(string | null)[]?]
-  if (!cells) return null
-  const event = Object.fromEntries(
-    Object.keys(eventColumns).map((name, i) => [name, cells[i]]),
-  ) as unknown as AuditEvent
+  const [event] = eventsOf(text)
+  if (!event) return null
   return isDamaged ? { ...event, damage: ['newest'] } : event
 }
 

@@ -21,7 +21,6 @@ import { unreadable } from './stored.ts'
 import {
   allVersions,
   columnValue,
-  currentVersion,
   encryptionContext,
   encryptToStore,
   expireVersions,
@@ -30,6 +29,7 @@ import {
   type SecretContext,
   type SecretLocation,
   type SecretOrigin,
+  wroteVersion,
 } from './versions.ts'
 
 /** A value that replaces another. */
@@ -132,7 +132,7 @@ export function secretWriter(context: SecretContext): SecretWriter {
         tx.models.integrationSecret.count({ where: { validUntil: { lte: expiredBy }, sealed: { not: null } } })
       return { kept: await count(now), aDayAgo: await count(new Date(now.getTime() - keptAfterExpiryMs)) }
     },
-    finish: (id, field) => expireVersions(context, { ...allVersions({ id, field }), validUntil: { gt: now } }),
+    finish: (id, field) => expireVersions(context, { id, field }, { validUntil: { gt: now } }),
     revert: (id, field, held) => revert(context, { id, field }, held),
   }
 }
@@ -180,7 +180,7 @@ async function replace(
   if (at.field === 'accessToken') await rememberExpiry(context, at.id)
   if (old && old.fingerprint !== null && previousValidUntil > now)
     await keepPrevious(context, at, { ...old, validUntil: previousValidUntil })
-  else await expireVersions(context, currentVersion(at))
+  else await expireVersions(context, at, { validUntil: null })
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
   const number = await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
@@ -210,14 +210,17 @@ const times = ['set_at', 'valid_until', 'expires_at', 'last_matched_at']
 
 /** A value that is no longer to be current stays valid for a while; it is encrypted as that previous value, whatever the mode. */
 async function keepPrevious(
-  { tx, keyring: { encryptionKey } }: SecretContext,
+  context: SecretContext,
   at: SecretLocation,
   { number, value, validUntil }: CurrentSecret & { readonly validUntil: Date },
 ): Promise<void> {
+  const { tx, keyring } = context
+  const { encryptionKey } = keyring
   const previous = { number, until: instantOf(validUntil) }
   const encrypted = { sealed: encryptToStore(encryptionKey, at, value, previous), keyId: encryptionKey.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
+  wroteVersion(context, at, number)
 }
 
 async function revert(context: SecretContext, at: SecretLocation, held: CurrentSecret) {
@@ -262,11 +265,13 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
       sql`UPDATE integrations SET token_expires_at = (SELECT s.expires_at FROM integration_secrets s
         WHERE s.integration_id = ${id} AND s.field = ${secretColumns.accessToken} AND s.number = ${number}) WHERE id = ${id}`,
     )
+    context.written.add('integration', id, 'token_expires_at')
   }
   await keepPrevious(context, at, { ...held, validUntil: new Date(validUntil) })
   await tx.models.integrationSecret.updateMany({
     where: { ...allVersions(at), number },
     data: { validUntil: null, sealed: null, keyId },
   })
+  wroteVersion(context, at, number)
   return fingerprint(keyring.fingerprintKey, value)
 }

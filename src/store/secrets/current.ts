@@ -12,6 +12,7 @@ import {
   insertVersion,
   type SecretContext,
   type SecretLocation,
+  wroteVersion,
 } from './versions.ts'
 
 /** A secret's current value, with what the database holds for it. */
@@ -67,16 +68,17 @@ export async function reconcile(
   if (known && known.fingerprint === null) {
     const where = { ...currentVersion(at), number: known.number }
     await tx.models.integrationSecret.updateMany({ where, data: { fingerprint } })
+    wroteVersion(context, at, known.number)
     return held(known.number)
   }
-  await expireVersions(context, currentVersion(at))
+  await expireVersions(context, at, { validUntil: null })
   const facts = { fingerprint, keyId, origin: 'application', setBy: null, expiry: 'unknown' } as const
   return held(await insertVersion(context, at, facts))
 }
 
 /** A value that the application has cleared is not current any more. */
 export async function markCleared(context: SecretContext, at: SecretLocation, known: KnownVersion): Promise<void> {
-  await expireVersions(context, currentVersion(at))
+  await expireVersions(context, at, { validUntil: null })
   context.observe(at.id, { field: secretColumns[at.field], from: known.fingerprint, to: null })
 }
 

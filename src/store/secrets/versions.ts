@@ -7,6 +7,7 @@ import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed } from '../../errors.ts'
 import { type Expiry, expiresAt, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import { versionColumn, type WrittenColumns } from '../audit/written.ts'
 import { maxTextBytes } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { WritableStatements } from '../database/statements.ts'
@@ -23,6 +24,8 @@ export interface SecretContext {
   readonly keyring: Keyring
   readonly mode: EncryptionMode
   readonly now: Date
+  /** Told what the change writes. */
+  readonly written: WrittenColumns
   /** Told what the application changed of an integration's secret, so that the audit log tells it. */
   readonly observe: (id: IntegrationId, change: FingerprintChange) => void
 }
@@ -88,10 +91,11 @@ export function columnValue(
 
 /** Inserts the current version of a secret, and forgets those of long ago. @returns its number */
 export async function insertVersion(
-  { tx, dialect, now }: SecretContext,
+  context: SecretContext,
   at: SecretLocation,
   { expiry, ...facts }: NewVersion,
 ): Promise<number> {
+  const { tx, dialect, now } = context
   const versions = tx.models.integrationSecret
   const where = allVersions(at)
   const [latest] = await tx.query<{ number: number | bigint | null }>(
@@ -110,11 +114,25 @@ export async function insertVersion(
   // One that is current or has a value stays: a rotation taken back again and again makes an old one current.
   const old = { number: { lte: number - versionsKept }, validUntil: { lte: now }, sealed: null }
   await versions.deleteMany({ where: { ...where, ...old } })
+  wroteVersion(context, at, number)
   return number
 }
 
-/** Ends versions at once: their values are gone, their facts stay. @returns how many */
-export async function expireVersions({ tx, now }: SecretContext, where: object): Promise<number> {
+/** Tells that versions of a secret were written. @param number the one that is current or accepted by that */
+export function wroteVersion({ written }: SecretContext, { id, field }: SecretLocation, number?: number): void {
+  const column = secretColumns[field]
+  written.add('integration', id, column, ...(number === undefined ? [] : [versionColumn(column, number)]))
+}
+
+/** Ends versions of a secret at once: their values are gone, their facts stay. @returns how many */
+export async function expireVersions(
+  context: SecretContext,
+  at: SecretLocation,
+  which: { readonly validUntil: null | { readonly gt: Date } },
+): Promise<number> {
+  const { tx, now } = context
+  const where = { ...allVersions(at), ...which }
+  wroteVersion(context, at)
   const data = { validUntil: now, sealed: null, keyId: null }
   return (await tx.models.integrationSecret.updateMany({ where, data })).count
 }

@@ -8,6 +8,7 @@ import { decryptionFailed, notFound } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 
 import type { Secret } from '../../secret.ts'
+import type { WrittenColumns } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 
@@ -86,7 +87,10 @@ export function openClientSecret(keyring: Keyring, { id, sealed, damage }: Store
 }
 
 /** Changes OAuth apps, within a transaction. */
-export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): AppWriter {
+export function appWriter(
+  tx: WritableStatements,
+  { keyring, now, written }: { readonly keyring: Keyring; readonly now: Date; readonly written: WrittenColumns },
+): AppWriter {
   const { encryptionKey, fingerprintKey } = keyring
   return {
     async insert(app, secret) {
@@ -112,6 +116,7 @@ export function appWriter(tx: WritableStatements, keyring: Keyring, now: Date): 
     async link(integrationId, id) {
       await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at, app_id) VALUES (${integrationId}, 0, ${now}, ${id})
         ON CONFLICT (integration_id) DO UPDATE SET app_id = excluded.app_id`)
+      written.add('integration', integrationId, 'integration_versions.app_id', 'integration_versions.version')
     },
   }
 }

@@ -175,6 +175,13 @@ export const eventTexts = ({ toRfc3339, asText }: Dialect): Columns<AuditEvent> 
     }),
   ) as Columns<AuditEvent>
 
+/** Events of one cell, as `jsonRows` of `eventTexts` gives them. */
+export const eventsOf = (text: string | null): AuditEvent[] =>
+  (JSON.parse(text ?? '[]') as (string | null)[][]).map(
+    (cells) =>
+      Object.fromEntries(Object.keys(eventColumns).map((name, i) => [name, cells[i]])) as unknown as AuditEvent,
+  )
+
 /** How many events are read for their fingerprints at a time: integrations that are refreshed for years have many. */
 const fingerprintsAtOnce = 2_500
 

@@ -1,9 +1,10 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
-import type { Damageable } from '../../damage.ts'
+import { columnName, type Damageable } from '../../damage.ts'
 import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
 
 import type { JsonObject } from '../../json.ts'
+import type { WrittenColumns } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
@@ -104,7 +105,11 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
 }
 
 /** Changes integrations, within a transaction. */
-export function integrationWriter(tx: WritableStatements, dialect: Dialect): IntegrationWriter {
+export function integrationWriter(
+  tx: WritableStatements,
+  dialect: Dialect,
+  written: WrittenColumns,
+): IntegrationWriter {
   return {
     async lock(id) {
       await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
@@ -117,12 +122,15 @@ export function integrationWriter(tx: WritableStatements, dialect: Dialect): Int
       if (config === null) await tx.execute(sql`UPDATE integrations SET config = NULL WHERE id = ${id}`)
       const data = { ...columns, ...(config ? { config } : {}) }
       if (Object.keys(data).length > 0) await tx.models.integration.updateMany({ where: { id }, data })
+      const fields = Object.keys({ ...columns, ...(config === undefined ? {} : { config }) })
+      written.add('integration', id, ...fields.map(columnName))
     },
     async raiseVersion(id, from, now) {
       const changed =
         await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at) VALUES (${id}, ${from + 1}, ${now})
         ON CONFLICT (integration_id) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at
         WHERE integration_versions.version = ${from}`)
+      written.add('integration', id, 'integration_versions.version')
       return changed === 1
     },
     async remove(id) {

@@ -2,6 +2,7 @@ import sql, { join, type Sql } from 'sql-template-tag'
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import type { TokenRefresh } from '../../integration.ts'
+import type { WrittenColumns } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 import { isDamaged } from './damaged-rows.ts'
@@ -130,12 +131,17 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
 }
 
 /** Changes attempts to refresh tokens, within a transaction. */
-export function refreshWriter(tx: WritableStatements, dialect: Dialect, now: Date): RefreshWriter {
+export function refreshWriter(
+  tx: WritableStatements,
+  { dialect, now, written }: { readonly dialect: Dialect; readonly now: Date; readonly written: WrittenColumns },
+): RefreshWriter {
   const { whole } = dialect
+  const wrote = (id: IntegrationId) => written.add('integration', id, 'integration_refresh_attempts.*')
   const attempts = tx.models.integrationRefreshAttempt
   async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
     const update = { ...attempt, finishedAt }
     const create = { integrationId, ...update }
+    wrote(integrationId)
     const { count } = await attempts.updateMany({ where: { integrationId }, data: update })
     if (count === 0) await attempts.create({ data: create, select: { id: true } })
   }
@@ -175,6 +181,7 @@ export function refreshWriter(tx: WritableStatements, dialect: Dialect, now: Dat
       const closed = rows.map(({ integrationId }) => integrationId).filter((one) => among?.includes(one) ?? true)
       const where = { id, integrationId: { in: closed } }
       await attempts.updateMany({ where, data: { state, code, finishedAt: now } })
+      closed.forEach(wrote)
       return closed
     },
   }

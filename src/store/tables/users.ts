@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
+import type { WrittenColumns } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import type { Target } from './events.ts'
@@ -42,7 +43,7 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
 }
 
 /** Changes users, within a transaction. */
-export const userWriter = (tx: WritableStatements): UserWriter => ({
+export const userWriter = (tx: WritableStatements, written: WrittenColumns): UserWriter => ({
   async insert(user, now) {
     await tx.models.user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
   },
@@ -52,6 +53,7 @@ export const userWriter = (tx: WritableStatements): UserWriter => ({
       sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.created_by = ${id} ORDER BY i.id`,
     )
     await tx.models.user.deleteMany({ where: { id } })
+    for (const one of created) written.add('integration', one.id, 'created_by')
     return created.map((one) => ({ type: 'integration', ...one }))
   },
 })

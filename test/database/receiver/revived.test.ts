@@ -76,8 +76,9 @@ describe.each(kinds)('on %s, a secret that was finished is not accepted again', 
     const { kind: outcome } = await receiver.slack(fromSlack(signingSecret(1)))
     expect([outcome, errors[0]]).toMatchObject(['rejected', { code: 'DECRYPTION_FAILED' }])
     await expect(revertSecret(store, id, { field: 'webhookSecret' })).rejects.toThrow()
-    // Nor is it after what encrypts values once more.
+    // Nor is it after changes of the integration, and what encrypts values once more.
     const run = (...args: string[]) => runInProcess(args, { env: { DATABASE_URL: db.url } })
+    for (const change of ['disable', 'enable']) expect(await run(change, id)).toMatchObject({ code: 0 })
     await run('keys', 'activate', (await run('keys', 'add', '-o', 'id')).stdout.trim())
     await run('keys', 'reencrypt')
     const later = await receive()
