@@ -5,11 +5,12 @@ import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
 import { readableByOthers, requirePrivateDatabase, requirePrivateFolder } from '../store/database/private-files.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database/url.ts'
-import type { StoreOptions } from '../store/schema/ready.ts'
+import type { OpenOptions } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { Attribution } from '../store/tables/events.ts'
 import { userName } from '../user-name.ts'
 import { WaitBudget } from '../wait-budget.ts'
+import { headMemory } from './head-memory.ts'
 import type { GlobalOptions, Host } from './host.ts'
 import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
@@ -25,7 +26,7 @@ export interface Context {
   options: GlobalOptions
   database(): Database
   store(options?: { create: boolean }): Promise<Store>
-  storeOptions(create: boolean): StoreOptions
+  storeOptions(create: boolean): OpenOptions
   /** What the program ends with when nothing fails: the exit code of a command that it ran. */
   exitCode: number
   /** Whether a change was committed. */
@@ -72,6 +73,7 @@ export function createContext(host: Host): Context {
         keys: context.keys(),
         attribution: attribution(host, context.options),
         notice: (text) => context.output.note(text),
+        heads,
       }
     },
     changed: () => changed,
@@ -110,6 +112,7 @@ export function createContext(host: Host): Context {
       if (keys?.writable) keys = undefined
     },
   }
+  const heads = headMemory(host.env, context.output)
   return context
 }
 

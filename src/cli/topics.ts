@@ -54,6 +54,9 @@ Refreshing tokens:
                        has them
   HOME, LOCALAPPDATA   without XDG_STATE_HOME: the spool is in ~/.local/state, or in the folder LOCALAPPDATA
 
+What this machine has seen of audit logs, to tell a database that was rolled back:
+  XDG_STATE_HOME       the folder of integrations/heads; without it as for refreshing tokens. It holds no secret
+
 Compiled code of this program, for a faster start:
   XDG_CACHE_HOME, HOME the folder of integrations/ (default: ~/.cache); it holds no data of yours
   NODE_DISABLE_COMPILE_CACHE  any value: nothing is cached

@@ -29,18 +29,25 @@ interface ChangeOptions {
   readonly attribution: Attribution
 }
 
+/** What came of a change: whether there are events, and any but what was observed of the application; the id of the database, and the end of the log. */
+export interface ChangeEnd {
+  readonly kept: boolean
+  readonly changed: boolean
+  readonly id: string
+  readonly head: Head
+}
+
 /**
  * The second step of every change, after the head row is locked: finds the keys of the database in the set, and the
  * end of the audit log, and destroys values that expired a day ago. A database that knows no keys gets those of the set.
  *
- * @returns what can be read and changed, and the last step, which appends the events recorded meanwhile. It tells whether
- *   there are any, and whether any but what was observed of the application
+ * @returns what can be read and changed, and the last step, which appends the events recorded meanwhile
  * @throws KEYS_MISSING, KEY_WRONG
  */
 export async function beginChange(
   tx: WritableStatements,
   { dialect, db, keys, where, attribution }: ChangeOptions,
-): Promise<{ changes: Transaction; append: () => Promise<{ kept: boolean; changed: boolean }> }> {
+): Promise<{ changes: Omit<Transaction, 'acceptLog'>; append: () => Promise<ChangeEnd> }> {
   // A time of the newest event that cannot be read is as if there were none: nothing is destroyed.
   const [clock] = await tx.queryAll<{
     now: Instant
@@ -109,12 +116,12 @@ export async function beginChange(
     await purge()
     log.record(event)
   }
-  async function append(): Promise<{ kept: boolean; changed: boolean }> {
+  async function append(): Promise<ChangeEnd> {
     const external = await log.externalChanges()
     const changed = log.length() > 0
     for (const event of external) await record(event)
-    await log.append(mac)
-    return { kept: log.length() > 0, changed }
+    const head = await log.append(mac)
+    return { kept: log.length() > 0, changed, id: state.id, head }
   }
   const changes = {
     ...db,
@@ -147,8 +154,8 @@ async function bindGracePeriods(
   return log.append(mac)
 }
 
-/** Writes keys and the mode, and keeps what the head row is to vouch for. */
-const recorded = (writer: KeyWriter, state: { mode: EncryptionMode; keys: KnownKey[] }): KeyWriter => ({
+/** Writes keys, the mode and the id, and keeps what the head row is to vouch for. */
+const recorded = (writer: KeyWriter, state: { id: string; mode: EncryptionMode; keys: KnownKey[] }): KeyWriter => ({
   insert: async (key, now) => {
     await writer.insert(key, now)
     state.keys.push(key)
@@ -160,6 +167,10 @@ const recorded = (writer: KeyWriter, state: { mode: EncryptionMode; keys: KnownK
   setMode: async (mode, now) => {
     await writer.setMode(mode, now)
     state.mode = mode
+  },
+  setId: async (id, now) => {
+    await writer.setId(id, now)
+    state.id = id
   },
 })
 

@@ -4,6 +4,8 @@ import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { stateReader } from './audit/row-states.ts'
+import { FollowedLog, type HeadMemory, SeenHeads } from './audit/seen.ts'
+import type { ChangeEnd } from './change.ts'
 import type { Driver } from './database/driver.ts'
 import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
@@ -36,7 +38,9 @@ import { userReader } from './tables/users.ts'
 import { workspaceReader } from './tables/workspaces.ts'
 
 /** How to open a database whose tables are there. */
-interface OpenOptions extends StoreOptions {
+export interface OpenOptions extends StoreOptions {
+  /** Where this machine keeps the ends of audit logs that it has seen; absent: nowhere. */
+  readonly heads?: HeadMemory
   /** Told of every change that the user asked for and that was committed. */
   readonly onCommit?: () => void
 }
@@ -84,6 +88,7 @@ function storeOn(
 ): Store {
   const { database } = options
   const { dialect } = driver
+  const seen = new SeenHeads(options.heads, database)
   const reader = (db: Statements) => readerOn(db, driver, state)
   const refuseUnsafe = () => {
     const unsafe = options.neverBlock ? driver.unsafe?.() : undefined
@@ -93,6 +98,7 @@ function storeOn(
     database,
     adopted: state.adopted,
     applicationWrites: state.applicationWrites,
+    seen,
     replaced: () => driver.replaced?.(),
     read: (work) => session.read((db) => work(reader(db))),
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
@@ -109,16 +115,21 @@ function storeOn(
       const { beginChange } = await import('./change.ts')
       const fresh = await session.read((db) => reader(db).keys.isFresh(), waitBudget)
       const keys = await keySet(options, fresh, dryRun)
-      let end = { kept: false, changed: false }
-      const result = await session.mutate(async (tx) => {
-        const author = { keys, where: options.keys.name, attribution: options.attribution }
-        const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
-        const result = await work(changes)
-        end = await append()
-        return { result, keep: end.kept && !dryRun }
-      }, waitBudget)
+      let end: ChangeEnd | undefined
+      const log = new FollowedLog(seen)
+      const result = await session
+        .mutate(async (tx) => {
+          const author = { keys, where: options.keys.name, attribution: options.attribution }
+          const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
+          await log.begin(changes)
+          const result = await work({ ...changes, acceptLog: () => log.accept() })
+          end = await append()
+          return { result, keep: end.kept && !dryRun }
+        }, waitBudget)
+        .finally(() => log.warn())
       failpoint('committed')
-      if (end.changed && !dryRun && !auditOnly) options.onCommit?.()
+      if (end?.kept && !dryRun) log.keep(end)
+      if (end?.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result
     },
     recordUsage: async (work) => {

@@ -1,6 +1,7 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
 import type { StateReader } from './audit/row-states.ts'
+import type { SeenHeads } from './audit/seen.ts'
 import type { Database } from './database/url.ts'
 import type { TableDifference } from './schema/application-tables.ts'
 import type { TriggerDifference } from './schema/triggers.ts'
@@ -74,6 +75,8 @@ export interface Transaction extends Reader {
    * any event is not kept.
    */
   record(event: NewEvent): Promise<void>
+  /** Has this machine forget where it saw the log end, once the change is kept: a person says that the log as it is goes on. */
+  acceptLog(): void
 }
 
 /** How a change is made. */
@@ -88,6 +91,8 @@ export interface Store {
   readonly adopted: boolean
   /** The application may write secrets, so that they may be there as plain text. */
   readonly applicationWrites: boolean
+  /** Where this machine saw the audit log end. */
+  readonly seen: SeenHeads
   /** Why this is not the database of its URL any more: a SQLite file that was replaced, or is gone. Nothing is read or written then. */
   replaced(): IntegrationsError | undefined
   /** Reads; `work` may run again when the database is busy. */

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@libsql/client/sqlite3'
@@ -62,6 +62,22 @@ export async function copyOf(db: TestDatabase): Promise<TestDatabase> {
   // The tests' own connection goes after 20 ms.
   await sleep(50)
   return createPostgresql(`TEMPLATE ${new URL(db.url).pathname.slice(1)}`)
+}
+
+/** Puts a copy in the place of a database, as a restored backup. Nobody may be connected to either. */
+export async function putBack(db: TestDatabase, copy: TestDatabase): Promise<void> {
+  if (db.kind === 'sqlite') {
+    const file = db.url.slice('file:'.length)
+    for (const beside of ['', '-wal', '-shm']) rmSync(`${file}${beside}`, { force: true })
+    copyFileSync(copy.url.slice('file:'.length), file)
+    return
+  }
+  // The tests' own connections go after 20 ms.
+  await sleep(50)
+  const [name, from] = [db, copy].map(({ url }) => new URL(url).pathname.slice(1))
+  const server = postgresqlDatabase(inject('postgresql'))
+  await server.query(`DROP DATABASE ${name}`)
+  await server.query(`CREATE DATABASE ${name} TEMPLATE ${from}`)
 }
 
 /** A PostgreSQL database without any table but those that statements make. */

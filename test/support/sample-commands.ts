@@ -139,13 +139,14 @@ export const changingCommands: readonly Sample[] = [
 export const neitherCommands: readonly string[] = ['db roles']
 
 /**
- * Commands that have nothing to do where a database is ready, its keys are made, and its log is whole, or whose work is with
- * one key.
+ * Commands that have nothing to do where a database is ready, its keys are made, and its log is whole, whose work is with
+ * one key, or that are confirmed by the URL of the database.
  */
 export const settledCommands: readonly string[] = [
   'audit acknowledge',
   'db migrate',
   'db adopt',
+  'db new-id',
   'keys init',
   'keys add',
   'keys activate',

@@ -1,5 +1,6 @@
 import { command as adopt } from './db/adopt.ts'
 import { command as migrate } from './db/migrate.ts'
+import { command as newId } from './db/new-id.ts'
 import { command as roles } from './db/roles.ts'
 import { command as status } from './db/status.ts'
 import { group } from './group.ts'
@@ -8,5 +9,5 @@ import { group } from './group.ts'
 export const command = group(
   'db',
   'The database itself. The embedded default database is created and migrated automatically, any other database only on request.',
-  [status, migrate, adopt, roles],
+  [status, migrate, adopt, newId, roles],
 )

@@ -1,10 +1,20 @@
 import { Option } from '@commander-js/extra-typings'
-import { badInput, cancelled, shellWord } from '../../errors.ts'
+import { badInput, cancelled, IntegrationsError, shellWord } from '../../errors.ts'
 import type { Context } from '../context.ts'
 
-/** Consent to destroy something, given by naming it. */
-export const confirmOption = () =>
-  new Option('--confirm <name>', 'confirm by repeating the name (required without a terminal)')
+/** Consent to destroy something, given by naming it. @param what what is to be typed, in place of the name */
+export const confirmOption = (placeholder = 'name', what = 'the name') =>
+  new Option(`--confirm <${placeholder}>`, `confirm by repeating ${what} (required without a terminal)`)
+
+/** Refuses a command without a reason. @param what what the audit log keeps the reason with @throws INPUT_REQUIRED */
+export function requireReason({ options }: Context, what: string): void {
+  if (options.reason) return
+  throw new IntegrationsError({
+    code: 'INPUT_REQUIRED',
+    message: `--reason is required: the audit log keeps it with ${what}`,
+    hint: 'pass --reason TEXT',
+  })
+}
 
 /**
  * Asks to type a word that names what is about to be done, or takes `--confirm <word>`.

@@ -1,3 +1,4 @@
+import type { IdChange } from '../../operations/audit/new-id.ts'
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
 import type { Output, View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
@@ -22,6 +23,13 @@ const statusTones: Record<DatabaseStatus['status'], Tone> = {
   unmanaged: 'warn',
   outdated: 'warn',
   newer: 'bad',
+}
+
+/** How a new id of a database is shown. */
+export const idView: View<IdChange> = {
+  columns: [value('id'), value('formerId')],
+  short: ['id', 'formerId'],
+  id: ({ id }) => id,
 }
 
 /** Says what keeps a database from being used, if anything does, and what to do about it. */

@@ -16,8 +16,10 @@ export type Damage = { readonly seq: bigint } | 'rollback'
 export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun): Promise<readonly EventProblem[]> =>
   store.mutate(async (tx) => {
     const { keyring, settings } = tx
-    const { problems } = await checkChain(tx, { keyring, id: settings.id, head: await tx.audit.head() })
-    const seen = problems.filter(({ kind, seq }) => (damage === 'rollback' ? kind === 'lost' : seq === damage.seq))
+    const { id } = settings
+    const chain = { keyring, id, head: await tx.audit.head(), seen: store.seen.of(id) }
+    const { problems } = await checkChain(tx, chain)
+    const seen = problems.filter(({ kind, seq }) => (damage === 'rollback' ? kind !== 'event' : seq === damage.seq))
     if (seen.length === 0)
       throw notFound(
         damage === 'rollback'
@@ -25,9 +27,10 @@ export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun)
           : `the event ${damage.seq} has no problem that is not acknowledged`,
         'integrations audit verify',
       )
+    if (seen.some(({ kind }) => kind !== 'event')) tx.acceptLog()
     await tx.record({
       action: acknowledgeAction,
-      target: { type: 'database', id: settings.id, name: null },
+      target: { type: 'database', id, name: null },
       fields: seen.map(({ mark }) => mark),
     })
     return seen

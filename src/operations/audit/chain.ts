@@ -16,8 +16,11 @@ export interface Checkpoint {
 
 /** What is wrong with a row of the log, or with the place of one that is missing. */
 export interface EventProblem {
-  /** `lost`: events that were part of the chain and are not any more, because the head row was rolled back. */
-  readonly kind: 'event' | 'lost'
+  /**
+   * `lost`: events that were part of the chain and are not any more, because the head row was rolled back; `seen`: an event
+   * that this machine saw at the end of the log, which is not part of it any more.
+   */
+  readonly kind: 'event' | 'lost' | 'seen'
   readonly seq: bigint
   readonly problem: string
   /** Tells this damage from another at the same place. */
@@ -51,16 +54,23 @@ export interface Chain {
   readonly untrusted: ReadonlySet<bigint>
   /** The states of the encryption keys, by id, as events have set them. */
   readonly keyStates: ReadonlyMap<string, KeyState>
+  /** The id that an event gave the database last. */
+  readonly givenId: string | undefined
 }
 
 /** What the chain is checked with. */
 interface ChainOptions {
   readonly keyring: Keyring
-  /** The id of the database, with which the chain begins. */
+  /** The id of the database; the chain begins with its first. */
   readonly id: string
   readonly head: Head
   readonly checkpoint?: Checkpoint | undefined
+  /** Where this machine saw the log end. */
+  readonly seen?: Head | undefined
 }
+
+/** The action of an event that gives the database another id; its fields are the former id, > and the id. */
+export const newIdAction = 'database.new_id'
 
 /** The action of an event that acknowledges problems; its fields are their marks. */
 export const acknowledgeAction = 'audit.acknowledge'
@@ -72,14 +82,18 @@ const clockToleranceMs = 5 * 60_000
  * Follows the chain of events from the first to the one that the head row names. Every row that has no part in it is a
  * problem, and so is every place where one is missing; the chain goes on behind it.
  */
-export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: ChainOptions): Promise<Chain> {
+export async function checkChain(db: Reader, options: ChainOptions): Promise<Chain> {
+  const { keyring, id, head, checkpoint, seen } = options
   const problems: EventProblem[] = []
   const acknowledged = new Map<string, Pick<AcknowledgedProblem, 'by' | 'reason'>>()
   const clockSteps: ClockStep[] = []
   let events = 0
-  let last: Head = { seq: 0n, hash: id }
+  let last: Head = { seq: 0n, hash: '' }
   let foreign: bigint[] = []
   let kept: string | undefined
+  let seenHash: string | undefined
+  let beginning: Beginning | undefined
+  let ids: { readonly first: string; readonly given: string } | undefined
   let previousAt: Instant | undefined
   let mode: EncryptionMode | undefined
   const keyStates = new Map<string, KeyState>()
@@ -89,18 +103,25 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
       events++
       const seq = event.damage?.includes('seq') ? last.seq + 1n : BigInt(event.seq)
       if (seq === checkpoint?.seq) kept = event.hash
+      if (seq === seen?.seq) seenHash = event.hash
       if (event.damage || event.hash !== eventHash(keyring, event.previousHash, event)) {
         problems.push(changedEvent(keyring, seq, event))
         untrusted.add(seq)
         foreign.push(seq)
         continue
       }
-      if (event.previousHash !== last.hash)
+      if (last.hash === '')
+        beginning = { seq, previousHash: event.previousHash, followed: { last, foreign }, place: problems.length }
+      else if (event.previousHash !== last.hash)
         problems.push(...(await gapBefore(db, seq, event.previousHash, { last, foreign })))
       last = { seq, hash: event.hash }
       foreign = []
       mode = modeSetBy(event) ?? mode
       trackKeys(keyStates, event)
+      if (event.action === newIdAction) {
+        const [former = '', given = ''] = event.fields?.split('>') ?? []
+        ids = { first: ids?.first ?? former, given }
+      }
       if (event.action === acknowledgeAction)
         for (const mark of event.fields?.split(',') ?? []) acknowledged.set(mark, { by: seq, reason: event.reason })
       const { at } = event
@@ -108,13 +129,20 @@ export async function checkChain(db: Reader, { keyring, id, head, checkpoint }: 
         clockSteps.push({ seq, at, previousAt })
       previousAt = at
     }
-  problems.push(...wrongEnd(head, { last, foreign }))
+  const first = ids?.first ?? id
+  if (beginning && beginning.previousHash !== first) {
+    const { seq, previousHash, followed, place } = beginning
+    problems.splice(place, 0, ...(await gapBefore(db, seq, previousHash, followed)))
+  }
+  problems.push(...wrongEnd(head, { last: beginning ? last : { seq: 0n, hash: first }, foreign }))
   if (checkpoint && kept !== checkpoint.hash) problems.push(wrongCheckpoint(checkpoint, kept))
+  if (seen && seenHash !== seen.hash) problems.push(lostSeen(seen))
   return {
     events,
     mode,
     keyStates,
     untrusted,
+    givenId: ids?.given,
     clockSteps,
     problems: problems.filter(({ mark }) => !acknowledged.has(mark)),
     acknowledged: problems.flatMap((one) => {
@@ -173,6 +201,15 @@ interface Followed {
   readonly foreign: readonly bigint[]
 }
 
+/** The first event that is part of the chain, until the first id of the database is known. */
+interface Beginning {
+  readonly seq: bigint
+  readonly previousHash: string
+  readonly followed: Followed
+  /** After how many problems it comes. */
+  readonly place: number
+}
+
 /** The lowest number since the last event, up to another, that no row has. */
 function firstMissing(to: bigint, { last, foreign }: Followed): bigint | undefined {
   const taken = new Set(foreign)
@@ -212,4 +249,13 @@ const wrongCheckpoint = ({ seq }: Checkpoint, kept: string | undefined): EventPr
       ? 'the event of the checkpoint is missing: the log was truncated'
       : 'the event differs from the checkpoint: the log was rewritten',
   mark: `${seq}:checkpoint`,
+})
+
+/** The end that this machine saw is not part of the log any more. */
+export const lostSeen = ({ seq, hash }: Head): EventProblem => ({
+  kind: 'seen',
+  seq,
+  problem:
+    'this machine saw this event, which the log does not hold any more: the database was rolled back, or is another copy',
+  mark: `${seq}:seen-${hash.slice(0, 32)}`,
 })

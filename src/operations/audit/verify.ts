@@ -17,7 +17,15 @@ import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts
 import type { DamagedRow } from '../../store/tables/damaged-rows.ts'
 import type { Head } from '../../store/tables/events.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
-import { type AcknowledgedProblem, type Checkpoint, type ClockStep, checkChain, type EventProblem } from './chain.ts'
+import {
+  type AcknowledgedProblem,
+  type Checkpoint,
+  type ClockStep,
+  checkChain,
+  type EventProblem,
+  lostSeen,
+  newIdAction,
+} from './chain.ts'
 import { checkRows, type RowFinding } from './rows.ts'
 
 /** A problem with an event, with how the database keeps secrets, with a row, or with a value. */
@@ -100,13 +108,12 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
  */
 export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Checkpoint): Promise<Verification> {
   const set = await keys.load()
-  return store.snapshot(async (db) => {
+  // Before the moment that is shown: until then, no other process has seen a later end.
+  const { id } = await store.read((db) => db.keys.settings())
+  const seen = store.seen.of(id)
+  const verified = await store.snapshot<Verification>(async (db) => {
     const settings = await db.keys.settings()
-    if (checkpoint && checkpoint.database !== settings.id)
-      throw badInput(
-        'the checkpoint belongs to another database',
-        `the id of this database is ${settings.id}; choose the other database with --database`,
-      )
+    if (checkpoint && checkpoint.database !== settings.id) throw await otherDatabase(db, checkpoint, settings.id)
     const head = await db.audit.head()
     const known = await db.keys.list()
     // The first change will make the keys. An attacker who deletes keys and log cannot take a checkpoint back.
@@ -121,16 +128,17 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       notRecorded: 0,
       clockSteps: [],
     }
-    if (!checkpoint && (await db.keys.isFresh())) return nothing
+    if (!checkpoint && (await db.keys.isFresh())) return { ...nothing, problems: seen ? [lostSeen(seen)] : [] }
     if (known.length === 0)
       return { ...nothing, problems: [{ kind: 'database', problem: 'the keys were removed from integration_keys' }] }
     if (set.size === 0) throw await keys.empty()
     const keyring = openKeyring(set, withActive(known), keys.name)
-    const { mode, keyStates, untrusted, problems, ...counted } = await checkChain(db, {
+    const { mode, keyStates, givenId, untrusted, problems, ...counted } = await checkChain(db, {
       keyring,
       id: settings.id,
       head,
       checkpoint,
+      seen,
     })
     // An attacker who can write to the database can set a mode in which the application may write values.
     const bound = settings.head.mac !== null
@@ -138,6 +146,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const state = [
       ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)]),
       ...wrongKeys(settings.keys, keyStates),
+      ...(givenId === undefined || givenId === settings.id ? [] : [wrongId(settings.id, givenId)]),
     ]
     if (state.length === 0 && !isVouchedFor(keyring, settings))
       state.push({ kind: 'database', problem: 'the head row does not vouch for the end of the log and the settings' })
@@ -155,6 +164,8 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       notRecorded: rows.notRecorded,
     }
   })
+  if (verified.problems.length === 0) store.seen.keep(id, verified.head, seen)
+  return verified
 }
 
 /** The keys with one of each purpose active: which one was, the log tells. */
@@ -164,6 +175,25 @@ const withActive = (known: readonly KnownKey[]): KnownKey[] =>
     const active = own.find(({ state }) => state === 'active') ?? own[0]
     return own.map((one) => (one === active ? { ...one, state: 'active' } : one))
   })
+
+/** The checkpoint of another database, or of this one before it got an id of its own. */
+async function otherDatabase(db: Reader, { database }: Checkpoint, id: string): Promise<IntegrationsError> {
+  const given = await allRows(db.audit.list({ action: newIdAction }, { sort: 'seq', descending: false }))
+  if (given.some(({ fields }) => fields?.startsWith(`${database}>`)))
+    return badInput(
+      'the checkpoint is from before this database got an id of its own',
+      'integrations audit checkpoint takes one of this database',
+    )
+  return badInput(
+    'the checkpoint belongs to another database',
+    `the id of this database is ${id}; choose the other database with --database`,
+  )
+}
+
+const wrongId = (id: string, given: string): Problem => ({
+  kind: 'database',
+  problem: `the database says that its id is ${id}; the log last gave it ${given}`,
+})
 
 const wrongTrigger = ({ name, difference }: TriggerDifference): Problem => ({
   kind: 'trigger',

@@ -150,6 +150,8 @@ export interface AuditReader extends ListReader<EventFilter, AuditEvent> {
   head(): Promise<Head>
   /** The number of the event with a hash, where there is one. */
   numberOf(hash: string): Promise<bigint | undefined>
+  /** The hash of the event with a number, where there is one. */
+  hashOf(seq: bigint): Promise<string | undefined>
   /** What the last events about them tell that the columns of integrations hold: fingerprints, by id and column. */
   fingerprints(ids: readonly string[]): Promise<Map<string, Map<string, Fingerprint | null>>>
   /** The ids of what had a name when it was recorded, or has an id. */
@@ -214,6 +216,13 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
         sql`FROM integration_events e WHERE e.hash = ${hash} LIMIT 1`,
       )
       return row && BigInt(row.seq)
+    },
+    async hashOf(seq) {
+      const [row] = await db.queryAll<{ hash: string }>(
+        { hash: sql`e.hash` },
+        sql`FROM integration_events e WHERE e.seq = ${seq}`,
+      )
+      return row?.hash
     },
     async fingerprints(ids) {
       const told = new Map(ids.map((id) => [id, new Map<string, Fingerprint | null>()]))

@@ -86,6 +86,8 @@ export interface KeyWriter {
   setState(id: string, state: KeyState): Promise<void>
   /** Changes how secrets are stored from now on. */
   setMode(mode: EncryptionMode, now: Date): Promise<void>
+  /** Gives the database another id. */
+  setId(id: string, now: Date): Promise<void>
 }
 
 /** Reads keys and settings. */
@@ -216,6 +218,9 @@ export const keyWriter = (tx: WritableStatements): KeyWriter => ({
   async setMode(mode, now) {
     const data = { value: mode, updatedAt: now }
     await tx.models.integrationSetting.updateMany({ where: { key: 'sealing' }, data })
+  },
+  async setId(id, now) {
+    await tx.models.integrationSetting.updateMany({ where: { key: 'id' }, data: { value: id, updatedAt: now } })
   },
 })
 

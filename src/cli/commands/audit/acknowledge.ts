@@ -1,8 +1,9 @@
 import { Argument, Command, Option } from '@commander-js/extra-typings'
-import { badInput, IntegrationsError } from '../../../errors.ts'
+import { badInput } from '../../../errors.ts'
 import { acknowledgeDamage } from '../../../operations/audit/acknowledge.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, wholeNumber } from '../../input/arguments.ts'
+import { requireReason } from '../../input/consent.ts'
 import { plural } from '../../output/text.ts'
 import { acknowledgementView } from '../../views/audit.ts'
 
@@ -19,9 +20,10 @@ export const command = (ctx: Context) =>
       ),
     )
     .addOption(
-      new Option('--rollback', 'every event that was lost in a rollback of the log, as by a restored backup').default(
-        false,
-      ),
+      new Option(
+        '--rollback',
+        'every event that was lost in a rollback of the log, as by a restored backup or a failover',
+      ).default(false),
     )
     .addOption(dryRunOption())
     .addHelpText(
@@ -36,12 +38,7 @@ export const command = (ctx: Context) =>
           'give the number of an event, or --rollback',
           'integrations audit verify names the events that have problems',
         )
-      if (!ctx.options.reason)
-        throw new IntegrationsError({
-          code: 'INPUT_REQUIRED',
-          message: '--reason is required: the audit log keeps it with the acknowledgement',
-          hint: 'pass --reason TEXT',
-        })
+      requireReason(ctx, 'the acknowledgement')
       const problems = await acknowledgeDamage(await ctx.store(), seq === undefined ? 'rollback' : { seq }, { dryRun })
       await ctx.output.change(
         acknowledgementView,

@@ -15,7 +15,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('verify'), ctx.output, verificationView)
     .summary('verify the integrity of the audit log and of current secrets')
     .description(
-      'Verify the audit log with the audit key: every event is unchanged and none is missing; the log ends where the database says; and the log explains the encryption mode and every current secret. Where the application may write secrets too, the secrets it wrote are listed and are not a problem; so are events that are dated more than 5 minutes before the previous event, because the clock of a machine or server was wrong. Changes nothing. Exits with 8 when there are problems.',
+      'Verify the audit log with the audit key: every event is unchanged and none is missing; the log ends where the database says, and holds the last event that this machine saw; and the log explains the encryption mode and every current secret. Where the application may write secrets too, the secrets it wrote are listed and are not a problem; so are events that are dated more than 5 minutes before the previous event, because the clock of a machine or server was wrong. Changes nothing in the database. Exits with 8 when there are problems.',
     )
     .addOption(
       new Option(
