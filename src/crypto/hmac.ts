@@ -4,7 +4,7 @@ import type { Secret } from '../secret.ts'
 import type { RootKey } from './key-set.ts'
 
 /** What is hashed, each with a key derived for it alone. */
-type Use = 'fingerprint/v1' | 'audit/v1' | 'acknowledge/v1' | 'state/v1' | 'row/v1' | 'check/v1'
+type Use = 'fingerprint/v1' | 'audit/v1' | 'acknowledge/v1' | 'state/v1' | 'row/v1' | 'check/v1' | 'receiver/v1'
 
 /** A keyed hash (HMAC-SHA256, RFC 2104) as hex. */
 export function hmacHex(key: RootKey, use: Use, ...parts: readonly (string | Uint8Array)[]): string {
@@ -47,6 +47,10 @@ export const eventMac = (key: RootKey, previous: string, columns: readonly (stri
  */
 export const stateMac = (key: RootKey, parts: readonly (string | null)[]): string =>
   hmacHex(key, 'state/v1', ...['integrations/state/v1', ...parts].map(lengthPrefixed))
+
+/** What vouches for a report of a receiver. @param parts the database, the receiver and the report */
+export const reportMac = (key: RootKey, parts: readonly [database: string, receiver: string, report: string]): string =>
+  hmacHex(key, 'receiver/v1', ...parts.map(lengthPrefixed))
 
 /** What stands for a long text, or for several rows, of a row whose state the audit log keeps. */
 export const rowHash = (key: RootKey, parts: readonly string[]): string =>

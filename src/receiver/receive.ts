@@ -242,8 +242,7 @@ async function accept(
   // Several tenants may share the secret, so it does not name one either.
   if (keys.some(({ kind }) => kind === 'platform')) return rejected(401, 'unknown_integration')
   parts.signers.learn(platform, request, matched)
-  for (const { entry, secret } of candidates)
-    parts.usage.record({ id: entry.integration.id, number: secret.number, count: 1, lastAt: at })
+  for (const candidate of candidates) parts.usage.matched(candidate, at)
   const seen = digest === null ? [] : candidates.map(({ entry }) => ({ integrationId: entry.integration.id, digest }))
   if (parts.duplicates.remember(seen)) return ignored('duplicate')
   const forget = () => parts.duplicates.forget(seen)

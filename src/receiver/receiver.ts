@@ -209,7 +209,7 @@ async function begin({
   const store = await openDatabase({ database, keys, wait: waitMs, onReadable: onError })
   const secrets = new SecretReader({ store, keys, onError })
   const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
-  const usage = new UsageRecorder({ store, onError, limits })
+  const usage = new UsageRecorder({ store, onError, limits, keyring: () => secrets.keyring() })
   const cache = new LookupCache((key) => secrets.lookUp(key), { rememberMs, staleMs }, onError)
   const owner = `receiver@${hostname()}:${process.pid}`
   const refresh = { withinMs: refreshMarginMs, wait: waitMs, owner, urls, spool }
@@ -232,8 +232,8 @@ async function begin({
     await requireTables(store, onError)
     await secrets.keyring()
     await usage.reportIn().catch((error: unknown) => {
-      // A standby can be read. Reporting in is tried again every minute.
-      if (!is(error, 'DATABASE_READ_ONLY')) throw error
+      // Webhooks can be verified, as at a standby. Reporting in is tried again every minute.
+      if (!is(error, 'DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_TAMPERED')) throw error
       onError(error)
     })
   } catch (error) {

@@ -6,8 +6,9 @@ import { is } from '../errors.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
 import type { Use } from '../store/secrets/usage.ts'
 import type { Store } from '../store/store.ts'
-import type { ReceiverLimits } from '../store/tables/keys.ts'
 import { withDeadline } from './deadline.ts'
+import type { MatchedEntry } from './match.ts'
+import { Reporter, type ReporterOptions } from './reporter.ts'
 
 /** How much time is left between two writes of an integration's usage, and between two reports of this receiver. */
 const writeIntervalMs = 60_000
@@ -25,12 +26,9 @@ const flushDeadlineMs = 30_000
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
 
 /** What usage is written down with. */
-interface UsageOptions {
-  readonly store: Store
+interface UsageOptions extends ReporterOptions {
   /** Is told what could not be written; that is tried again with the next write. */
   readonly onError: (error: unknown) => void
-  /** For how long this receiver accepts an expired secret. */
-  readonly limits: ReceiverLimits
 }
 
 /**
@@ -40,7 +38,7 @@ interface UsageOptions {
 export class UsageRecorder {
   readonly #store: Store
   readonly #onError: (error: unknown) => void
-  readonly #limits: ReceiverLimits
+  readonly #reporter: Reporter
   readonly #deadlineMs: number
   readonly #pending = new Map<IntegrationId, Pending>()
   /** Integrations whose minute is not over. */
@@ -51,16 +49,23 @@ export class UsageRecorder {
   #rounds = 0
   /** The flush that waits for its turn. */
   #waiting: Promise<void> | undefined
+  #closing = false
   #closed = false
   // An application that has nothing else to do may end. A round that takes long is not followed by those it has missed.
   readonly #timer = setInterval(() => this.#rounds > 0 || void this.#round(false), pollIntervalMs).unref()
 
   /** @param deadlineMs another deadline of a write, in milliseconds, for tests */
-  constructor({ store, onError, limits, deadlineMs = writeDeadlineMs }: UsageOptions & { deadlineMs?: number }) {
-    this.#store = store
+  constructor({ onError, deadlineMs = writeDeadlineMs, ...options }: UsageOptions & { deadlineMs?: number }) {
+    this.#store = options.store
     this.#onError = onError
-    this.#limits = limits
+    this.#reporter = new Reporter(options)
     this.#deadlineMs = deadlineMs
+  }
+
+  /** Counts a request that matched a version of an integration's webhook secret. @param at by the database's clock */
+  matched(match: MatchedEntry, at: Date): void {
+    this.record({ id: match.entry.integration.id, number: match.secret.number, count: 1, lastAt: at })
+    this.#reporter.matched(match, at)
   }
 
   /** Counts requests that matched a version of an integration's webhook secret. */
@@ -71,10 +76,10 @@ export class UsageRecorder {
     versions.set(number, { count: known.count + count, lastAt: known.lastAt > lastAt ? known.lastAt : lastAt })
   }
 
-  /** Reports that this receiver is there. @throws what the store throws */
+  /** Reports that this receiver is there, and which secrets it has seen. @throws as `Reporter.report` */
   async reportIn(): Promise<void> {
     this.#reportedAt = performance.now()
-    await this.#store.recordUsage((writer) => writer.reportIn(new Date(), this.#limits))
+    await this.#reporter.report()
   }
 
   /** Writes down what is left, as far as the deadline allows. Never throws. @param deadlineMs in milliseconds */
@@ -83,9 +88,10 @@ export class UsageRecorder {
     await withDeadline(deadlineMs, this.#waiting).catch(this.#onError)
   }
 
-  /** Writes down what is left, as far as the deadline allows, and stops. @param deadlineMs in milliseconds */
+  /** Writes down what is left, as far as the deadline allows, takes the report back, and stops. @param deadlineMs in milliseconds */
   async close(deadlineMs?: number): Promise<void> {
     clearInterval(this.#timer)
+    this.#closing = true
     await this.flush(deadlineMs)
     this.#closed = true
   }
@@ -109,9 +115,15 @@ export class UsageRecorder {
   async #write(all: boolean): Promise<void> {
     if (all) this.#waiting = undefined
     const due = [...this.#pending].filter(([id]) => all || !this.#written.has(id))
-    if (performance.now() - this.#reportedAt >= writeIntervalMs && !(await this.#attempt(() => this.reportIn()))) return
+    if (this.#isReportDue(all) && !(await this.#attempt(() => this.reportIn()))) return
     // When the database cannot be written, the rest waits for the next round: each may take as long to fail.
     for (const [id, versions] of due) if (!(await this.#writeOne(id, versions))) return
+    if (this.#closing) await this.#attempt(() => this.#reporter.withdraw())
+  }
+
+  #isReportDue(all: boolean): boolean {
+    if (this.#closing || this.#reportedAt === Number.POSITIVE_INFINITY) return false
+    return (all && this.#reporter.hasNews) || performance.now() - this.#reportedAt >= writeIntervalMs
   }
 
   /** @returns whether the database can be written */

@@ -32,6 +32,7 @@ import { damagedRows } from './tables/damaged-rows.ts'
 import { auditReader } from './tables/events.ts'
 import { integrationReader } from './tables/integrations.ts'
 import { keyReader } from './tables/keys.ts'
+import { receiverReader } from './tables/receivers.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
 import { secretVersionReader } from './tables/secret-metadata.ts'
 import { userReader } from './tables/users.ts'
@@ -158,6 +159,7 @@ const readerOn = (
   audit: auditReader(db, dialect),
   damagedRows: () => damagedRows(db, dialect),
   states: stateReader(db, dialect),
+  receivers: receiverReader(db, dialect),
   tableDifferences: () => readDifferences(db, provider, sharingOf({ adopted })),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {

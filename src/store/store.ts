@@ -15,6 +15,7 @@ import type { DamagedRow } from './tables/damaged-rows.ts'
 import type { AuditReader, NewEvent } from './tables/events.ts'
 import type { IntegrationReader, IntegrationWriter } from './tables/integrations.ts'
 import type { EncryptionMode, KeyReader, KeyWriter, Settings } from './tables/keys.ts'
+import type { ReceiverReader } from './tables/receivers.ts'
 import type { RefreshReader, RefreshWriter } from './tables/refresh-attempts.ts'
 import type { SecretVersionReader } from './tables/secret-metadata.ts'
 import type { UserReader, UserWriter } from './tables/users.ts'
@@ -36,6 +37,7 @@ export interface Reader {
   /** What of this program's own tables cannot be read. */
   damagedRows(): Promise<readonly DamagedRow[]>
   readonly states: StateReader
+  readonly receivers: ReceiverReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** How the triggers on the tables of this program differ from those of its migrations. */

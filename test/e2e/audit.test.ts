@@ -8,7 +8,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { keyFor, parseKeySet, type RootKey } from '../../src/crypto/key-set.ts'
 import { keyFile } from '../../src/keys/file.ts'
 import { changeMode } from '../../src/operations/keys/mode.ts'
-import { finishSecret, purgeSecrets, revertSecret } from '../../src/operations/secrets/history.ts'
+import { finishSecret } from '../../src/operations/secrets/finish.ts'
+import { purgeSecrets, revertSecret } from '../../src/operations/secrets/history.ts'
 import { readSecrets } from '../../src/operations/secrets/read.ts'
 
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'

@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { type Fingerprint, type IntegrationId, instantOf } from '../../src/brands.ts'
+import type { ReceiverReport, ReportedMatch } from '../../src/store/tables/receivers.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'
+import { at, putReport } from '../support/receiver-reports.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 import { turnEncryptionOff } from '../support/state.ts'
 
 const hour = 3_600_000
 
-/** An instant so long from now, as both databases take it. */
-const at = (distance: number) => new Date(Date.now() + distance).toISOString().replace('Z', '+00:00')
+/** An instant so long ago, as reports have it. */
+const ago = (ms: number) => instantOf(Date.now() - ms)
 
 async function start(kind: (typeof kinds)[number]) {
   const db = await freshDatabase(kind)
@@ -295,30 +298,56 @@ hint: integrations secrets list support\n`,
     await rotate(env, 2, '--grace', '24h')
     const before = await kept(db)
 
-    // No record is unknown, not unused.
-    const unknown =
-      'error: the current signing secret has no recorded use yet, so the previous signing secret may still be in use\n'
-    expect(await finish()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
+    // No report is unknown, not unused, whatever is recorded.
+    const refused = (message: string, hinted = hint) => ({
+      code: 5,
+      stdout: '',
+      stderr: `error: ${message}\n${hinted}`,
+    })
+    const unknown = refused('no receiver reports, so use of the previous signing secret is unknown')
+    expect(await finish()).toEqual(unknown)
     await db.query('UPDATE integration_secrets SET last_matched_at = ? WHERE number = 1', at(-2 * hour))
-    expect(await again()).toEqual({ code: 5, stdout: '', stderr: unknown + hint })
-
+    expect(await again()).toEqual(unknown)
     await db.query('UPDATE integration_secrets SET last_matched_at = ?', at(-180_000))
+    expect(await again('--when-unused', '2m')).toEqual(unknown)
     expect(await finish()).toEqual({
       code: 5,
       stdout: '',
       stderr: expect.stringMatching(/^error: the previous signing secret matched a request at \S+Z\nhint: check /),
     })
-    // Nor is the absence of a record proof, where nothing is there that would write it down.
-    const unrecorded = async (reason: string) =>
-      expect(await again('--when-unused', '2m')).toEqual({
-        code: 5,
-        stdout: '',
-        stderr: expect.stringMatching(new RegExp(`^error: no receiver has reported in ${reason}\\n${hint}$`)),
-      })
-    await unrecorded('yet, so use of the previous signing secret is not recorded')
-    await db.query("INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ?)", at(-400_000))
-    await unrecorded('since \\S+Z, so use of the previous signing secret may not be recorded')
-    await db.query("UPDATE integration_settings SET updated_at = ? WHERE key = 'receiver'", at(-30_000))
+    // What a receiver of a version before writes down has no MAC.
+    const silent = {
+      code: 5,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: a receiver has not reported since \S+Z, so use of the previous signing secret is unknown\nhint: wait until \S+Z, or pass --force\n$/,
+      ),
+    }
+    await db.query("INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', ?)", at(-30_000))
+    expect(await again('--when-unused', '2m')).toEqual(silent)
+    await db.query("UPDATE integration_settings SET updated_at = ? WHERE key = 'receiver'", at(-430_000))
+    expect(await again('--when-unused', '2m')).toEqual(unknown)
+    await db.query("DELETE FROM integration_settings WHERE key = 'receiver'")
+
+    const [first, second] = (await db.query('SELECT fingerprint FROM integration_secrets ORDER BY number')).map(
+      ({ fingerprint }): ReportedMatch => [id as IntegrationId, fingerprint as Fingerprint, ago(180_000)],
+    )
+    const report = { remember: 5, stale: 300, since: ago(hour), current: [], previous: [] }
+    const putAgain = (changed: Partial<ReceiverReport>) =>
+      putReport(db, { ...report, at: ago(0), id: 'receiver-1', ...changed })
+    await putAgain({})
+    expect(await again('--when-unused', '2m')).toEqual(
+      refused(
+        'no running receiver has seen a request with the current signing secret, so the previous signing secret may still be in use',
+      ),
+    )
+    if (!first || !second) throw new Error('two versions are there')
+    await putAgain({ current: [second], previous: [first] })
+    await db.query('UPDATE integration_secrets SET last_matched_at = NULL')
+    expect(await again()).toEqual(refused(`the previous signing secret matched a request at ${first[2]}`))
+    await putAgain({ current: [second], at: ago(130_000) })
+    expect(await again('--when-unused', '2m')).toEqual(silent)
+    await putAgain({ current: [second], previous: [first] })
     expect(await kept(db)).toBe(before)
     expect(await again('--when-unused', '2m', '--dry-run')).toMatchObject({ code: 0 })
     expect(await again('--force', '--if-version', '1')).toMatchObject({ code: 5 })
@@ -328,7 +357,7 @@ hint: integrations secrets list support\n`,
     expect(await finish('--when-unused', '2m')).toEqual({
       code: 0,
       stdout: `${id}\n`,
-      stderr: `expired the previous webhook-secret of Acme/support, which was valid until ${until}; receivers refuse it from now on; receivers may take longer, and none has reported its limits within a day
+      stderr: `expired the previous webhook-secret of Acme/support, which was valid until ${until}; receivers refuse it within 5 s; within 300 s at a receiver that cannot reach the database; receivers that have not reported their limits within a day may take longer
 next: integrations secrets list support\n`,
     })
     expect(await versions(db)).toMatchObject([

@@ -29,6 +29,7 @@ export const ownTables = [
   'integration_events',
   'integration_apps',
   'integration_refresh_attempts',
+  'integration_receivers',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

@@ -1,6 +1,7 @@
 import { shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
 import type { Changed } from '../../operations/change.ts'
+import { knownReceivers } from '../../operations/secrets/receivers.ts'
 import { secretsCommand } from '../../operations/texts.ts'
 import type { Context } from '../context.ts'
 
@@ -43,25 +44,24 @@ export const graceNextSteps = (ref: string, fields: readonly SecretField[]): str
 /** Says so when no endpoint that accepts an old value is known, while one is to be accepted. */
 export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: IntegrationView): Promise<void> {
   if (webhookSecret.previousValidUntil === null) return
-  const { receiverSeenAt } = await (await ctx.store()).read((db) => db.keys.settings())
-  if (receiverSeenAt === null)
+  const { any } = await knownReceivers(await ctx.store(), ctx.keys())
+  if (!any)
     ctx.output.warn(
-      'no receiver has connected yet; other verifiers accept only the new secret, so the grace period has no effect',
+      'no receiver has reported within a day; other verifiers accept only the new secret, so the grace period has no effect there',
     )
 }
 
-/** How long ago a receiver that counts may have reported in, in milliseconds. It may be cut off since. */
-const countedMs = 86_400_000
-
 /** From when on receivers refuse an expired secret, as far as they have said, to complete "is refused …". */
 export async function whenRefused(ctx: Context): Promise<string> {
-  const { receivers } = await (await ctx.store()).read((db) => db.keys.settings())
-  const counted = receivers.filter(({ seenAt }) => Date.now() - Date.parse(seenAt) < countedMs)
+  const { limits, forged } = await knownReceivers(await ctx.store(), ctx.keys())
+  // A lower limit can be forged, though no receiver goes by it.
+  if (forged)
+    return 'from now on; receivers may take longer, and a row of integration_receivers is not that of a receiver of this database'
   // A receiver that can only read the database never reports.
-  if (counted.length === 0)
+  if (limits.length === 0)
     return 'from now on; receivers may take longer, and none has reported its limits within a day'
-  const remember = Math.max(...counted.map((one) => one.remember))
-  const stale = Math.max(...counted.map((one) => one.stale))
+  const remember = Math.max(...limits.map((one) => one.remember))
+  const stale = Math.max(...limits.map((one) => one.stale))
   const away = stale > remember ? `; within ${stale} s at a receiver that cannot reach the database` : ''
   return `within ${remember} s${away}; receivers that have not reported their limits within a day may take longer`
 }

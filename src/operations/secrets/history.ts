@@ -1,5 +1,5 @@
 import type { IntegrationId } from '../../brands.ts'
-import { conflict, IntegrationsError } from '../../errors.ts'
+import { conflict } from '../../errors.ts'
 import { type IntegrationView, type SecretField, secretColumns } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
@@ -19,59 +19,9 @@ export const listSecrets = (
   })
 
 /** How to change a secret. */
-interface SecretChangeOptions extends ChangeOptions {
+export interface SecretChangeOptions extends ChangeOptions {
   readonly field: SecretField
 }
-
-/** Within how long a receiver that works has reported in: it does so once a minute. */
-const reportedLatelyMs = 300_000
-
-/** How to end a grace period. */
-export interface Finishing extends SecretChangeOptions {
-  /** How long the previous secret must not have been used, in milliseconds. */
-  readonly whenUnused: number
-  /** End the grace period whatever the recorded use. */
-  readonly force: boolean
-}
-
-/**
- * Ends a grace period: the previous secret is no longer accepted.
- *
- * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
- *   previous secret may be in use: it was used lately, the current secret never was, or no receiver has reported in lately
- */
-export const finishSecret = (store: Store, ref: string, { field, ...options }: Finishing): Promise<Changed> =>
-  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
-    const label = labelOf(integration, field)
-    const previous = await tx.secrets.previous(integration.id, field)
-    if (!previous) return undefined
-    if (!options.force) {
-      const { lastMatchedAt } = previous
-      const inUse = (message: string) => {
-        const hint = `check ${secretsCommand(ref)}, or pass --force`
-        return new IntegrationsError({ code: 'GRACE_PERIOD_ACTIVE', message, hint })
-      }
-      if (lastMatchedAt && tx.now.getTime() - Date.parse(lastMatchedAt) < options.whenUnused)
-        throw inUse(`the previous ${label} matched a request at ${lastMatchedAt}`)
-      if (!(await tx.secrets.current(integration.id, field))?.lastMatchedAt)
-        throw inUse(`the current ${label} has no recorded use yet, so the previous ${label} may still be in use`)
-      const { receiverSeenAt } = await tx.keys.settings()
-      // Without an endpoint that records usage, the usage is unknown.
-      if (!receiverSeenAt || Math.abs(tx.now.getTime() - Date.parse(receiverSeenAt)) > reportedLatelyMs)
-        throw inUse(
-          receiverSeenAt
-            ? `no receiver has reported in since ${receiverSeenAt}, so use of the previous ${label} may not be recorded`
-            : `no receiver has reported in yet, so use of the previous ${label} is not recorded`,
-        )
-    }
-    await tx.secrets.finish(integration.id, field)
-    const column = secretColumns[field]
-    return {
-      action: 'secret.finish',
-      fields: [column],
-      fingerprints: [{ field: `previous_${column}`, from: previous.fingerprint, to: null }],
-    }
-  })
 
 /**
  * Reverts a rotation: the previous secret becomes current, and the current secret stays valid for the rest of the grace

@@ -32,12 +32,8 @@ const rights: { readonly [table: string]: Rights } = {
     receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
     operator: change,
   },
-  // A receiver says in a row of its own that it is there; it cannot change what the others hold.
-  integration_settings: {
-    support: 'SELECT',
-    receiver: 'SELECT, INSERT, UPDATE (updated_at)',
-    operator: 'SELECT, UPDATE',
-  },
+  integration_settings: { ...everyRole('SELECT'), operator: 'SELECT, UPDATE' },
+  integration_receivers: { ...everyRole('SELECT'), receiver: change },
   integration_keys: { ...everyRole('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
   integration_apps: {
     support: `SELECT (${app})`,

@@ -3,7 +3,7 @@ import type { IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import type { ReceiverLimits } from '../tables/keys.ts'
+import { type ReceiverWriter, receiverWriter } from '../tables/receivers.ts'
 
 /** How a version of an integration's secret was used since that was last written down. */
 export interface Use {
@@ -20,9 +20,7 @@ export interface Use {
  * Writes down how secrets are used. That is not a change: it takes no part in the order of changes, raises no version,
  * and is not in the audit log.
  */
-export interface UsageWriter {
-  /** Says that an endpoint accepts current and previous values. */
-  reportIn(at: Date, limits: ReceiverLimits): Promise<void>
+export interface UsageWriter extends ReceiverWriter {
   /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
   used(use: Use): Promise<void>
 }
@@ -31,14 +29,10 @@ export interface UsageWriter {
 const largestCount = 2_147_483_647
 
 /** Writes down how secrets are used. */
-export const usageWriter = (db: Statements, { comparableTime, isMalformed }: Dialect): UsageWriter => ({
-  async reportIn(at, { remember, stale }) {
-    // A row for each pair of limits, because a receiver's role may add rows and date them, but not change their values.
-    for (const key of ['receiver', `receiver ${remember} ${stale}`])
-      await db.execute(sql`INSERT INTO integration_settings (key, value, updated_at) VALUES (${key}, '', ${at})
-        ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at`)
-  },
+export const usageWriter = (db: Statements, dialect: Dialect): UsageWriter => ({
+  ...receiverWriter(db, dialect),
   async used({ id, field, number, count, lastAt }) {
+    const { comparableTime, isMalformed } = dialect
     await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
       AND (last_used_at IS NULL OR ${isMalformed('time', sql`last_used_at`)} OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.

@@ -2,7 +2,7 @@ import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
-import { type Damageable, refuseDamaged } from '../../damage.ts'
+import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -16,14 +16,6 @@ export const modes = ['off', 'migrating', 'required'] as const
 
 /** How secrets are stored: as the application reads them, in part, or all encrypted. */
 export type EncryptionMode = (typeof modes)[number]
-
-/** For how long a receiver accepts an expired secret, in seconds. */
-export interface ReceiverLimits {
-  /** At most, where the receiver can reach the database. */
-  readonly remember: number
-  /** At most, where the receiver cannot. */
-  readonly stale: number
-}
 
 /** What a database says of itself, as every change reads it. */
 export interface Settings {
@@ -41,10 +33,6 @@ export interface Settings {
     /** Whether the newest event is one of those that come with a `mac`. */
     readonly needsMac: boolean
   }
-  /** When an endpoint that accepts old and new values last reported in. */
-  readonly receiverSeenAt: Instant | null
-  /** The limits with which endpoints have reported in, and when one with these last did. */
-  readonly receivers: readonly (ReceiverLimits & { readonly seenAt: Instant })[]
 }
 
 /** How many values each key encrypts, and how many are plain. */
@@ -108,11 +96,10 @@ export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialec
     },
     async settings() {
       const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`
-      const all = await db.queryAll<SettingRow>(
+      const rows = await db.query<SettingRow>(
         {
           key: sql`s.key`,
           value: sql`s.value`,
-          at: toRfc3339(sql`s.updated_at`),
           seq: whole(sql`s.seq`),
           mac: sql`s.mac`,
           keys: ofHead(
@@ -120,10 +107,8 @@ export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialec
           ),
           format: ofHead(sql`(SELECT e.format FROM integration_events e WHERE e.seq = s.seq)`),
         },
-        sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head') OR s.key LIKE 'receiver%'`,
+        sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head')`,
       )
-      // When an endpoint reported in decides nothing by itself.
-      const rows = refuseDamaged(all.filter(({ key, damage }) => !(damage && key.startsWith('receiver'))))
       const row = (key: string) => rows.find((one) => one.key === key)
       const id = row('id')?.value ?? ''
       const head = row('head')
@@ -139,11 +124,6 @@ export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialec
           mac: head?.mac ?? null,
           needsMac: (head?.format ?? null) !== null,
         },
-        receiverSeenAt: row('receiver')?.at ?? null,
-        receivers: rows.flatMap(({ key, at }) => {
-          const [, remember, stale] = /^receiver (\d{1,6}) (\d{1,6})$/.exec(key) ?? []
-          return remember && stale ? [{ seenAt: at, remember: Number(remember), stale: Number(stale) }] : []
-        }),
       }
     },
     async usage() {
@@ -189,7 +169,6 @@ export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialec
 interface SettingRow {
   readonly key: string
   readonly value: string
-  readonly at: Instant
   readonly seq: number | bigint | string
   readonly mac: string | null
   /** Of the head: the keys, as JSON. */

@@ -3,7 +3,8 @@ import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import { setActive } from '../../../src/operations/integrations/set-active.ts'
-import { finishSecret, revertSecret } from '../../../src/operations/secrets/history.ts'
+import { finishSecret } from '../../../src/operations/secrets/finish.ts'
+import { revertSecret } from '../../../src/operations/secrets/history.ts'
 import { createReceiver, fromNode } from '../../../src/receiver/receiver.ts'
 import { begin, contents, kinds, type TestDatabase } from '../../support/database.ts'
 import { runProgram } from '../../support/program.ts'
@@ -49,13 +50,16 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(brief(await receiver.slack(fromSlack(signingSecret(3))))).toEqual([401, 'signature_mismatch'])
     const before = await db.query('SELECT version FROM integration_versions')
     const events = await db.query('SELECT seq FROM integration_events')
+    const reports = async () => (await db.query('SELECT id FROM integration_receivers')).length
+    const reported = await reports()
     await receiver.close()
     expect({
       versions: await versions(db),
       used: await db.query('SELECT last_used_at IS NOT NULL AS used FROM integrations'),
       version: await db.query('SELECT version FROM integration_versions'),
       events: await db.query('SELECT seq FROM integration_events'),
-      receiver: (await db.query("SELECT key FROM integration_settings WHERE key = 'receiver'")).length,
+      // What closes takes its report back.
+      reports: [reported, await reports()],
       errors,
     }).toEqual({
       versions: [
@@ -65,7 +69,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
       used: [{ used: yes }],
       version: before,
       events,
-      receiver: 1,
+      reports: [1, 0],
       errors: [],
     })
   })
@@ -400,7 +404,7 @@ test('a receiver that cannot work says so at its start', async () => {
   await expect(createReceiver({ database: db.url, keys: { set: '{"keys":[]}' } })).rejects.toMatchObject({
     code: 'KEYS_MISSING',
   })
-  expect(await db.query("SELECT key FROM integration_settings WHERE key = 'receiver'")).toEqual([])
+  expect(await db.query('SELECT id FROM integration_receivers')).toEqual([])
 })
 
 test('a user id that has no name receives as one that has', async () => {

@@ -7,7 +7,8 @@ import { kinds } from '../../support/database.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
-const limits = { remember: 5, stale: 300 }
+/** Without a report, which needs keys. */
+const reporting = { limits: { remember: 5, stale: 300 }, keyring: () => Promise.reject(new Error('no keys')) }
 
 test.each(kinds)('on %s, a match is counted once, however often it is tried to write it', async (kind) => {
   const { db, store } = await start(kind)
@@ -45,7 +46,7 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
   const usage = new UsageRecorder({
     store: failing,
     onError: (error) => problems.push((error as { code: string }).code),
-    limits,
+    ...reporting,
   })
   const at = new Date('2026-01-02T03:04:05.000Z')
   for (const number of [1, 2, 3, 4]) usage.record({ id: integrationId(id), number, count: 1, lastAt: at })
@@ -81,7 +82,7 @@ test('a write that the database does not answer is abandoned and told of, and th
   const usage = new UsageRecorder({
     store: silence,
     onError: (error) => problems.push((error as { code: string }).code),
-    limits,
+    ...reporting,
     deadlineMs: 300,
   })
   const at = new Date('2026-01-02T03:04:05.000Z')
@@ -129,7 +130,7 @@ test('a silent database has one write waiting for it, however long that takes, a
   const silent = { recordUsage: () => new Promise<void>((resolve) => writes.push(resolve)) } as Partial<Store> as Store
   const problems: unknown[] = []
   const onError = (error: unknown) => problems.push((error as { code: string }).code)
-  const usage = new UsageRecorder({ store: silent, onError, limits })
+  const usage = new UsageRecorder({ store: silent, onError, ...reporting })
   const lastAt = new Date('2026-01-02T03:04:05.000Z')
   const record = (name: string) => usage.record({ id: integrationId(name), number: 1, count: 1, lastAt })
   record('a')
@@ -152,11 +153,12 @@ test.each(['DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_INVALID'] as const)(
     const store = {
       recordUsage: async (work) => {
         if (failing) throw new IntegrationsError({ code, message: 'not now', hint: '' })
-        await work({ reportIn: async () => {}, used: async ({ id, count }) => void written.push([id, count]) })
+        const unused = async () => {}
+        await work({ report: unused, withdraw: unused, used: async ({ id, count }) => void written.push([id, count]) })
       },
     } as Partial<Store> as Store
     const problems: unknown[] = []
-    const usage = new UsageRecorder({ store, onError: (error) => problems.push(error), limits })
+    const usage = new UsageRecorder({ store, onError: (error) => problems.push(error), ...reporting })
     const ids = ['a', 'b'].map(integrationId)
     for (const id of ids) usage.record({ id, number: 1, count: 2, lastAt: new Date() })
     await usage.flush()

@@ -104,7 +104,7 @@ describe('roles of PostgreSQL', () => {
       'SELECT password_hash FROM users',
       'SELECT logs FROM _prisma_migrations',
       'UPDATE integrations SET last_used_at = NULL',
-      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now())",
+      "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now())",
     ])
       expect([statement, await refusal(as.support.query(statement))]).toEqual([statement, '42501'])
     await db.query('ALTER TABLE users DROP COLUMN password_hash')
@@ -118,8 +118,9 @@ describe('roles of PostgreSQL', () => {
       'SELECT hash, format FROM integration_events',
       'UPDATE integrations SET last_used_at = now()',
       'UPDATE integration_secrets SET last_matched_at = now(), match_count = match_count + 1',
-      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now()) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
-      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now()) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
+      "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now()) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at",
+      "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now()) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at",
+      'DELETE FROM integration_receivers',
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, 'allowed'])
     for (const statement of [
@@ -128,12 +129,13 @@ describe('roles of PostgreSQL', () => {
       'DELETE FROM integrations',
       'UPDATE integration_secrets SET valid_until = NULL',
       "UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'",
+      "UPDATE integration_settings SET updated_at = now() WHERE key = 'head'",
+      "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now())",
       'DELETE FROM integration_settings',
       'DELETE FROM integration_events',
       "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])
-    await db.query("DELETE FROM integration_settings WHERE key = 'receiver'")
   })
 
   test('every table of the program is spoken of', async () => {

@@ -1,6 +1,6 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { flagOf, refOf } from '../../../integration.ts'
-import { finishSecret } from '../../../operations/secrets/history.ts'
+import { finishSecret } from '../../../operations/secrets/finish.ts'
 import { secretsCommand } from '../../../operations/texts.ts'
 import type { Context } from '../../context.ts'
 import {
