@@ -20,7 +20,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('finish'), ctx.output, integrationView)
     .summary('expire the previous secret early')
     .description(
-      'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no request is known to have matched the current secret, or when no receiver has reported in for five minutes. Lack of recorded use is not treated as proof of disuse.',
+      'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no running receiver has matched a request with the current secret, or when the report of a receiver is missing, older than two minutes, or not its own. Lack of recorded use is not treated as proof of disuse.',
     )
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
