@@ -4,7 +4,7 @@ import type { ReceiverReport } from '../../src/store/tables/receivers.ts'
 import { kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { add, brief, rotate, start } from '../support/receiver.ts'
-import { at, putReport } from '../support/receiver-reports.ts'
+import { at, put, signed } from '../support/receiver-reports.ts'
 import { signingSecret } from '../support/samples.ts'
 import { fromSlack, message, slackEvent } from '../support/webhooks.ts'
 
@@ -17,16 +17,6 @@ const row = async (db: TestDatabase) => {
   const [{ id, report, mac } = {}] = await db.query('SELECT id, report, mac FROM integration_receivers')
   return { id: String(id), report: String(report), mac: String(mac) }
 }
-
-/** Writes a row as somebody who has no keys can. */
-const put = (db: TestDatabase, { id, report, mac }: Awaited<ReturnType<typeof row>>) =>
-  db.query(
-    'INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES (?, ?, ?, ?)',
-    id,
-    report,
-    mac,
-    at(0),
-  )
 
 describe.each(kinds)('what lets secrets finish go on, on %s', (kind) => {
   const finishing =
@@ -127,27 +117,22 @@ describe.each(kinds)('what lets secrets finish go on, on %s', (kind) => {
   })
 
   test('is no report that was copied, changed, kept or removed', async () => {
-    /** What a receiver of a database has reported that is not there any more. */
-    const reported = async ({ db, store, receive }: Awaited<ReturnType<typeof start>>) => {
-      const id = await add(store, 'support', signingSecret(1))
-      const receiver = await receive()
-      await rotate(store, id, signingSecret(2), day)
-      expect(brief(await receiver.slack(sent('T012AB3CD', signingSecret(2))))).toEqual([
-        'support',
-        'message',
-        2,
-        'current',
-      ])
-      await receiver.flush()
-      const left = await row(db)
-      await receiver.close()
-      return left
-    }
+    const { db, store, receive } = await start(kind)
+    const support = await add(store, 'support', signingSecret(1))
+    const receiver = await receive()
+    await rotate(store, support, signingSecret(2), day)
+    expect(brief(await receiver.slack(sent('T012AB3CD', signingSecret(2))))).toEqual([
+      'support',
+      'message',
+      2,
+      'current',
+    ])
+    await receiver.flush()
+    const real = await row(db)
+    await receiver.close()
+    const report = JSON.parse(real.report) as ReceiverReport
     // Two databases may share their keys.
-    const [own, other] = [await start(kind), await start(kind)]
-    await other.db.query("UPDATE integration_settings SET value = 'another' WHERE key = 'id'")
-    const [real, foreign] = [await reported(own), await reported(other)]
-    const { db } = own
+    const foreign = await signed(db, { ...report, id: real.id }, 'another database')
     const finish = finishing(db)
     const before = await db.query('SELECT seq FROM integration_events')
     const attempt = async (...rows: (typeof real)[]) => {
@@ -160,12 +145,12 @@ describe.each(kinds)('what lets secrets finish go on, on %s', (kind) => {
     expect(await attempt({ ...real, report: real.report.replace('"previous":[', '"previous":[ ') })).toEqual(forged)
     expect(await attempt({ ...real, mac: '' })).toEqual(forged)
     expect(await attempt(foreign)).toEqual(forged)
-    expect(await attempt(real, foreign)).toEqual(forged)
+    expect(await attempt(real, { ...foreign, id: 'another receiver' })).toEqual(forged)
 
     // A receiver that was cut off three minutes ago, alone and beside one that works.
     await db.query('DELETE FROM integration_receivers')
-    const report = JSON.parse(real.report) as ReceiverReport
-    const putAt = (id: string, ms: number) => putReport(db, { ...report, id, at: instantOf(Date.now() + ms) })
+    const putAt = async (id: string, ms: number) =>
+      put(db, await signed(db, { ...report, id, at: instantOf(Date.now() + ms) }))
     await putAt('cut off', -180_000)
     expect(await finish('support')).toEqual(silent)
     await putAt(real.id, 0)

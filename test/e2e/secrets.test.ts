@@ -5,7 +5,7 @@ import type { ReceiverReport, ReportedMatch } from '../../src/store/tables/recei
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'
-import { at, putReport } from '../support/receiver-reports.ts'
+import { at, put, signed } from '../support/receiver-reports.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 import { turnEncryptionOff } from '../support/state.ts'
@@ -333,8 +333,8 @@ hint: integrations secrets list support\n`,
       ({ fingerprint }): ReportedMatch => [id as IntegrationId, fingerprint as Fingerprint, ago(180_000)],
     )
     const report = { remember: 5, stale: 300, since: ago(hour), current: [], previous: [] }
-    const putAgain = (changed: Partial<ReceiverReport>) =>
-      putReport(db, { ...report, at: ago(0), id: 'receiver-1', ...changed })
+    const putAgain = async (changed: Partial<ReceiverReport>) =>
+      put(db, await signed(db, { ...report, at: ago(0), id: 'receiver-1', ...changed }))
     await putAgain({})
     expect(await again('--when-unused', '2m')).toEqual(
       refused(
