@@ -46,6 +46,8 @@ describe.each(kinds)('leaving %s', (kind) => {
     await db.query(
       "INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', 'x', '20200101000000_init', CURRENT_TIMESTAMP)",
     )
+    for (const words of ['mode migrating', 'mode off', 'reencrypt --decrypt'])
+      expect(await runProgram(['keys', ...words.split(' ')], { env })).toMatchObject({ code: 0 })
     const before = await db.query('SELECT * FROM integrations')
     expect(await tables(db)).toContain('integration_secrets')
     // The guide tells Prisma of every table of ours.

@@ -1,6 +1,6 @@
 import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
-import { conflict, type IntegrationsError, isDecryptionFailure } from '../../errors.ts'
+import { conflict, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredCursor } from '../../store/secrets/stored.ts'
@@ -28,17 +28,31 @@ export interface Reencryption {
   readonly undecryptable: readonly Undecryptable[]
 }
 
-/** Receives how many integrations are done, and how many there are. */
-export type Progress = (done: number, of: number) => void
+/** What re-encryption may do. */
+export interface ReencryptionOptions {
+  /** Store current values plain, where the mode asks for it. */
+  readonly decrypt: boolean
+}
+
+/** How re-encryption goes on. */
+interface ReencryptionRun extends ReencryptionOptions {
+  /** Receives how many integrations are done, and how many there are. */
+  readonly progress: (done: number, of: number) => void
+}
 
 /**
  * Brings every value to the form that the mode asks for: current values are plain in `off`; all others are encrypted with
  * the active key. Each page is a transaction of its own, so a run can be interrupted and repeated. A value that cannot
  * be decrypted stays as it is.
  *
- * @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile
+ * @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile, INPUT_REQUIRED
+ *   where current values are to be decrypted and `decrypt` is not set
  */
-export async function reencrypt(store: Store, source: KeySource, progress: Progress): Promise<Reencryption> {
+export async function reencrypt(
+  store: Store,
+  source: KeySource,
+  { decrypt, progress }: ReencryptionRun,
+): Promise<Reencryption> {
   // Another database's keys are refused even when there is nothing to do.
   await verifyKeys(store)
   const of = await store.read((db) => db.integrations.count({}))
@@ -47,7 +61,7 @@ export async function reencrypt(store: Store, source: KeySource, progress: Progr
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const cursor: StoredCursor | undefined = page?.next
-    const read = await store.read((db) => readPage(db, source, cursor))
+    const read = await store.read((db) => readPage(db, { source, decrypt }, cursor))
     // A finished page takes no write transaction, which others would wait for.
     page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, cursor))
     changed += page.changed
@@ -94,7 +108,11 @@ const recordReencryption = ({ settings, keyring, record }: Transaction, count: n
   })
 
 /** What re-encryption would change, and which values cannot be decrypted. @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG */
-export const planReencryption = (store: Store, source: KeySource): Promise<Reencryption> =>
+export const planReencryption = (
+  store: Store,
+  source: KeySource,
+  { decrypt }: ReencryptionOptions,
+): Promise<Reencryption> =>
   store.snapshot(async (db) => {
     // The first change decides the mode, and leaves stored values as they are.
     if ((await db.keys.settings()).mode === null) return { mode: null, keyId: null, changed: 0, undecryptable: [] }
@@ -102,7 +120,7 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
     const undecryptable: Undecryptable[] = []
     let page: ReadPage | undefined
     while (page === undefined || page.next !== undefined) {
-      page = await readPage(db, source, page?.next)
+      page = await readPage(db, { source, decrypt }, page?.next)
       changed += page.changed
       undecryptable.push(...page.undecryptable)
     }
@@ -111,7 +129,11 @@ export const planReencryption = (store: Store, source: KeySource): Promise<Reenc
   })
 
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
-async function readPage(db: Reader, source: KeySource, cursor: StoredCursor | undefined): Promise<ReadPage> {
+async function readPage(
+  db: Reader,
+  { source, decrypt }: ReencryptionOptions & { readonly source: KeySource },
+  cursor: StoredCursor | undefined,
+): Promise<ReadPage> {
   const { mode, head } = await db.keys.settings()
   if (mode === null) throw unknownMode()
   const set = await source.load()
@@ -123,6 +145,12 @@ async function readPage(db: Reader, source: KeySource, cursor: StoredCursor | un
   const undecryptable: Undecryptable[] = []
   let finished = true
   let changed = 0
+  if (mode === 'off' && !decrypt && values.some(({ current, keyId: encryptedBy }) => current && encryptedBy !== null))
+    throw new IntegrationsError({
+      code: 'INPUT_REQUIRED',
+      message: '--decrypt is required: the mode is off, so current values would be stored plain',
+      hint: 'pass --decrypt, or keep values encrypted with integrations keys mode migrating',
+    })
   for (const value of values) {
     const outcome = await attemptDecryption(value, async () => isReencrypted(decryption, value))
     if (typeof outcome !== 'boolean') undecryptable.push(outcome)

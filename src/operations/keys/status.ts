@@ -70,7 +70,12 @@ function encryptionProblems(mode: EncryptionMode | null, activeKey: string | nul
     if (keyId !== activeKey)
       return [{ problem: `values are encrypted with the key ${keyId}, which is not active: ${counted(one)}`, hint }]
     if (mode === 'off' && current > 0)
-      return [{ problem: `current values are encrypted, so the application cannot read them: ${current}`, hint }]
+      return [
+        {
+          problem: `current values are encrypted, so the application cannot read them: ${current}`,
+          hint: `${hint} --decrypt`,
+        },
+      ]
     return []
   })
 }

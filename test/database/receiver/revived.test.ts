@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { finishSecret, revertSecret } from '../../../src/operations/secrets/history.ts'
+import { finishSecret } from '../../../src/operations/secrets/finish.ts'
+import { revertSecret } from '../../../src/operations/secrets/history.ts'
 import { kinds, type TestDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { add, brief, rotate, start } from '../../support/receiver.ts'

@@ -534,16 +534,24 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     expect(await change('off')).toEqual({
       code: 0,
       stdout: 'off\n',
-      stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt\n',
+      stderr: 'changed the mode from migrating to off\nnext: integrations keys reencrypt --decrypt\n',
     })
     expect(await change('off')).toMatchObject({ code: 0, stderr: 'the mode is already off\n' })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({
       code: 8,
       stderr: expect.stringContaining(
-        'current values are encrypted, so the application cannot read them: 2; integrations keys reencrypt\n',
+        'current values are encrypted, so the application cannot read them: 2; integrations keys reencrypt --decrypt\n',
       ),
     })
-    expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+    const encrypted = await columns(at)
+    expect(await runInProcess(['keys', 'reencrypt'], { env })).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'error: --decrypt is required: the mode is off, so current values would be stored plain\nhint: pass --decrypt, or keep values encrypted with integrations keys mode migrating\n',
+    })
+    expect(await columns(at)).toEqual(encrypted)
+    expect(await runInProcess(['keys', 'reencrypt', '--decrypt'], { env })).toMatchObject({ code: 0 })
     expect(await columns(at)).toEqual([{ id: 'app-1', webhook_secret: signingSecret(3), access_token: botToken(1) }])
     expect(await status()).toEqual({ code: 0, mode: 'off', plain: 2, unread: 0 })
     expect((await events(at)).filter(({ action }) => action === 'keys.mode').map(({ fields }) => fields)).toEqual([

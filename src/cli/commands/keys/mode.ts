@@ -58,10 +58,10 @@ const costs: { readonly [step: string]: string } = {
 }
 
 function next(before: EncryptionMode, mode: EncryptionMode): string[] {
-  if (mode === 'off') return ['integrations keys reencrypt']
+  if (mode === 'off') return ['integrations keys reencrypt --decrypt']
   if (mode === 'migrating')
     return before === 'off'
       ? ['integrations keys reencrypt', 'integrations keys mode required']
-      : ['integrations keys mode off', 'integrations keys reencrypt']
+      : ['integrations keys mode off', 'integrations keys reencrypt --decrypt']
   return []
 }

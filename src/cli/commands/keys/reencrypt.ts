@@ -1,4 +1,4 @@
-import { Command } from '@commander-js/extra-typings'
+import { Command, Option } from '@commander-js/extra-typings'
 import { IntegrationsError } from '../../../errors.ts'
 import { flagOf } from '../../../integration.ts'
 import { planReencryption, type Reencryption, reencrypt } from '../../../operations/keys/reencrypt.ts'
@@ -13,15 +13,22 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('reencrypt'), ctx.output, reencryptionView)
     .summary('bring every value to the active key and the encryption mode')
     .description(
-      'Bring every stored value to the encryption mode: encrypted with the active key, or, in the mode off, plain for current values. You can interrupt the command at any point and run it again. Every value is decrypted, even when it needs no change; a value that cannot be decrypted is reported and stays as it is.',
+      'Bring every stored value to the encryption mode: encrypted with the active key, or, in the mode off, plain for current values. You can interrupt the command at any point and run it again. Every value is decrypted, even when it needs no change; a value that cannot be decrypted is reported and stays as it is. In the mode off, --decrypt is required where current values are encrypted, since they will be stored plain.',
     )
+    .addOption(new Option('--decrypt', 'store current values plain, as the mode off asks').default(false))
     .addOption(dryRunOption())
-    .addHelpText(...examples('integrations keys reencrypt --dry-run', 'integrations keys reencrypt'))
-    .action(async ({ dryRun }) => {
+    .addHelpText(
+      ...examples(
+        'integrations keys reencrypt --dry-run',
+        'integrations keys reencrypt',
+        'integrations keys reencrypt --decrypt',
+      ),
+    )
+    .action(async ({ decrypt, dryRun }) => {
       const [store, source] = [await ctx.store(), ctx.keys()]
       const done = dryRun
-        ? await planReencryption(store, source)
-        : await withBar(ctx, (update) => reencrypt(store, source, update))
+        ? await planReencryption(store, source, { decrypt })
+        : await withBar(ctx, (update) => reencrypt(store, source, { decrypt, progress: update }))
       const values = plural(done.changed, 'value')
       await ctx.output.change(reencryptionView, done, {
         sentence: dryRun ? `would change ${values}` : `changed ${values}`,
