@@ -7,7 +7,7 @@ import { fingerprint } from '../src/crypto/hmac.ts'
 import { encrypt } from '../src/crypto/jwe.ts'
 import { keyFor, parseKeySet } from '../src/crypto/key-set.ts'
 import { Secret } from '../src/secret.ts'
-import { type AuditEvent, eventColumns, eventHash } from '../src/store/tables/events.ts'
+import { type AuditEvent, eventColumns, eventHash } from '../src/store/audit/events.ts'
 import type { Program } from './measure.ts'
 
 /** A database with integrations in it. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { instantOf } from '../../src/brands.ts'
 import { openKeyring } from '../../src/crypto/keyring.ts'
+import { type AuditEvent, eventColumns, eventHash } from '../../src/store/audit/events.ts'
 import { openStore } from '../../src/store/open.ts'
 import { allRows } from '../../src/store/tables/all-rows.ts'
-import { type AuditEvent, eventColumns, eventHash } from '../../src/store/tables/events.ts'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
@@ -64,8 +64,8 @@ describe.each(kinds)('time, on %s', (kind) => {
   ]
 
   test('a value that has expired is kept for a day, and is not accepted, reverted to or finished', async () => {
-    const { db, env, expire, kept, purges } = await start()
-    await expire(-1000)
+    const { db, env, kept, purges } = await start()
+    await moveGracePeriod(db, 1, new Date(Date.now() - 1000))
     expect(await run(['disable', 'support'], { env })).toMatchObject({ code: 0 })
     expect([await kept(), await purges()]).toEqual([yes, []])
     expect(JSON.parse((await run(list, { env })).stdout)).toEqual(expired)

@@ -17,7 +17,14 @@ const floors: Record<string, readonly string[]> = {
 const siblings: Record<string, readonly string[]> = {
   store: ['store/audit', 'store/schema', 'store/secrets', 'store/tables', 'store/database'],
   // The migrations, which find their folder by how deep they are.
-  'store/schema': ['store', 'store/tables', 'store/database', 'store/database/postgresql', 'store/database/sqlite'],
+  'store/schema': [
+    'store',
+    'store/audit',
+    'store/tables',
+    'store/database',
+    'store/database/postgresql',
+    'store/database/sqlite',
+  ],
   'store/secrets': ['store/audit', 'store/tables', 'store/database'],
   'store/audit': ['store/tables', 'store/database'],
   'store/tables': ['store/audit', 'store/database'],

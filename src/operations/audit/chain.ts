@@ -2,8 +2,8 @@ import type { Instant } from '../../brands.ts'
 import { hmacHex } from '../../crypto/hmac.ts'
 import type { Keyring, KeyState } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
+import { type AuditEvent, eventColumns, eventHash, type Head } from '../../store/audit/events.ts'
 import type { Reader } from '../../store/store.ts'
-import { type AuditEvent, eventColumns, eventHash, type Head } from '../../store/tables/events.ts'
 import { type EncryptionMode, modes } from '../../store/tables/keys.ts'
 
 /** The end of the log at a time, to compare the log with later. To be stored out of reach of the database's writers. */

@@ -6,6 +6,7 @@ import { type Keyring, type KeyState, type KnownKey, openKeyring } from '../../c
 import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import type { Head } from '../../store/audit/events.ts'
 import { isVouchedFor } from '../../store/audit/head.ts'
 import type { TriggerDifference } from '../../store/schema/triggers.ts'
 import type { AcceptedDecryption } from '../../store/secrets/accepted.ts'
@@ -15,7 +16,6 @@ import type { Reader, Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { DamagedRow } from '../../store/tables/damaged-rows.ts'
-import type { Head } from '../../store/tables/events.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import {
   type AcknowledgedProblem,

@@ -13,8 +13,8 @@ import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import type { NewEvent } from '../../store/audit/events.ts'
 import type { Store } from '../../store/store.ts'
-import type { NewEvent } from '../../store/tables/events.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { checkId } from '../ids.ts'
 

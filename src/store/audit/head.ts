@@ -1,8 +1,8 @@
 import { stateMac } from '../../crypto/hmac.ts'
 import type { Keyring, KnownKey } from '../../crypto/keyring.ts'
 import { type IntegrationsError, tampered } from '../../errors.ts'
-import type { Head } from '../tables/events.ts'
 import type { EncryptionMode, Settings } from '../tables/keys.ts'
+import type { Head } from './events.ts'
 
 /** How a database keeps secrets: what nobody may change who has no keys. */
 export interface DatabaseState extends Pick<Settings, 'id' | 'ownership'> {

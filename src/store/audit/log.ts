@@ -16,8 +16,8 @@ import {
   type Head,
   type NewEvent,
   type Target,
-} from '../tables/events.ts'
-import { type FingerprintChange, fingerprintsText } from '../tables/fingerprints.ts'
+} from './events.ts'
+import { type FingerprintChange, fingerprintsText } from './fingerprints.ts'
 import { statefulTypes } from './row-columns.ts'
 import { stateReader } from './row-states.ts'
 import type { WrittenColumns } from './written.ts'

@@ -1,7 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns } from '../database/statements.ts'
-import type { Target } from '../tables/events.ts'
+import type { Target } from './events.ts'
 
 /** The kinds of rows whose state events keep. */
 export const statefulTypes = ['workspace', 'user', 'app', 'integration'] as const satisfies readonly Target['type'][]

@@ -1,38 +1,20 @@
-/** What an event keeps of the row that it is about, so that a row that another program changed can be told. @module */
 import sql, { empty, join } from 'sql-template-tag'
-import type { Fingerprint, Instant } from '../../brands.ts'
-import { rowHash } from '../../crypto/hmac.ts'
 import type { RootKey } from '../../crypto/key-set.ts'
 import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
-import { eventHash, eventsOf, eventTexts, newestEvent } from '../tables/events.ts'
+import { eventTexts, newestEvent } from './events.ts'
 import { type StatefulType, type StateRow, stateSources } from './row-columns.ts'
-import { versionColumn, type WrittenColumns } from './written.ts'
-
-/** A row without its secrets, and what is kept beside it. */
-export interface RowState {
-  /** The columns that hold something, as texts by their names; a long one as its keyed hash. Those of another table have its name before them. */
-  readonly columns: { readonly [column: string]: string }
-  /** Of an integration: the versions of its secrets that were current, or whose values were kept, when the event was recorded. */
-  readonly secrets?: readonly VersionState[]
-  /** Of an integration: a keyed hash of the other versions. */
-  readonly expired?: string
-}
-
-/** What is recorded of a version of a secret, by the names of the columns. */
-export interface VersionState {
-  readonly field: string
-  readonly number: number
-  readonly fingerprint: Fingerprint | null
-  /** null: current */
-  readonly valid_until: Instant | null
-  readonly origin: string
-  readonly set_at: Instant
-  readonly set_by: string | null
-  readonly never_expires: string
-  readonly expires_at: Instant | null
-}
+import {
+  type HeldVersion,
+  mergedState,
+  newestState,
+  parseState,
+  type RowState,
+  stateOf,
+  type VersionState,
+} from './row-state.ts'
+import type { WrittenColumns } from './written.ts'
 
 /** A row beside what its newest event keeps of it. */
 export interface ComparedRow {
@@ -87,9 +69,6 @@ const anyNumber = sql`9223372036854775807`
 /** How many rows are read at a time. */
 const rowsAtOnce = 100
 
-/** A text that is longer than this is kept as its hash: a log forgets nothing. */
-const maxKept = 200
-
 /** Reads the state of rows. */
 export function stateReader(db: Statements, dialect: Dialect): StateReader {
   const sources = stateSources(dialect)
@@ -114,7 +93,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           states.set(
             row.id,
             recorded
-              ? merged(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
+              ? mergedState(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
               : now.state,
           )
         }
@@ -167,126 +146,6 @@ interface EventRow {
   readonly title: string | null
   readonly event: number | bigint | string | null
   readonly recordedState: string | null
-}
-
-/** A version of a secret as it is, and whether its value is kept. */
-type HeldVersion = VersionState & { readonly kept: boolean }
-
-interface StateOptions {
-  readonly key: RootKey
-  /** Of the row, with which hashes are made. */
-  readonly id: string
-  /** The versions to tell one by one; the others are hashed. Else those whose values are there: a clock that is wrong must not decide. */
-  readonly told?: readonly VersionState[]
-}
-
-/** The state of a row, and the versions of its secrets as they are. */
-function stateOf(
-  { id: _, secrets: versions, ...columns }: StateRow & Damageable,
-  { key, id, told }: StateOptions,
-): { readonly state: RowState; readonly held: readonly HeldVersion[] } {
-  const kept = ([column, value]: [string, unknown]): [string, string][] => {
-    if (value === null || typeof value === 'object') return []
-    const text = String(value)
-    return [[column, column === 'config' || text.length > maxKept ? `hmac:${rowHash(key, [id, column, text])}` : text]]
-  }
-  const state = { columns: Object.fromEntries(Object.entries(columns).flatMap(kept)) }
-  const held = heldVersions(versions)
-  if (versions === null || held.length === 0) return { state, held }
-  const isTold = (one: HeldVersion) =>
-    told
-      ? told.some(({ field, number }) => field === one.field && number === one.number)
-      : one.valid_until === null || one.kept
-  const secrets = held.filter(isTold).map(plain)
-  const expired = expiredHash(
-    key,
-    id,
-    held.filter((one) => !isTold(one)),
-  )
-  return { state: { ...state, secrets, ...(expired === undefined ? {} : { expired }) }, held }
-}
-
-/** What the newest of some events that this program has written keeps. */
-function newestState(text: string | null, auditKey: RootKey): RowState | undefined {
-  const newest = eventsOf(text)
-    .filter((event) => event.hash === eventHash({ auditKey }, event.previousHash, event))
-    .sort((a, b) => Number(b.seq) - Number(a.seq))[0]
-  return parseState(newest?.state ?? null)
-}
-
-interface MergeOptions extends Pick<AfterOptions, 'key' | 'adopted'> {
-  readonly id: string
-  readonly written: ReadonlySet<string>
-}
-
-/** The recorded state, with what was written since as it is. */
-function merged(
-  recorded: RowState,
-  { state, held }: ReturnType<typeof stateOf>,
-  { key, id, written, adopted }: MergeOptions,
-): RowState {
-  const names = new Set([...Object.keys(recorded.columns), ...Object.keys(state.columns)])
-  const columns = [...names].flatMap((name): [string, string][] => {
-    const [table, column] = name.split('.')
-    const asItIs = column === undefined ? adopted || written.has(name) : written.has(name) || written.has(`${table}.*`)
-    const value = (asItIs ? state : recorded).columns[name]
-    return value === undefined ? [] : [[name, value]]
-  })
-  const { secrets: before = [], expired } = recorded
-  const isWritten = ({ field, number }: VersionState) => written.has(versionColumn(field, number))
-  const isSame = (a: VersionState) => (b: VersionState) => a.field === b.field && a.number === b.number
-  const counts = (one: HeldVersion) => one.valid_until === null || one.kept
-  const kept = before.filter((one) => {
-    if (!written.has(one.field)) return true
-    const is = held.find(isSame(one))
-    return !isWritten(one) && is !== undefined && counts(is)
-  })
-  const secrets = [...kept, ...held.filter((one) => isWritten(one) && counts(one)).map(plain)].sort(byNumber)
-  const others = held.filter((one) => !secrets.some(isSame(one)))
-  const untouched = before.every(({ field }) => !written.has(field)) && secrets.length === before.length
-  const rest = untouched ? expired : expiredHash(key, id, others)
-  return {
-    columns: Object.fromEntries(columns),
-    ...(secrets.length > 0 || rest !== undefined ? { secrets } : {}),
-    ...(rest === undefined ? {} : { expired: rest }),
-  }
-}
-
-const byNumber = (a: VersionState, b: VersionState) =>
-  a.field === b.field ? a.number - b.number : a.field < b.field ? -1 : 1
-
-const plain = ({ kept: _, ...one }: HeldVersion): VersionState => one
-
-const expiredHash = (key: RootKey, id: string, versions: readonly HeldVersion[]): string | undefined =>
-  versions.length > 0 ? rowHash(key, [id, 'integration_secrets', JSON.stringify(versions.map(plain))]) : undefined
-
-const heldVersions = (text: string | null): HeldVersion[] =>
-  (JSON.parse(text ?? '[]') as [string, number | string, ...unknown[]][])
-    .map(([field, number, fingerprint, valid_until, origin, set_at, set_by, never_expires, expires_at, kept]) => ({
-      ...({
-        field,
-        number: Number(number),
-        fingerprint,
-        valid_until,
-        origin,
-        set_at,
-        set_by,
-        never_expires,
-        expires_at,
-      } as VersionState),
-      kept: Number(kept) === 1,
-    }))
-    .sort(byNumber)
-
-/** Reads the state that an event keeps; undefined for none, or one that this program has not written. */
-export function parseState(text: string | null): RowState | undefined {
-  if (text === null) return undefined
-  try {
-    const state = JSON.parse(text) as RowState
-    return typeof state.columns === 'object' ? state : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date): ComparedRow {

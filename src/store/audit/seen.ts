@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { realpathSync } from 'node:fs'
 import { jsonOf, objectOf } from '../../json.ts'
 import type { Database } from '../database/url.ts'
-import type { AuditReader, Head } from '../tables/events.ts'
 import type { Settings } from '../tables/keys.ts'
+import type { AuditReader, Head } from './events.ts'
 
 /** Small texts that a machine keeps by their names. Nothing fails: what cannot be kept is not kept. */
 export interface HeadMemory {

@@ -1,4 +1,4 @@
-import type { Target } from '../tables/events.ts'
+import type { Target } from './events.ts'
 
 /** Which columns of which rows a change has written, so that the log takes from the row these alone. */
 export class WrittenColumns {

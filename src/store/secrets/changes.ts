@@ -5,7 +5,7 @@ import { decrypt } from '../../crypto/jwe.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Expiry, entriesOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
-import { eventTexts, newestEvent } from '../tables/events.ts'
+import { eventTexts, newestEvent } from '../audit/events.ts'
 import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
 import { acceptedVersions } from './accepted.ts'
 import {

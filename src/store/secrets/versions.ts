@@ -7,11 +7,11 @@ import type { Keyring } from '../../crypto/keyring.ts'
 import { decryptionFailed } from '../../errors.ts'
 import { type Expiry, expiresAt, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
+import type { FingerprintChange } from '../audit/fingerprints.ts'
 import { versionColumn, type WrittenColumns } from '../audit/written.ts'
 import { maxTextBytes } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { WritableStatements } from '../database/statements.ts'
-import type { FingerprintChange } from '../tables/fingerprints.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
 
 /** How a value came to be stored. */

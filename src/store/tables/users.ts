@@ -1,9 +1,9 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
+import type { Target } from '../audit/events.ts'
 import type { WrittenColumns } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import type { Target } from './events.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { userSorts } from './sorts.ts'
 

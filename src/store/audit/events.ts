@@ -5,9 +5,9 @@ import type { Keyring } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
+import { all, type ListReader, listReader, type Source } from '../tables/page.ts'
+import type { eventSorts } from '../tables/sorts.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
-import { all, type ListReader, listReader, type Source } from './page.ts'
-import type { eventSorts } from './sorts.ts'
 
 /** Who makes a change, as far as this process can tell; all of it is self-declared. */
 export interface Attribution {
