@@ -43,8 +43,9 @@ export async function checkRows(db: Reader, { key, untrusted, adopted }: RowChec
         if (finding) findings.push(finding)
         else if (row.differences === undefined) notRecorded++
       }
-    for (const { id, name } of await db.states.removed(type))
-      findings.push({ type, id, name, columns: [], problem: 'the row was removed without an event' })
+    for await (const rows of db.states.removed(type))
+      for (const { id, name } of rows)
+        findings.push({ type, id, name, columns: [], problem: 'the row was removed without an event' })
   }
   return { findings, notRecorded }
 }

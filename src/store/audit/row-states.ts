@@ -46,7 +46,7 @@ export interface StateReader {
   /** The next rows in the order of their ids, after one, whose state no event keeps. */
   unrecorded(type: StatefulType, limit: number, after?: string): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
   /** The rows that are gone, though their newest events keep a state of them. */
-  removed(type: StatefulType): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
+  removed(type: StatefulType): AsyncIterable<readonly Pick<ComparedRow, 'id' | 'name'>[]>
 }
 
 /** How the states of rows after a change are told. */
@@ -82,20 +82,23 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       )
       const states = new Map<string, RowState>()
       for (let i = 0; i < ids.length; i += rowsAtOnce) {
-        const some = ids.slice(i, i + rowsAtOnce)
-        const rows = await db.queryAll<StateRow & { readonly events: string | null }>(
-          { ...columns, events },
-          sql`FROM ${from} WHERE ${id} IN (${join(some)})`,
-        )
-        for (const { events: recent, ...row } of rows) {
-          const now = stateOf(row as StateRow, { key, id: row.id })
-          const recorded = asTheyAre.has(row.id) ? undefined : newestState(recent, key)
-          states.set(
-            row.id,
-            recorded
-              ? mergedState(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
-              : now.state,
+        // The rows may be too long to be read at once.
+        for (let left = ids.slice(i, i + rowsAtOnce); left.length > 0; ) {
+          const { rows, after } = await db.queryPage<StateRow & { readonly events: string | null }>(
+            { ...columns, events },
+            sql`FROM ${from} WHERE ${id} IN (${join(left)})`,
           )
+          left = after > 0 ? left.filter((one) => rows.every((row) => row.id !== one)) : []
+          for (const { events: recent, ...row } of rows) {
+            const now = stateOf(row as StateRow, { key, id: row.id })
+            const recorded = asTheyAre.has(row.id) ? undefined : newestState(recent, key)
+            states.set(
+              row.id,
+              recorded
+                ? mergedState(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
+                : now.state,
+            )
+          }
         }
       }
       return states
@@ -109,7 +112,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         recordedState: sql`e.state`,
       }
       for (let after: string | undefined; ; ) {
-        const rows = await db.queryAll(
+        const { rows, after: left } = await db.queryPage(
           withEvent,
           sql`FROM ${from} LEFT JOIN integration_events e ON e.seq = ${newestEvent(type, id, anyNumber)}
             ${after === undefined ? empty : sql`WHERE ${dialect.binaryOrder(id)} > ${after}`}
@@ -117,7 +120,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         )
         yield rows.map((row) => compared(row, key, now))
         after = rows.findLast(({ damage }) => !damage?.includes('id'))?.id
-        if (rows.length < rowsAtOnce || after === undefined) return
+        if ((left === 0 && rows.length < rowsAtOnce) || after === undefined) return
       }
     },
     unrecorded(type, limit, after) {
@@ -129,14 +132,19 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           ORDER BY ${dialect.binaryOrder(id)} LIMIT ${limit}`,
       )
     },
-    async removed(type) {
+    async *removed(type) {
       const { from, id } = sources[type]
-      return await db.queryAll<Pick<ComparedRow, 'id' | 'name'>>(
-        { id: sql`e.target_id`, name: sql`coalesce(e.target_name, e.target_id)` },
-        sql`FROM integration_events e WHERE e.target_type = ${type} AND e.state IS NOT NULL
-          AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${from} WHERE ${id} = e.target_id)
-          ORDER BY e.seq`,
-      )
+      for (let after = 0n; ; ) {
+        const rows = await db.queryAll<Pick<ComparedRow, 'id' | 'name'> & { readonly seq: number | bigint | string }>(
+          { id: sql`e.target_id`, name: sql`coalesce(e.target_name, e.target_id)`, seq: dialect.whole(sql`e.seq`) },
+          sql`FROM integration_events e WHERE e.seq > ${after} AND e.target_type = ${type} AND e.state IS NOT NULL
+            AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${from} WHERE ${id} = e.target_id)
+            ORDER BY e.seq LIMIT ${rowsAtOnce}`,
+        )
+        yield rows
+        after = BigInt(rows.at(-1)?.seq ?? 0)
+        if (rows.length < rowsAtOnce) return
+      }
     },
   }
 }
