@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest'
 import { contents, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runner } from '../support/in-process.ts'
 import { signingSecret, stable } from '../support/samples.ts'
+import { vouchFor } from '../support/state.ts'
 
 /** A database that was adopted, with an integration of the application. */
 async function adopted(kind: Kind): Promise<TestDatabase> {
   const db = await freshDatabase(kind)
   await db.query("UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'")
+  await vouchFor(db)
   await db.query(
     "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('w', 'Acme', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
   )

@@ -206,7 +206,23 @@ test.each(kinds)('a later change of the same rows hides nothing, on %s', async (
   expect(await problems()).toEqual([`integration Globex/support: ${left}`])
   // What is set again is as the log says.
   expect(await run('update support --slack-team-name Acme')).toMatchObject({ code: 0 })
-  expect(await problems()).toEqual([`integration Globex/support: ${left.replace(' slack_team_name,', '')}`])
+  const rest = left.replace(' slack_team_name,', '')
+  expect(await problems()).toEqual([`integration Globex/support: ${rest}`])
+  // What a person has seen and explained is recorded as it is, but for secrets.
+  const [{ id } = {}] = await db.query('SELECT id FROM integrations')
+  expect(
+    await runInProcess(['audit', 'acknowledge', '--row', String(id), '--reason', 'moved', '-o', 'table'], { env }),
+  ).toEqual({
+    code: 0,
+    stdout: 'acknowledged 1 problem\n',
+    stderr: '',
+  })
+  expect(await problems()).toEqual(['integration Globex/support: integration_secrets.set_by (webhook_secret 3)'])
+  expect(await runInProcess(['audit', 'acknowledge', '--row', 'x', '--reason', 'moved'], { env })).toEqual({
+    code: 3,
+    stdout: '',
+    stderr: 'error: no row with the id "x" differs from the log\nhint: integrations audit verify\n',
+  })
 })
 
 /** A problem in a few words. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../json.ts'
+import type { SeenProblem } from '../../operations/audit/acknowledge.ts'
 import type { EventProblem } from '../../operations/audit/chain.ts'
 import type { RowFinding } from '../../operations/audit/rows.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
@@ -120,8 +121,8 @@ export const verificationView: View<Verification> = {
 }
 
 /** How acknowledged damage is shown. */
-export const acknowledgementView: View<{ readonly problems: readonly EventProblem[] }> = {
-  columns: [{ field: 'problems', value: ({ problems }) => problems.map(eventFacts) }],
+export const acknowledgementView: View<{ readonly problems: readonly SeenProblem[] }> = {
+  columns: [{ field: 'problems', value: ({ problems }) => problems.map(factsOf) }],
   short: ['problems'],
-  id: ({ problems }) => problems.map(({ seq }) => seq).join('\n'),
+  id: ({ problems }) => problems.map((one) => ('seq' in one ? one.seq : one.id)).join('\n'),
 }

@@ -1,10 +1,18 @@
-import { notFound } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
+import { notFound, quoted } from '../../errors.ts'
+import { acknowledgeAction } from '../../store/audit/log.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { DryRun } from '../change.ts'
-import { acknowledgeAction, checkChain, type EventProblem } from './chain.ts'
+import { checkChain, type EventProblem } from './chain.ts'
+import { checkRows, type RowFinding } from './rows.ts'
 
-/** The damage that is acknowledged: what is wrong with one event, or all events that a rollback of the log has lost. */
-export type Damage = { readonly seq: bigint } | 'rollback'
+/**
+ * The damage that is acknowledged: what is wrong with one event, all events that a rollback of the log has lost, or a row
+ * that another program has changed, put in or removed, by its id.
+ */
+export type Damage = { readonly seq: bigint } | { readonly row: string } | 'rollback'
+
+/** What was acknowledged. */
+export type SeenProblem = EventProblem | ({ readonly kind: 'row' } & RowFinding)
 
 /**
  * Records that a person has seen damage to the log and can explain it, by the reason of the change. From then on
@@ -13,12 +21,13 @@ export type Damage = { readonly seq: bigint } | 'rollback'
  * @returns the problems that are acknowledged now
  * @throws NOT_FOUND when there is no such problem
  */
-export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun): Promise<readonly EventProblem[]> =>
+export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun): Promise<readonly SeenProblem[]> =>
   store.mutate(async (tx) => {
     const { keyring, settings } = tx
     const { id } = settings
     const chain = { keyring, id, head: await tx.audit.head(), seen: store.seen.of(id) }
-    const { problems } = await checkChain(tx, chain)
+    const { problems, untrusted } = await checkChain(tx, chain)
+    if (typeof damage === 'object' && 'row' in damage) return acknowledgeRow(tx, damage.row, untrusted)
     const seen = problems.filter(({ kind, seq }) => (damage === 'rollback' ? kind !== 'event' : seq === damage.seq))
     if (seen.length === 0)
       throw notFound(
@@ -35,3 +44,13 @@ export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun)
     })
     return seen
   }, options)
+
+/** Records the columns of a row as they are: what was changed of them is no problem from then on. Secrets stay as recorded. */
+async function acknowledgeRow(tx: Transaction, id: string, untrusted: ReadonlySet<bigint>): Promise<SeenProblem[]> {
+  const { findings } = await checkRows(tx, { key: tx.keyring.auditKey, untrusted, adopted: tx.adopted })
+  const found = findings.filter((one) => one.id === id)
+  if (found.length === 0)
+    throw notFound(`no row with the id ${quoted(id)} differs from the log`, 'integrations audit verify')
+  for (const { type, name } of found) await tx.record({ action: acknowledgeAction, target: { type, id, name } })
+  return found.map((one) => ({ kind: 'row', ...one }))
+}

@@ -3,6 +3,7 @@ import { hmacHex } from '../../crypto/hmac.ts'
 import type { Keyring, KeyState } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import { type AuditEvent, eventColumns, eventHash, type Head } from '../../store/audit/events.ts'
+import { acknowledgeAction } from '../../store/audit/log.ts'
 import type { Reader } from '../../store/store.ts'
 import { type EncryptionMode, modes } from '../../store/tables/keys.ts'
 
@@ -71,9 +72,6 @@ interface ChainOptions {
 
 /** The action of an event that gives the database another id; its fields are the former id, > and the id. */
 export const newIdAction = 'database.new_id'
-
-/** The action of an event that acknowledges problems; its fields are their marks. */
-export const acknowledgeAction = 'audit.acknowledge'
 
 /** How far back a clock may step between two events: platforms' signatures tolerate as much, and a correction is less. */
 const clockToleranceMs = 5 * 60_000

@@ -16,7 +16,9 @@ export async function recordStates(store: Store): Promise<number> {
   let recorded = 0
   for (const type of recordedTypes(store.adopted))
     for (let after: string | undefined; ; ) {
-      const rows = await store.read((db) => db.states.unrecorded(type, rowsAtOnce, after))
+      const rows = await store.read((db) =>
+        db.states.unrecorded(type, { adopted: store.adopted, limit: rowsAtOnce, after }),
+      )
       if (rows.length === 0) break
       await store.mutate(async (tx) => {
         for (const { id, name } of rows) await tx.record({ action: stateRecorded, target: { type, id, name } })

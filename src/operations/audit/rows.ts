@@ -56,13 +56,13 @@ export const recordedTypes = (adopted: boolean): readonly StatefulType[] =>
 
 function findingOf(
   type: StatefulType,
-  { id, name, differences, event }: ComparedRow,
+  { id, name, differences, event, isForeign }: ComparedRow,
   untrusted: ReadonlySet<bigint>,
 ): RowFinding | undefined {
   const found = { type, id, name }
   if (event !== undefined && untrusted.has(event))
     return { ...found, columns: [], problem: `its newest event, ${event}, was changed` }
-  if (event === undefined) return { ...found, columns: [], problem: 'no event added the row' }
+  if (isForeign) return { ...found, columns: [], problem: 'no event added the row' }
   if (differences === undefined || differences.length === 0) return undefined
   return { ...found, columns: differences, problem: `changed without an event: ${differences.join(', ')}` }
 }

@@ -150,6 +150,9 @@ export function auditLog(
 /** What events record of a row that this program has not written: an application's, or one that a version before has written. */
 export const stateRecorded = 'state.recorded'
 
+/** The action of events that acknowledge problems: their fields are the marks of the problems, or they are about a row. */
+export const acknowledgeAction = 'audit.acknowledge'
+
 /** The states of the rows that events are about after a change, as texts, by type and id. */
 async function statesOf(
   {
@@ -164,10 +167,15 @@ async function statesOf(
     const own = events.filter(({ targetType }) => targetType === type)
     if (own.length === 0) continue
     const ids = new Set(own.map(({ targetId }) => String(targetId)))
-    const asTheyAre = new Set(
-      own.filter(({ action }) => action === stateRecorded).map(({ targetId }) => String(targetId)),
-    )
-    for (const [id, state] of await stateReader(tx, dialect).after(type, [...ids], { ...options, asTheyAre }))
+    const about = (action: string) =>
+      new Set(own.filter((event) => event.action === action).map(({ targetId }) => String(targetId)))
+    const asTheyAre = about(stateRecorded)
+    const acknowledged = about(acknowledgeAction)
+    for (const [id, state] of await stateReader(tx, dialect).after(type, [...ids], {
+      ...options,
+      asTheyAre,
+      acknowledged,
+    }))
       states.set(`${type} ${id}`, JSON.stringify(state))
   }
   return states

@@ -4,7 +4,7 @@ import { rowHash } from '../../crypto/hmac.ts'
 import type { RootKey } from '../../crypto/key-set.ts'
 import type { Damageable } from '../../damage.ts'
 import { secretColumns } from '../../integration.ts'
-import { eventHash, eventsOf } from './events.ts'
+import { type AuditEvent, eventHash, eventsOf } from './events.ts'
 import type { StateRow } from './row-columns.ts'
 import { versionColumn } from './written.ts'
 
@@ -72,12 +72,12 @@ export function stateOf(
   return { state: { ...state, secrets, ...(expired === undefined ? {} : { expired }) }, held }
 }
 
-/** What the newest of some events that this program has written keeps. */
-export function newestState(text: string | null, auditKey: RootKey): RowState | undefined {
-  const newest = eventsOf(text)
+/** The newest of some events that this program has written; undefined for none. */
+export function newestEventOf(text: string | null, auditKey: RootKey): AuditEvent | undefined {
+  const [newest] = eventsOf(text)
     .filter((event) => event.hash === eventHash({ auditKey }, event.previousHash, event))
-    .sort((a, b) => Number(b.seq) - Number(a.seq))[0]
-  return parseState(newest?.state ?? null)
+    .sort((a, b) => Number(b.seq) - Number(a.seq))
+  return newest
 }
 
 /** How the recorded state of a row becomes that after a change. */
@@ -89,18 +89,21 @@ interface MergeOptions {
   readonly written: ReadonlySet<string>
   /** The columns of the application's tables are taken as they are. */
   readonly adopted: boolean
+  /** So are those of the other tables. */
+  readonly isAcknowledged: boolean
 }
 
 /** The recorded state, with what was written since as it is. */
 export function mergedState(
   recorded: RowState,
   { state, held }: ReturnType<typeof stateOf>,
-  { key, id, written, adopted }: MergeOptions,
+  { key, id, written, adopted, isAcknowledged }: MergeOptions,
 ): RowState {
   const names = new Set([...Object.keys(recorded.columns), ...Object.keys(state.columns)])
   const columns = [...names].flatMap((name): [string, string][] => {
     const [table, column] = name.split('.')
-    const asItIs = column === undefined ? adopted || written.has(name) : written.has(name) || written.has(`${table}.*`)
+    const isWritten = written.has(name) || (column !== undefined && written.has(`${table}.*`))
+    const asItIs = isAcknowledged || isWritten || (adopted && column === undefined)
     const value = (asItIs ? state : recorded).columns[name]
     return value === undefined ? [] : [[name, value]]
   })

@@ -8,13 +8,13 @@ import { type StatefulType, type StateRow, stateSources } from './row-columns.ts
 import {
   type HeldVersion,
   mergedState,
-  newestState,
+  newestEventOf,
   parseState,
   type RowState,
   stateOf,
   type VersionState,
 } from './row-state.ts'
-import type { WrittenColumns } from './written.ts'
+import { type WrittenColumns, wholeRow } from './written.ts'
 
 /** A row beside what its newest event keeps of it. */
 export interface ComparedRow {
@@ -25,6 +25,8 @@ export interface ComparedRow {
   readonly differences: readonly string[] | undefined
   /** The number of its newest event; undefined for none. */
   readonly event: bigint | undefined
+  /** No event tells that this program has put it in. */
+  readonly isForeign: boolean
 }
 
 /** What is read of the state of rows. */
@@ -43,8 +45,14 @@ export interface StateReader {
     type: StatefulType,
     options: { readonly key: RootKey; readonly now: Date },
   ): AsyncIterable<readonly ComparedRow[]>
-  /** The next rows in the order of their ids, after one, whose state no event keeps. */
-  unrecorded(type: StatefulType, limit: number, after?: string): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
+  /**
+   * The next rows in the order of their ids, after one, whose state no event keeps though it may: an application's, and those
+   * that a version before has changed last. One that another program has put into tables of ours is none of them.
+   */
+  unrecorded(
+    type: StatefulType,
+    options: { readonly adopted: boolean; readonly limit: number; readonly after: string | undefined },
+  ): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
   /** The rows that are gone, though their newest events keep a state of them. */
   removed(type: StatefulType): AsyncIterable<readonly Pick<ComparedRow, 'id' | 'name'>[]>
 }
@@ -56,6 +64,8 @@ export interface AfterOptions {
   readonly written: WrittenColumns
   /** The rows to be taken as they are. */
   readonly asTheyAre: ReadonlySet<string>
+  /** The rows whose columns are to be taken as they are, but not their secrets. */
+  readonly acknowledged: ReadonlySet<string>
   /** The columns of the application's tables are to be taken as they are: it may write them. */
   readonly adopted: boolean
 }
@@ -73,7 +83,7 @@ const rowsAtOnce = 100
 export function stateReader(db: Statements, dialect: Dialect): StateReader {
   const sources = stateSources(dialect)
   return {
-    async after(type, ids, { key, written, asTheyAre, adopted }) {
+    async after(type, ids, { key, written, asTheyAre, acknowledged, adopted }) {
       const { columns, from, id } = sources[type]
       const events = dialect.jsonRows(
         Object.values(eventTexts(dialect)),
@@ -81,6 +91,18 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           AND x.seq <= (SELECT h.seq FROM integration_settings h WHERE h.key = 'head') ORDER BY x.seq DESC LIMIT ${newestEvents})`,
       )
       const states = new Map<string, RowState>()
+      const stateAfter = (row: StateRow, recent: string | null) => {
+        const now = stateOf(row, { key, id: row.id })
+        const changed = written.of(type, row.id)
+        const newest = asTheyAre.has(row.id) || changed.has(wholeRow) ? undefined : newestEventOf(recent, key)
+        const recorded = parseState(newest?.state ?? null)
+        const isAcknowledged = acknowledged.has(row.id)
+        if (recorded) return mergedState(recorded, now, { key, id: row.id, written: changed, adopted, isAcknowledged })
+        if (isAcknowledged) return { columns: now.state.columns }
+        // A row that another program has put in has no state, unless the application may, or a version before kept none.
+        const isForeign = !adopted && !asTheyAre.has(row.id) && !changed.has(wholeRow) && newest?.format !== null
+        return isForeign ? undefined : now.state
+      }
       for (let i = 0; i < ids.length; i += rowsAtOnce) {
         // The rows may be too long to be read at once.
         for (let left = ids.slice(i, i + rowsAtOnce); left.length > 0; ) {
@@ -90,14 +112,8 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           )
           left = after > 0 ? left.filter((one) => rows.every((row) => row.id !== one)) : []
           for (const { events: recent, ...row } of rows) {
-            const now = stateOf(row as StateRow, { key, id: row.id })
-            const recorded = asTheyAre.has(row.id) ? undefined : newestState(recent, key)
-            states.set(
-              row.id,
-              recorded
-                ? mergedState(recorded, now, { key, id: row.id, written: written.of(type, row.id), adopted })
-                : now.state,
-            )
+            const state = stateAfter(row as StateRow, recent)
+            if (state) states.set(row.id, state)
           }
         }
       }
@@ -109,6 +125,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         ...columns,
         title,
         event: dialect.whole(sql`e.seq`),
+        format: sql`e.format`,
         recordedState: sql`e.state`,
       }
       for (let after: string | undefined; ; ) {
@@ -123,12 +140,12 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         if ((left === 0 && rows.length < rowsAtOnce) || after === undefined) return
       }
     },
-    unrecorded(type, limit, after) {
+    unrecorded(type, { adopted, limit, after }) {
       const { title, from, id } = sources[type]
       return db.queryAll<Pick<ComparedRow, 'id' | 'name'>>(
         { id, name: sql`coalesce(${title}, ${id})` },
         sql`FROM ${from} LEFT JOIN integration_events e ON e.seq = ${newestEvent(type, id)}
-          WHERE e.state IS NULL ${after === undefined ? empty : sql`AND ${dialect.binaryOrder(id)} > ${after}`}
+          WHERE ${adopted ? sql`e.state IS NULL` : sql`e.seq IS NOT NULL AND e.format IS NULL`} ${after === undefined ? empty : sql`AND ${dialect.binaryOrder(id)} > ${after}`}
           ORDER BY ${dialect.binaryOrder(id)} LIMIT ${limit}`,
       )
     },
@@ -153,14 +170,20 @@ interface EventRow {
   /** What people know the row by. */
   readonly title: string | null
   readonly event: number | bigint | string | null
+  readonly format: number | bigint | null
   readonly recordedState: string | null
 }
 
 function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date): ComparedRow {
-  const { title, event, recordedState, ...columns } = row
+  const { title, event, format, recordedState, ...columns } = row
   const { id } = row
   const recorded = parseState(recordedState)
-  const told = { id, name: title ?? id, event: event === null ? undefined : BigInt(event) }
+  const told = {
+    id,
+    name: title ?? id,
+    event: event === null ? undefined : BigInt(event),
+    isForeign: event === null || (format !== null && !recorded),
+  }
   if (!recorded) return { ...told, differences: undefined }
   const { secrets = [] } = recorded
   const { state, held } = stateOf(columns as StateRow, { key, id, told: secrets })

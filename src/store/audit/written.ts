@@ -16,5 +16,8 @@ export class WrittenColumns {
   }
 }
 
+/** Stands for every column of a row that was put in. */
+export const wholeRow = '*'
+
 /** How a version of a secret is named among the columns of its integration. */
 export const versionColumn = (field: string, number: number): string => `${field} ${number}`

@@ -8,7 +8,7 @@ import { decryptionFailed, notFound } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 
 import type { Secret } from '../../secret.ts'
-import type { WrittenColumns } from '../audit/written.ts'
+import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 
@@ -97,6 +97,7 @@ export function appWriter(
       const clientSecret = encrypt(encryptionKey, contextOf(app.id), secret)
       const data = { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now }
       await tx.models.integrationApp.create({ data, select: { id: true } })
+      written.add('app', app.id, wholeRow)
       return fingerprint(fingerprintKey, secret)
     },
     async secret(id) {

@@ -4,7 +4,7 @@ import { columnName, type Damageable } from '../../damage.ts'
 import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
 
 import type { JsonObject } from '../../json.ts'
-import type { WrittenColumns } from '../audit/written.ts'
+import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
@@ -117,6 +117,7 @@ export function integrationWriter(
     async insert(id, { config, ...columns }, now) {
       const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }
       await tx.models.integration.create({ data, select: { id: true } })
+      written.add('integration', id, wholeRow)
     },
     async update(id, { config, ...columns }) {
       if (config === null) await tx.execute(sql`UPDATE integrations SET config = NULL WHERE id = ${id}`)

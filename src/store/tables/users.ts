@@ -1,7 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { User } from '../../integration.ts'
 import type { Target } from '../audit/events.ts'
-import type { WrittenColumns } from '../audit/written.ts'
+import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -46,6 +46,7 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
 export const userWriter = (tx: WritableStatements, written: WrittenColumns): UserWriter => ({
   async insert(user, now) {
     await tx.models.user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
+    written.add('user', user.id, wholeRow)
   },
   async remove(id) {
     const created = await tx.queryAll<{ id: string; name: string }>(

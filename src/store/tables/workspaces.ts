@@ -2,7 +2,7 @@ import sql, { type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import type { Workspace } from '../../integration.ts'
 
-import type { WrittenColumns } from '../audit/written.ts'
+import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
@@ -52,6 +52,7 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
 export const workspaceWriter = (tx: WritableStatements, written: WrittenColumns): WorkspaceWriter => ({
   async insert(id, name, now) {
     await tx.models.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
+    written.add('workspace', id, wholeRow)
   },
   async rename(id, name, now) {
     await tx.models.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
