@@ -330,7 +330,9 @@ hint: try again later; the code names the reason
       { ...nothing, name: 'rotated', version: 2 },
       { ...nothing, name: 'written', team: 'T012345', team_name: 'Theirs', version: 2 },
     ])
-    expect(await program(['audit', 'verify', '--fields', 'ok'], { env })).toMatchObject({ code: 0 })
+    // Nor does the change of another program become this one's.
+    const { problems } = JSON.parse((await program(['audit', 'verify', '-o', 'json'], { env })).stdout)
+    expect(problems).toMatchObject([{ name: 'Acme/written', columns: ['slack_team_name'] }])
   })
 
   test('add and rotate --check store no token that the platform refuses, or that is of another team', async () => {

@@ -100,7 +100,7 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
         code: 2,
         stdout: '',
         stderr:
-          'error: give the number of an event, or --rollback\nhint: integrations audit verify names the events that have problems\n',
+          'error: give the number of an event, --row or --rollback\nhint: integrations audit verify names the events and rows that have problems\n',
       })
     expect(await acknowledge('5', '--reason', 'OPS-12')).toEqual({
       code: 3,
@@ -123,7 +123,8 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
     if (kind === 'postgresql') await db.query('ALTER TABLE integration_events DISABLE TRIGGER USER')
     else await db.query('DROP TRIGGER integration_events_no_update')
     await db.query("UPDATE integration_events SET reason = 'another' WHERE seq = 4")
-    expect(await verified()).toMatchObject({ problems: [...foreign(3, 4, 6), expect.anything()], acknowledged: [] })
+    const { problems: left, acknowledged } = await verified()
+    expect([left.slice(0, 3), acknowledged]).toEqual([foreign(3, 4, 6), []])
   })
 
   test('that was rolled back continues, and tells what was lost', async () => {

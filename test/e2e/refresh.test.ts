@@ -97,7 +97,8 @@ async function withoutLog<T>(db: TestDatabase, server: SlackOAuth, work: () => P
 /** Changes the encryption mode, and brings every value to what it asks. */
 async function inMode(env: Record<string, string>, mode: string) {
   expect(await runInProcess(['keys', 'mode', mode, '--confirm', mode], { env })).toMatchObject({ code: 0 })
-  expect(await runInProcess(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0 })
+  const decrypt = mode === 'off' ? ['--decrypt'] : []
+  expect(await runInProcess(['keys', 'reencrypt', ...decrypt], { env })).toMatchObject({ code: 0 })
 }
 
 /** Ends the lease of every attempt, as time would. */

@@ -18,7 +18,7 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
         token_expires_at = ${later}, name = 'other' ${support}`,
     ],
     [
-      'integration Globex/other: name, workspace_id, platform, token_expires_at, slack_team_id, is_active, config, slack_team_name, slack_bot_user_id, pylon_account_id',
+      'integration Globex/other: name, workspace_id, platform, token_expires_at, slack_team_id, slack_team_name, slack_bot_user_id, pylon_account_id, is_active, config',
     ],
   ],
   [
@@ -110,7 +110,7 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
       "UPDATE users SET email = 'eve@example.com', name = 'Eve'",
       "UPDATE integration_apps SET client_id = 'x', name = 'x', platform = 'x', client_secret = 'x'",
     ],
-    ['user eve@example.com: email, name', 'app x: name, platform, client_id', 'x clientSecret'],
+    ['user eve@example.com: name, email', 'app x: name, platform, client_id', 'x clientSecret'],
   ],
   [['DELETE FROM integration_apps'], ['app acme: the row was removed without an event']],
   [
@@ -202,7 +202,7 @@ test.each(kinds)('a later change of the same rows hides nothing, on %s', async (
   expect(await run('disable support')).toMatchObject({ code: 0 })
   const problems = async () => JSON.parse((await run('audit verify -o json')).stdout).problems.map(brief)
   const left =
-    'workspace_id, integration_versions.app_id, slack_team_name, integration_secrets.set_by (webhook_secret 3)'
+    'workspace_id, slack_team_name, integration_versions.app_id, integration_secrets.set_by (webhook_secret 3)'
   expect(await problems()).toEqual([`integration Globex/support: ${left}`])
   // What is set again is as the log says.
   expect(await run('update support --slack-team-name Acme')).toMatchObject({ code: 0 })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { decrypt } from '../../src/crypto/jwe.ts'
-import { isEncrypted } from '../../src/crypto/jwe-format.ts'
+import { headerOf, isEncrypted } from '../../src/crypto/jwe-format.ts'
 import { parseKeySet } from '../../src/crypto/key-set.ts'
 import { keyFile } from '../../src/keys/file.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
@@ -44,9 +44,10 @@ export const openedStore =
     const keys = testKeys()
     const plain = (value: unknown) => {
       if (typeof value !== 'string' || !isEncrypted(value)) return value
+      const previous = headerOf(value)?.previous
       for (const cell of cells)
         try {
-          return decrypt(keys, cell, value).reveal()
+          return decrypt(keys, { ...cell, ...(previous ? { previous } : {}) }, value).reveal()
         } catch {
           // It belongs into another cell.
         }

@@ -125,7 +125,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         ...columns,
         title,
         event: dialect.whole(sql`e.seq`),
-        format: sql`e.format`,
+        format: dialect.asText(sql`e.format`),
         recordedState: sql`e.state`,
       }
       for (let after: string | undefined; ; ) {
@@ -170,7 +170,7 @@ interface EventRow {
   /** What people know the row by. */
   readonly title: string | null
   readonly event: number | bigint | string | null
-  readonly format: number | bigint | null
+  readonly format: string | null
   readonly recordedState: string | null
 }
 
@@ -187,8 +187,7 @@ function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date
   if (!recorded) return { ...told, differences: undefined }
   const { secrets = [] } = recorded
   const { state, held } = stateOf(columns as StateRow, { key, id, told: secrets })
-  const names = new Set([...Object.keys(recorded.columns), ...Object.keys(state.columns)])
-  const differences = [...names].filter((column) => recorded.columns[column] !== state.columns[column])
+  const differences = Object.keys(columns).filter((column) => recorded.columns[column] !== state.columns[column])
   for (const was of secrets) {
     const is = held.find(({ field, number }) => field === was.field && number === was.number)
     differences.push(

@@ -4,6 +4,7 @@ import { createClient } from '@libsql/client/sqlite3'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { decrypt } from '../../../src/crypto/jwe.ts'
+import { headerOf, type PreviousValue } from '../../../src/crypto/jwe-format.ts'
 import { parseKeySet } from '../../../src/crypto/key-set.ts'
 import {
   emptyPostgresql,
@@ -198,7 +199,11 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(
       decrypt(
         new Map([...keysOf(at)].filter(([id]) => id === next)),
-        { id: String(previous?.id), field: 'webhook_secret' },
+        {
+          id: String(previous?.id),
+          field: 'webhook_secret',
+          previous: headerOf(String(previous?.sealed))?.previous as PreviousValue,
+        },
         String(previous?.sealed),
       ).reveal(),
     ).toBe(signingSecret(1))
