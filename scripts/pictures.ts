@@ -31,11 +31,11 @@ const pictures = {
   ],
 } as const
 
-/** An endpoint that starts and ends: from then on, the database knows that a receiver accepts previous secrets. */
+/** An endpoint that starts, and is killed, or it would take its report with it: a receiver is known to accept previous secrets. */
 const receiver = `
 const { createReceiver } = require(${JSON.stringify(resolve('dist/receiver.cjs'))})
 const keys = { file: process.env.HOME + '/.config/integrations/keys.json' }
-createReceiver({ database: process.env.DATABASE, keys }).then((receiver) => receiver.close())
+createReceiver({ database: process.env.DATABASE, keys }).then((receiver) => receiver.flush()).then(() => process.exit())
 `
 
 /** Webhooks came in a while ago: so long that it reads the same after a slow run. */
