@@ -14,6 +14,8 @@ export interface RowState {
   readonly columns: { readonly [column: string]: string }
   /** Of an integration: the versions of its secrets that were current, or whose values were kept, when the event was recorded. */
   readonly secrets?: readonly VersionState[]
+  /** Another program has put the row in: its columns are not kept, only what this one has written since. */
+  readonly foreign?: true
   /** Of an integration: a keyed hash of the other versions. */
   readonly expired?: string
 }
@@ -122,6 +124,7 @@ export function mergedState(
   const rest = isUntouched ? expired : expiredHash(key, id, others)
   return {
     columns: Object.fromEntries(columns),
+    ...(recorded.foreign && !isAcknowledged ? { foreign: true } : {}),
     ...(secrets.length > 0 || rest !== undefined ? { secrets } : {}),
     ...(rest === undefined ? {} : { expired: rest }),
   }

@@ -96,12 +96,11 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         const changed = written.of(type, row.id)
         const newest = asTheyAre.has(row.id) || changed.has(wholeRow) ? undefined : newestEventOf(recent, key)
         const recorded = parseState(newest?.state ?? null)
-        const isAcknowledged = acknowledged.has(row.id)
-        if (recorded) return mergedState(recorded, now, { key, id: row.id, written: changed, adopted, isAcknowledged })
-        if (isAcknowledged) return { columns: now.state.columns }
-        // A row that another program has put in has no state, unless the application may, or a version before kept none.
-        const isForeign = !adopted && !asTheyAre.has(row.id) && !changed.has(wholeRow) && newest?.format !== null
-        return isForeign ? undefined : now.state
+        const options = { key, id: row.id, written: changed, adopted, isAcknowledged: acknowledged.has(row.id) }
+        if (recorded) return mergedState(recorded, now, options)
+        // The application may put rows in, and a version before kept no states.
+        const isOurs = adopted || asTheyAre.has(row.id) || changed.has(wholeRow) || newest?.format === null
+        return isOurs ? now.state : mergedState({ columns: {}, foreign: true }, now, options)
       }
       for (let i = 0; i < ids.length; i += rowsAtOnce) {
         // The rows may be too long to be read at once.
@@ -112,8 +111,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           )
           left = after > 0 ? left.filter((one) => rows.every((row) => row.id !== one)) : []
           for (const { events: recent, ...row } of rows) {
-            const state = stateAfter(row as StateRow, recent)
-            if (state) states.set(row.id, state)
+            states.set(row.id, stateAfter(row as StateRow, recent))
           }
         }
       }
@@ -182,7 +180,7 @@ function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date
     id,
     name: title ?? id,
     event: event === null ? undefined : BigInt(event),
-    isForeign: event === null || (format !== null && !recorded),
+    isForeign: event === null || (recorded ? recorded.foreign === true : format !== null),
   }
   if (!recorded) return { ...told, differences: undefined }
   const { secrets = [] } = recorded

@@ -212,12 +212,13 @@ const times = ['set_at', 'valid_until', 'expires_at', 'last_matched_at']
 async function keepPrevious(
   context: SecretContext,
   at: SecretLocation,
-  { number, value, validUntil }: CurrentSecret & { readonly validUntil: Date },
+  { number, value, keyId, validUntil }: CurrentSecret & { readonly validUntil: Date },
 ): Promise<void> {
   const { tx, keyring } = context
-  const { encryptionKey } = keyring
+  // With the key that encrypted it until now: a receiver may not have the active one yet.
+  const key = (keyId === null ? undefined : keyring.keys.get(keyId)) ?? keyring.encryptionKey
   const previous = { number, until: instantOf(validUntil) }
-  const encrypted = { sealed: encryptToStore(encryptionKey, at, value, previous), keyId: encryptionKey.id }
+  const encrypted = { sealed: encryptToStore(key, at, value, previous), keyId: key.id }
   const where = { ...allVersions(at), number }
   await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
   wroteVersion(context, at, number)

@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
+import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { isDecryptionFailure } from '../../errors.ts'
 import { secretColumns } from '../../integration.ts'
 import type { AcceptedDecryption } from './accepted.ts'
@@ -103,7 +104,6 @@ export async function bindPrevious({
   dialect,
   keyring,
 }: Pick<SecretContext, 'tx' | 'dialect' | 'keyring'>): Promise<IntegrationId[]> {
-  const { encryptionKey } = keyring
   const kept = await tx.queryAll<{
     id: IntegrationId
     column: string
@@ -126,8 +126,10 @@ export async function bindPrevious({
     const context = { id, field: column }
     try {
       const value = decrypt(keyring.keys, context, sealed)
-      const text = encrypt(encryptionKey, { ...context, previous: { number: Number(number), until } }, value)
-      await tx.execute(sql`UPDATE integration_secrets SET sealed = ${text}, key_id = ${encryptionKey.id}
+      // With the same key: a receiver may not have the active one yet.
+      const key = keyring.keys.get(keyIdOf(sealed) ?? '') ?? keyring.encryptionKey
+      const text = encrypt(key, { ...context, previous: { number: Number(number), until } }, value)
+      await tx.execute(sql`UPDATE integration_secrets SET sealed = ${text}, key_id = ${key.id}
         WHERE integration_id = ${id} AND field = ${column} AND number = ${number} AND sealed = ${sealed}`)
       bound.push(id)
     } catch (error) {

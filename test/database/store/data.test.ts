@@ -191,7 +191,8 @@ describe.each(kinds)('on %s', (kind) => {
       stderr: '',
       isWithin: true,
     })
-    expect(await peak(['audit', 'verify'], env)).toMatchObject({ code: 0, isWithin: true })
+    // Another program has put the rows in.
+    expect(await peak(['audit', 'verify'], env)).toMatchObject({ code: 8, isWithin: true })
 
     // Encrypted, it would be too long to be read.
     const longest = kind === 'sqlite' ? "replace(hex(zeroblob(250000)), '00', 'abcd')" : "repeat('abcd', 250000)"
