@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { fingerprint } from '../../src/crypto/hmac.ts'
 import { decrypt } from '../../src/crypto/jwe.ts'
-import { isEncrypted } from '../../src/crypto/jwe-format.ts'
+import { headerOf, isEncrypted } from '../../src/crypto/jwe-format.ts'
 import { openKeyring } from '../../src/crypto/keyring.ts'
 import { eventHash } from '../../src/store/audit/events.ts'
 import { fingerprintsOf } from '../../src/store/audit/fingerprints.ts'
@@ -69,10 +69,11 @@ export async function expectInvariants(db: TestDatabase, file = testKeyFile()): 
       )
       expect(versions.filter((version) => version.valid_until === null)).toHaveLength(1)
       for (const version of versions)
-        if (version.sealed !== null)
-          expect(fingerprint(keyring.fingerprintKey, decrypt(keys, cell, String(version.sealed)))).toBe(
-            version.fingerprint,
-          )
+        if (version.sealed !== null) {
+          const previous = headerOf(String(version.sealed))?.previous
+          const value = decrypt(keys, { ...cell, ...(previous ? { previous } : {}) }, String(version.sealed))
+          expect(fingerprint(keyring.fingerprintKey, value)).toBe(version.fingerprint)
+        }
     }
   return events.filter(({ action }) => action === 'secret.rotate').length
 }
