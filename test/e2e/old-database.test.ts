@@ -62,3 +62,26 @@ test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used
   expect(await run('keys', 'status')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
 })
+
+test.each(kinds)(
+  'previous values of an old database that are too long to be read at once, on %s, are migrated',
+  async (kind) => {
+    const { db, keys } = await oldDatabase(kind)
+    const run = (...args: string[]) =>
+      runInProcess(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys } })
+    await db.query("UPDATE integration_secrets SET valid_until = '2099-01-01 00:00:00' WHERE sealed IS NOT NULL")
+    const [{ n: held } = {}] = await db.query('SELECT count(*) AS n FROM integration_secrets WHERE sealed IS NOT NULL')
+    for (let n = 100; n < 120; n++)
+      await db.query(
+        `INSERT INTO integration_secrets (integration_id, field, number, sealed, origin, set_at, valid_until)
+        SELECT min(integration_id), 'webhook_secret', ?, ?, 'provided', min(set_at), '2099-01-01 00:00:00' FROM integration_secrets`,
+        n,
+        'x'.repeat(300_000),
+      )
+    expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+    expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 0 })
+    const sealed = await db.query("SELECT sealed FROM integration_secrets WHERE sealed LIKE 'eyJ%'")
+    const bound = sealed.filter((row) => headerOf(String(row.sealed))?.previous)
+    expect([bound.length, sealed.length]).toEqual([Number(held), Number(held)])
+  },
+)

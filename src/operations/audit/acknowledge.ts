@@ -45,7 +45,7 @@ export const acknowledgeDamage = (store: Store, damage: Damage, options: DryRun)
     return seen
   }, options)
 
-/** Records the columns of a row as they are: what was changed of them is no problem from then on. Secrets stay as recorded. */
+/** Records the columns of a row as they are, so that `audit verify` accepts the changes to the columns. Versions of secrets stay as recorded. */
 async function acknowledgeRow(tx: Transaction, id: string, untrusted: ReadonlySet<bigint>): Promise<SeenProblem[]> {
   const { findings } = await checkRows(tx, { key: tx.keyring.auditKey, untrusted, adopted: tx.adopted })
   const found = findings.filter((one) => one.id === id)

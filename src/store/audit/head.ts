@@ -4,7 +4,7 @@ import { type IntegrationsError, tampered } from '../../errors.ts'
 import type { EncryptionMode, Settings } from '../tables/keys.ts'
 import type { Head } from './events.ts'
 
-/** How a database keeps secrets: what nobody may change who has no keys. */
+/** How a database keeps secrets: the settings that only the holder of the keys may change. */
 export interface DatabaseState extends Pick<Settings, 'id' | 'ownership'> {
   readonly mode: EncryptionMode | null
   readonly keys: readonly KnownKey[]

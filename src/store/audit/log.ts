@@ -28,6 +28,9 @@ const columnNames = join(names.map((name) => sql([eventColumns[name]])))
 /** How many events one statement inserts: each has many columns, and the databases take so many values at once. */
 const eventsAtOnce = 100
 
+/** How many integrations are looked up at a time. */
+const namedAtOnce = 500
+
 /** What a change is recorded with. */
 export interface Recording {
   readonly dialect: Dialect
@@ -47,12 +50,14 @@ export interface Recording {
 
 /** Integrations as the targets of events. */
 export async function integrationTargets(tx: WritableStatements, ids: readonly string[]): Promise<Target[]> {
-  if (ids.length === 0) return []
-  const named = await tx.queryAll<{ id: string; name: string; workspace: string }>(
-    { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
-    sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.id IN (${join([...ids])})`,
-  )
-  const names = new Map(named.map((one) => [one.id, refOf(one)]))
+  const names = new Map<string, string>()
+  for (let i = 0; i < ids.length; i += namedAtOnce) {
+    const named = await tx.queryAll<{ id: string; name: string; workspace: string }>(
+      { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
+      sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.id IN (${join(ids.slice(i, i + namedAtOnce))})`,
+    )
+    for (const one of named) names.set(one.id, refOf(one))
+  }
   return ids.map((id) => ({ type: 'integration', id, name: names.get(id) ?? null }))
 }
 

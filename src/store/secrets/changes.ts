@@ -144,7 +144,7 @@ const keptAfterExpiryMs = 86_400_000
  * Until when a version must have been valid for its value to be destroyed by a change: a day before the clock, and before
  * the newest event, which another clock may have dated: a clock that is ahead destroys nothing that was valid by then.
  *
- * @param newestEvent when the newest event was recorded; null: there is no event, or none that tells
+ * @param newestEvent when the newest event was recorded; null: there is no event, or its time cannot be read
  */
 export function purgeLimit(now: Date, newestEvent: Instant | null): Date | undefined {
   if (newestEvent === null) return undefined
@@ -208,7 +208,7 @@ async function forgetDamaged(
 }
 const times = ['set_at', 'valid_until', 'expires_at', 'last_matched_at']
 
-/** A value that is no longer to be current stays valid for a while; it is encrypted as that previous value, whatever the mode. */
+/** Makes the current value a previous value, which stays valid for the grace period; it is encrypted as such, whatever the mode. */
 async function keepPrevious(
   context: SecretContext,
   at: SecretLocation,

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { empty } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
@@ -99,18 +99,33 @@ async function reencryptCurrent(
  *
  * @returns the integrations whose values these are
  */
-export async function bindPrevious({
-  tx,
-  dialect,
-  keyring,
-}: Pick<SecretContext, 'tx' | 'dialect' | 'keyring'>): Promise<IntegrationId[]> {
-  const kept = await tx.queryAll<{
-    id: IntegrationId
-    column: string
-    number: number | bigint
-    sealed: string
-    until: Instant
-  }>(
+export async function bindPrevious(
+  context: Pick<SecretContext, 'tx' | 'dialect' | 'keyring'>,
+): Promise<IntegrationId[]> {
+  const bound = new Set<IntegrationId>()
+  for (let last: KeptRow | undefined; ; ) {
+    const { rows, after } = await keptRows(context, last)
+    for (const row of rows) if (!row.damage && (await bind(context, row))) bound.add(row.id)
+    last = rows.findLast(({ damage }) => !damage)
+    if (last === undefined || (after === 0 && rows.length < keptAtOnce)) return [...bound]
+  }
+}
+
+/** A value that a version before kept. */
+interface KeptRow {
+  readonly id: IntegrationId
+  readonly column: string
+  readonly number: number | bigint
+  readonly sealed: string
+  readonly until: Instant
+}
+
+/** How many of them are read at a time. */
+const keptAtOnce = 500
+
+/** The next of them, after one: all of them may be too long to be read at once. */
+const keptRows = ({ tx, dialect }: Pick<SecretContext, 'tx' | 'dialect'>, last: KeptRow | undefined) =>
+  tx.queryPage<KeptRow>(
     {
       id: sql`s.integration_id`,
       column: sql`s.field`,
@@ -118,25 +133,29 @@ export async function bindPrevious({
       sealed: sql`s.sealed`,
       until: dialect.toRfc3339(sql`s.valid_until`),
     },
-    sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND s.valid_until IS NOT NULL ORDER BY s.integration_id, s.field, s.number`,
+    sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND s.valid_until IS NOT NULL
+      ${last ? sql`AND (s.integration_id, s.field, s.number) > (${last.id}, ${last.column}, ${Number(last.number)})` : empty}
+      ORDER BY s.integration_id, s.field, s.number LIMIT ${keptAtOnce}`,
   )
-  const bound: IntegrationId[] = []
-  for (const { id, column, number, sealed, until, damage } of kept) {
-    if (damage) continue
-    const context = { id, field: column }
-    try {
-      const value = decrypt(keyring.keys, context, sealed)
-      // With the same key: a receiver may not have the active one yet.
-      const key = keyring.keys.get(keyIdOf(sealed) ?? '') ?? keyring.encryptionKey
-      const text = encrypt(key, { ...context, previous: { number: Number(number), until } }, value)
-      await tx.execute(sql`UPDATE integration_secrets SET sealed = ${text}, key_id = ${key.id}
-        WHERE integration_id = ${id} AND field = ${column} AND number = ${number} AND sealed = ${sealed}`)
-      bound.push(id)
-    } catch (error) {
-      if (!isDecryptionFailure(error)) throw error
-    }
+
+/** Encrypts a value as the previous value that it is. @returns whether it could be decrypted */
+async function bind(
+  { tx, keyring }: Pick<SecretContext, 'tx' | 'keyring'>,
+  { id, column, number, sealed, until }: KeptRow,
+): Promise<boolean> {
+  const context = { id, field: column }
+  try {
+    const value = decrypt(keyring.keys, context, sealed)
+    // With the same key: a receiver may not have the active one yet.
+    const key = keyring.keys.get(keyIdOf(sealed) ?? '') ?? keyring.encryptionKey
+    const text = encrypt(key, { ...context, previous: { number: Number(number), until } }, value)
+    await tx.execute(sql`UPDATE integration_secrets SET sealed = ${text}, key_id = ${key.id}
+      WHERE integration_id = ${id} AND field = ${column} AND number = ${Number(number)} AND sealed = ${sealed}`)
+    return true
+  } catch (error) {
+    if (!isDecryptionFailure(error)) throw error
+    return false
   }
-  return [...new Set(bound)]
 }
 
 const version = ({ id, field }: StoredValue, number: number) =>
