@@ -70,8 +70,21 @@ describe.each(kinds)('what lets secrets finish go on, on %s', (kind) => {
     await put(db, { id: 'x', report: JSON.stringify(report), mac: 'f'.repeat(64) })
     expect(await finish('support')).toEqual(forged)
     expect(await db.query('SELECT seq FROM integration_events')).toEqual(before)
-    // Nor does such a row stop who says so.
+    // Nor do such rows stop who says so, or a rotation, however long they are.
+    for (const n of [1, 2, 3, 4, 5, 6]) await put(db, { id: `long ${n}`, report: 'x'.repeat(900_000), mac: 'x' })
+    for (const n of [1, 2, 3, 4, 5, 6])
+      await db.query(
+        kind === 'sqlite'
+          ? `INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver${n}' || replace(hex(zeroblob(450000)), '00', 'xx'), '', ?)`
+          : `INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver${n}' || repeat('x', 900), '', ?)`,
+        at(0),
+      )
+    expect(await finish('support')).toEqual(forged)
     expect(await finish('support', '--force')).toMatchObject({ code: 0 })
+    const rotation = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0']
+    expect(await runInProcess(rotation, { env: { DATABASE_URL: db.url }, input: signingSecret(3) })).toMatchObject({
+      code: 0,
+    })
   })
 
   test('is the report of each receiver that runs', async () => {

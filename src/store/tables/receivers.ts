@@ -65,8 +65,9 @@ export interface ReceiverWriter {
   withdraw(id: string): Promise<void>
 }
 
-/** How many reports are read. */
+/** How many reports are read, and how many of them at a time. */
 const maxReports = 1000
+const reportsAtOnce = 50
 
 /** How long the report of a receiver is kept that has stopped without a word. */
 const keptMs = 86_400_000
@@ -83,20 +84,26 @@ export function signReport(
 /** Reads reports. */
 export const receiverReader = (db: Statements, { toRfc3339, comparableTime }: Dialect): ReceiverReader => ({
   async reports({ auditKey }, databaseId) {
-    const rows = await db.queryAll<SignedReport>(
-      { id: sql`r.id`, report: sql`r.report`, mac: sql`r.mac` },
-      sql`FROM integration_receivers r ORDER BY ${comparableTime(sql`r.updated_at`)} DESC LIMIT ${maxReports}`,
-    )
-    return rows.map(({ id, report, mac, damage }) =>
-      !damage && mac === reportMac(auditKey, [databaseId, id, report])
-        ? (JSON.parse(report) as ReceiverReport)
-        : undefined,
-    )
+    const reports: (ReceiverReport | undefined)[] = []
+    // Those of many integrations, or of another program, may be too long to be read at once.
+    for (let left = true; left && reports.length < maxReports; ) {
+      const { rows, after } = await db.queryPage<SignedReport>(
+        { id: sql`r.id`, report: sql`r.report`, mac: sql`r.mac` },
+        sql`FROM integration_receivers r ORDER BY ${comparableTime(sql`r.updated_at`)} DESC, r.id
+          LIMIT ${reportsAtOnce} OFFSET ${reports.length}`,
+      )
+      for (const { id, report, mac, damage } of rows) {
+        const isSigned = !damage && mac === reportMac(auditKey, [databaseId, id, report])
+        reports.push(isSigned ? (JSON.parse(report) as ReceiverReport) : undefined)
+      }
+      left = rows.length > 0 && (after > 0 || rows.length === reportsAtOnce)
+    }
+    return reports
   },
   async unsigned() {
     const rows = await db.queryAll<{ key: string; at: Instant }>(
       { key: sql`s.key`, at: toRfc3339(sql`s.updated_at`) },
-      sql`FROM integration_settings s WHERE s.key LIKE 'receiver%'`,
+      sql`FROM integration_settings s WHERE s.key LIKE 'receiver%' AND length(s.key) < 30 LIMIT ${maxReports}`,
     )
     return rows.flatMap(({ key, at, damage }) => {
       const [whole, remember, stale] = /^receiver(?: (\d{1,6}) (\d{1,6}))?$/.exec(key) ?? []
