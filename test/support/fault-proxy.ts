@@ -10,8 +10,8 @@ export const faults = ['deaf server', 'deaf client', 'silent', 'cut', 'slow'] as
 /** One of these. */
 export type Fault = (typeof faults)[number]
 
-/** How late each part comes on a slow network. */
-const slowMs = 150
+/** How late each part comes on a slow network, in milliseconds. */
+export const slowMs = 150
 
 /** A network between a client and a PostgreSQL server that can fail. */
 export interface FaultProxy {
