@@ -93,7 +93,7 @@ async function findOwner(
   const { webhooks } = platformOf(integration)
   const accepted = await store.mutate(async (tx) => {
     const holders = await tx.secrets.holders('webhookSecret', integration.platform, maxOthersTried)
-    const ids = holders.filter((id) => id !== integration.id)
+    const ids = [...new Set(holders)].filter((id) => id !== integration.id)
     const found = await acceptedSecrets(tx, ids, () => {})
     if (ids.length > 0)
       await tx.record({

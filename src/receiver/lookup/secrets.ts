@@ -258,7 +258,7 @@ async function matching(db: Reader, key: Exclude<LookupKey, { readonly kind: 'st
   if (key.kind === 'match') return matchingOne(db, key.match)
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
   const found = await Promise.all(
-    ids.slice(0, maxSecrets).map((id) => db.integrations.match({ by: 'id', value: id }, 1)),
+    [...new Set(ids.slice(0, maxSecrets))].map((id) => db.integrations.match({ by: 'id', value: id }, 1)),
   )
   return { integrations: found.flat(), truncated: ids.length > maxSecrets }
 }

@@ -15,8 +15,10 @@ export type Client = PrismaClient
 /** A query that lists rows, in the parts that a page of it needs. */
 export interface Listing<Row> {
   readonly columns: Columns<Row>
-  /** Tables and joins. */
+  /** Tables and joins that the condition and the order need. */
   readonly from: Sql
+  /** The same for the columns and the order, of all rows or of those whose ids a query gives. */
+  readonly columnsFrom: (ids?: Sql) => Sql
   readonly where: Sql
   readonly order: Sql
   /** Empty, or how many rows at most. */
@@ -57,6 +59,8 @@ export interface Dialect {
   readonly role: Sql
   /** A text column as a value that orders by its bytes. */
   binaryOrder(column: Sql): Sql
+  /** Whether two values come after two others, the second of each where the first are equal, by a condition that an index on both can seek. */
+  isAfter(values: readonly [Sql, Sql], others: readonly [Sql, Sql]): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
   /** A column of any type as its text. */

@@ -1,4 +1,4 @@
-import sql, { join } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
@@ -66,7 +66,10 @@ export interface AcceptedSecretReader {
    * names the row cannot be read.
    */
   stray(platform: string, column: PlatformColumn | undefined): Promise<Stray | undefined>
-  /** Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded. */
+  /**
+   * Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded: those of
+   * at most `limit` values, where the search ends. An integration that holds several may be there several times.
+   */
   holders(field: SecretField, platform: string, limit: number): Promise<IntegrationId[]>
 }
 
@@ -131,15 +134,26 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
     },
     async holders(field, platform, limit) {
       const column = secretColumns[field]
+      // SQLite would begin with the integrations, of which a platform may have as many as there are.
+      const held = (condition: Sql) =>
+        sql`FROM integration_secrets s CROSS JOIN integrations i WHERE i.id = s.integration_id AND i.platform = ${platform}
+          AND s.field = ${column} AND (s.valid_until IS NULL OR ${isPrevious(dialect)}) AND ${condition}`
+      const next = (condition: Sql) => sql`(SELECT s.fingerprint ${held(condition)} ORDER BY s.fingerprint LIMIT 1)`
+      const holder = (condition: Sql) => sql`(SELECT s.integration_id ${held(condition)} LIMIT 1)`
+      const unrecorded = sql`UNION ALL SELECT i.id FROM integrations i WHERE i.platform = ${platform}
+        AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)})`
+      // From each fingerprint to the next by the index, as many rows may share one.
       const rows = await db.queryAll<{ id: IntegrationId }>(
         { id: sql`h.id` },
         sql`FROM (
-        SELECT min(s.integration_id) AS id FROM integration_secrets s JOIN integrations i ON i.id = s.integration_id
-          WHERE i.platform = ${platform} AND s.field = ${column} AND (s.valid_until IS NULL OR ${isPrevious(dialect)})
-          GROUP BY s.fingerprint
-        UNION SELECT i.id FROM integrations i WHERE i.platform = ${platform} AND ${sql([`i.${column}`])} IS NOT NULL
-          AND NOT EXISTS (${currentSecret(field)})
-      ) h GROUP BY h.id ORDER BY h.id LIMIT ${limit}`,
+        WITH RECURSIVE known (fingerprint, place) AS (
+          SELECT ${next(sql`s.fingerprint >= ''`)}, 1
+          UNION ALL SELECT ${next(sql`s.fingerprint > known.fingerprint`)}, known.place + 1
+            FROM known WHERE known.fingerprint IS NOT NULL AND known.place < ${limit})
+        SELECT ${holder(sql`s.fingerprint = known.fingerprint`)} AS id FROM known WHERE known.fingerprint IS NOT NULL
+        UNION ALL SELECT ${holder(sql`s.fingerprint IS NULL`)}
+        ${unrecorded}
+      ) h WHERE h.id IS NOT NULL LIMIT ${limit}`,
       )
       return rows.map(({ id }) => id)
     },

@@ -3,6 +3,7 @@ import type { Damageable } from '../../damage.ts'
 import { conflict, notFound } from '../../errors.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
+import { type Boundary, boundaryAt, firstIds, follows, type Keyed, orderOf } from './keyset.ts'
 
 /** Which part of a listing to read, in which order. */
 export interface Page<Field extends string = string> {
@@ -17,16 +18,12 @@ export interface Page<Field extends string = string> {
 }
 
 /** What a kind of rows can be listed from and sorted by. Columns are qualified with their table's alias. */
-export interface Source<Row> {
+export interface Source<Row> extends Keyed {
   readonly columns: Columns<Row>
-  readonly from: Sql
-  readonly id: Sql
+  /** What columns and keys are read from, of all rows or of those whose ids a query gives; absent: `from`. */
+  readonly columnsFrom?: (ids?: Sql) => Sql
   /** The field of a row that holds the id, where that is not "id". */
   readonly idField?: string
-  /** What orders by the id, where that is not the bytes of its text. */
-  readonly idKey?: Sql
-  /** One value per sortable field, that orders as the field should. */
-  readonly keys: { readonly [field: string]: Sql }
 }
 
 /** How many rows of a long listing are held at a time. */
@@ -66,87 +63,81 @@ export const listReader = <Filter, Selected extends object, Row>({
   },
   async count(filter, page) {
     const listing = { ...from, filter: condition(filter) }
-    const { from: rows, where } = page
-      ? await bounded({ ...listing, page })
-      : { from: from.source.from, where: listing.filter }
-    return countOf(from.db, sql`${rows} WHERE ${where}`)
+    if (!page) return countOf(from.db, sql`${from.source.from} WHERE ${listing.filter}`)
+    const after = await boundaryOf({ ...listing, page })
+    return countOf(from.db, sql`${orderOf({ ...from, page }).from} WHERE ${following({ ...listing, page }, after)}`)
   },
 })
 
 /**
  * Reads the rows of a page in order, in batches: a limited page from one statement, everything from one snapshot. Nulls
- * come last in both directions and the id breaks ties. The boundary is read in SQL: a value that had passed through
- * JavaScript would have lost the microseconds that tell rows apart.
+ * come last in both directions and the id breaks ties.
  *
  * @throws NOT_FOUND when the row of the cursor is gone, and `RowsTooLong` for a page of few rows that is not read in pages
  */
 async function* readPage<Row extends object>(listing: Listing<Row>): AsyncGenerator<(Row & Damageable)[]> {
   const { db, dialect, source, page } = listing
-  const { order, from, where } = await bounded(listing)
-  const { columns, id } = source
+  const after = await boundaryOf(listing)
   if (page.inPages || page.limit === undefined || page.limit > oneStatementRows) {
-    if (db.single) return yield* readApart(listing)
+    if (db.single) return yield* readApart(listing, after)
+    const { columns, id, columnsFrom = () => source.from } = source
+    const { order, from } = orderOf(listing)
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
-    yield* dialect.pages<Row>(db, { columns, from, where, order, limit, id }, rowsAtOnce)
-  } else yield await db.queryAll<Row>(columns, sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${page.limit}`)
+    const where = following(listing, after)
+    yield* dialect.pages<Row>(db, { columns, from, columnsFrom, where, order, limit, id }, rowsAtOnce)
+  } else yield await db.queryAll<Row>(source.columns, firstRowsOf(listing, after, page.limit))
 }
 
 /** Reads the rows of a long page by statements that each begin after the last row of the one before, where none sees the same moment. */
-async function* readApart<Row extends object>(listing: Listing<Row>): AsyncGenerator<(Row & Damageable)[]> {
+async function* readApart<Row extends object>(
+  listing: Listing<Row>,
+  begin: Boundary | undefined,
+): AsyncGenerator<(Row & Damageable)[]> {
   const { db, source, page } = listing
   const idField = source.idField ?? 'id'
-  let left = page.limit ?? Number.POSITIVE_INFINITY
-  let cursor = page.cursor
-  while (left > 0) {
-    const most = Math.min(rowsAtOnce, left)
-    const { order, from, where } = boundedAt(listing, cursor)
-    const { rows, after } = await db.queryPage<Row>(
-      source.columns,
-      sql`FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${most}`,
+  const gone = () =>
+    conflict(
+      'a row that the list had come to was removed meanwhile',
+      'try again; without a pooler in statement mode, a list shows one moment',
     )
+  let left = page.limit ?? Number.POSITIVE_INFINITY
+  for (let last = begin; left > 0; ) {
+    const most = Math.min(rowsAtOnce, left)
+    const { rows, after } = await db.queryPage<Row>(source.columns, firstRowsOf(listing, last, most))
     if (rows.length > 0) yield rows
     // After a row that is gone there is nothing, either.
-    else if (cursor !== undefined && !(await hasRow(db, source, cursor)))
-      throw conflict(
-        'a row that the list had come to was removed meanwhile',
-        'try again; without a pooler in statement mode, a list shows one moment',
-      )
+    else if (last && !(await boundaryAt(db, listing, last.id))) throw gone()
     if (after === 0 && rows.length < most) return
     left -= rows.length
-    cursor = String(Object.entries(rows.at(-1) ?? {}).find(([name]) => name === idField)?.[1])
+    last = await boundaryAt(
+      db,
+      listing,
+      String(Object.entries(rows.at(-1) ?? {}).find(([name]) => name === idField)?.[1]),
+    )
+    if (!last) throw gone()
   }
 }
 
-/** The part of a listing that begins after the page's cursor, and its order. */
-async function bounded<Row>(listing: Listing<Row>): Promise<Bounded> {
-  const { db, source, page } = listing
-  if (page.cursor !== undefined && !(await hasRow(db, source, page.cursor)))
-    throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
-  return boundedAt(listing, page.cursor)
+/** What follows the columns of a query for the first rows that follow a boundary: these alone are joined and computed. */
+function firstRowsOf<Row>(listing: Listing<Row>, after: Boundary | undefined, limit: number): Sql {
+  const { source } = listing
+  const ids = firstIds(listing, after, limit)
+  const from = source.columnsFrom?.(ids) ?? source.from
+  return sql`FROM (${ids}) page CROSS JOIN ${from} WHERE ${source.id} = page.id ORDER BY ${orderOf(listing).order}`
 }
 
-/** A part of a listing. */
-interface Bounded {
-  readonly order: Sql
-  readonly from: Sql
-  readonly where: Sql
+/** The row that a page begins after; undefined for a page that begins with the first row. @throws NOT_FOUND when it is gone */
+async function boundaryOf<Row>(listing: Listing<Row>): Promise<Boundary | undefined> {
+  const { cursor } = listing.page
+  if (cursor === undefined) return undefined
+  const boundary = await boundaryAt(listing.db, listing, cursor)
+  if (!boundary) throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
+  return boundary
 }
 
-function boundedAt<Row>({ dialect, source, filter, page }: Listing<Row>, cursor: string | undefined): Bounded {
-  const key = source.keys[page.sort]
-  if (key === undefined) throw new Error(`no sort key for ${page.sort}`)
-  const id = source.idKey ?? dialect.binaryOrder(source.id)
-  const order = sql`${key} ${page.descending ? sql`DESC` : sql`ASC`} NULLS LAST, ${id}`
-  if (cursor === undefined) return { order, from: source.from, where: filter }
-  const boundary = sql`(SELECT ${key} AS last_key, ${id} AS last_id FROM ${source.from} WHERE ${source.id} = ${cursor})`
-  return {
-    order,
-    from: sql`${source.from} CROSS JOIN ${boundary} AS boundary`,
-    where: sql`${filter} AND (
-      (boundary.last_key IS NOT NULL AND (${key} ${page.descending ? sql`<` : sql`>`} boundary.last_key OR ${key} IS NULL))
-      OR ((${key} = boundary.last_key OR (${key} IS NULL AND boundary.last_key IS NULL)) AND ${id} > boundary.last_id))`,
-  }
-}
+/** The condition of all rows of a listing that follow a boundary. */
+const following = <Row>(listing: Listing<Row>, after: Boundary | undefined): Sql =>
+  after ? follows(listing, after) : listing.filter
 
 /** Conditions that all hold; none: every row. */
 export const all = (conditions: readonly Sql[]): Sql =>
@@ -157,9 +148,3 @@ export async function countOf(db: Statements, from: Sql): Promise<number> {
   const [row] = await db.query<{ n: number | bigint }>({ n: sql`count(*)` }, sql`FROM ${from}`)
   return Number(row?.n ?? 0)
 }
-
-const hasRow = (
-  db: Statements,
-  { from, id }: { readonly from: Sql; readonly id: Sql },
-  value: string,
-): Promise<boolean> => db.some(sql`FROM ${from} WHERE ${id} = ${value}`)

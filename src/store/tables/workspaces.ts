@@ -1,4 +1,4 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { empty, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import type { Workspace } from '../../integration.ts'
 
@@ -39,9 +39,10 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
     ...listReader({ db, dialect, source, condition, toRow: toWorkspace }),
     async match({ by, value }, limit) {
       const where = by === 'id' ? sql`w.id = ${value}` : sql`w.name = ${value}`
+      const from = counted(sql`SELECT w.id FROM ${source.from} WHERE ${where}`)
       const rows = await db.queryAll(
         source.columns,
-        sql`FROM ${source.from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
+        sql`FROM ${from} WHERE ${where} ORDER BY ${dialect.binaryOrder(sql`w.id`)} LIMIT ${limit}`,
       )
       return rows.map(toWorkspace)
     },
@@ -68,11 +69,18 @@ const toWorkspace = (row: Row & Damageable): Workspace => ({
   integrations: Number(row.integrations),
 })
 
+/** Workspaces with how many integrations they have, counted in one pass: all of them, or those whose ids a query gives. */
+const counted = (ids?: Sql): Sql =>
+  sql`workspaces w LEFT JOIN (SELECT i.workspace_id, count(*) AS count FROM integrations i
+    ${ids ? sql`WHERE i.workspace_id IN (${ids})` : empty} GROUP BY i.workspace_id) n ON n.workspace_id = w.id`
+
 function workspaceSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source<Row> {
-  const integrations = sql`(SELECT count(*) FROM integrations i WHERE i.workspace_id = w.id)`
+  const integrations = sql`coalesce(n.count, 0)`
   return {
     columns: { id: sql`w.id`, name: sql`w.name`, integrations, createdAt: toRfc3339(sql`w.created_at`) },
     from: sql`workspaces w`,
+    keyFrom: { integrations: counted() },
+    columnsFrom: counted,
     id: sql`w.id`,
     keys: {
       name: binaryOrder(sql`w.name`),

@@ -70,6 +70,7 @@ export const dialect: Dialect = {
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   // The operators of a type of an extension may be in a schema that is not looked into, where its order counts all the same.
   binaryOrder: (column) => sql`(${column})::text COLLATE "C"`,
+  isAfter: (values, others) => sql`(${join(values)}) > (${join(others)})`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
@@ -121,11 +122,11 @@ export const lockHolder =
 
 async function* pages<Row extends object>(
   db: Statements,
-  { columns, from, where, order, limit }: Listing<Row>,
+  { columns, columnsFrom, where, order, limit }: Listing<Row>,
   most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
   const selected = Object.entries<Sql>(columns)
-  const query = dialect.select(selected, sql`FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
+  const query = dialect.select(selected, sql`FROM ${columnsFrom()} WHERE ${where} ORDER BY ${order} ${limit}`)
   // What follows a row is measured by the squares of its lengths: n rows have at most the root of n times their sum.
   await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR
     SELECT ${names(selected)}, (sum(bytes::bigint * bytes) OVER (ROWS BETWEEN 1 FOLLOWING AND ${raw(String(most))} FOLLOWING))::float8 AS after

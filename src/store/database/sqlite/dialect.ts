@@ -90,7 +90,10 @@ export const dialect: Dialect = {
   role: sql`NULL`,
   timeLiteral: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
-  binaryOrder: (column) => sql`${column} COLLATE BINARY`,
+  binaryOrder: (column) => sql`${column}${raw(byBytes)}`,
+  // An index is used for columns alone, compared with values that are none and say how.
+  isAfter: (values, others) =>
+    sql`(${join(values.map(withoutOrder))}) > (${join(others.map((other) => sql`+${other}${raw(byBytes)}`))})`,
   asText: (column) =>
     sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
@@ -100,11 +103,15 @@ export const dialect: Dialect = {
   pages,
 }
 
+const byBytes = ' COLLATE BINARY'
+
+const withoutOrder = (value: Sql) => (value.sql.endsWith(byBytes) ? raw(value.sql.slice(0, -byBytes.length)) : value)
+
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
 async function* pages<Row extends object>(
   db: Statements,
-  { columns, from, where, order, limit, id }: Listing<Row>,
+  { columns, from, columnsFrom, where, order, limit, id }: Listing<Row>,
   most: number,
 ): AsyncGenerator<(Row & Damageable)[]> {
   // SQLite has no cursor to hold across statements: the order goes into a table of the connection's own.
@@ -116,10 +123,11 @@ async function* pages<Row extends object>(
   await db.execute(sql`INSERT INTO temp.listing SELECT ${id} FROM ${from} WHERE ${where} ORDER BY ${order} ${limit}`)
   if (readOnly) await db.execute(sql`PRAGMA query_only = ON`)
   for (let seen = 0, size = Math.min(most, firstRows); ; ) {
+    const part = sql`temp.listing.rowid > ${seen} AND temp.listing.rowid <= ${seen + size}`
     const page = await db.queryPage<Row>(
       columns,
-      sql`FROM temp.listing CROSS JOIN ${from}
-        WHERE ${id} = temp.listing.id AND temp.listing.rowid > ${seen} AND temp.listing.rowid <= ${seen + size} ORDER BY temp.listing.rowid`,
+      sql`FROM temp.listing CROSS JOIN ${columnsFrom(sql`SELECT id FROM temp.listing WHERE ${part}`)}
+        WHERE ${id} = temp.listing.id AND ${part} ORDER BY temp.listing.rowid`,
     )
     if (page.rows.length > 0) yield page.rows
     if (page.after === 0 && page.rows.length < size) return
