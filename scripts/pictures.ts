@@ -34,7 +34,7 @@ const pictures = {
 /** An endpoint that starts, and is killed, or it would take its report with it: a receiver is known to accept previous secrets. */
 const receiver = `
 const { createReceiver } = require(${JSON.stringify(resolve('dist/receiver.cjs'))})
-const keys = { file: process.env.HOME + '/.config/integrations/keys.json' }
+const keys = { file: process.env.INTEGRATIONS_KEYS_FILE }
 createReceiver({ database: process.env.DATABASE, keys }).then((receiver) => receiver.flush()).then(() => process.exit())
 `
 
@@ -58,6 +58,7 @@ export async function draw(): Promise<Record<string, string>> {
       PROGRAM: resolve('bin/integrations.js'),
       RECEIVER: join(home, 'receiver.cjs'),
       DATABASE: `file:${home}/.local/share/integrations/integrations.db`,
+      INTEGRATIONS_KEYS_FILE: join(home, 'keys.json'),
       TERM: 'xterm',
       SECRET: '01'.repeat(16),
       OTHER: '02'.repeat(16),

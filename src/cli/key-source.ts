@@ -1,6 +1,6 @@
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { KeySet } from '../crypto/key-set.ts'
-import type { KeySource } from '../crypto/key-source.ts'
+import type { KeySource, KnownDatabase } from '../crypto/key-source.ts'
 import { badInput, keysMissing, systemCode } from '../errors.ts'
 import { requirePrivateFolder } from '../store/database/private-files.ts'
 import type { Host } from './host.ts'
@@ -15,49 +15,49 @@ function runs(pid: number): boolean {
   }
 }
 
-/** The key set that the environment names, read once, when it is first needed. */
+/** The key set that the environment names, else the one of the database in the user's folder; a command runs once. */
 export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeySource {
   const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
+  const me = process.getuid?.()
   // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
   const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
   const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
-  let source: Promise<KeySource> | undefined
-  let loaded: Promise<KeySet> | undefined
-  async function open(): Promise<KeySource> {
+  const processes = { own: process.pid, runs }
+  let source: KeySource | undefined
+  let printed: Promise<KeySet> | undefined
+  async function find(database: KnownDatabase | undefined): Promise<KeySource> {
     if (file && command)
       throw badInput(
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    // The folder that a container mounts a secret at may be everybody's, as /tmp is: none can replace the file.
-    if (!file && !command)
-      requirePrivateFolder(dirname(path()), { setting: 'XDG_CONFIG_HOME', sticky: true, me: process.getuid?.() })
-    if (!command)
-      return (await import('../keys/file.ts')).keyFile(path(), process.getuid?.(), { own: process.pid, runs })
-    const { keyCommand } = await import('../keys/command.ts')
-    return keyCommand(command, { env, argv, endGroup })
-  }
-  const path = () => {
-    if (file) return resolve(cwd(), file)
+    if (command) return (await import('../keys/command.ts')).keyCommand(command, { env, argv, endGroup })
+    if (file) return (await import('../keys/file.ts')).keyFile(resolve(cwd(), file), me, processes)
     const home = homeFolder(env, 'config')
-    if (home) return join(home, 'integrations', 'keys.json')
-    throw keysMissing(noHome('keys'), 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE')
+    if (!home) throw keysMissing(noHome('keys'), 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE')
+    const folder = join(home, 'integrations')
+    const { findKeyFile, setsFolder } = await import('../keys/folder.ts')
+    // The folder that a container mounts a secret at may be everybody's, as /tmp is: none can replace the file.
+    for (const one of [folder, setsFolder(folder)])
+      requirePrivateFolder(one, { setting: 'XDG_CONFIG_HOME', sticky: true, me })
+    return findKeyFile(database, { folder, me, processes })
   }
-  const opened = () => {
-    source ??= open()
+  const opened = async () => {
+    source ??= await find(undefined)
     return source
   }
   return {
     get name() {
-      return command ? 'INTEGRATIONS_KEYS_COMMAND' : path()
+      return source?.name ?? 'the key set'
     },
     writable: !command,
-    load: async () => {
-      const source = await opened()
+    load: async (database) => {
+      const found = printed && source ? source : await find(database)
+      source = found
       // A file may get keys meanwhile, of a process that makes the same database; a command may ask a person each time.
-      if (!command) return source.load()
-      loaded ??= source.load()
-      return loaded
+      if (!command) return found.load(database)
+      printed ??= found.load(database)
+      return printed
     },
     empty: async () => (await opened()).empty(),
     add: async (keys) => (await opened()).add(keys),

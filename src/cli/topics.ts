@@ -46,8 +46,8 @@ Keys that encrypt the secrets, a JWK Set (needed only for changes and for readin
   INTEGRATIONS_KEYS_COMMAND  a command that prints the keys, such as the CLI of a secret manager; it runs in a shell
                        for at most 30 s, with this environment except what leads to the database and the
                        variables that hold a secret
-  XDG_CONFIG_HOME      the folder of the default key file, integrations/keys.json
-  HOME, APPDATA        without XDG_CONFIG_HOME: the key file is in ~/.config, or in the folder APPDATA
+  XDG_CONFIG_HOME      the folder of the default key files, integrations/keys/<database id>.json
+  HOME, APPDATA        without XDG_CONFIG_HOME: the key files are in ~/.config, or in the folder APPDATA
 
 Refreshing tokens:
   XDG_STATE_HOME       the folder of integrations/spool, where new tokens are kept, encrypted, until the database

@@ -4,6 +4,7 @@ import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { auditReader } from './audit/events.ts'
+import { requireKnownKeys } from './audit/head.ts'
 import { stateReader } from './audit/row-states.ts'
 import { FollowedLog, type HeadMemory, SeenHeads } from './audit/seen.ts'
 import type { ChangeEnd } from './change.ts'
@@ -31,7 +32,7 @@ import type { Reader, Store } from './store.ts'
 import { appReader } from './tables/apps.ts'
 import { damagedRows } from './tables/damaged-rows.ts'
 import { integrationReader } from './tables/integrations.ts'
-import { keyReader } from './tables/keys.ts'
+import { keyReader, type Settings } from './tables/keys.ts'
 import { receiverReader } from './tables/receivers.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
 import { secretVersionReader } from './tables/secret-metadata.ts'
@@ -114,8 +115,15 @@ function storeOn(
         )
       // With the encryption that only a change needs.
       const { beginChange } = await import('./change.ts')
-      const fresh = await session.read((db) => reader(db).keys.isFresh(), waitBudget)
-      const keys = await keySet(options, fresh, dryRun)
+      const known = await session.read(async (db) => {
+        const { keys } = reader(db)
+        const settings = await keys.settings()
+        if (settings.keys.length > 0) return { settings, fresh: false }
+        const fresh = await keys.isFresh()
+        // Another process may have made them in between.
+        return { settings: await keys.settings(), fresh }
+      }, waitBudget)
+      const keys = await keySet(options, known, dryRun)
       let end: ChangeEnd | undefined
       const log = new FollowedLog(seen)
       const result = await session
@@ -169,11 +177,25 @@ const readerOn = (
 })
 
 /** The key set, generated for a database that knows no keys. What a dry run generates is not written down. */
-async function keySet({ keys: source, notice }: OpenOptions, fresh: boolean, dryRun: boolean): Promise<KeySet> {
-  const set = await source.load()
-  if (!fresh && set.size === 0) throw await source.empty()
-  const lacking = fresh ? purposes.filter((purpose) => !keyFor(set, purpose)) : []
-  if (lacking.length === 0) return set
+async function keySet(
+  { keys: source, notice }: OpenOptions,
+  { settings, fresh }: { readonly settings: Settings; readonly fresh: boolean },
+  dryRun: boolean,
+): Promise<KeySet> {
+  if (!fresh) requireKnownKeys(settings)
+  const set = await source.load(settings)
+  if (!fresh) {
+    if (set.size === 0) throw await source.empty()
+    return set
+  }
+  const lacking = purposes.filter((purpose) => !keyFor(set, purpose))
+  if (lacking.length === 0) {
+    if (!dryRun)
+      notice(
+        `the keys of this database were already in ${source.name}: if another database uses them too, a leak of the key set exposes both`,
+      )
+    return set
+  }
   const made = lacking.map(newKey)
   if (dryRun) return new Map([...set, ...made.map((key) => [key.id, key] as const)])
   const whole = await source.add(made)

@@ -12,6 +12,7 @@ import {
   type TestDatabase,
 } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
+import { keysWereThere } from '../support/keyring.ts'
 import { freshFolder } from '../support/program.ts'
 
 const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
@@ -64,7 +65,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
     expect(await run(['db', 'adopt', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `adopted ${shown(db)}: the application still owns workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
+      stderr: `${keysWereThere()}adopted ${shown(db)}: the application still owns workspaces, users and integrations\n${kind === 'sqlite' ? sqliteNote : ''}${exclusion(kind === 'sqlite' ? '' : 'public.')}`,
     })
     expect(await own(db)).toEqual(before)
     expect(await db.query(`SELECT key, value FROM integration_settings ORDER BY key`)).toEqual([
@@ -257,7 +258,7 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
       'warning: integrations.region, which this program does not know, is not null and has no default: an integration is added only if a trigger fills the column\n'
     for (const [args, done] of [
       [['--dry-run'], 'would adopt'],
-      [[], 'adopted'],
+      [[], `${keysWereThere()}adopted`],
     ] as const)
       expect(await run(['db', 'adopt', ...args, '-o', 'id'], { env })).toEqual({
         code: 0,

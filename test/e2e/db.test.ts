@@ -15,6 +15,7 @@ import {
   type TestDatabase,
 } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
+import { keysWereThere } from '../support/keyring.ts'
 import { freshFolder, type Outcome, type RunOptions, runProgram } from '../support/program.ts'
 
 const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
@@ -137,7 +138,7 @@ describe.each(kinds)('db on %s', (kind) => {
     expect(migrated).toEqual({
       code: 0,
       stdout: `${shown(db)}\n`,
-      stderr: `applied to ${shown(db)}: ${rest.join(', ')}\n`,
+      stderr: `${keysWereThere()}applied to ${shown(db)}: ${rest.join(', ')}\n`,
     })
     const after = await history(db)
     expect(after.map((row) => row.migration_name)).toEqual(migrations)

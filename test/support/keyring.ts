@@ -13,6 +13,10 @@ export const testKeyFile = () => process.env.INTEGRATIONS_TEST_KEYS ?? ''
 /** The keys of the template databases, or of another file. */
 export const testKeys = (file = testKeyFile()) => parseKeySet(readFileSync(file, 'utf8'), 'the test keys')
 
+/** What the first change says of keys that were made before. */
+export const keysWereThere = (file = testKeyFile()): string =>
+  `the keys of this database were already in ${file}: if another database uses them too, a leak of the key set exposes both\n`
+
 /** How to open a test's database within this process. */
 export const storeOptions = (db: TestDatabase, keys = testKeyFile()): StoreOptions => ({
   database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),

@@ -76,8 +76,9 @@ export const keyStatusView: View<KeyStatus> = {
       value: (row) => row.problems.map(({ problem, hint }) => ({ problem, hint })),
       cell: (row) => (row.problems.length === 0 ? ['none', 'good'] : [`${row.problems.length}`, 'bad']),
     },
+    value('keySet'),
   ],
-  short: ['mode', 'activeKey', 'plain', 'unread', 'problems'],
+  short: ['mode', 'activeKey', 'plain', 'unread', 'problems', 'keySet'],
   id: (row) => row.activeKey ?? '',
 }
 

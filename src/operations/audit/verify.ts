@@ -107,9 +107,10 @@ export const takeCheckpoint = (store: Store): Promise<Checkpoint> =>
  * @throws BAD_INPUT for a checkpoint of another database, KEYS_MISSING, KEYS_INVALID, KEY_WRONG
  */
 export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Checkpoint): Promise<Verification> {
-  const set = await keys.load()
+  const database = await store.read((db) => db.keys.known())
+  const { id } = database
+  const set = await keys.load(database)
   // Before the moment that is shown: until then, no other process has seen a later end.
-  const { id } = await store.read((db) => db.keys.settings())
   const seen = store.seen.of(id)
   const verified = await store.snapshot<Verification>(async (db) => {
     const settings = await db.keys.settings()

@@ -1,6 +1,6 @@
 import type { Instant } from '../../brands.ts'
 import { jwk, type KeySet, newKey, purposes, type RootKey } from '../../crypto/key-set.ts'
-import type { KeySource } from '../../crypto/key-source.ts'
+import type { KeySource, KnownDatabase } from '../../crypto/key-source.ts'
 import { badInput, conflict, IntegrationsError, keysMissing, notFound, shellWord } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
@@ -40,10 +40,10 @@ export const newKeySet = () => ({ keys: purposes.map((purpose) => jwk(newKey(pur
 
 /** The keys that a database knows, and their usage. Works without a key set. */
 export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
-  const [known, use] = await store.read(async (db) => [await db.keys.list(), await db.keys.usage()] as const)
-  const { set, unusable } = await loaded(source)
+  const [known, use] = await store.read(async (db) => [await db.keys.known(), await db.keys.usage()] as const)
+  const { set, unusable } = await loaded(source, known)
   const { isKey } = await import('../../crypto/keyring.ts')
-  const keys = known.map(async (one): Promise<Key> => {
+  const keys = known.keys.map(async (one): Promise<Key> => {
     const { current = 0, previous = 0, apps = 0 } = use.find(({ keyId }) => keyId === one.id) ?? {}
     const key = set?.get(one.id)
     return { ...one, current, previous, apps, inKeySet: set ? key !== undefined && isKey(key, one) : null }
@@ -51,9 +51,12 @@ export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
   return { keys: await Promise.all(keys), use, unusable }
 }
 
-async function loaded(source: KeySource): Promise<{ set?: KeySet; unusable: IntegrationsError | undefined }> {
+async function loaded(
+  source: KeySource,
+  database: KnownDatabase,
+): Promise<{ set?: KeySet; unusable: IntegrationsError | undefined }> {
   try {
-    const set = await source.load()
+    const set = await source.load(database)
     if (set.size > 0) return { set, unusable: undefined }
     return { unusable: await source.empty() }
   } catch (error) {

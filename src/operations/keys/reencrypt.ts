@@ -136,9 +136,10 @@ async function readPage(
 ): Promise<ReadPage> {
   const { mode, head } = await db.keys.settings()
   if (mode === null) throw unknownMode()
-  const set = await source.load()
+  const known = await db.keys.known()
+  const set = await source.load(known)
   if (set.size === 0) throw await source.empty()
-  const keyring = openKeyring(set, await db.keys.list(), source.name)
+  const keyring = openKeyring(set, known.keys, source.name)
   const { values, integrations, next } = await db.storedValues.page(cursor)
   const decryption = { keyring, mode, bound: head.mac !== null }
   const keyId = keyring.encryptionKey.id

@@ -10,6 +10,8 @@ export interface KeyStatus {
   /** null: not decided before the first change. */
   readonly mode: EncryptionMode | null
   readonly activeKey: string | null
+  /** Where the key set is: a file, or the setting that names another place. */
+  readonly keySet: string
   /**
    * How many current values are not encrypted. In `required`, counts the stored values (null without keys, or without
    * the right to read them); otherwise, counts the recorded versions.
@@ -49,7 +51,7 @@ export async function keyStatus(store: Store, source: KeySource): Promise<KeySta
       problem: `the key set cannot be used, so its keys were not checked: ${unusable.message}`,
       hint: unusable.hint,
     })
-  return { mode, activeKey, plain, unread, keys, problems }
+  return { mode, activeKey, keySet: source.name, plain, unread, keys, problems }
 }
 
 async function plainIfPermitted(store: Store): Promise<number | null> {

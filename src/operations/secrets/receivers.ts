@@ -19,11 +19,11 @@ const countedMs = 86_400_000
 
 /** The receivers that have reported within a day. @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG */
 export async function knownReceivers(store: Store, source: KeySource): Promise<KnownReceivers> {
-  const set = await source.load()
+  const database = await store.read((db) => db.keys.known())
+  const keyring = openKeyring(await source.load(database), database.keys, source.name)
   return store.read(async (db) => {
-    const keyring = openKeyring(set, await db.keys.list(), source.name)
-    const [now, { id }] = [await db.clock(), await db.keys.settings()]
-    const reports = await db.receivers.reports(keyring, id)
+    const now = await db.clock()
+    const reports = await db.receivers.reports(keyring, database.id)
     const signed = reports.flatMap((report) => (report ? [{ at: report.at, limits: report }] : []))
     const counted = [...signed, ...(await db.receivers.unsigned())].filter(
       ({ at }) => now.getTime() - Date.parse(at) < countedMs,

@@ -247,7 +247,8 @@ export class SecretReader {
   async #loadKeys(): Promise<Keyring> {
     this.#keysLoadedAt = performance.now()
     const { store, keys } = this.#source
-    return openKeyring(await keys.load(), await store.read((db) => db.keys.list()), keys.name)
+    const database = await store.read((db) => db.keys.known())
+    return openKeyring(await keys.load(database), database.keys, keys.name)
   }
 }
 

@@ -96,7 +96,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
 
 /** Looks at the key set before a database is made or taken over: its secrets could not be kept without. @throws KEYS_MISSING, KEYS_INVALID */
 export async function requireKeys(keys: KeySource): Promise<void> {
-  const set = await keys.load()
+  const set = await keys.load(undefined)
   if (purposes.some((purpose) => !keyFor(set, purpose))) await keys.add([])
 }
 

@@ -56,6 +56,8 @@ export const activeKeyOf = (keys: readonly KnownKey[]): string | null =>
 export interface KeyReader {
   /** The keys that this database knows, oldest first. @throws DATABASE_INVALID for an unknown purpose */
   list(): Promise<DatedKey[]>
+  /** The same, with the id that the database says it has: what a key source goes by. @throws DATABASE_INVALID for an unknown purpose */
+  known(): Promise<{ readonly id: string; readonly keys: readonly DatedKey[] }>
   /** The settings that decide how a change is made. @throws DATABASE_INVALID for an unknown encryption mode */
   settings(): Promise<Settings>
   /** How many values each key encrypts, as far as is recorded. */
@@ -80,19 +82,27 @@ export interface KeyWriter {
 
 /** Reads keys and settings. */
 export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialect): KeyReader {
+  async function list(): Promise<DatedKey[]> {
+    const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
+      {
+        id: sql`k.id`,
+        purpose: sql`k.purpose`,
+        state: sql`k.state`,
+        checkValue: sql`k.check_value`,
+        createdAt: toRfc3339(sql`k.created_at`),
+      },
+      sql`FROM integration_keys k ORDER BY k.created_at, k.id`,
+    )
+    return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
+  }
   return {
-    async list() {
-      const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
-        {
-          id: sql`k.id`,
-          purpose: sql`k.purpose`,
-          state: sql`k.state`,
-          checkValue: sql`k.check_value`,
-          createdAt: toRfc3339(sql`k.created_at`),
-        },
-        sql`FROM integration_keys k ORDER BY k.created_at, k.id`,
+    list,
+    async known() {
+      const [row] = await db.query<{ id: string }>(
+        { id: sql`s.value` },
+        sql`FROM integration_settings s WHERE s.key = 'id'`,
       )
-      return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
+      return { id: row?.id ?? '', keys: await list() }
     },
     async settings() {
       const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`

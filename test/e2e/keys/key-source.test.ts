@@ -32,10 +32,10 @@ test('a command that prints nothing is not waited for, nor what it has started',
   const pid = () => Number(readFileSync(file, 'utf8'))
   const command = `sleep 20 & echo $! > ${file}; wait`
   const late = { code: 'KEYS_MISSING', message: 'INTEGRATIONS_KEYS_COMMAND has printed no key set within 0.3 s' }
-  await expect(keyCommand(command, { env, timeoutMs: 300 }).load()).rejects.toMatchObject(late)
+  await expect(keyCommand(command, { env, timeoutMs: 300 }).load(undefined)).rejects.toMatchObject(late)
   process.kill(pid())
   // With a group of its own, nothing of it is left.
-  await expect(keyCommand(command, { env, timeoutMs: 300, endGroup }).load()).rejects.toMatchObject(late)
+  await expect(keyCommand(command, { env, timeoutMs: 300, endGroup }).load(undefined)).rejects.toMatchObject(late)
   await expect.poll(() => runs(pid())).toBe(false)
   expect(performance.now() - started).toBeLessThan(5_000)
 })
@@ -47,7 +47,7 @@ test('a command that ended has printed its key set, though something it left beh
   writeFileSync(join(at, 'keys.json'), `${keySetText([key])}${' '.repeat(200_000)}`)
   const started = performance.now()
   const command = `cd ${at}; sleep 20 & echo $! > pid; cat keys.json`
-  const set = await keyCommand(command, { env, endGroup }).load()
+  const set = await keyCommand(command, { env, endGroup }).load(undefined)
   expect([...set.keys()]).toEqual([key.id])
   expect(performance.now() - started).toBeLessThan(5_000)
   const left = Number(readFileSync(join(at, 'pid'), 'utf8'))
@@ -66,7 +66,9 @@ test('a command has our environment without what leads into the database', async
     INTEGRATIONS_KEYS: 'c',
   }
   const given = { PATH: env.PATH, VAULT_ADDR: 'https://keyring', ...leading }
-  await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load()).resolves.toEqual(new Map())
+  await expect(keyCommand(`env > ${seen}; echo '{"keys":[]}'`, { env: given }).load(undefined)).resolves.toEqual(
+    new Map(),
+  )
   const names = readFileSync(seen, 'utf8')
     .split('\n')
     .map((line) => line.split('=')[0])
@@ -85,7 +87,7 @@ test.each([
     message: `the key file ${path} ${why}`,
     hint: 'name a file with INTEGRATIONS_KEYS_FILE, or with INTEGRATIONS_KEYS_COMMAND what prints the key set',
   }
-  await expect(keyFile(path, me).load()).rejects.toMatchObject(refusal)
+  await expect(keyFile(path, me).load(undefined)).rejects.toMatchObject(refusal)
   await expect(keyFile(path, me).add([newKey('encryption')])).rejects.toMatchObject(refusal)
 })
 
@@ -107,8 +109,8 @@ test('a key file of somebody else is refused', async () => {
   writeFileSync(path, keySetText([newKey('encryption')]), { mode: 0o600 })
   const owner = me === 0 ? keyFile(path, 1234) : keyFile('/proc/1/environ', me)
   // Root's files are trusted, whoever may read them.
-  if (me === 0) await expect(owner.load()).resolves.toHaveProperty('size', 1)
-  else await expect(owner.load()).rejects.toMatchObject({ code: 'KEYS_INVALID' })
+  if (me === 0) await expect(owner.load(undefined)).resolves.toHaveProperty('size', 1)
+  else await expect(owner.load(undefined)).rejects.toMatchObject({ code: 'KEYS_INVALID' })
 })
 
 test('an empty set in a file takes keys', async () => {

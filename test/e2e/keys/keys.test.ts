@@ -215,7 +215,8 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await run(['keys', 'retire', old, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${old}\n`,
-      stderr: `retired the key ${old}; you can remove it from the key set\n`,
+      stderr: `retired the key ${old}: no value of this database needs it any more
+others may need it: backups of this database from before, replicas that are behind, and copies and other databases with the same key set (${file}); when none does, you can remove it from the set\n`,
     })
     expect(await seals(at)).toEqual([
       { id: old, state: 'retired' },
@@ -307,7 +308,8 @@ describe.each(kinds)('keys on %s', (kind) => {
     await addSupport(at)
     const home = freshFolder()
     const env = { DATABASE_URL: at.db.url, HOME: home, INTEGRATIONS_KEYS_FILE: '' }
-    const where = join(home, '.config', 'integrations', 'keys.json')
+    const [setting] = await at.db.query("SELECT value FROM integration_settings WHERE key = 'id'")
+    const where = join(home, '.config', 'integrations', 'keys', `${setting?.value}.json`)
     const before = await everything(at)
     const listed = await run(['keys', 'list', '-o', 'json', '--fields', 'purpose,state,current,previous,inKeySet'], {
       env,
@@ -713,8 +715,9 @@ test('a value that the application writes while it is being sealed is not lost',
 test('keys are made for a new database, once, and where they are is said', async () => {
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_KEYS_FILE: '' }
-  const file = join(home, '.config', 'integrations', 'keys.json')
   const made = await runProgram(['keys', 'init', '--fields', 'purpose,state,inKeySet'], { env })
+  const folder = join(home, '.config', 'integrations', 'keys')
+  const file = join(folder, readdirSync(folder)[0] ?? '')
   const keys = 'audit\tactive\ttrue\nencryption\tactive\ttrue\nfingerprint\tactive\ttrue\n'
   expect(made).toMatchObject({ code: 0, stdout: keys })
   expect(made.stderr).toContain(

@@ -15,7 +15,7 @@ beforeAll(() =>
     for (const name of ['openSync', 'writeFileSync', 'fsyncSync', 'closeSync', 'renameSync', 'symlinkSync', 'linkSync', 'rmSync', 'unlinkSync']) {
       const real = fs[name]
       fs[name] = (...args) => {
-        if (args.some((one) => String(one).includes('keys.json')) && ++calls === Number(process.env.KILL_AT))
+        if (args.some((one) => /keys\\.json|\\/keys\\//.test(String(one))) && ++calls === Number(process.env.KILL_AT))
           process.kill(process.pid, 'SIGKILL')
         return real(...args)
       }
@@ -59,19 +59,29 @@ test('keys add killed at any moment leaves nothing that blocks the next, and no 
   expect(killed).toBeGreaterThan(4)
 })
 
-test('the first keys are whole or not there, whenever the program is killed', async () => {
-  for (let n = 1; ; n++) {
+test.each([
+  ['in the file that is named', 'config', 'config/keys.json'],
+  ['in the file of the database', 'config/integrations/keys', ''],
+])('the first keys %s are whole or not there, whenever the program is killed', async (_, place, named) => {
+  let n = 1
+  for (; ; n++) {
     const home = freshFolder()
-    const folder = join(home, 'config')
-    const file = join(folder, 'keys.json')
-    const env = { DATABASE_URL: `file:${join(home, 'new.db')}`, INTEGRATIONS_KEYS_FILE: file }
+    const folder = join(home, place)
+    const env = {
+      DATABASE_URL: `file:${join(home, 'new.db')}`,
+      XDG_CONFIG_HOME: join(home, 'config'),
+      INTEGRATIONS_KEYS_FILE: named && join(home, named),
+    }
     const { code } = await runProgram(['init'], { env: { ...env, ...killedAt(n) } })
     if (code === 0) break
-    if (existsSync(file)) expect(kids(file)).toHaveLength(3)
+    const sets = () => (existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [])
+    for (const name of sets()) expect(kids(join(folder, name))).toHaveLength(3)
     expect(await runProgram(['init'], { env })).toMatchObject({ code: 0 })
-    expect(copies(folder)).toEqual([])
-    expect(kids(file)).toHaveLength(3)
+    expect(sets()).toHaveLength(1)
+    expect(readdirSync(folder).filter((name) => !/\.json(\.lock)?$/.test(name))).toEqual([])
+    for (const name of sets()) expect(kids(join(folder, name))).toHaveLength(3)
   }
+  expect(n).toBeGreaterThan(4)
 })
 
 test('a lock of a process that runs elsewhere is waited for, and named', async () => {
@@ -92,11 +102,7 @@ test.each(['init', 'list'])('%s with a key file that is a link to nothing makes 
   mkdirSync(join(home, 'config', 'integrations'), { recursive: true, mode: 0o700 })
   const file = join(home, 'config', 'integrations', 'keys.json')
   symlinkSync(join(home, 'unmounted', 'keys.json'), file)
-  const env = {
-    XDG_CONFIG_HOME: join(home, 'config'),
-    XDG_DATA_HOME: join(home, 'data'),
-    INTEGRATIONS_KEYS_FILE: '',
-  }
+  const env = { XDG_DATA_HOME: join(home, 'data'), INTEGRATIONS_KEYS_FILE: file }
   expect(await runProgram([command], { env })).toEqual({
     code: 4,
     stdout: '',
@@ -105,6 +111,40 @@ hint: check that the disk or volume of that file is mounted\n`,
   })
   expect(readdirSync(home)).toEqual(['config'])
   expect(readdirSync(join(home, 'config', 'integrations'))).toEqual(['keys.json'])
+})
+
+test('the keys.json of a database that is a link to nothing is named', async () => {
+  const db = await freshDatabase('sqlite')
+  const home = freshFolder()
+  const file = join(home, 'integrations', 'keys.json')
+  mkdirSync(join(home, 'integrations'), { mode: 0o700 })
+  symlinkSync(join(home, 'unmounted', 'keys.json'), file)
+  const env = { DATABASE_URL: db.url, XDG_CONFIG_HOME: home, INTEGRATIONS_KEYS_FILE: '' }
+  expect(await runProgram(['workspaces', 'add', 'Acme'], { env })).toEqual({
+    code: 4,
+    stdout: '',
+    stderr: `error: the key file ${file} is a link to a file that does not exist
+hint: check that the disk or volume of that file is mounted\n`,
+  })
+  expect(readdirSync(join(home, 'integrations'))).toEqual(['keys.json'])
+})
+
+test('a folder of key files that is a link to nothing makes no database', async () => {
+  const home = freshFolder()
+  mkdirSync(join(home, 'config', 'integrations'), { recursive: true, mode: 0o700 })
+  symlinkSync(join(home, 'unmounted'), join(home, 'config', 'integrations', 'keys'))
+  const env = {
+    XDG_CONFIG_HOME: join(home, 'config'),
+    XDG_DATA_HOME: join(home, 'data'),
+    INTEGRATIONS_KEYS_FILE: '',
+  }
+  for (const command of ['init', 'list'])
+    expect(await runProgram([command], { env })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: expect.stringMatching(/^error: the key file \S+ cannot be written \([A-Z]+\)\nhint: .*\n$/),
+    })
+  expect(readdirSync(home)).toEqual(['config'])
 })
 
 test.each([

@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 test('keys that another process made since the file was found missing serve as well as ours', async () => {
   const path = join(folder, 'keys.json')
   const [ours, theirs] = [keyFile(path, undefined), keyFile(path, undefined)]
-  expect([(await ours.load()).size, (await theirs.load()).size]).toEqual([0, 0])
+  expect([(await ours.load(undefined)).size, (await theirs.load(undefined)).size]).toEqual([0, 0])
   const made = await theirs.add(purposes.map(newKey))
   const text = readFileSync(path, 'utf8')
   expect([...(await ours.add(purposes.map(newKey))).keys()]).toEqual([...made.keys()])

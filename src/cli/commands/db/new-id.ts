@@ -44,4 +44,8 @@ export const command = (ctx: Context) =>
           : `gave ${url} the id ${change.id}, in place of ${change.formerId}`,
         next: dryRun ? [] : ['integrations audit checkpoint'],
       })
+      if (!dryRun)
+        ctx.output.note(
+          `the copy keeps the keys of the original, in ${ctx.keys().name}: a leak of the key set exposes both`,
+        )
     })

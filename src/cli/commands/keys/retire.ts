@@ -9,7 +9,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('retire'), ctx.output, keyView)
     .summary('retire a key that no longer encrypts anything')
     .description(
-      'Retire a key that no longer encrypts anything. Refused while the key encrypts a value, or is active. The fingerprint and audit keys stay for as long as the database. Keep the key elsewhere for as long as you keep earlier backups of the database.',
+      'Retire a key that no longer encrypts anything. Refused while the key encrypts a value, or is active. The fingerprint and audit keys stay for as long as the database. Keep the key for as long as anything else needs it: earlier backups of the database, replicas that are behind, copies and other databases with the same key set.',
     )
     .addArgument(keyArgument())
     .addOption(dryRunOption())
@@ -18,6 +18,10 @@ export const command = (ctx: Context) =>
       const change = await retireKey(await ctx.store(), id, { dryRun })
       const sentence = dryRun
         ? `would retire the key ${id}`
-        : `retired the key ${id}; you can remove it from the key set`
+        : `retired the key ${id}: no value of this database needs it any more`
       await answerKeyChange(ctx, change, { sentence: change.already ? `the key ${id} is already retired` : sentence })
+      if (!dryRun)
+        ctx.output.note(
+          `others may need it: backups of this database from before, replicas that are behind, and copies and other databases with the same key set (${ctx.keys().name}); when none does, you can remove it from the set`,
+        )
     })

@@ -11,7 +11,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('status'), ctx.output, keyStatusView)
     .summary('check that values are encrypted as the mode asks')
     .description(
-      'Show the encryption mode, the active key, how many values each key encrypts, how many values are plain, and how many values of the application are still unread. Exits with 8 when there is a problem, and prints what to type; an unusable key set is a problem too. Decrypts no value: keys reencrypt --dry-run does.',
+      'Show the encryption mode, the active key, where the key set is, how many values each key encrypts, how many values are plain, and how many values of the application are still unread. Exits with 8 when there is a problem, and prints what to type; an unusable key set is a problem too. Decrypts no value: keys reencrypt --dry-run does.',
     )
     .addHelpText(...examples('integrations keys status', 'integrations keys status -o json --fields problems'))
     .action(async () => {
