@@ -18,7 +18,7 @@ export type Select = (columns: readonly (readonly [name: string, value: Sql])[],
 /** Some rows of a query, from the first on. */
 export interface Part<Row> {
   readonly rows: (Row & Damageable)[]
-  /** How long the rows are that follow, as the statement measures it; 0 when it found none. */
+  /** Above 0 when rows follow that the statement has found; how far above is a measure of its own. */
   readonly after: number
 }
 

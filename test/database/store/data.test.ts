@@ -19,7 +19,9 @@ async function peak(args: readonly string[], env: Record<string, string>) {
   const script = join(freshFolder(), 'peak.cjs')
   writeFileSync(
     script,
-    "process.on('exit', () => require('node:fs').appendFileSync(__filename + '.kb', process.resourceUsage().maxRSS + ' '))",
+    // Not maxRSS, which begins with what the process that started this one held.
+    `const { appendFileSync, readFileSync } = require('node:fs')
+    process.on('exit', () => appendFileSync(__filename + '.kb', /^VmHWM:\\s*(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1] + ' '))`,
   )
   const { code, stdout, stderr } = await runProgram(args, { env: { ...env, NODE_OPTIONS: `--require ${script}` } })
   // A thread tells of the whole process, too.

@@ -55,21 +55,21 @@ function isMalformed(kind: ColumnKind, column: Sql): Sql {
 }
 
 /**
- * The rows of a query that begin before so many bytes, as one BLOB of JSON, and how many bytes the others have: libsql
- * ends the process for a text that is not UTF-8, and takes every cell apart.
+ * The rows of a query that begin before so many bytes of JSON, as one BLOB of it, and whether there are others: libsql ends
+ * the process for a text that is not UTF-8, and takes every cell apart.
  *
  * @param alone where there are others, too; else nothing of these is copied then
  */
 const rowsWithin =
   (most: number, alone: boolean): Select =>
   (columns, rest) => {
-    const names = columns.map(([name]) => raw(`"${name}"`))
-    const lengths = names.map((name) => sql`coalesce(octet_length(${name}), 0)`)
+    const cells = join(columns.map(([, value]) => guarded(value)))
     const fits = raw(`start < ${most}`)
-    const json = sql`CAST(json_group_array(json_array(${join(names)})) FILTER (WHERE ${fits}) AS BLOB)`
-    return sql`SELECT ${alone ? json : sql`CASE WHEN min(${fits}) THEN ${json} END`} AS json, sum(bytes) FILTER (WHERE NOT ${fits}) AS after
-      FROM (SELECT *, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS start FROM (SELECT *, ${join(lengths, ' + ')} AS bytes
-      FROM (SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest})))`
+    const json = sql`CAST('[' || group_concat(cells, ',') FILTER (WHERE ${fits}) || ']' AS BLOB)`
+    // Without the OFFSET, SQLite would put the cells in each place where they are named, and make them three times.
+    return sql`SELECT ${alone ? json : sql`CASE WHEN min(${fits}) THEN ${json} END`} AS json, max(NOT ${fits}) AS after
+      FROM (SELECT cells, sum(octet_length(cells)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(cells) AS start
+      FROM (SELECT * FROM (SELECT json_array(${cells}) AS cells ${rest}) LIMIT -1 OFFSET 0))`
   }
 
 /** The SQL of SQLite, as libsql runs it. */
