@@ -112,7 +112,7 @@ async function stream(folder: string, data: Data): Promise<void> {
   const [bares = [], runs = []] = await inTurn([bare, listing], streams)
   if (new Set([...bares, ...runs].map(({ printed }) => printed)).size !== 1)
     throw new Error(`${bare.name} and ${listing.name} do not print the same`)
-  compare(listing, runs, bare, bares, 1.5)
+  compare(listing, runs, bare, bares, 1.3)
 }
 
 /** The most memory that each of two programs holds, and at most how many times the second's the first may. */

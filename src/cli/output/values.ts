@@ -14,8 +14,12 @@ export interface Column<Row> {
 }
 
 /** The fields of a row by their names, for machines. */
-export const object = <Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } =>
-  Object.fromEntries(columns.map(({ field, value }) => [field, value(row)]))
+export function object<Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } {
+  // Made of entries, it takes twice as long, which a list of all integrations would show.
+  const fields: { [field: string]: Json } = {}
+  for (const { field, value } of columns) fields[field] = value(row)
+  return fields
+}
 
 /** The cells of rows, for people. */
 export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Cell[][] {

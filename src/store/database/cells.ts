@@ -61,7 +61,7 @@ const escaped = (text: string): string =>
 /** What is shown in place of a cell that cannot be read; undefined for a cell that can. */
 function shownInPlaceOf(cell: unknown): string | undefined {
   if (typeof cell !== 'string') return undefined
-  const [, type, size, hex = ''] = mark.exec(cell) ?? []
+  const [, type, size, hex = ''] = (cell.includes(markCharacter) && mark.exec(cell)) || []
   if (type === undefined) return cell.isWellFormed() ? undefined : escaped(cell)
   const text = escaped(decode(Buffer.from(hex, 'hex')).text)
   return Number(size) > hex.length / 2 ? `${text}… (${size} bytes)` : text

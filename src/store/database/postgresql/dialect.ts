@@ -128,9 +128,10 @@ async function* pages<Row extends object>(
   const selected = Object.entries<Sql>(columns)
   const query = dialect.select(selected, sql`FROM ${columnsFrom()} WHERE ${where} ORDER BY ${order} ${limit}`)
   // What follows a row is measured by the squares of its lengths: n rows have at most the root of n times their sum.
+  // Without the OFFSET, PostgreSQL would measure each row twice.
   await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR
     SELECT ${names(selected)}, (sum(bytes::bigint * bytes) OVER (ROWS BETWEEN 1 FOLLOWING AND ${raw(String(most))} FOLLOWING))::float8 AS after
-    FROM (SELECT q.*, ${bytes(selected)} AS bytes FROM (${query}) q) q`)
+    FROM (SELECT q.*, ${bytes(selected)} AS bytes FROM (${query}) q OFFSET 0) q`)
   for (let size = 1; size > 0; ) {
     const { rows, after } = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
     if (rows.length > 0) yield rows
