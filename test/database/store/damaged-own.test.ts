@@ -82,7 +82,7 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
         'encryption\tdecrypt-only\t0\t0\t0',
         'fingerprint\tactive\t0\t0\t0',
       ],
-      stderr: `warning: ${unread}: integrations audit verify names them\n`,
+      stderr: `warning: ${unread}: integrations audit verify names them\nthe key set of this database is ${process.env.INTEGRATIONS_TEST_KEYS}\n`,
     })
     const status = await run('keys', 'status', '-o', 'json')
     // Whether the value is plain cannot be told, either.
