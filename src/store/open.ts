@@ -120,6 +120,8 @@ function storeOn(
         const settings = await keys.settings()
         if (settings.keys.length > 0) return { settings, fresh: false }
         const fresh = await keys.isFresh()
+        // None are made that this role could not register.
+        if (fresh) await keys.requireAdmin()
         // Another process may have made them in between.
         return { settings: await keys.settings(), fresh }
       }, waitBudget)

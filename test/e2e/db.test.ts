@@ -48,7 +48,7 @@ async function script(db: TestDatabase, statements: string): Promise<void> {
 }
 
 /** What takes a schema back to what the first migration made. */
-const dropOwn = `${ownTables.map((table) => `DROP TABLE ${table}`).join('; ')}; DROP FUNCTION integration_events_append_only`
+const dropOwn = `${ownTables.map((table) => `DROP TABLE ${table}`).join('; ')}; DROP FUNCTION integration_events_append_only, integration_settings_guard`
 
 /** A database as the first migration alone left it. */
 async function behind(kind: Kind): Promise<TestDatabase> {

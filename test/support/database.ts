@@ -35,7 +35,8 @@ export const ownTables = [
 /** Takes a database back to what the first migration made, apart from Prisma's history. */
 export async function dropOwnTables(db: TestDatabase): Promise<void> {
   for (const table of ownTables) await db.query(`DROP TABLE ${table}`)
-  if (db.kind === 'postgresql') await db.query('DROP FUNCTION integration_events_append_only')
+  if (db.kind === 'postgresql')
+    await db.query('DROP FUNCTION integration_events_append_only, integration_settings_guard')
 }
 
 let databases = 0

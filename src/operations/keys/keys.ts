@@ -70,13 +70,14 @@ async function loaded(
  * encrypts once it is active.
  *
  * @returns the key; where the key set is read-only, also as a JWK that is not registered yet
- * @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG
+ * @throws KEYS_MISSING, KEYS_INVALID, KEY_WRONG, NOT_PERMITTED
  */
 export async function addKey(
   store: Store,
   source: KeySource,
   { dryRun }: DryRun,
 ): Promise<KeyChange & { toStore?: ReturnType<typeof jwk> }> {
+  await store.read((db) => db.keys.requireAdmin())
   // No key is made for another database's key set, or where changes are not allowed.
   if (!dryRun) await verifyKeys(store)
   const key = newKey('encryption')
@@ -95,9 +96,10 @@ interface KeyInSet {
   readonly id: string
 }
 
-/** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, CONFLICT when the key is retired */
+/** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, NOT_PERMITTED, CONFLICT when the key is retired */
 export const registerKey = (store: Store, { source, id }: KeyInSet, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
+    await tx.keys.requireAdmin()
     const known = (await tx.keys.list()).find((key) => key.id === id)
     if (known) {
       requireEncryptionKey(known)
@@ -121,11 +123,12 @@ async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
 /**
  * Encrypts with another key from now on; the key that was active keeps decrypting.
  *
- * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, KEYS_MISSING when the key is not in the key set, CONFLICT
+ * @throws NOT_FOUND, NOT_PERMITTED, BAD_INPUT for a key of another purpose, KEYS_MISSING when the key is not in the key set, CONFLICT
  *   when it is retired
  */
 export const activateKey = (store: Store, { source, id }: KeyInSet, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
+    await tx.keys.requireAdmin()
     const key = await find(tx, id)
     if (key.state === 'retired') throw retired(id)
     inSet(tx, { source, id })
@@ -139,11 +142,12 @@ export const activateKey = (store: Store, { source, id }: KeyInSet, options: Dry
 /**
  * Retires a key that no value needs any more.
  *
- * @throws NOT_FOUND, BAD_INPUT for a key of another purpose, CONFLICT while the key is active, encrypts a value, or may
+ * @throws NOT_FOUND, NOT_PERMITTED, BAD_INPUT for a key of another purpose, CONFLICT while the key is active, encrypts a value, or may
  *   encrypt new tokens that a refresh has left in a file
  */
 export const retireKey = (store: Store, id: string, options: DryRun): Promise<KeyChange> =>
   store.mutate(async (tx) => {
+    await tx.keys.requireAdmin()
     const key = await find(tx, id)
     if (key.state === 'retired') return { key, already: true }
     if (key.state === 'active')

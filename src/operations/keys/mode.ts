@@ -12,10 +12,11 @@ export interface ModeChange {
 /**
  * Changes the encryption mode by one step; stored values stay as they are.
  *
- * @throws CONFLICT for two steps at once, and for `required` while a value is not encrypted
+ * @throws NOT_PERMITTED, CONFLICT for two steps at once, and for `required` while a value is not encrypted
  */
 export const changeMode = (store: Store, mode: EncryptionMode, options: DryRun): Promise<ModeChange> =>
   store.mutate(async (tx) => {
+    await tx.keys.requireAdmin()
     const before = tx.settings.mode
     if (mode === before) return { before, mode }
     if (Math.abs(modes.indexOf(mode) - modes.indexOf(before)) > 1)

@@ -45,7 +45,7 @@ interface ReencryptionRun extends ReencryptionOptions {
  * the active key. Each page is a transaction of its own, so a run can be interrupted and repeated. A value that cannot
  * be decrypted stays as it is.
  *
- * @throws KEYS_INVALID, KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile, INPUT_REQUIRED
+ * @throws NOT_PERMITTED, KEYS_INVALID, KEYS_MISSING, KEY_WRONG, CONFLICT when a value was written again and again meanwhile, INPUT_REQUIRED
  *   where current values are to be decrypted and `decrypt` is not set
  */
 export async function reencrypt(
@@ -53,6 +53,7 @@ export async function reencrypt(
   source: KeySource,
   { decrypt, progress }: ReencryptionRun,
 ): Promise<Reencryption> {
+  await store.read((db) => db.keys.requireAdmin())
   // Another database's keys are refused even when there is nothing to do.
   await verifyKeys(store)
   const of = await store.read((db) => db.integrations.count({}))

@@ -57,6 +57,8 @@ export interface Dialect {
   nowPlus(milliseconds: number): Sql
   /** Who the database says this is; null where the database knows no role. */
   readonly role: Sql
+  /** Whether this role may change a column of a table. */
+  mayUpdate(table: string, column: string): Sql
   /** A text column as a value that orders by its bytes. */
   binaryOrder(column: Sql): Sql
   /** Whether two values come after two others, the second of each where the first are equal, by a condition that an index on both can seek. */

@@ -1,6 +1,6 @@
 import { secretColumns } from '../../integration.ts'
 
-type Role = 'support' | 'receiver' | 'operator'
+type Role = 'support' | 'receiver' | 'operator' | 'key_admin'
 
 /** Rights on a table, as GRANT takes them; with columns in parentheses, on these alone. */
 type Rights = { readonly [R in Role]?: string }
@@ -14,8 +14,17 @@ const version =
   'integration_id, field, number, fingerprint, key_id, origin, set_at, set_by, valid_until, never_expires, expires_at, last_matched_at, match_count'
 const app = 'id, platform, name, client_id, key_id, created_at'
 
-const everyRole = (rights: string): Rights => ({ support: rights, receiver: rights, operator: rights })
+const secrets = Object.values(secretColumns).join(', ')
+
+const everyRole = (rights: string): Rights => ({
+  support: rights,
+  receiver: rights,
+  operator: rights,
+  key_admin: rights,
+})
 const change = 'SELECT, INSERT, UPDATE, DELETE'
+/** The end of the audit log, which every change moves. A trigger keeps the encryption mode from who may not change keys. */
+const settings = 'SELECT, UPDATE (value, seq, mac, updated_at)'
 
 /** What each role may do with each table. */
 const rights: { readonly [table: string]: Rights } = {
@@ -23,32 +32,37 @@ const rights: { readonly [table: string]: Rights } = {
   users: everyRole(`SELECT (${user})`),
   integrations: {
     support: `SELECT (${integration})`,
-    receiver: `SELECT (${[integration, ...Object.values(secretColumns)].join(', ')}), UPDATE (last_used_at)`,
+    receiver: `SELECT (${integration}, ${secrets}), UPDATE (last_used_at)`,
     operator: change,
+    key_admin: `SELECT (${integration}, ${secrets}), UPDATE (${secrets})`,
   },
   integration_versions: { ...everyRole('SELECT'), operator: change },
   integration_secrets: {
     support: `SELECT (${version})`,
     receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
     operator: change,
+    key_admin: change,
   },
-  integration_settings: { ...everyRole('SELECT'), operator: 'SELECT, UPDATE' },
+  integration_settings: { ...everyRole('SELECT'), operator: settings, key_admin: settings },
   integration_receivers: { ...everyRole('SELECT'), receiver: change },
-  integration_keys: { ...everyRole('SELECT'), operator: 'SELECT, INSERT, UPDATE' },
+  integration_keys: { ...everyRole('SELECT'), key_admin: 'SELECT, INSERT, UPDATE (state)' },
   integration_apps: {
     support: `SELECT (${app})`,
     receiver: 'SELECT',
     operator: change,
+    key_admin: 'SELECT, UPDATE (client_secret, key_id)',
   },
   integration_refresh_attempts: { ...everyRole('SELECT'), operator: change },
-  integration_events: { ...everyRole('SELECT'), operator: 'SELECT, INSERT' },
+  integration_events: { ...everyRole('SELECT'), operator: 'SELECT, INSERT', key_admin: 'SELECT, INSERT' },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }
 
 const roles = {
   support: 'sees what there is, and no secret',
   receiver: 'checks webhooks: reads secrets, and records their use',
-  operator: 'changes everything but the audit log, to which it adds, and the tables themselves',
+  operator:
+    'changes everything but keys, the encryption mode, the audit log, to which it adds, and the tables themselves',
+  key_admin: 'changes keys and the encryption mode, and encrypts the secrets again',
 } as const satisfies Record<Role, string>
 
 const nameOf = (role: string) => `integrations_${role}`
@@ -68,7 +82,7 @@ export function rolesSql(schema: string): string {
   const grant = (name: string, { ...held }: Rights) =>
     Object.entries(held).map(([role, what]) => `GRANT ${what} ON ${table(name)} TO ${nameOf(role)};`)
   return `-- Roles for those who work with the integrations of this database. They cannot log in themselves: make one that can
--- a member, as in GRANT integrations_support TO ana. Run this as the owner of the tables, with the right to make roles,
+-- a member, as in GRANT integrations_support TO ana, or of two, where a person does the work of both. Run this as the owner of the tables, with the right to make roles,
 -- and again after each upgrade of integrations. A role that a database has already is kept.
 --
 ${Object.entries(roles)

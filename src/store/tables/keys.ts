@@ -3,7 +3,7 @@ import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
-import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
+import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Head } from '../audit/events.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -64,6 +64,8 @@ export interface KeyReader {
   usage(): Promise<KeyUsage[]>
   /** Whether no change was ever made here: only then are keys generated. */
   isFresh(): Promise<boolean>
+  /** Refuses a database role that may not change keys and the encryption mode, before anything is done. @throws NOT_PERMITTED */
+  requireAdmin(): Promise<void>
   /** How many values the application has written that are not recorded yet. They are found by their columns. */
   unread(): Promise<number>
 }
@@ -81,7 +83,7 @@ export interface KeyWriter {
 }
 
 /** Reads keys and settings. */
-export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialect): KeyReader {
+export function keyReader(db: Statements, { toRfc3339, whole, jsonRows, role, mayUpdate }: Dialect): KeyReader {
   async function list(): Promise<DatedKey[]> {
     const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
       {
@@ -165,6 +167,18 @@ export function keyReader(db: Statements, { toRfc3339, whole, jsonRows }: Dialec
         OR EXISTS (SELECT 1 FROM integration_keys) OR EXISTS (SELECT 1 FROM integration_events)
         OR EXISTS (SELECT 1 FROM integration_versions) OR EXISTS (SELECT 1 FROM integration_secrets)
         OR EXISTS (SELECT 1 FROM integrations i WHERE ${join(encrypted, ' OR ')}) LIMIT 1`))
+    },
+    async requireAdmin() {
+      const [refused] = await db.query<{ role: string | null }>(
+        { role },
+        sql`FROM (SELECT 1 AS one) o WHERE NOT ${mayUpdate('integration_keys', 'state')}`,
+      )
+      if (refused)
+        throw new IntegrationsError({
+          code: 'NOT_PERMITTED',
+          message: `the database role ${refused.role} may not change keys or the encryption mode`,
+          hint: `ask the owner of the database for the role of integrations db roles that may: GRANT integrations_key_admin TO "${refused.role?.replaceAll('"', '""')}"`,
+        })
     },
     async unread() {
       const rows = secretFields.map(

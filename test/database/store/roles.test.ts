@@ -1,3 +1,5 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../../support/database.ts'
@@ -15,7 +17,7 @@ import {
   settledCommands,
 } from '../../support/sample-commands.ts'
 
-const roles = ['support', 'receiver', 'operator'] as const
+const roles = ['support', 'receiver', 'operator', 'key_admin'] as const
 type Role = (typeof roles)[number]
 
 test('every command is tried here', async () => {
@@ -46,6 +48,18 @@ async function withRoles(db: TestDatabase): Promise<Record<Role, TestDatabase>> 
 const nobodysKeys = () => ({ INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` })
 const denied =
   'error: the database role may not do this\nhint: connect as a role with the rights, or ask the owner of the database\n'
+
+const deniedKeys = (login: TestDatabase) => {
+  const { username } = new URL(login.url)
+  return `error: the database role ${username} may not change keys or the encryption mode
+hint: ask the owner of the database for the role of integrations db roles that may: GRANT integrations_key_admin TO "${username}"\n`
+}
+
+const refusal = (query: Promise<unknown>) =>
+  query.then(
+    () => 'allowed',
+    (error: pg.DatabaseError) => error.code,
+  )
 
 describe('roles of PostgreSQL', () => {
   let db: TestDatabase
@@ -80,16 +94,10 @@ describe('roles of PostgreSQL', () => {
     for (const sample of [...changingCommands, ...revealingCommands.slice(0, 1)]) {
       const { code, stdout, stderr } = await runSample(sample, { DATABASE_URL: as.support.url }, runInProcess)
       expect([sample.args, code, stdout]).toEqual([sample.args, 4, ''])
-      expect(stderr).toContain(denied)
+      expect(stderr).toContain(sample.command === 'keys reencrypt' ? deniedKeys(as.support) : denied)
     }
     expect(await contents(db)).toEqual(before)
   })
-
-  const refusal = (query: Promise<unknown>) =>
-    query.then(
-      () => 'allowed',
-      (error: pg.DatabaseError) => error.code,
-    )
 
   test('support reads no secret, nor what an application keeps beside', async () => {
     await db.query('ALTER TABLE users ADD COLUMN password_hash text')
@@ -156,8 +164,8 @@ describe('roles of PostgreSQL', () => {
     ])
   })
 
-  test('an operator makes every change, and rewrites no history', async () => {
-    for (const sample of changingCommands) {
+  test('an operator makes every other change, and rewrites no history', async () => {
+    for (const sample of changingCommands.filter(({ command }) => command !== 'keys reencrypt')) {
       const { code, stderr } = await runSample(sample, { DATABASE_URL: as.operator.url }, runInProcess)
       expect([sample.args, code, stderr]).toEqual([sample.args, 0, expect.not.stringContaining('error')])
     }
@@ -174,6 +182,62 @@ describe('roles of PostgreSQL', () => {
     ])
       expect([statement, await refusal(as.operator.query(statement))]).toEqual([statement, '42501'])
   })
+})
+
+test('keys and the mode are for their administrator, which an operator is told', async () => {
+  const file = join(freshFolder(), 'keys.json')
+  copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', file)
+  const db = await freshDatabase('postgresql')
+  await populate(db)
+  const as = await withRoles(db)
+  const env = (login: TestDatabase) => ({ DATABASE_URL: login.url, INTEGRATIONS_KEYS_FILE: file })
+  const [old] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
+  const keys = (login: TestDatabase, ...args: string[]) => runInProcess(['keys', ...args], { env: env(login) })
+  const commands = (next: string) => [
+    ['add', next],
+    ['activate', next],
+    ['reencrypt'],
+    ['retire', String(old?.id)],
+    ['mode', 'migrating', '--confirm', 'migrating'],
+    ['mode', 'required', '--confirm', 'required'],
+  ]
+
+  const before = [await contents(db), readFileSync(file, 'utf8')]
+  for (const args of [['add'], ...commands(String(old?.id))])
+    expect(await keys(as.operator, ...args), args.join(' ')).toEqual({
+      code: 4,
+      stdout: '',
+      stderr: deniedKeys(as.operator),
+    })
+  expect([await contents(db), readFileSync(file, 'utf8')]).toEqual(before)
+  for (const statement of [
+    "UPDATE integration_keys SET state = 'retired'",
+    "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
+    "UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'",
+    "UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'",
+    "UPDATE integration_settings SET key = 'sealing' WHERE key = 'id'",
+  ])
+    expect([statement, await refusal(as.operator.query(statement))]).toEqual([statement, '42501'])
+
+  const added = await keys(as.key_admin, 'add', '-o', 'id')
+  expect(added).toMatchObject({ code: 0 })
+  for (const args of commands(added.stdout.trim()))
+    expect(await keys(as.key_admin, ...args), args.join(' ')).toMatchObject({ code: 0 })
+  for (const login of [as.operator, as.key_admin])
+    for (const args of [
+      ['keys', 'status'],
+      ['audit', 'verify'],
+    ])
+      expect(await runInProcess(args, { env: env(login) }), args.join(' ')).toMatchObject({ code: 0 })
+  for (const statement of [
+    "UPDATE integrations SET name = 'x'",
+    'DELETE FROM integrations',
+    "UPDATE integration_keys SET check_value = ''",
+    'DELETE FROM integration_keys',
+    'DELETE FROM integration_events',
+    "UPDATE integration_apps SET name = 'x'",
+  ])
+    expect([statement, await refusal(as.key_admin.query(statement))]).toEqual([statement, '42501'])
 })
 
 test('in an adopted database, workspaces and users stay the application’s', async () => {

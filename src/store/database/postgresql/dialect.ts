@@ -67,6 +67,7 @@ export const dialect: Dialect = {
   nowPlus: (milliseconds) =>
     sql`(clock_timestamp() AT TIME ZONE 'UTC' + ${milliseconds}::int * interval '1 millisecond')`,
   role: sql`current_user::text`,
+  mayUpdate: (table, column) => sql`has_column_privilege(${table}::text, ${column}::text, 'UPDATE')`,
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   // The operators of a type of an extension may be in a schema that is not looked into, where its order counts all the same.
   binaryOrder: (column) => sql`(${column})::text COLLATE "C"`,

@@ -88,6 +88,7 @@ export const dialect: Dialect = {
   now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
   nowPlus: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
   role: sql`NULL`,
+  mayUpdate: () => sql`1 = 1`,
   timeLiteral: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
   binaryOrder: (column) => sql`${column}${raw(byBytes)}`,
