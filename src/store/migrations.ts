@@ -11,6 +11,12 @@ import type { SchemaEngine } from './schema/engine.ts'
  */
 const ownName = /^\d{14}_integrations__/
 
+/** Those that are about the tables of the application: in an adopted database they are marked as applied, and nothing is done. */
+const applicationName = /^\d{14}_integrations__application/
+
+/** Whether a migration changes the tables of the application, which in an adopted database stay as they are. */
+const isForApplicationTables = (name: string): boolean => applicationName.test(name)
+
 /** The table that Prisma keeps its history in, as its engine creates it. */
 const historyTable: Record<Provider, string> = {
   postgresql: `CREATE TABLE IF NOT EXISTS _prisma_migrations (
@@ -60,10 +66,24 @@ export function migrationState(provider: Provider, done: readonly string[]): Mig
 /**
  * Applies what is pending, on a connection that the caller holds a write transaction on and commits.
  *
+ * @param state how the database stands: in an adopted one, what is about the application's tables is marked as applied
  * @returns the names applied
  */
-export const applyMigrations = (provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> =>
-  withEngine(provider, adapter, (engine) => applyPending(provider, engine))
+export const applyMigrations = (
+  provider: Provider,
+  adapter: SqlDriverAdapter,
+  { migrations, adopted }: { readonly migrations: Pick<MigrationState, 'pending'>; readonly adopted: boolean },
+): Promise<string[]> =>
+  withEngine(provider, adapter, async (engine) => {
+    const skipped = adopted ? migrations.pending.filter(isForApplicationTables) : []
+    await markApplied(provider, engine, skipped)
+    return [...skipped, ...(await applyPending(provider, engine))].sort()
+  })
+
+async function markApplied(provider: Provider, engine: SchemaEngine, names: readonly string[]): Promise<void> {
+  for (const migrationName of names)
+    await engine.markMigrationApplied({ migrationName, migrationsList: migrationsList(provider) })
+}
 
 /** Tables of no interest to the engine: none. */
 export const noFilters = { externalTables: [], externalEnums: [] }
@@ -78,24 +98,24 @@ async function applyPending(provider: Provider, engine: SchemaEngine): Promise<s
 }
 
 /**
- * Takes over a database whose application tables are there already: marks the first migration applied and applies the
+ * Takes over a database whose application tables are there already: marks as applied what is about these, and applies the
  * rest, on a connection that the caller holds a write transaction on and commits.
  */
 export async function baseline(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
   // Without the table the engine throws on SQLite, and takes the database for one that it must not touch.
   await adapter.executeScript(historyTable[provider])
   return withEngine(provider, adapter, async (engine) => {
-    const [migrationName] = migrationNames(provider)
-    if (migrationName === undefined) throw new Error('this build has no migrations')
-    await engine.markMigrationApplied({ migrationName, migrationsList: migrationsList(provider) })
+    const taken = migrationNames(provider).filter(isForApplicationTables)
+    if (taken.length === 0) throw new Error('this build has no migrations')
+    await markApplied(provider, engine, taken)
     failpoint('tables taken over')
-    return [migrationName, ...(await applyPending(provider, engine))]
+    return [...taken, ...(await applyPending(provider, engine))].sort()
   })
 }
 
-/** The tables that this program keeps beside the application's: those that every migration but the first makes. */
+/** The tables that this program keeps beside the application's: those that the migrations make which are not about those. */
 export function ownTables(provider: Provider): string[] {
-  const [, ...own] = migrationsList(provider).migrationDirectories
+  const own = migrationsList(provider).migrationDirectories.filter(({ path }) => !isForApplicationTables(path))
   return own.flatMap(({ migrationFile }) =>
     [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
   )

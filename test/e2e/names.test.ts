@@ -98,6 +98,25 @@ describe.each(kinds)('names on %s', (kind) => {
     }
   })
 
+  test('one that is too long for an index is refused, and nothing is changed', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url }
+    // Letters of three bytes that no compression makes shorter.
+    const name = Array.from({ length: 1000 }, (_, i) => String.fromCodePoint(0x4e00 + ((i * i * 7919) % 20_000))).join(
+      '',
+    )
+    const added = await runInProcess(['workspaces', 'add', name, '-o', 'id'], { env })
+    expect(added).toMatchObject({ code: kind === 'sqlite' ? 0 : 2 })
+    if (kind === 'sqlite') return
+    const { host, pathname } = new URL(db.url)
+    expect(added).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `error: a name or an identifier is too long for an index of postgresql://postgres@${host}${pathname} (54000)\nhint: shorten the value to 500 characters\n`,
+    })
+    expect(await db.query('SELECT id FROM workspaces')).toEqual([])
+  })
+
   test('bytes that are not UTF-8 are refused', async () => {
     const db = await freshDatabase(kind)
     // A lone surrogate as UTF-8 would write it, and a byte that begins no character.

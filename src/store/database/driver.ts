@@ -63,6 +63,10 @@ export interface Dialect {
   binaryOrder(column: Sql): Sql
   /** Whether two values come after two others, the second of each where the first are equal, by a condition that an index on both can seek. */
   isAfter(values: readonly [Sql, Sql], others: readonly [Sql, Sql]): Sql
+  /** Whether a text column holds a text, by a condition that an index in byte order can seek. */
+  equals(column: Sql, text: string): Sql
+  /** Whether a text column begins with a text, by a condition that an index in byte order can seek. */
+  startsWith(column: Sql, prefix: string): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
   readonly lock: Sql
   /** A column of any type as its text. */

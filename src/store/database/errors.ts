@@ -134,6 +134,12 @@ const rules: readonly Rule[] = [
     hint: 'check that the server runs and that DATABASE_URL or --database names it',
   },
   {
+    when: ({ has }) => has(/^54000$/),
+    code: 'BAD_INPUT',
+    message: (where) => `a name or an identifier is too long for an index of ${where} (54000)`,
+    hint: 'shorten the value to 500 characters',
+  },
+  {
     when: ({ has }) => has(/^22003$/),
     code: 'DATABASE_INVALID',
     message: (where) => `a number in the tables of ${where} would be larger than its column allows (22003)`,

@@ -192,7 +192,7 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
     // Read again under the lock: another process may have done it since.
     const state = await readState(driver)(onAdapter(adapter, driver))
     refuseUnmanaged(database, state)
-    return state.status === 'ready' ? [] : applyMigrations(driver.provider, adapter)
+    return state.status === 'ready' ? [] : applyMigrations(driver.provider, adapter, state)
   })
 }
 

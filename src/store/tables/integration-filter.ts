@@ -118,9 +118,13 @@ const platformColumns = {
 /** A platform's identifier of an integration (`i`). */
 export const platformColumn = (column: PlatformColumn): Sql => sql([`i.${platformColumns[column]}`])
 
+/** What a text may be as workspace and name with a slash between them, or the beginning of that: one for each slash. */
+export const splitsOf = (path: string): { readonly workspace: string; readonly name: string }[] =>
+  [...path.matchAll(/\//g)].map(({ index }) => ({ workspace: path.slice(0, index), name: path.slice(index + 1) }))
+
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
-  const { binaryOrder } = dialect
+  const { equals, startsWith } = dialect
   const isOf = (platform: string) => orMalformed(dialect, 'text', sql`i.platform`, sql`i.platform = ${platform}`)
   switch (match.by) {
     case 'id':
@@ -128,14 +132,18 @@ export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
     case 'ids':
       return sql`i.id IN (${join(match.ids)})`
     case 'idPrefix':
-      return sql`substr(${binaryOrder(sql`i.id`)}, 1, ${[...match.value].length}) = ${match.value}`
+      return startsWith(sql`i.id`, match.value)
     case 'column':
       return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} = ${match.value}`
     case 'columnIn':
       return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} IN (${join(match.values)})`
-    case 'path':
-      return sql`w.name || '/' || i.name = ${match.value}`
+    case 'path': {
+      const splits = splitsOf(match.value).map(
+        ({ workspace, name }) => sql`(${equals(sql`w.name`, workspace)} AND ${equals(sql`i.name`, name)})`,
+      )
+      return splits.length === 0 ? sql`1 = 0` : sql`(${join(splits, ' OR ')})`
+    }
     case 'name':
-      return sql`i.name = ${match.value}`
+      return equals(sql`i.name`, match.value)
   }
 }

@@ -5,6 +5,7 @@ import type { IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../
 
 import { type Json, sortKeys } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
+import type { Columns } from '../database/statements.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'
 import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
@@ -30,35 +31,38 @@ export interface IntegrationRow
 }
 
 /** What integrations are read from. */
-export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
+export function integrationSource(dialect: Dialect) {
   const { toRfc3339, comparableTime, binaryOrder, asText, whole, flag } = dialect
+  const from = sql`integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id`
+  const columns: Columns<IntegrationRow> = {
+    id: sql`i.id`,
+    workspaceId: sql`i.workspace_id`,
+    workspace: sql`w.name`,
+    platform: sql`i.platform`,
+    name: sql`i.name`,
+    tokenExpiresAt: toRfc3339(sql`i.token_expires_at`),
+    slackTeamId: sql`i.slack_team_id`,
+    slackTeamName: sql`i.slack_team_name`,
+    slackBotUserId: sql`i.slack_bot_user_id`,
+    pylonAccountId: sql`i.pylon_account_id`,
+    isActive: flag(sql`i.is_active`, active),
+    config: asText(sql`i.config`),
+    lastUsedAt: toRfc3339(sql`i.last_used_at`),
+    createdAt: toRfc3339(sql`i.created_at`),
+    createdBy: sql`i.created_by`,
+    version: whole(sql`v.version`),
+    app: sql`a.name`,
+    appId: sql`v.app_id`,
+    attemptState: sql`r.state`,
+    oldFingerprint: sql`r.old_fingerprint`,
+    leased: leased(dialect),
+    secrets: secretFactsText(dialect, sql`i.id`),
+  }
   return {
-    columns: {
-      id: sql`i.id`,
-      workspaceId: sql`i.workspace_id`,
-      workspace: sql`w.name`,
-      platform: sql`i.platform`,
-      name: sql`i.name`,
-      tokenExpiresAt: toRfc3339(sql`i.token_expires_at`),
-      slackTeamId: sql`i.slack_team_id`,
-      slackTeamName: sql`i.slack_team_name`,
-      slackBotUserId: sql`i.slack_bot_user_id`,
-      pylonAccountId: sql`i.pylon_account_id`,
-      isActive: flag(sql`i.is_active`, active),
-      config: asText(sql`i.config`),
-      lastUsedAt: toRfc3339(sql`i.last_used_at`),
-      createdAt: toRfc3339(sql`i.created_at`),
-      createdBy: sql`i.created_by`,
-      version: whole(sql`v.version`),
-      app: sql`a.name`,
-      appId: sql`v.app_id`,
-      attemptState: sql`r.state`,
-      oldFingerprint: sql`r.old_fingerprint`,
-      leased: leased(dialect),
-      secrets: secretFactsText(dialect, sql`i.id`),
-    },
-    from: sql`integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
-      LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
+    columns,
+    from,
+    columnsFrom: () =>
+      sql`${from} LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
     keys: {
       name: binaryOrder(sql`i.name`),
@@ -71,7 +75,7 @@ export function integrationSource(dialect: Dialect): Source<IntegrationRow> {
       version: sql`COALESCE(v.version, 0)`,
       id: binaryOrder(sql`i.id`),
     } satisfies Record<(typeof integrationSorts)[number], Sql>,
-  }
+  } satisfies Source<IntegrationRow>
 }
 
 /** An integration as it is shown. `shared`: the application writes secrets too. */

@@ -1,4 +1,4 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { columnName, type Damageable } from '../../damage.ts'
 import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
@@ -7,7 +7,13 @@ import type { JsonObject } from '../../json.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
-import { filterCondition, type IntegrationFilter, type IntegrationMatch, matchCondition } from './integration-filter.ts'
+import {
+  filterCondition,
+  type IntegrationFilter,
+  type IntegrationMatch,
+  matchCondition,
+  splitsOf,
+} from './integration-filter.ts'
 import { type IntegrationRow, integrationSource, toIntegration } from './integration-rows.ts'
 import { type ListReader, listReader } from './page.ts'
 
@@ -56,17 +62,18 @@ export interface IntegrationWriter {
 
 /** Reads integrations. `shared`: the application writes secrets too. */
 export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
-  const { binaryOrder, asText, comparableTime } = dialect
+  const { binaryOrder, asText, comparableTime, equals, startsWith } = dialect
   const source = integrationSource(dialect)
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
   return {
     ...listReader({ db, dialect, source, condition, toRow }),
     async match(match, limit) {
+      const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
+      const ids = sql`SELECT i.id FROM ${source.from} WHERE ${matchCondition(match, dialect)} ORDER BY ${order} LIMIT ${limit}`
       const rows = await db.queryAll(
         source.columns,
-        sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}
-        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)} LIMIT ${limit}`,
+        sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`,
       )
       return rows.map(toRow)
     },
@@ -79,19 +86,27 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       return rows.filter(({ damage }) => !damage)
     },
     async names(limit, prefix = '') {
-      const begins = (text: Sql) => sql`substr(${text}, 1, ${[...prefix].length}) = ${prefix}`
+      const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}`
+      const from = sql`workspaces w JOIN integrations i ON i.workspace_id = w.id`
+      const ids = (condition: Sql, order: Sql) =>
+        sql`SELECT id FROM (SELECT i.id FROM ${from} WHERE octet_length(i.name) < ${longestName} AND octet_length(w.name) < ${longestName}
+        AND ${condition} ORDER BY ${order} LIMIT ${limit}) part`
+      const parts = [
+        ids(startsWith(sql`w.name`, prefix), order),
+        ...splitsOf(prefix).map(({ workspace, name }) =>
+          ids(sql`${equals(sql`w.name`, workspace)} AND ${startsWith(sql`i.name`, name)}`, order),
+        ),
+        ...(prefix === '' ? [] : [ids(startsWith(sql`i.id`, prefix), binaryOrder(sql`i.id`))]),
+      ]
       const rows = await db.queryAll<{ id: IntegrationId; name: string; workspace: string }>(
         { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },
-        sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id
-        WHERE octet_length(i.name) < ${longestName} AND octet_length(w.name) < ${longestName}
-        AND (${begins(sql`w.name || '/' || i.name`)} OR ${begins(sql`i.id`)})
-        ORDER BY ${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)} LIMIT ${limit}`,
+        sql`FROM (${join(parts, ' UNION ')}) named CROSS JOIN ${from} WHERE i.id = named.id ORDER BY ${order} LIMIT ${limit}`,
       )
       return rows.filter(({ damage }) => !damage)
     },
     async exists({ workspaceId, platform, name, except = '' }) {
       return db.some(
-        sql`FROM integrations WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND name = ${name} AND id <> ${except}`,
+        sql`FROM integrations WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND ${equals(sql`name`, name)} AND id <> ${except}`,
       )
     },
     async configText(id) {

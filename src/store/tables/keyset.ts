@@ -74,7 +74,7 @@ function* partsOf(ordered: Ordered, after: Boundary | undefined): Generator<{ is
   if (!after.hasKey) return yield { isNull: true, where: sql`${hasNone} AND ${id} > ${lastId}` }
   const isAfter = page.descending
     ? sql`${key} <= ${lastKey} AND (${key} < ${lastKey} OR ${id} > ${lastId})`
-    : sql`${key} >= ${lastKey} AND ${dialect.isAfter([key, id], [lastKey, lastId])}`
+    : dialect.isAfter([key, id], [lastKey, lastId])
   yield { isNull: false, where: sql`${hasKey} AND ${isAfter}` }
   // Were the row gone by now, these would seem to be all that follow.
   yield { isNull: true, where: sql`${hasNone} AND EXISTS (SELECT 1 ${last})` }

@@ -38,7 +38,7 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
   return {
     ...listReader({ db, dialect, source, condition, toRow: toWorkspace }),
     async match({ by, value }, limit) {
-      const where = by === 'id' ? sql`w.id = ${value}` : sql`w.name = ${value}`
+      const where = by === 'id' ? sql`w.id = ${value}` : dialect.equals(sql`w.name`, value)
       const from = counted(sql`SELECT w.id FROM ${source.from} WHERE ${where}`)
       const rows = await db.queryAll(
         source.columns,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
+import { type IntegrationReader, integrationReader } from '../../../src/store/tables/integrations.ts'
+import type { Page } from '../../../src/store/tables/page.ts'
 import { workspaceReader } from '../../../src/store/tables/workspaces.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../../support/database.ts'
 import { plansOf } from '../../support/plans.ts'
@@ -27,7 +29,79 @@ async function filled(kind: Kind): Promise<TestDatabase> {
   return db
 }
 
+/** What is looked up, what it finds of `filled`, and the index that leads to it; on PostgreSQL that of byte order, where it is another. */
+const lookups: {
+  readonly [what: string]: readonly [(db: IntegrationReader) => Promise<number>, index: string, postgresql?: string]
+} = {
+  'an id': [(db) => count(db.match({ by: 'id', value: 'i-7' }, 1)), 'integrations_1', 'integrations_pkey'],
+  'a workspace and a name': [
+    (db) => count(db.match({ by: 'path', value: 'Workspace 8/desk 7' }, 11)),
+    'integration_workspace_idx',
+  ],
+  'a name': [(db) => count(db.match({ by: 'name', value: 'desk 7' }, 11)), 'integration_name_idx'],
+  'the beginning of an id': [
+    (db) => count(db.match({ by: 'idPrefix', value: 'i-1999' }, 11)),
+    'integrations_1',
+    'integration_id_idx',
+  ],
+  'a team': [
+    (db) => count(db.match({ by: 'column', platform: 'slack', column: 'slackTeamId', value: 'T7' }, 1001)),
+    'integration_team_idx',
+  ],
+  'some teams': [
+    (db) => count(db.match({ by: 'columnIn', platform: 'slack', column: 'slackTeamId', values: ['T7', 'T8'] }, 1001)),
+    'integration_team_idx',
+  ],
+  'a name that may be taken': [
+    async (db) => Number(await db.exists({ workspaceId: 'w-8', platform: 'slack', name: 'desk 7' })),
+    'integration_workspace_idx',
+  ],
+  'names to suggest': [(db) => count(db.names(10)), 'integration_workspace_idx'],
+  'names that begin so': [(db) => count(db.names(1000, 'Workspace 8/desk 7')), 'integration_workspace_idx'],
+  'a page by name': [(db) => page(db, { sort: 'name' }), 'integration_name_idx'],
+  'a page by name, from the end': [(db) => page(db, { sort: 'name', descending: true }), 'integration_name_idx'],
+  'a later page by name': [
+    (db) => page(db, { sort: 'name', cursor: 'i-7' }),
+    'integration_name_idx ((name,id)>(?,?))',
+    'Index Cond: (((name)::text IS NOT NULL) AND ((name)::text >= (InitPlan',
+  ],
+  'a later page by name, from the end': [
+    (db) => page(db, { sort: 'name', descending: true, cursor: 'i-7' }),
+    'integration_name_idx',
+  ],
+  'a page by id': [(db) => page(db, { sort: 'id' }), 'integrations_1', 'integration_id_idx'],
+  'a later page by id': [(db) => page(db, { sort: 'id', cursor: 'i-7' }), 'integrations_1', 'integration_id_idx'],
+}
+
+/** A plan that reads all integrations, or an index of theirs without an order that ends early. */
+const scans = /Seq Scan on integrations|SCAN (i|integrations)( USING COVERING INDEX \S+)?$/m
+
+const count = async (found: Promise<readonly unknown[]>) => (await found).length
+
+async function page(db: IntegrationReader, options: Pick<Page, 'sort' | 'cursor'> & { descending?: boolean }) {
+  let rows = 0
+  for await (const batch of db.list({}, { descending: false, limit: 10, ...options })) rows += batch.length
+  return rows
+}
+
 describe.each(kinds)('on %s', (kind) => {
+  test('each look-up is by an index', async () => {
+    const db = await filled(kind)
+    const found: Record<string, unknown> = {}
+    const expected: Record<string, unknown> = {}
+    for (const [what, [read, index, other = index]] of Object.entries(lookups)) {
+      let rows = 0
+      const plans = await plansOf(db, async (db, dialect) => {
+        rows = await read(integrationReader(db, dialect, false))
+      })
+      const plan = plans.at(-1) ?? ''
+      const named = kind === 'sqlite' ? index : other
+      found[what] = [rows > 0, plan.includes(named) ? named : plan, plans.find((plan) => scans.test(plan))]
+      expected[what] = [true, named, undefined]
+    }
+    expect(found).toEqual(expected)
+  })
+
   test('integrations are counted in one pass, and secrets of a platform are found one by one', async () => {
     const db = await filled(kind)
     const shown = { limit: 10, descending: true } as const

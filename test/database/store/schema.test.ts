@@ -59,13 +59,19 @@ describe.each(kinds)('on %s', (kind) => {
   test('models and migrations agree', async () => {
     const migrated = await catalogue(await freshDatabase(kind))
     expect(migrated[0]?.length).toBeGreaterThan(5)
-    // Nor can they speak of an index of some rows alone, or of a check.
+    // Nor can they speak of an index of some rows alone, of byte order, or of a check.
     const partial = / "?integration_secrets_kept_idx"? .*"?valid_until"?\) WHERE \(?"?sealed"? IS NOT NULL\)?$/
     const isPartial = ({ definition }: Record<string, unknown>) => partial.test(String(definition))
     expect(migrated.flat().filter(isPartial)).toHaveLength(1)
+    const isInByteOrder = ({ definition }: Record<string, unknown>) =>
+      String(definition) === 'CREATE INDEX integration_id_idx ON public.integrations USING btree (id COLLATE "C")'
+    expect(migrated.flat().filter(isInByteOrder)).toHaveLength(kind === 'postgresql' ? 1 : 0)
     const isCheck = ({ definition }: Record<string, unknown>) => definition === 'CHECK ((format IS NOT NULL)) NOT VALID'
     expect(migrated.flat().filter(isCheck)).toHaveLength(kind === 'postgresql' ? 1 : 0)
-    expect(migrated.map((rows) => rows.filter((row) => !isPartial(row) && !isCheck(row)))).toEqual(
+    const isModelled = (row: Record<string, unknown>) => !isPartial(row) && !isInByteOrder(row) && !isCheck(row)
+    const withoutOrder = ({ definition, ...row }: Record<string, unknown>) =>
+      typeof definition === 'string' ? { ...row, definition: definition.replaceAll(' COLLATE "C"', '') } : row
+    expect(migrated.map((rows) => rows.filter(isModelled).map(withoutOrder))).toEqual(
       await catalogue(await fromModels(kind)),
     )
   })

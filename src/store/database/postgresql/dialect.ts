@@ -71,7 +71,9 @@ export const dialect: Dialect = {
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   // The operators of a type of an extension may be in a schema that is not looked into, where its order counts all the same.
   binaryOrder: (column) => sql`(${column})::text COLLATE "C"`,
-  isAfter: (values, others) => sql`(${join(values)}) > (${join(others)})`,
+  equals: (column, text) => sql`${column} COLLATE "C" = ${text}`,
+  startsWith: (column, prefix) => sql`${dialect.binaryOrder(column)} LIKE ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`,
+  isAfter: ([key, id], [lastKey, lastId]) => sql`${key} >= ${lastKey} AND (${key}, ${id}) > (${lastKey}, ${lastId})`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,

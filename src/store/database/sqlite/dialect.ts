@@ -92,9 +92,11 @@ export const dialect: Dialect = {
   timeLiteral: (instant) => sql`${Date.parse(instant)}`,
   // An application may have given its column another collation.
   binaryOrder: (column) => sql`${column}${raw(byBytes)}`,
-  // An index is used for columns alone, compared with values that are none and say how.
-  isAfter: (values, others) =>
-    sql`(${join(values.map(withoutOrder))}) > (${join(others.map((other) => sql`+${other}${raw(byBytes)}`))})`,
+  equals: (column, text) => sql`${column} = ${text}`,
+  // After the last character that there is, nothing begins so any more.
+  startsWith: (column, prefix) =>
+    sql`(${dialect.binaryOrder(column)} >= ${prefix} AND ${dialect.binaryOrder(column)} < ${prefix} || char(1114111))`,
+  isAfter,
   asText: (column) =>
     sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
@@ -105,6 +107,17 @@ export const dialect: Dialect = {
 }
 
 const byBytes = ' COLLATE BINARY'
+
+/** Two columns of one table. */
+const columnsOfOne = /^(\w+)\.\w+ \1\.\w+$/
+
+function isAfter([key, id]: readonly [Sql, Sql], [lastKey, lastId]: readonly [Sql, Sql]): Sql {
+  // An index is used for columns alone, compared with values that are none and say how.
+  const [column, idColumn] = [withoutOrder(key), withoutOrder(id)]
+  const pair = sql`(${column}, ${idColumn}) > (+${lastKey}${raw(byBytes)}, +${lastId}${raw(byBytes)})`
+  // An index on both would not be used for both where there is another condition on the first.
+  return columnsOfOne.test(`${column.sql} ${idColumn.sql}`) ? pair : sql`${key} >= ${lastKey} AND ${pair}`
+}
 
 const withoutOrder = (value: Sql) => (value.sql.endsWith(byBytes) ? raw(value.sql.slice(0, -byBytes.length)) : value)
 
