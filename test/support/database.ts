@@ -106,6 +106,15 @@ export function sqliteDatabase(file: string): TestDatabase {
   }
 }
 
+/** Adds integrations without secrets to a workspace of their own, as an application would: `many-00001` and so on. */
+export async function addMany(db: TestDatabase, count: number): Promise<void> {
+  const then = "'2026-01-02 03:04:05'"
+  await db.query(`INSERT INTO workspaces (id, name, created_at, updated_at) VALUES ('many', 'Many', ${then}, ${then})`)
+  await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, created_at)
+    WITH RECURSIVE n (i) AS (SELECT 100001 UNION ALL SELECT i + 1 FROM n WHERE i < ${100000 + count})
+    SELECT 'many-' || substr(CAST(i AS TEXT), 2), 'many', 'slack', 'many-' || substr(CAST(i AS TEXT), 2), ${then} FROM n`)
+}
+
 /** How an SQLite file keeps its journal, which a switch to another writes into it; nothing on PostgreSQL. */
 export const journal = async (db: TestDatabase): Promise<Record<string, unknown>[]> =>
   db.kind === 'sqlite' ? db.query('PRAGMA journal_mode') : []

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { ArgType, SqlQueryable } from '@prisma/driver-adapter-utils'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
@@ -78,7 +79,11 @@ function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Sta
   return {
     fetch,
     queryAll,
-    queryPage: (columns, rest) => fetch(columns, dialect.selectPage(Object.entries(columns), rest)),
+    async queryPage(columns, rest) {
+      // libsql frees what it has prepared when the event loop turns, which it would not do between pages of SQLite.
+      await turn()
+      return fetch(columns, dialect.selectPage(Object.entries(columns), rest))
+    },
     query: async (columns, rest) => refuseDamaged(await queryAll(columns, rest)),
     some: async (rest) => (await queryAll<{ one: number }>({ one: sql`1` }, rest)).length > 0,
   }

@@ -1,7 +1,10 @@
 import { createClient } from '@libsql/client/sqlite3'
 import sql from 'sql-template-tag'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { dialect } from '../../../src/store/database/sqlite/dialect.ts'
+import { openStore } from '../../../src/store/open.ts'
+import { addMany, freshDatabase } from '../../support/database.ts'
+import { storeOptions } from '../../support/keyring.ts'
 
 describe.each(['select', 'selectPage'] as const)('%s of SQLite', (kind) => {
   test('computes each cell of a row once', async () => {
@@ -12,4 +15,20 @@ describe.each(['select', 'selectPage'] as const)('%s of SQLite', (kind) => {
     expect(rows.filter(({ detail }) => String(detail).startsWith('CORRELATED'))).toHaveLength(1)
     client.close()
   })
+})
+
+test('pages of SQLite let the event loop turn, without which libsql keeps what it has prepared for each', async () => {
+  const db = await freshDatabase('sqlite')
+  await addMany(db, 500)
+  const store = await openStore(storeOptions(db))
+  onTestFinished(() => store.close())
+  let turns = 0
+  let pages = 0
+  await store.snapshot(async (reader) => {
+    for await (const _ of reader.storedValues.pages()) {
+      pages++
+      setImmediate(() => turns++)
+    }
+  })
+  expect([pages > 4, turns]).toEqual([true, pages - 1])
 })
