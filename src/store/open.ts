@@ -104,7 +104,7 @@ function storeOn(
     replaced: () => driver.replaced?.(),
     read: (work) => session.read((db) => work(reader(db))),
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
-    mutate: async (work, { dryRun = false, auditOnly = false } = {}) => {
+    mutate: async (work, { dryRun = false, auditOnly = false, withModels = false } = {}) => {
       refuseReadOnly(options)
       refuseUnsafe()
       const waitBudget = session.waitBudget()
@@ -129,14 +129,17 @@ function storeOn(
       let end: ChangeEnd | undefined
       const log = new FollowedLog(seen)
       const result = await session
-        .mutate(async (tx) => {
-          const author = { keys, where: options.keys.name, attribution: options.attribution }
-          const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
-          await log.begin(changes)
-          const result = await work({ ...changes, acceptLog: () => log.accept() })
-          end = await append()
-          return { result, keep: end.kept && !dryRun }
-        }, waitBudget)
+        .mutate(
+          async (tx) => {
+            const author = { keys, where: options.keys.name, attribution: options.attribution }
+            const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
+            await log.begin(changes)
+            const result = await work({ ...changes, acceptLog: () => log.accept() })
+            end = await append()
+            return { result, keep: end.kept && !dryRun }
+          },
+          { waitBudget, withModels },
+        )
         .finally(() => log.warn())
       failpoint('committed')
       if (end?.kept && !dryRun) log.keep(end)

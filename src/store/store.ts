@@ -85,6 +85,7 @@ export interface Transaction extends Reader {
 interface MutateOptions {
   readonly dryRun?: boolean
   readonly auditOnly?: boolean
+  readonly withModels?: boolean
 }
 
 /** An open database. */
@@ -106,7 +107,8 @@ export interface Store {
    * again when the database is busy, so it changes nothing but the database. What it did is kept when it has recorded
    * an event, and undone when it has not.
    *
-   * @param options `dryRun`: undo it all the same; `auditOnly`: it does not count as a change that the user asked for
+   * @param options `dryRun`: undo it all the same; `auditOnly`: it does not count as a change that the user asked for; `withModels`: load Prisma's
+   *   models, which it writes with, before the lock is held
    * @throws DATABASE_BUSY when other processes held it until the time was up, COMMIT_UNKNOWN when the connection was lost at
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */

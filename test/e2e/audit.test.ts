@@ -342,7 +342,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
         ).rejects.toMatchObject(refusal)
       await expect(
         session.mutate(async ({ models }) => {
-          await models.integrationEvent.deleteMany()
+          await (await models()).integrationEvent.deleteMany()
           return { result: undefined, keep: true }
         }),
       ).rejects.toMatchObject(refusal)

@@ -100,8 +100,10 @@ export interface Driver {
   lockHolder?(db: Statements): Promise<string | undefined>
   /** A new connection, for reading. */
   connect(): Promise<SqlDriverAdapter>
-  /** A new Prisma client, for changing; it connects at its first statement. */
-  client(): Promise<Client>
+  /** A new connection, for changing: its transactions begin with the lock that they need. */
+  connectWritable(): Promise<SqlDriverAdapter>
+  /** A new Prisma client. */
+  client(adapter: SqlDriverAdapter): Promise<Client>
   /** Whether the database, as it is set up, loses no change that was acknowledged. */
   isDurable(db: Statements): Promise<boolean>
   /**

@@ -5,14 +5,12 @@ import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type Wait, WaitBudget } from '../../wait-budget.ts'
 import { isBusy, retryBusy } from './busy.ts'
-import type { Client, Driver } from './driver.ts'
+import type { Driver } from './driver.ts'
 import { commitUnknown, databaseError } from './errors.ts'
-import { onAdapter, onPrisma, type Statements, type WritableStatements } from './statements.ts'
+import { type ModelLoader, modelLoader } from './models.ts'
+import { onAdapter, type Statements, type WritableStatements } from './statements.ts'
 import { isCommitUnknown, isStatementPooler, mayComeFromTables } from './symptoms.ts'
 import type { Database } from './url.ts'
-
-/** The longest time that a timer takes. */
-const maxTimerMs = 2 ** 31 - 1
 
 /** How long the search for the holder of a lock may take. */
 const holderMs = 900
@@ -29,7 +27,7 @@ export interface Session {
   /** Changes something, under the lock of the head row; `work` decides whether what it did is kept. */
   mutate<T>(
     work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
-    waitBudget?: WaitBudget,
+    options?: { readonly waitBudget?: WaitBudget | undefined; readonly withModels?: boolean },
   ): Promise<T>
   close(): Promise<void>
 }
@@ -49,7 +47,7 @@ export interface SessionOptions {
 /** Runs statements with retries to the deadline, on connections that are thrown away after a failure. */
 export function createSession({ driver, database, wait, waitBudget: shared, compare }: SessionOptions): Session {
   const reading = connection(driver.connect, (adapter: SqlDriverAdapter) => adapter.dispose())
-  const changing = connection(driver.client, (client: Client) => client.$disconnect())
+  const changing = connection(driver.connectWritable, (adapter: SqlDriverAdapter) => adapter.dispose())
 
   const waitBudget = () => shared ?? new WaitBudget(wait)
 
@@ -103,36 +101,19 @@ export function createSession({ driver, database, wait, waitBudget: shared, comp
     retrying,
     read: (work, own) => retrying(() => reading.use((adapter) => work(onAdapter(adapter, driver))), own),
     snapshot: (work) => retrying((wait) => reading.use((adapter) => snapshotOn({ driver, adapter, wait }, work))),
-    mutate: (work, own) =>
-      retrying(
-        async (wait) => {
-          const rollBack = new Error('not to be kept')
-          let done: Awaited<ReturnType<typeof work>> | undefined
-          try {
-            await changing.use(async (client) =>
-              client.$transaction(
-                async (models) => {
-                  const tx = onPrisma(models, driver)
-                  await lockHead(tx)
-                  wait.over()
-                  failpoint('head locked')
-                  done = await work(tx)
-                  if (!done.keep) throw rollBack
-                },
-                // Locks are waited for no longer than the drivers allow; what holds them may take its time.
-                { maxWait: maxTimerMs, timeout: maxTimerMs },
-              ),
-            )
-          } catch (error) {
-            if (error !== rollBack && done?.keep && isCommitUnknown(error))
-              throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
-            if (error !== rollBack) throw error
-          }
-          return (done as Awaited<ReturnType<typeof work>>).result
-        },
-        own,
+    mutate: (work, { waitBudget, withModels = false } = {}) => {
+      let loader: ModelLoader | undefined
+      return retrying(
+        (wait) =>
+          changing.use(async (adapter) => {
+            loader ??= modelLoader(driver, adapter)
+            if (withModels) await loader.warmUp()
+            return changeOn({ driver, adapter, wait, loader }, work)
+          }),
+        waitBudget,
         driver.keptMs,
-      ),
+      )
+    },
     close: async () => {
       // SQLite would remove the log beside the file that has the name now.
       if (!driver.replaced?.()) await Promise.all([reading.end(), changing.end()])
@@ -140,11 +121,42 @@ export function createSession({ driver, database, wait, waitBudget: shared, comp
   }
 }
 
-/** Work on one moment of the database; the wait for the database is over when its transaction has begun. */
-async function snapshotOn<T>(
-  { driver, adapter, wait }: { readonly driver: Driver; readonly adapter: SqlDriverAdapter; readonly wait: Wait },
-  work: (db: Statements) => Promise<T>,
+/** Work in one transaction, which holds the lock of the head row from its first statement on. */
+async function changeOn<T>(
+  { driver, adapter, wait, loader }: Connected & { readonly loader: ModelLoader },
+  work: (tx: WritableStatements) => Promise<{ readonly result: T; readonly keep: boolean }>,
 ): Promise<T> {
+  const transaction = await adapter.startTransaction()
+  const tx = { ...onAdapter(transaction, driver), models: () => loader.on(transaction) }
+  let done: Awaited<ReturnType<typeof work>>
+  try {
+    await lockHead(tx)
+    wait.over()
+    failpoint('head locked')
+    done = await work(tx)
+  } catch (error) {
+    // A transaction that is lost already cannot be undone once more.
+    await transaction.rollback().catch(() => {})
+    throw error
+  }
+  if (done.keep)
+    await transaction.commit().catch((error) => {
+      if (!isCommitUnknown(error)) throw error
+      throw commitUnknown('the change was', 'check with integrations audit list whether it was made', error)
+    })
+  else await transaction.rollback()
+  return done.result
+}
+
+/** A connection, and the wait for the database that is under way. */
+interface Connected {
+  readonly driver: Driver
+  readonly adapter: SqlDriverAdapter
+  readonly wait: Wait
+}
+
+/** Work on one moment of the database; the wait for the database is over when its transaction has begun. */
+async function snapshotOn<T>({ driver, adapter, wait }: Connected, work: (db: Statements) => Promise<T>): Promise<T> {
   // PostgreSQL would show every statement another moment. SQLite knows no other level than the highest.
   const level = driver.provider === 'postgresql' ? 'REPEATABLE READ' : 'SERIALIZABLE'
   const transaction = await adapter.startTransaction(level).catch((error) => {

@@ -3,8 +3,8 @@ import type { ArgType, SqlQueryable } from '@prisma/driver-adapter-utils'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { RowsTooLong } from '../../errors.ts'
-import type { Prisma } from '../generated/sqlite/client.ts'
 import { rowsOf, rowsOfJson } from './cells.ts'
+import type { Models } from './models.ts'
 import type { Provider } from './url.ts'
 
 /**
@@ -49,7 +49,7 @@ export interface Statements {
 /** A transaction that changes something: SQL, and Prisma's models, whose types guard what is written. */
 export interface WritableStatements extends Statements {
   /** For writing alone: what a model's call reads may end the process. */
-  readonly models: Prisma.TransactionClient
+  models(): Promise<Models>
 }
 
 /** What statements run on, in the words of its database. */
@@ -58,17 +58,17 @@ interface Speaker {
   readonly dialect: { readonly select: Select; readonly selectPage: Select }
 }
 
-/** The rows of a statement as arrays of the cells with these names. */
-type ReadCells = (statement: Sql, names: readonly string[]) => Promise<readonly (readonly unknown[])[]>
+/** The rows of a statement as arrays of cells. */
+type ReadCells = (statement: Sql) => Promise<readonly (readonly unknown[])[]>
 
 function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Statements, 'execute'> {
   async function fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<Part<Row>> {
     const names = Object.keys(columns)
     if (provider === 'postgresql') {
-      const rows = await readCells(statement, [...names, 'after'])
+      const rows = await readCells(statement)
       return { rows: rowsOf(names, rows, false), after: Number(rows.at(-1)?.[names.length] ?? 0) }
     }
-    const [[json, after] = []] = await readCells(statement, ['json', 'after'])
+    const [[json, after] = []] = await readCells(statement)
     return { rows: json ? rowsOfJson(names, json as Uint8Array) : [], after: Number(after ?? 0) }
   }
   const queryAll: Statements['queryAll'] = async (columns, rest) => {
@@ -105,16 +105,6 @@ export function onAdapter(adapter: SqlQueryable, speaker: Speaker, single = fals
     execute: (statement) => adapter.executeRaw(prepared(statement)),
   }
 }
-
-/** Statements within a transaction of Prisma's client. */
-export const onPrisma = (models: Prisma.TransactionClient, speaker: Speaker): WritableStatements => ({
-  models,
-  ...reading(speaker, async (statement, names) => {
-    const rows = await models.$queryRaw<{ readonly [name: string]: unknown }[]>(statement as Prisma.Sql)
-    return rows.map((row) => names.map((name) => row[name]))
-  }),
-  execute: (statement) => models.$executeRaw(statement as Prisma.Sql),
-})
 
 function argType(value: unknown): ArgType {
   if (Array.isArray(value)) return { scalarType: 'string', arity: 'list' }

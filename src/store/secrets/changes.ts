@@ -6,6 +6,7 @@ import { failpoint } from '../../failpoint.ts'
 import { type Expiry, entriesOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { eventTexts, newestEvent } from '../audit/events.ts'
+import { countOf } from '../tables/page.ts'
 import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
 import { acceptedVersions } from './accepted.ts'
 import {
@@ -25,6 +26,7 @@ import {
   encryptToStore,
   expireVersions,
   insertVersion,
+  isCurrent,
   rememberExpiry,
   type SecretContext,
   type SecretLocation,
@@ -128,11 +130,10 @@ export function secretWriter(context: SecretContext): SecretWriter {
       ),
     current: async (id, field) => (await versions(id)).find((one) => one.field === field && one.state === 'current'),
     async countExpired() {
-      const count = (expiredBy: Date) =>
-        tx.models.integrationSecret.count({ where: { validUntil: { lte: expiredBy }, sealed: { not: null } } })
+      const count = (expiredBy: Date) => countOf(tx, sql`integration_secrets s WHERE ${isKeptAfter(expiredBy)}`)
       return { kept: await count(now), aDayAgo: await count(new Date(now.getTime() - keptAfterExpiryMs)) }
     },
-    finish: (id, field) => expireVersions(context, { id, field }, { validUntil: { gt: now } }),
+    finish: (id, field) => expireVersions(context, { id, field }, sql`s.valid_until > ${now}`),
     revert: (id, field, held) => revert(context, { id, field }, held),
   }
 }
@@ -152,13 +153,11 @@ export function purgeLimit(now: Date, newestEvent: Instant | null): Date | undef
 }
 
 /** Destroys the values of versions that expired by an instant. @returns how many */
-export async function purgeExpired({ tx }: SecretContext, expiredBy: Date): Promise<number> {
-  const { count } = await tx.models.integrationSecret.updateMany({
-    where: { validUntil: { lte: expiredBy }, sealed: { not: null } },
-    data: { sealed: null, keyId: null },
-  })
-  return count
-}
+export const purgeExpired = ({ tx }: SecretContext, expiredBy: Date): Promise<number> =>
+  tx.execute(sql`UPDATE integration_secrets AS s SET sealed = NULL, key_id = NULL WHERE ${isKeptAfter(expiredBy)}`)
+
+/** A version (`s`) that expired by an instant, and whose value is kept. */
+const isKeptAfter = (expiredBy: Date) => sql`s.valid_until <= ${expiredBy} AND s.sealed IS NOT NULL`
 
 async function replace(
   context: SecretContext,
@@ -180,7 +179,7 @@ async function replace(
   if (at.field === 'accessToken') await rememberExpiry(context, at.id)
   if (old && old.fingerprint !== null && previousValidUntil > now)
     await keepPrevious(context, at, { ...old, validUntil: previousValidUntil })
-  else await expireVersions(context, at, { validUntil: null })
+  else await expireVersions(context, at, isCurrent)
   failpoint('old value kept')
   const print = fingerprint(keyring.fingerprintKey, value)
   const number = await insertVersion(context, at, { fingerprint: print, keyId, origin, setBy, expiry })
@@ -217,10 +216,9 @@ async function keepPrevious(
   const { tx, keyring } = context
   // With the key that encrypted it until now: a receiver may not have the active one yet.
   const key = (keyId === null ? undefined : keyring.keys.get(keyId)) ?? keyring.encryptionKey
-  const previous = { number, until: instantOf(validUntil) }
-  const encrypted = { sealed: encryptToStore(key, at, value, previous), keyId: key.id }
-  const where = { ...allVersions(at), number }
-  await tx.models.integrationSecret.updateMany({ where, data: { validUntil, ...encrypted } })
+  const sealed = encryptToStore(key, at, value, { number, until: instantOf(validUntil) })
+  await tx.execute(sql`UPDATE integration_secrets AS s SET valid_until = ${validUntil}, sealed = ${sealed}, key_id = ${key.id}
+    WHERE ${allVersions(at)} AND s.number = ${number}`)
   wroteVersion(context, at, number)
 }
 
@@ -255,10 +253,10 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
   if (!isAccepted) throw new NotRecorded(encryptionContext(at))
   const value = decrypt(keyring.keys, encryptionContext(at, { number, until: validUntil }), previous.sealed)
   const { text, keyId } = columnValue(context, at, value)
-  const { count } = await tx.models.integration.updateMany({
-    where: { id, [field]: held.stored },
-    data: { [field]: text },
-  })
+  const column = sql([secretColumns[field]])
+  const count = await tx.execute(
+    sql`UPDATE integrations SET ${column} = ${text} WHERE id = ${id} AND ${column} = ${held.stored}`,
+  )
   if (count !== 1) return undefined
   if (field === 'accessToken') {
     await rememberExpiry(context, id)
@@ -269,10 +267,8 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
     context.written.add('integration', id, 'token_expires_at')
   }
   await keepPrevious(context, at, { ...held, validUntil: new Date(validUntil) })
-  await tx.models.integrationSecret.updateMany({
-    where: { ...allVersions(at), number },
-    data: { validUntil: null, sealed: null, keyId },
-  })
+  await tx.execute(sql`UPDATE integration_secrets AS s SET valid_until = NULL, sealed = NULL, key_id = ${keyId}
+    WHERE ${allVersions(at)} AND s.number = ${number}`)
   wroteVersion(context, at, number)
   return fingerprint(keyring.fingerprintKey, value)
 }

@@ -6,10 +6,11 @@ import { mayBeCurrent } from '../tables/secret-metadata.ts'
 import { decryptRecorded, type HeldValue } from './decrypt.ts'
 import { type KnownVersion, readableText, unreadable } from './stored.ts'
 import {
-  currentVersion,
+  allVersions,
   encryptionContext,
   expireVersions,
   insertVersion,
+  isCurrent,
   type SecretContext,
   type SecretLocation,
   wroteVersion,
@@ -66,19 +67,19 @@ export async function reconcile(
   if (known?.fingerprint === fingerprint) return held(known.number)
   observe(at.id, { field: secretColumns[at.field], from: known?.fingerprint ?? null, to: fingerprint })
   if (known && known.fingerprint === null) {
-    const where = { ...currentVersion(at), number: known.number }
-    await tx.models.integrationSecret.updateMany({ where, data: { fingerprint } })
+    await tx.execute(sql`UPDATE integration_secrets AS s SET fingerprint = ${fingerprint}
+      WHERE ${allVersions(at)} AND ${isCurrent} AND s.number = ${known.number}`)
     wroteVersion(context, at, known.number)
     return held(known.number)
   }
-  await expireVersions(context, at, { validUntil: null })
+  await expireVersions(context, at, isCurrent)
   const facts = { fingerprint, keyId, origin: 'application', setBy: null, expiry: 'unknown' } as const
   return held(await insertVersion(context, at, facts))
 }
 
 /** A value that the application has cleared is not current any more. */
 export async function markCleared(context: SecretContext, at: SecretLocation, known: KnownVersion): Promise<void> {
-  await expireVersions(context, at, { validUntil: null })
+  await expireVersions(context, at, isCurrent)
   context.observe(at.id, { field: secretColumns[at.field], from: known.fingerprint, to: null })
 }
 

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { describeStored, type EncryptionContext, encrypt } from '../../crypto/jwe.ts'
 import type { PreviousValue } from '../../crypto/jwe-format.ts'
@@ -73,11 +73,12 @@ export function encryptToStore(key: RootKey, at: SecretLocation, value: Secret, 
   )
 }
 
-/** The versions of a secret, as a condition. */
-export const allVersions = ({ id, field }: SecretLocation) => ({ integrationId: id, field: secretColumns[field] })
+/** Whether a version (`s`) is one of a secret. */
+export const allVersions = ({ id, field }: SecretLocation): Sql =>
+  sql`s.integration_id = ${id} AND s.field = ${secretColumns[field]}`
 
-/** The current version of a secret, as a condition. */
-export const currentVersion = (at: SecretLocation) => ({ ...allVersions(at), validUntil: null })
+/** Whether a version (`s`) is the current one. */
+export const isCurrent: Sql = sql`s.valid_until IS NULL`
 
 /** What the column is to hold for a value, and the key that encrypts it; null for none. */
 export function columnValue(
@@ -93,27 +94,25 @@ export function columnValue(
 export async function insertVersion(
   context: SecretContext,
   at: SecretLocation,
-  { expiry, ...facts }: NewVersion,
+  { fingerprint, keyId, origin, setBy, expiry }: NewVersion,
 ): Promise<number> {
   const { tx, dialect, now } = context
-  const versions = tx.models.integrationSecret
-  const where = allVersions(at)
   const [latest] = await tx.query<{ number: number | bigint | null }>(
     {
       number: dialect.whole(
         sql`max(CASE WHEN ${dialect.isMalformed('whole', sql`s.number`)} THEN NULL ELSE s.number END)`,
       ),
     },
-    sql`FROM integration_secrets s WHERE s.integration_id = ${at.id} AND s.field = ${secretColumns[at.field]}`,
+    sql`FROM integration_secrets s WHERE ${allVersions(at)}`,
   )
   const number = Number(latest?.number ?? 0) + 1
-  await versions.create({
-    data: { ...where, number, ...facts, neverExpires: expiry === 'never', expiresAt: expiresAt(expiry), setAt: now },
-    select: { number: true },
-  })
+  await tx.execute(sql`INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, origin, set_at, set_by,
+    never_expires, expires_at) VALUES (${at.id}, ${secretColumns[at.field]}, ${number}, ${fingerprint}, ${keyId}, ${origin}, ${now}, ${setBy},
+    ${expiry === 'never'}, ${expiresAt(expiry)})`)
   // One that is current or has a value stays: a rotation taken back again and again makes an old one current.
-  const old = { number: { lte: number - versionsKept }, validUntil: { lte: now }, sealed: null }
-  await versions.deleteMany({ where: { ...where, ...old } })
+  if (number > versionsKept)
+    await tx.execute(sql`DELETE FROM integration_secrets AS s WHERE ${allVersions(at)}
+      AND s.number <= ${number - versionsKept} AND s.valid_until <= ${now} AND s.sealed IS NULL`)
   wroteVersion(context, at, number)
   return number
 }
@@ -124,17 +123,12 @@ export function wroteVersion({ written }: SecretContext, { id, field }: SecretLo
   written.add('integration', id, column, ...(number === undefined ? [] : [versionColumn(column, number)]))
 }
 
-/** Ends versions of a secret at once: their values are gone, their facts stay. @returns how many */
-export async function expireVersions(
-  context: SecretContext,
-  at: SecretLocation,
-  which: { readonly validUntil: null | { readonly gt: Date } },
-): Promise<number> {
+/** Ends versions of a secret at once: their values are gone, their facts stay. @param which a condition on them (`s`) @returns how many */
+export async function expireVersions(context: SecretContext, at: SecretLocation, which: Sql): Promise<number> {
   const { tx, now } = context
-  const where = { ...allVersions(at), ...which }
   wroteVersion(context, at)
-  const data = { validUntil: now, sealed: null, keyId: null }
-  return (await tx.models.integrationSecret.updateMany({ where, data })).count
+  return tx.execute(sql`UPDATE integration_secrets AS s SET valid_until = ${now}, sealed = NULL, key_id = NULL
+    WHERE ${allVersions(at)} AND ${which}`)
 }
 
 /** When the current access token expires, its column alone knows: the application may have written that since it was set. */

@@ -96,7 +96,7 @@ export function appWriter(
     async insert(app, secret) {
       const clientSecret = encrypt(encryptionKey, contextOf(app.id), secret)
       const data = { ...app, clientSecret, keyId: encryptionKey.id, createdAt: now }
-      await tx.models.integrationApp.create({ data, select: { id: true } })
+      await (await tx.models()).integrationApp.create({ data, select: { id: true } })
       written.add('app', app.id, wholeRow)
       return fingerprint(fingerprintKey, secret)
     },
@@ -108,11 +108,11 @@ export function appWriter(
     async reencrypt(app) {
       const { id, sealed } = app
       const clientSecret = encrypt(encryptionKey, contextOf(id), openClientSecret(keyring, app))
-      const data = { clientSecret, keyId: encryptionKey.id }
-      await tx.models.integrationApp.updateMany({ where: { id, clientSecret: sealed }, data })
+      await tx.execute(sql`UPDATE integration_apps SET client_secret = ${clientSecret}, key_id = ${encryptionKey.id}
+        WHERE id = ${id} AND client_secret = ${sealed}`)
     },
     async remove(id) {
-      await tx.models.integrationApp.deleteMany({ where: { id } })
+      await tx.execute(sql`DELETE FROM integration_apps WHERE id = ${id}`)
     },
     async link(integrationId, id) {
       await tx.execute(sql`INSERT INTO integration_versions (integration_id, version, updated_at, app_id) VALUES (${integrationId}, 0, ${now}, ${id})

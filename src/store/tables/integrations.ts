@@ -1,8 +1,7 @@
 import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { columnName, type Damageable } from '../../damage.ts'
-import type { IntegrationInsert, IntegrationView, PlatformColumn } from '../../integration.ts'
-
+import { entriesOf, type IntegrationInsert, type IntegrationView, type PlatformColumn } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
@@ -119,6 +118,14 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
   }
 }
 
+/** What is written for a field. */
+const storedAs = (field: keyof IntegrationChange, value: string | boolean | JsonObject | null) =>
+  field === 'tokenExpiresAt' && value !== null
+    ? new Date(String(value))
+    : typeof value === 'object' && value !== null
+      ? JSON.stringify(value)
+      : value
+
 /** Changes integrations, within a transaction. */
 export function integrationWriter(
   tx: WritableStatements,
@@ -131,15 +138,15 @@ export function integrationWriter(
     },
     async insert(id, { config, ...columns }, now) {
       const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }
-      await tx.models.integration.create({ data, select: { id: true } })
+      await (await tx.models()).integration.create({ data, select: { id: true } })
       written.add('integration', id, wholeRow)
     },
-    async update(id, { config, ...columns }) {
-      if (config === null) await tx.execute(sql`UPDATE integrations SET config = NULL WHERE id = ${id}`)
-      const data = { ...columns, ...(config ? { config } : {}) }
-      if (Object.keys(data).length > 0) await tx.models.integration.updateMany({ where: { id }, data })
-      const fields = Object.keys({ ...columns, ...(config === undefined ? {} : { config }) })
-      written.add('integration', id, ...fields.map(columnName))
+    async update(id, change) {
+      const values = entriesOf(change).filter(([, value]) => value !== undefined)
+      if (values.length === 0) return
+      const set = values.map(([field, value]) => sql`${sql([columnName(field)])} = ${storedAs(field, value ?? null)}`)
+      await tx.execute(sql`UPDATE integrations SET ${join(set)} WHERE id = ${id}`)
+      written.add('integration', id, ...values.map(([field]) => columnName(field)))
     },
     async raiseVersion(id, from, now) {
       const changed =
@@ -150,7 +157,7 @@ export function integrationWriter(
       return changed === 1
     },
     async remove(id) {
-      await tx.models.integration.deleteMany({ where: { id } })
+      await tx.execute(sql`DELETE FROM integrations WHERE id = ${id}`)
     },
   }
 }

@@ -213,17 +213,16 @@ const knownKeys = (text: string | null): KnownKey[] =>
 export const keyWriter = (tx: WritableStatements): KeyWriter => ({
   async insert(key, now) {
     const purpose = key.purpose === 'encryption' ? storedEncryption : key.purpose
-    await tx.models.integrationKey.create({ data: { ...key, purpose, createdAt: now }, select: { id: true } })
+    await (await tx.models()).integrationKey.create({ data: { ...key, purpose, createdAt: now }, select: { id: true } })
   },
   async setState(id, state) {
-    await tx.models.integrationKey.updateMany({ where: { id }, data: { state } })
+    await tx.execute(sql`UPDATE integration_keys SET state = ${state} WHERE id = ${id}`)
   },
   async setMode(mode, now) {
-    const data = { value: mode, updatedAt: now }
-    await tx.models.integrationSetting.updateMany({ where: { key: 'sealing' }, data })
+    await tx.execute(sql`UPDATE integration_settings SET value = ${mode}, updated_at = ${now} WHERE key = 'sealing'`)
   },
   async setId(id, now) {
-    await tx.models.integrationSetting.updateMany({ where: { key: 'id' }, data: { value: id, updatedAt: now } })
+    await tx.execute(sql`UPDATE integration_settings SET value = ${id}, updated_at = ${now} WHERE key = 'id'`)
   },
 })
 

@@ -137,13 +137,17 @@ export function refreshWriter(
 ): RefreshWriter {
   const { whole } = dialect
   const wrote = (id: IntegrationId) => written.add('integration', id, 'integration_refresh_attempts.*')
-  const attempts = tx.models.integrationRefreshAttempt
-  async function put({ integrationId, leased, ...attempt }: RefreshAttempt, finishedAt: Date | null): Promise<void> {
-    const update = { ...attempt, finishedAt }
-    const create = { integrationId, ...update }
+  async function put(
+    { integrationId, id, fence, state, owner, oldFingerprint, startedAt, leaseUntil, code }: RefreshAttempt,
+    finishedAt: Date | null,
+  ): Promise<void> {
     wrote(integrationId)
-    const { count } = await attempts.updateMany({ where: { integrationId }, data: update })
-    if (count === 0) await attempts.create({ data: create, select: { id: true } })
+    await tx.execute(sql`INSERT INTO integration_refresh_attempts
+      (integration_id, id, fence, state, owner, old_fingerprint, started_at, lease_until, code, finished_at)
+      VALUES (${integrationId}, ${id}, ${fence}, ${state}, ${owner}, ${oldFingerprint}, ${new Date(startedAt)}, ${new Date(leaseUntil)}, ${code}, ${finishedAt})
+      ON CONFLICT (integration_id) DO UPDATE SET id = excluded.id, fence = excluded.fence, state = excluded.state, owner = excluded.owner,
+        old_fingerprint = excluded.old_fingerprint, started_at = excluded.started_at, lease_until = excluded.lease_until,
+        code = excluded.code, finished_at = excluded.finished_at`)
   }
   return {
     async begin({ integrationId, sharers, owner, oldFingerprint }) {
@@ -179,8 +183,9 @@ export function refreshWriter(
         WHERE r.id = ${id} AND r.fence = ${fence} AND r.state <> 'applied' ORDER BY r.integration_id`,
       )
       const closed = rows.map(({ integrationId }) => integrationId).filter((one) => among?.includes(one) ?? true)
-      const where = { id, integrationId: { in: closed } }
-      await attempts.updateMany({ where, data: { state, code, finishedAt: now } })
+      if (closed.length > 0)
+        await tx.execute(sql`UPDATE integration_refresh_attempts SET state = ${state}, code = ${code}, finished_at = ${now}
+          WHERE id = ${id} AND integration_id IN (${join(closed)})`)
       closed.forEach(wrote)
       return closed
     },

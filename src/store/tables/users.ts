@@ -45,7 +45,7 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
 /** Changes users, within a transaction. */
 export const userWriter = (tx: WritableStatements, written: WrittenColumns): UserWriter => ({
   async insert(user, now) {
-    await tx.models.user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
+    await (await tx.models()).user.create({ data: { ...user, createdAt: now, updatedAt: now }, select: { id: true } })
     written.add('user', user.id, wholeRow)
   },
   async remove(id) {
@@ -53,7 +53,7 @@ export const userWriter = (tx: WritableStatements, written: WrittenColumns): Use
       { id: sql`i.id`, name: sql`w.name || '/' || i.name` },
       sql`FROM integrations i JOIN workspaces w ON w.id = i.workspace_id WHERE i.created_by = ${id} ORDER BY i.id`,
     )
-    await tx.models.user.deleteMany({ where: { id } })
+    await tx.execute(sql`DELETE FROM users WHERE id = ${id}`)
     for (const one of created) written.add('integration', one.id, 'created_by')
     return created.map((one) => ({ type: 'integration', ...one }))
   },

@@ -52,15 +52,18 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
 /** Changes workspaces, within a transaction. */
 export const workspaceWriter = (tx: WritableStatements, written: WrittenColumns): WorkspaceWriter => ({
   async insert(id, name, now) {
-    await tx.models.workspace.create({ data: { id, name, createdAt: now, updatedAt: now }, select: { id: true } })
+    await (await tx.models()).workspace.create({
+      data: { id, name, createdAt: now, updatedAt: now },
+      select: { id: true },
+    })
     written.add('workspace', id, wholeRow)
   },
   async rename(id, name, now) {
-    await tx.models.workspace.updateMany({ where: { id }, data: { name, updatedAt: now } })
+    await tx.execute(sql`UPDATE workspaces SET name = ${name}, updated_at = ${now} WHERE id = ${id}`)
     written.add('workspace', id, 'name')
   },
   async remove(id) {
-    await tx.models.workspace.deleteMany({ where: { id } })
+    await tx.execute(sql`DELETE FROM workspaces WHERE id = ${id}`)
   },
 })
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { SqlQueryable } from '@prisma/driver-adapter-utils'
 import { expect, test } from 'vitest'
+import type { Driver } from '../../../src/store/database/driver.ts'
 import { postgresql } from '../../../src/store/database/postgresql/postgresql.ts'
 import { parsePostgresqlUrl } from '../../../src/store/database/postgresql/url.ts'
 import { begin, emptyPostgresql, freshDatabase } from '../../support/database.ts'
@@ -14,6 +15,22 @@ const driverOf = (url: string, waitMs = 30_000) =>
 
 const query = async (on: SqlQueryable, sql: string) => (await on.queryRaw({ sql, args: [], argTypes: [] })).rows.flat()
 
+/** Work in one transaction of a driver for changes. */
+async function change<T>(driver: Driver, work: (tx: SqlQueryable) => Promise<T>): Promise<T> {
+  const adapter = await driver.connectWritable()
+  const transaction = await adapter.startTransaction()
+  try {
+    const result = await work(transaction).catch(async (error) => {
+      await transaction.rollback()
+      throw error
+    })
+    await transaction.commit()
+    return result
+  } finally {
+    await adapter.dispose()
+  }
+}
+
 test('a change that stands still is ended by the server, and a reading that stands still is not', async () => {
   const db = await emptyPostgresql()
   await db.query(`ALTER DATABASE "${new URL(db.url).pathname.slice(1)}" SET idle_in_transaction_session_timeout = '7s'`)
@@ -21,17 +38,15 @@ test('a change that stands still is ended by the server, and a reading that stan
   const idle = "SELECT current_setting('idle_in_transaction_session_timeout')"
   const reading = await driver.connect()
   const snapshot = await reading.startTransaction('REPEATABLE READ')
-  const client = await driver.client()
   try {
     expect({
       snapshot: await query(snapshot, idle),
-      change: Object.values(...(await client.$queryRawUnsafe<[object]>(idle))),
+      change: await change(driver, (tx) => query(tx, idle)),
       migration: await driver.withMigrationLock((adapter) => query(adapter, idle)),
     }).toEqual({ snapshot: ['0'], change: ['10s'], migration: ['10s'] })
   } finally {
     await snapshot.rollback()
     await reading.dispose()
-    await client.$disconnect()
   }
 })
 
@@ -52,23 +67,17 @@ test.for(['SELECT 2', 'COMMIT', 'ROLLBACK'])(
   async (text, context) => {
     const db = await emptyPostgresql()
     const proxy = await startFaultProxy(db.url, context)
-    // Loading Prisma takes of the time, too, seconds on a busy machine.
-    const client = await driverOf(proxy.url, 14_000).client()
     let since = 0
-    const change = client.$transaction(
-      async (tx) => {
-        await tx.$queryRawUnsafe('SELECT 1 FROM pg_sleep(7)')
-        proxy.failAt(text, 'silent')
-        since = performance.now()
-        if (text !== 'COMMIT') await tx.$queryRawUnsafe('SELECT 2')
-        if (text === 'ROLLBACK') throw new Error('not to be kept')
-      },
-      { timeout: 60_000 },
-    )
-    await expect(change).rejects.toThrow()
+    const changing = change(driverOf(proxy.url, 14_000), async (tx) => {
+      await query(tx, 'SELECT 1 FROM pg_sleep(7)')
+      proxy.failAt(text, 'silent')
+      since = performance.now()
+      if (text !== 'COMMIT') await query(tx, 'SELECT 2')
+      if (text === 'ROLLBACK') throw new Error('not to be kept')
+    })
+    await expect(changing).rejects.toThrow()
     expect(performance.now() - since).toBeLessThan(12_000)
     expect(proxy.seen()).toBe(1)
-    await client.$disconnect()
   },
 )
 
@@ -80,34 +89,24 @@ test('a change waits for no lock in the time that is kept for its COMMIT', async
 
 test('a change that makes steady progress may take longer than its time for waiting', async () => {
   const db = await emptyPostgresql()
-  const client = await driverOf(db.url, 1000).client()
-  const pause = 'SELECT 1 AS one FROM pg_sleep(0.1)'
-  const change = client.$transaction(
-    async (tx) => {
-      for (let i = 0; i < 29; i++) await tx.$queryRawUnsafe(pause)
-      return tx.$queryRawUnsafe(pause)
-    },
-    { timeout: 60_000 },
-  )
-  expect(await change).toEqual([{ one: 1 }])
-  await client.$disconnect()
+  const pause = 'SELECT 1 FROM pg_sleep(0.1)'
+  const changing = change(driverOf(db.url, 1000), async (tx) => {
+    for (let i = 0; i < 29; i++) await query(tx, pause)
+    return query(tx, pause)
+  })
+  expect(await changing).toEqual([1])
 })
 
 test('a server that is slow to take a shorter limit is waited for, as for any statement', async (context) => {
   const db = await emptyPostgresql()
   const proxy = await startFaultProxy(db.url, context)
-  const client = await driverOf(proxy.url, 60_000).client()
-  const change = client.$transaction(
-    async (tx) => {
-      proxy.doAt('SET LOCAL statement_timeout', () => sleep(2000))
-      await tx.$queryRawUnsafe('SELECT 1 FROM pg_sleep(0.6)')
-      expect(proxy.seen()).toBe(1)
-      return tx.$queryRawUnsafe("SELECT setting::int < 59500 AS less FROM pg_settings WHERE name = 'statement_timeout'")
-    },
-    { timeout: 60_000 },
-  )
-  expect(await change).toEqual([{ less: true }])
-  await client.$disconnect()
+  const changing = change(driverOf(proxy.url, 60_000), async (tx) => {
+    proxy.doAt('SET LOCAL statement_timeout', () => sleep(2000))
+    await query(tx, 'SELECT 1 FROM pg_sleep(0.6)')
+    expect(proxy.seen()).toBe(1)
+    return query(tx, "SELECT setting::int < 59500 FROM pg_settings WHERE name = 'statement_timeout'")
+  })
+  expect(await changing).toEqual([true])
 })
 
 test('of several hosts, one that connects and says nothing more is passed over when its time is up', async (context) => {

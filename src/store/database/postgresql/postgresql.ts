@@ -52,10 +52,10 @@ export function postgresql(options: ConnectionOptions): Driver {
     },
     keptMs,
     connect: () => connect(open(), reading),
-    client: async () => {
+    connectWritable: () => connect(open(), scope),
+    client: async (adapter) => {
       const { PrismaClient } = await import('../../generated/postgresql/client.ts')
-      const adapter = { provider: 'postgres', adapterName: 'pg', connect: () => connect(open(), scope) } as const
-      return new PrismaClient({ adapter }) as unknown as Client
+      return new PrismaClient({ adapter: { ...adapter, connect: async () => adapter } }) as unknown as Client
     },
     lockHolder: lockHolder(migrationLock),
     isDurable: async () => true,

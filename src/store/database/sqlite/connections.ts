@@ -77,7 +77,13 @@ export class Writable extends PrismaLibSql {
               await transaction.rollback()
               throw replaced
             }
-            return commit.call(transaction)
+            try {
+              await commit.call(transaction)
+            } catch (error) {
+              // Nobody has the connection any more, which would keep its lock.
+              transaction.close()
+              throw error
+            }
           },
         })
       },

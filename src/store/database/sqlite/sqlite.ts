@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Client as LibsqlClient, type Transaction } from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
@@ -62,16 +61,10 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       latest = adapter.connect()
       return latest
     },
-    client: async (): Promise<Client> => {
+    connectWritable: () => new Writable({ url, timeout }, { replaced, deadline: () => deadline }).connect(),
+    client: async (adapter): Promise<Client> => {
       const { PrismaClient } = await import('../../generated/sqlite/client.ts')
-      const client = new PrismaClient({
-        adapter: readOnly ? adapter : new Writable({ url, timeout }, { replaced, deadline: () => deadline }),
-      })
-      await client.$connect()
-      // Loading Prisma stops the event loop for a while, as the first wait for a lock does. In between, signals and timers
-      // get their turn, which they would not before an immediate.
-      await sleep(1)
-      return client
+      return new PrismaClient({ adapter: { ...adapter, connect: async () => adapter } })
     },
     // Prisma's adapter can lose an acknowledged write in the other journal modes (prisma/orm#29933).
     isDurable: async (db) => {
