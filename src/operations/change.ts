@@ -46,35 +46,54 @@ export interface Decision<R extends object> {
 /**
  * Changes one integration in a transaction of its own, as `changeWithin` does.
  *
- * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when the version is another, and whatever `work` throws
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when the version is another or it was just renamed, and whatever `work` throws
  */
-export const changeIntegration = (
+export async function changeIntegration(
   store: Store,
-  { ref, damagedToo = false, ...options }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean },
+  { ref, damagedToo, ...options }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean },
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
-): Promise<Changed> =>
-  store.mutate(
-    async (tx) =>
-      changeWithin(
-        tx,
-        { ...options, id: (await findIntegration(tx, ref, { damagedToo })).id },
-        async (integration) => ({
-          facts: await work(tx, integration),
-          result: {},
-        }),
-      ),
+): Promise<Changed> {
+  const found = await findToChange(store, ref, { damagedToo })
+  return store.mutate(
+    (tx) =>
+      changeWithin(tx, { ...options, ...found }, async (integration) => ({
+        facts: await work(tx, integration),
+        result: {},
+      })),
     options,
   )
+}
+
+/** An integration that was found before the lock is held. */
+export interface FoundIntegration {
+  readonly id: IntegrationId
+  /** The `workspace/name` that it was found by in part; undefined when it was found by its id. */
+  readonly path?: string | undefined
+}
+
+/**
+ * The integration that a reference stands for; others are not held up meanwhile.
+ *
+ * @throws NOT_FOUND, AMBIGUOUS, DATABASE_INVALID
+ */
+export async function findToChange(
+  store: Store,
+  ref: string,
+  { damagedToo = false }: { readonly damagedToo?: boolean | undefined } = {},
+): Promise<FoundIntegration> {
+  const found = await store.read((db) => findIntegration(db, ref, { damagedToo }))
+  return { id: found.id, path: found.id.startsWith(ref) ? undefined : refOf(found) }
+}
 
 /**
  * Changes one integration: reads it under a lock, lets `work` change it, and if it did, raises the version and records
  * the change.
  *
- * @throws NOT_FOUND, CONFLICT when the version is another, and whatever `work` throws
+ * @throws NOT_FOUND, CONFLICT when the version or the name is another, and whatever `work` throws
  */
 export async function changeWithin<R extends object>(
   tx: Transaction,
-  { id, ifVersion }: Pick<ChangeOptions, 'ifVersion'> & { readonly id: IntegrationId },
+  { id, path, ifVersion }: Pick<ChangeOptions, 'ifVersion'> & FoundIntegration,
   work: (integration: IntegrationView) => Promise<Decision<R>>,
 ): Promise<Changed & R> {
   // The lock on the head row serializes this program's own changes; this lock keeps the application's out.
@@ -82,6 +101,8 @@ export async function changeWithin<R extends object>(
   const [before] = await tx.integrations.match({ by: 'id', value: id }, 1)
   if (!before) throw notFound(`the integration ${id} was just removed`, 'integrations list')
   if (before.damage?.includes('version')) refuseDamage(before)
+  if (path !== undefined && refOf(before) !== path)
+    throw conflict(`${path} was just renamed to ${refOf(before)}`, checkAndRetry(id))
   if (ifVersion !== undefined && before.version !== ifVersion) throw versionConflict(before, ifVersion)
   const { facts, result } = await work(before)
   if (!facts) return { ...result, before, after: before }

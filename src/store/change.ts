@@ -1,7 +1,7 @@
-import sql, { empty } from 'sql-template-tag'
-import type { Instant } from '../brands.ts'
+import sql from 'sql-template-tag'
+import { instantOf } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
-import { checkValue, type KnownKey, openKeyring } from '../crypto/keyring.ts'
+import { checkValue, type Keyring, type KnownKey, openKeyring } from '../crypto/keyring.ts'
 import type { Attribution, Head, NewEvent } from './audit/events.ts'
 import { headMac, requireKnownKeys, requireState } from './audit/head.ts'
 import { auditLog, integrationTargets, type Recording, stateRecorded } from './audit/log.ts'
@@ -14,18 +14,47 @@ import type { SecretContext } from './secrets/versions.ts'
 import type { Reader, Transaction } from './store.ts'
 import { appWriter } from './tables/apps.ts'
 import { integrationWriter } from './tables/integrations.ts'
-import { type EncryptionMode, type KeyWriter, keyWriter, unknownMode } from './tables/keys.ts'
+import {
+  type EncryptionMode,
+  type KeyWriter,
+  keyWriter,
+  readStartOfChange,
+  type Settings,
+  unknownMode,
+} from './tables/keys.ts'
 import { refreshWriter } from './tables/refresh-attempts.ts'
 import { userWriter } from './tables/users.ts'
 import { workspaceWriter } from './tables/workspaces.ts'
 
-/** What a change is made on, with which keys, and by whom. */
-interface ChangeOptions {
-  readonly dialect: Dialect
-  readonly db: Reader
+/** What is prepared before the head row is locked. */
+export interface Preparation {
   readonly keys: KeySet
   /** Where the keys come from, for messages. */
   readonly where: string
+  /** The keys of the database as it was read; undefined for one without. */
+  readonly known: readonly KnownKey[] | undefined
+  readonly keyring: Keyring | undefined
+}
+
+/**
+ * Finds the keys of a database in a set, before anything waits for it.
+ *
+ * @param settings what the database says of itself; undefined for one that knows no keys
+ * @throws KEYS_MISSING, KEY_WRONG, DATABASE_TAMPERED
+ */
+export function prepareChange(
+  { keys, where }: Pick<Preparation, 'keys' | 'where'>,
+  settings: Settings | undefined,
+): Preparation {
+  if (settings) requireKnownKeys(settings)
+  const known = settings?.keys
+  return { keys, where, known, keyring: known && openKeyring(keys, known, where) }
+}
+
+/** What a change is made on, with which keys, and by whom. */
+interface ChangeOptions extends Preparation {
+  readonly dialect: Dialect
+  readonly db: Reader
   readonly attribution: Attribution
 }
 
@@ -46,31 +75,20 @@ export interface ChangeEnd {
  */
 export async function beginChange(
   tx: WritableStatements,
-  { dialect, db, keys, where, attribution }: ChangeOptions,
+  { dialect, db, keys, where, known, keyring: prepared, attribution }: ChangeOptions,
 ): Promise<{ changes: Omit<Transaction, 'acceptLog'>; append: () => Promise<ChangeEnd> }> {
-  // A time of the newest event that cannot be read is as if there were none: nothing is destroyed.
-  const [clock] = await tx.queryAll<{
-    now: Instant
-    role: string | null
-    newest: Instant | null
-    foreign: number | boolean | null
-  }>(
-    {
-      foreign: sql`EXISTS (SELECT 1 FROM integration_events e
-        WHERE e.seq > (SELECT h.seq FROM integration_settings h WHERE h.key = 'head'))`,
-      now: dialect.toRfc3339(dialect.now),
-      role: dialect.role,
-      newest: sql`(SELECT ${dialect.toRfc3339(sql`e.at`)} FROM integration_settings h
-        JOIN integration_events e ON e.seq = h.seq WHERE h.key = 'head')`,
-    },
-    empty,
-  )
-  const now = new Date(clock?.now ?? Number.NaN)
-  const fresh = await db.keys.isFresh()
-  if (fresh) await register(keyWriter(tx), keys, now)
-  const stored = await db.keys.settings()
+  let start = await readStartOfChange(tx, dialect)
+  const { now } = start
+  // One that was fresh may have got its keys meanwhile.
+  const fresh = known === undefined && (await db.keys.isFresh())
+  if (fresh) {
+    await register(keyWriter(tx), keys, now)
+    start = await readStartOfChange(tx, dialect)
+  }
+  const stored = start.settings
   requireKnownKeys(stored)
-  const keyring = openKeyring(keys, stored.keys, where)
+  const isPrepared = JSON.stringify(known) === JSON.stringify(stored.keys)
+  const keyring = (isPrepared && prepared) || openKeyring(keys, stored.keys, where)
   if (!fresh) requireState(keyring, stored)
   const mode = fresh ? await decideMode(tx, db.adopted, now) : stored.mode
   if (mode === null) throw unknownMode()
@@ -83,9 +101,9 @@ export async function beginChange(
     adopted: db.adopted,
     keyring,
     head: stored.head,
-    hasForeignRows: Boolean(clock?.foreign),
+    hasForeignRows: start.hasForeignRows,
     now,
-    databaseRole: clock?.role ?? null,
+    databaseRole: start.databaseRole,
     attribution,
   }
   const mac = (head: Head) => headMac(keyring, state, head)
@@ -100,8 +118,10 @@ export async function beginChange(
       keyId: keyring.encryptionKey.id,
     })
   const context: SecretContext = { tx, dialect, keyring, mode, now, written, observe: log.observe }
-  const limit = purgeLimit(now, clock?.damage ? null : (clock?.newest ?? null))
-  let purged = limit ? await purgeExpired(context, limit) : 0
+  const limit = purgeLimit(now, start.newestEvent)
+  const { firstExpiry } = start
+  const hasExpired = limit && firstExpiry !== null && (firstExpiry === undefined || firstExpiry <= instantOf(limit))
+  let purged = hasExpired ? await purgeExpired(context, limit) : 0
   let purgeRecorded = false
   async function purge(atOnce = false): Promise<number> {
     if (atOnce) purged += await purgeExpired(context, now)

@@ -108,14 +108,12 @@ function storeOn(
       refuseReadOnly(options)
       refuseUnsafe()
       const waitBudget = session.waitBudget()
-      if (!(await session.read(driver.isDurable, waitBudget)))
-        throw databaseInvalid(
-          `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
-          commandOn(database, 'db migrate'),
-        )
-      // With the encryption that only a change needs.
-      const { beginChange } = await import('./change.ts')
       const known = await session.read(async (db) => {
+        if (!(await driver.isDurable(db)))
+          throw databaseInvalid(
+            `${displayUrl(database)} has no write-ahead log, without which a change can be lost`,
+            commandOn(database, 'db migrate'),
+          )
         const { keys } = reader(db)
         const settings = await keys.settings()
         if (settings.keys.length > 0) return { settings, fresh: false }
@@ -125,14 +123,18 @@ function storeOn(
         // Another process may have made them in between.
         return { settings: await keys.settings(), fresh }
       }, waitBudget)
+      // With the encryption that only a change needs.
+      const { beginChange, prepareChange } = await import('./change.ts')
       const keys = await keySet(options, known, dryRun)
+      const { attribution } = options
+      const where = options.keys.name
+      const prepared = { ...prepareChange({ keys, where }, known.fresh ? undefined : known.settings), attribution }
       let end: ChangeEnd | undefined
       const log = new FollowedLog(seen)
       const result = await session
         .mutate(
           async (tx) => {
-            const author = { keys, where: options.keys.name, attribution: options.attribution }
-            const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...author })
+            const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...prepared })
             await log.begin(changes)
             const result = await work({ ...changes, acceptLog: () => log.accept() })
             end = await append()

@@ -4,7 +4,7 @@ import { type IntegrationView, refOf } from '../../integration.ts'
 import { isObject, type Json, type JsonObject, jsonOf } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeWithin, type DryRun } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type DryRun, findToChange } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { checkConfig, parseConfig } from './document.ts'
 import { maxDepth, parseJson } from './json.ts'
@@ -51,22 +51,25 @@ export async function changeConfig(
 ): Promise<ChangedConfig> {
   // Loaded before the transaction begins: while it runs, every other change waits.
   await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
-  return store.mutate(async (tx) => {
-    const { id } = await findIntegration(tx, ref, { damagedToo: true })
-    return changeWithin(tx, { ...options, id }, async ({ platform: platformId, damage }) => {
-      // One that cannot be read can be replaced.
-      const spoilt = damage?.includes('config') ?? false
-      const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
-      const edited = edit(structuredClone(from ?? {}))
-      // Through text once more, so that every way to a config meets the same limits.
-      const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
-      const platform = findPlatform(platformId)
-      const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
-      if (!spoilt && same(from, to)) return { facts: undefined, result }
-      await tx.integrations.update(id, { config: to })
-      return { facts: { action: 'config.change', fields: ['config'] }, result }
-    })
-  }, options)
+  const found = await findToChange(store, ref, { damagedToo: true })
+  const { id } = found
+  return store.mutate(
+    (tx) =>
+      changeWithin(tx, { ...options, ...found }, async ({ platform: platformId, damage }) => {
+        // One that cannot be read can be replaced.
+        const spoilt = damage?.includes('config') ?? false
+        const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
+        const edited = edit(structuredClone(from ?? {}))
+        // Through text once more, so that every way to a config meets the same limits.
+        const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
+        const platform = findPlatform(platformId)
+        const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
+        if (!spoilt && same(from, to)) return { facts: undefined, result }
+        await tx.integrations.update(id, { config: to })
+        return { facts: { action: 'config.change', fields: ['config'] }, result }
+      }),
+    options,
+  )
 }
 
 /**

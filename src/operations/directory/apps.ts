@@ -36,27 +36,30 @@ export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'
 export function addApp(store: Store, { secret, ...given }: NewApp, options: DryRun): Promise<App> {
   checkApp(given)
   const { platform, name, clientId } = given
-  return store.mutate(async (tx) => {
-    const [taken] = await tx.apps.list({ name })
-    if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
-    const id = crypto.randomUUID()
-    const to = await tx.apps.insert({ id, platform, name, clientId }, secret)
-    await tx.record({
-      action: 'app.add',
-      target: { type: 'app', id, name },
-      fields: [clientSecretColumn],
-      fingerprints: [{ field: clientSecretColumn, from: null, to }],
-    })
-    return {
-      id,
-      platform,
-      name,
-      clientId,
-      keyId: tx.keyring.encryptionKey.id,
-      createdAt: instantOf(tx.now),
-      integrations: 0,
-    }
-  }, options)
+  return store.mutate(
+    async (tx) => {
+      const [taken] = await tx.apps.list({ name })
+      if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
+      const id = crypto.randomUUID()
+      const to = await tx.apps.insert({ id, platform, name, clientId }, secret)
+      await tx.record({
+        action: 'app.add',
+        target: { type: 'app', id, name },
+        fields: [clientSecretColumn],
+        fingerprints: [{ field: clientSecretColumn, from: null, to }],
+      })
+      return {
+        id,
+        platform,
+        name,
+        clientId,
+        keyId: tx.keyring.encryptionKey.id,
+        createdAt: instantOf(tx.now),
+        integrations: 0,
+      }
+    },
+    { ...options, withModels: true },
+  )
 }
 
 /** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration uses it */

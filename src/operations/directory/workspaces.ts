@@ -9,7 +9,7 @@ import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 
 /** Adds a workspace. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const addWorkspace = (store: Store, name: string, options: DryRun): Promise<Workspace> =>
-  store.mutate((tx) => insertWorkspace(tx, name), options)
+  store.mutate((tx) => insertWorkspace(tx, name), { ...options, withModels: true })
 
 /** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const renameWorkspace = (

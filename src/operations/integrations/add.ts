@@ -121,7 +121,7 @@ export async function addIntegration(
       })
       return added
     },
-    { dryRun: addition.dryRun },
+    { dryRun: addition.dryRun, withModels: true },
   )
   return { integration, warnings }
 }

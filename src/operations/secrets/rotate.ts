@@ -14,9 +14,8 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { FingerprintChange } from '../../store/audit/fingerprints.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeWithin, type Decision } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
-import { findIntegration } from '../find.ts'
 import { checkAndRetry } from '../texts.ts'
 import { checkShape, type NewSecret, type NewSecrets, requireTokenFor, secretDefinition } from './values.ts'
 
@@ -56,12 +55,12 @@ const maxGracePeriodMs = 7 * 86_400_000
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   requireTokenFor(rotation.expiry, rotation.secrets)
+  const found = await findToChange(store, ref, { damagedToo: true })
   return store.mutate(async (tx) => {
-    const { id } = await findIntegration(tx, ref, { damagedToo: true })
     const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
     const { typed, secrets, ifVersion } = rotation
-    if (secrets.refreshToken) await tx.refresh.forgetDamaged(id)
-    const first = await changeWithin(tx, { id, ifVersion }, (integration) =>
+    if (secrets.refreshToken) await tx.refresh.forgetDamaged(found.id)
+    const first = await changeWithin(tx, { ...found, ifVersion }, (integration) =>
       rotateWithin(tx, { integration, ref: typed, fields: given(secrets), rotation, until, shared: undefined }),
     )
     const others: (typeof first)[] = []

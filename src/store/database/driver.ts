@@ -67,8 +67,8 @@ export interface Dialect {
   equals(column: Sql, text: string): Sql
   /** Whether a text column begins with a text, by a condition that an index in byte order can seek. */
   startsWith(column: Sql, prefix: string): Sql
-  /** After a SELECT of one row: keeps the application from changing it until the transaction ends. */
-  readonly lock: Sql
+  /** After a SELECT of one row: keeps the application from changing it until the transaction ends; undefined where it cannot anyway. */
+  readonly lock: Sql | undefined
   /** A column of any type as its text. */
   asText(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */

@@ -134,7 +134,7 @@ export function integrationWriter(
 ): IntegrationWriter {
   return {
     async lock(id) {
-      await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
+      if (dialect.lock) await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
     },
     async insert(id, { config, ...columns }, now) {
       const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }

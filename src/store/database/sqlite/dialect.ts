@@ -1,4 +1,4 @@
-import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
+import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { firstRows, maxAnswerBytes, maxTextBytes, maxWhole, nextRows, pageBytes, shownBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
@@ -80,7 +80,7 @@ export const dialect: Dialect = {
   flag: (column, made) => sql`CASE WHEN ${isFlag(column)} THEN ${made} ELSE ${marked(column)} END`,
   isMalformed,
   // The transaction has the lock on the whole database already.
-  lock: empty,
+  lock: undefined,
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
   toRfc3339: (column) => orMark(column, instant(column)),
   comparableTime: (column) =>
