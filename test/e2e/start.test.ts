@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { freshFolder, runProgram } from '../support/program.ts'
+import { kinds } from '../support/database.ts'
+import { freshFolder, type RunOptions, runProgram } from '../support/program.ts'
+import { filledDatabase } from '../support/sample-commands.ts'
+import { signingSecret } from '../support/samples.ts'
 
 /** The packages that a chunk is made of, by its file name. */
 const packagesOf = new Map<string, Set<string>>()
@@ -37,9 +40,9 @@ beforeAll(async () => {
 const light = ['@commander-js/extra-typings', 'commander', 'dot-prop', 'fastest-levenshtein', 'ms']
 
 /** The scripts that a run of the program loads, as V8 counts them. */
-async function loaded(args: readonly string[]): Promise<string[]> {
+async function loaded(args: readonly string[], { env, ...options }: RunOptions = {}): Promise<string[]> {
   const folder = freshFolder()
-  await runProgram(args, { env: { NODE_V8_COVERAGE: folder } })
+  await runProgram(args, { ...options, env: { ...env, NODE_V8_COVERAGE: folder } })
   const reports = readdirSync(folder).map((file): { result: { url: string }[] } =>
     JSON.parse(readFileSync(join(folder, file), 'utf8')),
   )
@@ -124,4 +127,29 @@ test('a command that needs them does load them', async () => {
   expect([...packages(await loaded(['list', '-o', 'csv']))]).toEqual(
     expect.arrayContaining(['@prisma/adapter-libsql', 'csv-stringify']),
   )
+})
+
+const queryCompiler = ['@prisma/client', 'generated client']
+
+test.each(kinds)('a change on %s loads the query compiler where something is added alone', async (kind) => {
+  const db = await filledDatabase(kind)
+  const env = { DATABASE_URL: db.url }
+  const compilers = async (args: readonly string[], input = '') =>
+    [...packages(await loaded(args, { env, input }))].filter((one) => queryCompiler.includes(one))
+  const value = signingSecret(7)
+  expect([
+    await compilers(['toggle', 'Acme/support']),
+    await compilers(['config', 'set', 'Acme/support', 'slackEvents=["app_mention"]']),
+    await compilers(['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--force'], value),
+    await compilers(['remove', 'Acme/desk', '--confirm', 'desk']),
+    (await compilers(['workspaces', 'add', 'Globex'])).sort(),
+  ]).toEqual([[], [], [], [], queryCompiler])
+  const actions = await db.query('SELECT action FROM integration_events ORDER BY seq DESC LIMIT 5')
+  expect(actions.map(({ action }) => action)).toEqual([
+    'workspace.add',
+    'integration.remove',
+    'secret.rotate',
+    'config.change',
+    expect.stringMatching(/^integration\.(en|dis)able$/),
+  ])
 })
