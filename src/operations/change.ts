@@ -74,14 +74,14 @@ export interface FoundIntegration {
 /**
  * The integration that a reference stands for; others are not held up meanwhile.
  *
- * @throws NOT_FOUND, AMBIGUOUS, DATABASE_INVALID
+ * @throws NOT_FOUND, AMBIGUOUS, DATABASE_INVALID, NOT_PERMITTED when nothing may be changed
  */
 export async function findToChange(
   store: Store,
   ref: string,
   { damagedToo = false }: { readonly damagedToo?: boolean | undefined } = {},
 ): Promise<FoundIntegration> {
-  const found = await store.read((db) => findIntegration(db, ref, { damagedToo }))
+  const found = await store.readForChange((db) => findIntegration(db, ref, { damagedToo }))
   return { id: found.id, path: found.id.startsWith(ref) ? undefined : refOf(found) }
 }
 

@@ -92,7 +92,8 @@ function storeOn(
   const { dialect } = driver
   const seen = new SeenHeads(options.heads, database)
   const reader = (db: Statements) => readerOn(db, driver, state)
-  const refuseUnsafe = () => {
+  const requireWritable = () => {
+    refuseReadOnly(options)
     const unsafe = options.neverBlock ? driver.unsafe?.() : undefined
     if (unsafe) throw unsafe
   }
@@ -103,10 +104,13 @@ function storeOn(
     seen,
     replaced: () => driver.replaced?.(),
     read: (work) => session.read((db) => work(reader(db))),
+    readForChange: async (work) => {
+      requireWritable()
+      return session.read((db) => work(reader(db)))
+    },
     snapshot: (work) => session.snapshot((db) => work(reader(db))),
     mutate: async (work, { dryRun = false, auditOnly = false, withModels = false } = {}) => {
-      refuseReadOnly(options)
-      refuseUnsafe()
+      requireWritable()
       const waitBudget = session.waitBudget()
       const known = await session.read(async (db) => {
         if (!(await driver.isDurable(db)))
@@ -149,8 +153,7 @@ function storeOn(
       return result
     },
     recordUsage: async (work) => {
-      refuseReadOnly(options)
-      refuseUnsafe()
+      requireWritable()
       await session.read((db) => work(usageWriter(db, dialect)))
     },
     close: session.close,

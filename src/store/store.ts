@@ -100,6 +100,8 @@ export interface Store {
   replaced(): IntegrationsError | undefined
   /** Reads; `work` may run again when the database is busy. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>
+  /** Reads what a change needs before it begins. @throws NOT_PERMITTED when nothing may be changed */
+  readForChange<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /** Reads in one transaction, so that all of it shows one moment. */
   snapshot<T>(work: (db: Reader) => Promise<T>): Promise<T>
   /**

@@ -1,10 +1,20 @@
-import type { InStatement, Transaction, TransactionMode } from '@libsql/client/sqlite3'
+import {
+  type Client,
+  type InStatement,
+  LibsqlError,
+  Sqlite3Transaction,
+  type Transaction,
+  type TransactionMode,
+} from '@libsql/client/sqlite3'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
+import Database from 'libsql'
 import type { IntegrationsError } from '../../../errors.ts'
-import { retryBusy } from '../busy.ts'
+import { waitInTurn } from './queue.ts'
 
 /** libsql is built to keep what SQLite sorts and counts in memory, where rows of long texts would fill it. */
 const spill = 'PRAGMA temp_store = FILE'
+
+const settingsOf = (readOnly: boolean) => (readOnly ? `${spill}; PRAGMA query_only = ON` : spill)
 
 /** Connections for reading. */
 export class Readable extends PrismaLibSql {
@@ -13,7 +23,7 @@ export class Readable extends PrismaLibSql {
   /** @param readOnly SQLite refuses every change */
   constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], readOnly: boolean) {
     super(config)
-    this.#settings = readOnly ? `${spill}; PRAGMA query_only = ON` : spill
+    this.#settings = settingsOf(readOnly)
   }
 
   override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
@@ -37,16 +47,16 @@ export class Readable extends PrismaLibSql {
 
 /** How a transaction waits for its beginning. */
 interface Waiting {
+  readonly file: string
+  /** SQLite refuses every change. */
+  readonly readOnly: boolean
   /** Why it must not begin any more, nor commit. */
   replaced(): IntegrationsError | undefined
   /** Until when it waits, by `performance.now()`. */
   deadline(): number
 }
 
-/**
- * Connections on which a transaction begins with the lock on the database, and waits for it. A hundred processes that each
- * made a Prisma client for every try would leave the one that has the lock no time to end its work.
- */
+/** A connection for changing, whose transactions begin with the lock on the database, and wait for it in turn. */
 export class Writable extends PrismaLibSql {
   readonly #waiting: Waiting
 
@@ -55,38 +65,46 @@ export class Writable extends PrismaLibSql {
     this.#waiting = waiting
   }
 
-  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
-    const client = super.createClient(config)
-    const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
-    const beginNew = () =>
-      begin('write').catch(async (error) => {
-        // libsql does not end the statement that failed, whose old snapshot would be busy for ever.
-        const replaced = this.#waiting.replaced()
-        if (!replaced) await client.reconnect()
-        throw replaced ?? error
-      })
-    return Object.assign(client, {
+  override createClient() {
+    const { file, readOnly, replaced, deadline } = this.#waiting
+    const refuseReplaced = () => {
+      const error = replaced()
+      if (error) throw error
+    }
+    // SQLite would wait by stopping the event loop.
+    const database = new Database(file, { timeout: 0 })
+    database.exec(settingsOf(readOnly))
+    const begin = () => {
+      refuseReplaced()
+      // Of a prepared statement that was refused as busy, libsql keeps the snapshot, which is busy for ever.
+      try {
+        database.exec('BEGIN IMMEDIATE')
+      } catch (error) {
+        // As libsql's client has it.
+        if (!(error instanceof Database.SqliteError)) throw error
+        throw new LibsqlError(error.message, error.code, undefined, error.rawCode, error)
+      }
+    }
+    const client: Pick<Client, 'transaction' | 'close'> = {
       transaction: async () => {
-        const transaction = await retryBusy(beginNew, this.#waiting.deadline())
-        await transaction.execute(spill)
+        await waitInTurn(file, begin, deadline())
+        const transaction = new Sqlite3Transaction(database, 'number')
         const { commit } = transaction
         return Object.assign(transaction, {
           commit: async () => {
-            const replaced = this.#waiting.replaced()
-            if (replaced) {
-              await transaction.rollback()
-              throw replaced
-            }
             try {
+              refuseReplaced()
               await commit.call(transaction)
             } catch (error) {
-              // Nobody has the connection any more, which would keep its lock.
               transaction.close()
               throw error
             }
           },
         })
       },
-    })
+      // SQLite would write what the log holds into the file that has the name now.
+      close: () => void (replaced() || database.close()),
+    }
+    return client as Client
   }
 }

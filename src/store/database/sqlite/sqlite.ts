@@ -61,7 +61,7 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       latest = adapter.connect()
       return latest
     },
-    connectWritable: () => new Writable({ url, timeout }, { replaced, deadline: () => deadline }).connect(),
+    connectWritable: () => new Writable({ url }, { file, readOnly, replaced, deadline: () => deadline }).connect(),
     client: async (adapter): Promise<Client> => {
       const { PrismaClient } = await import('../../generated/sqlite/client.ts')
       return new PrismaClient({ adapter: { ...adapter, connect: async () => adapter } })
