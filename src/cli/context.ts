@@ -16,6 +16,7 @@ import { type Prompts, prompts } from './input/prompts.ts'
 import { keySource } from './key-source.ts'
 import { Output } from './output/output.ts'
 import { homeFolder, noHome } from './paths.ts'
+import { processes } from './processes.ts'
 
 /** What commands work with. Nothing is opened until it is asked for. */
 export interface Context {
@@ -66,6 +67,7 @@ export function createContext(host: Host): Context {
       return {
         database: requirePrivateDatabase(context.database(), me),
         me,
+        processes,
         wait: context.options.wait,
         waitBudget,
         create,

@@ -1,19 +1,11 @@
 import { join, resolve } from 'node:path'
 import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource, KnownDatabase } from '../crypto/key-source.ts'
-import { badInput, keysMissing, systemCode } from '../errors.ts'
+import { badInput, keysMissing } from '../errors.ts'
 import { requirePrivateFolder } from '../store/database/private-files.ts'
 import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
-
-/** Whether a process with a number is there. */
-function runs(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH'
-  }
-}
+import { processes } from './processes.ts'
 
 /** The key set that the environment names, else the one of the database in the user's folder; a command runs once. */
 export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeySource {
@@ -22,7 +14,6 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
   // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
   const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
   const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
-  const processes = { own: process.pid, runs }
   let source: KeySource | undefined
   let printed: Promise<KeySet> | undefined
   async function find(database: KnownDatabase | undefined): Promise<KeySource> {

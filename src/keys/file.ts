@@ -5,7 +5,8 @@ import type { KeySource } from '../crypto/key-source.ts'
 import { IntegrationsError, keysInvalid, keysMissing, shellWord, systemCode } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { syncFolder, writeDurably } from '../files.ts'
-import { locked, type Processes } from './lock.ts'
+import type { Processes } from '../processes.ts'
+import { locked } from './lock.ts'
 
 /** How long to wait for another process that changes the key file; it takes a few milliseconds. */
 const lockTimeoutMs = 5_000

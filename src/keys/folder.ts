@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { KeySource, KnownDatabase } from '../crypto/key-source.ts'
 import { isKey } from '../crypto/keyring.ts'
 import { databaseInvalid } from '../errors.ts'
+import type { Processes } from '../processes.ts'
 import { keyFile } from './file.ts'
-import type { Processes } from './lock.ts'
 
 /** Where the key sets of a user's databases are, and who reads them. */
 interface KeyFolder {

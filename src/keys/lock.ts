@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync,
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemCode } from '../errors.ts'
+import type { Processes } from '../processes.ts'
 
 /** The text of a file of the kernel, or nothing. */
 function ofKernel(read: () => string): string {
@@ -10,14 +11,6 @@ function ofKernel(read: () => string): string {
   } catch {
     return ''
   }
-}
-
-/** What the lock has to know of processes. */
-export interface Processes {
-  /** The number of this process. */
-  readonly own: number
-  /** Whether a process with a number is there. */
-  runs(pid: number): boolean
 }
 
 /** The start of a process, which tells it from a later one with its number; empty where the system does not say. */

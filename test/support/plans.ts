@@ -13,7 +13,7 @@ export async function plansOf(
   const database = parseDatabaseUrl(url, { cwd: '/', env: {} })
   const driver: Driver =
     database.provider === 'sqlite'
-      ? sqlite(database.file, true)
+      ? sqlite(database.file, { readOnly: true })
       : postgresql({ ...database, waitMs: 10_000, readOnly: true })
   const adapter = await driver.connect()
   const plans: string[] = []

@@ -1,6 +1,5 @@
 import type { SqlDriverAdapter, SqlQueryable, SqlResultSet } from '@prisma/driver-adapter-utils'
 import type { Prisma } from '../generated/sqlite/client.ts'
-import type { Driver } from './driver.ts'
 
 /** Prisma's models of the tables. */
 export type Models = Prisma.TransactionClient
@@ -16,9 +15,12 @@ export interface ModelLoader {
   on(transaction: SqlQueryable): Promise<Models>
 }
 
-/** @param connection what transactions are begun on */
+/**
+ * @param makeClient makes Prisma's client on an adapter
+ * @param connection what transactions are begun on
+ */
 export function modelLoader(
-  driver: Pick<Driver, 'client'>,
+  makeClient: (adapter: SqlDriverAdapter) => Promise<Models>,
   connection: Pick<SqlDriverAdapter, 'provider' | 'adapterName' | 'getConnectionInfo'>,
 ): ModelLoader {
   let open: SqlQueryable | undefined
@@ -47,7 +49,7 @@ export function modelLoader(
   }
   let client: Promise<Models> | undefined
   const load = () => {
-    client ??= driver.client(adapter)
+    client ??= makeClient(adapter)
     return client
   }
   return {

@@ -106,7 +106,7 @@ export function createSession({ driver, database, wait, waitBudget: shared, comp
       return retrying(
         (wait) =>
           changing.use(async (adapter) => {
-            loader ??= modelLoader(driver, adapter)
+            loader ??= modelLoader(driver.client, adapter)
             if (withModels) await loader.warmUp()
             return changeOn({ driver, adapter, wait, loader }, work)
           }),

@@ -2,6 +2,7 @@ import sql, { empty, join } from 'sql-template-tag'
 import { keyFor, purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
 import { IntegrationsError } from '../../errors.ts'
+import type { Processes } from '../../processes.ts'
 import type { WaitBudget } from '../../wait-budget.ts'
 import type { Attribution } from '../audit/events.ts'
 import type { Driver } from '../database/driver.ts'
@@ -37,6 +38,8 @@ export interface StoreOptions {
   readonly attribution: Attribution
   /** The id of the user that this process runs as; undefined on systems without any. */
   readonly me?: number | undefined
+  /** The processes that wait for their turn on SQLite; absent: this one lets chance decide. */
+  readonly processes?: Processes
 }
 
 /** How a database stands to this program; it need not have any table. */
@@ -70,7 +73,7 @@ export async function withDatabase<T>(
 
 /** The driver of a database, which connects when it is first used; a file is made once the key set can be read. @throws DATABASE_MISSING for a file that is not there and may not be made, and what the key source throws */
 export async function openDriver(options: StoreOptions): Promise<Driver> {
-  const { database, create, wait, neverBlock, notice, readOnly } = options
+  const { database, create, wait, neverBlock, notice, readOnly, processes } = options
   if (database.provider === 'postgresql') {
     const { postgresql } = await import('../database/postgresql/postgresql.ts')
     return postgresql({ ...database, waitMs: wait, readOnly, neverBlock })
@@ -91,7 +94,7 @@ export async function openDriver(options: StoreOptions): Promise<Driver> {
     }
     notice(`created ${database.file}`)
   }
-  return sqlite(database.file, readOnly, neverBlock)
+  return sqlite(database.file, { readOnly, neverBlock, processes })
 }
 
 /** Looks at the key set before a database is made or taken over: its secrets could not be kept without. @throws KEYS_MISSING, KEYS_INVALID */

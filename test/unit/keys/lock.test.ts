@@ -2,7 +2,8 @@ import { lutimesSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { locked, type Processes } from '../../../src/keys/lock.ts'
+import { locked } from '../../../src/keys/lock.ts'
+import type { Processes } from '../../../src/processes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'integrations-lock-'))
 const lock = join(folder, 'lock')

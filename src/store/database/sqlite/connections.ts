@@ -9,6 +9,8 @@ import {
 import { PrismaLibSql } from '@prisma/adapter-libsql'
 import Database from 'libsql'
 import type { IntegrationsError } from '../../../errors.ts'
+import type { Processes } from '../../../processes.ts'
+import { retryBusy } from '../busy.ts'
 import { waitInTurn } from './queue.ts'
 
 /** libsql is built to keep what SQLite sorts and counts in memory, where rows of long texts would fill it. */
@@ -54,6 +56,8 @@ interface Waiting {
   replaced(): IntegrationsError | undefined
   /** Until when it waits, by `performance.now()`. */
   deadline(): number
+  /** Those that wait too; undefined: chance decides. */
+  readonly processes: Processes | undefined
 }
 
 /** A connection for changing, whose transactions begin with the lock on the database, and wait for it in turn. */
@@ -66,7 +70,7 @@ export class Writable extends PrismaLibSql {
   }
 
   override createClient() {
-    const { file, readOnly, replaced, deadline } = this.#waiting
+    const { file, readOnly, replaced, deadline, processes } = this.#waiting
     const refuseReplaced = () => {
       const error = replaced()
       if (error) throw error
@@ -87,7 +91,9 @@ export class Writable extends PrismaLibSql {
     }
     const client: Pick<Client, 'transaction' | 'close'> = {
       transaction: async () => {
-        await waitInTurn(file, begin, deadline())
+        await (processes
+          ? waitInTurn(begin, { file, processes, deadline: deadline() })
+          : retryBusy(async () => begin(), deadline()))
         const transaction = new Sqlite3Transaction(database, 'number')
         const { commit } = transaction
         return Object.assign(transaction, {

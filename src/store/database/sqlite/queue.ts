@@ -5,20 +5,20 @@
  *
  * @module
  */
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemCode } from '../../../errors.ts'
+import type { Processes } from '../../../processes.ts'
 import { isBusy } from '../busy.ts'
 
-/** How long the first waits before it tries again, at least, and at most twice as long; in milliseconds. */
+/** How long the first sleeps before it tries again, at least, and at most twice as long; in milliseconds. */
 const firstMs = 8
 
 /** How much longer each place behind the first sleeps, and how long at most, in milliseconds. */
 const placeMs = 20
 const longestMs = 500
 
-/** A first that has not had its turn after this time has stopped, and the others try as well. In milliseconds. */
-const stuckMs = 2000
+/** Who has not touched its file for so long stands still, and is passed over; in milliseconds. */
+const stillMs = 3000
 
 /** How the files are named: since when, by which process, and something that no other has. */
 const nameOf = /^\d{15}-(\d+)-[0-9a-f-]+$/
@@ -26,26 +26,24 @@ const nameOf = /^\d{15}-(\d+)-[0-9a-f-]+$/
 /**
  * Has an attempt to take the lock of a database succeed, in turn with other processes. The event loop goes on meanwhile.
  *
- * @param file of the database
  * @param attempt fails as busy while another process has the lock
- * @param deadline after which it is not tried again, by `performance.now()`
+ * @param options `file`: of the database; `deadline`: after which it is not tried again, by `performance.now()`
  * @throws what the attempt throws
  */
-export async function waitInTurn(file: string, attempt: () => void, deadline: number): Promise<void> {
+export async function waitInTurn(
+  attempt: () => void,
+  { file, processes, deadline }: { readonly file: string; readonly processes: Processes; readonly deadline: number },
+): Promise<void> {
   const folder = `${file}-queue`
   if (namesIn(folder).length === 0 && succeeds(attempt)) return
-  const name = `${String(Date.now()).padStart(15, '0')}-${process.pid}-${crypto.randomUUID()}`
-  let first: string | undefined
-  let since = performance.now()
+  const name = `${String(Date.now()).padStart(15, '0')}-${processes.own}-${crypto.randomUUID()}`
   try {
     for (let tries = 0; ; tries++) {
-      const before = isKept(folder, name) ? namesBefore(folder, name) : undefined
-      const now = performance.now()
-      if (before?.[0] !== first) since = now
-      first = before?.[0]
-      if ((first === undefined || now - since > stuckMs) && succeeds(attempt)) return
-      const pauseMs = pauseOf(before?.length, tries)
-      if (now + pauseMs > deadline) break
+      const since = touch(folder, name)
+      const place = since === undefined ? undefined : placeOf({ folder, name, since }, processes)
+      if (!place && succeeds(attempt)) return
+      const pauseMs = pauseOf(place, tries)
+      if (performance.now() + pauseMs > deadline) break
       await sleep(pauseMs)
     }
   } finally {
@@ -80,34 +78,32 @@ const namesIn = (folder: string): string[] => {
   }
 }
 
-/** Those that came before, the first of them first. The files of processes that have ended are removed. */
-const namesBefore = (folder: string, own: string): string[] =>
-  namesIn(folder)
-    .filter((name) => name < own)
-    .sort()
-    .filter((name) => {
-      if (runs(Number(nameOf.exec(name)?.[1]))) return true
-      rmSync(`${folder}/${name}`, { force: true })
-      return false
-    })
-
-function runs(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // Another user's.
-    return systemCode(error) === 'EPERM'
-  }
-}
-
-/** Makes sure that a file is in the queue: where numbers of processes mean something else, another may have removed it. */
-function isKept(folder: string, name: string): boolean {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    writeFileSync(`${folder}/${name}`, '', { mode: 0o600 })
-    return true
-  } catch {
+/** How many wait that came before. The files of processes that have ended are removed. */
+const placeOf = (
+  { folder, name, since }: { readonly folder: string; readonly name: string; readonly since: number },
+  processes: Processes,
+): number =>
+  namesIn(folder).filter((other) => {
+    if (other >= name) return false
+    const file = `${folder}/${other}`
+    if (processes.runs(Number(nameOf.exec(other)?.[1])))
+      return since - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < stillMs
+    rmSync(file, { force: true })
     return false
+  }).length
+
+/**
+ * Touches a file in the queue, or puts it there: where numbers of processes mean something else, another may have removed it.
+ *
+ * @returns when, by the clock of the file system; undefined where there can be no queue
+ */
+function touch(folder: string, name: string): number | undefined {
+  try {
+    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 })
+    writeFileSync(`${folder}/${name}`, '', { mode: 0o600 })
+    return statSync(`${folder}/${name}`).mtimeMs
+  } catch {
+    return undefined
   }
 }
 

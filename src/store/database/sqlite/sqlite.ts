@@ -4,6 +4,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import sql from 'sql-template-tag'
 import { databaseInvalid, IntegrationsError } from '../../../errors.ts'
 import { identityOf } from '../../../files.ts'
+import type { Processes } from '../../../processes.ts'
 import type { Client, Driver } from '../driver.ts'
 import { onAdapter, type Statements } from '../statements.ts'
 import { Readable, Writable } from './connections.ts'
@@ -18,10 +19,21 @@ const shortWaitMs = 100
 /**
  * The embedded database in a file that exists.
  *
- * @param readOnly have SQLite refuse every change
- * @param neverBlock have SQLite wait for nothing
+ * @param options `readOnly`: have SQLite refuse every change; `neverBlock`: have SQLite wait for nothing; `processes`: those
+ *   that wait for their turn
  */
-export function sqlite(file: string, readOnly: boolean, neverBlock = false): Driver {
+export function sqlite(
+  file: string,
+  {
+    readOnly,
+    neverBlock = false,
+    processes,
+  }: {
+    readonly readOnly: boolean
+    readonly neverBlock?: boolean | undefined
+    readonly processes?: Processes | undefined
+  },
+): Driver {
   const timeout = neverBlock ? 0 : shortWaitMs
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
@@ -61,7 +73,8 @@ export function sqlite(file: string, readOnly: boolean, neverBlock = false): Dri
       latest = adapter.connect()
       return latest
     },
-    connectWritable: () => new Writable({ url }, { file, readOnly, replaced, deadline: () => deadline }).connect(),
+    connectWritable: () =>
+      new Writable({ url }, { file, readOnly, replaced, deadline: () => deadline, processes }).connect(),
     client: async (adapter): Promise<Client> => {
       const { PrismaClient } = await import('../../generated/sqlite/client.ts')
       return new PrismaClient({ adapter: { ...adapter, connect: async () => adapter } })
