@@ -11,17 +11,11 @@ import type { WritableStatements } from './database/statements.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
 import { bindPrevious, storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
+import { readStartOfChange } from './start-of-change.ts'
 import type { Reader, Transaction } from './store.ts'
 import { appWriter } from './tables/apps.ts'
 import { integrationWriter } from './tables/integrations.ts'
-import {
-  type EncryptionMode,
-  type KeyWriter,
-  keyWriter,
-  readStartOfChange,
-  type Settings,
-  unknownMode,
-} from './tables/keys.ts'
+import { type EncryptionMode, type KeyWriter, keyWriter, type Settings, unknownMode } from './tables/keys.ts'
 import { refreshWriter } from './tables/refresh-attempts.ts'
 import { userWriter } from './tables/users.ts'
 import { workspaceWriter } from './tables/workspaces.ts'

@@ -2,7 +2,7 @@ import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
-import { type Damageable, refuseDamaged } from '../../damage.ts'
+import type { Damageable } from '../../damage.ts'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Head } from '../audit/events.ts'
@@ -160,69 +160,11 @@ export function keyReader(db: Statements, dialect: Dialect): KeyReader {
   }
 }
 
-/** The settings that decide how a change is made, and how things are when it begins. */
-export interface StartOfChange {
-  readonly settings: Settings
-  /** The database's clock. */
-  readonly now: Date
-  /** Who the database says this is. */
-  readonly databaseRole: string | null
-  /** When the newest event was recorded; null: there is none, or its time cannot be read. */
-  readonly newestEvent: Instant | null
-  /** Rows stand beyond the end of the log. */
-  readonly hasForeignRows: boolean
-  /** When the first of the previous values that are kept expires, or expired; null: none is kept; undefined: that cannot be read. */
-  readonly firstExpiry: Instant | null | undefined
-}
+/** A value for the head row alone. */
+export const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`
 
-/** Reads in one statement what every change begins with. @throws DATABASE_INVALID for an unknown encryption mode */
-export async function readStartOfChange(db: Statements, dialect: Dialect): Promise<StartOfChange> {
-  const { toRfc3339, now, role } = dialect
-  const rows = await db.queryAll<SettingRow & StartRow>(
-    {
-      ...settingColumns(dialect),
-      now: ofHead(toRfc3339(now)),
-      role: ofHead(role),
-      newest: ofHead(sql`(SELECT ${toRfc3339(sql`e.at`)} FROM integration_events e WHERE e.seq = s.seq)`),
-      foreign: ofHead(sql`(SELECT max(1) FROM integration_events e WHERE e.seq > s.seq)`),
-      earliest: ofHead(
-        sql`(SELECT ${toRfc3339(sql`min(v.valid_until)`)} FROM integration_secrets v WHERE v.sealed IS NOT NULL)`,
-      ),
-    },
-    settingRows,
-  )
-  const head = rows.find(({ key }) => key === 'head')
-  const instant = (name: 'newest' | 'earliest') => (head?.damage?.includes(name) ? undefined : (head?.[name] ?? null))
-  const settings = refuseDamaged(rows.map(({ damage, ...row }) => ({ ...row, ...withoutInstants(damage) })))
-  return {
-    settings: settingsOf(settings),
-    now: new Date(head?.now ?? Number.NaN),
-    databaseRole: head?.role ?? null,
-    newestEvent: instant('newest') ?? null,
-    hasForeignRows: Boolean(head?.foreign),
-    firstExpiry: instant('earliest'),
-  }
-}
-
-interface StartRow {
-  readonly now: Instant | null
-  readonly role: string | null
-  readonly newest: Instant | null
-  readonly foreign: number | bigint | null
-  /** When the first of the kept values expires. */
-  readonly earliest: Instant | null
-}
-
-/** A time of these that cannot be read stops no change. */
-function withoutInstants(damage: readonly string[] | undefined) {
-  const rest = damage?.filter((field) => field !== 'newest' && field !== 'earliest') ?? []
-  return rest.length > 0 ? { damage: rest } : {}
-}
-
-/** For the head row alone. */
-const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`
-
-const settingColumns = ({ whole, jsonRows }: Dialect): Columns<SettingRow> => ({
+/** What settings (`s`) are read from. */
+export const settingColumns = ({ whole, jsonRows }: Dialect): Columns<SettingRow> => ({
   key: sql`s.key`,
   value: sql`s.value`,
   seq: whole(sql`s.seq`),
@@ -230,9 +172,11 @@ const settingColumns = ({ whole, jsonRows }: Dialect): Columns<SettingRow> => ({
   keys: ofHead(jsonRows([sql`k.id`, sql`k.purpose`, sql`k.state`, sql`k.check_value`], sql`integration_keys k`)),
   format: ofHead(sql`(SELECT e.format FROM integration_events e WHERE e.seq = s.seq)`),
 })
-const settingRows = sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head')`
+/** The rows of settings. */
+export const settingRows = sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head')`
 
-function settingsOf(rows: readonly SettingRow[]): Settings {
+/** The settings that their rows hold. @throws DATABASE_INVALID for an unknown encryption mode */
+export function settingsOf(rows: readonly SettingRow[]): Settings {
   const row = (key: string) => rows.find((one) => one.key === key)
   const id = row('id')?.value ?? ''
   const head = row('head')
@@ -251,7 +195,8 @@ function settingsOf(rows: readonly SettingRow[]): Settings {
   }
 }
 
-interface SettingRow {
+/** A row of the settings. */
+export interface SettingRow {
   readonly key: string
   readonly value: string
   readonly seq: number | bigint | string
