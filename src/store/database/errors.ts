@@ -140,6 +140,12 @@ const rules: readonly Rule[] = [
     hint: 'shorten the value to 500 characters',
   },
   {
+    when: ({ has }) => has(/^(22P05|22021)$/),
+    code: 'BAD_INPUT',
+    message: (where, state) => `a character of the input is none of the encoding of ${where} (${state})`,
+    hint: 'use characters that the encoding of the database has, or move it to a database in UTF8',
+  },
+  {
     when: ({ has }) => has(/^22003$/),
     code: 'DATABASE_INVALID',
     message: (where) => `a number in the tables of ${where} would be larger than its column allows (22003)`,

@@ -210,6 +210,8 @@ const settings = ({ schema, readOnly, idleMs, lockMs }: Scope, leftMs: number): 
   ['TimeZone', "'UTC'"],
   ['DateStyle', "'ISO'"],
   ['IntervalStyle', "'postgres'"],
+  // The catalogue would name types and triggers otherwise.
+  ['quote_all_identifiers', 'off'],
   ['lock_timeout', String(Math.ceil(lockMs()))],
   ['statement_timeout', String(Math.ceil(serverMs(leftMs)))],
   ['idle_in_transaction_session_timeout', String(idleMs)],
