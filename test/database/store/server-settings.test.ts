@@ -1,16 +1,7 @@
 import { expect, test } from 'vitest'
-import { createReceiver } from '../../../src/receiver/receiver.ts'
-import { emptyPostgresql, freshDatabase, postgresqlDatabase, type TestDatabase } from '../../support/database.ts'
+import { emptyPostgresql, freshDatabase, postgresqlDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
-import {
-  changingCommands,
-  commandsWithKeys,
-  populate,
-  readOnlyCommands,
-  runSample,
-} from '../../support/sample-commands.ts'
-import { signingSecret } from '../../support/samples.ts'
-import { fromSlack, message, slackEvent } from '../../support/webhooks.ts'
+import { smoke } from '../../support/smoke.ts'
 
 /** What a role or a database may have set for what people read and write, a column of it at a time. */
 const settings: { readonly [name: string]: readonly string[] } = {
@@ -33,20 +24,6 @@ const settings: { readonly [name: string]: readonly string[] } = {
   enable_seqscan: ['off', 'on', 'on'],
   jit_above_cost: ['0', '-1', '0'],
   client_min_messages: ['debug5', 'error', 'notice'],
-}
-
-/** Runs every command once, and has a receiver accept a webhook. */
-async function smoke(db: TestDatabase): Promise<void> {
-  const env = { DATABASE_URL: db.url }
-  await populate(db)
-  const receiver = await createReceiver({ database: db.url, keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' } })
-  const { status } = await receiver.slack(fromSlack(signingSecret(1), slackEvent(message, { team_id: 'T012345' })))
-  await receiver.close()
-  expect(status).toBe(200)
-  for (const sample of [...readOnlyCommands, ...changingCommands, ...commandsWithKeys]) {
-    const { code, stderr } = await runSample(sample, env, runInProcess)
-    expect([sample.args, code, stderr]).toEqual([sample.args, 0, stderr])
-  }
 }
 
 test.each([0, 1, 2])('whatever a database has set for its sessions changes nothing: column %i', async (column) => {
