@@ -62,7 +62,7 @@ export async function reencrypt(
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const cursor: StoredCursor | undefined = page?.next
-    const read = await store.read((db) => readPage(db, { source, decrypt }, cursor))
+    const read = await store.snapshot((db) => readPage(db, { source, decrypt }, cursor))
     // A finished page takes no write transaction, which others would wait for.
     page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, cursor))
     changed += page.changed

@@ -16,6 +16,9 @@ export const maxAnswerBytes = 4 * 1024 * 1024
 /** After how many bytes a page has no more rows. */
 export const pageBytes = 512 * 1024
 
+/** How many rows a page has at most. */
+export const rowsPerPage = 500
+
 /** In how many rows the first page is looked for, and the next: SQLite reads those that do not fit, too. */
 export const firstRows = 25
 export const nextRows = ({ rows, after }: { rows: readonly unknown[]; after: number }, most: number): number =>

@@ -3,7 +3,7 @@ import type { ArgType, SqlQueryable } from '@prisma/driver-adapter-utils'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { RowsTooLong } from '../../errors.ts'
-import { rowsOf, rowsOfJson } from './cells.ts'
+import { firstRows, nextRows, rowsOf, rowsOfJson, rowsPerPage } from './cells.ts'
 import type { Models } from './models.ts'
 import type { Provider } from './url.ts'
 
@@ -38,6 +38,13 @@ export interface Statements {
   queryAll<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<(Row & Damageable)[]>
   /** Reads as many rows as a page has, one at least where there is one. */
   queryPage<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<Part<Row>>
+  /**
+   * Reads rows that may be too long for one answer, a page at a time: all of them where nothing changes meanwhile, as in a
+   * transaction.
+   *
+   * @param rest ends with what orders them
+   */
+  queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<(Row & Damageable)[]>
   /** The rows of a whole statement that gives them as `Dialect.select` or `selectPage` has them. */
   fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<Part<Row>>
   /** Whether a query, from FROM on, has any row. */
@@ -76,13 +83,23 @@ function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Sta
     if (after > 0) throw new RowsTooLong()
     return rows
   }
+  const queryPage: Statements['queryPage'] = async (columns, rest) => {
+    // libsql frees what it has prepared when the event loop turns, which it would not do between pages of SQLite.
+    await turn()
+    return fetch(columns, dialect.selectPage(Object.entries(columns), rest))
+  }
   return {
     fetch,
     queryAll,
-    async queryPage(columns, rest) {
-      // libsql frees what it has prepared when the event loop turns, which it would not do between pages of SQLite.
-      await turn()
-      return fetch(columns, dialect.selectPage(Object.entries(columns), rest))
+    queryPage,
+    async queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql) {
+      const rows: (Row & Damageable)[] = []
+      for (let size = firstRows; ; ) {
+        const page = await queryPage(columns, sql`${rest} LIMIT ${size} OFFSET ${rows.length}`)
+        rows.push(...page.rows)
+        if (page.after === 0 && page.rows.length < size) return rows
+        size = nextRows(page, rowsPerPage)
+      }
     },
     query: async (columns, rest) => refuseDamaged(await queryAll(columns, rest)),
     some: async (rest) => (await queryAll<{ one: number }>({ one: sql`1` }, rest)).length > 0,

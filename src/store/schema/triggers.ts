@@ -31,7 +31,10 @@ const definitions: { readonly [P in Provider]: { readonly definition: Sql; reado
 export async function triggerDifferences(db: Statements, provider: Provider): Promise<TriggerDifference[]> {
   const expected = ownTriggers(provider)
   const { definition, from } = definitions[provider]
-  const found = await db.queryAll<{ name: string; definition: string | null }>({ name: sql`t.name`, definition }, from)
+  const found = await db.queryInPages<{ name: string; definition: string | null }>(
+    { name: sql`t.name`, definition },
+    sql`${from} ORDER BY t.name, ${definition}`,
+  )
   const plain = (text: string | null | undefined) => text?.replace(/\s+/g, ' ').trim()
   const differences = found.flatMap(({ name, definition: is }): TriggerDifference[] => {
     if (!expected.has(name)) return [{ name, difference: 'foreign' }]

@@ -143,7 +143,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
       refuseDamaged(found)
       return { values: [], integrations: 0 }
     }
-    const versions = await db.queryAll<VersionRow>(
+    // Those of one integration alone may be too long to be read at once.
+    const versions = await db.queryInPages<VersionRow>(
       {
         id: sql`s.integration_id`,
         column: sql`s.field`,
@@ -154,7 +155,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
         validUntil: dialect.toRfc3339(sql`s.valid_until`),
       },
       sql`FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
-          AND (s.valid_until IS NULL OR s.sealed IS NOT NULL OR ${dialect.isMalformed('time', sql`s.valid_until`)})`,
+          AND (s.valid_until IS NULL OR s.sealed IS NOT NULL OR ${dialect.isMalformed('time', sql`s.valid_until`)})
+          ORDER BY s.integration_id, s.field, s.number`,
     )
     const ofIntegration = new Map<string, (VersionRow & Damageable)[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)

@@ -59,7 +59,7 @@ export interface AppWriter {
 export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): AppReader {
   return {
     async list({ name, platform } = {}) {
-      const rows = await db.queryAll<Omit<App, 'integrations'> & { integrations: bigint | number }>(
+      const rows = await db.queryInPages<Omit<App, 'integrations'> & { integrations: bigint | number }>(
         {
           id: sql`a.id`,
           platform: sql`a.platform`,
@@ -71,11 +71,11 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
         },
         sql`FROM integration_apps a WHERE 1 = 1
           ${name === undefined ? empty : sql`AND a.name = ${name}`} ${platform === undefined ? empty : sql`AND a.platform = ${platform}`}
-          ORDER BY ${binaryOrder(sql`a.name`)}`,
+          ORDER BY ${binaryOrder(sql`a.name`)}, ${binaryOrder(sql`a.id`)}`,
       )
       return rows.map((row) => ({ ...row, integrations: Number(row.integrations) }))
     },
-    stored: () => db.queryAll(storedColumns, sql`FROM integration_apps a ORDER BY ${binaryOrder(sql`a.id`)}`),
+    stored: () => db.queryInPages(storedColumns, sql`FROM integration_apps a ORDER BY ${binaryOrder(sql`a.id`)}`),
   }
 }
 

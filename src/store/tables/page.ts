@@ -1,6 +1,7 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../damage.ts'
 import { conflict, notFound } from '../../errors.ts'
+import { rowsPerPage } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 import { type Boundary, boundaryAt, firstIds, follows, type Keyed, orderOf } from './keyset.ts'
@@ -25,9 +26,6 @@ export interface Source<Row> extends Keyed {
   /** The field of a row that holds the id, where that is not "id". */
   readonly idField?: string
 }
-
-/** How many rows of a long listing are held at a time. */
-const rowsAtOnce = 500
 
 /** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
 const oneStatementRows = 1000
@@ -84,7 +82,7 @@ async function* readPage<Row extends object>(listing: Listing<Row>): AsyncGenera
     const { order, from } = orderOf(listing)
     const limit = page.limit === undefined ? empty : sql`LIMIT ${page.limit}`
     const where = following(listing, after)
-    yield* dialect.pages<Row>(db, { columns, from, columnsFrom, where, order, limit, id }, rowsAtOnce)
+    yield* dialect.pages<Row>(db, { columns, from, columnsFrom, where, order, limit, id }, rowsPerPage)
   } else yield await db.queryAll<Row>(source.columns, firstRowsOf(listing, after, page.limit))
 }
 
@@ -102,7 +100,7 @@ async function* readApart<Row extends object>(
     )
   let left = page.limit ?? Number.POSITIVE_INFINITY
   for (let last = begin; left > 0; ) {
-    const most = Math.min(rowsAtOnce, left)
+    const most = Math.min(rowsPerPage, left)
     const { rows, after } = await db.queryPage<Row>(source.columns, firstRowsOf(listing, last, most))
     if (rows.length > 0) yield rows
     // After a row that is gone there is nothing, either.

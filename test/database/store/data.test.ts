@@ -213,6 +213,57 @@ describe.each(kinds)('on %s', (kind) => {
     expect([checked.code, checked.stdout.trim().split('\n').length]).toEqual([7, 14])
   })
 
+  test('previous values of an integration that are long together stop nothing', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const env = { DATABASE_URL: db.url }
+    const id = await idOf(db, 'support')
+    const long = kind === 'sqlite' ? "replace(hex(zeroblob(225000)), '00', 'abcd')" : "repeat('abcd', 225000)"
+    await db.query(
+      `INSERT INTO integration_secrets (integration_id, field, number, origin, key_id, sealed, set_at, valid_until)
+        WITH RECURSIVE n (i) AS (SELECT 101 UNION ALL SELECT i + 1 FROM n WHERE i < 106)
+        SELECT ?, 'access_token', n.i, 'provided', 'k', ${long}, '2026-01-01 00:00:00', '2026-01-02 00:00:00' FROM n`,
+      id,
+    )
+    const reencrypted = await runInProcess(['keys', 'reencrypt'], { env })
+    expect([reencrypted.code, reencrypted.stderr.match(/^warning: .* cannot be decrypted/gm)?.length]).toEqual([6, 6])
+    const verified = await runInProcess(['audit', 'verify', '-o', 'json'], { env })
+    const problems = JSON.parse(verified.stdout).problems.filter(
+      ({ field }: { field?: string }) => field === 'accessToken',
+    )
+    expect([verified.code, problems.length]).toEqual([8, 6])
+  })
+
+  test('apps and triggers that are long together are all read', async () => {
+    const db = await freshDatabase(kind)
+    await populate(db)
+    const env = { DATABASE_URL: db.url }
+    const long = kind === 'sqlite' ? "replace(hex(zeroblob(225000)), '00', 'abcd')" : "repeat('abcd', 225000)"
+    await db.query(
+      `INSERT INTO integration_apps (id, platform, name, client_id, client_secret, key_id, created_at)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6)
+        SELECT 'long-' || n.i, 'slack', 'long-' || n.i, ${long}, ${long}, 'k', '2026-01-01 00:00:00' FROM n`,
+    )
+    const note = `/* ${'abcd'.repeat(225_000)} */`
+    for (let n = 1; n <= 6; n++)
+      if (kind === 'sqlite')
+        await db.query(`CREATE TRIGGER long_${n} BEFORE UPDATE ON integration_apps BEGIN SELECT 1; ${note} END`)
+      else {
+        await db.query(
+          `CREATE FUNCTION long_${n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN ${note} RETURN NEW; END'`,
+        )
+        await db.query(
+          `CREATE TRIGGER long_${n} BEFORE UPDATE ON integration_apps FOR EACH ROW EXECUTE FUNCTION long_${n}()`,
+        )
+      }
+    const listed = await runInProcess(['apps', 'list', '-o', 'id'], { env })
+    expect([listed.code, listed.stdout.match(/^long-\d$/gm)?.length]).toEqual([0, 6])
+    const verified = await runInProcess(['audit', 'verify'], { env })
+    expect([verified.code, verified.stdout.match(/long_\d/g)?.length]).toEqual([8, 6])
+    const reencrypted = await runInProcess(['keys', 'reencrypt'], { env })
+    expect([reencrypted.code, reencrypted.stderr.match(/^warning: .* cannot be decrypted/gm)?.length]).toEqual([6, 6])
+  })
+
   test('numbers and instants that no column should hold are told of', async () => {
     const db = await freshDatabase(kind)
     await populate(db)

@@ -10,7 +10,7 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations apps list', 'integrations apps list -o json'))
     .action(async () => {
       const store = await ctx.store()
-      const apps = await store.read((db) => db.apps.list())
+      const apps = await store.snapshot((db) => db.apps.list())
       await ctx.output.rows(appView, (emit) => emit(apps))
       ctx.output.noteIfEmpty(apps.length)
     })
