@@ -90,6 +90,7 @@ describe.each(kinds)('db on %s', (kind) => {
         migrationsPending: [],
         migrationsUnknown: [],
         differences: [],
+        indexesMissing: [],
         workspaces: 1,
         users: 0,
         integrations: 3,

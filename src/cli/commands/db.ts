@@ -1,4 +1,5 @@
 import { command as adopt } from './db/adopt.ts'
+import { command as index } from './db/index.ts'
 import { command as migrate } from './db/migrate.ts'
 import { command as newId } from './db/new-id.ts'
 import { command as roles } from './db/roles.ts'
@@ -9,5 +10,5 @@ import { group } from './group.ts'
 export const command = group(
   'db',
   'The database itself. The embedded default database is created and migrated automatically, any other database only on request.',
-  [status, migrate, adopt, newId, roles],
+  [status, migrate, adopt, index, newId, roles],
 )

@@ -1,4 +1,6 @@
 import type { IdChange } from '../../operations/audit/new-id.ts'
+import { commandOn, type Database } from '../../store/database/url.ts'
+import { type ApplicationIndex, missingOf } from '../../store/schema/indexes.ts'
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
 import type { Output, View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
@@ -39,6 +41,36 @@ export function noteReason(output: Output, { reason }: DatabaseStatus): void {
   output.note(`hint: ${reason.hint}`)
 }
 
+const indexTones: Record<ApplicationIndex['state'], Tone> = {
+  present: 'good',
+  missing: 'warn',
+  invalid: 'bad',
+  building: 'warn',
+}
+
+/** How an index is shown. */
+export const indexView: View<ApplicationIndex> = {
+  columns: [
+    value('name'),
+    value('table'),
+    { field: 'state', value: ({ state }) => state, cell: ({ state }) => [state, indexTones[state]] },
+    value('statement'),
+  ],
+  short: ['name', 'table', 'state', 'statement'],
+  id: ({ name }) => name,
+}
+
+/** Says which indexes a database lacks whose tables are the application's. */
+export function noteIndexes(output: Output, database: Database, { adopted, status, indexes }: DatabaseStatus): void {
+  const missing = missingOf(indexes)
+  const isShared = (adopted && status === 'ready') || status === 'unmanaged'
+  if (missing.length === 0 || !isShared) return
+  output.note(
+    `large tables need these indexes; add the statements to the application's own migrations, or run ${commandOn(database, 'db index --create')}:`,
+  )
+  for (const { statement } of missing) output.note(`  ${statement};`)
+}
+
 /** How a database is shown. */
 export const databaseView: View<DatabaseStatus> = {
   columns: [
@@ -51,6 +83,7 @@ export const databaseView: View<DatabaseStatus> = {
     names('migrationsPending', (row) => row.migrations.pending, 'warn'),
     names('migrationsUnknown', (row) => row.migrations.unknown, 'plain'),
     names('differences', (row) => row.differences.map(({ text }) => text), 'bad'),
+    names('indexesMissing', (row) => missingOf(row.indexes).map(({ name }) => name), 'warn'),
     count('workspaces', 'workspaces'),
     count('users', 'users'),
     count('integrations', 'integrations'),

@@ -113,6 +113,8 @@ export interface Driver {
    * @throws DATABASE_INVALID when that is not possible where the database is
    */
   makeDurable(): Promise<void>
+  /** Runs a statement of which no transaction may be a part, however long it takes, on a connection of its own. */
+  executeAlone(statement: string): Promise<void>
   /**
    * Runs `work` on one connection, in one transaction that holds the database's write lock from the start: commits
    * when it returns, rolls back when it throws.

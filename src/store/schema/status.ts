@@ -5,6 +5,7 @@ import type { Statements } from '../database/statements.ts'
 import { displayUrl, type Provider } from '../database/url.ts'
 import { active } from '../tables/integration-filter.ts'
 import { isHindrance, readDifferences, sharingOf, type TableDifference, tablesChanged } from './application-tables.ts'
+import { type ApplicationIndex, readIndexes } from './indexes.ts'
 import { type DatabaseState, readState, refusalFor, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What there is in the application's tables. */
@@ -27,6 +28,8 @@ export interface DatabaseStatus extends Omit<DatabaseState, 'status'> {
   readonly version: string
   /** In what the tables differ from what this program needs. */
   readonly differences: readonly TableDifference[]
+  /** How the indexes stand that this program looks things up by. */
+  readonly indexes: readonly ApplicationIndex[]
   /** What keeps it from being used, or something from being done in it; undefined when nothing does. */
   readonly reason: IntegrationsError | undefined
   /** null when the tables are not there or cannot be read, or are not known to be those of this program. */
@@ -38,17 +41,18 @@ export function readStatus(options: StoreOptions): Promise<DatabaseStatus> {
   const requirePrivate = fileCheck(options)
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
-    const { state, version, differences } = await session.snapshot(async (db) => {
+    const { state, version, differences, indexes } = await session.snapshot(async (db) => {
       const state = await readState(driver)(db)
       const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
       const [row] = await db.query<{ version: string }>({ version }, empty)
       const compared = state.status === 'ready' ? await readDifferences(db, provider, sharingOf(state)) : []
-      return { state, version: row?.version ?? '', differences: compared.filter(isHindrance) }
+      const indexes = await readIndexes(db, driver)
+      return { state, version: row?.version ?? '', differences: compared.filter(isHindrance), indexes }
     })
     if (state.status !== 'empty') requirePrivate(state)
     const counts = state.migrations.applied.length > 0 ? await session.snapshot(count).catch(none) : null
     const { database } = options
-    const rest = { differences, url: displayUrl(database), provider, version, counts }
+    const rest = { differences, indexes, url: displayUrl(database), provider, version, counts }
     return differences.length > 0
       ? { ...state, ...rest, status: 'changed', reason: tablesChanged(database, differences) }
       : { ...state, ...rest, reason: refusalFor(database, state) }

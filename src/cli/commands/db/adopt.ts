@@ -5,7 +5,7 @@ import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { databaseView, noteReason } from '../../views/database.ts'
+import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
 /** `integrations db adopt` */
 export const command = (ctx: Context) =>
@@ -48,6 +48,7 @@ export const command = (ctx: Context) =>
           'on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log',
         )
       for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
+      noteIndexes(ctx.output, options.database, status)
       for (const text of warnings)
         ctx.output.warn(`${text}: an integration is added only if a trigger fills the column`)
       if (applicationMigrations.length > 0)

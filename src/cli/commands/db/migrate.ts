@@ -4,7 +4,7 @@ import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { databaseView, noteReason } from '../../views/database.ts'
+import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
 /** `integrations db migrate` */
 export const command = (ctx: Context) =>
@@ -37,4 +37,5 @@ export const command = (ctx: Context) =>
             : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
       })
       if (status.status === 'changed') noteReason(ctx.output, status)
+      if (applied.length > 0 && status.adopted) noteIndexes(ctx.output, ctx.database(), status)
     })

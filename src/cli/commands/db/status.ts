@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples } from '../../input/arguments.ts'
-import { databaseView, noteReason } from '../../views/database.ts'
+import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
 /** `integrations db status` */
 export const command = (ctx: Context) =>
@@ -23,4 +23,5 @@ export const command = (ctx: Context) =>
       await ctx.output.one(databaseView, status)
       if (warning && status.adopted && status.applicationWrites) ctx.output.warn(warning)
       noteReason(ctx.output, status)
+      if (status.adopted) noteIndexes(ctx.output, options.database, status)
     })

@@ -1,4 +1,5 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
+import type { PoolClient } from 'pg'
 import type { Client, Driver } from '../driver.ts'
 import { commitUnknown } from '../errors.ts'
 import { isCommitUnknown } from '../symptoms.ts'
@@ -60,6 +61,14 @@ export function postgresql(options: ConnectionOptions): Driver {
     lockHolder: lockHolder(migrationLock),
     isDurable: async () => true,
     makeDurable: async () => {},
+    executeAlone: async (statement) => {
+      const { pool, end } = open()
+      try {
+        await runWithoutLimits(await pool.connect(), statement)
+      } finally {
+        await end()
+      }
+    },
     withMigrationLock: async (work) => {
       const { pool, end } = open()
       try {
@@ -84,6 +93,27 @@ export function postgresql(options: ConnectionOptions): Driver {
         await end()
       }
     },
+  }
+}
+
+/**
+ * Runs a statement that is a transaction of its own, and takes as long as it takes. Limits that a role or a database has are
+ * lifted for it: nothing but a session can have others then.
+ */
+async function runWithoutLimits(client: PoolClient, statement: string): Promise<void> {
+  // The loss of the connection is told by the statement.
+  client.on('error', () => {})
+  const { rows } = await client.query(
+    "SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout') AND setting <> '0'",
+  )
+  const limits = rows.map(({ name }) => String(name))
+  try {
+    for (const name of limits) await client.query(`SET ${name} = 0`)
+    await client.query(statement)
+  } finally {
+    // Behind a pooler the session goes on.
+    for (const name of limits) await client.query(`RESET ${name}`).catch(() => {})
+    client.release()
   }
 }
 

@@ -93,6 +93,7 @@ export function sqlite(
           'put the file on a local disk',
         )
     },
+    executeAlone: (statement) => withClient(async (client) => void (await client.execute(statement))),
     withMigrationLock: (work) =>
       withClient(async (client) => {
         const transaction = await client.transaction('write')
