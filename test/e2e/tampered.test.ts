@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
@@ -58,7 +59,12 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
     await db.query('DELETE FROM integration_keys')
     const before = await db.query('SELECT * FROM integration_events')
     const file = join(freshFolder(), 'keys.json')
-    expect(await run('disable Acme/desk', '', { INTEGRATIONS_KEYS_FILE: file })).toMatchObject({ code: 4, stdout: '' })
+    expect(await run('disable Acme/desk', '', { INTEGRATIONS_KEYS_FILE: file })).toMatchObject({
+      code: 6,
+      stdout: '',
+      stderr: expect.stringContaining('the keys of this database were removed from integration_keys'),
+    })
+    expect(existsSync(file)).toBe(false)
     expect(await db.query('SELECT * FROM integration_keys')).toEqual([])
     expect(await db.query('SELECT * FROM integration_events')).toEqual(before)
   })
