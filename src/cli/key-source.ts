@@ -43,11 +43,10 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
     },
     writable: !command,
     load: async (database) => {
-      const found = printed && source ? source : await find(database)
-      source = found
+      source = await find(database)
       // A file may get keys meanwhile, of a process that makes the same database; a command may ask a person each time.
-      if (!command) return found.load(database)
-      printed ??= found.load(database)
+      if (!command) return source.load(database)
+      printed ??= source.load(database)
       return printed
     },
     empty: async () => (await opened()).empty(),
