@@ -13,13 +13,16 @@ export interface Endpoint {
   stop(): Promise<number | null>
 }
 
-/** Starts the example on a database. */
-export async function startEndpoint(db: TestDatabase): Promise<Endpoint> {
-  const child = spawn(process.execPath, ['examples/receiver/server.js'], {
+/** Starts the example on a database: that of this version, or of one in another folder. */
+export async function startEndpoint(
+  db: TestDatabase,
+  { folder = '.', keys = process.env.INTEGRATIONS_TEST_KEYS ?? '' }: { folder?: string; keys?: string } = {},
+): Promise<Endpoint> {
+  const child = spawn(process.execPath, [`${folder}/examples/receiver/server.js`], {
     env: {
       PATH: process.env.PATH ?? '',
       DATABASE_URL: db.url,
-      INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '',
+      INTEGRATIONS_KEYS_FILE: keys,
       PORT: '0',
     },
   })

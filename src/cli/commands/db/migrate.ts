@@ -36,6 +36,10 @@ export const command = (ctx: Context) =>
             ? `${status.url} is already up to date`
             : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
       })
+      if (applied.length > 0 && !dryRun)
+        ctx.output.note(
+          'upgrade the receivers now: those of a version before may refuse previous secrets, and start no more',
+        )
       if (status.status === 'changed') noteReason(ctx.output, status)
       if (applied.length > 0 && status.adopted) noteIndexes(ctx.output, ctx.database(), status)
     })
