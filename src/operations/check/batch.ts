@@ -66,6 +66,7 @@ export async function checkMany(
   const answered: Asked[] = []
   let begun: Step[] = []
   let next = 0
+  let size = maxBatch
   let flushing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let failure: { readonly error: unknown } | undefined
@@ -79,8 +80,10 @@ export async function checkMany(
       await mutex(async () => {
         // Another worker may have been first.
         if (begun.length > 0 || failure) return
-        begun = await beginFirst(store, ids.slice(next, next + maxBatch), options)
+        begun = await beginFirst(store, ids.slice(next, next + size), options)
         next += begun.length
+        // Those that follow long ones may be long, too.
+        size = Math.min(2 * begun.length, maxBatch)
       })
     return failure ? undefined : begun.shift()
   }

@@ -1,6 +1,7 @@
 import sql, { empty, join } from 'sql-template-tag'
 import type { RootKey } from '../../crypto/key-set.ts'
 import type { Damageable } from '../../damage.ts'
+import { firstRows, nextRows } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 import { eventTexts, newestEvent } from './events.ts'
@@ -126,16 +127,17 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         format: dialect.asText(sql`e.format`),
         recordedState: sql`e.state`,
       }
-      for (let after: string | undefined; ; ) {
-        const { rows, after: left } = await db.queryPage(
+      for (let after: string | undefined, size = firstRows; ; ) {
+        const page = await db.queryPage(
           withEvent,
           sql`FROM ${from} LEFT JOIN integration_events e ON e.seq = ${newestEvent(type, id, anyNumber)}
             ${after === undefined ? empty : sql`WHERE ${dialect.binaryOrder(id)} > ${after}`}
-            ORDER BY ${dialect.binaryOrder(id)} LIMIT ${rowsAtOnce}`,
+            ORDER BY ${dialect.binaryOrder(id)} LIMIT ${size}`,
         )
-        yield rows.map((row) => compared(row, key, now))
-        after = rows.findLast(({ damage }) => !damage?.includes('id'))?.id
-        if ((left === 0 && rows.length < rowsAtOnce) || after === undefined) return
+        yield page.rows.map((row) => compared(row, key, now))
+        after = page.rows.findLast(({ damage }) => !damage?.includes('id'))?.id
+        if ((page.after === 0 && page.rows.length < size) || after === undefined) return
+        size = nextRows(page, rowsAtOnce)
       }
     },
     unrecorded(type, { adopted, limit, after }) {
