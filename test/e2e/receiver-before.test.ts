@@ -74,7 +74,7 @@ describe.skipIf(spawnSync('git', ['cat-file', '-e', `${before}^{commit}`]).statu
     expect(await runProgram(['db', 'migrate', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        'upgrade the receivers now: those of a version before may refuse previous secrets, and start no more\n',
+        'upgrade the receivers now: those of a version before may refuse previous secrets then, and start no more\n',
       ),
     })
     await webhooks.goOn()

@@ -222,6 +222,10 @@ test('keys and the mode are for their administrator, which an operator is told',
   ])
     expect([statement, await refusal(as.operator.query(statement))]).toEqual([statement, '42501'])
 
+  const shown = as.operator.url.replace(':pass@', '@')
+  const newId = ['db', 'new-id', '--reason', 'staging', '--confirm', shown, '-o', 'id']
+  expect(await runInProcess(newId, { env: env(as.operator) })).toMatchObject({ code: 0 })
+
   const added = await keys(as.key_admin, 'add', '-o', 'id')
   expect(added).toMatchObject({ code: 0 })
   for (const args of commands(added.stdout.trim()))

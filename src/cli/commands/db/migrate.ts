@@ -36,9 +36,9 @@ export const command = (ctx: Context) =>
             ? `${status.url} is already up to date`
             : `${dryRun ? 'would apply' : 'applied'} to ${status.url}: ${applied.join(', ')}`,
       })
-      if (applied.length > 0 && !dryRun)
+      if (applied.length > 0)
         ctx.output.note(
-          'upgrade the receivers now: those of a version before may refuse previous secrets, and start no more',
+          `upgrade the receivers ${dryRun ? 'directly afterwards' : 'now'}: those of a version before may refuse previous secrets then, and start no more`,
         )
       if (status.status === 'changed') noteReason(ctx.output, status)
       if (applied.length > 0 && status.adopted) noteIndexes(ctx.output, ctx.database(), status)
