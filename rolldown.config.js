@@ -100,11 +100,29 @@ export default defineConfig({
     codeSplitting: {
       groups: [
         // The help needs no more than these two.
-        { name: 'package', test: /\/package\.json$|\/src\/cli\/paths\.ts$/, priority: 1 },
+        { name: 'package', test: /\/package\.json$|\/src\/cli\/paths\.ts$/, priority: 3 },
         {
           name: 'start',
+          priority: 2,
           test: /\/commander\/|\/src\/(errors|secret|integration|cli\/(run|program|usage|context|host|key-source|output\/(output|text|tone)|input\/(time|prompts))|store\/database\/url)\.ts$/,
         },
+        // What the command line and the library name things by.
+        {
+          name: 'words',
+          priority: 2,
+          test: /\/src\/(platforms\/|operations\/find|json\.ts|lookup\.ts|damage\.ts|store\/tables\/(sorts|all-rows))/,
+        },
+        {
+          name: 'views',
+          priority: 1,
+          test: /\/src\/cli\/(input\/(arguments|filters)|output\/listing|views\/(cells|integration))\.ts$/,
+        },
+        // What reading takes beside the driver.
+        {
+          name: 'read',
+          test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)/,
+        },
+        { name: 'sqlite', test: /\/(libsql|@libsql|@prisma\/adapter-libsql)\/|\/store\/database\/sqlite\// },
       ],
     },
     // Node 20 cannot import() from what it compiled before.

@@ -129,6 +129,13 @@ test('a command that needs them does load them', async () => {
   )
 })
 
+test('a list reads few files', async () => {
+  const db = await filledDatabase('sqlite')
+  const scripts = await loaded(['list'], { env: { DATABASE_URL: db.url } })
+  // Each is looked for and opened, which takes longer than what many of them do.
+  expect(scripts.filter((script) => script.includes('/dist/')).length).toBeLessThanOrEqual(9)
+})
+
 const queryCompiler = ['@prisma/client', 'generated client']
 
 test.each(kinds)('a change on %s loads the query compiler where something is added alone', async (kind) => {
