@@ -17,11 +17,14 @@ import { startPlatformServer } from '../test/support/platform-server.ts'
 import { startPostgresql } from '../test/support/postgresql.ts'
 import { toldApart } from './apart.ts'
 import {
+  acceptUnrecorded,
   activateAnother,
   addDesk,
   addEvents,
   addSealed,
+  appSecret,
   type Data,
+  idOf,
   postgresqlData,
   sqliteData,
   statement,
@@ -104,6 +107,46 @@ async function list(folder: string, data: Data): Promise<void> {
   const [base = [], runs = [], smallests = []] = await inTurn([nothing, listing, smallest], starts)
   compare(listing, runs, nothing, base, data.kind === 'sqlite' ? 2.5 : 3)
   compare(listing, runs, smallest, smallests, 1.2)
+}
+
+/** What shows one page or one thing, at many integrations beside a hundred. */
+async function growth(few: Data, lots: Data): Promise<void> {
+  const last = [99, many - 1] as const
+  const deep = (i: number) => ['list', '--limit', '100', '--cursor', idOf(i)]
+  for (const [what, fewArgs, lotsArgs] of [
+    ['list --limit 100', ['list', '--limit', '100'], ['list', '--limit', '100']],
+    ['list --limit 100, far behind', deep(last[0]), deep(last[1])],
+    ['list --limit 100 --sort=-createdAt', ...twice('list', '--limit', '100', '--sort=-createdAt')],
+    ['show, by workspace and name', ...twice('show', 'Workspace 0/Integration 0')],
+    ['workspaces list --limit 100', ...twice('workspaces', 'list', '--limit', '100')],
+  ] as const) {
+    const program = (args: readonly string[], { env }: Data, rows: number): Program => ({
+      name: `${what} (${lots.kind}), ${rows} rows`,
+      args: [bin, ...args],
+      env,
+    })
+    const [beside, grown] = [program(fewArgs, few, 100), program(lotsArgs, lots, many)]
+    const [others = [], runs = []] = await inTurn([beside, grown], starts)
+    compare(grown, runs, beside, others, 2)
+  }
+}
+
+const twice = (...args: string[]) => [args, args] as const
+
+/** Webhooks of teams that are looked up, at many integrations beside a hundred. */
+async function cold(few: Data, lots: Data): Promise<void> {
+  for (const data of [few, lots]) {
+    await addSealed(data, answers, 'webhook_secret', 'slack')
+    acceptUnrecorded(program, data)
+  }
+  const receiving = ({ kind, env }: Data, rows: number): Program => ({
+    name: `receive ${answers} teams (${kind}), ${rows} rows`,
+    args: [resolve('bench/programs/cold.js'), String(answers), appSecret],
+    env,
+  })
+  const [beside, grown] = [receiving(few, 100), receiving(lots, many)]
+  const [others = [], runs = []] = await inTurn([beside, grown], streams)
+  compare(grown, runs, beside, others, 2)
 }
 
 async function stream(folder: string, data: Data): Promise<void> {
@@ -271,6 +314,9 @@ try {
   for (const kind of kinds) {
     const few = await data(kind, many)
     await stream(folder, few)
+    const hundred = await data(kind, 100)
+    await growth(hundred, few)
+    await cold(hundred, few)
     if (long) {
       const listing = (of: Data) => ours('list --all -o jsonl', of)
       const lots = await data(kind, 1_000_000)

@@ -94,6 +94,10 @@ function seed(rows: number, numbers: (count: number) => string, at: (instant: st
     COMMIT;`
 }
 
+/** The id of an integration that `seed` has made. */
+export const idOf = (n: number): string =>
+  `${String((n * 7919) % 99_999_989).padStart(8, '0')}-0000-4000-8000-000000000000`
+
 /** How many events are inserted by one statement. */
 const eventsAtOnce = 500
 
@@ -190,6 +194,15 @@ export const teamOf = (i: number) => `TKNOWN${i}`
 
 /** The secret of an integration of another platform that `addSealed` has added. */
 const secretOf = (id: string) => `value-of-${id}`
+
+/** Has receivers accept values of which the audit log says nothing, as in a database whose application writes them. */
+export function acceptUnrecorded({ args }: Program, { env }: Data): void {
+  for (const mode of ['migrating', 'off'])
+    execFileSync(process.execPath, [...args, 'keys', 'mode', mode], {
+      env: { ...process.env, ...env },
+      stdio: 'ignore',
+    })
+}
 
 /** Makes another key the active one. */
 export function activateAnother({ args }: Program, { env }: Data): void {

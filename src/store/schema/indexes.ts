@@ -53,7 +53,7 @@ interface Found {
 /** Reads how the indexes stand that this program looks things up by; those of tables that are views are left out. */
 export async function readIndexes(db: Statements, { provider, dialect }: Driver): Promise<ApplicationIndex[]> {
   const tables = await db.query<{ table: string }>({ table: sql`q."table"` }, sql`FROM (${tablesOf(provider)}) q`)
-  const found = await db.query<Found>(
+  const found = await db.queryAll<Found>(
     {
       table: sql`q."table"`,
       name: sql`q.name`,
@@ -63,11 +63,13 @@ export async function readIndexes(db: Statements, { provider, dialect }: Driver)
     },
     sql`FROM (${(provider === 'sqlite' ? sqliteIndexes : postgresqlIndexes)(dialect)}) q`,
   )
+  // Those of an application may be named anything.
+  const readable = found.filter(({ damage }) => !damage)
   return definitions
     .filter(({ table }) => tables.some((one) => one.table === table))
     .map((definition) => {
       const { name, table } = definition
-      return { name, table, state: stateOf(definition, found), statement: statementOf(definition, provider) }
+      return { name, table, state: stateOf(definition, readable), statement: statementOf(definition, provider) }
     })
 }
 
