@@ -4,7 +4,7 @@ import { openStore } from '../../src/store/open.ts'
 import { allRows } from '../../src/store/tables/all-rows.ts'
 import type { Page } from '../../src/store/tables/page.ts'
 import { integrationSorts } from '../../src/store/tables/sorts.ts'
-import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { addMany, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions } from '../support/keyring.ts'
 import { bin, runInTerminal } from '../support/program.ts'
@@ -262,6 +262,29 @@ describe.each(kinds)('list on %s', (kind) => {
     const narrow = await runInTerminal(['list', '--limit', '2'], [], { env: { ...env, NO_COLOR: '1' }, columns: 40 })
     expect(narrow.screen).toContain('NAME              n000')
     expect(narrow.screen).not.toContain('\u001b[')
+  })
+
+  test('a long table looks as a short one, comes row by row, and fits its widest row', async () => {
+    const db = await freshDatabase(kind)
+    await addMany(db, 1500)
+    const env = { DATABASE_URL: db.url }
+    const widest = `z${'w'.repeat(50)}`
+    await db.query('UPDATE integrations SET name = ? WHERE id = ?', widest, 'many-00001')
+    const fields = ['-o', 'table', '--fields', 'name,id']
+    const short = await run(['list', ...fields, '--limit', '1000'], { env })
+    const { stdout, stderr, code } = await run(['list', '--all', ...fields], { env })
+    const gaps = (text: string) => text.replaceAll(/ +/g, ' ').split('\n')
+    expect({ code, stderr, first: gaps(stdout).slice(0, 1001) }).toEqual({
+      code: 0,
+      stderr: '',
+      first: gaps(short.stdout).slice(0, 1001),
+    })
+    const lines = stdout.split('\n')
+    expect([lines.length, lines[1], lines.at(-2)]).toEqual([
+      1502,
+      `${'many-00002'.padEnd(53)}many-00002`,
+      `${widest}  many-00001`,
+    ])
   })
 
   test('a reader that has read enough ends it without an error', async () => {

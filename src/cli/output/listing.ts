@@ -4,6 +4,8 @@ import { allRows } from '../../store/tables/all-rows.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
+import { shortTableRows } from './table-rows.ts'
+import type { RowSource } from './values.ts'
 
 /** A table that a list command reads. */
 interface Listed<Filter, Row> {
@@ -24,7 +26,7 @@ export async function printRows<Filter, Row>(
   const store = await ctx.store()
   let shown = 0
   let last: Row | undefined
-  const printed = async (emit: (batch: readonly Row[]) => Promise<void>) => {
+  const printed: RowSource<Row> = async (emit, measure) => {
     const show = async (batch: readonly Row[]) => {
       shown += batch.length
       last = batch.at(-1) ?? last
@@ -42,7 +44,11 @@ export async function printRows<Filter, Row>(
     await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
-      for await (const batch of table(db).list(filter, { ...page, inPages: true })) await show(batch)
+      const rows = () => table(db).list(filter, { ...page, inPages: true })
+      const mayBeLong = ctx.output.table() && (page.limit ?? Number.POSITIVE_INFINITY) > shortTableRows
+      if (mayBeLong && (await table(db).count(filter, page)) > shortTableRows)
+        for await (const batch of rows()) await measure(batch)
+      for await (const batch of rows()) await show(batch)
     })
   }
   await ctx.output.rows(view, printed, { endEarly: true })

@@ -3,9 +3,10 @@ import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { Stdout } from './stdout.ts'
+import { printTable } from './table-rows.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
-import { type Column, cells, heading, object, plain } from './values.ts'
+import { type Column, cells, type Emit, heading, object, plain, type RowSource } from './values.ts'
 
 /** How a kind of rows is shown. */
 export interface View<Row> {
@@ -18,8 +19,7 @@ export interface View<Row> {
 /** What people read of a change: a sentence, and what to type next. */
 export type Answer = { readonly sentence: string; readonly next?: readonly string[] }
 
-/** Hands on rows as they come to what prints them. */
-type RowSource<Row> = (emit: (rows: readonly Row[]) => Promise<void>) => Promise<void>
+type Unmeasured<Row> = (emit: Emit<Row>) => Promise<void>
 
 /** The formats of a JSON document, which is printed without `-o` too. */
 const documentFormats: readonly Format[] = ['table', 'json', 'jsonl']
@@ -69,12 +69,12 @@ export class Output {
    */
   rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false } = {}): Promise<void> {
     return this.#stdout.stream((goOn) =>
-      this.#rows(view, (emit) =>
+      this.#rows(view, (emit, measure) =>
         source(async (batch) => {
           for (const row of batch) this.#warnOf(view, row)
           await emit(batch)
           if (endEarly) goOn()
-        }),
+        }, measure),
       ),
     )
   }
@@ -88,11 +88,12 @@ export class Output {
   async #rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
     const kind = this.#format()
     const columns = this.#columns(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
+    const unmeasured: Unmeasured<Row> = (emit) => source(emit, async () => {})
     const each = (line: (row: Row) => string) =>
-      source((batch) => this.raw(batch.map((row) => `${line(row)}\n`).join('')))
+      unmeasured((batch) => this.raw(batch.map((row) => `${line(row)}\n`).join('')))
     switch (kind) {
       case 'json':
-        return this.#jsonRows(columns, source)
+        return this.#jsonRows(columns, unmeasured)
       case 'jsonl':
         return each((row) => json(object(columns, row)))
       case 'id':
@@ -100,7 +101,7 @@ export class Output {
       case 'text':
         return each((row) => columns.map(({ value }) => printable(plain(value(row)))).join('\t'))
       case 'csv':
-        return this.#csvRows(columns, source)
+        return this.#csvRows(columns, unmeasured)
       case 'table':
         return this.#tableRows(columns, source)
       default:
@@ -207,7 +208,7 @@ export class Output {
     if (next.length > 0) this.#say(`next: ${next.map(printable).join('\n      ')}`)
   }
 
-  async #jsonRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+  async #jsonRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {
     let any = false
     await source(async (batch) => {
       if (batch.length === 0) return
@@ -218,7 +219,7 @@ export class Output {
     await this.raw(any ? '\n]\n' : '[]\n')
   }
 
-  async #csvRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+  async #csvRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {
     const { stringify } = await import('csv-stringify/sync')
     const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
     await this.raw(records([columns.map(({ field }) => field)]))
@@ -228,17 +229,9 @@ export class Output {
   }
 
   async #tableRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
-    // The cells alone: a row may have long fields that are not shown.
-    const collected: Cell[][] = []
-    await source(async (batch) => {
-      for (const row of cells(columns, batch)) collected.push(row)
-    })
-    if (collected.length === 0) return
     const { isTTY, columns: width } = this.#host.stdout
-    const { table } = await import('./table.ts')
-    const paint = await this.#paint('stdout')
-    const drawing = { paint, width: isTTY ? width || 80 : undefined }
-    await this.raw(table(columns.map(heading), collected, drawing))
+    const drawing = { paint: await this.#paint('stdout'), width: isTTY ? width || 80 : undefined }
+    await printTable(columns, source, { drawing, print: (text) => this.raw(text) })
   }
 
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {

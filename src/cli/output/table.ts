@@ -19,8 +19,22 @@ const borders = [
   'right-mid',
   'middle',
 ] as const
-const gapWidth = 2
 const minWidth = 10
+
+/** What stands between two columns. */
+export const gapWidth = 2
+
+/** How a table is drawn. */
+export interface Drawing {
+  readonly paint: Paint
+  /** The terminal's columns; undefined: as wide as it takes. */
+  readonly width: number | undefined
+}
+
+const ascii = /^[\x20-\x7e]*$/
+
+/** How many columns of a terminal a text takes. Most texts are of ASCII, and measuring others takes its time. */
+export const widthOf = (text: string): number => (ascii.test(text) ? text.length : stringWidth(text))
 
 const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
   new Table({
@@ -30,19 +44,10 @@ const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': gapWidth },
   })
 
-/**
- * Draws rows below a head, in columns that fit `width`; where they cannot, one line a field.
- *
- * @param drawing `width`: the terminal's columns; undefined: as wide as it takes
- */
-export function table(
-  heads: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  { paint, width }: { readonly paint: Paint; readonly width: number | undefined },
-): string {
+/** Draws rows below a head, in columns that fit `width`; where they cannot, one line a field. */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[], { paint, width }: Drawing): string {
   const wanted = heads.map(
-    (head, i) =>
-      rows.reduce((widest, row) => Math.max(widest, stringWidth(row[i]?.[0] ?? '')), stringWidth(head)) + gapWidth,
+    (head, i) => rows.reduce((widest, row) => Math.max(widest, widthOf(row[i]?.[0] ?? '')), widthOf(head)) + gapWidth,
   )
   const widths = width === undefined ? wanted : fit(wanted, width)
   if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')
@@ -53,19 +58,23 @@ export function table(
 
 /** Draws one thing, a line a field. */
 export function record(heads: readonly string[], row: readonly Cell[], paint: Paint): string {
-  const drawn = plainTable({})
-  for (const [i, head] of heads.entries()) {
+  const width = Math.max(...heads.map(widthOf)) + gapWidth
+  const lines = heads.map((head, i) => {
     const [text, tone] = row[i] ?? ['', 'plain']
-    drawn.push([paint(head, 'head'), paint(text, tone)])
-  }
-  return `${trimmed(drawn.toString())}\n`
+    return `${paint(head, 'head')}${' '.repeat(width - widthOf(head))}${paint(text, tone)}\n`
+  })
+  return trimmed(lines.join(''))
 }
 
-/** Takes from the widest columns until the sum fits; undefined when a column would get too narrow to say anything. */
-function fit(wanted: readonly number[], width: number): number[] | undefined {
+/**
+ * Takes from the widest columns until the sum fits; undefined when a column would get too narrow to say anything.
+ *
+ * @param whole a column that is left as it is
+ */
+export function fit(wanted: readonly number[], width: number, whole = -1): number[] | undefined {
   const widths = [...wanted]
   for (let over = widths.reduce((sum, one) => sum + one, 0) - width; over > 0; over--) {
-    const widest = widths.indexOf(Math.max(...widths))
+    const widest = widths.indexOf(Math.max(...widths.filter((_, i) => i !== whole)))
     widths[widest] = (widths[widest] ?? 0) - 1
     if ((widths[widest] ?? 0) < minWidth + gapWidth) return undefined
   }

@@ -13,6 +13,15 @@ export interface Column<Row> {
   readonly cell?: (row: Row, now: number) => Cell
 }
 
+/** Takes some rows. */
+export type Emit<Row> = (rows: readonly Row[]) => Promise<void>
+
+/**
+ * Hands on rows as they come to what prints them. A table keeps its rows to the end, unless the source has handed all of
+ * them to `measure` before.
+ */
+export type RowSource<Row> = (emit: Emit<Row>, measure: Emit<Row>) => Promise<void>
+
 /** The fields of a row by their names, for machines. */
 export function object<Row>(columns: readonly Column<Row>[], row: Row): { [field: string]: Json } {
   // Made of entries, it takes twice as long, which a list of all integrations would show.
@@ -21,9 +30,8 @@ export function object<Row>(columns: readonly Column<Row>[], row: Row): { [field
   return fields
 }
 
-/** The cells of rows, for people. */
-export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Cell[][] {
-  const now = Date.now()
+/** The cells of rows, for people, as they are at a moment. */
+export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[], now = Date.now()): Cell[][] {
   return rows.map((row) =>
     columns.map((column): Cell => {
       const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
