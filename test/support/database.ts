@@ -39,8 +39,6 @@ export async function dropOwnTables(db: TestDatabase): Promise<void> {
     await db.query('DROP FUNCTION integration_events_append_only, integration_settings_guard')
 }
 
-let databases = 0
-
 /** A database that has the tables and nothing in them. */
 export async function freshDatabase(kind: Kind): Promise<TestDatabase> {
   if (kind === 'sqlite') {
@@ -160,7 +158,7 @@ export async function begin(db: TestDatabase, statement: string): Promise<() => 
 }
 
 async function createPostgresql(options: string): Promise<TestDatabase> {
-  const name = `test_${process.pid}_${++databases}`
+  const name = `test_${crypto.randomUUID().replaceAll('-', '')}`
   await postgresqlDatabase(inject('postgresql')).query(`CREATE DATABASE ${name} ${options}`)
   const url = new URL(inject('postgresql'))
   url.pathname = `/${name}`

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { eventMac, fingerprint, hmacHex } from '../../../src/crypto/hmac.ts'
+import { eventMac, fingerprint, hmacHex, reportMac, rowHash, stateMac } from '../../../src/crypto/hmac.ts'
 import { newKey, type RootKey } from '../../../src/crypto/key-set.ts'
 import { checkValue } from '../../../src/crypto/keyring.ts'
 import { Secret } from '../../../src/secret.ts'
@@ -53,4 +53,16 @@ test('the hash of an event with text beyond ASCII is the known one', () => {
 test('the fingerprint of a value beyond ASCII, and the check value of a key, are the known ones', () => {
   expect(fingerprint(known, new Secret('pässwörd-東京-🔑'))).toBe('e3a88fc3be5cc20b')
   expect(checkValue(known)).toBe('649a156229b00261eaf8e2a8ed0bae62726cf643d41e301535a7878866422171')
+})
+
+test('what vouches for a state and a report, and what stands for a row, are the known ones', () => {
+  expect({
+    state: stateMac(known, ['id', 'own', null, '7', 'ÿ']),
+    report: reportMac(known, ['id', 'receiver:1', '{"at":"é"}']),
+    row: rowHash(known, ['i', 'config', '{"ä":1}']),
+  }).toEqual({
+    state: '5af8ccdf12e7991aadccb520ebdae6bbcecbcd38823fb8291f006868f66d7236',
+    report: '350156c9874c95e0b4d7e813977a02cd6694deca65a72efdd895f2b85ebf3519',
+    row: '415b55bf9f42a4cf2b5c74f9a19596a9dff560173c71dcdb07dbfe62eb04699a',
+  })
 })

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { describe, expect, test } from 'vitest'
+import type { Instant } from '../../../src/brands.ts'
 import { decrypt, type EncryptionContext, encrypt } from '../../../src/crypto/jwe.ts'
-import { isEncrypted } from '../../../src/crypto/jwe-format.ts'
+import { headerOf, isEncrypted } from '../../../src/crypto/jwe-format.ts'
 import type { RootKey } from '../../../src/crypto/key-set.ts'
 import type { IntegrationsError } from '../../../src/errors.ts'
 import { Secret } from '../../../src/secret.ts'
@@ -168,3 +169,74 @@ test.each(['', ' ', 'ünïcödé 🔑', '\ufeffbom', 'line\nline', 'x'.repeat(10
     expect(outcome(set(key), cell, text)).toBe(`opened: ${value}`)
   },
 )
+
+const until = '2026-12-01T00:00:00.000Z' as Instant
+const previous = { number: 3, until }
+
+test('a previous value opens as the one that its header names, and as no other', () => {
+  const text = encrypt(key, { ...cell, previous }, new Secret('value'))
+  const current = encrypt(key, cell, new Secret('value'))
+  const open = (which: EncryptionContext['previous'], what = text) =>
+    outcome(set(key), which ? { ...cell, previous: which } : cell, what)
+  expect([headerOf(text), headerOf(current)]).toEqual([
+    { keyId: 'k1', previous },
+    { keyId: 'k1', previous: undefined },
+  ])
+  expect([open(previous), open(undefined, current)]).toEqual(['opened: value', 'opened: value'])
+  for (const attempt of [
+    open(undefined),
+    open({ number: 4, until }),
+    open({ number: 3, until: '2026-12-02T00:00:00.000Z' as Instant }),
+    open(previous, current),
+  ])
+    expect(attempt).toBe('DECRYPTION_FAILED')
+})
+
+test.each([
+  { number: 3 },
+  { until },
+  { number: '3', until },
+  { number: 3, until: 1 },
+  { number: null, until: null },
+  { number: 3, until, other: 1 },
+])('a header that names a previous value in another way is none: %j', (members) => {
+  const text = encrypt(key, { ...cell, previous }, new Secret('value'))
+  const named = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: 'k1', ...members })).toString('base64url')
+  expect(headerOf(text.replace(/^[^.]*/, named))).toBeUndefined()
+})
+
+test('bytes that are no text are not opened, even where the key is right', async () => {
+  const [vector] = vectors
+  if (!vector) throw new Error('there are vectors')
+  const text = await new CompactEncrypt(Uint8Array.of(0x76, 0xff))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: vector.keyId })
+    .encrypt(Buffer.from(vector.cellKey, 'hex'))
+  expect(outcome(set(rootKey(vector.keyId, vector.rootKey)), vector.cell, text)).toBe('DECRYPTION_FAILED')
+})
+
+test('errors say what cannot be decrypted, why, and what to do', () => {
+  const text = encrypt(key, cell, new Secret('value'))
+  const error = (work: () => unknown) => {
+    try {
+      return work()
+    } catch (error) {
+      const { code, message, hint } = error as IntegrationsError
+      return { code, message, hint }
+    }
+  }
+  expect([
+    error(() => decrypt(set(), cell, text)),
+    error(() => decrypt(set(key), { ...cell, field: 'webhook_secret' }, text)),
+  ]).toEqual([
+    {
+      code: 'KEY_NOT_FOUND',
+      message: 'a value is encrypted with the key k1, which is not in the key set',
+      hint: 'add the key to the set that INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND names',
+    },
+    {
+      code: 'DECRYPTION_FAILED',
+      message: 'the stored webhook secret cannot be decrypted: it was changed, or belongs to another row',
+      hint: 'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
+    },
+  ])
+})

@@ -31,6 +31,7 @@ test.each([
   ['no use', setOf({ ...jwk, use: undefined }), 'has a key (number 1) whose "use" is neither enc nor sig'],
   ['another use', setOf({ ...jwk, use: canary }), 'has a key (number 1) whose "use" is neither enc nor sig'],
   ['no bytes', setOf({ ...jwk, k: undefined }), 'has a key (number 1) whose "k" is not 256 bits'],
+  ['bytes in a list', setOf({ ...jwk, k: [k] }), 'has a key (number 1) whose "k" is not 256 bits'],
   ['too few bytes', setOf({ ...jwk, k: canary }), 'has a key (number 1) whose "k" is not 256 bits'],
   ['too many bytes', setOf({ ...jwk, k: `${canary}AA` }), 'has a key (number 1) whose "k" is not 256 bits'],
   ['other base64', setOf({ ...jwk, k: `${canary}/` }), 'has a key (number 1) whose "k" is not 256 bits'],
