@@ -17,6 +17,13 @@ const tables = async (db: TestDatabase) =>
     )
   ).map(({ name }) => name)
 
+const indexes = (db: TestDatabase) =>
+  db.query(
+    db.kind === 'sqlite'
+      ? "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'integration!_%' ESCAPE '!'"
+      : "SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'public' AND indexname LIKE 'integration!_%' ESCAPE '!'",
+  )
+
 test('the script for leaving names every migration', () => {
   for (const kind of kinds) {
     const names = readdirSync(`prisma/migrations/${kind}`).filter((name) => name.includes('_integrations__'))
@@ -50,6 +57,7 @@ describe.each(kinds)('leaving %s', (kind) => {
       expect(await runProgram(['keys', ...words.split(' ')], { env })).toMatchObject({ code: 0 })
     const before = await db.query('SELECT * FROM integrations')
     expect(await tables(db)).toContain('integration_secrets')
+    expect((await indexes(db)).length).toBeGreaterThan(5)
     // The guide tells Prisma of every table of ours.
     for (const table of (await tables(db)).filter((name) => String(name).startsWith('integration_')))
       expect(guide).toContain(`'public.${table}'`)
@@ -57,6 +65,7 @@ describe.each(kinds)('leaving %s', (kind) => {
     await runScript(db, leaving)
 
     expect(await tables(db)).toEqual(['_prisma_migrations', 'integrations', 'users', 'workspaces'])
+    expect(await indexes(db)).toEqual([])
     expect(await db.query('SELECT migration_name FROM _prisma_migrations')).toEqual([
       { migration_name: '20200101000000_init' },
     ])

@@ -287,6 +287,26 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
     })
   })
 
+  test('workspace and name stand for one integration to the byte, where names are compared without case', async () => {
+    const nocase = kind === 'sqlite' ? 'text COLLATE NOCASE' : 'citext'
+    const tables = application[kind].replaceAll(/("?name"?) text NOT NULL/g, `$1 ${nocase} NOT NULL`)
+    const extension = kind === 'sqlite' ? [] : ['CREATE EXTENSION citext;']
+    const db = await database(kind, ...extension, tables, rows)
+    await db.query(
+      "INSERT INTO integrations (id, workspace_id, platform, name) SELECT 'second-one', workspace_id, 'slack', 'Support' FROM integrations",
+    )
+    const env = { DATABASE_URL: db.url }
+    expect(await run(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
+    const show = (ref: string) => run(['show', ref, '--fields', 'name'], { env })
+    for (const created of [false, true]) {
+      if (created) expect(await run(['db', 'index', '--create'], { env })).toMatchObject({ code: 0 })
+      expect(await show('Acme/Support')).toEqual({ code: 0, stdout: 'Support\n', stderr: '' })
+      expect(await show('Acme/support')).toEqual({ code: 0, stdout: 'support\n', stderr: '' })
+      expect(await show('acme/support')).toMatchObject({ code: 3 })
+      expect(await show('SUPPORT')).toMatchObject({ code: 2, stderr: expect.stringContaining('several integrations') })
+    }
+  })
+
   test("lives beside an application's own Prisma migrations", async () => {
     const prisma =
       kind === 'sqlite'

@@ -63,7 +63,7 @@ export interface Dialect {
   binaryOrder(column: Sql): Sql
   /** Whether two values come after two others, the second of each where the first are equal, by a condition that an index on both can seek. */
   isAfter(values: readonly [Sql, Sql], others: readonly [Sql, Sql]): Sql
-  /** Whether a text column holds a text, by a condition that an index in byte order can seek. */
+  /** Whether a text column holds a text, compared as its type compares, by a condition that an index in byte order can seek. */
   equals(column: Sql, text: string): Sql
   /** Whether a text column begins with a text, by a condition that an index in byte order can seek. */
   startsWith(column: Sql, prefix: string): Sql

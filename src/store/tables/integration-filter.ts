@@ -124,7 +124,7 @@ export const splitsOf = (path: string): { readonly workspace: string; readonly n
 
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
-  const { equals, startsWith } = dialect
+  const { binaryOrder, equals, startsWith } = dialect
   const isOf = (platform: string) => orMalformed(dialect, 'text', sql`i.platform`, sql`i.platform = ${platform}`)
   switch (match.by) {
     case 'id':
@@ -139,7 +139,8 @@ export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
       return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} IN (${join(match.values)})`
     case 'path': {
       const splits = splitsOf(match.value).map(
-        ({ workspace, name }) => sql`(${equals(sql`w.name`, workspace)} AND ${equals(sql`i.name`, name)})`,
+        ({ workspace, name }) =>
+          sql`(${binaryOrder(sql`w.name`)} = ${workspace} AND ${binaryOrder(sql`i.name`)} = ${name})`,
       )
       return splits.length === 0 ? sql`1 = 0` : sql`(${join(splits, ' OR ')})`
     }

@@ -93,7 +93,7 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       const parts = [
         ids(startsWith(sql`w.name`, prefix), order),
         ...splitsOf(prefix).map(({ workspace, name }) =>
-          ids(sql`${equals(sql`w.name`, workspace)} AND ${startsWith(sql`i.name`, name)}`, order),
+          ids(sql`${binaryOrder(sql`w.name`)} = ${workspace} AND ${startsWith(sql`i.name`, name)}`, order),
         ),
         ...(prefix === '' ? [] : [ids(startsWith(sql`i.id`, prefix), binaryOrder(sql`i.id`))]),
       ]
