@@ -159,6 +159,14 @@ export const keysMissing = errorWith('KEYS_MISSING')
 /** The item was changed meanwhile, or its state forbids the operation: exit 5. */
 export const conflict = errorWith('CONFLICT')
 
+/** The database interrupted a listing of which some rows were shown: they cannot be shown again. */
+export const interrupted = (rows: number): IntegrationsError =>
+  new IntegrationsError({
+    code: 'DATABASE_FAILED',
+    message: `the database interrupted the listing; the ${rows} rows above are incomplete`,
+    hint: 'run the command again',
+  })
+
 /** A database has answered with more bytes than are read at once. */
 export class RowsTooLong extends IntegrationsError {
   constructor() {

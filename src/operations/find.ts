@@ -52,20 +52,31 @@ export type Chosen =
   | { readonly kind: 'filter'; readonly filter: IntegrationFilter }
 
 /**
- * The chosen integrations, each once: in the order of their references, or by name. Their configs are left out, which may
- * be long: who needs one reads the integration again.
+ * The chosen integrations, some at a time: in the order of their references, each once, or by name. Their configs are left
+ * out, which may be long: who needs one reads the integration again.
  *
  * @throws NOT_FOUND, AMBIGUOUS for a reference
  */
-export const findChosen = (store: Store, chosen: Chosen): Promise<IntegrationView[]> =>
+export async function* readChosen(db: Reader, chosen: Chosen): AsyncGenerator<readonly IntegrationView[]> {
+  if (chosen.kind === 'filter') {
+    for await (const some of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
+      yield some.map(withoutConfig)
+    return
+  }
+  const found = new Map<string, IntegrationView>()
+  for (const ref of chosen.refs) {
+    const one = await findIntegration(db, ref)
+    found.set(one.id, withoutConfig(one))
+  }
+  yield [...found.values()]
+}
+
+/** What is taken of each of the chosen integrations, in the order of `readChosen`. @throws NOT_FOUND, AMBIGUOUS for a reference */
+export const findChosen = <T>(store: Store, chosen: Chosen, take: (one: IntegrationView) => T): Promise<T[]> =>
   store.snapshot(async (db) => {
-    const found = new Map<string, IntegrationView>()
-    const add = (one: IntegrationView) => void found.set(one.id, withoutConfig(one))
-    if (chosen.kind === 'refs') for (const ref of chosen.refs) add(await findIntegration(db, ref))
-    else
-      for await (const batch of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
-        batch.forEach(add)
-    return [...found.values()]
+    const taken: T[] = []
+    for await (const some of readChosen(db, chosen)) for (const one of some) taken.push(take(one))
+    return taken
   })
 
 /** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */

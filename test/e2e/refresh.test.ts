@@ -18,7 +18,7 @@ import { keyFor } from '../../src/crypto/key-set.ts'
 import { writeSpool } from '../../src/operations/refresh/spool.ts'
 import { Secret } from '../../src/secret.ts'
 import { fingerprint, integrationId } from '../support/brands.ts'
-import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
+import { addMany, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { openedStore, testKeys } from '../support/keyring.ts'
 import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
@@ -107,6 +107,25 @@ const endLeases = (db: TestDatabase) =>
 
 describe.each(kinds)('on %s', (kind) => {
   const run = runOn(kind)
+
+  test('a dry run tells of every integration, by name, and warns of a thousand failures', async () => {
+    const db = await freshDatabase(kind)
+    await addMany(db, 1200)
+    await db.query("UPDATE integrations SET platform = 'other' WHERE id > 'many-00100'")
+    const names = (await db.query('SELECT name FROM integrations ORDER BY name')).map(({ name }) => name)
+    const told = await run({ DATABASE_URL: db.url }, 'refresh', '--all', '--dry-run')
+    expect(rowsOf(told, 'name', 'outcome', 'code')).toEqual(
+      names.map((name, i) => ({ name, outcome: 'error', code: i < 100 ? 'NOT_FOUND' : 'BAD_INPUT' })),
+    )
+    const lines = told.stderr.trim().split('\n')
+    expect({ code: told.code, warnings: lines.length, last: lines.at(-2), error: errorOf(told).message }).toEqual({
+      code: 3,
+      warnings: 1002,
+      last: 'warning: 200 more were not refreshed',
+      error:
+        '1200 of 1200 were not refreshed; the worst: there is no Slack app whose client could refresh the token of Many/many-00001',
+    })
+  })
 
   test('a token that is about to end is replaced, with its refresh token, and the old one stays until its end', async () => {
     const { db, server, chain, env, id, spool } = await start(kind)

@@ -32,7 +32,7 @@ export const command = (ctx: Context) => {
     const urls = await apiUrls(ctx, options)
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
-    const ids = (await findChosen(store, which)).map(({ id }) => id)
+    const ids = await findChosen(store, which, ({ id }) => id)
     const verdicts = new Map<Verdict, number>()
     const errors = new Set<ErrorCode>()
     let findings = 0

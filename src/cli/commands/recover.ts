@@ -37,6 +37,6 @@ export const command = (ctx: Context) =>
         spool: ctx.spool(),
       })
       if (removedFiles > 0) ctx.output.note(`removed files of resolved refreshes: ${removedFiles}`)
-      await finishBatch(ctx, recoverView, { rows, done: 'resolved', signal: exitCode() })
+      await finishBatch(ctx, recoverView, { source: (emit) => emit(rows), done: 'resolved', signal: exitCode() })
       if (cleanUpFailure) throw cleanUpFailure.error
     })

@@ -1,12 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { findChosen } from '../../operations/find.ts'
-import { refreshMany } from '../../operations/refresh/batch.ts'
+import { previewMany, type RefreshRow, refreshMany } from '../../operations/refresh/batch.ts'
 import type { Context } from '../context.ts'
 import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, dryRunOption, examples } from '../input/arguments.ts'
 import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
+import type { RowSource } from '../output/values.ts'
 import { refreshView } from '../views/refresh.ts'
 
 /** `integrations refresh` */
@@ -41,20 +42,23 @@ export const command = (ctx: Context) => {
     const urls = await apiUrls(ctx, { ...options, asks: !dryRun })
     const store = await ctx.store()
     const which = await chosen(store, refs, options)
-    const integrations = await findChosen(store, which)
+    const due = { withinMs: expiring, force, named: refs.length > 0 }
+    if (dryRun) {
+      await noteUnknownExpiry(ctx, store, which)
+      const source: RowSource<RefreshRow> = (emit) => previewMany(store, which, { ...due, emit })
+      return finishBatch(ctx, refreshView, { source, done: 'refreshed' })
+    }
+    const integrations = await findChosen(store, which, (one) => one)
     await noteUnknownExpiry(ctx, store, which)
     const { uninterrupted, exitCode } = createSignalGuard(ctx)
     const rows = await refreshMany(store, integrations, {
-      withinMs: expiring,
-      force,
-      dryRun,
+      ...due,
       urls,
       uninterrupted,
-      named: refs.length > 0,
       owner: ctx.actor(),
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    await finishBatch(ctx, refreshView, { rows, done: 'refreshed', signal: exitCode() })
+    await finishBatch(ctx, refreshView, { source: (emit) => emit(rows), done: 'refreshed', signal: exitCode() })
   })
 }

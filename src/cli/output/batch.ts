@@ -1,30 +1,52 @@
-import { errorCodes, IntegrationsError, worstOf } from '../../errors.ts'
+import { type ErrorCode, errorCodes, IntegrationsError, is, worstOf } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
+import type { RowSource } from './values.ts'
+
+/** How many failures are warned of. The rows tell of the others. */
+const mostWarnings = 1000
 
 /**
- * Prints the rows of a batch and ends it: warns of each failure, and throws the worst of them.
+ * Prints the rows of a batch and ends it: warns of the failures, and throws the worst of them.
  *
  * @param batch `done` completes "… of … were not", as in "refreshed"
  *   `signal` is the exit code for a signal that came; it replaces every failure but an unknown outcome
- * @throws the worst error of the rows, and OUTPUT_FAILED
+ * @throws the worst error of the rows, OUTPUT_FAILED, and what the source throws
  */
 export async function finishBatch<Row extends { readonly error?: IntegrationsError }>(
   ctx: Context,
   view: View<Row>,
-  { rows, done, signal }: { rows: readonly Row[]; done: string; signal: number | undefined },
+  { source, done, signal }: { source: RowSource<Row>; done: string; signal?: number | undefined },
 ): Promise<void> {
-  const unwritten = await ctx.output.rows(view, (emit) => emit(rows)).catch((error: unknown) => ({ error }))
-  const errors = rows.flatMap(({ error }) => (error && error.code !== 'CANCELLED' ? [error] : []))
-  const code = worstOf(errors.map((error) => error.code))
-  const worst = errors.find((error) => error.code === code)
-  if (signal !== undefined && (worst === undefined || errorCodes[worst.code].exit !== 9)) ctx.exitCode = signal
-  else if (worst && rows.length === 1) throw worst
+  let rows = 0
+  let failures = 0
+  const warnings: string[] = []
+  const first = new Map<ErrorCode, IntegrationsError>()
+  const counted: RowSource<Row> = (emit, measure) =>
+    source((some) => {
+      rows += some.length
+      for (const { error } of some) {
+        if (!error || error.code === 'CANCELLED') continue
+        failures++
+        if (warnings.length < mostWarnings) warnings.push(error.message)
+        if (!first.has(error.code)) first.set(error.code, error)
+      }
+      return emit(some)
+    }, measure)
+  const unwritten = await ctx.output.rows(view, counted).catch((error: unknown) => ({ error }))
+  const code = worstOf([...first.keys()])
+  const worst = code && first.get(code)
+  const isUncertain = worst !== undefined && errorCodes[worst.code].exit === 9
+  // A source that ended early has not told of every failure.
+  if (unwritten && !is(unwritten.error, 'OUTPUT_FAILED') && !isUncertain) throw unwritten.error
+  if (signal !== undefined && !isUncertain) ctx.exitCode = signal
+  else if (worst && rows === 1) throw worst
   else if (worst) {
-    for (const { message } of errors) ctx.output.warn(message)
+    for (const message of warnings) ctx.output.warn(message)
+    if (failures > warnings.length) ctx.output.warn(`${failures - warnings.length} more were not ${done}`)
     throw new IntegrationsError({
       code: worst.code,
-      message: `${errors.length} of ${rows.length} were not ${done}; the worst: ${worst.message}`,
+      message: `${failures} of ${rows} were not ${done}; the worst: ${worst.message}`,
       hint: worst.hint,
       cause: worst,
       committed: worst.committed,

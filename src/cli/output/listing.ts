@@ -1,4 +1,4 @@
-import { IntegrationsError, RowsTooLong } from '../../errors.ts'
+import { interrupted, RowsTooLong } from '../../errors.ts'
 import type { Reader } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
 import type { Page } from '../../store/tables/page.ts'
@@ -57,10 +57,3 @@ export async function printRows<Filter, Row>(
   const more = (await store.read((db) => table(db).count(filter, page))) - shown
   if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }
-
-const interrupted = (rows: number) =>
-  new IntegrationsError({
-    code: 'DATABASE_FAILED',
-    message: `the database interrupted the listing; the ${rows} rows above are incomplete`,
-    hint: 'run the command again',
-  })

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { semaphore, serialize, singleFlight } from '../../concurrency.ts'
 import { refuseDamage } from '../../damage.ts'
-import { type ErrorCode, IntegrationsError } from '../../errors.ts'
+import { type ErrorCode, IntegrationsError, interrupted } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
-import type { Store } from '../../store/store.ts'
-import { findChosen, withoutConfig } from '../find.ts'
+import type { Reader, Store } from '../../store/store.ts'
+import { type Chosen, findChosen, readChosen } from '../find.ts'
 import { verifyKeys } from '../keys/keys.ts'
-import { appOf, type Eligibility, isDue, leaseHeld, refusalFor } from './eligibility.ts'
+import { appOf, type Due, type Eligibility, eligibilityOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
-import { inspect, type RefreshOptions, refreshOne } from './refresh.ts'
+import { type RefreshOptions, refreshOne } from './refresh.ts'
 
 /** The error of one integration in a batch, and the outcome that it means. */
 export interface BatchFailure {
@@ -25,13 +25,14 @@ export interface RefreshRow {
   readonly error?: IntegrationsError
 }
 
-/** How to refresh a batch. */
-export interface RefreshBatchOptions extends RefreshOptions {
+/** Which integrations of a batch have a token to refresh. */
+export interface BatchDue extends Due {
   /** The user named each integration, so that one that cannot be refreshed is an error. */
   readonly named: boolean
-  /** Report what is due, and ask no platform. */
-  readonly dryRun: boolean
 }
+
+/** How to refresh a batch. */
+export type RefreshBatchOptions = RefreshOptions & BatchDue
 
 /** How many requests to platforms run at a time. */
 const maxConcurrency = 8
@@ -51,6 +52,32 @@ export function failureOf(error: unknown): BatchFailure {
 }
 
 /**
+ * Tells what a refresh of the chosen integrations would give now, as far as it is known without the keys, and without
+ * asking a platform.
+ *
+ * @param emit takes the rows of some integrations at a time
+ * @throws NOT_FOUND, AMBIGUOUS for a reference, and what the store and `emit` throw; other errors are in the rows
+ */
+export async function previewMany(
+  store: Store,
+  chosen: Chosen,
+  { emit, ...due }: BatchDue & { readonly emit: (rows: readonly RefreshRow[]) => Promise<void> },
+): Promise<void> {
+  let emitted = 0
+  await store.snapshot(async (db) => {
+    // The store tries again when it is interrupted; what was emitted would be emitted twice.
+    if (emitted > 0) throw interrupted(emitted)
+    const now = await db.clock()
+    for await (const some of readChosen(db, chosen)) {
+      const rows: RefreshRow[] = []
+      for (const one of some) rows.push(precheck(one, now, due) ?? (await preview(db, one, due)))
+      emitted += rows.length
+      await emit(rows)
+    }
+  })
+}
+
+/**
  * Refreshes the tokens of several integrations, in random order, so that jobs which start together do not wait for each
  * other at every integration. While another job is at work, this job waits, for `wait` milliseconds at most.
  *
@@ -67,8 +94,7 @@ export async function refreshMany(
   const add = (row: RefreshRow | undefined) => row && rows.set(row.integration.id, row)
   for (const integration of integrations) add(precheck(integration, now, options))
   const remaining = integrations.filter(({ id }) => !rows.has(id))
-  if (options.dryRun) for (const { id } of remaining) add(await preview(store, id, options))
-  else await refreshRemaining(store, { remaining, rows, now }, options)
+  await refreshRemaining(store, { remaining, rows, now }, options)
   return integrations.flatMap(({ id }) => rows.get(id) ?? [])
 }
 
@@ -127,10 +153,10 @@ async function yieldTo(
 }
 
 const listAll = (store: Store): Promise<IntegrationView[]> =>
-  serialize(store, () => findChosen(store, { kind: 'filter', filter: {} }))
+  serialize(store, () => findChosen(store, { kind: 'filter', filter: {} }, (one) => one))
 
 /** The row of an integration as far as it is known without the keys; undefined when its token may be due. */
-function precheck(integration: IntegrationView, now: Date, options: RefreshBatchOptions): RefreshRow | undefined {
+function precheck(integration: IntegrationView, now: Date, options: BatchDue): RefreshRow | undefined {
   try {
     refuseDamage(integration)
     const refusal = refusalFor(integration)
@@ -152,23 +178,22 @@ const refreshRow = (store: Store, integration: IntegrationView, options: Refresh
   )
 
 /** The row that a refresh would give now, as far as it is known without asking a platform. */
-async function preview(store: Store, id: string, options: RefreshBatchOptions): Promise<RefreshRow> {
-  const { integration: whole, eligibility } = await inspect(store, id, options)
-  const integration = withoutConfig(whole)
-  const { outcome } = eligibility
-  switch (eligibility.outcome) {
-    case 'not_due':
-      return { integration, outcome }
-    case 'held':
-      return { integration, outcome, error: leaseHeld(integration, eligibility.attempt) }
-    case 'due':
-      try {
-        await serialize(store, () => store.read((db) => appOf(db, integration, platformOf(integration))))
+async function preview(db: Reader, integration: IntegrationView, due: BatchDue): Promise<RefreshRow> {
+  try {
+    const eligibility = await eligibilityOf(db, integration, due)
+    const { outcome } = eligibility
+    switch (eligibility.outcome) {
+      case 'not_due':
         return { integration, outcome }
-      } catch (error) {
-        return { integration, ...failureOf(error) }
-      }
-    default:
-      return { integration, outcome, error: eligibility.error }
+      case 'held':
+        return { integration, outcome, error: leaseHeld(integration, eligibility.attempt) }
+      case 'due':
+        await appOf(db, integration, platformOf(integration))
+        return { integration, outcome }
+      default:
+        return { integration, outcome, error: eligibility.error }
+    }
+  } catch (error) {
+    return { integration, ...failureOf(error) }
   }
 }

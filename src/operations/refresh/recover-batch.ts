@@ -23,7 +23,9 @@ export async function recoverMany(
   refs: readonly string[] | undefined,
   options: RecoverOptions,
 ): Promise<{ rows: RecoverRow[]; removedFiles: number; cleanUpFailure?: { readonly error: unknown } }> {
-  const integrations = await (refs ? findChosen(store, { kind: 'refs', refs }) : toRecover(store, options.spool))
+  const integrations = await (refs
+    ? findChosen(store, { kind: 'refs', refs }, (one) => one)
+    : toRecover(store, options.spool))
   // An error that would occur for every integration occurs before any platform is asked.
   if (integrations.length > 0) await verifyKeys(store)
   const rows: RecoverRow[] = []

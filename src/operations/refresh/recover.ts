@@ -41,7 +41,7 @@ export interface RecoverOptions extends Omit<RefreshOptions, 'withinMs' | 'force
 
 /** The integrations with an attempt whose outcome is unknown, or with new tokens in the spool. */
 export const toRecover = (store: Store, folder: string): Promise<IntegrationView[]> =>
-  store.read(async (db) => {
+  store.snapshot(async (db) => {
     const { id: database } = await db.keys.settings()
     const open = (await db.refresh.open()).map(({ integrationId }) => integrationId)
     const spooled = readSpool(folder).flatMap(({ content }) =>

@@ -38,7 +38,7 @@ export interface Refreshed {
 }
 
 /** Whether an integration's token is due; asks no platform, and needs no key. @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT */
-export const inspect = (
+const inspect = (
   store: Store,
   ref: string,
   due: LeaseOptions,

@@ -103,8 +103,8 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
     leased: leased(dialect),
     code: sql`r.code`,
   }
-  async function readAll(where: Sql): Promise<(RefreshAttempt & Damageable)[]> {
-    const rows = await db.queryAll<RefreshAttempt>(
+  async function readAll(where: Sql, query = db.queryAll): Promise<(RefreshAttempt & Damageable)[]> {
+    const rows = await query<RefreshAttempt>(
       columns,
       sql`FROM integration_refresh_attempts r WHERE ${where} ORDER BY ${binaryOrder(sql`r.integration_id`)}`,
     )
@@ -126,7 +126,10 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
       return row?.id
     },
     open: () =>
-      readAll(sql`(r.state IN ('started', 'unknown', 'needs_reauth') OR ${dialect.isMalformed('text', sql`r.state`)})`),
+      readAll(
+        sql`(r.state IN ('started', 'unknown', 'needs_reauth') OR ${dialect.isMalformed('text', sql`r.state`)})`,
+        db.queryInPages,
+      ),
   }
 }
 
