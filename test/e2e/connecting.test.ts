@@ -140,14 +140,17 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
   })
 
   test.each([
-    ['ALTER TABLE workspaces DROP COLUMN name', 'the column workspaces.name is missing'],
+    [
+      'DROP INDEX integration_workspace_name_idx; ALTER TABLE workspaces DROP COLUMN name',
+      'the column workspaces.name is missing',
+    ],
     [
       'ALTER TABLE workspaces ADD COLUMN plan text NOT NULL DEFAULT (NULL)',
       'workspaces.plan, which this program does not know, is not null and has no default',
     ],
   ])('SQLite after %s', async (change, difference) => {
     const db = await freshDatabase('sqlite')
-    await db.query(change)
+    for (const statement of change.split(';')) await db.query(statement)
     expect(await add(db.url)).toEqual({
       code: 6,
       stdout: '',
