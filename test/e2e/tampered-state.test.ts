@@ -108,6 +108,20 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
     expect(await run('enable Acme/support')).toMatchObject({ code: 0 })
   })
 
+  test('the head row, removed', async () => {
+    const { db, run, problems } = await start()
+    await db.query("DELETE FROM integration_settings WHERE key = 'head'")
+    const before = await contents(db)
+    const removed = 'the head row of integration_settings was removed'
+    for (const words of [rotation, 'toggle Acme/support', 'keys reencrypt'])
+      expect([words, await run(words, signingSecret(2))]).toEqual([
+        words,
+        { ...refused, stderr: refused.stderr.replace(/^error: .*/, `error: ${removed}`) },
+      ])
+    expect(await contents(db)).toEqual(before)
+    expect(await problems()).toEqual({ code: 8, problems: [{ problem: removed }] })
+  })
+
   test('all that was recorded, removed', async () => {
     const { db, run, problems } = await start()
     if (kind === 'postgresql') await db.query('ALTER TABLE integration_events DISABLE TRIGGER USER')

@@ -37,10 +37,14 @@ export function requireState(keyring: Pick<Keyring, 'auditKey'>, settings: Setti
     throw tampered('another program changed the encryption mode, the keys or the end of the audit log')
 }
 
-/** @throws DATABASE_TAMPERED for a database with a history whose keys were removed */
-export function requireKnownKeys({ keys }: Settings): void {
+/** @throws DATABASE_TAMPERED for a database with a history whose keys were removed, or its head row */
+export function requireKnownKeys({ keys, hasHead }: Settings): void {
+  if (!hasHead) throw tampered(headRemoved)
   if (keys.length === 0) throw tampered('the keys of this database were removed from integration_keys')
 }
+
+/** The head row is gone. */
+export const headRemoved = 'the head row of integration_settings was removed'
 
 /** A database that is older than it was. */
 export const rolledBack = (seen: bigint, seq: bigint): IntegrationsError =>

@@ -26,6 +26,8 @@ export interface Settings {
   /** null: not decided yet, which the first change does. */
   readonly mode: EncryptionMode | null
   readonly keys: readonly KnownKey[]
+  /** Whether the head row is there, which holds the end of the audit log, and which every change locks. */
+  readonly hasHead: boolean
   /** The end of the audit log. */
   readonly head: Head & {
     /** What vouches for all of this; null before a change has made it. */
@@ -186,6 +188,7 @@ export function settingsOf(rows: readonly SettingRow[]): Settings {
     ownership: row('database')?.value ?? '',
     mode: modeOf(row('sealing')?.value ?? ''),
     keys: knownKeys(head?.keys ?? null),
+    hasHead: head !== undefined,
     head: {
       seq,
       hash: (seq === 0n ? id : head?.value) ?? '',
