@@ -133,10 +133,7 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
     const before = await contents(db)
     expect(await run(rotation, signingSecret(2))).toEqual({
       ...refused,
-      stderr: refused.stderr.replace(
-        /^error: .*/,
-        'error: the keys of this database were removed from integration_keys',
-      ),
+      stderr: refused.stderr.replace(/^error: .*/, 'error: the keys were removed from integration_keys'),
     })
     expect(await contents(db)).toEqual(before)
     expect(await problems()).toEqual({

@@ -62,7 +62,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
     expect(await run('disable Acme/desk', '', { INTEGRATIONS_KEYS_FILE: file })).toMatchObject({
       code: 6,
       stdout: '',
-      stderr: expect.stringContaining('the keys of this database were removed from integration_keys'),
+      stderr: expect.stringContaining('the keys were removed from integration_keys'),
     })
     expect(existsSync(file)).toBe(false)
     expect(await db.query('SELECT * FROM integration_keys')).toEqual([])

@@ -7,7 +7,7 @@ import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import type { Head } from '../../store/audit/events.ts'
-import { headRemoved, isVouchedFor } from '../../store/audit/head.ts'
+import { headRemoved, isVouchedFor, keysRemoved } from '../../store/audit/head.ts'
 import type { TriggerDifference } from '../../store/schema/triggers.ts'
 import type { AcceptedDecryption } from '../../store/secrets/accepted.ts'
 import { decryptStored } from '../../store/secrets/decrypt.ts'
@@ -130,9 +130,8 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       clockSteps: [],
     }
     if (!checkpoint && (await db.keys.isFresh())) return { ...nothing, problems: seen ? [lostSeen(seen)] : [] }
-    if (!settings.hasHead) return { ...nothing, problems: [{ kind: 'database', problem: headRemoved }] }
-    if (known.length === 0)
-      return { ...nothing, problems: [{ kind: 'database', problem: 'the keys were removed from integration_keys' }] }
+    const removed = settings.hasHead ? known.length === 0 && keysRemoved : headRemoved
+    if (removed) return { ...nothing, problems: [{ kind: 'database', problem: removed }] }
     if (set.size === 0) throw await keys.empty()
     const keyring = openKeyring(set, withActive(known), keys.name)
     const { mode, keyStates, givenId, untrusted, problems, ...counted } = await checkChain(db, {

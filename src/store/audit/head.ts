@@ -40,11 +40,12 @@ export function requireState(keyring: Pick<Keyring, 'auditKey'>, settings: Setti
 /** @throws DATABASE_TAMPERED for a database with a history whose keys were removed, or its head row */
 export function requireKnownKeys({ keys, hasHead }: Settings): void {
   if (!hasHead) throw tampered(headRemoved)
-  if (keys.length === 0) throw tampered('the keys of this database were removed from integration_keys')
+  if (keys.length === 0) throw tampered(keysRemoved)
 }
 
-/** The head row is gone. */
+/** What is gone of a database with a history. */
 export const headRemoved = 'the head row of integration_settings was removed'
+export const keysRemoved = 'the keys were removed from integration_keys'
 
 /** A database that is older than it was. */
 export const rolledBack = (seen: bigint, seq: bigint): IntegrationsError =>
