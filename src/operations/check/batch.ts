@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Fingerprint, IntegrationId } from '../../brands.ts'
 import { semaphore } from '../../concurrency.ts'
 import { damageText } from '../../damage.ts'
@@ -64,7 +65,7 @@ export async function checkMany(
   const mutex = semaphore(1)
   const ordered = inOrder(ids, emit)
   const answered: Asked[] = []
-  let begun: Step[] = []
+  let begun: Ask[] = []
   let next = 0
   let size = maxBatch
   let flushing: Promise<void> | undefined
@@ -74,16 +75,21 @@ export async function checkMany(
     failure ??= { error }
   }
 
-  /** The next step; undefined at the end, and after a failure. Answers that have come by then are recorded all the same. */
-  async function take(): Promise<Step | undefined> {
+  /** The next request; undefined at the end, and after a failure. Answers that have come by then are recorded all the same. */
+  async function take(): Promise<Ask | undefined> {
     while (begun.length === 0 && next < ids.length && !failure)
       await mutex(async () => {
         // Another worker may have been first.
-        if (begun.length > 0 || failure) return
-        begun = await beginFirst(store, ids.slice(next, next + size), options)
-        next += begun.length
+        if (begun.length > 0 || next === ids.length || failure) return
+        // Where no platform is asked, nothing else lets the event loop turn, and libsql frees nothing before.
+        await turn()
+        const steps = await beginFirst(store, ids.slice(next, next + size), options)
+        next += steps.length
         // Those that follow long ones may be long, too.
-        size = Math.min(2 * begun.length, maxBatch)
+        size = Math.min(2 * steps.length, maxBatch)
+        for (const step of steps) if (step.kind === 'known') ordered.add(step.id, step.row)
+        begun = steps.filter((step) => step.kind === 'ask')
+        if (begun.length === 0) await ordered.flush()
       })
     return failure ? undefined : begun.shift()
   }
@@ -101,8 +107,7 @@ export async function checkMany(
 
   async function work(): Promise<void> {
     for (let step = await take(); step; step = await take()) {
-      if (step.kind === 'ask') answered.push(await ask(step, options))
-      else ordered.add(step.id, step.row)
+      answered.push(await ask(step, options))
       timer ??= setTimeout(flushAnswers, flushIntervalMs)
       if (answered.length >= maxBatch) await flushAnswers()
     }

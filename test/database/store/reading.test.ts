@@ -1,6 +1,8 @@
 import { createClient } from '@libsql/client/sqlite3'
 import sql from 'sql-template-tag'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { checkMany } from '../../../src/operations/check/batch.ts'
+import { findChosen } from '../../../src/operations/find.ts'
 import { dialect } from '../../../src/store/database/sqlite/dialect.ts'
 import { openStore } from '../../../src/store/open.ts'
 import { addMany, freshDatabase } from '../../support/database.ts'
@@ -31,4 +33,24 @@ test('pages of SQLite let the event loop turn, without which libsql keeps what i
     }
   })
   expect([pages > 4, turns]).toEqual([true, pages - 1])
+})
+
+test('a check that asks no platform hands on rows as they are read, and lets the event loop turn', async () => {
+  const db = await freshDatabase('sqlite')
+  await addMany(db, 250)
+  const store = await openStore(storeOptions(db))
+  onTestFinished(() => store.close())
+  const ids = await findChosen(store, { kind: 'filter', filter: {} }, ({ id }) => id)
+  const handedOn: number[] = []
+  let turns = 0
+  await checkMany(store, ids, {
+    urls: new Map(),
+    wait: 0,
+    fill: false,
+    emit: async (rows) => {
+      handedOn.push(rows.length)
+      setImmediate(() => turns++)
+    },
+  })
+  expect([handedOn, turns]).toEqual([[100, 100, 50], 2])
 })
