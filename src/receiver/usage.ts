@@ -1,4 +1,5 @@
 /** The usage of secrets, on its way into the database. @module */
+import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { IntegrationId } from '../brands.ts'
 import { serialize } from '../concurrency.ts'
@@ -21,6 +22,9 @@ const writeDeadlineMs = 15_000
 
 /** How long a flush takes at most: long enough for a write that is under way, and one of its own. */
 const flushDeadlineMs = 30_000
+
+/** Of how many integrations the usage is written at once. On SQLite, the event loop waits for as long as that takes. */
+const integrationsAtOnce = 250
 
 /** By version; null for a value that the application has written and that is not recorded yet. */
 type Pending = Map<number | null, { readonly count: number; readonly lastAt: Date }>
@@ -114,10 +118,16 @@ export class UsageRecorder {
   /** @param all those too whose minute is not over */
   async #write(all: boolean): Promise<void> {
     if (all) this.#waiting = undefined
-    const due = [...this.#pending].filter(([id]) => all || !this.#written.has(id))
+    const due = [...this.#pending.keys()].filter((id) => all || !this.#written.has(id))
     if (this.#isReportDue(all) && !(await this.#attempt(() => this.reportIn()))) return
     // When the database cannot be written, the rest waits for the next round: each may take as long to fail.
-    for (const [id, versions] of due) if (!(await this.#writeOne(id, versions))) return
+    const alone = new Set<IntegrationId>()
+    for (let i = 0; i < due.length; i += integrationsAtOnce) {
+      if (!(await this.#writeSome(due.slice(i, i + integrationsAtOnce), alone))) return
+      // SQLite answers within the turn of the event loop in which it is asked.
+      await turn()
+    }
+    for (const id of alone) if (!(await this.#writeAlone(id))) return
     if (this.#closing) await this.#attempt(() => this.#reporter.withdraw())
   }
 
@@ -126,22 +136,59 @@ export class UsageRecorder {
     return (all && this.#reporter.hasNews) || performance.now() - this.#reportedAt >= writeIntervalMs
   }
 
-  /** @returns whether the database can be written */
-  async #writeOne(id: IntegrationId, versions: Pending): Promise<boolean> {
+  /** @param alone receives the integrations that have to be written alone @returns whether the database can be written */
+  async #writeSome(ids: readonly IntegrationId[], alone: Set<IntegrationId>): Promise<boolean> {
     if (this.#closed) return false
+    const uses = ids.flatMap((id) => this.#take(id))
+    const left = await this.#writeUses(uses)
+    if (!left) return false
+    this.#putBack(left)
+    for (const { id } of left) alone.add(id)
+    for (const { id, number } of uses)
+      if (number === null && !(await this.#attempt(() => recordExternalChanges(this.#store, id, ['webhookSecret']))))
+        return false
+    return true
+  }
+
+  /** @returns whether the database can be written */
+  async #writeAlone(id: IntegrationId): Promise<boolean> {
+    if (this.#closed) return false
+    const uses = this.#take(id)
+    for (const [i, use] of uses.entries())
+      if (!(await this.#writeUses([use]))) {
+        this.#putBack(uses.slice(i + 1))
+        return false
+      }
+    return true
+  }
+
+  /** What is pending of an integration, whose minute begins. */
+  #take(id: IntegrationId): Use[] {
+    const versions: Pending = this.#pending.get(id) ?? new Map()
     this.#pending.delete(id)
     this.#written.set(id, true)
-    let isWritable = true
-    for (const [number, { count, lastAt }] of versions) {
-      const use: Use = { id, field: 'webhookSecret', number, count, lastAt }
-      // A write whose answer was lost, or that was abandoned, may be done: it is not tried again with its count.
-      const failed = (error: unknown) => this.record({ ...use, count: is(error, 'DATABASE_UNREACHABLE') ? 0 : count })
-      if (isWritable)
-        isWritable = await this.#attempt(() => this.#store.recordUsage((writer) => writer.used(use)), failed)
-      else this.record(use)
+    return [...versions].map(([number, use]) => ({ id, field: 'webhookSecret', number, ...use }))
+  }
+
+  /** @returns the uses to write alone; undefined when the database cannot be written */
+  async #writeUses(uses: readonly Use[]): Promise<readonly Use[] | undefined> {
+    let left: readonly Use[] = []
+    const write = async () => {
+      try {
+        left = await this.#store.recordUsage((writer) => writer.used(uses))
+      } catch (error) {
+        // What the database refuses for one integration does not keep the others from being written.
+        if (uses.length === 1 || isUnwritable(error)) throw error
+        left = uses
+      }
     }
-    if (!isWritable || !versions.has(null)) return isWritable
-    return this.#attempt(() => recordExternalChanges(this.#store, id, ['webhookSecret']))
+    // A write whose answer was lost, or that was abandoned, may be done: it is not tried again with its count.
+    const failed = (error: unknown) => this.#putBack(uses, is(error, 'DATABASE_UNREACHABLE') ? 0 : undefined)
+    return (await this.#attempt(write, failed)) ? left : undefined
+  }
+
+  #putBack(uses: readonly Use[], count?: number): void {
+    for (const use of uses) this.record({ ...use, count: count ?? use.count })
   }
 
   /** Does work within the deadline; `onError` is told why it was not done. @returns whether the database can be written */
@@ -153,7 +200,10 @@ export class UsageRecorder {
     } catch (error) {
       failed(error)
       this.#onError(error)
-      return !is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')
+      return !isUnwritable(error)
     }
   }
 }
+
+/** Whether an error says that the whole database cannot be written. */
+const isUnwritable = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_READ_ONLY')

@@ -154,7 +154,7 @@ function storeOn(
     },
     recordUsage: async (work) => {
       requireWritable()
-      await session.read((db) => work(usageWriter(db, dialect)))
+      return session.read((db) => work(usageWriter(db, dialect)))
     },
     close: session.close,
   }

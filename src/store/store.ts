@@ -116,6 +116,6 @@ export interface Store {
    */
   mutate<T>(work: (tx: Transaction) => Promise<T>, options?: MutateOptions): Promise<T>
   /** Writes down how secrets were used, which is not a change; `work` may run again when the database is busy. */
-  recordUsage(work: (usage: UsageWriter) => Promise<void>): Promise<void>
+  recordUsage<T>(work: (usage: UsageWriter) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

@@ -30,6 +30,21 @@ export interface Listing<Row> {
 /** What a column should hold. */
 export type ColumnKind = 'text' | 'whole' | 'time' | 'flag'
 
+/** Rows to change, each by values of its own. */
+export interface RowChanges {
+  readonly table: string
+  /** The columns that name a row. */
+  readonly keys: readonly string[]
+  /** The columns of `given`: the keys, and whatever else is said of a row. */
+  readonly given: readonly string[]
+  /** What they hold for each row; no two name the same row. */
+  readonly rows: readonly (readonly (string | number | Date)[])[]
+  /** The assignments of an UPDATE, which may name columns of `given`. */
+  readonly set: Sql
+  /** Which of the rows are changed. */
+  readonly where: Sql
+}
+
 /** Where the two databases' SQL differs. */
 export interface Dialect {
   /**
@@ -69,6 +84,13 @@ export interface Dialect {
   startsWith(column: Sql, prefix: string): Sql
   /** After a SELECT of one row: keeps the application from changing it until the transaction ends; undefined where it cannot anyway. */
   readonly lock: Sql | undefined
+  /**
+   * Changes rows in one statement. It waits for a row that another transaction holds where it is the only one: of several,
+   * which it would keep while it waits, it changes the others.
+   *
+   * @returns the indexes of rows that were not there, or that another transaction holds: these are as they were
+   */
+  updateRows(db: Statements, changes: RowChanges): Promise<readonly number[]>
   /** A column of any type as its text. */
   asText(column: Sql): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */

@@ -21,8 +21,13 @@ export interface Use {
  * and is not in the audit log.
  */
 export interface UsageWriter extends ReceiverWriter {
-  /** Adds to what is known of an integration's use. Another endpoint may know of a later one. */
-  used(use: Use): Promise<void>
+  /**
+   * Adds uses to what is known, at most one of each version, all in the same statements. Another endpoint may know of a
+   * later use.
+   *
+   * @returns the uses to give again, each alone: other transactions hold their rows
+   */
+  used(uses: readonly Use[]): Promise<readonly Use[]>
 }
 
 /** The largest number that a count can be on PostgreSQL; a count stays as it is where it would be larger. */
@@ -31,14 +36,34 @@ const largestCount = 2_147_483_647
 /** Writes down how secrets are used. */
 export const usageWriter = (db: Statements, dialect: Dialect): UsageWriter => ({
   ...receiverWriter(db, dialect),
-  async used({ id, field, number, count, lastAt }) {
-    const { comparableTime, isMalformed } = dialect
-    await db.execute(sql`UPDATE integrations SET last_used_at = ${lastAt} WHERE id = ${id}
-      AND (last_used_at IS NULL OR ${isMalformed('time', sql`last_used_at`)} OR ${comparableTime(sql`last_used_at`)} < ${comparableTime(sql`${lastAt}`)})`)
+  async used(uses) {
+    const { comparableTime, isMalformed, updateRows } = dialect
+    const givenTime = comparableTime(sql`given.at`)
+    const last = new Map<IntegrationId, Date>()
+    for (const { id, lastAt } of uses) if (!((last.get(id) ?? 0) > lastAt)) last.set(id, lastAt)
+    const heldIntegrations = await updateRows(db, {
+      table: 'integrations',
+      keys: ['id'],
+      given: ['id', 'at'],
+      rows: [...last],
+      set: sql`last_used_at = given.at`,
+      where: sql`(last_used_at IS NULL OR ${isMalformed('time', sql`last_used_at`)} OR ${comparableTime(sql`last_used_at`)} < ${givenTime})`,
+    })
+    const ids = [...last.keys()]
+    const heldIds = new Set(heldIntegrations.map((index) => ids[index]))
+    const [held, free] = [uses.filter(({ id }) => heldIds.has(id)), uses.filter(({ id }) => !heldIds.has(id))]
+    const versions = free.flatMap((use) => (use.number === null ? [] : [{ ...use, number: use.number }]))
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.
-    await db.execute(sql`UPDATE integration_secrets SET
-      match_count = CASE WHEN match_count BETWEEN 0 AND ${largestCount - count} THEN match_count + ${count} ELSE match_count END, last_matched_at =
-      CASE WHEN NOT ${isMalformed('time', sql`last_matched_at`)} AND ${comparableTime(sql`last_matched_at`)} > ${comparableTime(sql`${lastAt}`)} THEN last_matched_at ELSE ${lastAt} END
-      WHERE integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`)
+    const heldVersions = await updateRows(db, {
+      table: 'integration_secrets',
+      keys: ['integration_id', 'field', 'number'],
+      given: ['integration_id', 'field', 'number', 'count', 'at'],
+      rows: versions.map(({ id, field, number, count, lastAt }) => [id, secretColumns[field], number, count, lastAt]),
+      set: sql`match_count = CASE WHEN match_count BETWEEN 0 AND ${largestCount} - given.count THEN match_count + given.count ELSE match_count END,
+        last_matched_at = CASE WHEN NOT ${isMalformed('time', sql`last_matched_at`)} AND ${comparableTime(sql`last_matched_at`)} > ${givenTime} THEN last_matched_at ELSE given.at END`,
+      where: sql`1 = 1`,
+    })
+    // One alone was waited for.
+    return uses.length === 1 ? [] : [...held, ...heldVersions.flatMap((index) => versions[index] ?? [])]
   },
 })

@@ -1,9 +1,11 @@
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { IntegrationsError } from '../../../src/errors.ts'
 import { UsageRecorder } from '../../../src/receiver/usage.ts'
+import type { UsageWriter } from '../../../src/store/secrets/usage.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { integrationId } from '../../support/brands.ts'
-import { kinds } from '../../support/database.ts'
+import { type Kind, kinds, type TestDatabase } from '../../support/database.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
@@ -15,8 +17,8 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
   const id = await add(store, 'support', signingSecret(1))
   for (const n of [2, 3, 4]) await rotate(store, id, signingSecret(n), 60_000)
   const failed: number[] = []
-  const once = (number: number | null) => {
-    if (number === null || failed.includes(number)) return false
+  const once = (number: number) => {
+    if (failed.includes(number)) return false
     failed.push(number)
     return true
   }
@@ -24,22 +26,24 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
     ...store,
     recordUsage: async (work) => {
       let after: Error | undefined
-      await store.recordUsage((writer) =>
+      const result = await store.recordUsage((writer) =>
         work({
           ...writer,
-          used: async (use) => {
+          used: async (uses) => {
+            const fails = (number: number) => uses.some((use) => use.number === number) && once(number)
             // Somebody holds the database: for a moment, or until the time is up.
-            if (use.number === 2 && once(2)) throw Object.assign(new Error('held'), { code: 'SQLITE_BUSY' })
-            if (use.number === 3 && once(3))
+            if (fails(2)) throw Object.assign(new Error('held'), { code: 'SQLITE_BUSY' })
+            if (fails(3))
               throw new IntegrationsError({ code: 'DATABASE_BUSY', message: 'held until the time was up', hint: '' })
-            await writer.used(use)
+            const left = await writer.used(uses)
             // It was written, and nobody is told.
-            if (use.number === 4 && once(4))
-              after = new IntegrationsError({ code: 'DATABASE_UNREACHABLE', message: 'lost', hint: '' })
+            if (fails(4)) after = new IntegrationsError({ code: 'DATABASE_UNREACHABLE', message: 'lost', hint: '' })
+            return left
           },
         }),
       )
       if (after) throw after
+      return result
     },
   }
   const problems: unknown[] = []
@@ -75,7 +79,7 @@ test('a write that the database does not answer is abandoned and told of, and th
     ...store,
     recordUsage: async (work) => {
       if (silent) await new Promise<void>((resolve) => (answer = resolve))
-      await store.recordUsage(work)
+      return store.recordUsage(work)
     },
   }
   const problems: unknown[] = []
@@ -96,7 +100,6 @@ test('a write that the database does not answer is abandoned and told of, and th
   }
   record()
   await usage.flush()
-  // One silence is enough to know: the other waits for the next round.
   expect([problems, await counts()]).toEqual([
     ['DATABASE_UNREACHABLE'],
     [
@@ -107,10 +110,10 @@ test('a write that the database does not answer is abandoned and told of, and th
   silent = false
   record()
   await usage.flush()
-  // The abandoned write may still be done, so its match is not counted again.
+  // The abandoned write may still be done, so its matches are not counted again.
   const written = [
     [1, true],
-    [2, true],
+    [1, true],
   ]
   expect([problems, await counts()]).toEqual([['DATABASE_UNREACHABLE'], written])
   answer()
@@ -127,7 +130,9 @@ test('a write that the database does not answer is abandoned and told of, and th
 
 test('a silent database has one write waiting for it, however long that takes, and none once the receiver is closed', async () => {
   const writes: (() => void)[] = []
-  const silent = { recordUsage: () => new Promise<void>((resolve) => writes.push(resolve)) } as Partial<Store> as Store
+  const silent = {
+    recordUsage: () => new Promise<never>((_, reject) => writes.push(() => reject(new Error('late')))),
+  } as Partial<Store> as Store
   const problems: unknown[] = []
   const onError = (error: unknown) => problems.push((error as { code: string }).code)
   const usage = new UsageRecorder({ store: silent, onError, ...reporting })
@@ -154,7 +159,11 @@ test.each(['DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_INVALID'] as const)(
       recordUsage: async (work) => {
         if (failing) throw new IntegrationsError({ code, message: 'not now', hint: '' })
         const unused = async () => {}
-        await work({ report: unused, withdraw: unused, used: async ({ id, count }) => void written.push([id, count]) })
+        const used: UsageWriter['used'] = async (uses) => {
+          written.push(...uses.map(({ id, count }) => [id, count]))
+          return []
+        }
+        return work({ report: unused, withdraw: unused, used })
       },
     } as Partial<Store> as Store
     const problems: unknown[] = []
@@ -169,3 +178,111 @@ test.each(['DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_INVALID'] as const)(
     expect(written.sort()).toEqual(ids.map((id) => [id, 2]))
   },
 )
+
+const at = new Date('2026-01-02T03:04:05.000Z')
+const written = (db: TestDatabase) =>
+  db.query(`SELECT i.name, s.match_count AS count, i.last_used_at IS NOT NULL AS used, s.last_matched_at IS NOT NULL AS matched
+    FROM integrations i JOIN integration_secrets s ON s.integration_id = i.id WHERE s.match_count > 0 OR i.last_used_at IS NOT NULL ORDER BY i.name`)
+const row = (kind: Kind, name: string, count: number) =>
+  kind === 'sqlite' ? { name, count, used: 1, matched: 1 } : { name, count, used: true, matched: true }
+
+test.each(kinds)('on %s, the uses of hundreds of integrations are written at once, none twice', async (kind) => {
+  const { db, store } = await start(kind)
+  await add(store, 'support', signingSecret(1))
+  const names = Array.from({ length: 600 }, (_, i) => `n${String(i).padStart(3, '0')}`)
+  for (const table of ['integrations', 'integration_secrets'])
+    await copyRow(db, table, table === 'integrations' ? 'id' : 'integration_id', names)
+  // Another endpoint knows of a later use, and of an earlier one.
+  await db.query(`UPDATE integrations SET last_used_at = '2026-02-01 00:00:00' WHERE id = 'n001'`)
+  await db.query(
+    `UPDATE integration_secrets SET last_matched_at = '2026-02-01 00:00:00', match_count = 5 WHERE integration_id = 'n001'`,
+  )
+  await db.query(`UPDATE integrations SET last_used_at = '2025-02-01 00:00:00' WHERE id = 'n002'`)
+  let writes = 0
+  const counting: Store = {
+    ...store,
+    recordUsage: (work) => {
+      writes++
+      return store.recordUsage(work)
+    },
+  }
+  const usage = new UsageRecorder({ store: counting, onError: (error) => expect.fail(String(error)), ...reporting })
+  for (const [i, id] of [...names, 'gone'].entries())
+    usage.record({ id: integrationId(id), number: 1, count: i + 1, lastAt: at })
+  await usage.close()
+  expect(await written(db)).toEqual(names.map((name, i) => row(kind, name, i === 1 ? 7 : i + 1)))
+  const year = kind === 'sqlite' ? 'substr(last_used_at, 1, 19)' : "to_char(last_used_at, 'YYYY-MM-DD HH24:MI:SS')"
+  expect(
+    await db.query(
+      `SELECT DISTINCT id = 'n001' AS later, replace(${year}, 'T', ' ') AS at FROM integrations WHERE id LIKE 'n%' ORDER BY at`,
+    ),
+  ).toEqual([
+    { later: kind === 'sqlite' ? 0 : false, at: '2026-01-02 03:04:05' },
+    { later: kind === 'sqlite' ? 1 : true, at: '2026-02-01 00:00:00' },
+  ])
+  // Those of a batch, and on PostgreSQL the one that is gone, which may have been held.
+  expect(writes).toBe(kind === 'sqlite' ? 3 : 4)
+})
+
+test.each(kinds)('on %s, a use that the database refuses does not keep the others from being written', async (kind) => {
+  const { db, store } = await start(kind)
+  const ids = []
+  for (const name of ['a', 'b', 'c']) ids.push(await add(store, name, signingSecret(ids.length)))
+  await refuseUseOf(db, ids[1] ?? '')
+  const problems: unknown[] = []
+  const usage = new UsageRecorder({ store, onError: (error) => problems.push(error), ...reporting })
+  for (const id of ids) usage.record({ id: integrationId(id), number: 1, count: 1, lastAt: at })
+  await usage.flush()
+  expect([problems.length, await written(db)]).toEqual([1, [row(kind, 'a', 1), row(kind, 'c', 1)]])
+  await db.query(`DROP TRIGGER refuse${kind === 'sqlite' ? '' : ' ON integrations'}`)
+  await usage.close()
+  expect([problems.length, await written(db)]).toEqual([1, ['a', 'b', 'c'].map((name) => row(kind, name, 1))])
+})
+
+test.each(['integrations', 'integration_secrets'])(
+  'uses are written while another transaction holds a row of %s, and wait for it while they hold none',
+  async (table) => {
+    const { db, store } = await start('postgresql')
+    const ids = []
+    for (const name of ['a', 'b', 'c']) ids.push(await add(store, name, signingSecret(ids.length)))
+    const [first = '', second = ''] = [...ids].sort()
+    const other = new pg.Client(db.url)
+    await other.connect()
+    const column = table === 'integrations' ? 'id' : 'integration_id'
+    await other.query(`BEGIN; UPDATE ${table} SET ${column} = ${column} WHERE ${column} = '${second}'`)
+    const usage = new UsageRecorder({ store, onError: (error) => expect.fail(String(error)), ...reporting })
+    for (const id of ids) usage.record({ id: integrationId(id), number: 1, count: 1, lastAt: at })
+    const flushed = usage.flush()
+    const counts = () => db.query('SELECT match_count FROM integration_secrets ORDER BY integration_id')
+    await expect.poll(counts).toEqual([1, 0, 1].map((match_count) => ({ match_count })))
+    // That transaction goes on to a row that the others would hold.
+    await other.query(`UPDATE ${table} SET ${column} = ${column} WHERE ${column} = '${first}'; COMMIT`)
+    await flushed
+    expect(await counts()).toEqual([1, 1, 1].map((match_count) => ({ match_count })))
+    await usage.close()
+    await other.end()
+  },
+)
+
+/** Copies the only row of a table, with names in the place of its id. */
+async function copyRow(db: TestDatabase, table: string, id: string, names: readonly string[]): Promise<void> {
+  const [only = {}] = await db.query(`SELECT * FROM ${table}`)
+  const columns = Object.keys(only)
+  const copied = columns.map((column) => (column === id || column === 'name' ? 'n.name' : `t.${column}`))
+  await db.query(
+    `WITH n (name) AS (VALUES ${names.map((name) => `('${name}')`).join()}) INSERT INTO ${table} (${columns}) SELECT ${copied} FROM ${table} t, n`,
+  )
+}
+
+async function refuseUseOf(db: TestDatabase, id: string): Promise<void> {
+  if (db.kind === 'sqlite')
+    await db.query(
+      `CREATE TRIGGER refuse BEFORE UPDATE ON integrations WHEN NEW.id = '${id}' BEGIN SELECT RAISE(ABORT, 'no'); END`,
+    )
+  else {
+    await db.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`)
+    await db.query(
+      `CREATE TRIGGER refuse BEFORE UPDATE ON integrations FOR EACH ROW WHEN (NEW.id = '${id}') EXECUTE FUNCTION refuse()`,
+    )
+  }
+}

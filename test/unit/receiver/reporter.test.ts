@@ -25,7 +25,7 @@ function reporting() {
       work({
         report: async ({ report }) => void Object.assign(state, { report: JSON.parse(report) }),
         withdraw: async () => void Object.assign(state, { report: undefined }),
-        used: async () => {},
+        used: async () => [],
       }),
   } as Partial<Store> as Store
   const limits = { remember: 5, stale: 300 }

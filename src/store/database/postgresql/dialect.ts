@@ -1,4 +1,4 @@
-import sql, { join, raw, type Sql } from 'sql-template-tag'
+import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { quoted } from '../../../errors.ts'
 import { maxTextBytes, maxWhole, pageBytes } from '../cells.ts'
@@ -44,6 +44,10 @@ const bytes = (columns: Selected) =>
     ' + ',
   )})`
 
+/** A value with its type, which nothing else tells in a list of them. */
+const typed = (value: string | number | Date) =>
+  sql`${value}::${raw(typeof value === 'string' ? 'text' : typeof value === 'number' ? 'int' : 'timestamp')}`
+
 /** The SQL of PostgreSQL. */
 export const dialect: Dialect = {
   select: (columns, rest) =>
@@ -59,6 +63,21 @@ export const dialect: Dialect = {
   flag: (_, made) => made,
   isMalformed,
   lock: sql`FOR UPDATE`,
+  async updateRows(db, { table, keys, given, rows, set, where }) {
+    if (rows.length === 0) return []
+    const values = join(rows.map((row, index) => sql`(${index}::int, ${join(row.map(typed))})`))
+    const same = raw(keys.map((key) => `${table}.${key} = given.${key}`).join(' AND '))
+    const others = rows.length === 1 ? empty : raw('SKIP LOCKED')
+    const found = await db.fetch<{ index: number }>(
+      { index: empty },
+      sql`WITH given (index, ${raw(given.join())}) AS (VALUES ${values}),
+        locked AS MATERIALIZED (SELECT given.* FROM given JOIN ${raw(table)} ON ${same} FOR NO KEY UPDATE OF ${raw(table)} ${others}),
+        changed AS (UPDATE ${raw(table)} SET ${set} FROM locked given WHERE ${same} AND ${where})
+        SELECT index FROM locked`,
+    )
+    const done = new Set(found.rows.map(({ index }) => index))
+    return [...rows.keys()].filter((index) => !done.has(index))
+  },
   toRfc3339: (column) =>
     sql`CASE WHEN ${isInstant(column)} THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
       ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,

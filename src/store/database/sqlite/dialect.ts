@@ -81,6 +81,15 @@ export const dialect: Dialect = {
   isMalformed,
   // The transaction has the lock on the whole database already.
   lock: undefined,
+  async updateRows(db, { table, keys, given, rows, set, where }) {
+    if (rows.length === 0) return []
+    const values = join(rows.map((row) => sql`(${join(row)})`))
+    const same = raw(keys.map((key) => `${table}.${key} = given.${key}`).join(' AND '))
+    await db.execute(sql`WITH given (${raw(given.join())}) AS (VALUES ${values})
+      UPDATE ${raw(table)} SET ${set} FROM given WHERE ${same} AND ${where}`)
+    // The file has one lock alone.
+    return []
+  },
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
   toRfc3339: (column) => orMark(column, instant(column)),
   comparableTime: (column) =>
