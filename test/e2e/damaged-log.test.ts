@@ -66,6 +66,20 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
     expect(await verified()).toEqual({ code: 0, problems: [], acknowledged: [] })
   })
 
+  test.skipIf(kind === 'postgresql')('that has numbers that are none takes events all the same', async () => {
+    const { db, done, events } = await start()
+    await putIn(db, "'text'", '2.5', "x'00ff'", 3)
+    for (const name of ['Globex', 'Initech']) await done('workspaces', 'add', name)
+    const rows = await db.query(
+      "SELECT seq, target_name FROM integration_events WHERE action = 'workspace.add' ORDER BY seq",
+    )
+    expect(rows.filter(({ target_name: name }) => name !== 'Acme')).toEqual([
+      { seq: 4, target_name: 'Globex' },
+      { seq: 5, target_name: 'Initech' },
+    ])
+    expect(await events()).toHaveLength(8)
+  })
+
   test('that has rows of somebody else takes events around them', async () => {
     const { db, run, done, verified, events } = await start()
     await putIn(db, 3, 4, 6, '9007199254740993')

@@ -121,7 +121,7 @@ export function auditLog(
       if (events.length === 0) return head
       let { seq, hash } = head
       const states = await statesOf({ tx, dialect, key: keyring.auditKey, written, adopted }, events)
-      const numbers = hasForeignRows ? await freeNumbers(tx, head.seq, events.length) : undefined
+      const numbers = hasForeignRows ? await freeNumbers({ tx, dialect }, head.seq, events.length) : undefined
       const rows = events.map((event, i) => {
         const previousHash = hash
         seq = numbers?.[i] ?? seq + 1n
@@ -196,14 +196,20 @@ const asText = (event: Omit<Record<keyof AuditEvent, unknown>, 'previousHash' | 
   ) as unknown as AuditEvent
 
 /** The lowest numbers after the end of the log that no row has. */
-async function freeNumbers(tx: WritableStatements, end: bigint, count: number): Promise<bigint[]> {
+async function freeNumbers(
+  { tx, dialect }: { readonly tx: WritableStatements; readonly dialect: Dialect },
+  end: bigint,
+  count: number,
+): Promise<bigint[]> {
+  // SQLite takes a text and a fraction for a number, too.
+  const isNumber = sql`NOT ${dialect.isMalformed('whole', sql`e.seq`)}`
   const numbers: bigint[] = []
   for (let after = end; numbers.length < count; ) {
     const [gap] = await tx.query<{ first: string; taken: string | null }>(
       { first: sql`CAST(g.first AS TEXT)`, taken: sql`CAST(g.taken AS TEXT)` },
-      sql`FROM (SELECT c.n AS first, (SELECT min(e.seq) FROM integration_events e WHERE e.seq > c.n) AS taken
+      sql`FROM (SELECT c.n AS first, (SELECT min(e.seq) FROM integration_events e WHERE e.seq > c.n AND ${isNumber}) AS taken
         FROM (SELECT CAST(${after + 1n} AS BIGINT) AS n UNION ALL SELECT e.seq + 1 FROM integration_events e
-          WHERE e.seq > ${after} AND e.seq < ${Number.MAX_SAFE_INTEGER}) c
+          WHERE e.seq > ${after} AND e.seq < ${Number.MAX_SAFE_INTEGER} AND ${isNumber}) c
         WHERE NOT EXISTS (SELECT 1 FROM integration_events e WHERE e.seq = c.n) ORDER BY c.n LIMIT 1) g`,
     )
     if (!gap) throw new Error('the audit log has no number left')
