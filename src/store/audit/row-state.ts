@@ -48,11 +48,11 @@ interface StateOptions {
   readonly told?: readonly VersionState[]
 }
 
-/** The state of a row, and the versions of its secrets as they are. */
+/** The state of a row, and the versions of its secrets as they are; undefined, and not in the state, where they cannot be read. */
 export function stateOf(
   { id: _, secrets: versions, ...columns }: StateRow & Damageable,
   { key, id, told }: StateOptions,
-): { readonly state: RowState; readonly held: readonly HeldVersion[] } {
+): { readonly state: RowState; readonly held: readonly HeldVersion[] | undefined } {
   const kept = ([column, value]: [string, unknown]): [string, string][] => {
     if (value === null || typeof value === 'object') return []
     const text = String(value)
@@ -60,7 +60,7 @@ export function stateOf(
   }
   const state = { columns: Object.fromEntries(Object.entries(columns).flatMap(kept)) }
   const held = heldVersions(versions)
-  if (versions === null || held.length === 0) return { state, held }
+  if (versions === null || held === undefined || held.length === 0) return { state, held }
   const isTold = (one: HeldVersion) =>
     told
       ? told.some(({ field, number }) => field === one.field && number === one.number)
@@ -98,7 +98,7 @@ interface MergeOptions {
 /** The recorded state, with what was written since as it is. */
 export function mergedState(
   recorded: RowState,
-  { state, held }: ReturnType<typeof stateOf>,
+  { state, held }: { readonly state: RowState; readonly held: readonly HeldVersion[] },
   { key, id, written, adopted, isAcknowledged }: MergeOptions,
 ): RowState {
   const names = new Set([...Object.keys(recorded.columns), ...Object.keys(state.columns)])
@@ -138,8 +138,19 @@ const plain = ({ kept: _, ...one }: HeldVersion): VersionState => one
 const expiredHash = (key: RootKey, id: string, versions: readonly HeldVersion[]): string | undefined =>
   versions.length > 0 ? rowHash(key, [id, 'integration_secrets', JSON.stringify(versions.map(plain))]) : undefined
 
-const heldVersions = (text: string | null): HeldVersion[] =>
-  (JSON.parse(text ?? '[]') as [string, number | string, ...unknown[]][])
+/** The versions that a cell tells of; undefined where one has a column that another kind of value is in. */
+function heldVersions(text: string | null): HeldVersion[] | undefined {
+  // A byte that belongs to no character is in it as an escape that is none of JSON's, as in `\xff`.
+  const json = text?.includes('\\x') ? text.replace(/\\(.)/gs, (one, what) => (what === 'x' ? `\\${one}` : one)) : text
+  try {
+    return versionsOf(JSON.parse(json ?? '[]'))
+  } catch {
+    return undefined
+  }
+}
+
+const versionsOf = (cells: [string, number | string, ...unknown[]][]): HeldVersion[] =>
+  cells
     .map(([field, number, fingerprint, valid_until, origin, set_at, set_by, never_expires, expires_at, kept]) => ({
       ...({
         field,

@@ -1,6 +1,6 @@
 import sql, { empty, join } from 'sql-template-tag'
 import type { RootKey } from '../../crypto/key-set.ts'
-import type { Damageable } from '../../damage.ts'
+import { type Damageable, damaged } from '../../damage.ts'
 import { firstRows, nextRows } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
@@ -93,15 +93,16 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       )
       const states = new Map<string, RowState>()
       const stateAfter = (row: StateRow, recent: string | null) => {
-        const now = stateOf(row, { key, id: row.id })
+        const { state: now, held } = stateOf(row, { key, id: row.id })
+        if (!held) throw damaged(row.id, ['integration_secrets'])
         const changed = written.of(type, row.id)
         const newest = asTheyAre.has(row.id) || changed.has(wholeRow) ? undefined : newestEventOf(recent, key)
         const recorded = parseState(newest?.state ?? null)
         const options = { key, id: row.id, written: changed, adopted, isAcknowledged: acknowledged.has(row.id) }
-        if (recorded) return mergedState(recorded, now, options)
+        if (recorded) return mergedState(recorded, { state: now, held }, options)
         // The application may put rows in, and a version before kept no states.
         const isOurs = adopted || asTheyAre.has(row.id) || changed.has(wholeRow) || newest?.format === null
-        return isOurs ? now.state : mergedState({ columns: {}, foreign: true }, now, options)
+        return isOurs ? now : mergedState({ columns: {}, foreign: true }, { state: now, held }, options)
       }
       for (let i = 0; i < ids.length; i += rowsAtOnce) {
         // The rows may be too long to be read at once.
@@ -188,6 +189,7 @@ function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date
   const { secrets = [] } = recorded
   const { state, held } = stateOf(columns as StateRow, { key, id, told: secrets })
   const differences = Object.keys(columns).filter((column) => recorded.columns[column] !== state.columns[column])
+  if (!held) return { ...told, differences: [...differences, 'integration_secrets'] }
   for (const was of secrets) {
     const is = held.find(({ field, number }) => field === was.field && number === was.number)
     differences.push(

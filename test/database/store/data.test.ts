@@ -89,6 +89,32 @@ test('a secret that is not a text is replaced by a rotation, and told of until t
   expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
 })
 
+test('what is recorded of a secret may have bytes that are not UTF-8, which are told of as a change', async () => {
+  const db = await freshDatabase('sqlite')
+  await populate(db)
+  const env = { DATABASE_URL: db.url }
+  const id = await idOf(db, 'support')
+  await db.query(
+    `UPDATE integration_secrets SET set_by = '\\x41' || ${latin1} WHERE integration_id = ? AND field = 'webhook_secret'`,
+    id,
+  )
+  expect(await runProgram(['audit', 'verify', '-o', 'table'], { env })).toMatchObject({
+    code: 8,
+    stdout: expect.stringMatching(/changed without an event: integration_secrets\.set_by \(webhook_secret \d\)/),
+  })
+  expect(await runInProcess(['disable', 'support'], { env })).toMatchObject({ code: 0 })
+  // One that holds another kind of value cannot be compared.
+  await db.query('UPDATE integration_secrets SET set_at = ? WHERE integration_id = ?', 'never', id)
+  expect(await runProgram(['audit', 'verify', '-o', 'table'], { env })).toMatchObject({
+    code: 8,
+    stdout: expect.stringMatching(/changed without an event: integration_secrets$/m),
+  })
+  expect(await runInProcess(['enable', 'support'], { env })).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('cannot be read'),
+  })
+})
+
 test('an event with other bytes than its own is a changed event', async () => {
   const db = await freshDatabase('sqlite')
   const env = { DATABASE_URL: db.url }
