@@ -5,6 +5,28 @@ import type { Context } from './context.ts'
 
 const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** Takes the first signal that would end this program for a request to stop soon; the second signal ends it. */
+export function stopRequests() {
+  let requested = false
+  let begun = false
+  const request = () => {
+    requested = true
+  }
+  return {
+    /** Whether it was asked to stop. */
+    requested: () => requested,
+    /** From now on. */
+    begin: () => {
+      if (!begun) for (const signal of deferred) process.once(signal, request)
+      begun = true
+    },
+    /** From now on, the first signal ends the program again. */
+    end: () => {
+      for (const signal of deferred) process.off(signal, request)
+    },
+  }
+}
+
 /** Defers the signals that would end this program during a request whose answer a platform gives only once. */
 export function createSignalGuard({ output }: Context) {
   const running = new Map<symbol, string>()

@@ -27,3 +27,17 @@ export async function progressBar({ host }: Context, what: string): Promise<Prog
     stop: () => bar.stop(),
   }
 }
+
+/** Does work with a progress bar on stderr. @param what names the items */
+export async function withProgressBar<T>(
+  ctx: Context,
+  what: string,
+  work: (update: ProgressBar['update']) => Promise<T>,
+): Promise<T> {
+  const bar = await progressBar(ctx, what)
+  try {
+    return await work(bar.update)
+  } finally {
+    bar.stop()
+  }
+}

@@ -1,11 +1,11 @@
 import { instantOf } from '../../brands.ts'
 import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
-import type { IntegrationView, Workspace } from '../../integration.ts'
+import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { type DryRun, removalOf } from '../change.ts'
-import { findWorkspace, withoutConfig } from '../find.ts'
+import { findWorkspace } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
-import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
+import { leaseHeld } from '../refresh/eligibility.ts'
 
 /** Adds a workspace. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const addWorkspace = (store: Store, name: string, options: DryRun): Promise<Workspace> =>
@@ -28,34 +28,109 @@ export const renameWorkspace = (
     return { ...workspace, name }
   }, options)
 
-/** Removes a workspace and every integration in it. @throws NOT_FOUND, AMBIGUOUS, CONFLICT, LEASE_HELD, NOT_PERMITTED in an adopted database */
-export const removeWorkspace = (
+/** How to remove a workspace. */
+export interface WorkspaceRemoval extends DryRun {
+  /** How many integrations the person was shown. */
+  readonly integrations?: number | undefined
+  /** Receives how many integrations are removed, and how many there were, after each transaction but the last. */
+  readonly progress: (done: number, of: number) => void
+  /** Whether to stop before the next transaction. */
+  readonly stops: () => boolean
+}
+
+/**
+ * Removes a workspace and every integration in it: a small one in one transaction, a large one in several, of which each
+ * holds the others up for about half a second, the workspace in the last. Whoever is interrupted removes the rest by
+ * doing the same again.
+ *
+ * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when there are other integrations than were shown, LEASE_HELD, CANCELLED when
+ *   it stops, NOT_PERMITTED in an adopted database. An error says how much was removed before.
+ */
+export async function removeWorkspace(
   store: Store,
   ref: string,
-  {
-    integrations,
-    ...options
-  }: DryRun & { /** How many integrations the person was shown. */ integrations?: number | undefined },
-): Promise<Workspace> =>
-  store.mutate(async (tx) => {
-    refuseAdopted(tx, 'workspaces')
-    const workspace = await findWorkspace(tx, ref)
-    if (integrations !== undefined && workspace.integrations !== integrations)
-      throw conflict(
-        `${workspace.name} now has ${workspace.integrations} integrations, not ${integrations}`,
-        `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
-      )
-    const within: IntegrationView[] = []
-    // A row of which that cannot be told is listed too, and stays.
-    for await (const batch of tx.integrations.list({ workspaceId: workspace.id }, { sort: 'id', descending: false }))
-      for (const one of batch)
-        if (one.workspaceId === workspace.id && !one.damage?.includes('id')) within.push(withoutConfig(one))
-    for (const one of within) await refuseWhileRefreshed(tx, one)
+  { integrations, progress, stops, ...options }: WorkspaceRemoval,
+): Promise<Workspace> {
+  let whole: Workspace | undefined
+  let removed = 0
+  for (let limit = firstBatch; ; ) {
+    let began = 0
+    const shown = integrations === undefined ? undefined : integrations - removed
+    const batch = await store
+      .mutate((tx) => {
+        began = performance.now()
+        return removeBatch(tx, whole?.id ?? ref, { limit, shown, isFirst: whole === undefined })
+      }, options)
+      .catch((error: unknown) => {
+        throw whole ? endedEarly(error, whole, removed) : error
+      })
+    whole ??= batch.workspace
+    removed += batch.removed
+    if (batch.isLast || options.dryRun) return whole
+    progress(removed, whole.integrations)
+    if (stops()) throw endedEarly(stopped(whole), whole, removed)
+    limit = Math.ceil(
+      Math.min(Math.max((limit * batchMs) / (performance.now() - began), limit / 4), limit * 2, mostAtOnce),
+    )
+  }
+}
+
+/** How many integrations the first transaction removes at most, and any other. */
+const firstBatch = 500
+const mostAtOnce = 2000
+
+/** How long a transaction should take, in milliseconds: all other changes wait for it. */
+const batchMs = 500
+
+/** Removes the first integrations of a workspace, and with the last of them the workspace. */
+async function removeBatch(
+  tx: Transaction,
+  ref: string,
+  { limit, shown, isFirst }: { readonly limit: number; readonly shown: number | undefined; readonly isFirst: boolean },
+): Promise<{ readonly workspace: Workspace; readonly removed: number; readonly isLast: boolean }> {
+  refuseAdopted(tx, 'workspaces')
+  const workspace = await findWorkspace(tx, ref)
+  if (shown !== undefined && workspace.integrations !== shown)
+    throw conflict(
+      `${workspace.name} now has ${workspace.integrations} integrations, not ${shown}`,
+      `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
+    )
+  const { integrations, hasMore } = await tx.integrations.within(workspace.id, limit)
+  const ids = integrations.map(({ id }) => id)
+  // Those of all before anything is removed.
+  const [lease] = await (isFirst ? tx.refresh.leasesWithin(workspace.id) : tx.refresh.leasesOf(ids))
+  if (lease) {
+    const [held] = await tx.integrations.match({ by: 'id', value: lease.integrationId }, 1)
+    if (held) throw leaseHeld(held, lease, 'try again after the lease')
+  }
+  await tx.integrations.remove(...ids)
+  for (const one of integrations) await tx.record(removalOf(one))
+  if (!hasMore) {
     await tx.workspaces.remove(workspace.id)
-    for (const one of within) await tx.record(removalOf(one))
     await tx.record({ action: 'workspace.remove', target: target(workspace) })
-    return workspace
-  }, options)
+  }
+  return { workspace, removed: ids.length, isLast: !hasMore }
+}
+
+const stopped = ({ name }: Workspace) =>
+  new IntegrationsError({
+    code: 'CANCELLED',
+    message: 'stopped by a signal',
+    hint: `to remove the rest, run integrations workspaces remove ${shellWord(name)}`,
+  })
+
+/** An error that ends a removal of which a part is done. */
+function endedEarly(error: unknown, { name, integrations }: Workspace, removed: number): unknown {
+  if (!(error instanceof IntegrationsError)) return error
+  const { code, message, hint, committed } = error
+  return new IntegrationsError({
+    code,
+    message: `${message}; ${removed} of ${integrations} integrations of ${name} are removed`,
+    hint,
+    cause: error,
+    committed: committed === null ? null : true,
+  })
+}
 
 /** Adds a workspace within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export async function insertWorkspace(tx: Transaction, name: string): Promise<Workspace> {

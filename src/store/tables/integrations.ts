@@ -35,6 +35,11 @@ const longestName = 1000
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
+  /**
+   * The first integrations of a workspace, by name and without their configs, as many as a page has and at most `limit`, and
+   * whether there are others. None whose id or workspace cannot be read.
+   */
+  within(workspaceId: string, limit: number): Promise<{ integrations: IntegrationView[]; hasMore: boolean }>
   /** What webhooks name the integrations by that were used last, at most `limit`, these first. */
   lastUsed(limit: number): Promise<NamedIntegration[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
@@ -55,13 +60,13 @@ export interface IntegrationWriter {
   update(id: IntegrationId, change: IntegrationChange): Promise<void>
   /** Raises the version, provided that it still is what was read. @returns whether it was */
   raiseVersion(id: IntegrationId, from: number, now: Date): Promise<boolean>
-  /** Deletes an integration, and with it all that this tool keeps about it. */
-  remove(id: IntegrationId): Promise<void>
+  /** Deletes integrations, and with them all that this tool keeps about them. */
+  remove(...ids: readonly IntegrationId[]): Promise<void>
 }
 
 /** Reads integrations. `shared`: the application writes secrets too. */
 export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
-  const { binaryOrder, asText, comparableTime, equals, startsWith } = dialect
+  const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
   const source = integrationSource(dialect)
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
@@ -75,6 +80,16 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
         sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`,
       )
       return rows.map(toRow)
+    },
+    async within(workspaceId, limit) {
+      const order = sql`${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
+      const ids = sql`SELECT i.id FROM integrations i WHERE i.workspace_id = ${workspaceId} AND NOT ${isMalformed('text', sql`i.id`)}
+        ORDER BY ${order} LIMIT ${limit + 1}`
+      const { rows, after } = await db.queryPage<IntegrationRow>(
+        { ...source.columns, config: sql`CAST(NULL AS TEXT)` },
+        sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`,
+      )
+      return { integrations: rows.slice(0, limit).map(toRow), hasMore: after > 0 || rows.length > limit }
     },
     async lastUsed(limit) {
       const { id, platform, slackTeamId, slackTeamName, slackBotUserId, pylonAccountId } = source.columns
@@ -156,8 +171,8 @@ export function integrationWriter(
       written.add('integration', id, 'integration_versions.version')
       return changed === 1
     },
-    async remove(id) {
-      await tx.execute(sql`DELETE FROM integrations WHERE id = ${id}`)
+    async remove(...ids) {
+      if (ids.length > 0) await tx.execute(sql`DELETE FROM integrations WHERE id IN (${join(ids)})`)
     },
   }
 }

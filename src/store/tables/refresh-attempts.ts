@@ -50,6 +50,10 @@ export interface RefreshReader {
   shared(id: string): Promise<RefreshAttempt[]>
   /** The attempts that may have used a refresh token up, or have: the platform gave another one for it. */
   attemptsUsing(oldFingerprint: Fingerprint): Promise<RefreshAttempt[]>
+  /** The leases that run of integrations of a workspace. @throws DATABASE_INVALID for an attempt of one that cannot be read */
+  leasesWithin(workspaceId: string): Promise<RefreshAttempt[]>
+  /** The leases that run of some integrations. @throws DATABASE_INVALID for an attempt of one that cannot be read */
+  leasesOf(ids: readonly IntegrationId[]): Promise<RefreshAttempt[]>
   /** The oldest lease that runs. */
   oldestLease(): Promise<string | undefined>
   /** The attempts whose outcome is unknown, in the order of their integrations, or cannot be read. */
@@ -117,6 +121,11 @@ export function refreshReader(db: Statements, dialect: Dialect): RefreshReader {
     attemptsUsing: (oldFingerprint) =>
       read(sql`r.old_fingerprint = ${oldFingerprint}
         AND (r.state IN ('started', 'unknown', 'needs_reauth') OR (r.state = 'applied' AND r.code IS NULL))`),
+    leasesWithin: (workspaceId) =>
+      read(sql`(${leased(dialect)} OR ${isDamaged(dialect, 'integration_refresh_attempts')})
+        AND EXISTS (SELECT 1 FROM integrations i WHERE i.id = r.integration_id AND i.workspace_id = ${workspaceId})`),
+    leasesOf: async (ids) =>
+      ids.length === 0 ? [] : (await read(sql`r.integration_id IN (${join(ids)})`)).filter(({ leased }) => leased),
     async oldestLease() {
       const [row] = await db.query<{ id: string }>(
         { id: sql`r.id` },

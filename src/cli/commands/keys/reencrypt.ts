@@ -4,7 +4,7 @@ import { flagOf } from '../../../integration.ts'
 import { planReencryption, type Reencryption, reencrypt } from '../../../operations/keys/reencrypt.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
-import { progressBar } from '../../output/progress.ts'
+import { withProgressBar } from '../../output/progress.ts'
 import { plural } from '../../output/text.ts'
 import { reencryptionView } from '../../views/key.ts'
 
@@ -28,7 +28,9 @@ export const command = (ctx: Context) =>
       const [store, source] = [await ctx.store(), ctx.keys()]
       const done = dryRun
         ? await planReencryption(store, source, { decrypt })
-        : await withBar(ctx, (update) => reencrypt(store, source, { decrypt, progress: update }))
+        : await withProgressBar(ctx, 'integrations', (update) =>
+            reencrypt(store, source, { decrypt, progress: update }),
+          )
       const values = plural(done.changed, 'value')
       await ctx.output.change(reencryptionView, done, {
         sentence: dryRun ? `would change ${values}` : `changed ${values}`,
@@ -37,15 +39,6 @@ export const command = (ctx: Context) =>
         ctx.output.warn(`the ${flagOf(field)} of ${name} (${id}) cannot be decrypted: ${error.message}`)
       if (done.undecryptable.length > 0) throw worst(done, dryRun)
     })
-
-async function withBar<T>(ctx: Context, work: (update: (done: number, of: number) => void) => Promise<T>): Promise<T> {
-  const bar = await progressBar(ctx, 'integrations')
-  try {
-    return await work(bar.update)
-  } finally {
-    bar.stop()
-  }
-}
 
 function worst({ undecryptable, changed }: Reencryption, dryRun: boolean): IntegrationsError {
   const broken = undecryptable.find(({ error }) => error.code === 'DECRYPTION_FAILED') ?? undecryptable[0]

@@ -4,13 +4,18 @@ import { findWorkspace } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../../input/consent.ts'
+import { stopRequests } from '../../interruptions.ts'
+import { withProgressBar } from '../../output/progress.ts'
 import { plural } from '../../output/text.ts'
 import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces remove` */
 export const command = (ctx: Context) =>
   declareOutput(new Command('remove'), ctx.output, workspaceView)
-    .description('Remove a workspace and every integration in it. Nothing is kept.')
+    .summary('remove a workspace and every integration in it')
+    .description(
+      'Remove a workspace and every integration in it. Nothing is kept. A workspace of more than 500 integrations is removed in parts, so that other changes do not wait: you can interrupt the command, and run it again to remove the rest.',
+    )
     .addArgument(workspaceArgument())
     .addOption(confirmOption())
     .addOption(dryRunOption())
@@ -27,6 +32,18 @@ export const command = (ctx: Context) =>
         })
       const asked = confirm === undefined && !dryRun
       const integrations = asked ? shown.integrations : undefined
-      const removed = await removeWorkspace(store, shown.id, { dryRun, integrations })
+      const { begin, end, requested } = stopRequests()
+      const removed = await withProgressBar(ctx, 'integrations', (update) =>
+        removeWorkspace(store, shown.id, {
+          dryRun,
+          integrations,
+          progress: (done, of) => {
+            // Until something is removed, a signal ends the program as ever.
+            begin()
+            update(done, of)
+          },
+          stops: requested,
+        }).finally(end),
+      )
       await ctx.output.change(workspaceView, removed, { sentence: `${dryRun ? 'would remove' : 'removed'} ${what}` })
     })
