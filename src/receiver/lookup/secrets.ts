@@ -258,10 +258,10 @@ type Found = Pick<Reading, 'integrations' | 'truncated'>
 async function matching(db: Reader, key: Exclude<LookupKey, { readonly kind: 'strays' }>): Promise<Found> {
   if (key.kind === 'match') return matchingOne(db, key.match)
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
-  const found = await Promise.all(
-    [...new Set(ids.slice(0, maxSecrets))].map((id) => db.integrations.match({ by: 'id', value: id }, 1)),
-  )
-  return { integrations: found.flat(), truncated: ids.length > maxSecrets }
+  const [first, ...others] = new Set(ids.slice(0, maxSecrets))
+  const integrations =
+    first === undefined ? [] : await db.integrations.match({ by: 'ids', ids: [first, ...others] }, maxSecrets)
+  return { integrations, truncated: ids.length > maxSecrets }
 }
 
 async function matchingOne(db: Reader, match: IntegrationMatch): Promise<Found> {

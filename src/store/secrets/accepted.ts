@@ -96,7 +96,7 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         newest: string | null
       }>(
         { id: sql`i.id`, now: toRfc3339(now), current: sql([`i.${secretColumns[field]}`]), versions, newest },
-        sql`FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON ${ids.length === 0 ? sql`1 = 0` : sql`i.id IN (${join([...ids])})`}`,
+        sql`FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON i.id IN (${ids.length === 0 ? sql`NULL` : join([...ids])})`,
       )
       const [clock] = rows
       if (!clock) throw new Error('the database did not tell the time')
@@ -137,9 +137,14 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
       // SQLite would begin with the integrations, of which a platform may have as many as there are.
       const held = (condition: Sql) =>
         sql`FROM integration_secrets s CROSS JOIN integrations i WHERE i.id = s.integration_id AND i.platform = ${platform}
-          AND s.field = ${column} AND (s.valid_until IS NULL OR ${isPrevious(dialect)}) AND ${condition}`
-      const next = (condition: Sql) => sql`(SELECT s.fingerprint ${held(condition)} ORDER BY s.fingerprint LIMIT 1)`
-      const holder = (condition: Sql) => sql`(SELECT s.integration_id ${held(condition)} LIMIT 1)`
+          AND (s.valid_until IS NULL OR ${isPrevious(dialect)}) AND ${condition}`
+      // In the form that has the index used for both, whatever is known of how many rows a field has.
+      const from = (operator: Sql, fingerprint: Sql) =>
+        held(
+          sql`(s.field, s.fingerprint) ${operator} (${column}, ${fingerprint}) AND s.field <= ${column} ORDER BY s.field, s.fingerprint LIMIT 1`,
+        )
+      const known = sql`known.fingerprint || ''`
+      const without = held(sql`s.field = ${column} AND s.fingerprint IS NULL ORDER BY s.field, s.fingerprint LIMIT 1`)
       const unrecorded = sql`UNION ALL SELECT i.id FROM integrations i WHERE i.platform = ${platform}
         AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)})`
       // From each fingerprint to the next by the index, as many rows may share one.
@@ -147,11 +152,11 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         { id: sql`h.id` },
         sql`FROM (
         WITH RECURSIVE known (fingerprint, place) AS (
-          SELECT ${next(sql`s.fingerprint >= ''`)}, 1
-          UNION ALL SELECT ${next(sql`s.fingerprint > known.fingerprint`)}, known.place + 1
+          SELECT (SELECT s.fingerprint ${from(sql`>=`, sql`''`)}), 1
+          UNION ALL SELECT (SELECT s.fingerprint ${from(sql`>`, known)}), known.place + 1
             FROM known WHERE known.fingerprint IS NOT NULL AND known.place < ${limit})
-        SELECT ${holder(sql`s.fingerprint = known.fingerprint`)} AS id FROM known WHERE known.fingerprint IS NOT NULL
-        UNION ALL SELECT ${holder(sql`s.fingerprint IS NULL`)}
+        SELECT (SELECT s.integration_id ${from(sql`>=`, known)}) AS id FROM known WHERE known.fingerprint IS NOT NULL
+        UNION ALL SELECT (SELECT s.integration_id ${without})
         ${unrecorded}
       ) h WHERE h.id IS NOT NULL LIMIT ${limit}`,
       )
