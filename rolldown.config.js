@@ -110,7 +110,7 @@ export default defineConfig({
         {
           name: 'words',
           priority: 2,
-          test: /\/src\/(platforms\/|operations\/find|json\.ts|lookup\.ts|damage\.ts|store\/tables\/(sorts|all-rows))/,
+          test: /\/src\/(platforms\/(?!signature)|operations\/find|json\.ts|damage\.ts|store\/tables\/(sorts|all-rows))/,
         },
         {
           name: 'views',
