@@ -26,7 +26,11 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
     child.stderr.on('data', (text) => (stderr += text))
     const closed = once(child, 'close')
     const left = async () => Number((await db.query('SELECT count(*) AS n FROM integrations'))[0]?.n)
-    await expect.poll(left, { timeout: 60_000 }).toBe(1500)
+    const waiting = async () =>
+      (await db.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))
+        .length
+    await expect.poll(waiting, { timeout: 60_000 }).toBe(1)
+    expect(await left()).toBe(1500)
     child.kill(signal)
     if (signal === 'SIGKILL') await closed
     await other.query('ROLLBACK')
