@@ -88,7 +88,7 @@ export interface Dialect {
    * Changes rows in one statement. It waits for a row that another transaction holds where it is the only one: of several,
    * which it would keep while it waits, it changes the others.
    *
-   * @returns the indexes of rows that were not there, or that another transaction holds: these are as they were
+   * @returns the indexes of rows that another transaction holds: these are as they were
    */
   updateRows(db: Statements, changes: RowChanges): Promise<readonly number[]>
   /** A column of any type as its text. */

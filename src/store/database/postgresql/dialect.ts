@@ -68,15 +68,14 @@ export const dialect: Dialect = {
     const values = join(rows.map((row, index) => sql`(${index}::int, ${join(row.map(typed))})`))
     const same = raw(keys.map((key) => `${table}.${key} = given.${key}`).join(' AND '))
     const others = rows.length === 1 ? empty : raw('SKIP LOCKED')
-    const found = await db.fetch<{ index: number }>(
+    const { rows: held } = await db.fetch<{ index: number }>(
       { index: empty },
       sql`WITH given (index, ${raw(given.join())}) AS (VALUES ${values}),
         locked AS MATERIALIZED (SELECT given.* FROM given JOIN ${raw(table)} ON ${same} FOR NO KEY UPDATE OF ${raw(table)} ${others}),
         changed AS (UPDATE ${raw(table)} SET ${set} FROM locked given WHERE ${same} AND ${where})
-        SELECT index FROM locked`,
+        SELECT given.index FROM given JOIN ${raw(table)} ON ${same} WHERE given.index NOT IN (SELECT index FROM locked)`,
     )
-    const done = new Set(found.rows.map(({ index }) => index))
-    return [...rows.keys()].filter((index) => !done.has(index))
+    return held.map(({ index }) => index)
   },
   toRfc3339: (column) =>
     sql`CASE WHEN ${isInstant(column)} THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
