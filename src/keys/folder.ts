@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { KeySource, KnownDatabase } from '../crypto/key-source.ts'
-import { isKey } from '../crypto/keyring.ts'
+import { isKey, type KnownKey } from '../crypto/keyring.ts'
 import { databaseInvalid } from '../errors.ts'
 import type { Processes } from '../processes.ts'
 import { keyFile } from './file.ts'
@@ -46,24 +46,34 @@ export async function findKeyFile(
   if (audit.length === 0) return own
   const holds = async (source: KeySource) => {
     const set = await source.load(database)
-    return audit.some((known) => {
+    const isHeld = (known: KnownKey) => {
       const key = set.get(known.id)
       return key !== undefined && isKey(key, known)
-    })
+    }
+    return { audit: audit.some(isHeld), all: keys.every((known) => known.state === 'retired' || isHeld(known)) }
   }
-  for (const source of [own, file(join(folder, 'keys.json'))]) if (await holds(source)) return source
-  for (const name of otherSets(sets, id)) {
-    const source = file(join(sets, name))
-    // What is wrong with the keys of another database is said of that one.
-    if (await holds(source).catch(() => false)) return source
+  if ((await holds(own)).audit) return own
+  const shared = file(join(folder, 'keys.json'))
+  const others = otherSets(sets, id).map((name) => file(join(sets, name)))
+  let first: KeySource | undefined
+  for (const source of [shared, ...others]) {
+    // What is wrong with the keys of other databases is said of those.
+    const held = await holds(source).catch(() => undefined)
+    if (held?.audit && held.all) return source
+    if (held?.audit) first ??= source
   }
+  if (first) return first
+  // It may be the one.
+  await shared.load(database)
   return own
 }
 
 /** The names of the files of other databases. */
 function otherSets(sets: string, id: string): string[] {
   try {
-    return readdirSync(sets).filter((name) => name !== `${id}.json` && idForm.test(name.replace(/\.json$/, '')))
+    return readdirSync(sets)
+      .filter((name) => name !== `${id}.json` && idForm.test(name.replace(/\.json$/, '')))
+      .sort()
   } catch {
     // None was ever made.
     return []

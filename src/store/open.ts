@@ -125,7 +125,8 @@ function storeOn(
         // None are made that this role could not register.
         if (fresh) await keys.requireAdmin()
         // Another process may have made them in between.
-        return { settings: await keys.settings(), fresh }
+        const now = await keys.settings()
+        return { settings: now, fresh: fresh && now.keys.length === 0 }
       }, waitBudget)
       // With the encryption that only a change needs.
       const { beginChange, prepareChange } = await import('./change.ts')

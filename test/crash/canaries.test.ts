@@ -146,8 +146,11 @@ function otherKeys(path: string): string {
 
 const whereChanging = (code: number) => (sample: Sample) => (changes.has(sample.command) ? code : 0)
 /** Without the right keys, nothing can be changed, and the log cannot be verified; keys status says so. */
-const withoutKeys = (code: number) => (sample: Sample) =>
-  sample.command === 'keys status' ? 8 : sample.command === 'audit verify' ? code : whereChanging(code)(sample)
+const withoutKeys = (code: number) => (sample: Sample) => {
+  // An integration is looked for first, also under the name that it would have been given.
+  if (sample.args.includes('Acme/care')) return 3
+  return sample.command === 'keys status' ? 8 : sample.command === 'audit verify' ? code : whereChanging(code)(sample)
+}
 const add = (...more: string[]) => ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', ...more]
 
 /** Every failure. With `samples`, this is the table: each command meets each failure that can happen to it. */

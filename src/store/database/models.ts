@@ -54,6 +54,8 @@ export function modelLoader(
   }
   return {
     async warmUp() {
+      // That of the try before has ended.
+      open = undefined
       await (await load()).integrationSetting.findFirst({ select: { key: true } })
     },
     on(transaction) {

@@ -106,9 +106,10 @@ export async function insertVersion(
     sql`FROM integration_secrets s WHERE ${allVersions(at)}`,
   )
   const number = Number(latest?.number ?? 0) + 1
+  const end = expiresAt(expiry)
   await tx.execute(sql`INSERT INTO integration_secrets (integration_id, field, number, fingerprint, key_id, origin, set_at, set_by,
     never_expires, expires_at) VALUES (${at.id}, ${secretColumns[at.field]}, ${number}, ${fingerprint}, ${keyId}, ${origin}, ${now}, ${setBy},
-    ${expiry === 'never'}, ${expiresAt(expiry)})`)
+    ${expiry === 'never'}, ${end === null ? null : new Date(end)})`)
   // One that is current or has a value stays: a rotation taken back again and again makes an old one current.
   if (number > versionsKept)
     await tx.execute(sql`DELETE FROM integration_secrets AS s WHERE ${allVersions(at)}

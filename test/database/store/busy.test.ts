@@ -159,3 +159,20 @@ test('what opening has waited for, the change does not wait for again', async ()
   for (const client of sessions) await client.end()
   expect(await names(db)).toEqual([])
 })
+
+test('what is added waits for a row that the application has locked, in as many tries as it takes', async () => {
+  const db = await freshDatabase('postgresql')
+  await runProgram(['workspaces', 'add', 'Acme'], { env: { DATABASE_URL: db.url } })
+  const application = new pg.Client({ connectionString: db.url })
+  await application.connect()
+  await application.query('BEGIN; SELECT 1 FROM workspaces FOR UPDATE')
+  const added = runProgram(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk', '--wait', '1m'], {
+    env: { DATABASE_URL: db.url },
+  })
+  // A try waits for a lock for two seconds.
+  await sleep(5000)
+  await application.query('ROLLBACK')
+  await application.end()
+  expect(await added).toMatchObject({ code: 0 })
+  expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'desk' }])
+})

@@ -41,6 +41,11 @@ test.each(kinds)(
     const march = '2027-03-31T00:00:00.000Z'
 
     await put(1, january)
+    // As Prisma's models have written it before.
+    if (kind === 'sqlite')
+      expect(await db.query('SELECT expires_at, set_at FROM integration_secrets')).toEqual([
+        { expires_at: '2027-01-31T12:00:00.000+00:00', set_at: expect.stringMatching(/\+00:00$/) },
+      ])
     await put(2, 'never')
     expect(await versions()).toEqual([
       [2, 'never', null],

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -130,6 +131,21 @@ hint: restore the row "id" of integration_settings from a backup; to see what el
       stderr: expect.stringContaining('another program changed'),
     })
     expect(readdirSync(join(folder, 'keys'))).toHaveLength(1)
+  })
+
+  test('of several sets with its audit key, a database takes the one that has all its keys, whatever else is broken', async () => {
+    const { at, folder, putKeys } = user()
+    const db = await freshDatabase(kind)
+    const file = putKeys(`keys/${'f'.repeat(32)}.json`)
+    const env = at(db)
+    const before = readFileSync(file)
+    expect(
+      await runInProcess(['keys', 'add', '-o', 'id'], { env: { ...env, INTEGRATIONS_KEYS_FILE: file } }),
+    ).toMatchObject({ code: 0 })
+    writeFileSync(join(folder, 'keys', `${'0'.repeat(32)}.json`), before, { mode: 0o600 })
+    writeFileSync(join(folder, 'keys.json'), 'no key set', { mode: 0o644 })
+    expect(await runInProcess(['workspaces', 'add', 'Acme'], { env })).toMatchObject({ code: 0 })
+    expect(await keySetOf(env)).toEqual({ code: 0, keySet: file, problems: [] })
   })
 
   test('eight first uses at once make one set', async () => {

@@ -80,6 +80,8 @@ export class Writable extends PrismaLibSql {
     database.exec(settingsOf(readOnly))
     const begin = () => {
       refuseReplaced()
+      // One that could not be undone would keep its lock.
+      if (database.inTransaction) database.exec('ROLLBACK')
       // Of a prepared statement that was refused as busy, libsql keeps the snapshot, which is busy for ever.
       try {
         database.exec('BEGIN IMMEDIATE')

@@ -87,7 +87,7 @@ const placeOf = (
     if (other >= name) return false
     const file = `${folder}/${other}`
     if (processes.runs(Number(nameOf.exec(other)?.[1])))
-      return since - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < stillMs
+      return Math.abs(since - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0)) < stillMs
     rmSync(file, { force: true })
     return false
   }).length
