@@ -222,6 +222,14 @@ test('keys and the mode are for their administrator, which an operator is told',
   ])
     expect([statement, await refusal(as.operator.query(statement))]).toEqual([statement, '42501'])
 
+  // Nor with a function of their own in the place of the server's.
+  const schema = `CREATE SCHEMA mine; CREATE FUNCTION mine.has_column_privilege(text, text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true'`
+  await db.query(schema)
+  await db.query('GRANT USAGE ON SCHEMA mine TO PUBLIC; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA mine TO PUBLIC')
+  const own =
+    "SET search_path = mine, pg_catalog, public; UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'"
+  expect(await refusal(as.operator.query(own))).toBe('42501')
+
   const shown = as.operator.url.replace(':pass@', '@')
   const newId = ['db', 'new-id', '--reason', 'staging', '--confirm', shown, '-o', 'id']
   expect(await runInProcess(newId, { env: env(as.operator) })).toMatchObject({ code: 0 })
