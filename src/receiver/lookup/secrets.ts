@@ -259,8 +259,7 @@ async function matching(db: Reader, key: Exclude<LookupKey, { readonly kind: 'st
   if (key.kind === 'match') return matchingOne(db, key.match)
   const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
   const [first, ...others] = new Set(ids.slice(0, maxSecrets))
-  const integrations =
-    first === undefined ? [] : await db.integrations.match({ by: 'ids', ids: [first, ...others] }, maxSecrets)
+  const integrations = first === undefined ? [] : await db.integrations.byIds([first, ...others])
   return { integrations, truncated: ids.length > maxSecrets }
 }
 

@@ -33,8 +33,10 @@ const longestName = 1000
 
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
-  /** The integrations that a name or id stands for, at most `limit`. */
+  /** The integrations that a name or id stands for, at most `limit`. @throws RowsTooLong */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
+  /** The integrations of some ids, read in pages: their configs may be too long to be read at once. */
+  byIds(ids: readonly [string, ...string[]]): Promise<IntegrationView[]>
   /**
    * The first integrations of a workspace, by name and without their configs, as many as a page has and at most `limit`, and
    * whether there are others. None whose id or workspace cannot be read.
@@ -70,17 +72,15 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
   const source = integrationSource(dialect)
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
+  const matching = (match: IntegrationMatch, limit: number): Sql => {
+    const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
+    const ids = sql`SELECT i.id FROM ${source.from} WHERE ${matchCondition(match, dialect)} ORDER BY ${order} LIMIT ${limit}`
+    return sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`
+  }
   return {
     ...listReader({ db, dialect, source, condition, toRow }),
-    async match(match, limit) {
-      const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
-      const ids = sql`SELECT i.id FROM ${source.from} WHERE ${matchCondition(match, dialect)} ORDER BY ${order} LIMIT ${limit}`
-      const rows = await db.queryAll(
-        source.columns,
-        sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`,
-      )
-      return rows.map(toRow)
-    },
+    match: async (match, limit) => (await db.queryAll(source.columns, matching(match, limit))).map(toRow),
+    byIds: async (ids) => (await db.queryInPages(source.columns, matching({ by: 'ids', ids }, ids.length))).map(toRow),
     async within(workspaceId, limit) {
       const order = sql`${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
       const ids = sql`SELECT i.id FROM integrations i WHERE i.workspace_id = ${workspaceId} AND NOT ${isMalformed('text', sql`i.id`)}

@@ -129,6 +129,22 @@ describe.each(kinds)('installations on %s', (kind) => {
     // Nor does the time tell, which is that of a clock and not of the work.
     expect([refusedAfterMs.length, Math.min(...refusedAfterMs) >= 100]).toEqual([21, true])
   })
+
+  test('configs that are too long to be read at once keep no webhook that names nobody from being told', async () => {
+    const { db, store, errors, receive } = await start(kind, 60)
+    await add(store, 'support', signingSecret(1))
+    await turnEncryptionOff(db)
+    const config =
+      kind === 'sqlite'
+        ? `'{"note":"' || hex(zeroblob(125000)) || '"}'`
+        : `('{"note":"' || repeat('x', 250000) || '"}')::jsonb`
+    await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret, config)
+      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+      SELECT 'zz-' || n.i, i.workspace_id, 'slack', 'one-' || n.i, 'T0TEAM' || n.i, 'secret ' || n.i, ${config} FROM integrations i, n`)
+    const receiver = await receive()
+    const sent = fromSlack('secret 40', slackEvent(message, { team_id: 'T0NONE' }))
+    expect([brief(await receiver.slack(sent)), errors]).toEqual([[200, 'unclaimed'], []])
+  })
 })
 
 test('of more than 100 secrets, the one that an app is known to sign with is tried first', async () => {
