@@ -138,15 +138,18 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
       const held = (condition: Sql) =>
         sql`FROM integration_secrets s CROSS JOIN integrations i WHERE i.id = s.integration_id AND i.platform = ${platform}
           AND (s.valid_until IS NULL OR ${isPrevious(dialect)}) AND ${condition}`
+      const malformed = isMalformed('text', sql`s.fingerprint`)
       // In the form that has the index used for both, whatever is known of how many rows a field has.
       const from = (operator: Sql, fingerprint: Sql) =>
         held(
-          sql`(s.field, s.fingerprint) ${operator} (${column}, ${fingerprint}) AND s.field <= ${column} ORDER BY s.field, s.fingerprint LIMIT 1`,
+          sql`(s.field, s.fingerprint) ${operator} (${column}, ${fingerprint}) AND s.field <= ${column} AND NOT ${malformed} ORDER BY s.field, s.fingerprint LIMIT 1`,
         )
       const known = sql`known.fingerprint || ''`
       const without = held(sql`s.field = ${column} AND s.fingerprint IS NULL ORDER BY s.field, s.fingerprint LIMIT 1`)
       const unrecorded = sql`UNION ALL SELECT i.id FROM integrations i WHERE i.platform = ${platform}
         AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)})`
+      // Nothing follows a BLOB in the order of texts: after it, the walk would come to it again and again.
+      const unreadable = sql`UNION ALL SELECT s.integration_id ${held(sql`s.field = ${column} AND ${malformed}`)}`
       // From each fingerprint to the next by the index, as many rows may share one.
       const rows = await db.queryAll<{ id: IntegrationId }>(
         { id: sql`h.id` },
@@ -158,6 +161,7 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         SELECT (SELECT s.integration_id ${from(sql`>=`, known)}) AS id FROM known WHERE known.fingerprint IS NOT NULL
         UNION ALL SELECT (SELECT s.integration_id ${without})
         ${unrecorded}
+        ${unreadable}
       ) h WHERE h.id IS NOT NULL LIMIT ${limit}`,
       )
       return rows.map(({ id }) => id)

@@ -171,3 +171,23 @@ test('of more than 100 secrets, the one that an app is known to sign with is tri
   ])
   expect(errors).toEqual([])
 })
+
+test('a fingerprint that is a BLOB hides no other secret of the platform, nor is its own passed over in silence', async () => {
+  const { db, store, errors, receive } = await start('sqlite', 60)
+  await add(store, 'support', signingSecret(1))
+  await add(store, 'desk', signingSecret(2), { team: 'T0DESK' })
+  await turnEncryptionOff(db)
+  await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret)
+    SELECT 'unrecorded', workspace_id, 'slack', 'unrecorded', 'T0OTHER', 'secret 3' FROM integrations WHERE name = 'desk'`)
+  await db.query(`UPDATE integration_secrets SET fingerprint = CAST(fingerprint AS BLOB)
+    WHERE integration_id = (SELECT id FROM integrations WHERE name = 'desk')`)
+  const receiver = await receive()
+  const send = async (value: string) =>
+    brief(await receiver.slack(fromSlack(value, slackEvent(message, { team_id: 'T0NONE' }))))
+  expect([
+    await send(signingSecret(1)),
+    await send('secret 3'),
+    await send(signingSecret(4)),
+    errors.length > 0,
+  ]).toEqual([[200, 'unclaimed'], [200, 'unclaimed'], [503, 'unavailable'], true])
+})
