@@ -73,10 +73,12 @@ export function record(heads: readonly string[], row: readonly Cell[], paint: Pa
  */
 export function fit(wanted: readonly number[], width: number, whole = -1): number[] | undefined {
   const widths = [...wanted]
+  const others = [...widths.keys()].filter((i) => i !== whole)
   for (let over = widths.reduce((sum, one) => sum + one, 0) - width; over > 0; over--) {
-    const widest = widths.indexOf(Math.max(...widths.filter((_, i) => i !== whole)))
-    widths[widest] = (widths[widest] ?? 0) - 1
-    if ((widths[widest] ?? 0) < minWidth + gapWidth) return undefined
+    const most = Math.max(...others.map((i) => widths[i] ?? 0))
+    const widest = others.find((i) => widths[i] === most)
+    if (widest === undefined || most <= minWidth + gapWidth) return undefined
+    widths[widest] = most - 1
   }
   return widths
 }

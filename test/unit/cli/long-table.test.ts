@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LongTable } from '../../../src/cli/output/long-table.ts'
-import { table } from '../../../src/cli/output/table.ts'
+import { fit, table } from '../../../src/cli/output/table.ts'
 import type { Cell, Paint } from '../../../src/cli/output/tone.ts'
 
 const heads = ['NAME', 'WORKSPACE', 'ID']
@@ -32,6 +32,14 @@ support         Acme            0c27461f-acf2-40bf-9e29-a98a4edce1ba
 サポートの連…                   b743b9d4-7408-4083-8099-3a656ed2f7f1
 a name that g…  a workspace w…  1
 `)
+})
+
+test('a column that stays whole stays so while another is as wide', () => {
+  expect([fit([38, 60, 50], 100, 0), fit([38, 13, 13], 60, 0), fit([38], 20, 0)]).toEqual([
+    [38, 31, 31],
+    undefined,
+    undefined,
+  ])
 })
 
 test('a long table paints what it shows', () => {
