@@ -102,7 +102,7 @@ describe.each(kinds)('db index on %s', (kind) => {
     const db = await adopted(kind)
     const byBytes = kind === 'sqlite' ? '' : ' COLLATE "C"'
     await db.query(`CREATE INDEX theirs ON integrations (name${byBytes}, id${byBytes}, platform)`)
-    await db.query('CREATE INDEX other ON integrations (created_by DESC)')
+    await db.query('CREATE INDEX other ON integrations (created_at DESC, created_by)')
     await db.query(`CREATE INDEX part ON workspaces (name${byBytes}, id${byBytes}) WHERE plan = 'pro'`)
     expect(await states(db)).toEqual({
       ...all('missing'),

@@ -182,7 +182,7 @@ const tablesOf = (provider: Provider): Sql =>
         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relname IN (${tableNames})`
 
 const sqliteIndexes = ({ jsonRows }: Dialect): Sql => {
-  const keys = sql`(SELECT x.name, x.coll FROM pragma_index_xinfo(l.name) x WHERE x.key AND NOT x."desc" ORDER BY x.seqno) k`
+  const keys = sql`(SELECT CASE WHEN NOT x."desc" THEN x.name END AS name, x.coll FROM pragma_index_xinfo(l.name) x WHERE x.key ORDER BY x.seqno) k`
   return sql`SELECT t."table", l.name, 1 AS "isValid", 0 AS "isBuilding", ${jsonRows([sql`lower(k.name)`, sql`(k.coll = 'BINARY')`, sql`(1)`], keys)} AS keys
     FROM (${tablesOf('sqlite')}) t JOIN pragma_index_list(t.name) l WHERE NOT l.partial`
 }
