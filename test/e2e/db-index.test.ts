@@ -110,6 +110,34 @@ describe.each(kinds)('db index on %s', (kind) => {
       integration_name_idx: 'present',
     })
   })
+
+  test("the name of an index that is the application's for another is told, and the others are made", async () => {
+    const db = await adopted(kind)
+    const env = { DATABASE_URL: db.url }
+    await db.query('CREATE INDEX integration_name_idx ON integrations (platform)')
+    const before = { ...all('missing'), ...(kind === 'sqlite' ? { integration_id_idx: 'present' } : {}) }
+    expect(await states(db)).toEqual({ ...before, integration_name_idx: 'taken' })
+    const sentence = 'the index integration_name_idx is there, but with other columns or in another order'
+    const { stderr } = await run(['db', 'status'], { env })
+    expect(stderr.split('\n').slice(-2)).toEqual([`${sentence}: drop or rename it first`, ''])
+    const made = names.filter(
+      (name) => before[name as keyof typeof before] === 'missing' && name !== 'integration_name_idx',
+    )
+    const flag = kind === 'sqlite' ? ` --database ${db.url}` : ''
+    expect(await run(['db', 'index', '--create'], { env })).toEqual({
+      code: 5,
+      stdout: '',
+      stderr: `${made.map((name) => `made the index ${name}\n`).join('')}error: ${sentence}
+hint: drop or rename integration_name_idx, then run integrations db index --create${flag}
+`,
+    })
+    expect(await states(db)).toEqual({ ...all('present'), integration_name_idx: 'taken' })
+    await db.query('DROP INDEX integration_name_idx')
+    expect(await run(['db', 'index', '--create', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+      stdout: 'integration_name_idx\n',
+    })
+  })
 })
 
 test('one that is invalid is made again', async () => {

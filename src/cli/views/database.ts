@@ -46,6 +46,7 @@ const indexTones: Record<ApplicationIndex['state'], Tone> = {
   missing: 'warn',
   invalid: 'bad',
   building: 'warn',
+  taken: 'bad',
 }
 
 /** How an index is shown. */
@@ -69,6 +70,9 @@ export function noteIndexes(output: Output, database: Database, { adopted, statu
     `large tables need these indexes; add the statements to the application's own migrations, or run ${commandOn(database, 'db index --create')}:`,
   )
   for (const { statement } of missing) output.note(`  ${statement};`)
+  for (const { name, state } of missing)
+    if (state === 'taken')
+      output.note(`the index ${name} is there, but with other columns or in another order: drop or rename it first`)
 }
 
 /** How a database is shown. */

@@ -33,9 +33,9 @@ export interface ApplicationIndex {
   readonly table: string
   /**
    * `present`: there, perhaps by another name; `invalid`: what was left of a `db index --create` that was interrupted;
-   * `building`: another process is making it.
+   * `building`: another process is making it; `taken`: its name is that of an index with other columns, or in another order.
    */
-  readonly state: 'present' | 'missing' | 'invalid' | 'building'
+  readonly state: 'present' | 'missing' | 'invalid' | 'building' | 'taken'
   /** The SQL that makes it. */
   readonly statement: string
 }
@@ -63,13 +63,16 @@ export async function readIndexes(db: Statements, { provider, dialect }: Driver)
     },
     sql`FROM (${(provider === 'sqlite' ? sqliteIndexes : postgresqlIndexes)(dialect)}) q`,
   )
+  const taken = await db.query<{ name: string }>({ name: sql`q.name` }, sql`FROM (${takenNames(provider)}) q`)
+  const isTaken = ({ name }: Definition) => taken.some((one) => one.name === name)
   // Those of an application may be named anything.
   const readable = found.filter(({ damage }) => !damage)
   return definitions
     .filter(({ table }) => tables.some((one) => one.table === table))
     .map((definition) => {
       const { name, table } = definition
-      return { name, table, state: stateOf(definition, readable), statement: statementOf(definition, provider) }
+      const state = stateOf(definition, readable, isTaken(definition))
+      return { name, table, state, statement: statementOf(definition, provider) }
     })
 }
 
@@ -77,11 +80,12 @@ export async function readIndexes(db: Statements, { provider, dialect }: Driver)
 export const missingOf = (indexes: readonly ApplicationIndex[]): ApplicationIndex[] =>
   indexes.filter(({ state }) => state !== 'present')
 
-function stateOf(definition: Definition, found: readonly Found[]): ApplicationIndex['state'] {
+function stateOf(definition: Definition, found: readonly Found[], isTaken: boolean): ApplicationIndex['state'] {
   const { name, table } = definition
   if (found.some((one) => one.table === table && one.isValid && serves(definition, one))) return 'present'
   const own = found.find((one) => one.name === name && !one.isValid)
-  return own ? (own.isBuilding ? 'building' : 'invalid') : 'missing'
+  if (own) return own.isBuilding ? 'building' : 'invalid'
+  return isTaken ? 'taken' : 'missing'
 }
 
 /** Whether an index begins with the columns of another, in their order. */
@@ -114,17 +118,20 @@ const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
  * go on meanwhile. One that is invalid is made again.
  *
  * @returns those that were made
- * @throws NOT_PERMITTED when the role does not own a table, CONFLICT when another process is making one, and as `listIndexes`
+ * @throws NOT_PERMITTED when the role does not own a table, CONFLICT when another process is making one and, after the
+ *   others were made, when the name of one is taken; and as `listIndexes`
  */
 export async function createIndexes(options: StoreOptions): Promise<ApplicationIndex[]> {
   refuseReadOnly(options)
   const { database, notice } = options
   return withReady(options, async (driver, session) => {
     const made: ApplicationIndex[] = []
+    const taken: string[] = []
     for (const definition of definitions)
       await session.retrying(async () => {
         const index = (await session.read((db) => readIndexes(db, driver))).find(({ name }) => name === definition.name)
         if (!index || index.state === 'present') return
+        if (index.state === 'taken') return void taken.push(index.name)
         await session.read((db) => requireOwner(db, driver, index))
         if (index.state === 'building')
           throw conflict(`another process is making the index ${index.name}`, commandOn(database, 'db index'))
@@ -134,6 +141,12 @@ export async function createIndexes(options: StoreOptions): Promise<ApplicationI
         notice(`made the index ${index.name}`)
         made.push({ ...index, state: 'present' })
       })
+    const [first] = taken
+    if (first !== undefined)
+      throw conflict(
+        `the index ${first} is there, but with other columns or in another order`,
+        `drop or rename ${taken.join(' and ')}, then run ${commandOn(database, 'db index --create')}`,
+      )
     return made
   })
 }
@@ -180,6 +193,15 @@ const tablesOf = (provider: Provider): Sql =>
     ? sql`SELECT lower(m.name) AS "table", m.name FROM sqlite_master m WHERE m.type = 'table' AND lower(m.name) IN (${tableNames})`
     : sql`SELECT c.relname::text AS "table", c.oid FROM pg_class c
         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relname IN (${tableNames})`
+
+const indexNames = join(definitions.map(({ name }) => name))
+
+/** Those of our names that an index has, or a table or view, which no index can be named as. */
+const takenNames = (provider: Provider): Sql =>
+  provider === 'sqlite'
+    ? sql`SELECT lower(m.name) AS name FROM sqlite_master m WHERE m.type <> 'trigger' AND lower(m.name) IN (${indexNames})`
+    : sql`SELECT c.relname::text AS name FROM pg_class c
+        WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relname IN (${indexNames})`
 
 const sqliteIndexes = ({ jsonRows }: Dialect): Sql => {
   const keys = sql`(SELECT CASE WHEN NOT x."desc" THEN x.name END AS name, x.coll FROM pragma_index_xinfo(l.name) x WHERE x.key ORDER BY x.seqno) k`
