@@ -118,9 +118,14 @@ const platformColumns = {
 /** A platform's identifier of an integration (`i`). */
 export const platformColumn = (column: PlatformColumn): Sql => sql([`i.${platformColumns[column]}`])
 
-/** What a text may be as workspace and name with a slash between them, or the beginning of that: one for each slash. */
+/** How many slashes of a text are looked at: SQLite takes no statement of a thousand conditions, or of 500 queries. */
+const maxSplits = 100
+
+/** What a text may be as workspace and name with a slash between them, or the beginning of that: one for each of the first slashes. */
 export const splitsOf = (path: string): { readonly workspace: string; readonly name: string }[] =>
-  [...path.matchAll(/\//g)].map(({ index }) => ({ workspace: path.slice(0, index), name: path.slice(index + 1) }))
+  [...path.matchAll(/\//g)]
+    .slice(0, maxSplits)
+    .map(({ index }) => ({ workspace: path.slice(0, index), name: path.slice(index + 1) }))
 
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {

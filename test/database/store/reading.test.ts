@@ -5,7 +5,7 @@ import { checkMany } from '../../../src/operations/check/batch.ts'
 import { findChosen } from '../../../src/operations/find.ts'
 import { dialect } from '../../../src/store/database/sqlite/dialect.ts'
 import { openStore } from '../../../src/store/open.ts'
-import { addMany, freshDatabase } from '../../support/database.ts'
+import { addMany, freshDatabase, kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
 
 describe.each(['select', 'selectPage'] as const)('%s of SQLite', (kind) => {
@@ -53,4 +53,16 @@ test('a check that asks no platform hands on rows as they are read, and lets the
     },
   })
   expect([handedOn, turns]).toEqual([[100, 100, 50], 2])
+})
+
+test.each(kinds)('on %s, a reference of slashes alone names nothing, however many these are', async (kind) => {
+  const db = await freshDatabase(kind)
+  const store = await openStore(storeOptions(db))
+  onTestFinished(() => store.close())
+  const value = '/'.repeat(2000)
+  const found = await store.read(async ({ integrations }) => [
+    await integrations.match({ by: 'path', value }, 2),
+    await integrations.names(2, value),
+  ])
+  expect(found).toEqual([[], []])
 })
