@@ -76,8 +76,8 @@ function* partsOf(ordered: Ordered, after: Boundary | undefined): Generator<{ is
     ? sql`${key} <= ${lastKey} AND (${key} < ${lastKey} OR ${id} > ${lastId})`
     : dialect.isAfter([key, id], [lastKey, lastId])
   yield { isNull: false, where: sql`${hasKey} AND ${isAfter}` }
-  // Were the row gone by now, these would seem to be all that follow.
-  yield { isNull: true, where: sql`${hasNone} AND EXISTS (SELECT 1 ${last})` }
+  // Were the row gone by now, or its key, these would seem to be all that follow.
+  yield { isNull: true, where: sql`${hasNone} AND ${lastKey} IS NOT NULL` }
 }
 
 /** The condition of the rows that follow a boundary. */

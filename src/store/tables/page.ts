@@ -95,7 +95,7 @@ async function* readApart<Row extends object>(
   const idField = source.idField ?? 'id'
   const gone = () =>
     conflict(
-      'a row that the list had come to was removed meanwhile',
+      'a row that the list had come to was removed or changed meanwhile',
       'try again; without a pooler in statement mode, a list shows one moment',
     )
   let left = page.limit ?? Number.POSITIVE_INFINITY
@@ -103,10 +103,13 @@ async function* readApart<Row extends object>(
     const most = Math.min(rowsPerPage, left)
     const { rows, after } = await db.queryPage<Row>(source.columns, firstRowsOf(listing, last, most))
     if (rows.length > 0) yield rows
-    // After a row that is gone there is nothing, either.
-    else if (last && !(await boundaryAt(db, listing, last.id))) throw gone()
-    if (after === 0 && rows.length < most) return
+    // After a row that is gone, or has no key any more, there is nothing, either.
+    else if (last) {
+      const now = await boundaryAt(db, listing, last.id)
+      if (!now || (last.hasKey && !now.hasKey)) throw gone()
+    }
     left -= rows.length
+    if (left === 0 || (after === 0 && rows.length < most)) return
     last = await boundaryAt(
       db,
       listing,

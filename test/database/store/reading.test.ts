@@ -4,7 +4,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkMany } from '../../../src/operations/check/batch.ts'
 import { findChosen } from '../../../src/operations/find.ts'
 import { dialect } from '../../../src/store/database/sqlite/dialect.ts'
+import { sqlite } from '../../../src/store/database/sqlite/sqlite.ts'
+import { onAdapter } from '../../../src/store/database/statements.ts'
 import { openStore } from '../../../src/store/open.ts'
+import { integrationReader } from '../../../src/store/tables/integrations.ts'
+import type { Page } from '../../../src/store/tables/page.ts'
 import { addMany, freshDatabase, kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
 
@@ -65,4 +69,49 @@ test.each(kinds)('on %s, a reference of slashes alone names nothing, however man
     await integrations.names(2, value),
   ])
   expect(found).toEqual([[], []])
+})
+
+describe('a list whose statements see no moment together', () => {
+  /** 600 integrations by their last use; something happens before each statement for rows. */
+  async function start() {
+    const db = await freshDatabase('sqlite')
+    await addMany(db, 600)
+    await db.query('UPDATE integrations SET last_used_at = 1767225600000 + rowid')
+    const driver = sqlite(db.url.slice('file:'.length), { readOnly: true })
+    const adapter = await driver.connect()
+    onTestFinished(() => adapter.dispose())
+    const statements = onAdapter(adapter, driver, true)
+    const seen: string[] = []
+    const list = async (page: Partial<Page>, meanwhile: { before?: string; after?: string }) => {
+      const change = async (statement: string | undefined) => {
+        const last = seen.at(-1)
+        if (statement && last) await db.query(`${statement} WHERE id = ?`, last)
+      }
+      const queryPage: typeof statements.queryPage = async (columns, rest) => {
+        await change(meanwhile.before)
+        return statements.queryPage(columns, rest)
+      }
+      const { list } = integrationReader({ ...statements, queryPage }, driver.dialect, false)
+      for await (const rows of list({}, { sort: 'lastUsedAt', descending: false, ...page })) {
+        seen.push(...rows.map(({ id }) => id))
+        await change(meanwhile.after)
+      }
+    }
+    return { list, seen }
+  }
+
+  test('tells that the row it had come to has lost what it is sorted by', async () => {
+    const { list, seen } = await start()
+    await expect(list({}, { before: 'UPDATE integrations SET last_used_at = NULL' })).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: 'a row that the list had come to was removed or changed meanwhile',
+    })
+    expect(seen.length).toBe(500)
+  })
+
+  test('ends with its last row, whatever becomes of it', async () => {
+    const { list, seen } = await start()
+    await list({ limit: 10, inPages: true }, { after: 'DELETE FROM integrations' })
+    expect(seen.length).toBe(10)
+  })
 })
