@@ -7,7 +7,10 @@ import { fingerprint } from '../src/crypto/hmac.ts'
 import { encrypt } from '../src/crypto/jwe.ts'
 import { keyFor, parseKeySet } from '../src/crypto/key-set.ts'
 import { Secret } from '../src/secret.ts'
-import { type AuditEvent, eventColumns, eventHash } from '../src/store/audit/events.ts'
+import { type AuditEvent, eventColumns, eventFormat, eventHash } from '../src/store/audit/events.ts'
+import { headMac } from '../src/store/audit/head.ts'
+import { openStore } from '../src/store/open.ts'
+import { storeOptions } from '../test/support/keyring.ts'
 import type { Program } from './measure.ts'
 
 /** A database with integrations in it. */
@@ -114,7 +117,12 @@ export async function addEvents({ kind, env }: Data, count: number): Promise<voi
   while (seq < count) {
     const values: string[][] = []
     while (seq < count && values.length < eventsAtOnce) {
-      const event = { ...anyEvent, seq: String(++seq), target_id: `integration-${seq % 1000}` }
+      const event = {
+        ...anyEvent,
+        format: String(eventFormat),
+        seq: String(++seq),
+        target_id: `integration-${seq % 1000}`,
+      }
       const columns = Object.fromEntries(
         Object.entries(eventColumns).map(([name, column]) => [name, (event as Record<string, string>)[column] ?? null]),
       )
@@ -125,12 +133,19 @@ export async function addEvents({ kind, env }: Data, count: number): Promise<voi
     }
     let parameters = 0
     const marks = values.map((row) => `(${row.map(() => (kind === 'sqlite' ? '?' : `$${++parameters}`)).join()})`)
-    const names = [...Object.keys(anyEvent), 'seq', 'target_id', 'previous_hash', 'hash']
+    const names = [...Object.keys(anyEvent), 'format', 'seq', 'target_id', 'previous_hash', 'hash']
     await query(`INSERT INTO integration_events (${names.join()}) VALUES ${marks.join()}`, values.flat())
   }
   await query(`UPDATE integration_settings SET seq = ${seq}, value = '${hash}' WHERE key = 'head'`, [])
   await query('COMMIT', [])
   await query('ANALYZE', [])
+  const store = await openStore(storeOptions({ url: env.DATABASE_URL }, file))
+  const settings = await store.read((db) => db.keys.settings())
+  await store.close()
+  await query(
+    `UPDATE integration_settings SET mac = '${headMac({ auditKey }, settings, settings.head)}' WHERE key = 'head'`,
+    [],
+  )
   await end()
 }
 

@@ -18,7 +18,7 @@ export const keysWereThere = (file = testKeyFile()): string =>
   `the keys of this database were already in ${file}: if another database uses them too, a leak of the key set exposes both\n`
 
 /** How to open a test's database within this process. */
-export const storeOptions = (db: TestDatabase, keys = testKeyFile()): StoreOptions => ({
+export const storeOptions = (db: Pick<TestDatabase, 'url'>, keys = testKeyFile()): StoreOptions => ({
   database: parseDatabaseUrl(db.url, { cwd: '/', env: {} }),
   wait: 30_000,
   create: false,
