@@ -4,7 +4,7 @@ import type { KnownKey } from './keyring.ts'
 
 /** What tells which keys a database needs. */
 export interface KnownDatabase {
-  /** What the database says its id is. Somebody who can write to it may have put anything there. */
+  /** The id that the database gives, which whoever can write to it can set to any text. */
   readonly id: string
   readonly keys: readonly KnownKey[]
 }

@@ -40,8 +40,8 @@ export interface WorkspaceRemoval extends DryRun {
 
 /**
  * Removes a workspace and every integration in it: a small one in one transaction, a large one in several, of which each
- * holds the others up for about half a second, the workspace in the last. Whoever is interrupted removes the rest by
- * doing the same again.
+ * holds the others up for about half a second, the workspace in the last. After an interruption, the same call
+ * removes the rest.
  *
  * @throws NOT_FOUND, AMBIGUOUS, CONFLICT when there are other integrations than were shown, LEASE_HELD, CANCELLED when
  *   it stops, NOT_PERMITTED in an adopted database. An error says how much was removed before.

@@ -33,7 +33,7 @@ export function modelLoader(
   } satisfies SqlQueryable
   const adapter: SqlDriverAdapter = {
     ...statements,
-    executeScript: () => Promise.reject(new Error('a script is no model')),
+    executeScript: () => Promise.reject(new Error('models run no scripts')),
     getConnectionInfo: () => connection.getConnectionInfo?.() ?? { supportsRelationJoins: false },
     // A call of several statements is part of the transaction, which ends it.
     startTransaction: async () => ({
@@ -54,7 +54,7 @@ export function modelLoader(
   }
   return {
     async warmUp() {
-      // That of the try before has ended.
+      // The transaction of the attempt before has ended.
       open = undefined
       await (await load()).integrationSetting.findFirst({ select: { key: true } })
     },

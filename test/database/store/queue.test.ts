@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createClient } from '@libsql/client/sqlite3'
@@ -84,6 +84,11 @@ test('the file of a process that is long gone, and a folder that cannot be made,
   const env = { DATABASE_URL: db.url }
   expect(await runProgram(['workspaces', 'add', 'Globex', '-o', 'id'], { env })).toMatchObject({ code: 0 })
   expect(existsSync(queueOf(db))).toBe(false)
+  // What cannot be removed as a file.
+  const stuck = `${queueOf(db)}/000000000000001-${pid}-00000000-0000-0000-0000-000000000000`
+  mkdirSync(stuck, { recursive: true })
+  expect(await runProgram(['workspaces', 'rename', 'Globex', 'Hooli'], { env })).toMatchObject({ code: 0 })
+  rmSync(queueOf(db), { recursive: true })
   writeFileSync(queueOf(db), '')
   const release = await hold(db)
   const { ended } = startChange(db, 'Initech')

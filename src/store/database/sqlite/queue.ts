@@ -39,8 +39,7 @@ export async function waitInTurn(
   const name = `${String(Date.now()).padStart(15, '0')}-${processes.own}-${crypto.randomUUID()}`
   try {
     for (let tries = 0; ; tries++) {
-      const since = touch(folder, name)
-      const place = since === undefined ? undefined : placeOf({ folder, name, since }, processes)
+      const place = placeIn(folder, name, processes)
       if (!place && succeeds(attempt)) return
       const pauseMs = pauseOf(place, tries)
       if (performance.now() + pauseMs > deadline) break
@@ -52,7 +51,7 @@ export async function waitInTurn(
   attempt()
 }
 
-/** Whether an attempt took the lock. @throws what it throws for another reason than that somebody has it */
+/** Whether an attempt took the lock. @throws what it throws, unless another process has the lock */
 function succeeds(attempt: () => void): boolean {
   try {
     attempt()
@@ -63,7 +62,7 @@ function succeeds(attempt: () => void): boolean {
   }
 }
 
-/** @param place how many are before; undefined where there is no queue */
+/** How long to sleep before the next attempt, in milliseconds. @param place how many processes are before; undefined where there is no queue */
 function pauseOf(place: number | undefined, tries: number): number {
   if (place === undefined) return Math.random() * Math.min(1000, 20 * 2 ** tries)
   const leastMs = place === 0 ? firstMs : Math.min(place * placeMs, longestMs)
@@ -78,30 +77,26 @@ const namesIn = (folder: string): string[] => {
   }
 }
 
-/** How many wait that came before. The files of processes that have ended are removed. */
-const placeOf = (
-  { folder, name, since }: { readonly folder: string; readonly name: string; readonly since: number },
-  processes: Processes,
-): number =>
-  namesIn(folder).filter((other) => {
-    if (other >= name) return false
-    const file = `${folder}/${other}`
-    if (processes.runs(Number(nameOf.exec(other)?.[1])))
-      return Math.abs(since - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0)) < stillMs
-    rmSync(file, { force: true })
-    return false
-  }).length
-
 /**
- * Touches a file in the queue, or puts it there: where numbers of processes mean something else, another may have removed it.
+ * Touches a file in the queue, or puts it there: where numbers of processes mean something else, another may have removed
+ * it. The files of processes that have ended are removed.
  *
- * @returns when, by the clock of the file system; undefined where there can be no queue
+ * @returns how many wait that came before; undefined where there can be no queue
  */
-function touch(folder: string, name: string): number | undefined {
+function placeIn(folder: string, name: string, processes: Processes): number | undefined {
   try {
     if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 })
     writeFileSync(`${folder}/${name}`, '', { mode: 0o600 })
-    return statSync(`${folder}/${name}`).mtimeMs
+    // By the clock of the file system.
+    const now = statSync(`${folder}/${name}`).mtimeMs
+    return namesIn(folder).filter((other) => {
+      if (other >= name) return false
+      const file = `${folder}/${other}`
+      if (processes.runs(Number(nameOf.exec(other)?.[1])))
+        return Math.abs(now - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0)) < stillMs
+      rmSync(file, { force: true })
+      return false
+    }).length
   } catch {
     return undefined
   }
