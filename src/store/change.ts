@@ -3,13 +3,20 @@ import { instantOf } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, type Keyring, type KnownKey, openKeyring } from '../crypto/keyring.ts'
 import type { Attribution, Head, NewEvent } from './audit/events.ts'
-import { headMac, requireKnownKeys, requireState } from './audit/head.ts'
+import {
+  type DatabaseState,
+  headMac,
+  type PreviousValues,
+  previousValuesOf,
+  requireKnownKeys,
+  requireState,
+} from './audit/head.ts'
 import { auditLog, integrationTargets, type Recording, stateRecorded } from './audit/log.ts'
 import { WrittenColumns } from './audit/written.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
-import { bindPrevious, storedValueWriter } from './secrets/reencrypt.ts'
+import { bindPrevious, keptIntegrations, storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
 import { readStartOfChange } from './start-of-change.ts'
 import type { Reader, Transaction } from './store.ts'
@@ -50,12 +57,16 @@ interface ChangeOptions extends Preparation {
   readonly dialect: Dialect
   readonly db: Reader
   readonly attribution: Attribution
+  /** The user has asked for no change: receivers of the version before go on reading the previous values that it kept. */
+  readonly auditOnly: boolean
 }
 
 /** What came of a change: whether there are events, and any but what was observed of the application; the id of the database, and the end of the log. */
 export interface ChangeEnd {
   readonly kept: boolean
   readonly changed: boolean
+  /** How many previous values that a version before kept have the form of this version since, and are accepted. */
+  readonly bound: number
   readonly id: string
   readonly head: Head
 }
@@ -69,7 +80,7 @@ export interface ChangeEnd {
  */
 export async function beginChange(
   tx: WritableStatements,
-  { dialect, db, keys, where, known, keyring: prepared, attribution }: ChangeOptions,
+  { dialect, db, keys, where, known, keyring: prepared, attribution, auditOnly }: ChangeOptions,
 ): Promise<{ changes: Omit<Transaction, 'acceptLog'>; append: () => Promise<ChangeEnd> }> {
   let start = await readStartOfChange(tx, dialect)
   const { now } = start
@@ -100,9 +111,8 @@ export async function beginChange(
     databaseRole: start.databaseRole,
     attribution,
   }
-  const mac = (head: Head) => headMac(keyring, state, head)
-  // A version before kept values that do not say which they are.
-  const head = fresh || stored.head.mac !== null ? stored.head : await bindGracePeriods(tx, recording, mac)
+  const before = fresh ? 'bound' : previousValuesOf(stored.head)
+  const { previous, bound, head } = await takeOverPrevious(tx, recording, { before, binds: !auditOnly, state })
   const log = auditLog(tx, { ...recording, head })
   if (fresh)
     log.record({
@@ -134,8 +144,8 @@ export async function beginChange(
     const external = await log.externalChanges()
     const changed = log.length() > 0
     for (const event of external) await record(event)
-    const head = await log.append(mac)
-    return { kept: log.length() > 0, changed, id: state.id, head }
+    const head = await log.append((head) => headMac(keyring, state, head, previous))
+    return { kept: log.length() > 0, changed, bound, id: state.id, head }
   }
   const changes = {
     ...db,
@@ -149,6 +159,7 @@ export async function beginChange(
     refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
     settings,
     keyring,
+    previousValues: previous,
     now,
     purge,
     record,
@@ -156,16 +167,26 @@ export async function beginChange(
   return { changes, append }
 }
 
-/** Has the grace periods of a version before say which values they accept. @returns where the log ends then */
-async function bindGracePeriods(
+/**
+ * Takes over the grace periods of a version before: events say which previous values are accepted, and then the values do.
+ *
+ * @param options `before`: what says so when the change begins; `binds`: whether the values are to say so
+ * @returns what says so from the change on, how many accepted values say so since, and where the log ends then
+ */
+async function takeOverPrevious(
   tx: WritableStatements,
   recording: Recording,
-  mac: (head: Head) => string,
-): Promise<Head> {
+  { before, binds, state }: { readonly before: PreviousValues; readonly binds: boolean; readonly state: DatabaseState },
+): Promise<{ readonly previous: PreviousValues; readonly bound: number; readonly head: Head }> {
+  if (before === 'bound' || (before === 'recorded' && !binds))
+    return { previous: before, bound: 0, head: recording.head }
+  const unrecorded = before === 'unrecorded' ? await keptIntegrations(tx) : []
+  const previous = binds || unrecorded.length === 0 ? 'bound' : 'recorded'
+  const bound = previous === 'bound' ? await bindPrevious({ tx, ...recording }) : 0
   const log = auditLog(tx, recording)
-  for (const target of await integrationTargets(tx, await bindPrevious({ tx, ...recording })))
-    log.record({ action: stateRecorded, target })
-  return log.append(mac)
+  for (const target of await integrationTargets(tx, unrecorded)) log.record({ action: stateRecorded, target })
+  const head = await log.append((head) => headMac(recording.keyring, state, head, previous))
+  return { previous, bound, head }
 }
 
 /** Writes keys, the mode and the id, and keeps what the head row is to vouch for. */

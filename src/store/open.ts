@@ -131,9 +131,10 @@ function storeOn(
       // With the encryption that only a change needs.
       const { beginChange, prepareChange } = await import('./change.ts')
       const keys = await keySet(options, known, dryRun)
-      const { attribution } = options
+      const { attribution, notice } = options
       const where = options.keys.name
-      const prepared = { ...prepareChange({ keys, where }, known.fresh ? undefined : known.settings), attribution }
+      const preparation = prepareChange({ keys, where }, known.fresh ? undefined : known.settings)
+      const prepared = { ...preparation, attribution, auditOnly }
       let end: ChangeEnd | undefined
       const log = new FollowedLog(seen)
       const result = await session
@@ -150,6 +151,10 @@ function storeOn(
         .finally(() => log.warn())
       failpoint('committed')
       if (end?.kept && !dryRun) log.keep(end)
+      if (end?.kept && end.bound > 0 && !dryRun)
+        notice(
+          'grace periods from before the upgrade go on; receivers of the version before refuse previous secrets from now on: upgrade them',
+        )
       if (end?.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result
     },

@@ -1,6 +1,7 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
 import type { AuditReader, NewEvent } from './audit/events.ts'
+import type { PreviousValues } from './audit/head.ts'
 import type { StateReader } from './audit/row-states.ts'
 import type { SeenHeads } from './audit/seen.ts'
 import type { Database } from './database/url.ts'
@@ -62,6 +63,8 @@ export interface Transaction extends Reader {
   /** As they are once the first change has decided the mode. */
   readonly settings: Settings & { readonly mode: EncryptionMode }
   readonly keyring: Keyring
+  /** How previous values are there; a change that the user asked for has bound them. */
+  readonly previousValues: PreviousValues
   /** The database's clock at the beginning. */
   readonly now: Date
   /**

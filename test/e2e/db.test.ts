@@ -118,7 +118,7 @@ describe.each(kinds)('db on %s', (kind) => {
     const db = await behind(kind)
     const env = { DATABASE_URL: db.url }
     const before = await history(db)
-    const mayRefuse = 'those of a version before may refuse previous secrets then, and start no more'
+    const mayRefuse = 'those of the version before start no more, and from the next change on refuse previous secrets'
     const lacks = `${shown(db)} lacks ${rest.length} of this program's migrations`
     for (const args of [['list'], ['workspaces', 'add', 'Acme']])
       expect(await (args[0] === 'list' ? run : runInProcess)(args, { env })).toEqual(

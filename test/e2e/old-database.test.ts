@@ -13,9 +13,19 @@ const secrets = {
 /** The encryption keys that other ones took the place of. */
 const firstKeys = { sqlite: 'seal-e2c45d3c9be6', postgresql: 'seal-d4c8e473d4c8' }
 
+/** Signs with the previous secret of Acme/support. */
+const sign = (env: Record<string, string>) =>
+  runInProcess(['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous', '-o', 'json'], {
+    env,
+    input: '{}',
+  })
+const bound =
+  'grace periods from before the upgrade go on; receivers of the version before refuse previous secrets from now on: upgrade them\n'
+
 test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used', async (kind) => {
   const { db, keys } = await oldDatabase(kind)
-  const run = (...args: string[]) => runner(kind)(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys } })
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+  const run = (...args: string[]) => runner(kind)(args, { env })
   // Its grace periods ended long ago. They are open again, as in a database that is migrated within one.
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().replace('T', ' ').replace('Z', '')
   await db.query('UPDATE integration_secrets SET valid_until = ? WHERE sealed IS NOT NULL', tomorrow)
@@ -40,27 +50,68 @@ test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used
       stderr: '',
     })
 
-  // Its previous values are accepted, and say from then on which they are.
-  const signed = await runInProcess(
-    ['webhook', 'sign', 'Acme/support', '--body-file', '-', '--secret', 'previous', '-o', 'json'],
-    { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }, input: '{}' },
-  )
-  expect(signed).toMatchObject({ code: 0, stderr: '' })
-  const kept = await db.query('SELECT number, sealed FROM integration_secrets WHERE sealed IS NOT NULL')
-  expect(kept.map(({ sealed }) => headerOf(String(sealed))?.previous?.number)).toEqual(
-    kept.map(({ number }) => Number(number)),
-  )
-  expect(kept.length).toBeGreaterThan(1)
+  // Its previous values are accepted as they are, until the first change has them say which they are.
+  const kept = () => db.query('SELECT number, sealed FROM integration_secrets WHERE sealed IS NOT NULL')
+  const numbers = async () => (await kept()).map(({ sealed }) => headerOf(String(sealed))?.previous?.number)
+  expect(await sign(env)).toMatchObject({ code: 0, stderr: '' })
+  expect(await numbers()).toEqual([undefined, undefined])
+  expect(await run('toggle', 'Initech/repositories')).toEqual({
+    code: 0,
+    stdout: expect.any(String),
+    stderr: `${bound}changed Initech/repositories: isActive false -> true\n`,
+  })
+  expect(await numbers()).toEqual((await kept()).map(({ number }) => Number(number)))
+  expect(await sign(env)).toMatchObject({ code: 0, stderr: '' })
 
   // Its events are found by what they were called then, and by the name that the integration had.
   expect(await ids('audit', 'list', '--action', 'secret.rotate')).toEqual(['17', '11', '10'])
-  expect(await ids('audit', 'list', '--ref', 'Initech/repos')).toEqual(['28', '19', '17', '14', '12', '9'])
+  expect(await ids('audit', 'list', '--ref', 'Initech/repos')).toEqual(['30', '28', '19', '17', '14', '12', '9'])
 
   // Its keys go on, and go out of use.
   expect(await run('keys', 'reencrypt')).toMatchObject({ code: 0 })
   expect(await run('keys', 'retire', firstKeys[kind])).toMatchObject({ code: 0 })
   expect(await run('keys', 'status')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
+})
+
+test.each(kinds)('a previous value of an old database on %s is accepted only as the log says', async (kind) => {
+  const { db, keys } = await oldDatabase(kind)
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+  const run = (...args: string[]) => runInProcess(args, { env })
+  const verdict = async () => /"code":"(\w+)"/.exec((await sign(env)).stderr)?.[1] ?? 'accepted'
+  const setEnd = (end: string) =>
+    db.query('UPDATE integration_secrets SET valid_until = ? WHERE sealed IS NOT NULL', `${end}-01-01 00:00:00`)
+  const head = async () => String((await db.query("SELECT mac FROM integration_settings WHERE key = 'head'"))[0]?.mac)
+  const setHead = (mac: string) => db.query("UPDATE integration_settings SET mac = ? WHERE key = 'head'", mac)
+  await setEnd('2099')
+  const [old] = await db.query('SELECT integration_id, sealed FROM integration_secrets WHERE sealed IS NOT NULL')
+  expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+
+  const recorded = await head()
+  for (const mac of [recorded.replace(/^.*:/, ''), `x${recorded}`]) {
+    await setHead(mac)
+    expect(await verdict()).toBe('DATABASE_TAMPERED')
+  }
+  await setHead(recorded)
+  expect(await verdict()).toBe('accepted')
+  await setEnd('2098')
+  expect(await verdict()).toBe('DECRYPTION_FAILED')
+  expect(await run('audit', 'verify')).toMatchObject({ code: 8 })
+  // What the first change binds is what the row says, and the log still says something else.
+  expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 0 })
+  expect(await verdict()).toBe('DECRYPTION_FAILED')
+  expect(await run('audit', 'verify')).toMatchObject({ code: 8 })
+
+  // From then on, no value in the old form is one.
+  await db.query(
+    'UPDATE integration_secrets SET sealed = ? WHERE integration_id = ? AND sealed IS NOT NULL',
+    String(old?.sealed),
+    String(old?.integration_id),
+  )
+  await setEnd('2099')
+  expect(await verdict()).toBe('DECRYPTION_FAILED')
+  await setHead(`recorded:${await head()}`)
+  expect(await verdict()).toBe('DATABASE_TAMPERED')
 })
 
 test.each(kinds)(
@@ -85,3 +136,24 @@ test.each(kinds)(
     expect([bound.length, sealed.length]).toEqual([Number(held), Number(held)])
   },
 )
+
+test.each(kinds)('a secret of an old database on %s that cannot be read stops no change of another', async (kind) => {
+  const { db, keys } = await oldDatabase(kind)
+  const env = {
+    DATABASE_URL: db.url,
+    INTEGRATIONS_KEYS_FILE: keys,
+    SECRET: ['0123456789abcdef', '00000000000000ff'].join(''),
+  }
+  const run = (...args: string[]) => runInProcess(args, { env })
+  await db.query(
+    `UPDATE integration_secrets SET set_at = 'infinity'
+    WHERE sealed IS NOT NULL AND integration_id = (SELECT id FROM integrations WHERE name = 'support')`,
+  )
+  expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+  expect(await run('toggle', 'Initech/repositories')).toMatchObject({ code: 0 })
+  expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 6 })
+  const rotate = ['rotate', 'Acme/support', '--webhook-secret-env', 'SECRET', '--grace', '0', '--force']
+  expect(await run(...rotate)).toMatchObject({ code: 0 })
+  expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 0 })
+  expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
+})

@@ -13,8 +13,8 @@ import { message, slackEvent } from '../support/webhooks.ts'
 /** The version before, whose receivers may run beside this one: the commit that made the old database. */
 const before = '03c6465'
 
-/** How often webhooks arrive, in milliseconds: 50 in a second. */
-const intervalMs = 20
+/** How often webhooks with a secret arrive, in milliseconds: with two secrets, 50 in a second. */
+const intervalMs = 40
 
 /** Of the old database, in parts that look like no secret: the current one, and the one that it took the place of. */
 const secret = ['fedcba9876543210', 'fedcba98765432de'].join('')
@@ -33,10 +33,11 @@ function buildBefore(): string {
 
 const event = (id: string, what: object = message) => slackEvent(what, { event_id: id })
 
-/** Sends a webhook at each interval until it is told to end, whatever becomes of those before. */
-function sendSteadily(url: string) {
+/** Sends a webhook that is signed with a secret at each interval until it is told to end, whatever becomes of those before. */
+function sendSteadily(url: string, signer: string) {
   const sent: Promise<number>[] = []
-  const timer = setInterval(() => sent.push(postSlack(url, secret, event(`EvSteady${sent.length}`))), intervalMs)
+  const send = () => sent.push(postSlack(url, signer, event(`EvSteady${signer.slice(-2)}${sent.length}`)))
+  const timer = setInterval(send, intervalMs)
   return {
     /** Waits until a second's more were sent, and all were answered. */
     goOn: async () => {
@@ -68,23 +69,37 @@ describe.skipIf(spawnSync('git', ['cat-file', '-e', `${before}^{commit}`]).statu
       await postSlack(url, secret, event(`${id}1`)),
       await postSlack(url, previous, event(`${id}2`)),
     ]
-    const webhooks = sendSteadily(old.url)
+    const webhooks = sendSteadily(old.url, secret)
+    const webhooksBefore = sendSteadily(old.url, previous)
     await webhooks.goOn()
     expect(await both(old.url, 'EvBefore')).toEqual([200, 200])
     expect(await runProgram(['db', 'migrate', '-o', 'id'], { env })).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        'upgrade the receivers now: those of a version before may refuse previous secrets then, and start no more\n',
+        'upgrade the receivers now: those of the version before start no more, and from the next change on refuse previous secrets\n',
       ),
     })
     await webhooks.goOn()
 
+    // What it has read again has another name than what it remembers.
+    const rename = (name: string, was: string) => db.query('UPDATE integrations SET name = ? WHERE name = ?', name, was)
+    await rename('read again', 'support')
+    await expect.poll(old.printed, { timeout: 60_000 }).toContain('Acme/read again: ')
+    await rename('support', 'read again')
     const current = await startEndpoint(db, { keys })
-    expect(await runInProcess(['toggle', 'Initech/repositories', '-o', 'id'], { env })).toMatchObject({ code: 0 })
     expect(await both(current.url, 'EvCurrent')).toEqual([200, 200])
-    // It remembers a previous value for some seconds; one that says which it is, it cannot decrypt.
+    expect(await both(old.url, 'EvMigrated')).toEqual([200, 200])
+    expect(await runInProcess(['audit', 'verify'], { env })).toMatchObject({ code: 0 })
+    expect(new Set(await webhooksBefore.end())).toEqual(new Set([200]))
+
+    // The first change binds the previous value, which it cannot decrypt then; until it reads the value, it remembers it.
+    expect(await runInProcess(['toggle', 'Initech/repositories', '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('receivers of the version before refuse previous secrets from now on'),
+    })
     await expect.poll(old.printed, { timeout: 60_000 }).toMatch(/^SEAL_BROKEN /m)
     expect(await both(old.url, 'EvAfter')).toEqual([200, 401])
+    expect(await both(current.url, 'EvCurrentAfter')).toEqual([200, 200])
 
     // Its event would be one without a MAC. Slack comes again, to a receiver that was upgraded.
     expect(await postSlack(old.url, secret, event('EvGone', { type: 'app_uninstalled' }))).toBe(503)

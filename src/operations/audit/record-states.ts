@@ -1,5 +1,6 @@
 import { stateRecorded } from '../../store/audit/log.ts'
 import type { Store } from '../../store/store.ts'
+import { auditOnly } from '../change.ts'
 import { recordedTypes } from './rows.ts'
 
 /** How many rows one change records. */
@@ -7,7 +8,8 @@ const rowsAtOnce = 200
 
 /**
  * Records the state of every row of which no event keeps it: those of an application that was adopted, and those that a
- * version before has changed last. From then on, `verifyAudit` tells when another program changes them.
+ * version before has changed last. From then on, `verifyAudit` tells when another program changes them. Receivers of the
+ * version before go on accepting previous secrets.
  *
  * @returns how many
  * @throws what every change throws
@@ -22,7 +24,7 @@ export async function recordStates(store: Store): Promise<number> {
       if (rows.length === 0) break
       await store.mutate(async (tx) => {
         for (const { id, name } of rows) await tx.record({ action: stateRecorded, target: { type, id, name } })
-      })
+      }, auditOnly)
       recorded += rows.length
       after = rows.at(-1)?.id
     }

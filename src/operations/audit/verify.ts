@@ -1,20 +1,12 @@
-import { fingerprint } from '../../crypto/hmac.ts'
-import { decrypt } from '../../crypto/jwe.ts'
 import { purposes } from '../../crypto/key-set.ts'
 import type { KeySource } from '../../crypto/key-source.ts'
-import { type Keyring, type KeyState, type KnownKey, openKeyring } from '../../crypto/keyring.ts'
-import { badInput, checkFailed, IntegrationsError, notFound } from '../../errors.ts'
-import { type SecretField, secretColumns } from '../../integration.ts'
-import type { Secret } from '../../secret.ts'
+import { type KeyState, type KnownKey, openKeyring } from '../../crypto/keyring.ts'
+import { badInput, checkFailed, type IntegrationsError, notFound } from '../../errors.ts'
 import type { Head } from '../../store/audit/events.ts'
-import { headRemoved, isVouchedFor, keysRemoved } from '../../store/audit/head.ts'
+import { headRemoved, isVouchedFor, keysRemoved, previousValuesOf } from '../../store/audit/head.ts'
 import type { TriggerDifference } from '../../store/schema/triggers.ts'
-import type { AcceptedDecryption } from '../../store/secrets/accepted.ts'
-import { decryptStored } from '../../store/secrets/decrypt.ts'
-import type { StoredValue } from '../../store/secrets/stored.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { allRows } from '../../store/tables/all-rows.ts'
-import { clientSecretColumn, openClientSecret } from '../../store/tables/apps.ts'
 import type { DamagedRow } from '../../store/tables/damaged-rows.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import {
@@ -27,6 +19,7 @@ import {
   newIdAction,
 } from './chain.ts'
 import { checkRows, type RowFinding } from './rows.ts'
+import { checkValues, type Place, type ValueProblem } from './values.ts'
 
 /** A problem with an event, with how the database keeps secrets, with a row, or with a value. */
 export type Problem =
@@ -36,17 +29,8 @@ export type Problem =
   | { readonly kind: 'database'; readonly problem: string }
   | { readonly kind: 'trigger'; readonly trigger: string; readonly problem: string }
   | ({ readonly kind: 'row' } & RowFinding)
-  | ({ readonly kind: 'value'; readonly problem: string } & Place)
+  | ValueProblem
   | ({ readonly kind: 'damage' } & DamagedRow)
-
-/** The column of a secret, in findings. */
-export interface Place {
-  /** Of the integration, or the app. */
-  readonly id: string
-  /** The workspace and name of the integration, or the name of the app. */
-  readonly name: string
-  readonly field: SecretField | 'clientSecret'
-}
 
 /** The result of verifying the log and the current values. */
 export interface Verification {
@@ -142,8 +126,8 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       seen,
     })
     // An attacker who can write to the database can set a mode in which the application may write values.
-    const bound = settings.head.mac !== null
-    const values = await checkValues(db, keyring, { mode: mode ?? 'required', bound })
+    const previous = previousValuesOf(settings.head)
+    const values = await checkValues(db, keyring, { mode: mode ?? 'required', previous })
     const state = [
       ...(mode === settings.mode ? [] : [wrongMode(settings.mode, mode)]),
       ...wrongKeys(settings.keys, keyStates),
@@ -226,75 +210,4 @@ function wrongKeys(keys: readonly KnownKey[], recorded: ReadonlyMap<string, KeyS
           : `the key is ${is}; the log last set it ${was}`
     return [{ kind: 'key', keyId, problem }]
   })
-}
-
-async function checkValues(
-  db: Reader,
-  keyring: Keyring,
-  { mode, bound }: Pick<AcceptedDecryption, 'mode' | 'bound'>,
-): Promise<Pick<Verification, 'values' | 'byApplication'> & { problems: Problem[] }> {
-  let values = 0
-  const problems: Problem[] = []
-  const byApplication: Place[] = []
-  for await (const page of db.storedValues.pages()) {
-    const recorded = await db.audit.fingerprints([...new Set(page.values.map(({ id }) => id))])
-    for (const value of page.values) {
-      const { id, name, field, text } = value
-      const place = { id, name, field }
-      if (!value.current) {
-        const problem = bound ? previousProblem(keyring, value) : undefined
-        if (problem !== undefined) problems.push({ kind: 'value', ...place, problem })
-        continue
-      }
-      if (text !== null) values++
-      const print = currentFingerprint(keyring, mode, value)
-      if (print instanceof IntegrationsError) problems.push({ kind: 'value', ...place, problem: print.message })
-      else if (print === (recorded.get(id)?.get(secretColumns[field]) ?? null)) continue
-      else if (mode !== 'required') byApplication.push(place)
-      else {
-        const what = text === null ? 'value was removed without an event' : 'current value does not match the log'
-        problems.push({ kind: 'value', ...place, problem: `the ${what}` })
-      }
-    }
-  }
-  const apps = await db.apps.stored()
-  const recorded = await db.audit.fingerprints(apps.map(({ id }) => id))
-  for (const app of apps) {
-    const print = fingerprintOf(keyring, () => openClientSecret(keyring, app))
-    const problem = print instanceof IntegrationsError ? print.message : 'the secret of the app does not match the log'
-    if (print !== recorded.get(app.id)?.get(clientSecretColumn))
-      problems.push({ kind: 'value', id: app.id, name: app.name, field: 'clientSecret', problem })
-  }
-  return { values: values + apps.length, problems, byApplication }
-}
-
-/** Why the value of a previous version is not the recorded one; undefined: it is. */
-function previousProblem(keyring: Keyring, { id, field, text, version, validUntil }: StoredValue): string | undefined {
-  const print = fingerprintOf(keyring, () => {
-    const previous = version && validUntil ? { previous: { number: version.number, until: validUntil } } : {}
-    return decrypt(keyring.keys, { id, field: secretColumns[field], ...previous }, text ?? '')
-  })
-  if (print instanceof IntegrationsError) return print.message
-  return print === version?.fingerprint ? undefined : 'the previous value is not the recorded one'
-}
-
-/** The fingerprint of a current value, null for none; or why the value cannot be decrypted. */
-function currentFingerprint(
-  keyring: Keyring,
-  mode: EncryptionMode,
-  { id, field, text, version }: StoredValue,
-): string | null | IntegrationsError {
-  if (text === null) return null
-  const context = { id, field: secretColumns[field] }
-  return fingerprintOf(keyring, () => decryptStored({ keyring, mode }, { context, text, known: version }).value)
-}
-
-/** The fingerprint of a decrypted value; or why the value cannot be decrypted. */
-function fingerprintOf(keyring: Keyring, open: () => Secret): string | IntegrationsError {
-  try {
-    return fingerprint(keyring.fingerprintKey, open())
-  } catch (error) {
-    if (error instanceof IntegrationsError) return error
-    throw error
-  }
 }

@@ -2,6 +2,7 @@ import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
 import { conflict, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
+import { previousValuesOf } from '../../store/audit/head.ts'
 import { isReencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredCursor } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
@@ -142,7 +143,7 @@ async function readPage(
   if (set.size === 0) throw await source.empty()
   const keyring = openKeyring(set, known.keys, source.name)
   const { values, integrations, next } = await db.storedValues.page(cursor)
-  const decryption = { keyring, mode, bound: head.mac !== null }
+  const decryption = { keyring, mode, previous: previousValuesOf(head) }
   const keyId = keyring.encryptionKey.id
   const undecryptable: Undecryptable[] = []
   let finished = true

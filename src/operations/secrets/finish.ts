@@ -112,11 +112,10 @@ interface Accepted {
 
 /** @throws DECRYPTION_FAILED, KEY_NOT_FOUND, DATABASE_INVALID */
 async function acceptedOf(tx: Transaction, { id, field }: Question): Promise<Accepted> {
-  const { keyring, settings, secrets } = tx
+  const { keyring, settings, secrets, previousValues } = tx
   const [stored] = (await secrets.valid(field, [id])).stored
   if (!stored) return { current: undefined, currentSince: undefined, previous: [] }
-  // A change has bound every previous value before it does anything else.
-  const valid = decryptAccepted({ keyring, mode: settings.mode, bound: true }, stored, (error) => {
+  const valid = decryptAccepted({ keyring, mode: settings.mode, previous: previousValues }, stored, (error) => {
     throw error
   })
   const current = valid.find(({ validUntil }) => validUntil === null)?.fingerprint

@@ -18,13 +18,13 @@ export type Signer = 'current' | 'previous'
  * @param onError receives the error of a secret that cannot be decrypted
  */
 export async function acceptedSecrets(
-  { secrets, keyring, settings }: Transaction,
+  { secrets, keyring, settings, previousValues }: Transaction,
   ids: readonly IntegrationId[],
   onError: (error: unknown) => void,
 ): Promise<ReadonlyMap<IntegrationId, readonly ValidSecret[]>> {
   const { stored } = await secrets.valid('webhookSecret', ids)
   const accepted = new Map<IntegrationId, readonly ValidSecret[]>()
-  const decryption = { keyring, mode: settings.mode, bound: true }
+  const decryption = { keyring, mode: settings.mode, previous: previousValues }
   for (const one of stored) accepted.set(one.id, decryptAccepted(decryption, one, onError))
   return accepted
 }

@@ -6,7 +6,7 @@ import { is } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById } from '../../platforms/platforms.ts'
-import { requireState, rolledBack } from '../../store/audit/head.ts'
+import { type PreviousValues, previousValuesOf, requireState, rolledBack } from '../../store/audit/head.ts'
 import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../store/secrets/accepted.ts'
 import { NotRecorded } from '../../store/secrets/decrypt.ts'
 import type { Reader, Store } from '../../store/store.ts'
@@ -77,7 +77,7 @@ interface Reading extends Omit<LookupResult, 'entries' | 'keyMissing'> {
   readonly integrations: readonly IntegrationView[]
   readonly stored: readonly StoredAccepted[]
   readonly mode: EncryptionMode
-  readonly bound: boolean
+  readonly previous: PreviousValues
 }
 
 /** What secrets are read with. */
@@ -179,7 +179,7 @@ export class SecretReader {
         truncated,
         stored,
         mode,
-        bound: settings.head.mac !== null,
+        previous: previousValuesOf(settings.head),
         startedAt,
         startedAtMs,
         clockAheadMs,
@@ -194,10 +194,10 @@ export class SecretReader {
   }
 
   async #result(
-    { integrations, stored, mode, bound, startedAt, startedAtMs, clockAheadMs, truncated }: Reading,
+    { integrations, stored, mode, previous, startedAt, startedAtMs, clockAheadMs, truncated }: Reading,
     onError: (error: unknown) => void,
   ): Promise<LookupResult> {
-    const { decrypted, errors } = await this.#decrypt({ mode, bound }, stored)
+    const { decrypted, errors } = await this.#decrypt({ mode, previous }, stored)
     const readable = integrations.filter(({ damage }) => !damage)
     for (const { id, damage } of integrations) if (damage) errors.push(damaged(id, damage))
     for (const error of errors) onError(error)
@@ -205,7 +205,7 @@ export class SecretReader {
     return { entries, startedAt, startedAtMs, clockAheadMs, keyMissing: errors.some(isUntold), truncated }
   }
 
-  async #decrypt(how: Pick<Reading, 'mode' | 'bound'>, stored: readonly StoredAccepted[]) {
+  async #decrypt(how: Pick<Reading, 'mode' | 'previous'>, stored: readonly StoredAccepted[]) {
     const attempt = (keyring: Keyring) => {
       const errors: unknown[] = []
       const decrypted = new Map<string, ValidSecret[]>()

@@ -10,13 +10,31 @@ export interface DatabaseState extends Pick<Settings, 'id' | 'ownership'> {
   readonly keys: readonly KnownKey[]
 }
 
+/**
+ * What tells which previous values are accepted. `unrecorded`: their rows alone, as a version before left them; `recorded`:
+ * the newest event about the integration, while the values have the form that receivers of the version before read;
+ * `bound`: that event, and the header of each value.
+ */
+export type PreviousValues = 'unrecorded' | 'recorded' | 'bound'
+
+/** Stands before the MAC of a head row while previous values have the form of the version before; the MAC covers it. */
+const recordedMark = 'recorded:'
+
+/** What the head row says of previous values. */
+export function previousValuesOf({ mac }: Pick<Settings['head'], 'mac'>): PreviousValues {
+  if (mac === null) return 'unrecorded'
+  return mac.startsWith(recordedMark) ? 'recorded' : 'bound'
+}
+
 /** What the head row vouches with for a state and an end of the audit log. */
-export const headMac = (
+export function headMac(
   { auditKey }: Pick<Keyring, 'auditKey'>,
   { id, ownership, mode, keys }: DatabaseState,
   { seq, hash }: Head,
-): string =>
-  stateMac(auditKey, [
+  previous: PreviousValues = 'bound',
+): string {
+  const mark = previous === 'recorded' ? [recordedMark] : []
+  const mac = stateMac(auditKey, [
     id,
     ownership,
     mode,
@@ -25,11 +43,16 @@ export const headMac = (
     ...keys
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))
       .flatMap(({ id, purpose, state, checkValue }) => [id, purpose, state, checkValue]),
+    ...mark,
   ])
+  return [...mark, mac].join('')
+}
 
 /** Whether the head row vouches for what the database says of itself. Before the first change of this version, it need not. */
-export const isVouchedFor = (keyring: Pick<Keyring, 'auditKey'>, settings: Settings): boolean =>
-  settings.head.mac === null ? !settings.head.needsMac : settings.head.mac === headMac(keyring, settings, settings.head)
+export function isVouchedFor(keyring: Pick<Keyring, 'auditKey'>, settings: Settings): boolean {
+  const { head } = settings
+  return head.mac === null ? !head.needsMac : head.mac === headMac(keyring, settings, head, previousValuesOf(head))
+}
 
 /** @throws DATABASE_TAMPERED when the head row does not vouch for what the database says of itself */
 export function requireState(keyring: Pick<Keyring, 'auditKey'>, settings: Settings): void {

@@ -67,7 +67,7 @@ export function auditLog(
   { dialect, written, adopted, keyring, head, hasForeignRows, now, databaseRole, attribution }: Recording,
 ) {
   const requestId = crypto.randomUUID()
-  const events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'state' | 'previousHash' | 'hash'>[] = []
+  let events: Omit<Record<keyof AuditEvent, unknown>, 'seq' | 'state' | 'previousHash' | 'hash'>[] = []
   const observed = new Map<string, FingerprintChange[]>()
 
   return {
@@ -121,11 +121,15 @@ export function auditLog(
       if (events.length === 0) return head
       let { seq, hash } = head
       const states = await statesOf({ tx, dialect, key: keyring.auditKey, written, adopted }, events)
+      const stateOf = ({ targetType, targetId }: (typeof events)[number]) => states.get(`${targetType} ${targetId}`)
+      // A row that cannot be read whole stops no other: what is known of its secrets stays what the log says.
+      events = events.filter((event) => event.action !== stateRecorded || stateOf(event) !== undefined)
+      if (events.length === 0) return head
       const numbers = hasForeignRows ? await freeNumbers({ tx, dialect }, head.seq, events.length) : undefined
       const rows = events.map((event, i) => {
         const previousHash = hash
         seq = numbers?.[i] ?? seq + 1n
-        const whole = { ...event, seq, state: states.get(`${event.targetType} ${event.targetId}`) ?? null }
+        const whole = { ...event, seq, state: stateOf(event) ?? null }
         hash = eventHash(keyring, previousHash, asText(whole))
         const row: Record<keyof AuditEvent, unknown> = { ...whole, previousHash, hash }
         return sql`(${join(names.map((name) => row[name]))})`

@@ -63,7 +63,7 @@ export interface AfterOptions {
   /** The audit key. */
   readonly key: RootKey
   readonly written: WrittenColumns
-  /** The rows to be taken as they are. */
+  /** The rows to be taken as they are. One that cannot be read whole has no state. */
   readonly asTheyAre: ReadonlySet<string>
   /** The rows whose columns are to be taken as they are, but not their secrets. */
   readonly acknowledged: ReadonlySet<string>
@@ -94,7 +94,10 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       const states = new Map<string, RowState>()
       const stateAfter = (row: StateRow, recent: string | null) => {
         const { state: now, held } = stateOf(row, { key, id: row.id })
-        if (!held) throw damaged(row.id, ['integration_secrets'])
+        if (!held) {
+          if (asTheyAre.has(row.id)) return undefined
+          throw damaged(row.id, ['integration_secrets'])
+        }
         const changed = written.of(type, row.id)
         const newest = asTheyAre.has(row.id) || changed.has(wholeRow) ? undefined : newestEventOf(recent, key)
         const recorded = parseState(newest?.state ?? null)
@@ -113,7 +116,8 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
           )
           left = after > 0 ? left.filter((one) => rows.every((row) => row.id !== one)) : []
           for (const { events: recent, ...row } of rows) {
-            states.set(row.id, stateAfter(row as StateRow, recent))
+            const state = stateAfter(row as StateRow, recent)
+            if (state) states.set(row.id, state)
           }
         }
       }

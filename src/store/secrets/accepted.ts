@@ -9,6 +9,7 @@ import { type PlatformColumn, type SecretField, secretColumns } from '../../inte
 import type { Secret } from '../../secret.ts'
 import { type AuditEvent, eventHash, eventsOf, eventTexts, newestEvent } from '../audit/events.ts'
 import { isFingerprint } from '../audit/fingerprints.ts'
+import type { PreviousValues } from '../audit/head.ts'
 import { parseState, type VersionState } from '../audit/row-state.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
@@ -189,8 +190,7 @@ const versionsOf = (text: string | null): AcceptedVersion[] =>
 
 /** What the values of a database are decrypted with. */
 export interface AcceptedDecryption extends Decryption {
-  /** A change of this version was made: every previous value says which one it is, and an event says that it is accepted. */
-  readonly bound: boolean
+  readonly previous: PreviousValues
 }
 
 /**
@@ -225,13 +225,16 @@ export function decryptAccepted(
   { id, field, current, versions, newest, damage }: StoredAccepted,
   onError: (error: unknown) => void,
 ): ValidSecret[] {
-  const { keyring, mode, bound } = decryption
+  const { keyring, mode, previous } = decryption
+  const isRecorded = previous !== 'unrecorded'
   const context = { id, field: secretColumns[field] }
   const opened: ValidSecret[] = []
   if (damage) onError(damaged(id, damage))
   let listed: readonly VersionState[] | undefined
   try {
-    listed = bound ? acceptedVersions(keyring, id, newest)?.filter((one) => one.field === context.field) : undefined
+    listed = isRecorded
+      ? acceptedVersions(keyring, id, newest)?.filter((one) => one.field === context.field)
+      : undefined
   } catch (error) {
     onError(error)
     return []
@@ -246,7 +249,7 @@ export function decryptAccepted(
       const number = known?.fingerprint === print ? known.number : null
       const isListed = listed?.some(({ valid_until, ...one }) => valid_until === null && one.fingerprint === print)
       // This program alone writes here, so that an event tells of it, if only one of an older version.
-      if (mode === 'required' && bound && !(isListed ?? newest !== null)) throw new NotRecorded(context)
+      if (mode === 'required' && isRecorded && !(isListed ?? newest !== null)) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil: null })
     } catch (error) {
       onError(error)
@@ -256,9 +259,9 @@ export function decryptAccepted(
     if (sealed === null || validUntil === null) continue
     try {
       const listedOne = listed?.find((one) => one.number === number && one.valid_until === validUntil)
-      if (bound && !listedOne) throw new NotRecorded(context)
-      const previous = bound ? { previous: { number, until: validUntil } } : {}
-      const value = decrypt(keyring.keys, { ...context, ...previous }, sealed)
+      if (isRecorded && !listedOne) throw new NotRecorded(context)
+      const which = previous === 'bound' ? { previous: { number, until: validUntil } } : {}
+      const value = decrypt(keyring.keys, { ...context, ...which }, sealed)
       const print = fingerprint(keyring.fingerprintKey, value)
       if (print !== (listedOne ? listedOne.fingerprint : (known ?? print))) throw new NotRecorded(context)
       opened.push({ number, fingerprint: print, value, validUntil })

@@ -1,9 +1,10 @@
 import sql, { empty } from 'sql-template-tag'
-import type { Instant, IntegrationId } from '../../brands.ts'
+import { type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { isDecryptionFailure } from '../../errors.ts'
 import { secretColumns } from '../../integration.ts'
+import type { WritableStatements } from '../database/statements.ts'
 import type { AcceptedDecryption } from './accepted.ts'
 import { type CurrentSecret, markCleared, reconcile } from './current.ts'
 import { decryptRecorded } from './decrypt.ts'
@@ -16,10 +17,10 @@ import { columnValue, encryptionContext, encryptToStore, type SecretContext } fr
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export function isReencrypted({ keyring, mode, bound }: AcceptedDecryption, value: StoredValue): boolean {
+export function isReencrypted({ keyring, mode, previous }: AcceptedDecryption, value: StoredValue): boolean {
   const { current, text, version } = value
   if (text === null) return version === null
-  const context = bound ? contextOf(value) : encryptionContext(value)
+  const context = previous === 'bound' ? contextOf(value) : encryptionContext(value)
   // This program alone writes those before the current one.
   const decryption = { keyring, mode: current ? mode : 'required' } as const
   const { fingerprint } = decryptRecorded(decryption, { context, text, known: version })
@@ -50,7 +51,7 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
     const { keyring, mode } = context
     const { text } = value
     const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
-    if (settled && isReencrypted({ keyring, mode, bound: true }, value)) return 'settled'
+    if (settled && isReencrypted({ keyring, mode, previous: 'bound' }, value)) return 'settled'
     if (text === null) {
       if (value.version) await markCleared(context, value, value.version)
       return 'settled'
@@ -93,21 +94,34 @@ async function reencryptCurrent(
   return 'changed'
 }
 
+/** The integrations of which a version before kept previous values. One whose id cannot be read is left out. */
+export async function keptIntegrations(tx: WritableStatements): Promise<IntegrationId[]> {
+  const rows = await tx.queryAll<{ id: IntegrationId }>(
+    { id: sql`s.integration_id` },
+    sql`FROM (SELECT DISTINCT integration_id FROM integration_secrets WHERE ${isKept}) s ORDER BY s.integration_id`,
+  )
+  return rows.flatMap(({ id, damage }) => (damage ? [] : [id]))
+}
+
+/** A previous version whose value is there. */
+const isKept = sql`sealed IS NOT NULL AND valid_until IS NOT NULL`
+
 /**
- * Encrypts the values that versions before kept for their grace periods once more, as the previous values that they are:
- * what does not say so is none from then on. A value that cannot be decrypted stays as it is.
+ * Encrypts the values that a version before kept once more, as the previous values that they are: what does not say so is
+ * none from then on. A value that cannot be decrypted stays as it is.
  *
- * @returns the integrations whose values these are
+ * @returns how many of these are in their grace period
  */
 export async function bindPrevious(
-  context: Pick<SecretContext, 'tx' | 'dialect' | 'keyring'>,
-): Promise<IntegrationId[]> {
-  const bound = new Set<IntegrationId>()
+  context: Pick<SecretContext, 'tx' | 'dialect' | 'keyring' | 'now'>,
+): Promise<number> {
+  let accepted = 0
   for (let last: KeptRow | undefined; ; ) {
     const { rows, after } = await keptRows(context, last)
-    for (const row of rows) if (!row.damage && (await bind(context, row))) bound.add(row.id)
+    for (const row of rows)
+      if (!row.damage && (await bind(context, row)) && row.until > instantOf(context.now)) accepted++
     last = rows.findLast(({ damage }) => !damage)
-    if (last === undefined || (after === 0 && rows.length < keptAtOnce)) return [...bound]
+    if (last === undefined || (after === 0 && rows.length < keptAtOnce)) return accepted
   }
 }
 
@@ -133,12 +147,16 @@ const keptRows = ({ tx, dialect }: Pick<SecretContext, 'tx' | 'dialect'>, last: 
       sealed: sql`s.sealed`,
       until: dialect.toRfc3339(sql`s.valid_until`),
     },
-    sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND s.valid_until IS NOT NULL
+    sql`FROM integration_secrets s WHERE ${isKept}
       ${last ? sql`AND (s.integration_id, s.field, s.number) > (${last.id}, ${last.column}, ${Number(last.number)})` : empty}
       ORDER BY s.integration_id, s.field, s.number LIMIT ${keptAtOnce}`,
   )
 
-/** Encrypts a value as the previous value that it is. @returns whether it could be decrypted */
+/**
+ * Encrypts a value as the previous value that its row says it is, which is none unless an event says so, too.
+ *
+ * @returns whether it could be decrypted
+ */
 async function bind(
   { tx, keyring }: Pick<SecretContext, 'tx' | 'keyring'>,
   { id, column, number, sealed, until }: KeptRow,

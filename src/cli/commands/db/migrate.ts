@@ -38,7 +38,7 @@ export const command = (ctx: Context) =>
       })
       if (applied.length > 0)
         ctx.output.note(
-          `upgrade the receivers ${dryRun ? 'directly afterwards' : 'now'}: those of a version before may refuse previous secrets then, and start no more`,
+          `upgrade the receivers ${dryRun ? 'directly afterwards' : 'now'}: those of the version before start no more, and from the next change on refuse previous secrets`,
         )
       if (status.status === 'changed') noteReason(ctx.output, status)
       if (applied.length > 0 && status.adopted) noteIndexes(ctx.output, ctx.database(), status)
