@@ -27,7 +27,7 @@ const pictures = {
   'docs/list.svg': ['integrations list'],
   'docs/rotate.svg': [
     'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 24h',
-    'integrations secrets list Acme/support --fields field,number,state,fingerprint,lastMatchedAt',
+    'integrations secrets list support --fields field,number,state,lastMatchedAt',
   ],
 } as const
 
@@ -89,16 +89,23 @@ export async function draw(): Promise<Record<string, string>> {
 
 /** A screen without what differs from run to run; what replaces it is as long, so that columns stay in line. */
 function stable(screen: string): string {
-  return screen
-    .replace(
-      /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
-      inOrder((n) => `${n}19ab1de-5f0c-4d3a-9c41-2b7e6f80a1d3`),
-    )
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-11-27T09:30:00.000Z')
-    .replace(
-      /\b[0-9a-f]{16}\b/g,
-      inOrder((n) => `${n}c1276f24e4e9e8b`),
-    )
+  return (
+    screen
+      .replace(
+        /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
+        inOrder((n) => `${n}19ab1de-5f0c-4d3a-9c41-2b7e6f80a1d3`),
+      )
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-11-27T09:30:00.000Z')
+      .replace(
+        /\b[0-9a-f]{16}\b/g,
+        inOrder((n) => `${n}c1276f24e4e9e8b`),
+      )
+      // The beginning of an id.
+      .replace(
+        /\b[0-9a-f]{8}$/gm,
+        inOrder((n) => `${n}19ab1de`),
+      )
+  )
 }
 
 /** Replaces every distinct text by one made of the order in which it appeared. */
@@ -110,7 +117,7 @@ function inOrder(replacement: (n: number, found: string) => string): (found: str
   }
 }
 
-const columns = 112
+const columns = 80
 const characterWidthPx = 8.43
 const lineHeightPx = 20
 const marginPx = 16

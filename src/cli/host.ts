@@ -11,6 +11,8 @@ export interface GlobalOptions {
   readonly database?: string | undefined
   readonly output?: Format | undefined
   readonly fields?: readonly string[] | undefined
+  readonly utc?: true | undefined
+  readonly local?: true | undefined
   readonly input: boolean
   readonly wait: number
   readonly readOnly: boolean

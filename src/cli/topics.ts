@@ -85,7 +85,10 @@ const output = `Standard output carries the answer and nothing else: notes, warn
 standard error.
 
 Formats (--output, -o): ${formats.join(', ')}
-  table    for people; the default on a terminal. Times are relative, as in "3 days ago"
+  table    for people; the default on a terminal. Times are relative, as in "3 days ago"; --utc and --local tell
+           them by the clock. A row is a line: on a narrow terminal, times are shorter, long texts are cut, and the
+           columns go that matter least, which standard error tells. Columns without anything in them are left out;
+           ids are shown as long as they have to be to name a row, and every command takes them so
   json     list prints an array; show, and a change to one thing, print one object; a command that may change
            several things (rotate --shared) prints an array, with an "outcome" in each object
   jsonl    one object per line, printed as rows are read

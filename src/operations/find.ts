@@ -25,7 +25,7 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
     () => match({ by: 'id', value: ref }, 1),
     () => match({ by: 'path', value: ref }, limit),
     () => match({ by: 'name', value: ref }, limit),
-    async () => ([...ref].length >= shortestIdPrefix ? match({ by: 'idPrefix', value: ref }, limit) : []),
+    async () => (mayBeginId(ref) ? match({ by: 'idPrefix', value: ref }, limit) : []),
   ]
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
@@ -79,7 +79,7 @@ export const findChosen = <T>(store: Store, chosen: Chosen, take: (one: Integrat
     return taken
   })
 
-/** The workspace with this id, else with this name. @throws NOT_FOUND, AMBIGUOUS */
+/** The workspace with this id, else with this name, else with an id that begins so. @throws NOT_FOUND, AMBIGUOUS */
 export async function findWorkspace(db: Reader, ref: string, { damagedToo = false } = {}): Promise<Workspace> {
   const found = await workspaceOf(db, ref)
   if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
@@ -87,27 +87,38 @@ export async function findWorkspace(db: Reader, ref: string, { damagedToo = fals
 }
 
 async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
-  const valid = isStorable(ref)
-  const [byId] = valid ? await db.workspaces.match({ by: 'id', value: ref }, 1) : []
-  if (byId) return byId
-  const [found, ...others] = valid ? await db.workspaces.match({ by: 'name', value: ref }, candidatesShown + 1) : []
-  if (found === undefined) throw noSuch('workspace', ref)
-  if (others.length > 0)
-    throw ambiguous(
-      'workspace',
-      ref,
-      [found, ...others].map((one) => `${shellWord(one.id)} (${one.integrations} integrations)`),
-    )
-  return found
+  const tries = isStorable(ref) ? (['id', 'name', ...(mayBeginId(ref) ? (['idPrefix'] as const) : [])] as const) : []
+  for (const by of tries) {
+    const [found, ...others] = await db.workspaces.match({ by, value: ref }, by === 'id' ? 1 : candidatesShown + 1)
+    if (found && others.length === 0) return found
+    if (found)
+      throw ambiguous(
+        'workspace',
+        ref,
+        [found, ...others].map((one) => `${shellWord(one.id)} (${one.integrations} integrations)`),
+      )
+  }
+  throw noSuch('workspace', ref)
 }
 
-/** The user with this id or e-mail address. @throws NOT_FOUND */
+/** The user with this id or e-mail address, else with an id that begins so. @throws NOT_FOUND, AMBIGUOUS */
 export async function findUser(db: Reader, ref: string): Promise<User> {
-  const [user] = isStorable(ref) ? await db.users.match(ref) : []
+  const [named] = isStorable(ref) ? await db.users.match(ref) : []
+  const beginning = named || !mayBeginId(ref) ? [] : await db.users.beginningWith(ref, candidatesShown + 1)
+  const [user = named, ...others] = beginning
   if (user === undefined) throw noSuch('user', ref)
+  if (others.length > 0)
+    throw ambiguous(
+      'user',
+      ref,
+      beginning.map(({ id, email }) => `${shellWord(id)} (${email})`),
+    )
   refuseDamage(user)
   return user
 }
+
+/** Whether a reference may be the beginning of an id, as tables show it. */
+export const mayBeginId = (ref: string): boolean => isStorable(ref) && [...ref].length >= shortestIdPrefix
 
 /**
  * The ids of all integrations, workspaces, users and keys that a reference stands for, or stood for when the audit log
@@ -132,11 +143,13 @@ export async function findAudited(db: Reader, ref: string): Promise<string[]> {
       ...idsOf(await users.match(ref)),
     ],
     async () =>
-      [...ref].length < shortestIdPrefix
+      !mayBeginId(ref)
         ? []
         : [
             ...(await audit.targets({ by: 'idPrefix', value: ref })),
             ...idsOf(await integrations.match({ by: 'idPrefix', value: ref }, maxAudited)),
+            ...idsOf(await workspaces.match({ by: 'idPrefix', value: ref }, maxAudited)),
+            ...idsOf(await users.beginningWith(ref, maxAudited)),
           ],
   ]
   if (isStorable(ref))
@@ -180,7 +193,8 @@ export const noSuch = (
   )
 }
 
-function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
+/** @param candidates what to name one by, and what else tells it apart */
+export function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and others' : ''
   return new IntegrationsError({

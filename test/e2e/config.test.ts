@@ -84,7 +84,7 @@ describe.each(kinds)('config on %s', (kind) => {
       'slackChannels[1]={"id":"C1X","name":"two\\nlines"}',
       'a\\.b\\=c.d[0]=1e2',
     ]
-    const answer = { stdout: expect.stringMatching(/^support\tAcme\tslack\ttrue\t.*\tsupport-1\n$/) }
+    const answer = { stdout: expect.stringMatching(/^Acme\tsupport\tslack\ttrue\t.*\tsupport-1\n$/) }
     const warning = 'warning: a\\.b=c is unknown (known values: slackChannels, slackEvents) and will be kept\n'
     const rehearsal = await config(['set', 'Acme/support', ...values, '--dry-run'])
     expect(rehearsal).toEqual({ code: 0, ...answer, stderr: `${warning}would change the config of Acme/support\n` })

@@ -72,10 +72,10 @@ describe.each(kinds)('the main job on %s', (kind) => {
     }).toEqual({
       code: 0,
       stdout: `Acme\t0\t<instant>\t<id>
-support\tAcme\tslack\ttrue\t\t\t<id>
-${listed}support\tAcme\tslack\ttrue\t\t\t<id>
-support\tAcme\tslack\tfalse\t\t\t<id>
-support\tAcme\tslack\tfalse\t\t\t<id>
+Acme\tsupport\tslack\ttrue\t\t\t<id>
+${listed}Acme\tsupport\tslack\ttrue\t\t\t<id>
+Acme\tsupport\tslack\tfalse\t\t\t<id>
+Acme\tsupport\tslack\tfalse\t\t\t<id>
 id\t<id>
 name\tsupport
 platform\tslack
@@ -132,7 +132,7 @@ version\t4
     expect({ code, screen: stable(screen) }).toEqual({
       code: 0,
       screen: expect.stringMatching(
-        /^added the workspace Acme, id <id>\nnext: .*\nadded Acme\/support, id <id>\nnext: integrations show <id>\n\[[\s\S]*\]\nreplaced the webhook-secret of Acme\/support; [\s\S]*\nchanged Acme\/support: isActive true -> false\n[\s\S]*IS ACTIVE +inactive\n[\s\S]*VERSION +4\n$/,
+        /^added the workspace Acme, id <id>\nnext: .*\nadded Acme\/support, id <id>\nnext: integrations show <id>\n\[[\s\S]*\]\nreplaced the webhook-secret of Acme\/support; [\s\S]*\nchanged Acme\/support: isActive true -> false\n[\s\S]*ON +no\n[\s\S]*VERSION +4\n$/,
       ),
     })
     for (const secret of [env.SECRET, env.NEW, env.SLACK_TOKEN]) expect(screen).not.toContain(secret)

@@ -98,10 +98,10 @@ describe.each(kinds)('secrets on %s', (kind) => {
     )
     expect(people).toEqual({
       code: 0,
-      stdout: `FIELD           NUMBER  STATE                              LAST MATCHED AT
-webhook-secret  3       current                            no recorded use
-webhook-secret  2       previous, valid for 23 more hours  matched 3 minutes ago, 41 times
-webhook-secret  1       expired                            no recorded use
+      stdout: `FIELD           #  STATE                              MATCHED
+webhook-secret  3  current                            no recorded use
+webhook-secret  2  previous, valid for 23 more hours  3 minutes ago, 41 times
+webhook-secret  1  expired                            no recorded use
 `,
       stderr: '',
     })
@@ -210,9 +210,9 @@ access-token,1,2020-01-31T12:00:00.000Z,dated
 webhook-secret,1,,
 `)
     expect((await list('table', 'tokenExpiresAt')).replace(/\d+ years/, 'some years')).toBe(
-      `FIELD           NUMBER  TOKEN EXPIRES AT
-access-token    2       never
-access-token    1       expired some years ago
+      `FIELD           #  EXPIRES
+access-token    2  never
+access-token    1  expired some years ago
 webhook-secret  1
 `,
     )

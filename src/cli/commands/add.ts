@@ -10,7 +10,7 @@ import { rotateCommand } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms, requiredFields } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
-import { allRows } from '../../store/tables/all-rows.ts'
+import { allRows } from '../../store/all-rows.ts'
 import type { Context } from '../context.ts'
 import {
   allowPrivateOption,

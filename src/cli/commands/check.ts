@@ -7,6 +7,7 @@ import type { Verdict } from '../../platforms/platform.ts'
 import type { Context } from '../context.ts'
 import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, examples } from '../input/arguments.ts'
 import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
+import { idLengthOf } from '../output/listing.ts'
 import { progressBar } from '../output/progress.ts'
 import { checkView } from '../views/check.ts'
 
@@ -70,12 +71,13 @@ async function printChecks(
   const bar = ctx.output.table() && ids.length > 1 ? await progressBar(ctx, 'integrations') : undefined
   let done = 0
   try {
+    const idLength = await idLengthOf(ctx, checkView, ids)
     await ctx.output.rows(checkView, async (emit) => {
       const counted = async (checked: readonly Checked[]) => {
         count(checked)
         done += checked.length
         bar?.update(done, ids.length)
-        await emit(checked)
+        await emit(checked, idLength)
       }
       await checkMany(store, ids, { ...options, emit: counted })
       bar?.stop()

@@ -5,6 +5,7 @@ import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, examples } fr
 import { checkChoice, refsArgument } from '../input/filters.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
+import { idLengthOf } from '../output/listing.ts'
 import { recoverView } from '../views/refresh.ts'
 
 /** `integrations recover` */
@@ -37,6 +38,10 @@ export const command = (ctx: Context) =>
         spool: ctx.spool(),
       })
       if (removedFiles > 0) ctx.output.note(`removed files of resolved refreshes: ${removedFiles}`)
-      await finishBatch(ctx, recoverView, { source: (emit) => emit(rows), done: 'resolved', signal: exitCode() })
+      await finishBatch(ctx, recoverView, {
+        source: async (emit) => emit(rows, await idLengthOf(ctx, recoverView, rows.map(recoverView.id))),
+        done: 'resolved',
+        signal: exitCode(),
+      })
       if (cleanUpFailure) throw cleanUpFailure.error
     })

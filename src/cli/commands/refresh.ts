@@ -7,6 +7,7 @@ import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/f
 import { duration } from '../input/time.ts'
 import { createSignalGuard } from '../interruptions.ts'
 import { finishBatch } from '../output/batch.ts'
+import { idLengthOf } from '../output/listing.ts'
 import type { RowSource } from '../output/values.ts'
 import { refreshView } from '../views/refresh.ts'
 
@@ -45,7 +46,11 @@ export const command = (ctx: Context) => {
     const due = { withinMs: expiring, force, named: refs.length > 0 }
     if (dryRun) {
       await noteUnknownExpiry(ctx, store, which)
-      const source: RowSource<RefreshRow> = (emit) => previewMany(store, which, { ...due, emit })
+      const source: RowSource<RefreshRow> = (emit) =>
+        previewMany(store, which, {
+          ...due,
+          emit: async (rows, db) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id), db)),
+        })
       return finishBatch(ctx, refreshView, { source, done: 'refreshed' })
     }
     const integrations = await findChosen(store, which, (one) => one)
@@ -59,6 +64,10 @@ export const command = (ctx: Context) => {
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    await finishBatch(ctx, refreshView, { source: (emit) => emit(rows), done: 'refreshed', signal: exitCode() })
+    await finishBatch(ctx, refreshView, {
+      source: async (emit) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id))),
+      done: 'refreshed',
+      signal: exitCode(),
+    })
   })
 }

@@ -1,7 +1,10 @@
 import { Command } from '@commander-js/extra-typings'
+import type { IntegrationView } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
+import type { Reader } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples, refArgument } from '../input/arguments.ts'
+import type { View } from '../output/output.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */
@@ -14,5 +17,23 @@ export const command = (ctx: Context) =>
     )
     .action(async (ref) => {
       const store = await ctx.store()
-      await ctx.output.one(integrationView, await store.read((db) => findIntegration(db, ref)))
+      const { integration, creator } = await store.read(async (db) => {
+        const integration = await findIntegration(db, ref)
+        return { integration, creator: ctx.output.table() ? await addressOf(db, integration) : undefined }
+      })
+      await ctx.output.one(viewWith(creator), integration)
     })
+
+/** The e-mail address of who created an integration; undefined where that is not known. */
+async function addressOf(db: Reader, { createdBy }: IntegrationView): Promise<string | undefined> {
+  const [user] = createdBy === null ? [] : await db.users.match(createdBy)
+  return user?.email
+}
+
+/** How one integration is shown: to people, with its creator's address in place of the id. */
+const viewWith = (address: string | undefined): View<IntegrationView> => ({
+  ...integrationView,
+  columns: integrationView.columns.map((column) =>
+    column.field === 'createdBy' && address !== undefined ? { ...column, cell: () => [address, 'plain'] } : column,
+  ),
+})

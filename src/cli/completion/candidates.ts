@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { platforms } from '../../platforms/platforms.ts'
+import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
-import { allRows } from '../../store/tables/all-rows.ts'
 import { topicNames } from '../commands/help.ts'
 import { fieldsOf } from '../input/arguments.ts'
 import { printable } from '../output/text.ts'

@@ -1,37 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import ms, { type StringValue } from 'ms'
 import { type Instant, instantOf } from '../../brands.ts'
-import { plural } from '../output/text.ts'
-
-const units: readonly [unit: Intl.RelativeTimeFormatUnit, milliseconds: number][] = [
-  ['year', 365 * 86_400_000],
-  ['month', 30 * 86_400_000],
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-  ['second', 1000],
-]
-
-let words: Intl.RelativeTimeFormat | undefined
-
-/** An instant seen from now, as in "3 days ago" or "in 6 hours". */
-export function relative(instant: Instant, now: number): string {
-  const distance = Date.parse(instant) - now
-  // Of a column that holds something else.
-  if (Number.isNaN(distance)) return instant
-  const [unit, size] = units.find(([, milliseconds]) => Math.abs(distance) >= milliseconds) ?? ['second', 1000]
-  // Made at first use: reading the words of a language takes 10 ms.
-  words ??= new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'long' })
-  if (distance <= 0 && distance > -10_000) return 'just now'
-  return words.format(Math.round(distance / size), unit)
-}
-
-/** How long it is until an instant, as in "23 more hours". */
-export function remaining(instant: Instant, now: number): string {
-  const distance = Math.max(Date.parse(instant) - now, 0)
-  const [unit, size] = units.find(([, milliseconds]) => distance >= milliseconds) ?? ['second', 1000]
-  return plural(Math.floor(distance / size), `more ${unit}`)
-}
 
 /** Reads a duration with its unit, as in `24h`, `7d`, `90m` or `0`; in milliseconds. @throws InvalidArgumentError */
 export function duration(text: string): number {

@@ -23,7 +23,7 @@ export async function finishBatch<Row extends { readonly error?: IntegrationsErr
   const warnings: string[] = []
   const first = new Map<ErrorCode, IntegrationsError>()
   const counted: RowSource<Row> = (emit, measure) =>
-    source((some) => {
+    source((some, idLength) => {
       rows += some.length
       for (const { error } of some) {
         if (!error || error.code === 'CANCELLED') continue
@@ -31,7 +31,7 @@ export async function finishBatch<Row extends { readonly error?: IntegrationsErr
         if (warnings.length < mostWarnings) warnings.push(error.message)
         if (!first.has(error.code)) first.set(error.code, error)
       }
-      return emit(some)
+      return emit(some, idLength)
     }, measure)
   const unwritten = await ctx.output.rows(view, counted).catch((error: unknown) => ({ error }))
   const code = worstOf([...first.keys()])

@@ -1,6 +1,6 @@
 import { interrupted, RowsTooLong } from '../../errors.ts'
+import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
-import { allRows } from '../../store/tables/all-rows.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { View } from './output.ts'
@@ -12,6 +12,18 @@ interface Listed<Filter, Row> {
   list(filter: Filter, page: Page): AsyncIterable<readonly Row[]>
   /** How many there are from where the page begins. */
   count(filter: Filter, page: Page): Promise<number>
+  /** How many characters of an id name each of some rows alone; undefined where ids are shown whole. */
+  idLength(ids: readonly string[]): Promise<number | undefined>
+}
+
+/**
+ * How many characters of their ids name integrations that were asked about or changed; undefined where ids are shown whole,
+ * which they are, too, where the database does not tell: what became of them matters more.
+ */
+export async function idLengthOf<Row>(ctx: Context, view: View<Row>, ids: readonly string[], db?: Reader) {
+  if (!ctx.output.shortensIds(view)) return undefined
+  const read = (db: Reader) => db.integrations.idLength(ids)
+  return db ? read(db) : (await ctx.store()).read(read).catch(() => undefined)
 }
 
 /** A listing of no more rows than these needs no transaction to show one moment: one statement does, which is faster. */
@@ -26,29 +38,34 @@ export async function printRows<Filter, Row>(
   const store = await ctx.store()
   let shown = 0
   let last: Row | undefined
+  const lengthOf = async (db: Reader, rows: readonly Row[]) =>
+    ctx.output.shortensIds(view) ? table(db).idLength(rows.map(view.id)) : undefined
   const printed: RowSource<Row> = async (emit, measure) => {
-    const show = async (batch: readonly Row[]) => {
+    const show = async (batch: readonly Row[], idLength?: number) => {
       shown += batch.length
       last = batch.at(-1) ?? last
-      await emit(batch)
+      await emit(batch, idLength)
     }
     if (page.cursor === undefined && (page.limit ?? 0) <= few) {
       const limit = page.limit ?? few + 1
       const first = await store
-        .read((db) => allRows(table(db).list(filter, { ...page, limit })))
+        .read(async (db) => {
+          const rows = await allRows(table(db).list(filter, { ...page, limit }))
+          return { rows, idLength: await lengthOf(db, rows) }
+        })
         .catch((error: unknown) => {
           if (!(error instanceof RowsTooLong)) throw error
         })
-      if (first && (page.limit !== undefined || first.length <= few)) return show(first)
+      if (first && (page.limit !== undefined || first.rows.length <= few)) return show(first.rows, first.idLength)
     }
     await store.snapshot(async (db) => {
       // The store tries again when it is interrupted; what was printed would be printed twice.
       if (shown > 0) throw interrupted(shown)
       const rows = () => table(db).list(filter, { ...page, inPages: true })
       const mayBeLong = ctx.output.table() && (page.limit ?? Number.POSITIVE_INFINITY) > shortTableRows
-      if (mayBeLong && (await table(db).count(filter, page)) > shortTableRows)
-        for await (const batch of rows()) await measure(batch)
-      for await (const batch of rows()) await show(batch)
+      const isLong = mayBeLong && (await table(db).count(filter, page)) > shortTableRows
+      if (isLong) for await (const batch of rows()) await measure(batch, await lengthOf(db, batch))
+      for await (const batch of rows()) await show(batch, isLong ? undefined : await lengthOf(db, batch))
     })
   }
   await ctx.output.rows(view, printed, { endEarly: true })

@@ -2,17 +2,22 @@ import { type Damageable, damageText } from '../../damage.ts'
 import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
+import { clockOf } from './clock.ts'
 import { Stdout } from './stdout.ts'
-import { printTable } from './table-rows.ts'
+import { printRecord, printTable, type TableOptions } from './table-rows.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
-import { type Column, cells, type Emit, heading, object, plain, type RowSource } from './values.ts'
+import { type Column, type Emit, object, plain, type RowSource } from './values.ts'
 
 /** How a kind of rows is shown. */
 export interface View<Row> {
   readonly columns: readonly Column<Row>[]
   /** The fields of a table, and of text, unless `--fields` says otherwise. */
   readonly short: readonly string[]
+  /** The fields that matter most, in this order: the others go first from a table that is too wide for a terminal. */
+  readonly essential?: readonly string[]
+  /** The fields that tell people of one thing what others of it do, and are left out there unless `--fields` names them. */
+  readonly redundant?: readonly string[]
   readonly id: (row: Row) => string
 }
 
@@ -45,6 +50,11 @@ export class Output {
     return this.#format() === 'table'
   }
 
+  /** Whether ids of a view's rows are shown shortened: to people who see them on a terminal. */
+  shortensIds<Row>(view: View<Row>): boolean {
+    return this.table() && this.#host.stdout.isTTY && this.#columns(view, false).some(({ field }) => field === 'id')
+  }
+
   /** Refuses fields that a view does not have, before anything is done. @throws BAD_INPUT */
   check<Row>(view: View<Row>): void {
     this.#columns(view, true)
@@ -70,9 +80,9 @@ export class Output {
   rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false } = {}): Promise<void> {
     return this.#stdout.stream((goOn) =>
       this.#rows(view, (emit, measure) =>
-        source(async (batch) => {
+        source(async (batch, idLength) => {
           for (const row of batch) this.#warnOf(view, row)
-          await emit(batch)
+          await emit(batch, idLength)
           if (endEarly) goOn()
         }, measure),
       ),
@@ -103,13 +113,16 @@ export class Output {
       case 'csv':
         return this.#csvRows(columns, unmeasured)
       case 'table':
-        return this.#tableRows(columns, source)
+        return this.#tableRows(view, columns, source)
       default:
         kind satisfies never
     }
   }
 
-  /** Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. */
+  /**
+   * Prints one thing with all of its fields; in a table and in text, a line a field, unless text has `--fields`. A table
+   * leaves those out that are empty.
+   */
   async one<Row>(view: View<Row>, row: Row): Promise<void> {
     this.#warnOf(view, row)
     const kind = this.#format()
@@ -119,8 +132,7 @@ export class Output {
     if (kind !== 'table' && (kind !== 'text' || this.#options().fields)) return this.#rows(view, (emit) => emit([row]))
     if (kind === 'text')
       return this.raw(columns.map(({ field, value }) => `${field}\t${printable(plain(value(row)))}\n`).join(''))
-    const { record } = await import('./table.ts')
-    await this.raw(record(columns.map(heading), cells(columns, [row])[0] ?? [], await this.#paint('stdout')))
+    await printRecord(columns, row, { ...(await this.#tableOptions(view)), redundant: view.redundant })
   }
 
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
@@ -228,10 +240,22 @@ export class Output {
     )
   }
 
-  async #tableRows<Row>(columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
-    const { isTTY, columns: width } = this.#host.stdout
-    const drawing = { paint: await this.#paint('stdout'), width: isTTY ? width || 80 : undefined }
-    await printTable(columns, source, { drawing, print: (text) => this.raw(text) })
+  async #tableRows<Row>(view: View<Row>, columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+    const options = await this.#tableOptions(view)
+    const hidden = await printTable(columns, source, options)
+    if (hidden.length > 0) this.note(`no room in ${options.drawing.width} columns for ${hidden.join(', ')}`)
+  }
+
+  async #tableOptions<Row>({ essential = [] }: View<Row>): Promise<TableOptions> {
+    const { isTTY, columns } = this.#host.stdout
+    const { utc, local, fields } = this.#options()
+    return {
+      drawing: { paint: await this.#paint('stdout'), width: isTTY ? columns || 80 : undefined },
+      clock: clockOf(utc ? 'utc' : local ? 'local' : 'relative'),
+      essential,
+      chosen: fields !== undefined,
+      print: (text) => this.raw(text),
+    }
   }
 
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {

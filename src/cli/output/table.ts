@@ -1,5 +1,6 @@
 import Table from 'cli-table3'
-import stringWidth from 'string-width'
+import { gapWidth, type Placed } from './layout.ts'
+import { type Drawing, fitCells, type Heading, widthOf } from './measures.ts'
 import type { Cell, Paint } from './tone.ts'
 
 const borders = [
@@ -19,22 +20,6 @@ const borders = [
   'right-mid',
   'middle',
 ] as const
-const minWidth = 10
-
-/** What stands between two columns. */
-export const gapWidth = 2
-
-/** How a table is drawn. */
-export interface Drawing {
-  readonly paint: Paint
-  /** The terminal's columns; undefined: as wide as it takes. */
-  readonly width: number | undefined
-}
-
-const ascii = /^[\x20-\x7e]*$/
-
-/** How many columns of a terminal a text takes. Most texts are of ASCII, and measuring others takes its time. */
-export const widthOf = (text: string): number => (ascii.test(text) ? text.length : stringWidth(text))
 
 const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
   new Table({
@@ -44,43 +29,41 @@ const plainTable = (options: ConstructorParameters<typeof Table>[0]) =>
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': gapWidth },
   })
 
-/** Draws rows below a head, in columns that fit `width`; where they cannot, one line a field. */
-export function table(heads: readonly string[], rows: readonly (readonly Cell[])[], { paint, width }: Drawing): string {
-  const wanted = heads.map(
-    (head, i) => rows.reduce((widest, row) => Math.max(widest, widthOf(row[i]?.[0] ?? '')), widthOf(head)) + gapWidth,
-  )
-  const widths = width === undefined ? wanted : fit(wanted, width)
-  if (!widths) return rows.map((row) => record(heads, row, paint)).join('\n')
-  const drawn = plainTable({ head: heads.map((head) => paint(head, 'head')), colWidths: widths })
-  for (const row of rows) drawn.push(row.map(([text, tone]) => paint(text, tone)))
+/** Draws rows below a head. */
+export function table(
+  headings: readonly Heading[],
+  rows: readonly (readonly Cell[])[],
+  { paint, placed }: { readonly paint: Paint; readonly placed: readonly Placed[] },
+): string {
+  const drawn = plainTable({
+    head: placed.map(({ index }) => paint(headings[index]?.text ?? '', 'head')),
+    colWidths: placed.map(({ width }) => width + gapWidth),
+  })
+  for (const row of rows) drawn.push(fitCells(row, headings, placed).map(([text, tone]) => paint(text, tone)))
   return `${trimmed(drawn.toString())}\n`
 }
 
-/** Draws one thing, a line a field. */
-export function record(heads: readonly string[], row: readonly Cell[], paint: Paint): string {
-  const width = Math.max(...heads.map(widthOf)) + gapWidth
+/** Draws one thing, a line a field; a text that is too long goes on below its beginning. */
+export function record(heads: readonly string[], row: readonly Cell[], { paint, width }: Drawing): string {
+  const indent = Math.max(...heads.map(widthOf)) + gapWidth
   const lines = heads.map((head, i) => {
     const [text, tone] = row[i] ?? ['', 'plain']
-    return `${paint(head, 'head')}${' '.repeat(width - widthOf(head))}${paint(text, tone)}\n`
+    const [first = '', ...others] = wrapped(text, width === undefined ? Number.POSITIVE_INFINITY : width - indent)
+    const further = others.map((line) => `\n${' '.repeat(indent)}${paint(line, tone)}`).join('')
+    return `${paint(head, 'head')}${' '.repeat(indent - widthOf(head))}${paint(first, tone)}${further}\n`
   })
   return trimmed(lines.join(''))
 }
 
-/**
- * Takes from the widest columns until the sum fits; undefined when a column would get too narrow to say anything.
- *
- * @param whole a column that is left as it is
- */
-export function fit(wanted: readonly number[], width: number, whole = -1): number[] | undefined {
-  const widths = [...wanted]
-  const others = [...widths.keys()].filter((i) => i !== whole)
-  for (let over = widths.reduce((sum, one) => sum + one, 0) - width; over > 0; over--) {
-    const most = Math.max(...others.map((i) => widths[i] ?? 0))
-    const widest = others.find((i) => widths[i] === most)
-    if (widest === undefined || most <= minWidth + gapWidth) return undefined
-    widths[widest] = most - 1
+/** A text in lines of so many columns, between words; a word that is longer has a line of its own. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && widthOf(line) + 1 + widthOf(word) <= width) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
   }
-  return widths
+  return lines
 }
 
 const trimmed = (text: string) => text.replace(/ +$/gm, '')

@@ -1,8 +1,8 @@
 /** How a cell of a table may be painted. */
 export type Tone = 'good' | 'bad' | 'warn' | 'dim' | 'plain'
 
-/** What a table shows of a value. */
-export type Cell = readonly [text: string, tone: Tone]
+/** What a table shows of a value; `narrow`: a shorter text, for a table that would not fit else. */
+export type Cell = readonly [text: string, tone: Tone, narrow?: string]
 
 /** Paints a text for a tone, or leaves it plain where there is no colour. */
 export type Paint = (text: string, tone: Tone | 'head') => string

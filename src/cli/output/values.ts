@@ -1,4 +1,5 @@
 import type { Json } from '../../json.ts'
+import type { Clock } from './clock.ts'
 import { printable } from './text.ts'
 import type { Cell } from './tone.ts'
 
@@ -10,11 +11,13 @@ export interface Column<Row> {
   /** The value in machine formats. */
   readonly value: (row: Row) => Json
   /** The value in a table, for people; the machine's value when absent. */
-  readonly cell?: (row: Row, now: number) => Cell
+  readonly cell?: (row: Row, clock: Clock) => Cell
+  /** Where a table cuts its texts that do not fit: names in the middle, as their ends tell them apart. Absent: nowhere. */
+  readonly cut?: 'middle' | 'end'
 }
 
-/** Takes some rows. */
-export type Emit<Row> = (rows: readonly Row[]) => Promise<void>
+/** Takes some rows; `idLength`: how many characters of an id name each of them alone, where ids are not shown whole. */
+export type Emit<Row> = (rows: readonly Row[], idLength?: number) => Promise<void>
 
 /**
  * Hands on rows as they come to what prints them. A table keeps its rows to the end, unless the source has handed all of
@@ -31,11 +34,11 @@ export function object<Row>(columns: readonly Column<Row>[], row: Row): { [field
 }
 
 /** The cells of rows, for people, as they are at a moment. */
-export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[], now = Date.now()): Cell[][] {
+export function cells<Row>(columns: readonly Column<Row>[], rows: readonly Row[], clock: Clock): Cell[][] {
   return rows.map((row) =>
     columns.map((column): Cell => {
-      const [text, tone] = column.cell?.(row, now) ?? [plain(column.value(row)), 'plain']
-      return [printable(text), tone]
+      const [text, tone, narrow] = column.cell?.(row, clock) ?? [plain(column.value(row)), 'plain']
+      return narrow === undefined ? [printable(text), tone] : [printable(text), tone, printable(narrow)]
     }),
   )
 }

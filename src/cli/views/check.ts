@@ -18,11 +18,15 @@ const verdictTones: Record<Verdict, Tone> = {
 export const checkView: View<Checked> = {
   columns: [
     ...(['id', 'workspace', 'name', 'platform'] as const).map(
-      (field): Column<Checked> => ({ field, value: ({ integration }) => integration[field] }),
+      (field): Column<Checked> => ({
+        field,
+        value: ({ integration }) => integration[field],
+        ...(field === 'name' || field === 'workspace' ? { cut: 'middle' } : {}),
+      }),
     ),
     { field: 'verdict', value: (row) => row.verdict, cell: (row) => [row.verdict, verdictTones[row.verdict]] },
     value('code'),
-    value('reason'),
+    { ...value('reason'), cut: 'end' },
     {
       field: 'findings',
       value: (row) => row.findings.map((finding) => ({ ...finding })),
@@ -30,20 +34,24 @@ export const checkView: View<Checked> = {
         row.findings.map((one) => `${one.field} is ${one.stored}, the platform reports ${one.platform}`).join('; '),
         'bad',
       ],
+      cut: 'end',
     },
     {
       field: 'filled',
       value: (row) => [...row.filled],
       cell: (row) => [row.filled.join(', '), 'plain'],
+      cut: 'end',
     },
-    { field: 'ids', value: (row) => ({ ...row.ids }) },
+    { field: 'ids', value: (row) => ({ ...row.ids }), cut: 'end' },
     {
       field: 'scopes',
       value: (row) => (row.scopes === null ? null : [...row.scopes]),
       cell: (row) => [row.scopes?.join(', ') ?? '', 'plain'],
+      cut: 'end',
     },
     value('expiresAt'),
   ],
   short: ['workspace', 'name', 'platform', 'verdict', 'code', 'findings', 'filled', 'id'],
+  essential: ['name', 'verdict', 'workspace', 'code', 'findings', 'id', 'platform'],
   id: ({ integration }) => integration.id,
 }

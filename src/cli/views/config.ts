@@ -55,7 +55,7 @@ export const findingView: View<ConfigFinding> = {
       cell: (row) => [row.severity, row.severity === 'error' ? 'bad' : 'warn'],
     },
     value('path'),
-    value('message'),
+    { ...value('message'), cut: 'end' },
   ],
   short: ['severity', 'path', 'message'],
   id: (row) => row.path,

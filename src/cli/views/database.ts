@@ -10,7 +10,7 @@ import { value } from './cells.ts'
 const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({
   field,
   value: (row) => [...of(row)],
-  cell: (row) => (of(row).length === 0 ? ['none', 'dim'] : [of(row).join(', '), tone]),
+  cell: (row) => [of(row).join(', '), tone],
 })
 
 const count = (field: string, of: keyof Omit<Counts, 'platforms'>): Column<DatabaseStatus> => ({
@@ -55,9 +55,10 @@ export const indexView: View<ApplicationIndex> = {
     value('name'),
     value('table'),
     { field: 'state', value: ({ state }) => state, cell: ({ state }) => [state, indexTones[state]] },
-    value('statement'),
+    { ...value('statement'), cut: 'end' },
   ],
   short: ['name', 'table', 'state', 'statement'],
+  essential: ['name', 'state'],
   id: ({ name }) => name,
 }
 
@@ -83,7 +84,11 @@ export const databaseView: View<DatabaseStatus> = {
     value('version'),
     { field: 'state', value: (row) => row.status, cell: (row) => [row.status, statusTones[row.status]] },
     { field: 'adopted', value: (row) => row.adopted, cell: (row) => [row.adopted ? 'yes' : 'no', 'plain'] },
-    names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
+    {
+      ...names('migrationsApplied', (row) => row.migrations.applied, 'plain'),
+      // What is as it should be is a number alone.
+      cell: ({ migrations: { applied } }) => [String(applied.length), 'plain'],
+    },
     names('migrationsPending', (row) => row.migrations.pending, 'warn'),
     names('migrationsUnknown', (row) => row.migrations.unknown, 'plain'),
     names('differences', (row) => row.differences.map(({ text }) => text), 'bad'),

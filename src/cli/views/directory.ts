@@ -1,18 +1,20 @@
 import type { App, User, Workspace } from '../../integration.ts'
 import type { View } from '../output/output.ts'
-import { ago, value } from './cells.ts'
+import { ago, name, value } from './cells.ts'
 
 /** How workspaces are shown. */
 export const workspaceView: View<Workspace> = {
-  columns: [value('id'), value('name'), value('integrations'), ago('createdAt')],
+  columns: [value('id'), name('name'), value('integrations'), ago('createdAt', 'created')],
   short: ['name', 'integrations', 'createdAt', 'id'],
+  essential: ['name', 'integrations', 'id'],
   id: (row) => row.id,
 }
 
 /** How users are shown. */
 export const userView: View<User> = {
-  columns: [value('id'), value('email'), value('name'), ago('createdAt')],
+  columns: [value('id'), name('email'), name('name'), ago('createdAt', 'created')],
   short: ['email', 'name', 'createdAt', 'id'],
+  essential: ['email', 'name', 'id'],
   id: (row) => row.id,
 }
 
@@ -20,13 +22,14 @@ export const userView: View<User> = {
 export const appView: View<App> = {
   columns: [
     value('id'),
-    value('name'),
+    name('name'),
     value('platform'),
-    value('clientId'),
+    name('clientId'),
     value('keyId'),
     value('integrations'),
-    ago('createdAt'),
+    ago('createdAt', 'created'),
   ],
   short: ['name', 'platform', 'clientId', 'integrations', 'createdAt', 'id'],
+  essential: ['name', 'platform', 'integrations', 'id'],
   id: (row) => row.id,
 }

@@ -1,18 +1,18 @@
 import type { Damageable } from '../../damage.ts'
 import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
-import { relative, remaining } from '../input/time.ts'
+import type { Clock } from '../output/clock.ts'
 import type { View } from '../output/output.ts'
 import type { Cell } from '../output/tone.ts'
 import type { Column } from '../output/values.ts'
-import { ago, expiryCell, value } from './cells.ts'
+import { ago, expiryCell, name, value } from './cells.ts'
 
-function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, now: number): Cell {
+function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, { tell, validity }: Clock): Cell {
   if (set === null) return ['unknown', 'warn']
   if (!set) return ['not set', 'dim']
   const parts = [
-    setAt === null ? 'set' : `set ${relative(setAt, now)}`,
+    setAt === null ? 'set' : `set ${tell(setAt)[0]}`,
     fingerprint === null ? '' : `fingerprint ${fingerprint}`,
-    previousValidUntil === null ? '' : `previous valid for ${remaining(previousValidUntil, now)}`,
+    previousValidUntil === null ? '' : `previous valid ${validity(previousValidUntil)[0]}`,
   ]
   return [parts.filter(Boolean).join(', '), 'good']
 }
@@ -20,7 +20,8 @@ function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts
 const secret = (field: SecretField): Column<IntegrationView> => ({
   field,
   value: (row) => ({ ...row[field] }),
-  cell: (row, now) => secretCell(row[field], now),
+  cell: (row, clock) => secretCell(row[field], clock),
+  cut: 'end',
 })
 
 const refreshWords: Record<NonNullable<TokenRefresh>, string> = {
@@ -35,42 +36,46 @@ const isActiveKnown = ({ damage }: IntegrationView & Damageable) => !damage?.inc
 export const integrationView: View<IntegrationView> = {
   columns: [
     value('id'),
-    value('name'),
+    name('name'),
     value('platform'),
-    value('workspace'),
+    name('workspace'),
     value('workspaceId'),
     {
       field: 'isActive',
+      head: 'on',
       value: (row) => (isActiveKnown(row) ? row.isActive : null),
-      cell: (row) =>
-        !isActiveKnown(row) ? ['unknown', 'warn'] : row.isActive ? ['active', 'good'] : ['inactive', 'dim'],
+      cell: (row) => (!isActiveKnown(row) ? ['unknown', 'warn'] : row.isActive ? ['yes', 'good'] : ['no', 'dim']),
     },
     secret('webhookSecret'),
     secret('accessToken'),
     secret('refreshToken'),
     {
       field: 'tokenExpiresAt',
+      head: 'expires',
       value: (row) => row.tokenExpiresAt,
-      cell: (row, now) => expiryCell(row, now, 'no token'),
+      cell: (row, clock) => expiryCell(row, clock, 'no token'),
     },
     value('tokenExpiry'),
     {
       field: 'tokenRefresh',
       value: (row) => row.tokenRefresh,
       cell: (row) => [row.tokenRefresh === null ? '' : refreshWords[row.tokenRefresh], 'bad'],
+      cut: 'end',
     },
-    value('app'),
+    name('app'),
     value('slackTeamId'),
-    value('slackTeamName'),
+    name('slackTeamName'),
     value('slackBotUserId'),
     value('pylonAccountId'),
-    value('config'),
-    ago('lastUsedAt', 'never'),
-    ago('createdAt'),
+    { ...value('config'), cut: 'end' },
+    ago('lastUsedAt', 'used', 'never'),
+    ago('createdAt', 'created'),
     value('createdBy'),
     value('version'),
   ],
-  short: ['name', 'workspace', 'platform', 'isActive', 'lastUsedAt', 'tokenExpiresAt', 'id'],
+  short: ['workspace', 'name', 'platform', 'isActive', 'lastUsedAt', 'tokenExpiresAt', 'id'],
+  essential: ['name', 'workspace', 'id', 'platform', 'isActive', 'tokenExpiresAt'],
+  redundant: ['workspaceId', 'tokenExpiry'],
   id: (row) => row.id,
 }
 

@@ -3,11 +3,10 @@ import type { Reencryption } from '../../operations/keys/reencrypt.ts'
 import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
-import { relative } from '../input/time.ts'
 import type { Answer, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
 import type { Column } from '../output/values.ts'
-import { value } from './cells.ts'
+import { ago, value } from './cells.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
 
@@ -22,13 +21,14 @@ export const keyView: View<Key> = {
     value('id'),
     value('purpose'),
     { field: 'state', value: (row) => row.state, cell: (row) => [row.state, states[row.state]] },
-    { field: 'createdAt', value: (row) => row.createdAt, cell: (row, now) => [relative(row.createdAt, now), 'plain'] },
+    ago('createdAt', 'created'),
     value('current'),
     value('previous'),
     value('apps'),
-    { field: 'inKeySet', value: (row) => row.inKeySet, cell: inKeySetCell },
+    { field: 'inKeySet', head: 'in set', value: (row) => row.inKeySet, cell: inKeySetCell },
   ],
   short: ['id', 'purpose', 'state', 'createdAt', 'current', 'previous', 'inKeySet'],
+  essential: ['id', 'state', 'inKeySet', 'current', 'previous', 'createdAt'],
   id: (row) => row.id,
 }
 

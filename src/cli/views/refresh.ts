@@ -1,9 +1,9 @@
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
 import type { RecoverRow } from '../../operations/refresh/recover-batch.ts'
-import { relative } from '../input/time.ts'
 import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
 import type { Column } from '../output/values.ts'
+import { timeCell } from './cells.ts'
 
 type Row = RefreshRow | RecoverRow
 
@@ -29,6 +29,7 @@ const tones: Record<Row['outcome'], Tone> = {
 const of = <R extends Row>(field: 'id' | 'name' | 'workspace' | 'platform'): Column<R> => ({
   field,
   value: (row) => row.integration[field],
+  ...(field === 'name' || field === 'workspace' ? { cut: 'middle' } : {}),
 })
 
 const outcome = <R extends Row>(): Column<R>[] => [
@@ -42,8 +43,8 @@ const outcome = <R extends Row>(): Column<R>[] => [
     cell: (row) => [row.outcome.replaceAll('_', ' '), tones[row.outcome]],
   },
   { field: 'code', value: (row) => row.error?.code ?? null },
-  { field: 'message', value: (row) => row.error?.message ?? null },
-  { field: 'hint', value: (row) => row.error?.hint ?? null },
+  { field: 'message', value: (row) => row.error?.message ?? null, cut: 'end' },
+  { field: 'hint', value: (row) => row.error?.hint ?? null, cut: 'end' },
 ]
 
 /** The view of a refresh. */
@@ -52,12 +53,14 @@ export const refreshView: View<RefreshRow> = {
     ...outcome<RefreshRow>(),
     {
       field: 'tokenExpiresAt',
+      head: 'expires',
       value: (row) => row.integration.tokenExpiresAt,
-      cell: ({ integration: { tokenExpiresAt } }, now) =>
-        tokenExpiresAt === null ? ['unknown', 'dim'] : [relative(tokenExpiresAt, now), 'plain'],
+      cell: ({ integration: { tokenExpiresAt } }, clock) =>
+        tokenExpiresAt === null ? ['unknown', 'dim'] : timeCell(tokenExpiresAt, clock),
     },
   ],
-  short: ['name', 'workspace', 'outcome', 'tokenExpiresAt', 'id'],
+  short: ['workspace', 'name', 'outcome', 'tokenExpiresAt', 'id'],
+  essential: ['name', 'outcome', 'workspace', 'id'],
   id: (row) => row.integration.id,
 }
 
@@ -73,9 +76,10 @@ export const recoverView: View<RecoverRow> = {
     {
       field: 'worksUntil',
       value: (row) => row.worksUntil,
-      cell: (row, now) => [row.worksUntil === null ? '' : relative(row.worksUntil, now), 'warn'],
+      cell: (row, clock) => (row.worksUntil === null ? ['', 'warn'] : timeCell(row.worksUntil, clock, 'warn')),
     },
   ],
-  short: ['name', 'workspace', 'outcome', 'accessToken', 'worksUntil', 'id'],
+  short: ['workspace', 'name', 'outcome', 'accessToken', 'worksUntil', 'id'],
+  essential: ['name', 'outcome', 'workspace', 'id'],
   id: (row) => row.integration.id,
 }

@@ -1,6 +1,5 @@
 import { flagOf } from '../../integration.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { relative, remaining } from '../input/time.ts'
 import type { View } from '../output/output.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
@@ -15,33 +14,42 @@ const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as cons
 export const secretVersionView: View<SecretVersion> = {
   columns: [
     { field: 'field', value: (row) => flagOf(row.field) },
-    value('number'),
+    { ...value('number'), head: '#' },
     {
       field: 'state',
       value: ({ state }) => state,
-      cell: ({ state, validUntil }, now) => {
-        const left = state === 'previous' && validUntil ? `, valid for ${remaining(validUntil, now)}` : ''
-        return [`${state}${left}`, stateTones[state]]
+      cell: ({ state, validUntil }, { validity }) => {
+        if (state !== 'previous' || !validUntil) return [state, stateTones[state]]
+        const [text, narrow] = validity(validUntil)
+        return [`previous, valid ${text}`, stateTones[state], `previous ${narrow}`]
       },
     },
     value('fingerprint'),
     value('origin'),
-    ago('setAt'),
-    value('setBy'),
+    ago('setAt', 'set'),
+    { ...value('setBy'), head: 'by', cut: 'end' },
     value('validUntil'),
-    { field: 'tokenExpiresAt', value: (row) => row.tokenExpiresAt, cell: (row, now) => expiryCell(row, now, '') },
+    {
+      field: 'tokenExpiresAt',
+      head: 'expires',
+      value: (row) => row.tokenExpiresAt,
+      cell: (row, clock) => expiryCell(row, clock, ''),
+    },
     value('tokenExpiry'),
     {
       field: 'lastMatchedAt',
+      head: 'matched',
       value: (row) => row.lastMatchedAt,
-      cell: ({ lastMatchedAt, matchCount }, now) =>
-        lastMatchedAt === null
-          ? ['no recorded use', 'dim']
-          : [`matched ${relative(lastMatchedAt, now)}, ${plural(matchCount, 'time')}`, 'plain'],
+      cell: ({ lastMatchedAt, matchCount }, { tell }) => {
+        if (lastMatchedAt === null) return ['no recorded use', 'dim', 'no record']
+        const [text, narrow] = tell(lastMatchedAt)
+        return [`${text}, ${plural(matchCount, 'time')}`, 'plain', narrow]
+      },
     },
     value('matchCount'),
   ],
   short: ['field', 'number', 'state', 'fingerprint', 'setAt', 'setBy', 'tokenExpiresAt', 'lastMatchedAt'],
+  essential: ['field', 'state', 'lastMatchedAt', 'number', 'tokenExpiresAt', 'fingerprint', 'setAt'],
   id: (row) => `${flagOf(row.field)}:${row.number}`,
 }
 

@@ -7,7 +7,7 @@ import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
 import type { DryRun } from '../change.ts'
-import { noSuch } from '../find.ts'
+import { ambiguous, mayBeginId, noSuch } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 
 /** An OAuth app to add. */
@@ -85,15 +85,23 @@ export const removeApp = (store: Store, ref: string, options: DryRun): Promise<A
   }, options)
 
 /**
- * The app with this id or name.
+ * The app with this id or name, else with an id that begins so.
  *
  * @param platform the platform that the app has to belong to
- * @throws NOT_FOUND, BAD_INPUT when the app belongs to another platform
+ * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the app belongs to another platform
  */
 export async function findApp(db: Reader, ref: string, platform?: string): Promise<App> {
   const apps = await db.apps.list()
-  const app = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
+  const named = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
+  const beginning = named || !mayBeginId(ref) ? [] : apps.filter(({ id }) => id.startsWith(ref))
+  const [app = named, ...others] = beginning
   if (!app) throw noSuch('app', ref)
+  if (others.length > 0)
+    throw ambiguous(
+      'app',
+      ref,
+      beginning.map(({ id, name }) => `${shellWord(id)} (${name})`),
+    )
   refuseDamage(app)
   if (platform !== undefined && app.platform !== platform)
     throw badInput(

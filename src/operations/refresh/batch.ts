@@ -61,7 +61,7 @@ export function failureOf(error: unknown): BatchFailure {
 export async function previewMany(
   store: Store,
   chosen: Chosen,
-  { emit, ...due }: BatchDue & { readonly emit: (rows: readonly RefreshRow[]) => Promise<void> },
+  { emit, ...due }: BatchDue & { readonly emit: (rows: readonly RefreshRow[], db: Reader) => Promise<void> },
 ): Promise<void> {
   let emitted = 0
   await store.snapshot(async (db) => {
@@ -72,7 +72,7 @@ export async function previewMany(
       const rows: RefreshRow[] = []
       for (const one of some) rows.push(precheck(one, now, due) ?? (await preview(db, one, due)))
       emitted += rows.length
-      await emit(rows)
+      await emit(rows, db)
     }
   })
 }

@@ -76,6 +76,8 @@ export interface Dialect {
   mayUpdate(table: string, column: string): Sql
   /** A text column as a value that orders by its bytes. */
   binaryOrder(column: Sql): Sql
+  /** Whether an index orders a table by the bytes of a column of texts. */
+  isIndexedByBytes(table: string, column: string): Sql
   /** Whether two values come after two others, the second of each where the first are equal, by a condition that an index on both can seek. */
   isAfter(values: readonly [Sql, Sql], others: readonly [Sql, Sql]): Sql
   /** Whether a text column holds a text, compared as its type compares, by a condition that an index in byte order can seek. */

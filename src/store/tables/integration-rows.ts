@@ -64,6 +64,7 @@ export function integrationSource(dialect: Dialect) {
     columnsFrom: () =>
       sql`${from} LEFT JOIN integration_apps a ON a.id = v.app_id LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
     id: sql`i.id`,
+    table: 'integrations',
     keys: {
       name: binaryOrder(sql`i.name`),
       workspace: binaryOrder(sql`w.name`),

@@ -4,6 +4,7 @@ import { conflict, notFound } from '../../errors.ts'
 import { rowsPerPage } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
+import { idLength, shortestShown } from './id-length.ts'
 import { type Boundary, boundaryAt, firstIds, follows, type Keyed, orderOf } from './keyset.ts'
 
 /** Which part of a listing to read, in which order. */
@@ -25,6 +26,8 @@ export interface Source<Row> extends Keyed {
   readonly columnsFrom?: (ids?: Sql) => Sql
   /** The field of a row that holds the id, where that is not "id". */
   readonly idField?: string
+  /** The table whose ids tables show shortened; absent: none. */
+  readonly table?: 'integrations' | 'workspaces' | 'users'
 }
 
 /** A page of no more rows than these is one statement; a longer one needs a transaction to read it in. */
@@ -45,6 +48,8 @@ export interface ListReader<Filter, Row> {
   list(filter: Filter, page: Page): AsyncIterable<(Row & Damageable)[]>
   /** How many rows a filter leaves, from where the page begins; without a page, all of them. */
   count(filter: Filter, page?: Page): Promise<number>
+  /** How many characters of an id name each of some rows alone; undefined where ids are shown whole. */
+  idLength(ids: readonly string[]): Promise<number | undefined>
 }
 
 /** Lists the rows of a source: `condition` is that of a filter, and `toRow` makes a row of what was selected. */
@@ -64,6 +69,10 @@ export const listReader = <Filter, Selected extends object, Row>({
     if (!page) return countOf(from.db, sql`${from.source.from} WHERE ${listing.filter}`)
     const after = await boundaryOf({ ...listing, page })
     return countOf(from.db, sql`${orderOf({ ...from, page }).from} WHERE ${following({ ...listing, page }, after)}`)
+  },
+  async idLength(ids) {
+    const { db, dialect, source } = from
+    return source.table && idLength(db, dialect, { table: source.table, ids })
   },
 })
 
@@ -131,9 +140,20 @@ function firstRowsOf<Row>(listing: Listing<Row>, after: Boundary | undefined, li
 async function boundaryOf<Row>(listing: Listing<Row>): Promise<Boundary | undefined> {
   const { cursor } = listing.page
   if (cursor === undefined) return undefined
-  const boundary = await boundaryAt(listing.db, listing, cursor)
+  const boundary = (await boundaryAt(listing.db, listing, cursor)) ?? (await boundaryBeginning(listing, cursor))
   if (!boundary) throw notFound('the row that --cursor names is not there any more', 'start again without --cursor')
   return boundary
+}
+
+/** The same for the beginning of an id, as tables show it; undefined where none or several begin so. */
+async function boundaryBeginning<Row>(listing: Listing<Row>, beginning: string): Promise<Boundary | undefined> {
+  const { db, dialect, source } = listing
+  if (!source.table || [...beginning].length < shortestShown) return undefined
+  const [one, other] = await db.queryAll<{ id: string }>(
+    { id: source.id },
+    sql`FROM ${source.from} WHERE ${dialect.startsWith(source.id, beginning)} LIMIT 2`,
+  )
+  return one && !other ? boundaryAt(db, listing, one.id) : undefined
 }
 
 /** The condition of all rows of a listing that follow a boundary. */

@@ -17,6 +17,8 @@ export interface UserFilter {
 export interface UserReader extends ListReader<UserFilter, User> {
   /** The users with this id or e-mail address; the id goes first. */
   match(ref: string): Promise<User[]>
+  /** The users whose id begins so, at most `limit`. */
+  beginningWith(prefix: string, limit: number): Promise<User[]>
 }
 
 /** What can be changed of users. */
@@ -38,6 +40,11 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
         source.columns,
         sql`FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
         ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`,
+      ),
+    beginningWith: (prefix, limit) =>
+      db.queryAll(
+        source.columns,
+        sql`FROM ${source.from} WHERE ${dialect.startsWith(sql`u.id`, prefix)} ORDER BY ${dialect.binaryOrder(sql`u.id`)} LIMIT ${limit}`,
       ),
   }
 }
@@ -64,6 +71,7 @@ function userSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): Source
     columns: { id: sql`u.id`, email: sql`u.email`, name: sql`u.name`, createdAt: toRfc3339(sql`u.created_at`) },
     from: sql`users u`,
     id: sql`u.id`,
+    table: 'users',
     keys: {
       email: binaryOrder(sql`u.email`),
       name: binaryOrder(sql`u.name`),

@@ -18,8 +18,8 @@ type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 
 /** What can be read of workspaces. */
 export interface WorkspaceReader extends ListReader<WorkspaceFilter, Workspace> {
-  /** The workspaces with an id, or with a name; at most `limit`. */
-  match(match: { readonly by: 'id' | 'name'; readonly value: string }, limit: number): Promise<Workspace[]>
+  /** The workspaces with an id, with a name, or with an id that begins so; at most `limit`. */
+  match(match: { readonly by: 'id' | 'name' | 'idPrefix'; readonly value: string }, limit: number): Promise<Workspace[]>
 }
 
 /** What can be changed of workspaces. */
@@ -38,7 +38,11 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
   return {
     ...listReader({ db, dialect, source, condition, toRow: toWorkspace }),
     async match({ by, value }, limit) {
-      const where = by === 'id' ? sql`w.id = ${value}` : dialect.equals(sql`w.name`, value)
+      const where = {
+        id: () => sql`w.id = ${value}`,
+        name: () => dialect.equals(sql`w.name`, value),
+        idPrefix: () => dialect.startsWith(sql`w.id`, value),
+      }[by]()
       const from = counted(sql`SELECT w.id FROM ${source.from} WHERE ${where}`)
       const rows = await db.queryAll(
         source.columns,
@@ -85,6 +89,7 @@ function workspaceSource({ toRfc3339, comparableTime, binaryOrder }: Dialect): S
     keyFrom: { integrations: counted() },
     columnsFrom: counted,
     id: sql`w.id`,
+    table: 'workspaces',
     keys: {
       name: binaryOrder(sql`w.name`),
       integrations,

@@ -118,7 +118,7 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
     const recovered = await run('recover', '--all')
     expect({ ...recovered, stdout: recovered.stdout.trim().split('\n').sort() }).toEqual({
       code: 6,
-      stdout: [`desk\tAcme\tsuperseded\t\t\t${desk}`, `support\tAcme\terror\t\t\t${support}`],
+      stdout: [`Acme\tdesk\tsuperseded\t\t\t${desk}`, `Acme\tsupport\terror\t\t\t${support}`],
       stderr: expect.stringContaining(told('state', support)),
     })
     expect(await problems(run)).toEqual({

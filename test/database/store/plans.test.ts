@@ -70,6 +70,11 @@ const lookups: {
     (db) => page(db, { sort: 'name', descending: true, cursor: 'i-7' }),
     'integration_name_idx',
   ],
+  'how much of an id names it': [
+    async (db) => (await db.idLength(['i-7', 'i-77'])) ?? 0,
+    'integrations_1 (id>?)',
+    'integration_id_idx',
+  ],
   'a page by id': [(db) => page(db, { sort: 'id' }), 'integrations_1', 'integration_id_idx'],
   'a later page by id': [(db) => page(db, { sort: 'id', cursor: 'i-7' }), 'integrations_1', 'integration_id_idx'],
 }

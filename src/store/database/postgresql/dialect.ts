@@ -89,6 +89,11 @@ export const dialect: Dialect = {
   timeLiteral: (instant) => sql`CAST(${instant.replace('Z', '')} AS timestamp)`,
   // The operators of a type of an extension may be in a schema that is not looked into, where its order counts all the same.
   binaryOrder: (column) => sql`(${column})::text COLLATE "C"`,
+  isIndexedByBytes: (
+    table,
+    column,
+  ) => sql`EXISTS (SELECT FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+    WHERE x.indrelid = to_regclass(${table}) AND a.attname = ${column} AND x.indcollation[0] = '"C"'::regcollation AND x.indisvalid AND x.indpred IS NULL)`,
   equals: (column, text) => sql`${column} COLLATE "C" = ${text}`,
   startsWith: (column, prefix) => sql`${dialect.binaryOrder(column)} LIKE ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`,
   isAfter: ([key, id], [lastKey, lastId]) => sql`${key} >= ${lastKey} AND (${key}, ${id}) > (${lastKey}, ${lastId})`,
