@@ -48,12 +48,20 @@ function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly
   if (word === undefined) return badInput('unknown option', helpOf(command))
   const flag = word.startsWith('--') ? (word.split('=')[0] ?? '') : word.slice(0, 2)
   const shown = text.replace(word, () => flag)
-  return secretFlags.includes(flag)
-    ? badInput(
-        shown.split('\n')[0] ?? '',
-        'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env',
-      )
-    : advised(shown, helpOf(command))
+  const [message = ''] = shown.split('\n')
+  if (secretFlags.includes(flag))
+    return badInput(
+      message,
+      'no flag takes a secret, which others could read: pipe it in with -stdin, or use -file or -env',
+    )
+  // Each flag that overrides a refusal has one meaning.
+  const instead = command.options.filter(({ long }) => long === '--force-shape' || long === '--end-previous')
+  if (flag === '--force' && instead.length > 0)
+    return badInput(
+      message,
+      `pass ${instead.map(({ long, description }) => `${long} to ${description}`).join('; or ')}`,
+    )
+  return advised(shown, helpOf(command))
 }
 
 /** commander's suggestion, where it has one, is a second line. */

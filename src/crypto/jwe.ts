@@ -81,5 +81,5 @@ export const describeStored = ({ field }: EncryptionContext): string => `the sto
 const undecryptable = (context: EncryptionContext) =>
   decryptionFailed(
     `${describeStored(context)} cannot be decrypted: it was changed, or belongs to another row`,
-    'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
+    'integrations audit verify shows since when; store the value again with integrations rotate --end-previous --grace 0',
   )

@@ -6,12 +6,12 @@ import { unprintable } from './names.ts'
 /**
  * Checks one of a platform's own identifiers.
  *
- * @throws BAD_INPUT when the platform has no such identifier, or the value has another shape and `force` is false
+ * @throws BAD_INPUT when the platform has no such identifier, or the value has another shape and `forceShape` is false
  */
 export function checkId(
   platform: Platform | undefined,
   column: PlatformColumn,
-  { value, force }: { readonly value: string; readonly force: boolean },
+  { value, forceShape }: { readonly value: string; readonly forceShape: boolean },
 ): string {
   const flag = `--${flagOf(column)}`
   if (value.trim() === '' || !value.isWellFormed() || unprintable.test(value) || value.includes('\uFFFD'))
@@ -30,10 +30,10 @@ export function checkId(
     )
   }
   const { shape, label } = definition
-  if (shape && !shape.pattern.test(value) && !force)
+  if (shape && !shape.pattern.test(value) && !forceShape)
     throw badInput(
       `a ${platform.title} ${label} should ${shape.should}`,
-      `correct the value, or pass --force to accept it`,
+      'correct the value, or pass --force-shape to accept it',
     )
   return value
 }

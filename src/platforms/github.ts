@@ -35,11 +35,10 @@ export const github = definePlatform({
       page: 'https://github.com/settings/tokens',
       // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
       shapes: [
-        { pattern: /^(?!ghr_)/, should: 'not be a refresh token (ghr_…)', otherwise: 'refuse' },
+        { pattern: /^(?!ghr_)/, should: 'not be a refresh token (ghr_…)' },
         {
           pattern: /^(gh[oprsu]_|github_pat_)/,
           should: 'start with ghp_, gho_, ghu_, ghs_ or github_pat_',
-          otherwise: 'refuse',
         },
       ],
     },

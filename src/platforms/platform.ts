@@ -4,15 +4,11 @@ import type { Secret } from '../secret.ts'
 import type { Ask } from './http.ts'
 import type { SignatureScheme } from './signature.ts'
 
-/**
- * The form of a value. `refuse` is for a form that the platform documents (`--force` overrides it), `warn` for a form
- * that is only customary.
- */
+/** The form of the values that a platform issues; a value of another form is refused without `--force-shape`. */
 export interface Shape {
   readonly pattern: RegExp
   /** Completes "the <label> should …", and never quotes the value. */
   readonly should: string
-  readonly otherwise: 'refuse' | 'warn'
 }
 
 /** A secret as one platform understands it. */

@@ -2,6 +2,7 @@ import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
 import { Secret } from '../secret.ts'
 import { type Answer, codeOf, retryAfter } from './http.ts'
 import type { Finding, PlatformApi, Renewal, Verdict } from './platform.ts'
+import { mistakeIn } from './secret-mistakes.ts'
 
 /** The page of a person's Slack apps. */
 export const apps = 'https://api.slack.com/apps'
@@ -49,7 +50,7 @@ export const slackApi = {
       const { access_token, refresh_token, expires_in } = body
       if (typeof access_token !== 'string' || access_token === '') return { outcome: 'unknown', code: 'no_token' }
       // Nothing else can be a token: it goes into a header, and onto a terminal.
-      if (![access_token, refresh_token ?? ''].every((token) => typeof token !== 'string' || /^[!-~]*$/.test(token)))
+      if ([access_token, refresh_token].some((token) => typeof token === 'string' && token !== '' && mistakeIn(token)))
         return { outcome: 'unknown', code: 'malformed_token' }
       return {
         outcome: 'renewed',

@@ -43,7 +43,7 @@ export const slack = definePlatform({
       issuer: 'platform',
       page: apps,
       // Observed, not documented: https://docs.slack.dev/authentication/verifying-requests-from-slack
-      shapes: [{ pattern: /^[0-9a-f]{32}$/, should: 'be 32 lower-case hex digits', otherwise: 'warn' }],
+      shapes: [{ pattern: /^[0-9a-f]{32}$/, should: 'be 32 lower-case hex digits' }],
     },
     accessToken: {
       label: 'bot or user token',
@@ -53,13 +53,12 @@ export const slack = definePlatform({
       page: apps,
       // https://docs.slack.dev/authentication/tokens
       shapes: [
-        { pattern: /^(?!xox[cd]-)/, should: 'not be a browser session token (xoxc-, xoxd-)', otherwise: 'refuse' },
-        { pattern: /^(?!xoxe-)/, should: 'not be a refresh token (xoxe-1-…)', otherwise: 'refuse' },
-        { pattern: /^(?!xapp-)/, should: 'not be an app-level token (xapp-…)', otherwise: 'refuse' },
+        { pattern: /^(?!xox[cd]-)/, should: 'not be a browser session token (xoxc-, xoxd-)' },
+        { pattern: /^(?!xoxe-)/, should: 'not be a refresh token (xoxe-1-…)' },
+        { pattern: /^(?!xapp-)/, should: 'not be an app-level token (xapp-…)' },
         {
           pattern: /^(?:xoxe\.)?xox[bp]-|^xox[cd]-|^xoxe-|^xapp-|^xwfp-/,
           should: 'start with xoxb-, xoxp-, xoxe.xoxb- or xoxe.xoxp-',
-          otherwise: 'refuse',
         },
       ],
     },
@@ -69,19 +68,19 @@ export const slack = definePlatform({
       required: false,
       issuer: 'platform',
       page: 'https://docs.slack.dev/authentication/using-token-rotation',
-      shapes: [{ pattern: /^xoxe-/, should: 'start with xoxe-1-', otherwise: 'refuse' }],
+      shapes: [{ pattern: /^xoxe-/, should: 'start with xoxe-1-' }],
     },
   },
   ids: {
     // The patterns are those of Slack's own OpenAPI description; an org install puts the enterprise id here.
     slackTeamId: {
       label: 'team or enterprise id',
-      shape: { pattern: /^[TE][A-Z0-9]{2,}$/, should: 'start with T or E, as in T012AB3CD', otherwise: 'refuse' },
+      shape: { pattern: /^[TE][A-Z0-9]{2,}$/, should: 'start with T or E, as in T012AB3CD' },
     },
     slackTeamName: { label: 'team name', renamed: true },
     slackBotUserId: {
       label: 'bot user id',
-      shape: { pattern: /^[UW][A-Z0-9]{2,}$/, should: 'start with U or W, as in U012AB3CD', otherwise: 'refuse' },
+      shape: { pattern: /^[UW][A-Z0-9]{2,}$/, should: 'start with U or W, as in U012AB3CD' },
     },
   },
   config: {

@@ -89,7 +89,7 @@ const withCanary = (sample: Sample): Sample => {
   return sample.input !== undefined && /^[0-9a-f]{32}$/.test(sample.input) ? { ...sample, input: given.piped } : sample
 }
 
-const tokens = ['rotate', 'Acme/support', '--grace', '1h', '--force', '--no-expiry']
+const tokens = ['rotate', 'Acme/support', '--grace', '1h', '--end-previous', '--no-expiry']
 const samples: readonly Sample[] = [
   ...readOnlyCommands,
   ...revealingCommands,
@@ -326,7 +326,7 @@ const failures: readonly Failure[] = [
     own: [
       {
         command: 'rotate',
-        args: ['rotate', 'Acme/support', '--field', 'webhook-secret', '--grace', '0', '--force'],
+        args: ['rotate', 'Acme/support', '--field', 'webhook-secret', '--grace', '0', '--end-previous'],
         answers: [['New Slack signing secret', `${given.typed}\x03`]],
       },
       {

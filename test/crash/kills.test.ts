@@ -95,7 +95,7 @@ async function spoilt(kind: Kind): Promise<Place> {
 
 const rotation = (n: number): Sample => ({
   command: 'rotate',
-  args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h', '--force'],
+  args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h', '--end-previous'],
   input: signingSecret(n),
 })
 

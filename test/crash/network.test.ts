@@ -22,7 +22,7 @@ const part = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
 /** What is changed, by the number of the change. */
 const changes: readonly ((n: number) => { readonly args: readonly string[]; readonly input?: string })[] = [
   (n) => ({
-    args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '1h', '--force'],
+    args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '1h', '--end-previous'],
     input: signingSecret(n),
   }),
   () => ({ args: ['toggle', 'Acme/desk'] }),

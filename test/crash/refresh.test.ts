@@ -47,7 +47,11 @@ const nameOf = (n: number) => `bot-${String(n).padStart(3, '0')}`
 async function seed(db: TestDatabase, server: SlackOAuth): Promise<void> {
   const store = await openStore(storeOptions(db))
   const options = { dryRun: false }
-  await addApp(store, { platform: 'slack', name: 'bot', clientId: app.id, secret: new Secret(app.secret) }, options)
+  await addApp(
+    store,
+    { platform: 'slack', name: 'bot', clientId: app.id, secret: new Secret(app.secret), forceShape: true },
+    options,
+  )
   for (let n = 0; n < many; n++) {
     const chain = server.install(n)
     const given = (value: string) => ({ value: new Secret(value), origin: 'provided' }) as const
@@ -64,7 +68,7 @@ async function seed(db: TestDatabase, server: SlackOAuth): Promise<void> {
       ids: {},
       config: null,
       setBy: 'test',
-      force: false,
+      forceShape: false,
       dryRun: false,
     })
   }

@@ -51,7 +51,7 @@ describe.each(kinds)('rotations on %s', (kind) => {
       const name = names[n % names.length] ?? ''
       const child = spawn(
         process.execPath,
-        ['-e', run, main, 'rotate', name, '--webhook-secret-stdin', '--grace', '1h', '--force', '--wait', '2m'],
+        ['-e', run, main, 'rotate', name, '--webhook-secret-stdin', '--grace', '1h', '--end-previous', '--wait', '2m'],
         {
           env: {
             PATH: process.env.PATH ?? '',

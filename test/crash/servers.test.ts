@@ -94,7 +94,18 @@ async function startWork(url: string) {
     for (let n = 2; n < 256 && !over; n++) {
       const since = performance.now()
       const { code, stderr } = await runProgram(
-        ['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h', '--force', '--wait', '4s', '-o', 'json'],
+        [
+          'rotate',
+          'support',
+          '--webhook-secret-stdin',
+          '--grace',
+          '1h',
+          '--end-previous',
+          '--wait',
+          '4s',
+          '-o',
+          'json',
+        ],
         { env, input: signingSecret(n) },
       )
       lateMs.push(performance.now() - since)
@@ -166,7 +177,7 @@ test('a server that crashes at any statement of a change leaves the change whole
   const db = await ownServer()
   const proxy = await startFaultProxy(db.url, context)
   const rotate = async (url: string, n: number) => {
-    const flags = ['--webhook-secret-stdin', '--grace', '1h', '--force', '--wait', '10s', '-o', 'json']
+    const flags = ['--webhook-secret-stdin', '--grace', '1h', '--end-previous', '--wait', '10s', '-o', 'json']
     const { code, stderr } = await runProgram(['rotate', 'support', ...flags], {
       env: { DATABASE_URL: url },
       input: signingSecret(n),

@@ -106,8 +106,10 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await run('config unset support slackEvents')
     await run('add --platform slack --workspace Acme --name sales --webhook-secret-stdin', signingSecret(1))
     await run(`rotate support ${grace} --shared`, signingSecret(2))
-    expect(await program(`rotate support ${grace}`.split(' '), { env, input: 'short' })).toMatchObject({ code: 5 })
-    await run(`rotate support ${grace} --force`, signingSecret(3))
+    expect(await program(`rotate support ${grace}`.split(' '), { env, input: signingSecret(4) })).toMatchObject({
+      code: 5,
+    })
+    await run(`rotate support ${grace} --end-previous`, signingSecret(3))
     await run('rotate support --access-token-env NEW_TOKEN --expires-in 12h --grace 0')
     const store = await open(db)
     await finishSecret(store, 'sales', { field: 'webhookSecret', whenUnused: 0, force: true })

@@ -71,7 +71,7 @@ test('a check of many goes on to the last, though nobody reads what it says of t
     const workspace = i === 0 ? '--new-workspace' : '--workspace'
     const words = ['add', '--platform', 'pylon', workspace, 'Acme', '--name', `desk-${10 + i}`, '--access-token-stdin']
     expect(
-      await runInProcess([...words, '--no-expiry', '--force'], { env: api, input: `token-of-a-test-${i}` }),
+      await runInProcess([...words, '--no-expiry', '--force-shape'], { env: api, input: `token-of-a-test-${i}` }),
     ).toMatchObject({ code: 0 })
   }
   const closed = await intoClosedPipe('check --all -o jsonl', '', api)

@@ -235,7 +235,7 @@ describe('a PostgreSQL URL as its own programs take it', () => {
     for (const args of [
       ['init'],
       ['add', '--platform', 'pylon', '--new-workspace', 'Acme', '--name', 'desk', ...secret],
-      ['rotate', 'desk', ...secret, '--grace', '0', '--force'],
+      ['rotate', 'desk', ...secret, '--grace', '0', '--end-previous'],
       ['disable', 'desk'],
       ['db', 'migrate'],
       ['audit', 'verify'],

@@ -84,7 +84,7 @@ const refusals: Refusal[] = [
     options: piped('<signing secret>'),
     code: 2,
     stderr:
-      'error: standard input (--webhook-secret-stdin) is a placeholder, not a secret\nhint: pass the value that the platform shows\n',
+      'error: the Slack signing secret is in brackets\nhint: pass the value alone, as Slack shows it, or pass --force-shape to accept it as it is\n',
   },
   {
     what: 'a secret that is not UTF-8',
@@ -129,7 +129,7 @@ const refusals: Refusal[] = [
     options: { env: { TOKEN: ['xox', 'c-1-2-3'].join('') } },
     code: 2,
     stderr:
-      'error: a Slack bot or user token should not be a browser session token (xoxc-, xoxd-)\nhint: check that this is the right value, or pass --force to accept it\n',
+      'error: a Slack bot or user token should not be a browser session token (xoxc-, xoxd-)\nhint: pass the value alone, as Slack shows it, or pass --force-shape to accept it as it is\n',
   },
   {
     what: 'a generated Slack signing secret',
@@ -306,7 +306,7 @@ const refusals: Refusal[] = [
     args: ['update', 'Acme/support', '--slack-team-id', 'x'],
     code: 2,
     stderr:
-      'error: a Slack team or enterprise id should start with T or E, as in T012AB3CD\nhint: correct the value, or pass --force to accept it\n',
+      'error: a Slack team or enterprise id should start with T or E, as in T012AB3CD\nhint: correct the value, or pass --force-shape to accept it\n',
   },
   {
     what: "another platform's id",

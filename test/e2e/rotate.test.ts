@@ -79,7 +79,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 2,
       stdout: '',
       stderr:
-        'error: a Slack refresh token should start with xoxe-1-\nhint: check that this is the right value, or pass --force to accept it\n',
+        'error: a Slack refresh token should start with xoxe-1-\nhint: pass the value alone, as Slack shows it, or pass --force-shape to accept it as it is\n',
     })
     expect([await db.query(columns), await db.query(history)]).toEqual(before)
   })
@@ -124,18 +124,21 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(await all()).toBe(before)
   })
 
-  test('a value of a customary shape only is warned about; --force takes what is refused', async () => {
+  test('--force-shape takes what is refused for its shape, and warns', async () => {
     const { env } = await start()
-    const warned = await run(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], {
-      env,
-      input: 'S'.repeat(40),
-    })
+    const warned = await run(
+      ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force-shape', '-o', 'id'],
+      {
+        env,
+        input: 'S'.repeat(40),
+      },
+    )
     expect(warned).toMatchObject({
       code: 0,
       stderr: expect.stringContaining('warning: a Slack signing secret should be 32 lower-case hex digits\n'),
     })
     const forced = await run(
-      ['rotate', 'support', '--access-token-env', 'NEW_REFRESH', '--grace', '0', '--force', '-o', 'id'],
+      ['rotate', 'support', '--access-token-env', 'NEW_REFRESH', '--grace', '0', '--force-shape', '-o', 'id'],
       { env },
     )
     expect(forced).toMatchObject({
@@ -250,7 +253,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
       code: 0,
       stdout: 'replaced the refresh-token of Acme/support\n',
     })
-    expect(await rotate(env, 3, '--grace', '1h', '--force', '--if-version', '2')).toMatchObject({ code: 5 })
+    expect(await rotate(env, 3, '--grace', '1h', '--end-previous', '--if-version', '2')).toMatchObject({ code: 5 })
     expect(await db.query("SELECT number FROM integration_secrets WHERE field = 'webhook_secret'")).toHaveLength(2)
   })
 

@@ -107,7 +107,7 @@ webhook-secret  1  expired                            no recorded use
     })
   })
 
-  test('a second rotation inside the window is refused and says which secret would die; --force ends that one', async () => {
+  test('a second rotation inside the window is refused and says which secret would die; --end-previous ends that one', async () => {
     const { db, env, id } = await start(kind)
     expect(await rotate(env, 2, '--grace', '24h')).toEqual({
       code: 0,
@@ -121,12 +121,12 @@ webhook-secret  1  expired                            no recorded use
     expect(await rotate(env, 3, '--grace', '24h')).toEqual({
       code: 5,
       stdout: '',
-      stderr: `error: the previous signing secret is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); another rotation needs --force, which expires it at once
-hint: wait, pass --force, or run integrations secrets finish support webhook-secret\n`,
+      stderr: `error: the previous signing secret is still accepted (fingerprint ${old.fingerprint}, valid until ${old.validUntil}); another rotation needs --end-previous, which expires it at once
+hint: wait, pass --end-previous, or run integrations secrets finish support webhook-secret\n`,
     })
     expect(await kept(db)).toBe(before)
 
-    expect(await rotate(env, 3, '--grace', '24h', '--force')).toMatchObject({
+    expect(await rotate(env, 3, '--grace', '24h', '--end-previous')).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
         `warning: expired the previous signing secret: fingerprint ${old.fingerprint}, valid until ${old.validUntil}\n`,
@@ -184,7 +184,7 @@ hint: wait, pass --force, or run integrations secrets finish support webhook-sec
     await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })
     // As if there had been ten more.
     await db.query('UPDATE integration_secrets SET number = 12 WHERE number = 2')
-    expect(await rotate(env, 3, '--grace', '6h', '--force')).toMatchObject({ code: 0 })
+    expect(await rotate(env, 3, '--grace', '6h', '--end-previous')).toMatchObject({ code: 0 })
     expect((await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await revealed(env)).toBe(signingSecret(1))
   })

@@ -147,7 +147,7 @@ test.each(kinds)('a change on %s loads the query compiler where something is add
   expect([
     await compilers(['toggle', 'Acme/support']),
     await compilers(['config', 'set', 'Acme/support', 'slackEvents=["app_mention"]']),
-    await compilers(['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--force'], value),
+    await compilers(['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'], value),
     await compilers(['remove', 'Acme/desk', '--confirm', 'desk']),
     (await compilers(['workspaces', 'add', 'Globex'])).sort(),
   ]).toEqual([[], [], [], [], queryCompiler])

@@ -178,7 +178,7 @@ async function prepared(kind: Kind): Promise<TestDatabase> {
     expect([words, await runInProcess(words.split(' '), { env, input })]).toMatchObject([words, { code: 0 }])
   await done('users add ana@example.com')
   await done('workspaces add Globex')
-  await done('apps add acme --platform slack --client-id 1.2 --client-secret-stdin', 'client secret')
+  await done('apps add acme --platform slack --client-id 1.2 --client-secret-stdin', 'client-secret-1')
   await done(
     'add --platform slack --new-workspace Acme --name support --slack-team-id T012AB3CD --created-by ana@example.com --webhook-secret-stdin --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --app acme',
     signingSecret(1),

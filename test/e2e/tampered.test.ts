@@ -28,10 +28,10 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
       code: 6,
       stdout: '',
       stderr:
-        'error: the stored webhook secret is not the recorded one: another program has replaced it\nhint: find out who wrote it; then store the right value with integrations rotate --force --grace 0\n',
+        'error: the stored webhook secret is not the recorded one: another program has replaced it\nhint: find out who wrote it; then store the right value with integrations rotate --end-previous --grace 0\n',
     })
     expect(await run('audit verify')).toMatchObject({ code: 8 })
-    await done(`${rotation} --force`, 'third-value-of-a-test')
+    await done(`${rotation} --end-previous`, 'third-value-of-a-test')
     expect(await run(reveal)).toMatchObject({ code: 0, stdout: 'third-value-of-a-test\n' })
     expect(await run('audit verify')).toMatchObject({ code: 0 })
   })
@@ -47,7 +47,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
       stdout: '',
     })
     expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: text }])
-    await done(`${rotation} --force`, 'second-value-of-a-test')
+    await done(`${rotation} --end-previous`, 'second-value-of-a-test')
     expect(await openedStore(db)('SELECT webhook_secret FROM integrations')).toEqual([
       { webhook_secret: 'second-value-of-a-test' },
     ])

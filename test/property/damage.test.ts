@@ -64,7 +64,10 @@ const commands = [
   { args: ['keys', 'reencrypt'] },
   { args: ['recover', 'Acme/support'] },
   { args: ['update', 'Acme/support', '--slack-team-name', 'Acme'] },
-  { args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--force'], input: signingSecret(9) },
+  {
+    args: ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'],
+    input: signingSecret(9),
+  },
 ]
 
 test('whatever its cells hold, a database neither ends the process nor hides other rows', async () => {

@@ -13,7 +13,7 @@ const commands = [
   { words: 'enable', columns: ['is_active'] },
   { words: 'update', more: '--slack-team-name', columns: ['slack_team_name'] },
   { words: 'config set', more: 'slackEvents=["message"]', columns: ['config'] },
-  { words: 'rotate', more: '--webhook-secret-stdin --grace 24h --force', columns: [] },
+  { words: 'rotate', more: '--webhook-secret-stdin --grace 24h --end-previous', columns: [] },
   { words: 'secrets finish', more: 'webhook-secret --force', columns: [] },
 ] as const
 

@@ -56,7 +56,7 @@ export async function add(
     ids: platform === 'slack' ? { slackTeamId: team } : {},
     config,
     setBy: 'test',
-    force: false,
+    forceShape: true,
     dryRun: false,
   })
   return integration.id
@@ -77,7 +77,8 @@ export const rotate = (
     setBy: 'test',
     gracePeriod,
     shared: false,
-    force: true,
+    forceShape: true,
+    endPrevious: true,
   })
 
 /** What a test compares of an outcome. */

@@ -110,7 +110,7 @@ export const changingCommands: readonly Sample[] = [
   { command: 'update', args: ['update', 'Acme/support', '--name', 'care'] },
   { command: 'update', args: ['update', 'Acme/care', '--name', 'support'] },
   { command: 'rotate', args: ['rotate', 'Acme/desk', ...piped], input: signingSecret(6) },
-  { command: 'rotate', args: ['rotate', 'Acme/support', ...piped, '--force'], input: signingSecret(7) },
+  { command: 'rotate', args: ['rotate', 'Acme/support', ...piped, '--end-previous'], input: signingSecret(7) },
   { command: 'check', args: ['check', 'Acme/support'], env: api },
   { command: 'disable', args: ['disable', 'Acme/support'] },
   { command: 'enable', args: ['enable', 'Acme/support'] },

@@ -39,7 +39,7 @@ const siblings: Record<string, readonly string[]> = {
     'operations/secrets',
     'operations/config',
   ],
-  'operations/directory': ['operations', 'operations/refresh'],
+  'operations/directory': ['operations', 'operations/refresh', 'operations/secrets'],
   'operations/webhooks': ['operations', 'operations/secrets'],
   'operations/secrets': ['operations', 'operations/check'],
   'operations/check': ['operations'],

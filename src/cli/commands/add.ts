@@ -23,7 +23,7 @@ import {
   dryRunOption,
   examples,
   expiry,
-  forceOption,
+  forceShapeOption,
   givenIds,
   warnAll,
   withExpiryOptions,
@@ -51,7 +51,7 @@ function addCommand() {
     .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
     .addOption(createdByOption())
     .addOption(appOption())
-    .addOption(forceOption())
+    .addOption(forceShapeOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
     .addOption(allowPrivateOption())
@@ -68,7 +68,7 @@ function addCommand() {
 /** `integrations add` */
 export const command = (ctx: Context) =>
   declareOutput(addCommand(), ctx.output, integrationView).action(async (options) => {
-    const { createdBy, app, force, dryRun } = options
+    const { createdBy, app, forceShape, dryRun } = options
     const urls = await apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, secretsOnStdin(options).length)
@@ -76,7 +76,7 @@ export const command = (ctx: Context) =>
     const workspace = await chooseWorkspace(ctx, options)
     const name =
       options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', named('integration')))
-    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, force)) : {}
+    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, forceShape)) : {}
     const addition: Addition = {
       platform: platform.id,
       workspace,
@@ -88,7 +88,7 @@ export const command = (ctx: Context) =>
       createdBy,
       app,
       setBy: ctx.actor(),
-      force,
+      forceShape,
       dryRun,
     }
     const store = await ctx.store()
@@ -136,14 +136,14 @@ async function chooseWorkspace(
 
 const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
 
-const missingSecrets = (platform: Platform, given: object, force: boolean) =>
+const missingSecrets = (platform: Platform, given: object, forceShape: boolean) =>
   entriesOf(platform.secrets)
     .filter(([field]) => !(field in given))
     .map(([field, { label }]) => ({
       field,
       question: `${platform.title} ${label} (leave empty to set it later)`,
       required: false,
-      check: (value: Secret) => void checkShape(platform, field, { value, force }),
+      check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
     }))
 
 async function readConfigFlag(ctx: Context, given: string | undefined, onStdin: number): Promise<JsonObject | null> {

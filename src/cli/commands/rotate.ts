@@ -17,6 +17,7 @@ import {
   dryRunOption,
   examples,
   expiry,
+  forceShapeOption,
   ifVersionOption,
   refArgument,
   secretField,
@@ -33,7 +34,7 @@ function rotateCommand() {
   const command = withExpiryOptions(
     new Command('rotate')
       .description(
-        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --force expires the previous secret.',
+        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret.',
       )
       .addArgument(refArgument())
       .addOption(new Option('--field <secret...>', 'the secrets to prompt for or to generate').choices(secretFlags))
@@ -60,10 +61,11 @@ function rotateCommand() {
   )
     .addOption(
       new Option(
-        '--force',
-        'accept a value without the documented format, and expire a previous secret that is still valid',
+        '--end-previous',
+        'expire a previous secret that is still valid, and with --grace 0 forget one that cannot be decrypted',
       ).default(false),
     )
+    .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
@@ -81,7 +83,7 @@ function rotateCommand() {
 /** `integrations rotate` */
 export const command = (ctx: Context) =>
   declareOutput(rotateCommand(), ctx.output, batchView).action(async (ref, options) => {
-    const { generate, force, dryRun, shared } = options
+    const { generate, forceShape, endPrevious, dryRun, shared } = options
     if (!shared) ctx.output.check(integrationView)
     const urls = await apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
@@ -90,7 +92,7 @@ export const command = (ctx: Context) =>
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref, { damagedToo: true }))
-    const secrets = { ...given, ...(await missing(ctx, shown, { named, given, generate, force })) }
+    const secrets = { ...given, ...(await missing(ctx, shown, { named, given, generate, forceShape })) }
     const fields = secretFields.filter((field) => secrets[field])
     const gracePeriod = options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, fields)
     const asked = !generate && fields.some((field) => !given[field])
@@ -101,7 +103,8 @@ export const command = (ctx: Context) =>
       setBy: ctx.actor(),
       gracePeriod,
       shared,
-      force,
+      forceShape,
+      endPrevious,
       dryRun,
       // What a person was shown must still be so.
       ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
@@ -138,9 +141,9 @@ async function answer(
 async function missing(
   ctx: Context,
   integration: IntegrationView,
-  asked: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; force: boolean },
+  asked: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; forceShape: boolean },
 ): Promise<NewSecrets> {
-  const { named, given, generate, force } = asked
+  const { named, given, generate, forceShape } = asked
   const platform = platformOf(integration)
   const wanted = named.filter((field) => !given[field])
   const givenFields = secretFields.filter((field) => given[field])
@@ -149,7 +152,7 @@ async function missing(
   if (wanted.length > 0)
     return askSecrets(
       ctx,
-      wanted.map((field) => question(platform, field, force)),
+      wanted.map((field) => question(platform, field, forceShape)),
     )
   if (givenFields.length > 0) return {}
   const choices = entriesOf(platform.secrets).map(([value, { label: name }]) => ({
@@ -157,14 +160,14 @@ async function missing(
     name,
   }))
   const field = await ctx.prompts.choose('Which secret?', '--webhook-secret-stdin or another secret', choices)
-  return askSecrets(ctx, [question(platform, field, force)])
+  return askSecrets(ctx, [question(platform, field, forceShape)])
 }
 
-const question = (platform: Platform, field: SecretField, force: boolean) => ({
+const question = (platform: Platform, field: SecretField, forceShape: boolean) => ({
   field,
   question: `New ${platform.title} ${secretDefinition(platform, field).label}`,
   required: true,
-  check: (value: Secret) => void checkShape(platform, field, { value, force }),
+  check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
 })
 
 /** A day, where a person can see that; a script that replaces a value has to say how long. */

@@ -9,7 +9,7 @@ import {
   declareOutput,
   dryRunOption,
   examples,
-  forceOption,
+  forceShapeOption,
   givenIds,
   idFlags,
   ifVersionOption,
@@ -30,7 +30,7 @@ export const command = (ctx: Context) => {
     .addOption(createdByOption())
     .addOption(appOption())
     .addOption(new Option('--unset <field...>', `clear: ${clearable().join(', ')}`).choices(clearable()))
-    .addOption(forceOption())
+    .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
   const described = withIdFlags(command).addHelpText(

@@ -100,7 +100,8 @@ export const signerOption = () =>
     .default('current' as const)
 
 /** Accepts what does not look like what it should be. */
-export const forceOption = () => new Option('--force', 'accept a value without the documented format').default(false)
+export const forceShapeOption = () =>
+  new Option('--force-shape', 'accept a value that does not look like one of the platform').default(false)
 
 /** Asks the platform about a new access token. */
 export const checkOption = () =>

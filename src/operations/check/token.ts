@@ -115,7 +115,7 @@ export const usableIds = (platform: Platform, ids: TokenAnswer['ids']): TokenAns
   Object.fromEntries(
     entriesOf(ids).filter(([column, id]) => {
       try {
-        return checkId(platform, column, { value: id, force: false })
+        return checkId(platform, column, { value: id, forceShape: false })
       } catch {
         return false
       }

@@ -2,6 +2,7 @@ import { instantOf } from '../../brands.ts'
 import { refuseDamage } from '../../damage.ts'
 import { badInput, conflict, shellWord } from '../../errors.ts'
 import type { App } from '../../integration.ts'
+import type { Platform } from '../../platforms/platform.ts'
 import { platformById } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
@@ -9,6 +10,7 @@ import { clientSecretColumn } from '../../store/tables/apps.ts'
 import type { DryRun } from '../change.ts'
 import { ambiguous, mayBeginId, noSuch } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
+import { checkClientSecret } from '../secrets/values.ts'
 
 /** An OAuth app to add. */
 export interface NewApp {
@@ -16,10 +18,12 @@ export interface NewApp {
   readonly name: string
   readonly clientId: string
   readonly secret: Secret
+  /** Accept a client secret that does not look like one. */
+  readonly forceShape: boolean
 }
 
-/** Checks the fields of an app to add, without its secret. @throws BAD_INPUT */
-export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'>): void {
+/** Checks the fields of an app to add, without its secret. @returns its platform @throws BAD_INPUT */
+export function checkApp({ platform: id, name, clientId }: Pick<NewApp, 'platform' | 'name' | 'clientId'>): Platform {
   const platform = platformById(id)
   if (!('refresh' in platform.api))
     throw badInput(
@@ -30,13 +34,18 @@ export function checkApp({ platform: id, name, clientId }: Omit<NewApp, 'secret'
   // HTTP's basic authentication separates the client id from the secret by a colon.
   if (!/^[^\s:]{1,200}$/.test(clientId) || unprintable.test(clientId) || !clientId.isWellFormed())
     throw badInput('the client id is not valid', 'copy the client id from the page of the app at the platform')
+  return platform
 }
 
-/** Adds an OAuth app, and encrypts its secret. @throws BAD_INPUT, ALREADY_EXISTS */
-export function addApp(store: Store, { secret, ...given }: NewApp, options: DryRun): Promise<App> {
-  checkApp(given)
+/** Adds an OAuth app, and encrypts its secret. @returns the app, and warnings about its secret @throws BAD_INPUT, ALREADY_EXISTS */
+export async function addApp(
+  store: Store,
+  { secret, forceShape, ...given }: NewApp,
+  options: DryRun,
+): Promise<{ app: App; warnings: string[] }> {
+  const warnings = checkClientSecret(checkApp(given), { value: secret, forceShape })
   const { platform, name, clientId } = given
-  return store.mutate(
+  const app = await store.mutate(
     async (tx) => {
       const [taken] = await tx.apps.list({ name })
       if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
@@ -60,6 +69,7 @@ export function addApp(store: Store, { secret, ...given }: NewApp, options: DryR
     },
     { ...options, withModels: true },
   )
+  return { app, warnings }
 }
 
 /** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration uses it */

@@ -38,8 +38,8 @@ export interface Addition {
   /** The name or id of an OAuth app. */
   readonly app?: string | undefined
   readonly setBy: string
-  /** Accept secrets of another shape than documented. */
-  readonly force: boolean
+  /** Accept secrets and ids that do not look like those of the platform. */
+  readonly forceShape: boolean
   readonly dryRun: boolean
 }
 
@@ -57,12 +57,12 @@ export async function addIntegration(
   const platform = platformById(addition.platform)
   checkName('integration', name)
   const warnings = entriesOf(secrets).flatMap(([field, { value }]) =>
-    checkShape(platform, field, { value, force: addition.force }),
+    checkShape(platform, field, { value, forceShape: addition.forceShape }),
   )
   const ids = Object.fromEntries(
     entriesOf(addition.ids).map(([column, id]) => [
       column,
-      checkId(platform, column, { value: id, force: addition.force }),
+      checkId(platform, column, { value: id, forceShape: addition.forceShape }),
     ]),
   )
   requireTokenFor(expiry, secrets)

@@ -16,7 +16,8 @@ export interface Update extends ChangeOptions {
   /** The name or id of an OAuth app. */
   readonly app?: string | null | undefined
   readonly ids: { readonly [C in PlatformColumn]?: string | null }
-  readonly force: boolean
+  /** Accept ids that do not look like those of the platform. */
+  readonly forceShape: boolean
 }
 
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
@@ -25,7 +26,7 @@ export function updateIntegration(store: Store, ref: string, update: Update): Pr
   return changeIntegration(store, { ...update, ref, damagedToo: true }, async (tx, integration) => {
     const platform = findPlatform(integration.platform)
     for (const [column, id] of entriesOf(update.ids))
-      if (id !== null) checkId(platform, column, { value: id, force: update.force })
+      if (id !== null) checkId(platform, column, { value: id, forceShape: update.forceShape })
     const { workspaceId, platform: platformId, id: except } = integration
     if (
       update.name !== undefined &&

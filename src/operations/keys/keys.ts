@@ -221,7 +221,7 @@ export const unreadableKey = (use: KeyUsage): string => `the key of some values 
 
 /** What mends it. */
 export const unreadableKeyHint =
-  'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0'
+  'integrations audit verify names them; replace each with integrations rotate <ref> --end-previous --grace 0'
 
 /** How many values a key encrypts, in words. */
 export const counted = ({ current, previous, apps }: Pick<KeyUsage, 'current' | 'previous' | 'apps'>): string =>

@@ -38,7 +38,7 @@ export async function keyStatus(store: Store, source: KeySource): Promise<KeySta
   if (mode === 'required' && plain !== null && plain > 0)
     problems.unshift({
       problem: `current values are not encrypted, although the mode is required: ${plain}`,
-      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0',
+      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --end-previous --grace 0',
     })
   if (mode !== null && activeKey === null)
     problems.push({

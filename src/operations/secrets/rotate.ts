@@ -33,8 +33,10 @@ export interface Rotation extends ChangeOptions {
   readonly gracePeriod: number | Instant | undefined
   /** Replace the value in every integration that has the same value. */
   readonly shared: boolean
-  /** Accept values of another shape than documented, and end grace periods that are active. */
-  readonly force: boolean
+  /** Accept values that do not look like those of the platform. */
+  readonly forceShape: boolean
+  /** Expire previous values that are still valid, and forget those that cannot be decrypted. */
+  readonly endPrevious: boolean
 }
 
 /** The result of a rotation: the named integration goes first, then those that shared its secret. */
@@ -147,7 +149,7 @@ async function rotateWithin(
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
-  const unreadableToo = rotation.force && until <= tx.now
+  const unreadableToo = rotation.endPrevious && until <= tx.now
   const held = await readCurrent(tx, integration.id, { fields, unreadableToo })
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   // The application has written another value since: no other integration shares that one.
@@ -157,7 +159,7 @@ async function rotateWithin(
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
     warnings.push(...generating(platform, field, origin))
-    warnings.push(...checkShape(platform, field, { value, force: rotation.force }))
+    warnings.push(...checkShape(platform, field, { value, forceShape: rotation.forceShape }))
     if (old && rotation.gracePeriod === undefined)
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
@@ -169,11 +171,11 @@ async function rotateWithin(
     const previous = await tx.secrets.previous(integration.id, field)
     if (previous) {
       const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil}`
-      if (!rotation.force)
+      if (!rotation.endPrevious)
         throw new IntegrationsError({
           code: 'GRACE_PERIOD_ACTIVE',
-          message: `the previous ${label} is still accepted (${which}); another rotation needs --force, which expires it at once`,
-          hint: `wait, pass --force, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
+          message: `the previous ${label} is still accepted (${which}); another rotation needs --end-previous, which expires it at once`,
+          hint: `wait, pass --end-previous, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
         })
       await tx.secrets.finish(integration.id, field)
       fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })

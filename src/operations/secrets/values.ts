@@ -3,6 +3,7 @@ import { badInput, type IntegrationsError, notFound } from '../../errors.ts'
 import { type Expiry, flagOf, type IntegrationView, refOf, type SecretField, wordsOf } from '../../integration.ts'
 import type { Platform, SecretDefinition } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
+import { mistakeIn } from '../../platforms/secret-mistakes.ts'
 import { Secret } from '../../secret.ts'
 import type { SecretOrigin } from '../../store/secrets/versions.ts'
 import { rotateCommand, secretsCommand } from '../texts.ts'
@@ -18,14 +19,11 @@ export type NewSecrets = { readonly [F in SecretField]?: NewSecret }
 
 const maxSecretLength = 16 * 1024
 
-// Values that people and templates leave in place of a secret.
-const placeholder =
-  /^(?:change[-_ ]?me|replace[-_ ]?me|placeholder|secret|password|token|null|undefined|none|todo|tbd|test|example|x{3,}|\*{3,}|\.{3,}|…|<.*>|\$\{.*\}|\$[A-Z_]+|\{\{.*\}\}|your[-_ ].*)$/i
-
 const checkSource = 'check that the command or variable before the pipe yields the secret'
 
 /**
- * Reads a secret from a prompt, a pipe, a file or a variable, without the newline that `echo` appends.
+ * Reads a secret from a prompt, a pipe, a file or a variable, without the newline that `echo` appends. What is refused here
+ * cannot be a secret of any platform, `--force-shape` or not.
  *
  * @param source where the value came from, for messages, which never quote the value
  * @param whenEmpty the hint for a value that is empty or blank
@@ -35,10 +33,15 @@ export function readSecret(raw: string, source: string, whenEmpty = checkSource)
   const value = raw.replace(/\r?\n$/, '')
   const refuse = (why: string, hint: string) => badInput(`${source} ${why}`, hint)
   if (value.trim() === '') throw refuse(value === '' ? 'is empty' : 'is blank', whenEmpty)
+  if (value.startsWith('\uFEFF'))
+    throw refuse('begins with a byte order mark', 'save the file as UTF-8 without a byte order mark')
+  if (/^[^\r\n]*\r$/.test(value))
+    throw refuse('ends with a carriage return', 'end the line with a newline, or not at all')
   if (/[\r\n]/.test(value)) throw refuse('has several lines', 'pass the secret alone, on one line')
-  if (value !== value.trim()) throw refuse('begins or ends with a space', 'pass the secret without surrounding spaces')
+  if (value !== value.trim())
+    throw refuse('begins or ends with white space', 'pass the secret without surrounding spaces')
   if (!value.isWellFormed() || /[\p{C}\uFFFD]/u.test(value))
-    throw refuse('contains characters that cannot be part of a secret', 'pass the secret alone, as UTF-8 text')
+    throw refuse('contains a control or invisible character', 'pass the secret alone, as UTF-8 text')
   if (value.length > maxSecretLength)
     throw refuse(`is longer than ${maxSecretLength} characters`, 'pass the secret alone, not a file that contains it')
   if (isEncrypted(value))
@@ -46,7 +49,6 @@ export function readSecret(raw: string, source: string, whenEmpty = checkSource)
       'is already encrypted, as this program stores secrets',
       'pass the secret itself, as the platform shows it',
     )
-  if (placeholder.test(value)) throw refuse('is a placeholder, not a secret', 'pass the value that the platform shows')
   return new Secret(value)
 }
 
@@ -88,28 +90,39 @@ export const noPrevious = (integration: IntegrationView, field: SecretField, ref
 export const labelOf = (integration: IntegrationView, field: SecretField): string =>
   secretDefinition(platformOf(integration), field).label
 
+/** A value to check, and whether to accept one that does not look like a secret of its platform. */
+interface Given {
+  readonly value: Secret
+  readonly forceShape: boolean
+}
+
 /**
- * Checks that a value has the shape of those that the platform issues.
+ * Checks that a value looks like those that the platform issues.
  *
- * @param given `force`: accept a value of another shape
- * @returns warnings about shapes that are only customary
- * @throws BAD_INPUT for a value that does not have the documented shape
+ * @returns with `forceShape`, warnings in place of errors
+ * @throws BAD_INPUT for a value in quotes, a placeholder and the like, and for one without the shape of the platform's
  */
-export function checkShape(
-  platform: Platform,
-  field: SecretField,
-  { value, force }: { readonly value: Secret; readonly force: boolean },
-): string[] {
+export function checkShape(platform: Platform, field: SecretField, given: Given): string[] {
   const { label, shapes } = secretDefinition(platform, field)
-  const warnings: string[] = []
-  for (const { pattern, should, otherwise } of shapes) {
-    if (pattern.test(value.reveal())) continue
-    const finding = `a ${platform.title} ${label} should ${should}`
-    if (otherwise === 'refuse' && !force)
-      throw badInput(finding, 'check that this is the right value, or pass --force to accept it')
-    warnings.push(finding)
-  }
-  return warnings
+  return checkLooks({ platform, label, shapes }, given)
+}
+
+/** The same for the secret of an OAuth app. @throws BAD_INPUT */
+export const checkClientSecret = (platform: Platform, given: Given): string[] =>
+  checkLooks({ platform, label: 'client secret', shapes: [] }, given)
+
+function checkLooks(
+  { platform: { title }, label, shapes }: { platform: Platform } & Pick<SecretDefinition, 'label' | 'shapes'>,
+  { value, forceShape }: Given,
+): string[] {
+  const text = value.reveal()
+  const mistake = mistakeIn(text)
+  const unfit = shapes.find(({ pattern }) => !pattern.test(text))
+  if (mistake === undefined && !unfit) return []
+  const finding =
+    mistake === undefined ? `a ${title} ${label} should ${unfit?.should}` : `the ${title} ${label} ${mistake}`
+  if (forceShape) return [finding]
+  throw badInput(finding, `pass the value alone, as ${title} shows it, or pass --force-shape to accept it as it is`)
 }
 
 /** The environment variable that holds a secret, as in `SLACK_BOT_TOKEN`. @throws BAD_INPUT when there is no such secret */

@@ -88,6 +88,6 @@ export class NotRecorded extends IntegrationsError {
   }
 }
 
-const replaceIt = 'find out who wrote it; then store the right value with integrations rotate --force --grace 0'
+const replaceIt = 'find out who wrote it; then store the right value with integrations rotate --end-previous --grace 0'
 
 const foreign = (message: string) => decryptionFailed(message, replaceIt)

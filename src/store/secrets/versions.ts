@@ -69,7 +69,7 @@ export function encryptToStore(key: RootKey, at: SecretLocation, value: Secret, 
   if (text.length <= maxTextBytes) return text
   throw decryptionFailed(
     `${describeStored(context)} of ${at.id} is too long to be encrypted: its encrypted text would be longer than 1 MiB`,
-    'replace the value with integrations rotate --force --grace 0, or in the application',
+    'replace the value with integrations rotate --end-previous --grace 0, or in the application',
   )
 }
 

@@ -140,7 +140,7 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
   test.each(schemes)('$id', async ({ id: name, platform, scheme }) => {
     const [first, second] = ['1', '2'].map((digit) => new Secret(digit.repeat(32))) as [Secret, Secret]
     const { schemeKey } = platform.webhooks
-    const shared = { expiry: 'unknown', setBy: 'test', force: false } as const
+    const shared = { expiry: 'unknown', setBy: 'test', forceShape: true } as const
     const { integration } = await addIntegration(store, {
       ...shared,
       platform: platform.id,
@@ -168,6 +168,7 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
       secrets: replacing,
       gracePeriod: 60_000,
       shared: false,
+      endPrevious: false,
     })
     expect(await outcome(first)).toEqual([null, 1, 'previous'])
     expect(await outcome(second)).toEqual([null, 2, 'current'])

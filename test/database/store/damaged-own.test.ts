@@ -72,7 +72,8 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
     )
     await db.query(`UPDATE integration_apps SET key_id = ${text}`)
     const unread = 'the key of some values cannot be read (1 current, 0 previous, 1 of apps)'
-    const hint = 'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0'
+    const hint =
+      'integrations audit verify names them; replace each with integrations rotate <ref> --end-previous --grace 0'
     const listed = await run('keys', 'list', '--fields', 'purpose,state,current,previous,apps')
     expect({ ...listed, stdout: listed.stdout.trim().split('\n').sort() }).toEqual({
       code: 0,

@@ -80,7 +80,7 @@ test('a secret that is not a text is replaced by a rotation, and told of until t
   expect((await runInProcess(['secrets', 'reveal', 'support', 'webhook-secret'], { env })).code).toBe(6)
   expect((await runInProcess(['keys', 'reencrypt'], { env })).code).toBe(6)
   expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(8)
-  const rotate = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force']
+  const rotate = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--end-previous']
   expect((await runInProcess(rotate, { env, input: signingSecret(9) })).code).toBe(0)
   expect(await runInProcess(['secrets', 'reveal', 'support', 'webhook-secret'], { env })).toMatchObject({
     code: 0,
@@ -154,7 +154,7 @@ describe.each(kinds)('on %s', (kind) => {
     await populate(db)
     const env = { DATABASE_URL: db.url }
     const rotate = (n: number) =>
-      runInProcess(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force'], {
+      runInProcess(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'], {
         env,
         input: signingSecret(n),
       })

@@ -27,7 +27,8 @@ test.each(kinds)(
         setBy: 'test',
         gracePeriod: 3_600_000,
         shared: false,
-        force: true,
+        forceShape: true,
+        endPrevious: true,
       })
     const revert = async () => (await revertSecret(store, 'i', { field: 'accessToken' })).after
     const versions = async () =>

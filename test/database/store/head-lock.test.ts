@@ -4,7 +4,7 @@ import { runProgram } from '../../support/program.ts'
 import { filledDatabase } from '../../support/sample-commands.ts'
 import { signingSecret } from '../../support/samples.ts'
 
-const rotation = ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '1h', '--force']
+const rotation = ['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '1h', '--end-previous']
 
 // The lock of the application's row is one more than SQLite needs; the end of an open grace period is another two.
 test.for([

@@ -90,7 +90,7 @@ describe.each(kinds)('on %s', (kind) => {
         { webhook_secret: held },
       ])
       const rotated = await run(
-        ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force'],
+        ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'],
         signingSecret(9),
       )
       expect(rotated).toMatchObject({ code: 0 })
@@ -263,7 +263,7 @@ test('a row whose filtered column cannot be read meets every filter, and a chang
   for (const args of [
     ['update', 'support', '--slack-team-name', 'Acme'],
     ['config', 'set', 'support', 'slackEvents=["message"]'],
-    ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--force'],
+    ['rotate', 'support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'],
     ['disable', 'support'],
   ])
     expect(await run(args, signingSecret(9))).toMatchObject({

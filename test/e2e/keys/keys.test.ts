@@ -532,7 +532,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
     ).problems
     expect(unsealed).toEqual({
       problem: 'current values are not encrypted, although the mode is required: 1',
-      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --force --grace 0',
+      hint: 'integrations audit verify names them; replace each with integrations rotate <ref> --end-previous --grace 0',
     })
     expect(await status()).toEqual({ code: 8, mode: 'required', plain: 1, unread: null })
 
@@ -604,7 +604,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       `changed 1 value
 warning: the webhook-secret of Acme/support (${row?.id}) cannot be decrypted: the stored webhook secret cannot be decrypted: it was changed, or belongs to another row
 error: values that cannot be decrypted, and stay as they are: 1
-hint: integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0
+hint: integrations audit verify shows since when; store the value again with integrations rotate --end-previous --grace 0
 `,
     )
     expect((await columns(at))[0]?.webhook_secret).toBe(broken)
@@ -808,7 +808,7 @@ test('what SQLite cannot hand over whole is refused, and stays as it is until it
   const before = await bytes()
   const why = (field: string) =>
     `the stored ${field} of the integration app-1 is not a text, or has a zero byte in it: it cannot be read whole`
-  const hint = 'find out who wrote it; then store the right value with integrations rotate --force --grace 0'
+  const hint = 'find out who wrote it; then store the right value with integrations rotate --end-previous --grace 0'
   expect(await runProgram(['secrets', 'reveal', 'app-1', 'webhook-secret'], { env })).toEqual({
     code: 6,
     ...refused(why('webhook secret'), hint),
@@ -852,7 +852,7 @@ hint: ${hint}
         '--access-token-env',
         'TOKEN',
         '--no-expiry',
-        '--force',
+        '--end-previous',
         '--grace',
         '0',
         '-o',

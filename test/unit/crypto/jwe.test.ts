@@ -236,7 +236,7 @@ test('errors say what cannot be decrypted, why, and what to do', () => {
     {
       code: 'DECRYPTION_FAILED',
       message: 'the stored webhook secret cannot be decrypted: it was changed, or belongs to another row',
-      hint: 'integrations audit verify shows since when; store the value again with integrations rotate --force --grace 0',
+      hint: 'integrations audit verify shows since when; store the value again with integrations rotate --end-previous --grace 0',
     },
   ])
 })

@@ -6,7 +6,7 @@ import type { Answer, Question } from '../../../src/platforms/http.ts'
 import type { Recipient } from '../../../src/platforms/platform.ts'
 import { Secret } from '../../../src/secret.ts'
 
-const token = (prefix: string) => new Secret([prefix, 'x'.repeat(36)].join(''))
+const token = (prefix: string) => new Secret([prefix, 'a'.repeat(36)].join(''))
 
 describe('what GitHub sends', () => {
   const opened = { action: 'opened', issue: { number: 1 } }
@@ -113,11 +113,11 @@ test('its API is asked for the user of the token', async () => {
 
 test('tokens have their shapes', () => {
   for (const prefix of ['ghp_', 'gho_', 'ghu_', 'ghs_', 'github_pat_'])
-    expect(checkShape(github, 'accessToken', { value: token(prefix), force: false })).toEqual([])
-  expect(() => checkShape(github, 'accessToken', { value: token('ghr_'), force: false })).toThrow(
+    expect(checkShape(github, 'accessToken', { value: token(prefix), forceShape: false })).toEqual([])
+  expect(() => checkShape(github, 'accessToken', { value: token('ghr_'), forceShape: false })).toThrow(
     'not be a refresh token',
   )
-  expect(() => checkShape(github, 'accessToken', { value: token('glpat-'), force: false })).toThrow(
+  expect(() => checkShape(github, 'accessToken', { value: token('glpat-'), forceShape: false })).toThrow(
     'should start with ghp_',
   )
 })

@@ -20,7 +20,9 @@ test.each([
   ['a C1 control', { access_token: 'xoxe.a\u009b' }],
   ['a direction', { access_token: 'xoxe.\u202ea' }],
   ['a space', { access_token: 'xoxe a' }],
-  ['another refresh token', { access_token: 'xoxe.a', refresh_token: 'xoxe-1-\u0000' }],
+  ['quotes', { access_token: '"xoxe.xoxb-1"' }],
+  ['a mask', { access_token: 'xoxe.xoxb-1', refresh_token: 'xoxe-1-****' }],
+  ['another refresh token', { access_token: 'xoxe.xoxb-1', refresh_token: 'xoxe-1-\u0000' }],
 ])('tokens with %s are not taken, and the outcome of the refresh is unknown', async (_, answer) => {
   expect(await refreshed(answer)).toEqual({ outcome: 'unknown', code: 'malformed_token' })
 })

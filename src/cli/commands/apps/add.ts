@@ -1,8 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { addApp, checkApp } from '../../../operations/directory/apps.ts'
+import { checkClientSecret } from '../../../operations/secrets/values.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareOutput, dryRunOption, examples, forceShapeOption, warnAll } from '../../input/arguments.ts'
 import { givenSecret, typedSecret, withSecretFlags } from '../../input/secret-input.ts'
 import { appView } from '../../views/directory.ts'
 
@@ -17,6 +18,7 @@ export const command = (ctx: Context) => {
     .argument('<name>', 'name of the app, unique')
     .addOption(new Option('--platform <platform>', `one of: ${refreshing().join(', ')}`).makeOptionMandatory())
     .addOption(new Option('--client-id <id>', 'client id, as the page of the app shows it').makeOptionMandatory())
+    .addOption(forceShapeOption())
     .addOption(dryRunOption())
   const described = withSecretFlags(command, ['clientSecret']).addHelpText(
     ...examples(
@@ -25,13 +27,15 @@ export const command = (ctx: Context) => {
     ),
   )
   return declareOutput(described, ctx.output, appView).action(
-    async (name, { platform, clientId, dryRun, ...options }) => {
-      const app = { platform, name, clientId }
-      checkApp(app)
+    async (name, { platform: id, clientId, forceShape, dryRun, ...options }) => {
+      const app = { platform: id, name, clientId }
+      const platform = checkApp(app)
+      const check = (text: string) => void checkClientSecret(platform, { value: typedSecret(text), forceShape })
       const secret =
         (await givenSecret(ctx, 'clientSecret', options)) ??
-        typedSecret(await ctx.prompts.secret('Client secret', '--client-secret-stdin, -file or -env', typedSecret))
-      const added = await addApp(await ctx.store(), { ...app, secret }, { dryRun })
+        typedSecret(await ctx.prompts.secret('Client secret', '--client-secret-stdin, -file or -env', check))
+      const { app: added, warnings } = await addApp(await ctx.store(), { ...app, secret, forceShape }, { dryRun })
+      warnAll(ctx, warnings)
       await ctx.output.change(appView, added, {
         sentence: dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
       })
