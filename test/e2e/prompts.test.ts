@@ -4,6 +4,7 @@ import { runInProcess } from '../support/in-process.ts'
 import { openedStore } from '../support/keyring.ts'
 import { runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
+import { addSlack } from '../support/slack-integration.ts'
 
 const enter = '\r'
 const down = '\u001b[B'
@@ -21,7 +22,7 @@ describe.each(kinds)('questions on %s', (kind) => {
         ['Name of the integration', `a/b${enter}`],
         ['contains a slash', `${'\u007f'.repeat(3)}support${enter}`],
         ['Slack signing secret', `two words ${enter}`],
-        ['begins or ends with a space', `${'\u007f'.repeat(10)}${signingSecret()}${enter}`],
+        ['begins or ends with white space', `${'\u007f'.repeat(10)}${signingSecret()}${enter}`],
         ['Slack bot or user token', `${botToken()}${enter}`],
         ['Slack refresh token', enter],
       ],
@@ -160,6 +161,92 @@ describe.each(kinds)('questions on %s', (kind) => {
     for (const table of ['integrations', 'integration_versions', 'integration_secrets'])
       expect(await db.query(`SELECT * FROM ${table}`)).toEqual([])
     expect(await db.query('SELECT name FROM workspaces')).toEqual([{ name: 'Acme' }])
+  })
+
+  describe.each([
+    ['marked by the terminal', (text: string) => `\u001b[200~${text}\u001b[201~`],
+    ['not marked', (text: string) => text],
+  ])('a paste that is %s', (_, paste) => {
+    const start = async () => {
+      const db = await freshDatabase(kind)
+      const env = { DATABASE_URL: db.url }
+      await addSlack(env)
+      return { db, env }
+    }
+
+    test.each([
+      ['newlines', '\n'],
+      ['carriage returns', '\r'],
+      ['both', '\r\n'],
+    ])('of several lines, with %s, is refused and not cut', async (__, end) => {
+      const { db, env } = await start()
+      const { code, screen } = await runInTerminal(
+        ['rotate', 'support', '--field', 'webhook-secret', '--grace', '0'],
+        [
+          ['New Slack signing secret', paste(`${signingSecret(2)}${end}${signingSecret(3)}${end}`)],
+          ['the answer has several lines: give it alone, on one line', paste(signingSecret(4))],
+          ['[32 characters]', enter],
+        ],
+        { env },
+      )
+      expect({ code, stored: await openedStore(db)('SELECT webhook_secret FROM integrations') }).toEqual({
+        code: 0,
+        stored: [{ webhook_secret: signingSecret(4) }],
+      })
+      for (const n of [2, 3, 4]) expect(screen).not.toContain(signingSecret(n))
+    })
+
+    test('of one line that ends with a newline is one line, and its length is told', async () => {
+      const { db, env } = await start()
+      const { code } = await runInTerminal(
+        ['rotate', 'support', '--field', 'webhook-secret', '--grace', '0'],
+        [
+          ['New Slack signing secret', paste(`${signingSecret(2)}\r\n`)],
+          ['[32 characters]', paste('').length > 0 ? enter : ''],
+        ],
+        { env },
+      )
+      expect({ code, stored: await openedStore(db)('SELECT webhook_secret FROM integrations') }).toEqual({
+        code: 0,
+        stored: [{ webhook_secret: signingSecret(2) }],
+      })
+    })
+
+    test('of several lines is no name either', async () => {
+      const { db, env } = await start()
+      const { code, screen } = await runInTerminal(
+        ['remove', 'support'],
+        [
+          ['Type support to confirm', paste('support\nother\n')],
+          ['the answer has several lines', '\u0003'],
+        ],
+        { env },
+      )
+      expect({ code, rows: await db.query('SELECT name FROM integrations') }).toEqual({
+        code: 130,
+        rows: [{ name: 'support' }],
+      })
+      expect(screen).toContain('\u001b[?2004l')
+    })
+  })
+
+  test('a value that is refused at a prompt is asked for again, and nothing of it stays or is shown', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url }
+    await addSlack(env)
+    const { code, screen } = await runInTerminal(
+      ['rotate', 'support', '--field', 'webhook-secret', '--grace', '0'],
+      [
+        ['New Slack signing secret', `"${signingSecret(2)}"${enter}`],
+        ['the Slack signing secret begins with a quote: pass the value alone', `${signingSecret(3)}${enter}`],
+      ],
+      { env },
+    )
+    expect({ code, stored: await openedStore(db)('SELECT webhook_secret FROM integrations') }).toEqual({
+      code: 0,
+      stored: [{ webhook_secret: signingSecret(3) }],
+    })
+    for (const n of [2, 3]) expect(screen).not.toContain(signingSecret(n))
   })
 
   test.each([

@@ -14,7 +14,7 @@ export interface Prompts {
   readonly possible: () => boolean
   /** Asks for a line. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
-  /** Asks for a secret, which is not shown, not even its length. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
+  /** Asks for a secret, of which nothing is shown but how many characters were pasted. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
   secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
   /** Asks for one of several answers. @throws INPUT_REQUIRED, CANCELLED */
   choose<Value extends string>(question: string, flag: string, choices: readonly Choice<Value>[]): Promise<Value>
@@ -27,16 +27,16 @@ export interface Prompts {
 const choosable = <Value extends string>(choices: readonly Choice<Value>[]) =>
   choices.map(({ value, name }) => ({ value, name: printable(name) }))
 
+/** Has a terminal mark the beginning and the end of what is pasted. */
+const bracketedPaste = { on: '\u001b[?2004h', off: '\u001b[?2004l' }
+
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
 export function prompts(host: Host, allowed: () => boolean): Prompts {
   const possible = () => Boolean(host.stdin.isTTY && host.stderr.isTTY && allowed() && !host.env.CI)
   // Node opens stdin when it is first touched, which takes a millisecond of every start.
   const streams = () => ({ input: host.stdin, output: host.stderr })
 
-  async function ask<T>(
-    flag: string,
-    question: (inquirer: typeof import('@inquirer/prompts')) => Promise<T>,
-  ): Promise<T> {
+  async function ask<T>(flag: string, question: () => Promise<T>): Promise<T> {
     if (!possible())
       throw new IntegrationsError({
         code: 'INPUT_REQUIRED',
@@ -44,7 +44,7 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
         hint: `pass ${flag}`,
       })
     try {
-      return await question(await import('@inquirer/prompts'))
+      return await question()
     } catch (error) {
       if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name)) throw cancelled()
       throw error
@@ -62,21 +62,32 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
     }
   }
 
+  const askLine = (message: string, flag: string, line: { masked: boolean; check: (answer: string) => void }) =>
+    ask(flag, async () => {
+      const { linePrompt } = await import('./line-prompt.ts')
+      const question = { message: printable(message), masked: line.masked, validate: validate(line.check) }
+      host.stderr.write(bracketedPaste.on)
+      return linePrompt(question, streams()).finally(() => host.stderr.write(bracketedPaste.off))
+    })
+
+  const inquirer = () => import('@inquirer/prompts')
+
   return {
     possible,
-    text: (message, flag, check = () => {}) =>
-      ask(flag, ({ input }) => input({ message: printable(message), validate: validate(check) }, streams())),
-    secret: (message, flag, check) =>
-      ask(flag, ({ password }) =>
-        password({ message: printable(message), validate: validate(check), toggleMask: false }, streams()),
-      ),
+    text: (message, flag, check = () => {}) => askLine(message, flag, { masked: false, check }),
+    secret: (message, flag, check) => askLine(message, flag, { masked: true, check }),
     choose: (message, flag, choices) =>
-      ask(flag, ({ select }) => select({ message: printable(message), choices: choosable(choices) }, streams())),
+      ask(flag, async () =>
+        (await inquirer()).select({ message: printable(message), choices: choosable(choices) }, streams()),
+      ),
     search: (message, flag, find) =>
-      ask(flag, ({ search }) =>
-        search({ message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) }, streams()),
+      ask(flag, async () =>
+        (await inquirer()).search(
+          { message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) },
+          streams(),
+        ),
       ),
     confirm: (message, flag, otherwise = false) =>
-      ask(flag, ({ confirm }) => confirm({ message: printable(message), default: otherwise }, streams())),
+      ask(flag, async () => (await inquirer()).confirm({ message: printable(message), default: otherwise }, streams())),
   }
 }

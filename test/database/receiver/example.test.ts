@@ -13,11 +13,11 @@ test('the example receives from both platforms, and writes down what is left whe
   await addSlack(env, 'support', '--slack-team-id', 'T012AB3CD')
   const { stdout } = await runProgram(
     ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk', '--webhook-secret-stdin', '-o', 'id'],
-    { env, input: 'a webhook secret' },
+    { env, input: 'a-webhook-secret' },
   )
   const endpoint = await startEndpoint(db)
   const issue = '{"event_type":"issue_new"}'
-  const signature = createHmac('sha256', 'a webhook secret').update(issue).digest('hex')
+  const signature = createHmac('sha256', 'a-webhook-secret').update(issue).digest('hex')
   expect([
     await postSlack(endpoint.url, signingSecret(1), slackEvent(message)),
     await postSlack(endpoint.url, signingSecret(2), slackEvent(message)),
