@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
@@ -16,7 +17,7 @@ import {
 } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { keysWereThere } from '../support/keyring.ts'
-import { freshFolder, type Outcome, type RunOptions, runProgram } from '../support/program.ts'
+import { bin, freshFolder, type Outcome, type RunOptions, runCommand, runProgram } from '../support/program.ts'
 
 const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 const [first = '', ...rest] = migrations
@@ -278,6 +279,7 @@ describe('an SQLite file that', () => {
   }
   const copy = async () => (await freshDatabase('sqlite')).url.slice('file:'.length)
   const root = process.getuid?.() === 0
+  const canMount = spawnSync('unshare', ['-m', 'sh', '-c', 'mount --bind /tmp /tmp']).status === 0
   const nobody = 65534
   const nobodysKeys = () => {
     const file = join(freshFolder(), 'keys.json')
@@ -339,8 +341,8 @@ describe('an SQLite file that', () => {
       file,
       refusal(
         6,
-        `file:${file} is not a usable SQLite database`,
-        'name another file with --database, or restore this one from a backup',
+        `file:${file} is damaged, or its disk cannot be read`,
+        'look for errors of the disk with dmesg, and restore the database from a backup',
       ),
       everything,
     )
@@ -398,6 +400,26 @@ describe('an SQLite file that', () => {
       { uid: nobody, env: { INTEGRATIONS_KEYS_FILE: nobodysKeys() } },
     )
     expect(readFileSync(file).equals(before)).toBe(true)
+  })
+
+  test.runIf(canMount)('on a disk that is mounted read-only is refused for that', async () => {
+    const folder = freshFolder()
+    const file = join(folder, 'integrations.db')
+    copyFileSync(await copy(), file)
+    chmodSync(file, 0o600)
+    const readOnly = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    for (const args of [['list'], ['workspaces', 'add', 'Acme'], ['init', '--database', `file:${folder}/new.db`]])
+      expect(
+        await runCommand('unshare', ['-m', 'sh', '-c', readOnly, folder, process.execPath, bin, ...args], {
+          env: { DATABASE_URL: `file:${file}` },
+        }),
+      ).toEqual(
+        refusal(
+          6,
+          `file:${args[0] === 'init' ? `${folder}/new.db` : file} is on a file system that is mounted read-only`,
+          'mount the file system for writing: SQLite writes beside the file for reading too',
+        ),
+      )
   })
 
   test.runIf(root)("in another user's folder can not even be read, for want of a log", async () => {

@@ -1,4 +1,6 @@
-import { IntegrationsError } from '../../errors.ts'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { IntegrationsError, systemCode } from '../../errors.ts'
 import { isBusy } from './busy.ts'
 import { connectionRules, type Rule } from './connection-errors.ts'
 import { facts, isConnectionLost, isReadOnly, refuserOf, saysStatementPooler } from './symptoms.ts'
@@ -58,11 +60,23 @@ const rules: readonly Rule[] = [
     hint: 'create it, or correct DATABASE_URL or --database',
   },
   {
-    when: ({ has, message }) =>
-      has(/^(SQLITE_NOTADB|SQLITE_CORRUPT.*)$/) || /file is not a database|malformed/.test(message),
+    when: ({ has, message }) => has(/^SQLITE_NOTADB$/) || /file is not a database/.test(message),
     code: 'DATABASE_INVALID',
     message: (where) => `${where} is not a usable SQLite database`,
     hint: 'name another file with --database, or restore this one from a backup',
+  },
+  {
+    // SQLite takes a disk that cannot be read for a damaged file, too.
+    when: ({ has, message }) => has(/^SQLITE_CORRUPT.*$/) || /malformed/.test(message),
+    code: 'DATABASE_INVALID',
+    message: (where) => `${where} is damaged, or its disk cannot be read`,
+    hint: 'look for errors of the disk with dmesg, and restore the database from a backup',
+  },
+  {
+    when: ({ has, embedded }) => embedded && has(/^EROFS$/),
+    code: 'DATABASE_READ_ONLY',
+    message: (where) => `${where} is on a file system that is mounted read-only`,
+    hint: 'mount the file system for writing: SQLite writes beside the file for reading too',
   },
   {
     when: (symptoms) => symptoms.embedded && isReadOnly(symptoms),
@@ -83,10 +97,17 @@ const rules: readonly Rule[] = [
     hint: 'try again, or wait longer with --wait 2m',
   },
   {
-    when: ({ has }) => has(/^(ENOSPC|53100|SQLITE_FULL|SQLITE_IOERR.*)$/),
+    when: ({ has }) => has(/^(ENOSPC|EDQUOT|53100|SQLITE_FULL)$/),
     code: 'DATABASE_FAILED',
-    message: (where) => `${where} could not be written`,
+    message: (where) => `${where} could not be written: the disk is full`,
     hint: 'make room on the disk and try again',
+  },
+  {
+    // SQLite has one code for a disk that fails, a limit on the size of files and a quota.
+    when: ({ has }) => has(/^(EIO|EFBIG|SQLITE_IOERR.*)$/),
+    code: 'DATABASE_FAILED',
+    message: (where) => `${where} could not be written: the disk failed, or a limit is reached`,
+    hint: 'look for errors of the disk with dmesg, and for limits with ulimit -f and quota',
   },
   {
     // libsql gives no code when the file is a folder, or is not this user's to read.
@@ -211,9 +232,10 @@ const rules: readonly Rule[] = [
  */
 export function databaseError(error: unknown, database: Database): unknown {
   if (error instanceof IntegrationsError) return error
-  const { codes, message: said, state, known } = facts(error)
+  const { codes: told, message: said, state, known } = facts(error)
   if (known) return known
   const embedded = database.provider === 'sqlite'
+  const codes = database.provider === 'sqlite' ? [...told, ...fileSystemCodes(database.file)] : told
   const has = (pattern: RegExp) => codes.some((code) => pattern.test(code))
   const symptoms = { error, has, message: state === undefined ? said : '', said, embedded }
   const rule = rules.find(({ when }) => when(symptoms)) ?? unknownCode(embedded ? sqliteCode(codes) : state)
@@ -222,6 +244,16 @@ export function databaseError(error: unknown, database: Database): unknown {
   const text = typeof message === 'string' ? message : message(displayUrl(database), embedded ? undefined : state)
   const refuser = namesRefuser && refuserOf(said)
   return new IntegrationsError({ code, message: refuser ? `${text}: ${refuser}` : text, hint, cause: error })
+}
+
+/** What the file system of an SQLite file says of writing: SQLite has other codes for it, and not one of its own. */
+function fileSystemCodes(file: string): string[] {
+  try {
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK)
+    return []
+  } catch (error) {
+    return systemCode(error) === 'EROFS' ? ['EROFS'] : []
+  }
 }
 
 /** For a code that no rule knows: the database, or a trigger of the application, refused a statement. */
