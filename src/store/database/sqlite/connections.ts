@@ -2,6 +2,7 @@ import {
   type Client,
   type InStatement,
   LibsqlError,
+  Sqlite3Client,
   Sqlite3Transaction,
   type Transaction,
   type TransactionMode,
@@ -18,18 +19,51 @@ const spill = 'PRAGMA temp_store = FILE'
 
 const settingsOf = (readOnly: boolean) => (readOnly ? `${spill}; PRAGMA query_only = ON` : spill)
 
+/** How many statements stay prepared: more than those that a receiver repeats. */
+const maxPrepared = 20
+
+/**
+ * Has a connection keep what it has prepared last: SQLite prepares most queries for longer than it runs them. libsql's client
+ * reads all rows of one before it asks for another, so that none is in use when it is asked for again.
+ */
+function keepPrepared(database: Database.Database): Database.Database {
+  const { prepare, close } = database
+  const prepared = new Map<string, Database.Statement>()
+  return Object.assign(database, {
+    prepare(source: string) {
+      const statement = prepared.get(source) ?? prepare.call(database, source)
+      // The last one at the end.
+      prepared.delete(source)
+      prepared.set(source, statement)
+      const [first] = prepared.keys()
+      if (first !== undefined && prepared.size > maxPrepared) prepared.delete(first)
+      return statement
+    },
+    close() {
+      // Each would keep the connection open.
+      prepared.clear()
+      return close.call(database)
+    },
+  })
+}
+
 /** Connections for reading. */
 export class Readable extends PrismaLibSql {
+  readonly #file: string
+  readonly #options: { readonly timeout: number }
   readonly #settings: string
 
-  /** @param readOnly SQLite refuses every change */
-  constructor(config: ConstructorParameters<typeof PrismaLibSql>[0], readOnly: boolean) {
-    super(config)
+  /** @param options `timeout`: how long SQLite waits for a lock, in milliseconds; `readOnly`: SQLite refuses every change */
+  constructor(file: string, { timeout, readOnly }: { readonly timeout: number; readonly readOnly: boolean }) {
+    super({ url: 'file:' })
+    this.#file = file
+    this.#options = { timeout }
     this.#settings = settingsOf(readOnly)
   }
 
-  override createClient(config: ConstructorParameters<typeof PrismaLibSql>[0]) {
-    const client = super.createClient(config)
+  override createClient() {
+    const database = keepPrepared(new Database(this.#file, this.#options))
+    const client = new Sqlite3Client(this.#file, this.#options, database, 'number')
     const { execute } = client
     const begin: (mode: TransactionMode) => Promise<Transaction> = client.transaction.bind(client)
     // A client leaves its connection to a transaction and opens another: each has to be told.

@@ -37,7 +37,7 @@ export function sqlite(
   const timeout = neverBlock ? 0 : shortWaitMs
   // A "file:" URL would decode % and cut at ? and #.
   const url = `file:${encodeURI(file).replaceAll('?', '%3F').replaceAll('#', '%23')}`
-  const adapter = new Readable({ url, timeout }, readOnly)
+  const adapter = new Readable(file, { timeout, readOnly })
   let deadline = 0
   const identity = identityOf(file)
   let latest: Promise<SqlDriverAdapter> | undefined
