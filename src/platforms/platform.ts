@@ -146,10 +146,8 @@ export interface Webhooks {
    */
   readonly tenant?: {
     readonly column: PlatformColumn
-    /** The ids that a body claims. */
-    claimed(request: WebhookRequest): readonly string[]
-    /** The id of the app that a body says it was sent for, as long as ids are. */
-    app?(request: WebhookRequest): string | undefined
+    /** The ids that a body claims, and that of the app that it says it was sent for, which is as long as ids are. */
+    claims(request: WebhookRequest): { readonly ids: readonly string[]; readonly app?: string | undefined }
   }
   /** Recognizes a small request that needs an answer and no signature. @returns the reason */
   unsigned?(request: WebhookRequest): string | undefined

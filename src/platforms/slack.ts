@@ -120,7 +120,7 @@ export const slack = definePlatform({
     // Slack sends a few kilobytes.
     maxBodyBytes: 1_048_576,
     // An app that is installed in a whole organization has the enterprise's id in place of a team's.
-    tenant: { column: 'slackTeamId', claimed, app },
+    tenant: { column: 'slackTeamId', claims },
     unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
     read,
     samples: {
@@ -164,26 +164,23 @@ const idPaths = [
   ...['team_id', 'enterprise_id', 'team.id', 'enterprise.id'],
 ]
 
-/** The ids of teams and enterprises, which interactions call by other names than events. */
-function claimed(request: WebhookRequest): string[] {
-  return [...new Set(unverified(request, idPaths))].slice(0, maxClaimedIds)
-}
+const appPath = 'api_app_id'
+const unverifiedTexts = textsAt([...idPaths, appPath])
 
-/** The app that a request says it was sent for. */
-function app(request: WebhookRequest): string | undefined {
-  return unverified(request, ['api_app_id']).find(isAppId)
+/** The ids of teams and enterprises, which interactions call by other names than events, and that of the app. */
+function claims(request: WebhookRequest): { ids: string[]; app: string | undefined } {
+  const form = isForm(request) ? textOf(request) : undefined
+  const payload = form === undefined ? request.body : Buffer.from(formField(form, 'payload') ?? '')
+  const texts = unverifiedTexts(payload)
+  const textAt = (path: string) => (form && payload.length === 0 ? formField(form, path) : texts.get(path))
+  const app = textAt(appPath)
+  return {
+    ids: [...new Set(idPaths.flatMap((path) => textAt(path) || []))].slice(0, maxClaimedIds),
+    app: app !== undefined && isAppId(app) ? app : undefined,
+  }
 }
 
 const isAppId = (id: string) => /^A[A-Z0-9]{1,30}$/.test(id)
-
-/** The texts at some paths of a body that is not verified. */
-function unverified(request: WebhookRequest, paths: readonly string[]): string[] {
-  const form = isForm(request) ? textOf(request) : undefined
-  const payload = form === undefined ? request.body : Buffer.from(formField(form, 'payload') ?? '')
-  const texts = textsAt(payload, paths)
-  const textAt = (path: string) => (form && payload.length === 0 ? formField(form, path) : texts.get(path))
-  return paths.flatMap((path) => textAt(path) || [])
-}
 
 // Messages that people write; the other subtypes are changes.
 const written = new Set(['file_share', 'thread_broadcast', 'me_message'])
@@ -253,9 +250,10 @@ function unwanted(name: string | null, event: JsonObject, { config, slackBotUser
   const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
   if (events && !events.some((one) => one === name || one === subscription)) return 'event'
   const { slackChannels } = configOf(config)
-  const wanted = Array.isArray(slackChannels) ? slackChannels.map((one) => objectOf(one)?.id) : undefined
+  if (!Array.isArray(slackChannels)) return null
+  const wanted = slackChannels.map((one) => objectOf(one)?.id)
   const channels = channelsOf(event)
-  return wanted && channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
+  return channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
 }
 
 /** The channels that an event is about. Kinds of events name them in fields of their own. */

@@ -17,17 +17,24 @@ interface Level {
 }
 
 /**
- * The texts at some paths of a JSON document, such as `team.id` and `authorizations.0.team_id`. The rest is passed over, and
- * may not be JSON. A name that is written with escapes is another name.
+ * Finds the texts at some paths of JSON documents, such as `team.id` and `authorizations.0.team_id`. The rest is passed over,
+ * and may not be JSON. A name that is written with escapes is another name.
+ *
+ * @returns a function that gives the texts of a document, by their paths
  */
-export function textsAt(json: Uint8Array, paths: readonly string[]): Map<string, string> {
+export function textsAt(paths: readonly string[]): (json: Uint8Array) => Map<string, string> {
+  const tree = treeOf(paths)
+  return (json) => textsIn(json, tree)
+}
+
+function textsIn(json: Uint8Array, tree: Wanted): Map<string, string> {
   const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength)
   const characters = bytes.toString('latin1')
   const found = new Map<string, string>()
   const levels: Level[] = []
   /** How many objects and arrays are open that nothing is wanted of. */
   let passed = 0
-  let wanted: Wanted | undefined = treeOf(paths)
+  let wanted: Wanted | undefined = tree
   for (let at = 0; at < characters.length; at++) {
     const level = levels.at(-1)
     switch (characters[at]) {
@@ -83,9 +90,13 @@ function treeOf(paths: readonly string[]): Map<string, Wanted> {
 
 /** Where the quote is that ends a text. */
 function endOfText(characters: string, start: number): number {
-  let end = start + 1
-  while (end < characters.length && characters[end] !== '"') end += characters[end] === '\\' ? 2 : 1
-  return end
+  for (let end = start; ; ) {
+    end = characters.indexOf('"', end + 1)
+    if (end < 0) return characters.length
+    let backslashes = 0
+    while (characters[end - 1 - backslashes] === '\\') backslashes++
+    if (backslashes % 2 === 0) return end
+  }
 }
 
 function isName(characters: string, end: number): boolean {

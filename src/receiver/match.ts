@@ -56,6 +56,8 @@ export interface SignedRequest {
   readonly signatures: Signatures
   /** Which integrations it may be for. */
   readonly keys: readonly LookupKey[]
+  /** The app that it says it was sent for. */
+  readonly app?: string | undefined
   /** When it arrived, on this process's own clock (`performance.now()`). */
   readonly arrivedAt: number
 }
@@ -80,12 +82,14 @@ export async function findMatch(
     return { match, truncated, results }
   }
   const lookups = keys.map((key) => cache.find(key, length))
-  if (lookups.length > 1) {
+  // Most are remembered.
+  const isWaiting = lookups.some((lookup) => lookup instanceof Promise)
+  if (isWaiting && lookups.length > 1) {
     // The others may hold the right secret, so that only a match counts.
     const known = await attempt(await inTime(lookups))
     if (known?.match) return known.match
   }
-  const first = await attempt(await Promise.all(lookups))
+  const first = await attempt(isWaiting ? await Promise.all(lookups) : (lookups as readonly LookupResult[]))
   if (first?.match) return first.match
   // The secret may have been replaced since.
   const second = first && (await attempt(await Promise.all(keys.map((key) => cache.findSince(key, length, arrivedAt)))))
@@ -108,10 +112,10 @@ export async function findMatch(
 const knownMs = answerMs + 100
 
 /** The results of lookups, without those for which the database gives no answer in time. @throws what else reading throws */
-async function inTime<T>(lookups: readonly Promise<T>[]): Promise<T[]> {
+async function inTime<T>(lookups: readonly (T | Promise<T>)[]): Promise<T[]> {
   const each = lookups.map(async (lookup) => {
     try {
-      return [await withDeadline(knownMs, lookup)]
+      return [lookup instanceof Promise ? await withDeadline(knownMs, lookup) : lookup]
     } catch (error) {
       if (!isAway(error)) throw error
       return []
@@ -166,17 +170,18 @@ async function trySecrets(
   results: readonly LookupResult[],
   tried: Set<string>,
 ): Promise<{ readonly match?: Match; readonly truncated: boolean }> {
-  const valid = results.flatMap((result) => {
-    const { entries, clockAheadMs } = result
+  const valid: (MatchedEntry & { readonly scheme: SignatureScheme; readonly at: Date })[] = []
+  for (const result of results) {
     // Not by this machine's clock alone, which may have been set back since.
-    const at = new Date(result.startedAtMs + ageOf(result) + clockAheadMs)
-    const isValid = ({ validUntil }: ValidSecret) => validUntil === null || Date.parse(validUntil) > at.getTime()
-    return entries.flatMap((entry) => {
-      if (entry.integration.platform !== platform.id) return []
+    const at = new Date(result.startedAtMs + ageOf(result) + result.clockAheadMs)
+    for (const entry of result.entries) {
+      if (entry.integration.platform !== platform.id) continue
       const scheme = schemeOf(platform.webhooks, entry.integration.config)
-      return entry.secrets.filter(isValid).map((secret) => ({ entry, secret, scheme, at }))
-    })
-  })
+      for (const secret of entry.secrets)
+        if (secret.validUntil === null || Date.parse(secret.validUntil) > at.getTime())
+          valid.push({ entry, secret, scheme, at })
+    }
+  }
   const isPrevious = ({ secret }: MatchedEntry) => Number(secret.validUntil !== null)
   const secrets = new Map<string, SecretCandidates>()
   let truncated = results.some((result) => result.truncated)

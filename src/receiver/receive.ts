@@ -21,7 +21,7 @@ import {
 } from './match.ts'
 import { handled, ignored, type Outcome, type Rejected, rejected } from './outcome.ts'
 import type { BodyBudget, BodyPlace } from './request/body-budget.ts'
-import { type IncomingRequest, normalized, type ReadBody, readBody } from './request/request.ts'
+import { type IncomingRequest, isBytes, normalized, type ReadBody, ReadRequest, readBody } from './request/request.ts'
 import type { UsageRecorder } from './usage.ts'
 
 /** How large a body may be that is not signed. */
@@ -70,7 +70,15 @@ interface Sent {
 /** Receives a webhook of a platform. */
 export async function receive(parts: Parts, sent: Sent): Promise<Outcome> {
   const place = parts.bodies.open(`${sent.platform.id} ${sent.integrationId ?? ''}`)
-  const outcome = await outcomeOf(parts, sent, place)
+  let outcome: Outcome
+  try {
+    outcome = await receiveWithin(parts, sent, place)
+  } catch (error) {
+    parts.onError(error)
+    outcome = rejected(503, 'unavailable')
+  } finally {
+    place.close()
+  }
   if (outcome.kind === 'rejected' && place.completedAt !== undefined) await endOfStep(place.completedAt)
   return outcome
 }
@@ -82,22 +90,9 @@ async function endOfStep(from: number): Promise<void> {
   for (let left = end - performance.now(); left > 0; left = end - performance.now()) await sleep(Math.ceil(left))
 }
 
-async function outcomeOf(parts: Parts, sent: Sent, place: BodyPlace): Promise<Outcome> {
-  try {
-    return await receiveWithin(parts, { ...sent, incoming: normalized(sent.incoming) }, place)
-  } catch (error) {
-    parts.onError(error)
-    return rejected(503, 'unavailable')
-  } finally {
-    place.close()
-  }
-}
-
-async function receiveWithin(
-  parts: Parts,
-  { platform, incoming, integrationId }: Sent,
-  place: BodyPlace,
-): Promise<Outcome> {
+async function receiveWithin(parts: Parts, sent: Sent, place: BodyPlace): Promise<Outcome> {
+  const { platform, integrationId } = sent
+  const incoming = normalized(sent.incoming)
   const arrivedAt = performance.now()
   const { webhooks } = platform
   const signatures = signaturesOf(incoming)
@@ -112,18 +107,13 @@ async function receiveWithin(
   if (read.kind !== 'whole') return withoutBody(parts, read.kind, hopeless ? unreadable(each) : undefined)
   place.complete()
   const { body } = read
-  const request = {
-    headers: incoming.headers,
-    get body() {
-      return body.bytes
-    },
-  }
+  const request = new ReadRequest(incoming, body)
   const unsigned = body.length > maxUnsignedBytes ? undefined : webhooks.unsigned?.(request)
   if (unsigned !== undefined) return handled(unsigned)
   if (hopeless) return unreadable(each)
-  const keys = lookupKeys(platform, request, integrationId)
+  const { keys, app } = lookupKeys(platform, request, integrationId)
   if (keys.length === 0) return rejected(401, 'unknown_integration')
-  const signed = { platform, request, body, signatures, keys, arrivedAt }
+  const signed = { platform, request, body, signatures, keys, app, arrivedAt }
   const match = await findMatch(parts.cache, signed)
   if (match.kind === 'match') return accept(parts, signed, match)
   if (!(await parts.cache.turn(keys, body.length))) return rejected(503, 'unavailable')
@@ -154,7 +144,9 @@ function withoutBody(
 }
 
 /** Whether a body may take so much memory that its integration is looked up first, where the address names it. */
-function mayBeLarge({ headers }: IncomingRequest): boolean {
+function mayBeLarge({ headers, body }: IncomingRequest): boolean {
+  // One that was read has its memory.
+  if (isBytes(body)) return false
   const length = headers.get('content-length')
   return length === null || !(Number(length) <= maxStrangersBytes)
 }
@@ -190,14 +182,17 @@ const isFor = ({ id }: Platform, { entries, keyMissing }: LookupResult) =>
 const addressKeys = (platform: Platform, integrationId: string | undefined): LookupKey[] =>
   integrationId !== undefined && isId(integrationId) ? [keyOf(platform, integrationId)] : []
 
-function lookupKeys(platform: Platform, request: WebhookRequest, integrationId: string | undefined): LookupKey[] {
+function lookupKeys(
+  platform: Platform,
+  request: WebhookRequest,
+  integrationId: string | undefined,
+): { readonly keys: LookupKey[]; readonly app: string | undefined } {
   const { tenant } = platform.webhooks
-  if (!tenant) return addressKeys(platform, integrationId)
-  const claimed = tenant.claimed(request)
+  if (!tenant) return { keys: addressKeys(platform, integrationId), app: undefined }
+  const { ids, app } = tenant.claims(request)
+  if (ids.length > 0) return { keys: ids.filter(isId).map((name) => keyOf(platform, name)), app }
   // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
-  if (claimed.length === 0)
-    return request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: platform.id }]
-  return claimed.filter(isId).map((name) => keyOf(platform, name))
+  return { keys: request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: platform.id }], app }
 }
 
 const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
@@ -211,12 +206,12 @@ const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 async function readUnclaimed(parts: Parts, signed: SignedRequest, refusal: Rejected): Promise<Outcome> {
   // Strangers can ask for this with a body of their own, so it costs little: one at a time, and small.
   if (signed.body.length > maxUnclaimedBytes || parts.unclaimed.activeCount > 0) return rejected(503, 'unavailable')
-  const known = parts.signers.keys(signed.platform, signed.request)
+  const known = parts.signers.keys(signed)
   const keys: LookupKey[] = [...known, { kind: 'platform', platform: signed.platform.id }]
   const signer = await parts.unclaimed(() => matchRemembered(parts.cache, { ...signed, keys }))
   if (signer === 'unknown') return rejected(503, 'unavailable')
   if (!signer) return refusal
-  parts.signers.learn(signed.platform, signed.request, signer.holders)
+  parts.signers.learn(signed, signer.holders)
   // The secret may have become that of the tenant between the two readings.
   const match = await findMatch(parts.cache, { ...signed, arrivedAt: signer.startedAt })
   if (match.kind === 'match') return accept(parts, signed, match)
@@ -230,9 +225,10 @@ type Candidate = MatchedEntry & { readonly parsed: ParsedWebhook }
 /** Decides what to do about a request whose signature is valid. */
 async function accept(
   parts: Parts,
-  { platform, request, keys }: SignedRequest,
+  signed: SignedRequest,
   { matched, digest, at, othersUnknown }: Match,
 ): Promise<Outcome> {
+  const { platform, request, keys } = signed
   const candidates = matched.map(
     (one): Candidate => ({ ...one, parsed: platform.webhooks.read(request, one.entry.integration) }),
   )
@@ -241,7 +237,7 @@ async function accept(
   if (parsed.kind === 'answer') return handled(parsed.reason, parsed.body)
   // Several tenants may share the secret, so it does not name one either.
   if (keys.some(({ kind }) => kind === 'platform')) return rejected(401, 'unknown_integration')
-  parts.signers.learn(platform, request, matched)
+  parts.signers.learn(signed, matched)
   for (const candidate of candidates) parts.usage.matched(candidate, at)
   const seen = digest === null ? [] : candidates.map(({ entry }) => ({ integrationId: entry.integration.id, digest }))
   if (parts.duplicates.remember(seen)) return ignored('duplicate')

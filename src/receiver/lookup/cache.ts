@@ -5,7 +5,7 @@ import { semaphore } from '../../concurrency.ts'
 import { is } from '../../errors.ts'
 import { withDeadline } from '../deadline.ts'
 import { createAdmissionLimit } from './admission.ts'
-import { ageOf, type LookupKey, type LookupResult } from './secrets.ts'
+import { ageOf, type LookupKey, type LookupResult, textOf } from './secrets.ts'
 
 /** How many lookups are remembered, of tenants and of the unverified each. */
 const maxLookups = 10_000
@@ -67,19 +67,26 @@ export class LookupCache {
    * answer; undefined when too many requests wait.
    *
    * @param bodyBytes the length of the body that is held meanwhile
+   * @returns what is remembered, at once: webhooks need not wait for it
    * @throws what reading throws
    */
-  async find(key: LookupKey, bodyBytes: number): Promise<LookupResult | undefined> {
-    const id = JSON.stringify(key)
+  find(key: LookupKey, bodyBytes: number): LookupResult | Promise<LookupResult | undefined> {
+    const id = textOf(key)
+    const { rememberMs } = this.#limits
+    const { latest, pending } = this.#get(id) ?? {}
+    const ageMs = latest ? ageOf(latest) : Number.POSITIVE_INFINITY
+    if (!latest || ageMs >= rememberMs) return this.#findAgain(id, key, bodyBytes)
+    // The next request then finds a fresh result.
+    if (ageMs > rememberMs / 2 && !pending && this.#tenants.has(id))
+      this.#load(id, key).catch((error) => isAway(error) || this.#onError(error))
+    return latest
+  }
+
+  /** The same where nothing is remembered, or not any more. */
+  async #findAgain(id: string, key: LookupKey, bodyBytes: number): Promise<LookupResult | undefined> {
     const { rememberMs } = this.#limits
     const { latest, pending, startedAt = 0 } = this.#get(id) ?? {}
     const isTenant = this.#tenants.has(id)
-    if (latest && ageOf(latest) < rememberMs) {
-      // The next request then finds a fresh result.
-      if (isTenant && !pending && ageOf(latest) > rememberMs / 2)
-        this.#load(id, key).catch((error) => isAway(error) || this.#onError(error))
-      return latest
-    }
     const isFresh = startedAt > performance.now() - rememberMs
     const load = async () => (pending && isFresh ? pending : this.#load(id, key))
     if (!isTenant) return this.#admitUnverified(bodyBytes, load)
@@ -113,7 +120,7 @@ export class LookupCache {
    * @throws what reading throws
    */
   async findSince(key: LookupKey, bodyBytes: number, since: number): Promise<LookupResult | undefined> {
-    const id = JSON.stringify(key)
+    const id = textOf(key)
     const latest = this.#get(id)?.latest
     if (latest && latest.startedAt >= since) return latest
     const admit = this.#tenants.has(id) ? this.#admitTenant : this.#admitUnverified
@@ -139,13 +146,13 @@ export class LookupCache {
    * @returns false when too many requests wait
    */
   async turn(keys: readonly LookupKey[], bodyBytes: number): Promise<boolean> {
-    if (!keys.some((key) => this.#tenants.has(JSON.stringify(key)))) return true
+    if (!keys.some((key) => this.#tenants.has(textOf(key)))) return true
     return (await this.#admitUnverified(bodyBytes, () => this.#limitUnverified(async () => true))) ?? false
   }
 
   /** Keeps what was read without a request, so that it serves the first while the database is away. */
   keep(key: LookupKey, result: LookupResult): void {
-    const id = JSON.stringify(key)
+    const id = textOf(key)
     const lookup: Lookup = this.#get(id) ?? { startedAt: result.startedAt, answeredFrom: result.startedAt }
     if (result.entries.length === 0 || lookup.answeredFrom > result.startedAt) return
     lookup.answeredFrom = result.startedAt
@@ -156,7 +163,7 @@ export class LookupCache {
 
   /** Takes keys for a tenant's: a request came with them whose signature is valid. */
   promote(keys: readonly LookupKey[]): void {
-    for (const id of keys.map((key) => JSON.stringify(key))) {
+    for (const id of keys.map((key) => textOf(key))) {
       const lookup = this.#unverified.get(id)
       if (!lookup) continue
       this.#unverified.delete(id)

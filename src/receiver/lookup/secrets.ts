@@ -35,6 +35,16 @@ export const keyOf = ({ id, webhooks: { tenant } }: Platform, name: string): Loo
   match: tenant ? { by: 'column', platform: id, column: tenant.column, value: name } : { by: 'id', value: name },
 })
 
+/** Tells a key from others. */
+export function textOf(key: LookupKey): string {
+  if (key.kind !== 'match') return `${key.kind} ${key.platform}`
+  const { match } = key
+  // The usual ones: they are told at each webhook.
+  if (match.by === 'id') return `id ${match.value}`
+  if (match.by === 'column') return `column ${match.platform} ${match.column} ${match.value}`
+  return JSON.stringify(match)
+}
+
 /** What a webhook of a platform names an integration by; null for one that no webhook names. */
 export const nameOf = ({ webhooks: { tenant } }: Platform, integration: NamedIntegration): string | null =>
   tenant ? integration[tenant.column] : integration.id

@@ -30,14 +30,49 @@ export interface BodyPlace {
   close(): void
 }
 
-interface Held {
+/** What a budget knows of a body. */
+class Held implements BodyPlace {
   readonly sender: string
   /** When memory was first taken: what comes before that may be a wait of ours. */
   takenAt: number | undefined
-  displaced: () => void
-  bytes: number
+  displaced = () => {}
+  bytes = 0
   completedAt: number | undefined
-  blocks: Uint8Array[]
+  readonly blocks: Uint8Array[] = []
+  readonly #budget: Budget
+
+  constructor(sender: string, budget: Budget) {
+    this.sender = sender
+    this.#budget = budget
+  }
+
+  block(bytes: number): Uint8Array | undefined {
+    return this.#budget.take(this, bytes) ? this.#budget.block(this, bytes) : undefined
+  }
+
+  take(bytes: number): boolean {
+    return this.#budget.take(this, bytes)
+  }
+
+  complete(): void {
+    this.completedAt = this.#budget.now()
+  }
+
+  onDisplaced(listener: () => void): void {
+    this.displaced = listener
+  }
+
+  close(): void {
+    this.#budget.close(this)
+  }
+}
+
+/** What a place asks of its budget. */
+interface Budget {
+  now(): number
+  take(held: Held, bytes: number): boolean
+  block(held: Held, bytes: number): Uint8Array
+  close(held: Held): void
 }
 
 /** One limit for the bodies of all requests. Where memory is short, unfinished bodies give their places up. */
@@ -45,6 +80,15 @@ export class BodyBudget {
   readonly #clock: { now(): number }
   readonly #held = new Set<Held>()
   readonly #spare: Uint8Array[] = []
+  readonly #budget: Budget = {
+    now: () => this.#clock.now(),
+    take: (held, bytes) => this.#take(held, bytes),
+    block: (held, bytes) => this.#block(held, bytes),
+    close: (held) => {
+      this.#release(held)
+      if (held.blocks.length > 0 || this.#spare.length > 0) this.#recycle(held)
+    },
+  }
   #bytes = 0
   #largeBytes = 0
 
@@ -60,25 +104,9 @@ export class BodyBudget {
 
   /** A place for a body. @param sender which bodies are alike: the platform, and the integration that the address names */
   open(sender: string): BodyPlace {
-    const held: Held = { sender, takenAt: undefined, displaced: () => {}, bytes: 0, completedAt: undefined, blocks: [] }
+    const held = new Held(sender, this.#budget)
     this.#held.add(held)
-    return {
-      block: (bytes) => (this.#take(held, bytes) ? this.#block(held, bytes) : undefined),
-      take: (bytes) => this.#take(held, bytes),
-      complete: () => {
-        held.completedAt = this.#clock.now()
-      },
-      get completedAt() {
-        return held.completedAt
-      },
-      onDisplaced: (listener) => {
-        held.displaced = listener
-      },
-      close: () => {
-        this.#release(held)
-        this.#recycle(held)
-      },
-    }
+    return held
   }
 
   #block(held: Held, bytes: number): Uint8Array {

@@ -1,5 +1,6 @@
 /** Requests, as servers hand them on. @module */
 import { badInput } from '../../errors.ts'
+import type { WebhookRequest } from '../../platforms/platform.ts'
 import { Body, BodyBlocks } from './body.ts'
 import type { BodyPlace } from './body-budget.ts'
 
@@ -46,7 +47,7 @@ export function fromNode(
   request: { readonly headers: NodeHeaders | IncomingRequest['headers'] } & Partial<AsyncIterable<Uint8Array>>,
   body?: Bytes,
 ): IncomingRequest {
-  const headers = { get: headerOf(request.headers) }
+  const headers = hasGet(request.headers) ? inAnyCase(request.headers) : new JoinedHeaders(request.headers)
   if (!isParsed(body)) return { headers, body }
   const { readableDidRead, readableAborted } = request as Partial<NodeStream>
   return {
@@ -69,17 +70,26 @@ const isNodeStream = (body: AsyncIterable<Uint8Array>): body is AsyncIterable<Ui
   'iterator' in body && typeof body.iterator === 'function' && 'resume' in body && typeof body.resume === 'function'
 
 /** Gives a header by its name, as the web joins headers: a signature that came twice matches neither. */
-function headerOf(headers: NodeHeaders | IncomingRequest['headers']): (name: string) => string | null {
-  if (hasGet(headers)) return (name) => headers.get(name) ?? null
-  // What can be gone through but once is kept.
-  const pairs = pairsOf(headers)
-  return (name) => {
-    const wanted = name.toLowerCase()
-    const values = pairs.flatMap(([key, value]) => (String(key).toLowerCase() === wanted ? [value] : []))
-    const given = values.flat().filter((value) => value !== null && value !== undefined)
-    return given.length === 0 ? null : given.join(', ')
+class JoinedHeaders {
+  readonly #values = new Map<string, string>()
+
+  constructor(headers: NodeHeaders) {
+    for (const [key, value] of pairsOf(headers)) {
+      const name = String(key).toLowerCase()
+      for (const one of Array.isArray(value) ? value : [value]) {
+        if (one === null || one === undefined) continue
+        const before = this.#values.get(name)
+        this.#values.set(name, before === undefined ? String(one) : `${before}, ${one}`)
+      }
+    }
+  }
+
+  get(name: string): string | null {
+    return this.#values.get(name.toLowerCase()) ?? null
   }
 }
+
+const inAnyCase = (headers: IncomingRequest['headers']) => ({ get: (name: string) => headers.get(name) ?? null })
 
 /** Whether headers are looked up in any case. A map knows them in one. */
 const hasGet = (headers: object): headers is IncomingRequest['headers'] =>
@@ -95,7 +105,7 @@ function pairsOf(headers: object): (readonly [name: unknown, value: unknown])[] 
 
 /** Whether a body is not the bytes that came. For a request without a body, or without a type, Express 4 leaves an empty object, and Fastify 3 null. */
 function isParsed(body: unknown): body is undefined {
-  if (typeof body === 'string' || isBytes(body)) return false
+  if (isBytes(body)) return false
   if (body === null || body === undefined || isEmptyObject(body)) return true
   throw badInput(
     'the body of the request was parsed, but the signature covers the raw bytes',
@@ -107,12 +117,16 @@ function isParsed(body: unknown): body is undefined {
 const isEmptyObject = (body: unknown) =>
   Object.prototype.toString.call(body) === '[object Object]' && Object.keys(body as object).length === 0
 
-const isBytes = (body: unknown): body is Uint8Array | ArrayBuffer =>
-  ArrayBuffer.isView(body) || Object.prototype.toString.call(body) === '[object ArrayBuffer]'
+/** Whether a body is here as a whole. */
+export const isBytes = (body: unknown): body is Bytes =>
+  typeof body === 'string' ||
+  ArrayBuffer.isView(body) ||
+  Object.prototype.toString.call(body) === '[object ArrayBuffer]'
 
 /** A request that was handed on as it came, without `fromNode`. A body that was parsed counts as used. */
 export function normalized(request: IncomingRequest): IncomingRequest {
   const { headers } = request
+  if (headers instanceof JoinedHeaders) return request
   if (hasGet(headers))
     return Object.prototype.toString.call(headers) === '[object Headers]'
       ? request
@@ -125,23 +139,46 @@ export function normalized(request: IncomingRequest): IncomingRequest {
   }
 }
 
+/** A request whose body was read. The body is one piece only where it is asked for. */
+export class ReadRequest implements WebhookRequest {
+  readonly headers: IncomingRequest['headers']
+  readonly #body: Body
+
+  constructor({ headers }: IncomingRequest, body: Body) {
+    this.headers = headers
+    this.#body = body
+  }
+
+  get body(): Uint8Array {
+    return this.#body.bytes
+  }
+}
+
 /** What became of a body: `consumed` before it came here, `displaced` by others, or `broken` off by its sender. */
 export type ReadBody =
   | { readonly kind: 'whole'; readonly body: Body }
   | { readonly kind: 'too_large' | 'consumed' | 'displaced' | 'broken' }
 
-/** Reads the body of a request, counting its bytes as they come. */
-export async function readBody(request: IncomingRequest, maxBytes: number, place: BodyPlace): Promise<ReadBody> {
+/** Reads the body of a request, counting its bytes as they come. @returns at once what is here already */
+export function readBody(request: IncomingRequest, maxBytes: number, place: BodyPlace): ReadBody | Promise<ReadBody> {
   const { body } = request
   if (request.bodyUsed || (isStream(body) && body.locked)) return { kind: 'consumed' }
   if (Number(request.headers.get('content-length')) > maxBytes) return { kind: 'too_large' }
-  if (typeof body === 'string' || isBytes(body)) {
+  if (isBytes(body)) {
     const bytes = bytesOf(body)
     if (bytes.length > maxBytes) return { kind: 'too_large' }
     return place.take(bytes.length) ? { kind: 'whole', body: new Body([bytes]) } : { kind: 'displaced' }
   }
   if (body === null || body === undefined) return { kind: 'whole', body: new Body([]) }
   if (typeof body !== 'object' || !(isStream(body) || Symbol.asyncIterator in body)) return { kind: 'consumed' }
+  return readStream(body, maxBytes, place)
+}
+
+async function readStream(
+  body: WebStream | AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  place: BodyPlace,
+): Promise<ReadBody> {
   const chunks = chunksOf(body)
   try {
     return await readChunks(chunks, maxBytes, place)

@@ -123,7 +123,7 @@ describe.each(schemes)('$id', ({ platform, scheme }) => {
     expect(reading.kind).not.toBe('malformed')
     if (reading.kind !== 'event') return
     expect(reading).toMatchObject({ event: { name: expect.any(String), retry: null }, unwanted: null, revoked: null })
-    expect(tenant?.claimed(sent)).toEqual(tenant && [recipient[tenant.column]])
+    expect(tenant?.claims(sent).ids).toEqual(tenant && [recipient[tenant.column]])
   })
 })
 

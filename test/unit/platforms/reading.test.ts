@@ -234,11 +234,11 @@ describe('what Slack sends', () => {
     ['nothing that is one', { team_id: 7, enterprise_id: '', team: 'T1' }, []],
     ['nothing', '', []],
   ])('a body claims %s', (_, body, expected) => {
-    expect(slack.webhooks.tenant.claimed(requestOf(body))).toEqual(expected)
+    expect(slack.webhooks.tenant.claims(requestOf(body)).ids).toEqual(expected)
   })
 
   test('forms claim theirs', () => {
-    const { claimed } = slack.webhooks.tenant
+    const claimed = (request: WebhookRequest) => slack.webhooks.tenant.claims(request).ids
     expect(claimed(requestOf({ team_id: 'T1', command: '/x' }, form))).toEqual(['T1'])
     expect(claimed(requestOf({ payload: '{"team":{"id":"T1"},"enterprise":null}' }, form))).toEqual(['T1'])
   })
