@@ -85,6 +85,8 @@ export interface ErrorFacts {
   readonly cause?: unknown
   /** Whether the change is in the database (default: false); null when the connection was lost during COMMIT. */
   readonly committed?: boolean | null
+  /** The version that the item has, where it is not the one that was asked for. */
+  readonly version?: number | undefined
 }
 
 /**
@@ -96,18 +98,20 @@ export class IntegrationsError extends Error {
   readonly code: ErrorCode
   readonly hint: string
   readonly committed: boolean | null
+  readonly version: number | undefined
 
-  constructor({ code, message, hint, cause, committed = false }: ErrorFacts) {
+  constructor({ code, message, hint, cause, committed = false, version }: ErrorFacts) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
     this.hint = hint
     this.committed = committed
+    this.version = version
   }
 
   /** This error with some facts replaced, and with the stack of this one. */
   with(facts: Partial<Omit<ErrorFacts, 'message'>>): IntegrationsError {
-    const { code, message, hint, cause, committed } = this
-    const copy = new IntegrationsError({ code, message, hint, cause, committed, ...facts })
+    const { code, message, hint, cause, committed, version } = this
+    const copy = new IntegrationsError({ code, message, hint, cause, committed, version, ...facts })
     return Object.assign(copy, { stack: this.stack })
   }
 }

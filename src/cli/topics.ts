@@ -90,11 +90,17 @@ Formats (--output, -o): ${formats.join(', ')}
            columns go that matter least, which standard error tells. Columns without anything in them are left out;
            ids are shown as long as they have to be to name a row, and every command takes them so
   json     list prints an array; show, and a change to one thing, print one object; a command that may change
-           several things (rotate --shared) prints an array, with an "outcome" in each object
+           several things (rotate --shared) prints an array
   jsonl    one object per line, printed as rows are read
   csv      with a header line; a cell that a spreadsheet would run as a formula begins with '
   id       only ids, one per line
   Without --output, a pipe gets the columns of the table as text: no header, separated by tabs, never truncated.
+
+  With json and jsonl, each line of standard error is a JSON object with a "level": "info" and "warning" with a
+  "message", or "info" with what to type "next"; "error" with an "error" of "code", "message", "hint", "exit",
+  "retryable", "committed", and, when the version of an integration is another, its "version".
+
+Changes: the "outcome" is "changed", "unchanged" when there was nothing to change (exit code 0), or "would change" after --dry-run.
 
 Fields (--fields a,b): chooses and orders the fields, in every format but id. The help of a command lists its fields.
 

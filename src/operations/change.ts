@@ -1,6 +1,6 @@
 import type { IntegrationId } from '../brands.ts'
 import { refuseDamage } from '../damage.ts'
-import { conflict, type IntegrationsError, notFound } from '../errors.ts'
+import { conflict, IntegrationsError, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type IntegrationView, refOf, secretColumns, secretFields } from '../integration.ts'
 import type { NewEvent, Target } from '../store/audit/events.ts'
@@ -142,4 +142,9 @@ export function removalOf(integration: IntegrationView): NewEvent {
 
 /** The integration was changed since it was read. */
 export const versionConflict = (integration: IntegrationView, expected: number): IntegrationsError =>
-  conflict(`${refOf(integration)} is at version ${integration.version}, not ${expected}`, checkAndRetry(integration.id))
+  new IntegrationsError({
+    code: 'CONFLICT',
+    message: `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
+    hint: checkAndRetry(integration.id),
+    version: integration.version,
+  })

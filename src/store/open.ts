@@ -64,6 +64,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const session = createSession({ ...options, driver, compare: (db) => compared(db, sharing) })
   try {
     const waitBudget = session.waitBudget()
+    let initialised = false
     let state =
       (await session.read(readStateFast(driver), waitBudget)) ?? (await session.read(readState(driver), waitBudget))
     const isIncomplete = state.status === 'empty' || state.status === 'outdated'
@@ -71,13 +72,14 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     if (create && isIncomplete) {
       if (state.status === 'empty') await requireKeys(options.keys)
       await session.retrying(() => migrate(driver, database), waitBudget)
+      initialised = true
       notice(`initialised ${displayUrl(database)}`)
       state = await session.read(readState(driver), waitBudget)
     }
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
     sharing = sharingOf(state)
-    return storeOn({ driver, session, state }, options)
+    return storeOn({ driver, session, state, initialised }, options)
   } catch (error) {
     await session.close()
     throw error
@@ -85,7 +87,17 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 }
 
 function storeOn(
-  { driver, session, state }: { readonly driver: Driver; readonly session: Session; readonly state: DatabaseState },
+  {
+    driver,
+    session,
+    state,
+    initialised,
+  }: {
+    readonly driver: Driver
+    readonly session: Session
+    readonly state: DatabaseState
+    readonly initialised: boolean
+  },
   options: OpenOptions,
 ): Store {
   const { database } = options
@@ -99,6 +111,7 @@ function storeOn(
   }
   return {
     database,
+    initialised,
     adopted: state.adopted,
     applicationWrites: state.applicationWrites,
     seen,

@@ -94,6 +94,8 @@ interface MutateOptions {
 /** An open database. */
 export interface Store {
   readonly database: Database
+  /** Whether it had no tables of ours, or older ones, when it was opened. */
+  readonly initialised: boolean
   readonly adopted: boolean
   /** The application may write secrets, so that they may be there as plain text. */
   readonly applicationWrites: boolean

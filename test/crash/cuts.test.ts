@@ -22,7 +22,7 @@ async function cutAt(
   const env = { ...options.env, DATABASE_URL: proxy.url }
   const { code, stderr } = await runInProcess([...args, '-o', 'json'], { ...options, env })
   const reached = proxy.seen() > 0
-  return code === 0 ? { reached } : { error: JSON.parse(stderr.slice(stderr.indexOf('{'))).error, reached }
+  return code === 0 ? { reached } : { error: JSON.parse(stderr.trim().split('\n').at(-1) ?? '').error, reached }
 }
 
 const errors = ['DATABASE_UNREACHABLE', 'COMMIT_UNKNOWN']

@@ -451,7 +451,7 @@ test('an address for a platform is refused before anything is done', async () =>
   expect(refusals.map(({ code, stdout }) => [code, stdout])).toEqual(Array(9).fill([2, '']))
   expect(refusals.map(({ stderr }) => stderr)).toEqual([
     'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
-    '{"error":{"code":"BAD_INPUT","message":"the API URL of slack contains a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
+    '{"level":"error","error":{"code":"BAD_INPUT","message":"the API URL of slack contains a user name or a password","hint":"write it as in slack=https://example.com/api/","exit":2,"retryable":false,"committed":false}}\n',
     expect.stringMatching(/^error: there is no platform "linear"\n/),
     'error: the API URL of slack is not encrypted\nhint: use https; http is for 127.0.0.1, ::1 and localhost\n',
     'error: integrations are given both by reference and by --all\nhint: pass references or --all, not both\n',

@@ -11,6 +11,7 @@ import { faketime, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 import { moveGracePeriod, vouchFor } from '../support/state.ts'
+import { notes } from '../support/told.ts'
 
 const hours = 3_600_000
 const list = ['secrets', 'list', 'support', '-o', 'json', '--fields', 'number,state']
@@ -90,8 +91,8 @@ describe.each(kinds)('time, on %s', (kind) => {
     expect([await kept(), await purges()]).toEqual([yes, []])
     expect(await run(['secrets', 'purge', '--now', '-o', 'json'], { env })).toEqual({
       code: 0,
-      stdout: '{\n  "purged": 1\n}\n',
-      stderr: 'deleted 1 expired version\n',
+      stdout: '{\n  "purged": 1,\n  "outcome": "changed"\n}\n',
+      stderr: notes('deleted 1 expired version'),
     })
     expect([await kept(), await purges()]).toEqual([no, [1]])
     expect(await run(['audit', 'verify'], { env })).toMatchObject({ code: 0 })

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { freshFolder, quote, runInTerminal } from '../support/program.ts'
+import { notes } from '../support/told.ts'
 
 const help = { id: 'C024BE91L', name: 'help' }
 const news = { id: 'C024BE92L', name: 'news' }
@@ -322,7 +323,7 @@ describe.each(kinds)('config on %s', (kind) => {
           message: 'is unknown (did you mean pylonRegion?) and will be kept',
         },
       ],
-      stderr: 'standard input fits Pylon\n',
+      stderr: notes('standard input fits Pylon'),
     })
     expect(await again(['validate', '--platform', 'pylon', '--file', '-'], '{"pylonRegion":"uk",}')).toMatchObject({
       code: 8,

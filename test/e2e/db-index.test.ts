@@ -3,6 +3,7 @@ import { application, database, rows } from '../support/application.ts'
 import { begin, contents, freshDatabase, kinds, postgresqlDatabase, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { runProgram } from '../support/program.ts'
+import { notes } from '../support/told.ts'
 
 const names = [
   'integration_workspace_name_idx',
@@ -51,7 +52,7 @@ describe.each(kinds)('db index on %s', (kind) => {
     expect(await run(['db', 'index', '--create', '-o', 'json'], { env: { DATABASE_URL: db.url } })).toEqual({
       code: 0,
       stdout: '[]\n',
-      stderr: `${shown(db)} has all indexes already\n`,
+      stderr: notes(`${shown(db)} has all indexes already`),
     })
   })
 

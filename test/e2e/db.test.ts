@@ -18,6 +18,7 @@ import {
 import { runInProcess, runner } from '../support/in-process.ts'
 import { keysWereThere } from '../support/keyring.ts'
 import { bin, freshFolder, type Outcome, type RunOptions, runCommand, runProgram } from '../support/program.ts'
+import { notes } from '../support/told.ts'
 
 const migrations = readdirSync('prisma/migrations/sqlite').filter((name) => /^\d{14}_integrations__/.test(name))
 const [first = '', ...rest] = migrations
@@ -127,7 +128,7 @@ describe.each(kinds)('db on %s', (kind) => {
       )
     expect(await status(db)).toMatchObject({
       code: 0,
-      stderr: `${lacks}\nhint: integrations db migrate${flag(db)}\n`,
+      stderr: notes(lacks, `hint: integrations db migrate${flag(db)}`),
       status: { state: 'outdated', migrationsApplied: [first], migrationsPending: rest, integrations: 0 },
     })
     expect(await run(['db', 'migrate', '--dry-run', '-o', 'id'], { env })).toEqual({
@@ -189,7 +190,7 @@ upgrade the receivers now: ${mayRefuse}\n`,
       )
     expect(await status(db)).toMatchObject({
       code: 0,
-      stderr: `${message}\nhint: integrations db adopt${flag(db)}\n`,
+      stderr: notes(message, `hint: integrations db adopt${flag(db)}`),
       status: { state: 'unmanaged', workspaces: null, integrationsByPlatform: null },
     })
     await expect(history(db)).rejects.toThrow(/_prisma_migrations/)

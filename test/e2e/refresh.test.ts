@@ -24,6 +24,7 @@ import { openedStore, testKeys } from '../support/keyring.ts'
 import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
+import { warnings } from '../support/told.ts'
 
 /** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
 async function start(kind: Kind, more: Record<string, string> = {}) {
@@ -121,7 +122,7 @@ describe.each(kinds)('on %s', (kind) => {
     expect({ code: told.code, warnings: lines.length, last: lines.at(-2), error: errorOf(told).message }).toEqual({
       code: 3,
       warnings: 1002,
-      last: 'warning: 200 more were not refreshed',
+      last: warnings('200 more were not refreshed').trim(),
       error:
         '1200 of 1200 were not refreshed; the worst: there is no Slack app whose client could refresh the token of Many/many-00001',
     })

@@ -155,13 +155,6 @@ const refusals: Refusal[] = [
       "error: option '--grace <duration>' does not take that value\nhint: write a number with its unit, as in 90m, 24h or 7d\n",
   },
   {
-    what: 'the secret that is stored already',
-    args: rotate('--webhook-secret-stdin', '--grace', '0'),
-    options: piped(signingSecret()),
-    code: 2,
-    stderr: 'error: the new signing secret is already stored\nhint: pass a new value\n',
-  },
-  {
     what: 'an expiry without a token',
     args: rotate('--webhook-secret-stdin', '--grace', '0', '--no-expiry'),
     options: piped(signingSecret(8)),
@@ -443,6 +436,7 @@ describe.each(kinds)('refused on %s', (kind) => {
       code: 3,
       stdout: '',
       stderr: {
+        level: 'error',
         error: {
           code: 'NOT_FOUND',
           message: 'there is no integration "Acme/nothing"',
@@ -461,6 +455,7 @@ describe.each(kinds)('refused on %s', (kind) => {
       code: 2,
       stdout: '',
       stderr: {
+        level: 'error',
         error: {
           code: 'BAD_INPUT',
           message: "option '--limit <number>' does not take that value",
@@ -504,6 +499,7 @@ describe.each(kinds)('refused on %s', (kind) => {
     expect({ code, error: JSON.parse(stderr.split('\n')[1] ?? '') }).toEqual({
       code: 6,
       error: {
+        level: 'error',
         error: {
           code: 'OUTPUT_FAILED',
           message: 'the change was made, but the answer could not be written',

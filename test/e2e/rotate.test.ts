@@ -4,6 +4,7 @@ import { runInProcess, runner } from '../support/in-process.ts'
 import { runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
+import { notes } from '../support/told.ts'
 
 const columns = 'SELECT webhook_secret, access_token, refresh_token FROM integrations'
 const history =
@@ -44,8 +45,9 @@ describe.each(kinds)('rotate on %s', (kind) => {
     const { code, stdout, stderr } = await run([...pair, '--expires-in', '12h', '-o', 'json'], { env })
     expect({ code, stderr }).toEqual({
       code: 0,
-      stderr:
-        'replaced the access-token and refresh-token of Acme/support; the previous access-token is deleted here\n',
+      stderr: notes(
+        'replaced the access-token and refresh-token of Acme/support; the previous access-token is deleted here',
+      ),
     })
     const shown = JSON.parse(stdout)
     expect(shown).toMatchObject({

@@ -9,6 +9,7 @@ import { at, put, signed } from '../support/receiver-reports.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 import { turnEncryptionOff } from '../support/state.ts'
+import { notes } from '../support/told.ts'
 
 const hour = 3_600_000
 
@@ -257,22 +258,22 @@ hint: integrations secrets list support\n`,
     await rotate(env, 2, '--grace', '24h')
     expect(await purge()).toEqual({
       code: 0,
-      stdout: '{\n  "purged": 0\n}\n',
-      stderr: 'no expired version is stored; no changes made\n',
+      stdout: '{\n  "purged": 0,\n  "outcome": "unchanged"\n}\n',
+      stderr: notes('no expired version is stored; no changes made'),
     })
     const logged = (await events(db)).length
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 1', at(-25 * hour))
     const before = await kept(db)
     expect(await purge('--dry-run')).toEqual({
       code: 0,
-      stdout: '{\n  "purged": 1\n}\n',
-      stderr: 'would delete 1 expired version\n',
+      stdout: '{\n  "purged": 1,\n  "outcome": "would change"\n}\n',
+      stderr: notes('would delete 1 expired version'),
     })
     expect([await kept(db), (await events(db)).length]).toEqual([before, logged])
     expect(await purge()).toEqual({
       code: 0,
-      stdout: '{\n  "purged": 1\n}\n',
-      stderr: 'deleted 1 expired version\n',
+      stdout: '{\n  "purged": 1,\n  "outcome": "changed"\n}\n',
+      stderr: notes('deleted 1 expired version'),
     })
     expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secret.purge' }])
     expect(await versions(db)).toMatchObject([

@@ -277,7 +277,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect({ ...refused, stdout: JSON.parse(refused.stdout), stderr: stable(refused.stderr) }).toEqual({
       code: 8,
       stdout: { sample: null, status: 401, truncated: true, body: 'x'.repeat(1000) },
-      stderr: `{"error":{"code":"CHECK_FAILED","message":"${host} answered with 401","hint":"check that the endpoint has the secrets of integrations secrets list Acme/support","exit":8,"retryable":false,"committed":false}}\n`,
+      stderr: `{"level":"error","error":{"code":"CHECK_FAILED","message":"${host} answered with 401","hint":"check that the endpoint has the secrets of integrations secrets list Acme/support","exit":8,"retryable":false,"committed":false}}\n`,
       events: [
         `webhook.send started Acme/support previous_webhook_secret,host:${host}`,
         `webhook.send failed Acme/support previous_webhook_secret,host:${host},status:401`,
@@ -353,7 +353,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(redirected).toEqual({
       code: 8,
       stdout: `{"sample":"issue","status":302,"location":"${elsewhere.url}"}\n`,
-      stderr: `{"error":{"code":"CHECK_FAILED","message":"rebound.test:${port} answered with 302","hint":"platforms do not follow redirects: pass the URL that the endpoint redirects to","exit":8,"retryable":false,"committed":false}}\n`,
+      stderr: `{"level":"error","error":{"code":"CHECK_FAILED","message":"rebound.test:${port} answered with 302","hint":"platforms do not follow redirects: pass the URL that the endpoint redirects to","exit":8,"retryable":false,"committed":false}}\n`,
       events: [
         `webhook.send started Acme/desk webhook_secret,host:rebound.test:${port}`,
         `webhook.send failed Acme/desk webhook_secret,host:rebound.test:${port},status:302`,

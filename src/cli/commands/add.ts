@@ -3,7 +3,7 @@ import { badInput, shellWord } from '../../errors.ts'
 import { entriesOf, refOf, secretFields } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import { parseConfig } from '../../operations/config/document.ts'
-import { type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
+import { type Added, type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
 import { checkShape } from '../../operations/secrets/values.ts'
 import { rotateCommand } from '../../operations/texts.ts'
@@ -19,12 +19,13 @@ import {
   appOption,
   checkOption,
   createdByOption,
-  declareOutput,
+  declareChange,
   dryRunOption,
   examples,
   expiry,
   forceShapeOption,
   givenIds,
+  ifMissingOption,
   warnAll,
   withExpiryOptions,
   withIdFlags,
@@ -37,6 +38,8 @@ import {
   secretsOnStdin,
   withSecretFlags,
 } from '../input/secret-input.ts'
+import { duration } from '../input/time.ts'
+import { outcomeOf } from '../output/values.ts'
 import { integrationView } from '../views/integration.ts'
 
 function addCommand() {
@@ -51,6 +54,19 @@ function addCommand() {
     .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
     .addOption(createdByOption())
     .addOption(appOption())
+    .addOption(ifMissingOption('an integration', 'this workspace, platform and name').conflicts(['upsert', 'grace']))
+    .addOption(
+      new Option(
+        '--upsert',
+        'update the integration of this workspace, platform and name, if there is one, with what is given; what is not given stays',
+      ).default(false),
+    )
+    .addOption(
+      new Option(
+        '--grace <duration>',
+        'with --upsert: how long a secret that is replaced stays valid, 7d at most; 0 for a leak',
+      ).argParser(duration),
+    )
     .addOption(forceShapeOption())
     .addOption(checkOption())
     .addOption(apiUrlOption())
@@ -67,8 +83,10 @@ function addCommand() {
 
 /** `integrations add` */
 export const command = (ctx: Context) =>
-  declareOutput(addCommand(), ctx.output, integrationView).action(async (options) => {
-    const { createdBy, app, forceShape, dryRun } = options
+  declareChange(addCommand(), ctx.output, integrationView).action(async (options) => {
+    const { createdBy, app, forceShape, dryRun, ifMissing, upsert, grace } = options
+    if (grace !== undefined && !upsert)
+      throw badInput('--grace needs --upsert: a new integration has no previous secret', 'leave --grace out')
     const urls = await apiUrls(ctx, options)
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, secretsOnStdin(options).length)
@@ -88,27 +106,37 @@ export const command = (ctx: Context) =>
       createdBy,
       app,
       setBy: ctx.actor(),
+      ifExists: upsert ? 'update' : ifMissing ? 'keep' : undefined,
+      gracePeriod: grace,
       forceShape,
       dryRun,
     }
     const store = await ctx.store()
-    const { integration, warnings } = options.check
+    const { integration, outcome, warnings } = options.check
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
     warnAll(ctx, warnings)
     const ref = refOf(integration)
     await ctx.output.change(integrationView, integration, {
-      sentence: dryRun ? `would add ${ref}` : `added ${ref}, id ${integration.id}`,
-      next: dryRun
-        ? []
-        : [
-            `integrations show ${shellWord(integration.id)}`,
-            ...requiredFields(platform)
-              .filter((field) => !integration[field].set)
-              .map((field) => rotateCommand(integration.id, field)),
-          ],
+      outcome: outcomeOf(outcome !== 'unchanged', dryRun),
+      sentence: sentences[outcome](ref, integration.id, dryRun),
+      next:
+        dryRun || outcome !== 'added'
+          ? []
+          : [
+              `integrations show ${shellWord(integration.id)}`,
+              ...requiredFields(platform)
+                .filter((field) => !integration[field].set)
+                .map((field) => rotateCommand(integration.id, field)),
+            ],
     })
   })
+
+const sentences: { readonly [O in Added['outcome']]: (ref: string, id: string, dryRun: boolean) => string } = {
+  added: (ref, id, dryRun) => (dryRun ? `would add ${ref}` : `added ${ref}, id ${id}`),
+  updated: (ref, id, dryRun) => (dryRun ? `would change ${ref}` : `changed ${ref}, id ${id}`),
+  unchanged: (ref, id) => `${ref} exists already, id ${id}; no changes made`,
+}
 
 async function choosePlatform({ prompts }: Context, given: string | undefined): Promise<Platform> {
   const choices = platforms.map(({ id, title }) => ({ value: id, name: title }))

@@ -8,6 +8,7 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
+import { mask, maskOption } from '../output/mask.ts'
 import { withOwnStore } from '../own-store.ts'
 
 const names = platforms
@@ -36,6 +37,7 @@ export const command = (ctx: Context) =>
         .argParser((flag, chosen: SecretField[] | undefined): SecretField[] => [...(chosen ?? []), secretField(flag)]),
     )
     .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
+    .addOption(maskOption())
     .addHelpText(
       'after',
       `\nVariables:\n  ${names}\n  Left out of the command's environment: INTEGRATIONS_*, DATABASE_URL, and PostgreSQL's variables that name\n  a database or open it (PGHOST, PGPASSWORD), which lead to all secrets.\n  A command with a database of its own: -- env DATABASE_URL="$OTHER" command`,
@@ -46,7 +48,7 @@ export const command = (ctx: Context) =>
         'integrations exec Acme/support --field access-token --env-prefix APP_ -- node notify.js',
       ),
     )
-    .action(async (ref, command, args, { field: fields, envPrefix }) => {
+    .action(async (ref, command, args, { field: fields, envPrefix, mask: system }) => {
       if (command === '--' || ctx.host.argv.at(-args.length - 2) !== '--') {
         const words = [command, ...args]
         while (words[0] === '--') words.shift()
@@ -62,6 +64,7 @@ export const command = (ctx: Context) =>
       }
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
       const given = await readSecrets(await ctx.store(), ref, { fields: fields ?? [], action: 'secret.exec' })
+      await mask(ctx, system, [...given.secrets.values()])
       const variables = [...given.secrets].map(([field, secret]) => [
         variableOf(given.platform, field, prefix),
         secret.reveal(),

@@ -3,13 +3,14 @@ import { refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
 import type { Context } from '../context.ts'
-import { declareOutput, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import { declareChange, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../input/consent.ts'
+import { outcomeOf } from '../output/values.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('remove'), ctx.output, integrationView)
+  declareChange(new Command('remove'), ctx.output, integrationView)
     .description(
       'Remove an integration with its secrets and config. Nothing is kept, and the removal cannot be undone.',
     )
@@ -34,6 +35,7 @@ export const command = (ctx: Context) =>
         ifVersion: ifVersion ?? (asked ? shown.version : undefined),
       })
       await ctx.output.change(integrationView, removed, {
+        outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config`,
       })
     })

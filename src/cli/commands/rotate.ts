@@ -13,7 +13,7 @@ import {
   apiUrlOption,
   apiUrls,
   checkOption,
-  declareOutput,
+  declareChange,
   dryRunOption,
   examples,
   expiry,
@@ -27,8 +27,9 @@ import {
 } from '../input/arguments.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
+import { outcomeOf } from '../output/values.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
-import { batchView, integrationView } from '../views/integration.ts'
+import { integrationView } from '../views/integration.ts'
 
 function rotateCommand() {
   const command = withExpiryOptions(
@@ -82,9 +83,8 @@ function rotateCommand() {
 
 /** `integrations rotate` */
 export const command = (ctx: Context) =>
-  declareOutput(rotateCommand(), ctx.output, batchView).action(async (ref, options) => {
+  declareChange(rotateCommand(), ctx.output, integrationView).action(async (ref, options) => {
     const { generate, forceShape, endPrevious, dryRun, shared } = options
-    if (!shared) ctx.output.check(integrationView)
     const urls = await apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
     const named = (options.field ?? []).map(secretField)
@@ -113,29 +113,35 @@ export const command = (ctx: Context) =>
       ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
-    await answer(ctx, rotated, { ref, fields, dryRun, shared })
+    await answer(ctx, rotated, { ref, given: fields, dryRun, shared })
   })
 
 async function answer(
   ctx: Context,
-  { changed: [first, ...others] }: Rotated,
-  { ref, fields, dryRun, shared }: { ref: string; fields: readonly SecretField[]; dryRun: boolean; shared: boolean },
+  { changed: [first, ...others], fields }: Rotated,
+  { ref, given, dryRun, shared }: { ref: string; given: readonly SecretField[]; dryRun: boolean; shared: boolean },
 ): Promise<void> {
-  const { after } = first
+  const { before, after } = first
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
-  if (!dryRun) await warnIfNoReceiver(ctx, after)
+  if (!dryRun && fields.length > 0) await warnIfNoReceiver(ctx, after)
   const all = [after, ...others.map((other) => other.after)]
   const where = all.map(refOf)
   const ends = fields.includes('webhookSecret') && after.webhookSecret.previousValidUntil === null
   const refused = ends ? await whenRefused(ctx) : undefined
   const fates = fields.map((field) => describePrevious(first, field, { dryRun, refused }))
-  const sentence = `${dryRun ? 'would replace' : 'replaced'} the ${fields.map(flagOf).join(' and ')} of ${where.join(', ')}${fates.join('')}`
+  const sentence =
+    fields.length > 0
+      ? `${dryRun ? 'would replace' : 'replaced'} the ${flags(fields)} of ${where.join(', ')}${fates.join('')}`
+      : after !== before
+        ? `${dryRun ? 'would set' : 'set'} the expiry of the access-token of ${refOf(after)}, which is already stored, to ${after.tokenExpiresAt ?? 'never'}`
+        : `${refOf(after)} already has this ${flags(given)}; no changes made`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
-  if (!shared) return ctx.output.change(integrationView, after, { sentence, next })
-  const outcome: 'would change' | 'changed' = dryRun ? 'would change' : 'changed'
-  const rows = all.map((one) => ({ ...one, outcome }))
-  await ctx.output.changes(batchView, rows, { sentence, next })
+  const told = { outcome: outcomeOf(after !== before, dryRun), sentence, next }
+  if (!shared) return ctx.output.change(integrationView, after, told)
+  await ctx.output.changes(integrationView, all, told)
 }
+
+const flags = (fields: readonly SecretField[]) => fields.map(flagOf).join(' and ')
 
 /** The secrets that were named without a value; at a terminal, the secret that a person chooses when none was named. */
 async function missing(

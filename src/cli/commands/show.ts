@@ -4,7 +4,7 @@ import { findIntegration } from '../../operations/find.ts'
 import type { Reader } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples, refArgument } from '../input/arguments.ts'
-import type { View } from '../output/output.ts'
+import type { View } from '../output/values.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations show` */

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts'
 import {
   appOption,
   createdByOption,
-  declareOutput,
+  declareChange,
   dryRunOption,
   examples,
   forceShapeOption,
@@ -16,6 +16,7 @@ import {
   refArgument,
   withIdFlags,
 } from '../input/arguments.ts'
+import { outcomeOf } from '../output/values.ts'
 import { differences } from '../views/changes.ts'
 import { integrationView } from '../views/integration.ts'
 
@@ -39,7 +40,7 @@ export const command = (ctx: Context) => {
       'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
     ),
   )
-  return declareOutput(described, ctx.output, integrationView).action(
+  return declareChange(described, ctx.output, integrationView).action(
     async (ref, { name, createdBy, app, unset = [], ...options }) => {
       const ids = givenIds(options)
       const cleared = Object.fromEntries(
@@ -63,7 +64,10 @@ export const command = (ctx: Context) => {
         app: unset.includes('app') ? null : app,
         ids: { ...ids, ...cleared },
       })
-      await ctx.output.change(integrationView, changed.after, { sentence: differences(changed, options.dryRun) })
+      await ctx.output.change(integrationView, changed.after, {
+        outcome: outcomeOf(changed.after !== changed.before, options.dryRun),
+        sentence: differences(changed, options.dryRun),
+      })
     },
   )
 }

@@ -14,7 +14,8 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
-import type { Output, View } from '../output/output.ts'
+import type { Output } from '../output/output.ts'
+import { changeView, type View } from '../output/values.ts'
 import { duration, instant } from './time.ts'
 
 /** The reference to an integration, as every command about one takes it. */
@@ -66,6 +67,10 @@ export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, out
   return command
 }
 
+/** The same of a command that changes something: it answers with the outcome, too. */
+export const declareChange = <C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C =>
+  declareOutput(command, output, changeView(view))
+
 /** Says that a command answers with text, such as a script, and refuses another form before it does anything. */
 export const declareTextOutput = <C extends CommandUnknownOpts>(command: C, output: Output): C =>
   command.hook('preAction', () => output.textOnly())
@@ -89,6 +94,10 @@ export const ifVersionOption = () =>
   new Option('--if-version <number>', 'refuse (exit 5) unless the integration still has this version').argParser(
     wholeNumber(0),
   )
+
+/** Whether to leave one that is there as it is: so a job can be run again. @param what with its article @param by what it is known by */
+export const ifMissingOption = (what: string, by: string) =>
+  new Option('--if-missing', `exit with 0, and change nothing, when there is ${what} with ${by}`).default(false)
 
 /** Options of every command that changes something. */
 export const dryRunOption = () => new Option('--dry-run', 'show what would change, and change nothing').default(false)

@@ -1,7 +1,6 @@
 import { type ErrorCode, errorCodes, IntegrationsError, is, worstOf } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import type { View } from './output.ts'
-import type { RowSource } from './values.ts'
+import type { RowSource, View } from './values.ts'
 
 /** How many failures are warned of. The rows tell of the others. */
 const mostWarnings = 1000

@@ -3,9 +3,8 @@ import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
-import type { View } from './output.ts'
 import { shortTableRows } from './table-rows.ts'
-import type { RowSource } from './values.ts'
+import type { RowSource, View } from './values.ts'
 
 /** A table that a list command reads. */
 interface Listed<Filter, Row> {

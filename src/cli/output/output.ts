@@ -7,22 +7,7 @@ import { Stdout } from './stdout.ts'
 import { printRecord, printTable, type TableOptions } from './table-rows.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
-import { type Column, type Emit, object, plain, type RowSource } from './values.ts'
-
-/** How a kind of rows is shown. */
-export interface View<Row> {
-  readonly columns: readonly Column<Row>[]
-  /** The fields of a table, and of text, unless `--fields` says otherwise. */
-  readonly short: readonly string[]
-  /** The fields that matter most, in this order: the others go first from a table that is too wide for a terminal. */
-  readonly essential?: readonly string[]
-  /** The fields that tell people of one thing what others of it do, and are left out there unless `--fields` names them. */
-  readonly redundant?: readonly string[]
-  readonly id: (row: Row) => string
-}
-
-/** What people read of a change: a sentence, and what to type next. */
-export type Answer = { readonly sentence: string; readonly next?: readonly string[] }
+import { type Answer, type Column, changeView, type Emit, object, plain, type RowSource, type View } from './values.ts'
 
 type Unmeasured<Row> = (emit: Emit<Row>) => Promise<void>
 
@@ -137,14 +122,16 @@ export class Output {
 
   /** Answers a change with what changed: a sentence for people, the thing itself for machines. */
   change<Row>(view: View<Row>, row: Row, answer: Answer): Promise<void> {
+    const [shown, changed] = [changeView(view), { ...row, outcome: answer.outcome }]
     return this.#answer(answer, () =>
-      this.#format() === 'text' ? this.rows(view, (emit) => emit([row])) : this.one(view, row),
+      this.#format() === 'text' ? this.rows(shown, (emit) => emit([changed])) : this.one(shown, changed),
     )
   }
 
   /** The same for several things that were to be changed together: machines get a list, also of one. */
   changes<Row>(view: View<Row>, all: readonly Row[], answer: Answer): Promise<void> {
-    return this.#answer(answer, () => this.rows(view, (emit) => emit(all)))
+    const changed = all.map((row) => ({ ...row, outcome: answer.outcome }))
+    return this.#answer(answer, () => this.rows(changeView(view), (emit) => emit(changed)))
   }
 
   /** Prints text as it is, such as a script. @throws OUTPUT_FAILED, but for a reader that has gone, of which `flush` tells */
@@ -190,7 +177,7 @@ export class Output {
 
   /** Tells people something, on stderr. */
   note(text: string): void {
-    this.#say(printable(text))
+    this.#tell({ level: 'info', message: text }, printable(text))
   }
 
   /** Tells people that a list they see has no rows. */
@@ -200,15 +187,15 @@ export class Output {
 
   /** Warns people, on stderr. */
   warn(text: string): void {
-    this.#say(`warning: ${printable(text)}`)
+    this.#tell({ level: 'warning', message: text }, `warning: ${printable(text)}`)
   }
 
   /** Reports an error on stderr, in the format asked for. */
-  error({ code, message, hint, committed }: IntegrationsError, exit: number, retryable: boolean): void {
-    const kind = this.#options().output
-    if (kind === 'json' || kind === 'jsonl')
-      this.#say(json({ error: { code, message, hint, exit, retryable, committed } }))
-    else this.#say(`error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`)
+  error({ code, message, hint, committed, version }: IntegrationsError, exit: number, retryable: boolean): void {
+    this.#tell(
+      { level: 'error', error: { code, message, hint, exit, retryable, committed, ...(version && { version }) } },
+      `error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`,
+    )
   }
 
   async #answer({ sentence, next = [] }: Answer, print: () => Promise<void>): Promise<void> {
@@ -217,7 +204,13 @@ export class Output {
       this.note(sentence)
       await print()
     }
-    if (next.length > 0) this.#say(`next: ${next.map(printable).join('\n      ')}`)
+    if (next.length > 0) this.#tell({ level: 'info', next: [...next] }, `next: ${next.map(printable).join('\n      ')}`)
+  }
+
+  /** Says something on stderr: to machines that asked for JSON, an object on a line. */
+  #tell(line: Json, text: string): void {
+    const { output } = this.#options()
+    this.#say(output === 'json' || output === 'jsonl' ? json(line) : text)
   }
 
   async #jsonRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {

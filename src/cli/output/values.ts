@@ -16,6 +16,35 @@ export interface Column<Row> {
   readonly cut?: 'middle' | 'end'
 }
 
+/** How a kind of rows is shown. */
+export interface View<Row> {
+  readonly columns: readonly Column<Row>[]
+  /** The fields of a table, and of text, unless `--fields` says otherwise. */
+  readonly short: readonly string[]
+  /** The fields that matter most, in this order: the others go first from a table that is too wide for a terminal. */
+  readonly essential?: readonly string[]
+  /** The fields that tell people of one thing what others of it do, and are left out there unless `--fields` names them. */
+  readonly redundant?: readonly string[]
+  readonly id: (row: Row) => string
+}
+
+/** What came of a change that was asked for. */
+export type Outcome = 'changed' | 'unchanged' | 'would change'
+
+/** The outcome of a change. @param differs whether it differs from what is there */
+export const outcomeOf = (differs: boolean, dryRun: boolean): Outcome =>
+  !differs ? 'unchanged' : dryRun ? 'would change' : 'changed'
+
+/** How what a change answers with is shown: the outcome stands beside it, for machines. */
+export const changeView = <Row>(view: View<Row>): View<Row & { readonly outcome: Outcome }> => ({
+  ...view,
+  columns: [...view.columns, { field: 'outcome', value: ({ outcome }) => outcome }],
+  redundant: [...(view.redundant ?? []), 'outcome'],
+})
+
+/** What came of a change; for people a sentence, and what to type next. */
+export type Answer = { readonly outcome: Outcome; readonly sentence: string; readonly next?: readonly string[] }
+
 /** Takes some rows; `idLength`: how many characters of an id name each of them alone, where ids are not shown whole. */
 export type Emit<Row> = (rows: readonly Row[], idLength?: number) => Promise<void>
 

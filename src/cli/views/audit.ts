@@ -5,8 +5,7 @@ import type { RowFinding } from '../../operations/audit/rows.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/audit/events.ts'
 import { fingerprintsOf } from '../../store/audit/fingerprints.ts'
-import type { View } from '../output/output.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 /** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */

@@ -1,8 +1,7 @@
 import type { Checked } from '../../operations/check/batch.ts'
 import type { Verdict } from '../../platforms/platform.ts'
-import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { value } from './cells.ts'
 
 const verdictTones: Record<Verdict, Tone> = {

@@ -4,8 +4,9 @@ import type { ChangedConfig } from '../../operations/config/config.ts'
 import type { ConfigFinding } from '../../operations/config/document.ts'
 import type { Context } from '../context.ts'
 import { warnAll } from '../input/arguments.ts'
-import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
+import type { View } from '../output/values.ts'
+import { outcomeOf } from '../output/values.ts'
 import { value } from './cells.ts'
 import { integrationView } from './integration.ts'
 
@@ -41,6 +42,7 @@ export async function answerConfigChange(
   const name = `the config of ${refOf(after)}`
   const nothing = before === after
   await ctx.output.change(integrationView, after, {
+    outcome: outcomeOf(!nothing, dryRun),
     sentence: nothing ? `no changes made to ${name}` : `${dryRun ? 'would change' : 'changed'} ${name}`,
   })
   if (!nothing && !shown && ctx.output.table()) await ctx.output.lines(await configDiff(from, to), 'stdout')

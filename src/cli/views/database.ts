@@ -2,9 +2,9 @@ import type { IdChange } from '../../operations/audit/new-id.ts'
 import { commandOn, type Database } from '../../store/database/url.ts'
 import { type ApplicationIndex, missingOf } from '../../store/schema/indexes.ts'
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
-import type { Output, View } from '../output/output.ts'
+import type { Output } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { value } from './cells.ts'
 
 const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({

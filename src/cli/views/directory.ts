@@ -1,5 +1,5 @@
 import type { App, User, Workspace } from '../../integration.ts'
-import type { View } from '../output/output.ts'
+import type { View } from '../output/values.ts'
 import { ago, name, value } from './cells.ts'
 
 /** How workspaces are shown. */

@@ -1,9 +1,8 @@
 import type { Damageable } from '../../damage.ts'
 import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
 import type { Clock } from '../output/clock.ts'
-import type { View } from '../output/output.ts'
 import type { Cell } from '../output/tone.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { ago, expiryCell, name, value } from './cells.ts'
 
 function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, { tell, validity }: Clock): Cell {
@@ -77,10 +76,4 @@ export const integrationView: View<IntegrationView> = {
   essential: ['name', 'workspace', 'id', 'platform', 'isActive', 'tokenExpiresAt'],
   redundant: ['workspaceId', 'tokenExpiry'],
   id: (row) => row.id,
-}
-
-/** How integrations that are changed together are shown: what became of each stands beside it. */
-export const batchView: View<IntegrationView & { readonly outcome: 'changed' | 'would change' }> = {
-  ...integrationView,
-  columns: [...integrationView.columns, value('outcome')],
 }

@@ -3,9 +3,8 @@ import type { Reencryption } from '../../operations/keys/reencrypt.ts'
 import type { KeyStatus } from '../../operations/keys/status.ts'
 import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
-import type { Answer, View } from '../output/output.ts'
 import type { Cell, Tone } from '../output/tone.ts'
-import type { Column } from '../output/values.ts'
+import type { Answer, Column, View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }

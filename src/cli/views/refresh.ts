@@ -1,8 +1,7 @@
 import type { RefreshRow } from '../../operations/refresh/batch.ts'
 import type { RecoverRow } from '../../operations/refresh/recover-batch.ts'
-import type { View } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { timeCell } from './cells.ts'
 
 type Row = RefreshRow | RecoverRow

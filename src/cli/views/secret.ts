@@ -1,8 +1,8 @@
 import { flagOf } from '../../integration.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import type { View } from '../output/output.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
+import type { View } from '../output/values.ts'
 import { ago, expiryCell, value } from './cells.ts'
 
 const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as const satisfies Record<

@@ -1,8 +1,7 @@
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Sent } from '../../operations/webhooks/send.ts'
 import type { WebhookCheck } from '../../operations/webhooks/verify.ts'
-import type { View } from '../output/output.ts'
-import type { Column } from '../output/values.ts'
+import type { Column, View } from '../output/values.ts'
 import { value } from './cells.ts'
 
 type Of = { readonly integration: IntegrationView; readonly secret: WebhookCheck['secret'] }

@@ -3,8 +3,8 @@ import { badInput, conflict, notFound, quoted, shellWord } from '../../errors.ts
 import { type IntegrationView, refOf } from '../../integration.ts'
 import { isObject, type Json, type JsonObject, jsonOf } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
-import type { Store } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeWithin, type DryRun, findToChange } from '../change.ts'
+import type { Store, Transaction } from '../../store/store.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Decision, type DryRun, findToChange } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { checkConfig, parseConfig } from './document.ts'
 import { maxDepth, parseJson } from './json.ts'
@@ -49,27 +49,35 @@ export async function changeConfig(
   { ref, ...options }: ChangeOptions & { readonly ref: string },
   edit: (config: JsonObject) => Json,
 ): Promise<ChangedConfig> {
-  // Loaded before the transaction begins: while it runs, every other change waits.
-  await Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
+  await loadConfigLibraries()
   const found = await findToChange(store, ref, { damagedToo: true })
-  const { id } = found
   return store.mutate(
-    (tx) =>
-      changeWithin(tx, { ...options, ...found }, async ({ platform: platformId, damage }) => {
-        // One that cannot be read can be replaced.
-        const spoilt = damage?.includes('config') ?? false
-        const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
-        const edited = edit(structuredClone(from ?? {}))
-        // Through text once more, so that every way to a config meets the same limits.
-        const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
-        const platform = findPlatform(platformId)
-        const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
-        if (!spoilt && same(from, to)) return { facts: undefined, result }
-        await tx.integrations.update(id, { config: to })
-        return { facts: { action: 'config.change', fields: ['config'] }, result }
-      }),
+    (tx) => changeWithin(tx, { ...options, ...found }, (integration) => changeConfigWithin(tx, integration, edit)),
     options,
   )
+}
+
+/** Loads what a change of a config needs, before its transaction begins: while that runs, every other change waits. */
+export const loadConfigLibraries = (): Promise<unknown> =>
+  Promise.all([import('jsonc-parser'), import('ajv/dist/2020.js'), import('fastest-levenshtein')])
+
+/** Changes a config within a transaction, as `changeConfig` does. */
+export async function changeConfigWithin(
+  tx: Transaction,
+  { id, platform: platformId, damage }: IntegrationView,
+  edit: (config: JsonObject) => Json,
+): Promise<Decision<Pick<ChangedConfig, 'from' | 'to' | 'warnings'>>> {
+  // One that cannot be read can be replaced.
+  const spoilt = damage?.includes('config') ?? false
+  const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
+  const edited = edit(structuredClone(from ?? {}))
+  // Through text once more, so that every way to a config meets the same limits.
+  const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
+  const platform = findPlatform(platformId)
+  const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
+  if (!spoilt && same(from, to)) return { facts: undefined, result }
+  await tx.integrations.update(id, { config: to })
+  return { facts: { action: 'config.change', fields: ['config'] }, result }
 }
 
 /**

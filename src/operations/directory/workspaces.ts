@@ -7,25 +7,38 @@ import { findWorkspace } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
 import { leaseHeld } from '../refresh/eligibility.ts'
 
-/** Adds a workspace. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export const addWorkspace = (store: Store, name: string, options: DryRun): Promise<Workspace> =>
-  store.mutate((tx) => insertWorkspace(tx, name), { ...options, withModels: true })
+/**
+ * Adds a workspace.
+ *
+ * @param options `ifMissing`: one of this name is no error, and stays as it is
+ * @returns the workspace, and whether it was added
+ * @throws BAD_INPUT, ALREADY_EXISTS, AMBIGUOUS, NOT_PERMITTED in an adopted database
+ */
+export const addWorkspace = (
+  store: Store,
+  name: string,
+  { ifMissing, dryRun }: DryRun & { readonly ifMissing: boolean },
+): Promise<{ readonly workspace: Workspace; readonly added: boolean }> =>
+  store.mutate(
+    async (tx) => (ifMissing ? ensureWorkspace(tx, name) : { workspace: await insertWorkspace(tx, name), added: true }),
+    { dryRun, withModels: true },
+  )
 
 /** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
 export const renameWorkspace = (
   store: Store,
   { ref, name }: { readonly ref: string; readonly name: string },
   options: DryRun,
-): Promise<Workspace> =>
+): Promise<{ readonly before: Workspace; readonly after: Workspace }> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'workspaces')
     checkName('workspace', name)
-    const workspace = await findWorkspace(tx, ref, { damagedToo: true })
-    if (workspace.name === name) return workspace
+    const before = await findWorkspace(tx, ref, { damagedToo: true })
+    if (before.name === name) return { before, after: before }
     await refuseTaken(tx, name)
-    await tx.workspaces.rename(workspace.id, name, tx.now)
-    await tx.record({ action: 'workspace.rename', target: target(workspace), fields: ['name'] })
-    return { ...workspace, name }
+    await tx.workspaces.rename(before.id, name, tx.now)
+    await tx.record({ action: 'workspace.rename', target: target(before), fields: ['name'] })
+    return { before, after: { ...before, name } }
   }, options)
 
 /** How to remove a workspace. */
@@ -132,8 +145,18 @@ function endedEarly(error: unknown, { name, integrations }: Workspace, removed: 
   })
 }
 
+/** The workspace of a name, which is added when there is none. @throws what `insertWorkspace` throws, AMBIGUOUS */
+export async function ensureWorkspace(
+  tx: Transaction,
+  name: string,
+): Promise<{ readonly workspace: Workspace; readonly added: boolean }> {
+  const [found, another] = await tx.workspaces.match({ by: 'name', value: name }, 2)
+  if (!found) return { workspace: await insertWorkspace(tx, name), added: true }
+  return { workspace: another ? await findWorkspace(tx, name) : found, added: false }
+}
+
 /** Adds a workspace within a transaction. @throws BAD_INPUT, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */
-export async function insertWorkspace(tx: Transaction, name: string): Promise<Workspace> {
+async function insertWorkspace(tx: Transaction, name: string): Promise<Workspace> {
   refuseAdopted(tx, 'workspaces')
   checkName('workspace', name)
   await refuseTaken(tx, name)

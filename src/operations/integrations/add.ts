@@ -10,16 +10,19 @@ import {
 import type { JsonObject } from '../../json.ts'
 import { platformById, platformOf } from '../../platforms/platforms.ts'
 import type { FingerprintChanges } from '../../store/audit/fingerprints.ts'
-import type { Store } from '../../store/store.ts'
-import { targetOf } from '../change.ts'
+import type { Store, Transaction } from '../../store/store.ts'
+import { changeWithin, targetOf } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck, usableIds } from '../check/token.ts'
+import { changeConfigWithin, loadConfigLibraries } from '../config/config.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
-import { insertWorkspace } from '../directory/workspaces.ts'
+import { ensureWorkspace } from '../directory/workspaces.ts'
 import { findUser, findWorkspace } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
+import { ofRotation, rotateWithin } from '../secrets/rotate.ts'
 import { checkShape, type NewSecrets, requireTokenFor } from '../secrets/values.ts'
+import { updateWithin } from './update.ts'
 
 /** An integration to add. */
 export interface Addition {
@@ -38,92 +41,133 @@ export interface Addition {
   /** The name or id of an OAuth app. */
   readonly app?: string | undefined
   readonly setBy: string
+  /** What to do when the workspace has an integration of this platform and name, which is an error by default: `update` gives it what is given here. */
+  readonly ifExists?: 'keep' | 'update' | undefined
+  /** For `update`: how long replaced secrets stay valid, as a rotation has it. */
+  readonly gracePeriod?: number | undefined
   /** Accept secrets and ids that do not look like those of the platform. */
   readonly forceShape: boolean
   readonly dryRun: boolean
 }
 
+/** What came of an addition. */
+export interface Added {
+  readonly integration: IntegrationView
+  /** `updated` and `unchanged`: it was there before. */
+  readonly outcome: 'added' | 'updated' | 'unchanged'
+  /** Warnings about its values. */
+  readonly warnings: readonly string[]
+}
+
 /**
  * Adds an integration with its secrets.
  *
- * @returns the integration, and warnings about its values
- * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), ALREADY_EXISTS (platform and name in the workspace), NOT_PERMITTED
+ * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), AMBIGUOUS (workspace), ALREADY_EXISTS (platform and name in the
+ *   workspace), NOT_PERMITTED; for one that is updated, what a rotation throws
  */
-export async function addIntegration(
-  store: Store,
-  addition: Addition,
-): Promise<{ integration: IntegrationView; warnings: string[] }> {
-  const { name, secrets, expiry } = addition
+export async function addIntegration(store: Store, addition: Addition): Promise<Added> {
+  const { name, secrets, expiry, forceShape } = addition
   const platform = platformById(addition.platform)
   checkName('integration', name)
-  const warnings = entriesOf(secrets).flatMap(([field, { value }]) =>
-    checkShape(platform, field, { value, forceShape: addition.forceShape }),
-  )
+  const shapes = entriesOf(secrets).flatMap(([field, { value }]) => checkShape(platform, field, { value, forceShape }))
   const ids = Object.fromEntries(
-    entriesOf(addition.ids).map(([column, id]) => [
-      column,
-      checkId(platform, column, { value: id, forceShape: addition.forceShape }),
-    ]),
+    entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, { value: id, forceShape })]),
   )
   requireTokenFor(expiry, secrets)
-  if (addition.config) warnings.push(...(await checkConfig(platform, addition.config)))
-
-  const integration = await store.mutate(
+  if (addition.config) shapes.push(...(await checkConfig(platform, addition.config)))
+  if (addition.ifExists === 'update') await loadConfigLibraries()
+  return store.mutate(
     async (tx) => {
-      const { now } = tx
-      const workspace =
+      const { workspace } =
         addition.workspace.kind === 'existing'
-          ? await findWorkspace(tx, addition.workspace.ref)
-          : await insertWorkspace(tx, addition.workspace.name)
-      if (await tx.integrations.exists({ workspaceId: workspace.id, platform: platform.id, name }))
-        throw nameTaken({ workspace: workspace.name, title: platform.title, name })
-      const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
-      const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform.id)
-      const id = addition.id ?? newIntegrationId()
-      await tx.integrations.insert(
-        id,
-        {
-          workspaceId: workspace.id,
-          platform: platform.id,
-          name,
-          tokenExpiresAt: expiresAt(expiry),
-          ...ids,
-          isActive: true,
-          config: addition.config,
-          createdBy,
-        },
-        now,
-      )
-      const fingerprints: FingerprintChanges[number][] = []
-      for (const [field, { value, origin }] of entriesOf(secrets)) {
-        const print = await tx.secrets.replace(id, {
-          field,
-          old: null,
-          value,
-          origin,
-          setBy: addition.setBy,
-          expiry: field === 'accessToken' ? expiry : 'unknown',
-          previousValidUntil: now,
-        })
-        fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
-      }
-      if (app) await tx.apps.link(id, app.id)
-      await tx.integrations.raiseVersion(id, 0, now)
-      const [added] = await tx.integrations.match({ by: 'id', value: id }, 1)
-      if (!added) throw new Error('the integration just added is not there')
-      await tx.record({
-        action: 'integration.add',
-        target: targetOf(added),
-        fields: fingerprints.map(({ field }) => field),
-        fingerprints,
-        versionBefore: 0,
-        versionAfter: 1,
-      })
-      return added
+          ? { workspace: await findWorkspace(tx, addition.workspace.ref) }
+          : await ensureWorkspace(tx, addition.workspace.name)
+      const existing = await tx.integrations.named({ workspaceId: workspace.id, platform: platform.id, name })
+      if (existing === undefined)
+        return { integration: await insert(tx, workspace.id, { ...addition, ids }), outcome: 'added', warnings: shapes }
+      if (!addition.ifExists) throw nameTaken({ workspace: workspace.name, title: platform.title, name })
+      return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
     },
     { dryRun: addition.dryRun, withModels: true },
   )
-  return { integration, warnings }
+}
+
+async function insert(tx: Transaction, workspaceId: string, addition: Addition): Promise<IntegrationView> {
+  const { platform, name, secrets, expiry, setBy } = addition
+  const createdBy = addition.createdBy === undefined ? null : (await findUser(tx, addition.createdBy)).id
+  const app = addition.app === undefined ? undefined : await findApp(tx, addition.app, platform)
+  const id = addition.id ?? newIntegrationId()
+  await tx.integrations.insert(
+    id,
+    {
+      workspaceId,
+      platform,
+      name,
+      tokenExpiresAt: expiresAt(expiry),
+      ...addition.ids,
+      isActive: true,
+      config: addition.config,
+      createdBy,
+    },
+    tx.now,
+  )
+  const fingerprints: FingerprintChanges[number][] = []
+  for (const [field, { value, origin }] of entriesOf(secrets)) {
+    const print = await tx.secrets.replace(id, {
+      field,
+      old: null,
+      value,
+      origin,
+      setBy,
+      expiry: field === 'accessToken' ? expiry : 'unknown',
+      previousValidUntil: tx.now,
+    })
+    fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
+  }
+  if (app) await tx.apps.link(id, app.id)
+  await tx.integrations.raiseVersion(id, 0, tx.now)
+  const [added] = await tx.integrations.match({ by: 'id', value: id }, 1)
+  if (!added) throw new Error('the integration just added is not there')
+  await tx.record({
+    action: 'integration.add',
+    target: targetOf(added),
+    fields: fingerprints.map(({ field }) => field),
+    fingerprints,
+    versionBefore: 0,
+    versionAfter: 1,
+  })
+  return added
+}
+
+async function keep(tx: Transaction, id: IntegrationId): Promise<Added> {
+  const [integration] = await tx.integrations.match({ by: 'id', value: id }, 1)
+  if (!integration) throw new Error('the integration that has the name is not there')
+  return { integration, outcome: 'unchanged', warnings: [] }
+}
+
+/** Gives an integration that is there what was given for it; what was not given stays. */
+async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addition): Promise<Added> {
+  const { config, secrets, gracePeriod } = addition
+  const { before, ...updated } = await changeWithin(tx, { id }, async (integration) => ({
+    facts: await updateWithin(tx, integration, { ...addition, name: undefined }),
+    result: {},
+  }))
+  let { after } = updated
+  const warnings: string[] = []
+  if (config) {
+    const changed = await changeWithin(tx, { id }, (integration) => changeConfigWithin(tx, integration, () => config))
+    warnings.push(...changed.warnings)
+    after = changed.after
+  }
+  if (Object.keys(secrets).length > 0) {
+    const rotation = { ...addition, typed: id, shared: false, endPrevious: false, gracePeriod }
+    const changed = await changeWithin(tx, { id }, (integration) =>
+      rotateWithin(tx, { integration, ...ofRotation(rotation, tx.now) }),
+    )
+    warnings.push(...changed.warnings)
+    after = changed.after
+  }
+  return { integration: after, outcome: after.version === before.version ? 'unchanged' : 'updated', warnings }
 }
 
 /**
@@ -132,15 +176,13 @@ export async function addIntegration(
  * @throws what `addIntegration` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
  *   when the platform does not accept the token, or it is another tenant's
  */
-export async function addCheckedIntegration(
-  store: Store,
-  addition: Addition,
-  asking: AskOptions,
-): Promise<{ integration: IntegrationView; warnings: string[] }> {
+export async function addCheckedIntegration(store: Store, addition: Addition, asking: AskOptions): Promise<Added> {
   const { accessToken } = addition.secrets
   if (!accessToken) throw nothingToCheck()
   // Prepared first, so that every refusal of ours comes before the platform is asked.
-  const { integration } = await addIntegration(store, { ...addition, dryRun: true })
+  const planned = await addIntegration(store, { ...addition, dryRun: true })
+  if (planned.outcome === 'unchanged') return planned
+  const { integration } = planned
   const platform = platformOf(integration)
   const token = { integration, token: accessToken.value, expiry: addition.expiry }
   const answer = await checkNewToken(store, token, asking)

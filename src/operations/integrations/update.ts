@@ -1,8 +1,8 @@
-import { columnOf, entriesOf, type PlatformColumn } from '../../integration.ts'
+import { columnOf, entriesOf, type IntegrationView, type PlatformColumn } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
-import type { Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
-import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+import { type Changed, type ChangeOptions, changeIntegration, type Facts } from '../change.ts'
 import { findApp } from '../directory/apps.ts'
 import { findUser } from '../find.ts'
 import { checkId } from '../ids.ts'
@@ -23,31 +23,39 @@ export interface Update extends ChangeOptions {
 /** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
 export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
   if (update.name !== undefined) checkName('integration', update.name)
-  return changeIntegration(store, { ...update, ref, damagedToo: true }, async (tx, integration) => {
-    const platform = findPlatform(integration.platform)
-    for (const [column, id] of entriesOf(update.ids))
-      if (id !== null) checkId(platform, column, { value: id, forceShape: update.forceShape })
-    const { workspaceId, platform: platformId, id: except } = integration
-    if (
-      update.name !== undefined &&
-      (await tx.integrations.exists({ workspaceId, platform: platformId, name: update.name, except }))
-    )
-      throw nameTaken({ workspace: integration.workspace, title: platform?.title ?? platformId, name: update.name })
-    const createdBy =
-      typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
-    const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app
-    const wanted: IntegrationChange = {
-      ...(update.name === undefined ? {} : { name: update.name }),
-      ...(createdBy === undefined ? {} : { createdBy }),
-      ...update.ids,
-    }
-    const different = entriesOf(wanted).filter(([field, value]) => integration[field] !== value)
-    const fields = different.map(([field]) => columnOf(field))
-    if (different.length > 0) await tx.integrations.update(integration.id, Object.fromEntries(different))
-    if (app !== undefined && (app?.name ?? null) !== integration.app) {
-      await tx.apps.link(integration.id, app?.id ?? null)
-      fields.push('app')
-    }
-    return fields.length === 0 ? undefined : { action: 'integration.update', fields }
-  })
+  return changeIntegration(store, { ...update, ref, damagedToo: true }, (tx, integration) =>
+    updateWithin(tx, integration, update),
+  )
+}
+
+/** Changes an integration within a transaction. @returns what to record; undefined when it has these values already */
+export async function updateWithin(
+  tx: Transaction,
+  integration: IntegrationView,
+  update: Pick<Update, 'name' | 'createdBy' | 'app' | 'ids' | 'forceShape'>,
+): Promise<Facts | undefined> {
+  const platform = findPlatform(integration.platform)
+  for (const [column, id] of entriesOf(update.ids))
+    if (id !== null) checkId(platform, column, { value: id, forceShape: update.forceShape })
+  const { workspaceId, platform: platformId, id: except } = integration
+  if (
+    update.name !== undefined &&
+    (await tx.integrations.named({ workspaceId, platform: platformId, name: update.name, except }))
+  )
+    throw nameTaken({ workspace: integration.workspace, title: platform?.title ?? platformId, name: update.name })
+  const createdBy = typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
+  const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app
+  const wanted: IntegrationChange = {
+    ...(update.name === undefined ? {} : { name: update.name }),
+    ...(createdBy === undefined ? {} : { createdBy }),
+    ...update.ids,
+  }
+  const different = entriesOf(wanted).filter(([field, value]) => integration[field] !== value)
+  const fields = different.map(([field]) => columnOf(field))
+  if (different.length > 0) await tx.integrations.update(integration.id, Object.fromEntries(different))
+  if (app !== undefined && (app?.name ?? null) !== integration.app) {
+    await tx.apps.link(integration.id, app?.id ?? null)
+    fields.push('app')
+  }
+  return fields.length === 0 ? undefined : { action: 'integration.update', fields }
 }

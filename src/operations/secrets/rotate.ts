@@ -42,6 +42,8 @@ export interface Rotation extends ChangeOptions {
 /** The result of a rotation: the named integration goes first, then those that shared its secret. */
 export interface Rotated {
   readonly changed: readonly [Changed, ...Changed[]]
+  /** The secrets of the named integration that were replaced; one that was stored already is not among them. */
+  readonly fields: readonly SecretField[]
   readonly warnings: readonly string[]
 }
 
@@ -49,31 +51,33 @@ export interface Rotated {
 const maxGracePeriodMs = 7 * 86_400_000
 
 /**
- * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period.
+ * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period. A value that is
+ * stored already stays as it is, so that a job may do the same again.
  *
  * @throws BAD_INPUT, INPUT_REQUIRED without a grace period where there is a value to replace, NOT_FOUND, AMBIGUOUS,
- *   CONFLICT when the application wrote a column meanwhile, GRACE_PERIOD_ACTIVE when a secret still has a previous value,
+ *   CONFLICT when the application wrote a column meanwhile or the value is the previous one, GRACE_PERIOD_ACTIVE when a secret still has a previous value,
  *   DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
   requireTokenFor(rotation.expiry, rotation.secrets)
   const found = await findToChange(store, ref, { damagedToo: true })
   return store.mutate(async (tx) => {
-    const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
-    const { typed, secrets, ifVersion } = rotation
+    const named = ofRotation(rotation, tx.now)
+    const { secrets, ifVersion } = rotation
     if (secrets.refreshToken) await tx.refresh.forgetDamaged(found.id)
     const first = await changeWithin(tx, { ...found, ifVersion }, (integration) =>
-      rotateWithin(tx, { integration, ref: typed, fields: given(secrets), rotation, until, shared: undefined }),
+      rotateWithin(tx, { integration, ...named }),
     )
     const others: (typeof first)[] = []
     for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
       const other = await changeWithin(tx, { id: sharer }, (integration) =>
-        rotateWithin(tx, { integration, ref: sharer, fields, rotation, until, shared: first.replaced }),
+        rotateWithin(tx, { ...named, integration, ref: sharer, fields, shared: first.replaced }),
       )
       if (Object.keys(other.replaced).length > 0) others.push(other)
     }
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
-    return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, warnings: [...warnings] }
+    const { fields } = first
+    return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, fields, warnings: [...warnings] }
   }, rotation)
 }
 
@@ -91,7 +95,9 @@ export async function rotateCheckedSecrets(
   const { accessToken } = rotation.secrets
   if (!accessToken) throw nothingToCheck()
   // Prepared first, so that every refusal of ours comes before the platform is asked.
-  const [{ before }] = (await rotateSecrets(store, ref, { ...rotation, dryRun: true })).changed
+  const prepared = await rotateSecrets(store, ref, { ...rotation, dryRun: true })
+  const [{ before, after }] = prepared.changed
+  if (after === before) return prepared
   const token = { integration: before, token: accessToken.value, expiry: rotation.expiry }
   const { expiry, warnings } = await checkNewToken(store, token, asking)
   const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
@@ -99,7 +105,7 @@ export async function rotateCheckedSecrets(
 }
 
 /** Values by field, from before a rotation. */
-type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
+export type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
 
 const withoutValues = ({ before, after }: Changed): Changed => ({ before, after })
 
@@ -130,7 +136,7 @@ async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<Integrati
 }
 
 /** The secrets of one integration to replace. */
-interface Replacement {
+export interface Replacement {
   readonly integration: IntegrationView
   /** The integration's name in hints. */
   readonly ref: string
@@ -142,20 +148,30 @@ interface Replacement {
   readonly shared: Held | undefined
 }
 
-async function rotateWithin(
+/** The part of a replacement that comes of what a person asked for. */
+export const ofRotation = (rotation: Rotation, now: Date): Omit<Replacement, 'integration'> => ({
+  ref: rotation.typed,
+  fields: given(rotation.secrets),
+  rotation,
+  until: gracePeriodEnd(rotation.gracePeriod, now),
+  shared: undefined,
+})
+
+/** Replaces secrets of one integration within a transaction, as `rotateSecrets` does. */
+export async function rotateWithin(
   tx: Transaction,
   { integration, ref, fields, rotation, until, shared }: Replacement,
-): Promise<Decision<{ replaced: Held; warnings: readonly string[] }>> {
+): Promise<Decision<{ replaced: Held; fields: readonly SecretField[]; warnings: readonly string[] }>> {
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
   const unreadableToo = rotation.endPrevious && until <= tx.now
   const held = await readCurrent(tx, integration.id, { fields, unreadableToo })
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
-  // The application has written another value since: no other integration shares that one.
-  if (due.length === 0) return { result: { replaced: {}, warnings } }
-  for (const field of due) {
-    const { value, origin } = rotation.secrets[field] as NewSecret
+  const stored = due.filter((field) => isHeld(held[field], newSecret(rotation, field)))
+  const replaced = due.filter((field) => !stored.includes(field))
+  for (const field of replaced) {
+    const { value, origin } = newSecret(rotation, field)
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
     warnings.push(...generating(platform, field, origin))
@@ -166,9 +182,12 @@ async function rotateWithin(
         message: '--grace is required: how long does the previous secret stay valid?',
         hint: 'pass --grace 24h, or --grace 0 to expire the previous secret at once',
       })
-    if (old && old.fingerprint !== null && old.value.reveal() === value.reveal())
-      throw badInput(`the new ${label} is already stored`, 'pass a new value')
     const previous = await tx.secrets.previous(integration.id, field)
+    if (previous?.fingerprint === tx.secrets.fingerprint(value))
+      throw conflict(
+        `the new ${label} is the previous one, which is valid until ${previous.validUntil}`,
+        `to make it current again: integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
+      )
     if (previous) {
       const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil}`
       if (!rotation.endPrevious)
@@ -194,17 +213,24 @@ async function rotateWithin(
     if (print === undefined) throw conflict(`the application wrote the ${label} at the same time`, checkAndRetry(ref))
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
-  const changed: string[] = due.map((field) => secretColumns[field])
+  const changed: string[] = replaced.map((field) => secretColumns[field])
   const tokenExpiresAt = expiresAt(rotation.expiry)
-  if (due.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
+  const token = held.accessToken
+  if (replaced.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
     await tx.integrations.update(integration.id, { tokenExpiresAt })
     changed.push('token_expires_at')
   }
+  if (stored.includes('accessToken') && token && token.fingerprint !== null && isNews(rotation.expiry, integration)) {
+    await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)
+    changed.push('token_expires_at')
+  }
+  const action = replaced.length > 0 ? 'secret.rotate' : 'integration.update'
   return {
-    facts: { action: 'secret.rotate', fields: changed, fingerprints },
+    facts: changed.length > 0 ? { action, fields: changed, fingerprints } : undefined,
     result: {
+      fields: replaced,
       replaced: Object.fromEntries(
-        due.flatMap((field) => {
+        replaced.flatMap((field) => {
           const old = held[field]
           return old && old.fingerprint !== null ? [[field, old]] : []
         }),
@@ -213,6 +239,16 @@ async function rotateWithin(
     },
   }
 }
+
+const newSecret = ({ secrets }: Rotation, field: SecretField) => secrets[field] as NewSecret
+
+/** Whether a value is what is stored already. */
+const isHeld = (held: CurrentSecret | UnreadableSecret | undefined, { value }: NewSecret): boolean =>
+  held !== undefined && held.fingerprint !== null && held.value.reveal() === value.reveal()
+
+/** Whether an expiry was given, and is not what is known of the token. */
+const isNews = (expiry: Expiry, { tokenExpiry, tokenExpiresAt }: IntegrationView): boolean =>
+  expiry === 'never' ? tokenExpiry !== 'never' : expiry !== 'unknown' && expiry !== tokenExpiresAt
 
 /** @param options `unreadableToo`: return values that cannot be decrypted as well: they can be replaced, without a grace period */
 async function readCurrent(

@@ -31,6 +31,7 @@ import {
   type SecretContext,
   type SecretLocation,
   type SecretOrigin,
+  setExpiry,
   wroteVersion,
 } from './versions.ts'
 
@@ -74,6 +75,10 @@ export interface SecretWriter {
    * @param value itself, where it is known: what the application alone has written has no fingerprint yet
    */
   sharing(field: SecretField, fingerprint: Fingerprint, value?: Secret): Promise<IntegrationId[]>
+  /** Gives the current access token another expiry. @param number the number of its version */
+  setExpiry(id: IntegrationId, number: number, expiry: Expiry): Promise<void>
+  /** The fingerprint that a value has in this database. */
+  fingerprint(value: Secret): Fingerprint
   /** The newest version of a field that is not current and still valid. */
   previous(id: IntegrationId, field: SecretField): Promise<SecretVersion | undefined>
   /** The current version of a field: set, or seen for the first time, at its `setAt`. */
@@ -124,6 +129,8 @@ export function secretWriter(context: SecretContext): SecretWriter {
       )
       return rows.map(({ id }) => id)
     },
+    setExpiry: (id, number, expiry) => setExpiry(context, id, { number, expiry }),
+    fingerprint: (value) => fingerprint(context.keyring.fingerprintKey, value),
     previous: async (id, field) =>
       (await versions(id)).find(
         (one) => one.field === field && one.state === 'previous' && (one.validUntil ?? '') > instantOf(now),

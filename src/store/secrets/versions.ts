@@ -139,3 +139,20 @@ export async function rememberExpiry({ tx }: SecretContext, id: IntegrationId): 
       WHERE integration_id = ${id} AND field = ${secretColumns.accessToken} AND valid_until IS NULL`,
   )
 }
+
+/** Gives the current access token another expiry, in the column of the application and in its version. */
+export async function setExpiry(
+  context: SecretContext,
+  id: IntegrationId,
+  { number, expiry }: { readonly number: number; readonly expiry: Expiry },
+): Promise<void> {
+  const { tx, written } = context
+  const at = { id, field: 'accessToken' } as const
+  const end = expiresAt(expiry)
+  const date = end === null ? null : new Date(end)
+  await tx.execute(sql`UPDATE integrations SET token_expires_at = ${date} WHERE id = ${id}`)
+  written.add('integration', id, 'token_expires_at')
+  await tx.execute(sql`UPDATE integration_secrets AS s SET never_expires = ${expiry === 'never'}, expires_at = ${date}
+    WHERE ${allVersions(at)} AND s.number = ${number}`)
+  wroteVersion(context, at, number)
+}

@@ -46,8 +46,13 @@ export interface IntegrationReader extends ListReader<IntegrationFilter, Integra
   lastUsed(limit: number): Promise<NamedIntegration[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
-  /** Whether a workspace has an integration of this platform and name, other than `except`. */
-  exists(integration: { workspaceId: string; platform: string; name: string; except?: IntegrationId }): Promise<boolean>
+  /** The integration of a workspace that has this platform and name, other than `except`. */
+  named(integration: {
+    workspaceId: string
+    platform: string
+    name: string
+    except?: IntegrationId
+  }): Promise<IntegrationId | undefined>
   /** The stored text of the config: what JavaScript makes of it may have lost digits. */
   configText(id: IntegrationId): Promise<string | null>
 }
@@ -118,10 +123,12 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       )
       return rows.filter(({ damage }) => !damage)
     },
-    async exists({ workspaceId, platform, name, except = '' }) {
-      return db.some(
-        sql`FROM integrations WHERE workspace_id = ${workspaceId} AND platform = ${platform} AND ${equals(sql`name`, name)} AND id <> ${except}`,
+    async named({ workspaceId, platform, name, except = '' }) {
+      const [row] = await db.query<{ id: IntegrationId }>(
+        { id: sql`i.id` },
+        sql`FROM integrations i WHERE i.workspace_id = ${workspaceId} AND i.platform = ${platform} AND ${equals(sql`i.name`, name)} AND i.id <> ${except} LIMIT 1`,
       )
+      return row?.id
     },
     async configText(id) {
       const [row] = await db.query<{ id: string; config: string | null }>(

@@ -133,7 +133,7 @@ describe.each(kinds)('the secrets that a platform’s webhooks are accepted with
   beforeAll(async () => {
     db = await freshDatabase(kind)
     store = await openStore(storeOptions(db))
-    await addWorkspace(store, 'Acme', { dryRun: false })
+    await addWorkspace(store, 'Acme', { dryRun: false, ifMissing: false })
   })
   afterAll(() => store.close())
 

@@ -6,6 +6,7 @@ import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../../support/database.ts'
 import { freshFolder, runProgram } from '../../support/program.ts'
+import { failed } from '../../support/told.ts'
 
 /** Takes what every change needs first, as another process that is changing something; the answer lets it go. */
 async function hold(db: TestDatabase): Promise<() => Promise<void>> {
@@ -93,16 +94,14 @@ describe.each(kinds)('while somebody else holds the lock on %s', (kind) => {
     ).toEqual({
       code: 6,
       stdout: '',
-      stderr: `${JSON.stringify({
-        error: {
-          code: 'DATABASE_BUSY',
-          message: `the database was busy until the time was up${holder}`,
-          hint: 'try again, or wait longer with --wait 2m',
-          exit: 6,
-          retryable: true,
-          committed: false,
-        },
-      })}\n`,
+      stderr: failed({
+        code: 'DATABASE_BUSY',
+        message: `the database was busy until the time was up${holder}`,
+        hint: 'try again, or wait longer with --wait 2m',
+        exit: 6,
+        retryable: true,
+        committed: false,
+      }),
     })
     expect(performance.now() - started).toBeLessThan(10_000)
     await release()

@@ -307,7 +307,9 @@ describe.each(kinds)('on %s', (kind) => {
       )
       const listed = await runInProcess(['list', '-o', 'json'], { env })
       expect([listed.code, JSON.parse(listed.stdout).length]).toEqual([0, 2])
-      expect(listed.stderr).toContain(`the columns token_expires_at, last_used_at of the row "${id}" cannot be read`)
+      expect(JSON.parse(listed.stderr).message).toContain(
+        `the columns token_expires_at, last_used_at of the row "${id}" cannot be read`,
+      )
       expect((await runInProcess(['show', id], { env })).code).toBe(6)
     }
     if (kind === 'postgresql') return

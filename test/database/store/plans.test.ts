@@ -54,7 +54,7 @@ const lookups: {
     'integration_team_idx',
   ],
   'a name that may be taken': [
-    async (db) => Number(await db.exists({ workspaceId: 'w-8', platform: 'slack', name: 'desk 7' })),
+    async (db) => Number((await db.named({ workspaceId: 'w-8', platform: 'slack', name: 'desk 7' })) !== undefined),
     'integration_workspace_idx',
   ],
   'names to suggest': [(db) => count(db.names(10)), 'integration_workspace_idx'],

@@ -16,6 +16,7 @@ import {
   runSample,
   settledCommands,
 } from '../../support/sample-commands.ts'
+import { notes } from '../../support/told.ts'
 
 const roles = ['support', 'receiver', 'operator', 'key_admin'] as const
 type Role = (typeof roles)[number]
@@ -85,7 +86,7 @@ describe('roles of PostgreSQL', () => {
     expect(await runProgram(args, { env: { DATABASE_URL: as.support.url } })).toEqual({
       code: 0,
       stdout: '{\n  "plain": null,\n  "problems": []\n}\n',
-      stderr: 'cannot tell how many values are plain: counting needs the keys and the right to read secrets\n',
+      stderr: notes('cannot tell how many values are plain: counting needs the keys and the right to read secrets'),
     })
   })
 

@@ -18,6 +18,7 @@ import {
 import { runInProcess, runner } from '../../support/in-process.ts'
 import { freshFolder, quote, runInTerminal, runProgram } from '../../support/program.ts'
 import { botToken, instant, signingSecret } from '../../support/samples.ts'
+import { notes, warnings } from '../../support/told.ts'
 
 interface Place {
   readonly db: TestDatabase
@@ -172,7 +173,7 @@ describe.each(kinds)('keys on %s', (kind) => {
         unread: null,
         problems: [{ problem, hint: 'integrations keys reencrypt' }],
       },
-      stderr: expect.stringContaining(`warning: ${problem}; integrations keys reencrypt\n`),
+      stderr: expect.stringContaining(warnings(`${problem}; integrations keys reencrypt`)),
     })
 
     const before = await everything(at)
@@ -322,7 +323,7 @@ others may need it: backups of this database from before, replicas that are behi
         { purpose: 'encryption', current: 2, ...key },
         { purpose: 'fingerprint', current: 0, ...key },
       ],
-      stderr: `cannot tell which keys are in the key set: the key file ${where} does not exist\n`,
+      stderr: notes(`cannot tell which keys are in the key set: the key file ${where} does not exist`),
     })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toEqual({
       code: 8,
@@ -628,7 +629,7 @@ hint: integrations audit verify shows since when; store the value again with int
             { ...undecryptable, field: 'accessToken' },
           ],
         },
-        stderr: expect.stringMatching(`^${verb} 0 values\n`),
+        stderr: expect.stringContaining(notes(`${verb} 0 values`)),
       })
     }
     expect(await everything(at)).toBe(before)
@@ -775,16 +776,16 @@ test('a mode that is not decided yet is not said to be one', async () => {
   const folder = freshFolder()
   const env = { XDG_DATA_HOME: folder, INTEGRATIONS_KEYS_FILE: join(folder, 'none.json') }
   expect(await runInProcess(['list'], { env })).toMatchObject({ code: 0 })
-  const note = 'the mode is undecided, and there are no keys: the first change generates keys and decides the mode\n'
+  const note = 'the mode is undecided, and there are no keys: the first change generates keys and decides the mode'
   expect(await runProgram(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
     stdout: '{\n  "mode": null\n}\n',
-    stderr: note,
+    stderr: notes(note),
   })
   expect(await runProgram(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,problems'], { env })).toEqual({
     code: 0,
     stdout: '{\n  "mode": null,\n  "activeKey": null,\n  "problems": []\n}\n',
-    stderr: note,
+    stderr: notes(note),
   })
   const made = { ...env, INTEGRATIONS_KEYS_FILE: join(folder, 'keys.json') }
   expect(await runProgram(['keys', 'mode', 'migrating', '--dry-run'], { env: made })).toEqual({

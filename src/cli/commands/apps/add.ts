@@ -3,8 +3,9 @@ import { addApp, checkApp } from '../../../operations/directory/apps.ts'
 import { checkClientSecret } from '../../../operations/secrets/values.ts'
 import { platforms } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, forceShapeOption, warnAll } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples, forceShapeOption, warnAll } from '../../input/arguments.ts'
 import { givenSecret, typedSecret, withSecretFlags } from '../../input/secret-input.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { appView } from '../../views/directory.ts'
 
 const refreshing = () => platforms.filter(({ api }) => 'refresh' in api).map(({ id }) => id)
@@ -26,7 +27,7 @@ export const command = (ctx: Context) => {
       'printf %s "$SECRET" | integrations apps add acme-bot --platform slack --client-id 1111.2222 --client-secret-stdin',
     ),
   )
-  return declareOutput(described, ctx.output, appView).action(
+  return declareChange(described, ctx.output, appView).action(
     async (name, { platform: id, clientId, forceShape, dryRun, ...options }) => {
       const app = { platform: id, name, clientId }
       const platform = checkApp(app)
@@ -37,6 +38,7 @@ export const command = (ctx: Context) => {
       const { app: added, warnings } = await addApp(await ctx.store(), { ...app, secret, forceShape }, { dryRun })
       warnAll(ctx, warnings)
       await ctx.output.change(appView, added, {
+        outcome: outcomeOf(true, dryRun),
         sentence: dryRun ? `would add the app ${name}` : `added the app ${name}, id ${added.id}`,
       })
     },

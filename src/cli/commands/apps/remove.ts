@@ -2,13 +2,14 @@ import { Command } from '@commander-js/extra-typings'
 import { findApp, removeApp } from '../../../operations/directory/apps.ts'
 import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../../input/consent.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { appView } from '../../views/directory.ts'
 
 /** `integrations apps remove` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('remove'), ctx.output, appView)
+  declareChange(new Command('remove'), ctx.output, appView)
     .description('Remove an OAuth app and its client secret. Refused while an integration names the app.')
     .argument('<name>', 'name or id of the app')
     .addOption(confirmOption())
@@ -25,6 +26,7 @@ export const command = (ctx: Context) =>
         })
       const removed = await removeApp(store, shown.id, { dryRun })
       await ctx.output.change(appView, removed, {
+        outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`,
       })
       const { platform } = removed

@@ -2,14 +2,15 @@ import { Argument, Command, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../../errors.ts'
 import { acknowledgeDamage } from '../../../operations/audit/acknowledge.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, wholeNumber } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples, wholeNumber } from '../../input/arguments.ts'
 import { requireReason } from '../../input/consent.ts'
 import { plural } from '../../output/text.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { acknowledgementView } from '../../views/audit.ts'
 
 /** `integrations audit acknowledge` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('acknowledge'), ctx.output, acknowledgementView)
+  declareChange(new Command('acknowledge'), ctx.output, acknowledgementView)
     .summary('acknowledge damage to the audit log')
     .description(
       'Acknowledge damage to the audit log that you have seen and can explain. audit verify then lists it as acknowledged, with your reason, and no longer exits with 8 for it. The log stays as it is; other damage at the same place is a problem again. A row that another program changed, added or removed is recorded as it is. Changed secrets and a changed encryption mode cannot be acknowledged: replace the secrets, and restore the mode.',
@@ -51,6 +52,9 @@ export const command = (ctx: Context) =>
       await ctx.output.change(
         acknowledgementView,
         { problems },
-        { sentence: `${dryRun ? 'would acknowledge' : 'acknowledged'} ${plural(problems.length, 'problem')}` },
+        {
+          outcome: outcomeOf(problems.length > 0, dryRun),
+          sentence: `${dryRun ? 'would acknowledge' : 'acknowledged'} ${plural(problems.length, 'problem')}`,
+        },
       )
     })

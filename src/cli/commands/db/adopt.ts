@@ -4,12 +4,13 @@ import { prepareKeys } from '../../../operations/keys/keys.ts'
 import { readableByOthers } from '../../../store/database/private-files.ts'
 import type { Database } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
 /** `integrations db adopt` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('adopt'), ctx.output, databaseView)
+  declareChange(new Command('adopt'), ctx.output, databaseView)
     .summary("take over an application's database")
     .description(
       "Take over an application's database: compare its tables workspaces, users and integrations with what this program expects, and add this program's own tables beside them. The tables of the application are not altered. From then on this program only reads workspaces and users.",
@@ -36,11 +37,13 @@ export const command = (ctx: Context) =>
       if (dryRun && warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
       if (!done) {
         await ctx.output.change(databaseView, status, {
+          outcome: 'unchanged',
           sentence: `${status.url} is already ${status.adopted ? 'adopted' : "this program's own"}`,
         })
         return noteReason(ctx.output, status)
       }
       await ctx.output.change(databaseView, status, {
+        outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
       })
       if (status.provider === 'sqlite')

@@ -1,11 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import type { Context } from '../../context.ts'
-import { declareOutput, examples } from '../../input/arguments.ts'
+import { declareChange, examples } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { indexView } from '../../views/database.ts'
 
 /** `integrations db index` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('index'), ctx.output, indexView)
+  declareChange(new Command('index'), ctx.output, indexView)
     .summary('show or make the indexes for large tables')
     .description(
       "Show the indexes by which this program finds integrations and workspaces, and the SQL that makes each. A database of this program has them from its migrations; an adopted database stays as it is, and works without them, but its large tables are read from end to end. Add the statements to the application's own migrations, or have --create make the indexes: one at a time, however long each takes; in PostgreSQL other changes go on meanwhile. An index that is invalid, because its making was interrupted, is made again.",
@@ -19,6 +20,7 @@ export const command = (ctx: Context) =>
       const made = await createIndexes(ctx.storeOptions(false))
       const url = displayUrl(ctx.database())
       await ctx.output.changes(indexView, made, {
+        outcome: outcomeOf(made.length > 0, false),
         sentence:
           made.length === 0
             ? `${url} has all indexes already`

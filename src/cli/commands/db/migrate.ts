@@ -3,12 +3,13 @@ import { is } from '../../../errors.ts'
 import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
 /** `integrations db migrate` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('migrate'), ctx.output, databaseView)
+  declareChange(new Command('migrate'), ctx.output, databaseView)
     .summary('bring the database up to date')
     .description(
       "Bring the database up to date, and record in the audit log the state of every row of which the log keeps none. An application's database is refused: db adopt takes it over.",
@@ -31,6 +32,7 @@ export const command = (ctx: Context) =>
       }
       const status = await readStatus(ctx.storeOptions(false))
       await ctx.output.change(databaseView, status, {
+        outcome: outcomeOf(applied.length > 0, dryRun),
         sentence:
           applied.length === 0
             ? `${status.url} is already up to date`

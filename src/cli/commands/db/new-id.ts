@@ -3,14 +3,15 @@ import { giveNewId } from '../../../operations/audit/new-id.ts'
 import { readSpool } from '../../../operations/refresh/spool.ts'
 import { displayUrl } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmByTyping, confirmOption, requireReason } from '../../input/consent.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { homeFolder } from '../../paths.ts'
 import { idView } from '../../views/database.ts'
 
 /** `integrations db new-id` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('new-id'), ctx.output, idView)
+  declareChange(new Command('new-id'), ctx.output, idView)
     .summary('give a copy of a database an id of its own')
     .description(
       'Give a copy of a database that is to live on beside the original, such as a staging database made from a dump, an id of its own. The audit log records the id. From then on the copy refuses the checkpoints of the original, takes none of its tokens from the spool, and no machine mistakes one for the other. Secrets stay as they are. Run the command on the copy, never on the original.',
@@ -39,6 +40,7 @@ export const command = (ctx: Context) =>
           : readSpool(ctx.spool()).filter(({ content }) => content?.database === id).length
       const change = await giveNewId(store, { dryRun, spooled })
       await ctx.output.change(idView, change, {
+        outcome: outcomeOf(true, dryRun),
         sentence: dryRun
           ? `would give ${url} an id of its own, in place of ${change.formerId}`
           : `gave ${url} the id ${change.id}, in place of ${change.formerId}`,

@@ -2,12 +2,13 @@ import { Command } from '@commander-js/extra-typings'
 import { shellWord } from '../../../errors.ts'
 import { addKey, type KeyChange, registerKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { answerKeyChange, keyView } from '../../views/key.ts'
 
 /** `integrations keys add` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('add'), ctx.output, keyView)
+  declareChange(new Command('add'), ctx.output, keyView)
     .summary('generate a key that decrypts, and encrypts once it is active')
     .description(
       'Generate a key, add it to the key file, and register it with the database. The key decrypts from then on, and encrypts once it is active: distribute the key set to every machine that uses this database, then activate the key. Where the key set comes from a command, the key is printed for you to store, and a second keys add with its id registers it.',
@@ -22,6 +23,7 @@ export const command = (ctx: Context) =>
       if (!toStore) return answer(ctx, change, dryRun)
       if (dryRun)
         return answerKeyChange(ctx, change, {
+          outcome: 'would change',
           sentence: `would print a key to add to the set that ${source.name} prints`,
         })
       await ctx.output.json(toStore)
@@ -33,6 +35,7 @@ function answer(ctx: Context, change: KeyChange, dryRun: boolean): Promise<void>
   const { id } = change.key
   const sentence = `${dryRun ? 'would add' : 'added'} the key ${id}, which decrypts and does not encrypt yet`
   return answerKeyChange(ctx, change, {
+    outcome: outcomeOf(!change.already, dryRun),
     sentence: change.already ? `the key ${id} is already registered with this database` : sentence,
     next: dryRun ? [] : [`integrations keys activate ${shellWord(id)}`],
   })

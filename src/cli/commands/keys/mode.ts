@@ -2,13 +2,14 @@ import { Argument, Command, Option } from '@commander-js/extra-typings'
 import { changeMode } from '../../../operations/keys/mode.ts'
 import { type EncryptionMode, modes } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmByTyping } from '../../input/consent.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('mode'), ctx.output, modeView)
+  declareChange(new Command('mode'), ctx.output, modeView)
     .summary('show or change how secrets are stored')
     .description(
       'Show or change how secrets are stored: off, plain in the columns of the application; migrating, every secret written from now on is encrypted; required, every secret is encrypted, and a plain secret is refused. Change one step at a time. Stored values stay as they are until keys reencrypt.',
@@ -42,7 +43,11 @@ export const command = (ctx: Context) =>
           ? `the mode is already ${mode}`
           : `${dryRun ? 'would change' : 'changed'} the mode from ${before} to ${mode}`
       const steps = before === mode || dryRun ? [] : next(before, mode)
-      await ctx.output.change(modeView, { mode }, { sentence, next: steps })
+      await ctx.output.change(
+        modeView,
+        { mode },
+        { outcome: outcomeOf(before !== mode, dryRun), sentence, next: steps },
+      )
       if (before !== mode && !dryRun && mode === 'required')
         ctx.output.note(
           'old pages of the database, and old backups, may still hold plain secrets: run VACUUM FULL integrations (PostgreSQL) or VACUUM (SQLite)',

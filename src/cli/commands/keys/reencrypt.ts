@@ -3,14 +3,15 @@ import { IntegrationsError } from '../../../errors.ts'
 import { flagOf } from '../../../integration.ts'
 import { planReencryption, type Reencryption, reencrypt } from '../../../operations/keys/reencrypt.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { withProgressBar } from '../../output/progress.ts'
 import { plural } from '../../output/text.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { reencryptionView } from '../../views/key.ts'
 
 /** `integrations keys reencrypt` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('reencrypt'), ctx.output, reencryptionView)
+  declareChange(new Command('reencrypt'), ctx.output, reencryptionView)
     .summary('bring every value to the active key and the encryption mode')
     .description(
       'Bring every stored value to the encryption mode: encrypted with the active key, or, in the mode off, plain for current values. You can interrupt the command at any point and run it again. Every value is decrypted, even when it needs no change; a value that cannot be decrypted is reported and stays as it is. In the mode off, --decrypt is required where current values are encrypted, since they will be stored plain.',
@@ -33,6 +34,7 @@ export const command = (ctx: Context) =>
           )
       const values = plural(done.changed, 'value')
       await ctx.output.change(reencryptionView, done, {
+        outcome: outcomeOf(done.changed > 0, dryRun),
         sentence: dryRun ? `would change ${values}` : `changed ${values}`,
       })
       for (const { id, name, field, error } of done.undecryptable)

@@ -1,12 +1,13 @@
 import { Command } from '@commander-js/extra-typings'
 import { retireKey } from '../../../operations/keys/keys.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, keyArgument } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples, keyArgument } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { answerKeyChange, keyView } from '../../views/key.ts'
 
 /** `integrations keys retire` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('retire'), ctx.output, keyView)
+  declareChange(new Command('retire'), ctx.output, keyView)
     .summary('retire a key that no longer encrypts anything')
     .description(
       'Retire a key that no longer encrypts anything. Refused while the key encrypts a value, or is active. The fingerprint and audit keys stay for as long as the database. Keep the key for as long as anything else needs it: earlier backups of the database, replicas that are behind, copies and other databases with the same key set.',
@@ -19,7 +20,10 @@ export const command = (ctx: Context) =>
       const sentence = dryRun
         ? `would retire the key ${id}`
         : `retired the key ${id}: no value of this database needs it any more`
-      await answerKeyChange(ctx, change, { sentence: change.already ? `the key ${id} is already retired` : sentence })
+      await answerKeyChange(ctx, change, {
+        outcome: outcomeOf(!change.already, dryRun),
+        sentence: change.already ? `the key ${id} is already retired` : sentence,
+      })
       if (!dryRun)
         ctx.output.note(
           `others may need it: backups of this database from before, replicas that are behind, and copies and other databases with the same key set (${ctx.keys().name}); when none does, you can remove it from the set`,

@@ -4,7 +4,7 @@ import { finishSecret } from '../../../operations/secrets/finish.ts'
 import { secretsCommand } from '../../../operations/texts.ts'
 import type { Context } from '../../context.ts'
 import {
-  declareOutput,
+  declareChange,
   dryRunOption,
   examples,
   ifVersionOption,
@@ -12,12 +12,13 @@ import {
   secretFieldArgument,
 } from '../../input/arguments.ts'
 import { duration } from '../../input/time.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { whenRefused } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('finish'), ctx.output, integrationView)
+  declareChange(new Command('finish'), ctx.output, integrationView)
     .summary('expire the previous secret early')
     .description(
       'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no running receiver has matched a request with the current secret, or when the report of a receiver is missing, older than two minutes, or not its own. Lack of recorded use is not treated as proof of disuse.',
@@ -43,6 +44,7 @@ export const command = (ctx: Context) =>
       const [flag, where] = [flagOf(field), refOf(after)]
       if (before.version === after.version)
         return ctx.output.change(integrationView, after, {
+          outcome: 'unchanged',
           sentence: `${where} has no previous ${flag}; no changes made`,
         })
       const until = before[field].previousValidUntil
@@ -51,6 +53,7 @@ export const command = (ctx: Context) =>
           ? `receivers ${options.dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
           : `endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`
       await ctx.output.change(integrationView, after, {
+        outcome: outcomeOf(true, options.dryRun),
         sentence: `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; ${fate}`,
         next: options.dryRun ? [] : [secretsCommand(ref)],
       })

@@ -3,6 +3,7 @@ import { flagOf } from '../../../integration.ts'
 import { readSecrets } from '../../../operations/secrets/read.ts'
 import type { Context } from '../../context.ts'
 import { declareTextOrJson, examples, refArgument, secretFieldArgument } from '../../input/arguments.ts'
+import { mask, maskOption } from '../../output/mask.ts'
 import { printable } from '../../output/text.ts'
 
 /** `integrations secrets reveal` */
@@ -14,17 +15,19 @@ export const command = (ctx: Context) =>
     )
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
+    .addOption(maskOption())
     .addHelpText(
       ...examples(
         'integrations secrets reveal Acme/support webhook-secret --reason "entered at Slack"',
         'integrations secrets reveal Acme/support access-token -o json',
       ),
     )
-    .action(async (ref, field) => {
+    .action(async (ref, field, options) => {
       const { integration, secrets } = await readSecrets(await ctx.store(), ref, {
         fields: [field],
         action: 'secret.reveal',
       })
+      await mask(ctx, options.mask, [...secrets.values()])
       const value = secrets.get(field)?.reveal() ?? ''
       const text = `${ctx.host.stdout.isTTY ? printable(value) : value}\n`
       await ctx.output.textOrJson(text, { id: integration.id, field: flagOf(field), value })

@@ -2,6 +2,7 @@ import { flagOf, refOf } from '../../../integration.ts'
 import { revertSecret } from '../../../operations/secrets/history.ts'
 import type { Context } from '../../context.ts'
 import { examples, secretFieldArgument } from '../../input/arguments.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
 import { changeCommand } from '../change.ts'
@@ -20,6 +21,7 @@ export const command = (ctx: Context) =>
       const { after } = changed
       if (!options.dryRun) await warnIfNoReceiver(ctx, after)
       await ctx.output.change(integrationView, after, {
+        outcome: outcomeOf(true, options.dryRun),
         sentence: `${options.dryRun ? 'would make' : 'made'} the ${flagOf(field)} with the fingerprint ${after[field].fingerprint} current again in ${refOf(after)}${describePrevious(changed, field, { dryRun: options.dryRun, name: `the reverted ${flagOf(field)}` })}`,
         next: options.dryRun ? [] : graceNextSteps(ref, [field]),
       })

@@ -2,13 +2,14 @@ import { Command } from '@commander-js/extra-typings'
 import { removeUser } from '../../../operations/directory/users.ts'
 import { findUser } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../../input/consent.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { userView } from '../../views/directory.ts'
 
 /** `integrations users remove` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('remove'), ctx.output, userView)
+  declareChange(new Command('remove'), ctx.output, userView)
     .description('Remove a user. Integrations they created stay, without a creator.')
     .argument('<user>', 'id or e-mail address of the user')
     .addOption(confirmOption())
@@ -25,6 +26,7 @@ export const command = (ctx: Context) =>
         })
       const removed = await removeUser(store, shown.id, { dryRun })
       await ctx.output.change(userView, removed, {
+        outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`,
       })
     })

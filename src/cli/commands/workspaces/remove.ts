@@ -2,16 +2,17 @@ import { Command } from '@commander-js/extra-typings'
 import { removeWorkspace } from '../../../operations/directory/workspaces.ts'
 import { findWorkspace } from '../../../operations/find.ts'
 import type { Context } from '../../context.ts'
-import { declareOutput, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
+import { declareChange, dryRunOption, examples, workspaceArgument } from '../../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../../input/consent.ts'
 import { stopRequests } from '../../interruptions.ts'
 import { withProgressBar } from '../../output/progress.ts'
 import { plural } from '../../output/text.ts'
+import { outcomeOf } from '../../output/values.ts'
 import { workspaceView } from '../../views/directory.ts'
 
 /** `integrations workspaces remove` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('remove'), ctx.output, workspaceView)
+  declareChange(new Command('remove'), ctx.output, workspaceView)
     .summary('remove a workspace and every integration in it')
     .description(
       'Remove a workspace and every integration in it. Nothing is kept. A workspace of more than 500 integrations is removed in parts, so that other changes do not wait: you can interrupt the command, and run it again to remove the rest.',
@@ -45,5 +46,8 @@ export const command = (ctx: Context) =>
           stops: requested,
         }).finally(end),
       )
-      await ctx.output.change(workspaceView, removed, { sentence: `${dryRun ? 'would remove' : 'removed'} ${what}` })
+      await ctx.output.change(workspaceView, removed, {
+        outcome: outcomeOf(true, dryRun),
+        sentence: `${dryRun ? 'would remove' : 'removed'} ${what}`,
+      })
     })
