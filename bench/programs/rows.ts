@@ -15,7 +15,7 @@ export const everything = (
     LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = 'webhook_secret' AND s.valid_until IS NULL
     LEFT JOIN integration_secrets a ON a.integration_id = i.id AND a.field = 'access_token' AND a.valid_until IS NULL
     LEFT JOIN integration_secrets r ON r.integration_id = i.id AND r.field = 'refresh_token' AND r.valid_until IS NULL
-  ORDER BY i.name ${bytes}, i.id ${bytes}`
+  ORDER BY w.name ${bytes}, w.id ${bytes}, i.name ${bytes}, i.id ${bytes}`
 
 /** Prints rows as `list --all -o jsonl` does, a thousand lines at once. */
 export async function print(rows: readonly Row[]): Promise<void> {

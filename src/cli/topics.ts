@@ -111,7 +111,8 @@ Values:
   Characters that a terminal would act on are printed as escapes, as in \\u{1b}.
 
 Rows:
-  list sorts by --sort FIELD, or in reverse by --sort=-FIELD; nulls always come last. A table shows 100 rows and
+  list sorts by workspace and name, or by --sort FIELD, in reverse by --sort=-FIELD; nulls always come last, and ids
+  break ties. Sorted by workspace, those of each are in the order of their names. A table shows 100 rows and
   the number of further rows; other formats are complete. --limit and --cursor ID read page by page.
 `
 

@@ -52,14 +52,14 @@ export type Chosen =
   | { readonly kind: 'filter'; readonly filter: IntegrationFilter }
 
 /**
- * The chosen integrations, some at a time: in the order of their references, each once, or by name. Their configs are left
+ * The chosen integrations, some at a time: in the order of their references, each once, or by workspace and name. Their configs are left
  * out, which may be long: who needs one reads the integration again.
  *
  * @throws NOT_FOUND, AMBIGUOUS for a reference
  */
 export async function* readChosen(db: Reader, chosen: Chosen): AsyncGenerator<readonly IntegrationView[]> {
   if (chosen.kind === 'filter') {
-    for await (const some of db.integrations.list(chosen.filter, { sort: 'name', descending: false }))
+    for await (const some of db.integrations.list(chosen.filter, { sort: 'workspace', descending: false }))
       yield some.map(withoutConfig)
     return
   }

@@ -121,11 +121,11 @@ describe.each(kinds)('list on %s', (kind) => {
 
     const names = async (...args: string[]) =>
       (await run(['list', '--fields', 'name', ...args])).stdout.split('\n').slice(0, -1)
-    const every = ['100%_desk', 'NOTHING', 'complete', 'ended', 'ends in 6 h', 'token of unknown end']
+    const every = ['NOTHING', 'complete', 'ended', 'ends in 6 h', 'token of unknown end', '100%_desk']
     expect(await names()).toEqual(every)
     expect(await names('--workspace', 'Beta')).toEqual(['100%_desk'])
     expect(await names('--platform', 'pylon')).toEqual(['100%_desk'])
-    expect(await names('--active')).toEqual(['100%_desk', 'NOTHING', 'complete', 'ends in 6 h', 'token of unknown end'])
+    expect(await names('--active')).toEqual(['NOTHING', 'complete', 'ends in 6 h', 'token of unknown end', '100%_desk'])
     expect(await names('--inactive')).toEqual(['ended'])
     expect(await names('--name', 'NoThInG')).toEqual(['NOTHING'])
     expect(await names('--name', '%')).toEqual(['100%_desk'])
@@ -136,17 +136,17 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(await names('--expiry', 'never')).toEqual(['complete'])
     expect(await names('--expiry', 'dated')).toEqual(['ended', 'ends in 6 h'])
     expect(await names('--expiry', 'unknown')).toEqual(['token of unknown end'])
-    expect(await names('--expiry', 'none')).toEqual(['100%_desk', 'NOTHING'])
+    expect(await names('--expiry', 'none')).toEqual(['NOTHING', '100%_desk'])
     expect(await names('--stale', '30d')).toEqual([
-      '100%_desk',
       'NOTHING',
       'ended',
       'ends in 6 h',
       'token of unknown end',
+      '100%_desk',
     ])
     expect(await names('--stale', '1d')).toEqual(every)
-    expect(await names('--never-used')).toEqual(['100%_desk', 'NOTHING', 'ends in 6 h', 'token of unknown end'])
-    expect(await names('--missing-secret')).toEqual(['100%_desk', 'NOTHING', 'token of unknown end'])
+    expect(await names('--never-used')).toEqual(['NOTHING', 'ends in 6 h', 'token of unknown end', '100%_desk'])
+    expect(await names('--missing-secret')).toEqual(['NOTHING', 'token of unknown end', '100%_desk'])
     expect(await names('--missing-secret', '--expiring', '7d', '--active', '--platform', 'slack')).toEqual([
       'token of unknown end',
     ])
@@ -164,12 +164,12 @@ describe.each(kinds)('list on %s', (kind) => {
         .slice(0, -1)
         .map((line) => JSON.parse(line)),
     ).toEqual([
-      { name: '100%_desk', tokenExpiresAt: null, tokenExpiry: null },
       { name: 'NOTHING', tokenExpiresAt: null, tokenExpiry: null },
       { name: 'complete', tokenExpiresAt: null, tokenExpiry: 'never' },
       { name: 'ended', tokenExpiresAt: '2026-01-31T10:00:00.000Z', tokenExpiry: 'dated' },
       { name: 'ends in 6 h', tokenExpiresAt: expect.stringMatching(/^\d{4}-.*Z$/), tokenExpiry: 'dated' },
       { name: 'token of unknown end', tokenExpiresAt: null, tokenExpiry: 'unknown' },
+      { name: '100%_desk', tokenExpiresAt: null, tokenExpiry: null },
     ])
 
     // What support staff read.

@@ -39,8 +39,8 @@ test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
   expect(await run('db', 'status', '-o', 'json')).toMatchObject({ code: 0, stdout: expect.stringMatching(/"ready"/) })
   expect(JSON.parse((await run('list', '-o', 'json', '--fields', 'workspace,name,platform,isActive')).stdout)).toEqual([
-    { workspace: 'Initech', name: 'repositories', platform: 'github', isActive: false },
     { workspace: 'Acme', name: 'support', platform: 'slack', isActive: true },
+    { workspace: 'Initech', name: 'repositories', platform: 'github', isActive: false },
     { workspace: 'Vandelay Industries', name: 'tickets', platform: 'pylon', isActive: true },
   ])
   for (const [ref, secret] of Object.entries(secrets))

@@ -17,7 +17,9 @@ export async function plansOf(
       : postgresql({ ...database, waitMs: 10_000, readOnly: true })
   const adapter = await driver.connect()
   const plans: string[] = []
-  const explain = database.provider === 'sqlite' ? 'EXPLAIN QUERY PLAN' : 'EXPLAIN'
+  // PostgreSQL tells which parts were not needed, too.
+  const explain =
+    database.provider === 'sqlite' ? 'EXPLAIN QUERY PLAN' : 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)'
   const recording = {
     ...adapter,
     executeRaw: adapter.executeRaw.bind(adapter),

@@ -76,6 +76,16 @@ export function integrationSource(dialect: Dialect) {
       version: sql`COALESCE(v.version, 0)`,
       id: binaryOrder(sql`i.id`),
     } satisfies Record<(typeof integrationSorts)[number], Sql>,
+    grouped: {
+      workspace: {
+        // SQLite goes through tables in this order, as a condition would not have it do.
+        from: sql`workspaces w CROSS JOIN integrations i LEFT JOIN integration_versions v ON v.integration_id = i.id`,
+        belongs: sql`i.workspace_id = w.id`,
+        owner: sql`i.workspace_id`,
+        ownerKey: binaryOrder(sql`w.id`),
+        within: [binaryOrder(sql`i.name`), binaryOrder(sql`i.id`)],
+      },
+    },
   } satisfies Source<IntegrationRow>
 }
 

@@ -14,6 +14,22 @@ export interface Keyed {
   readonly idKey?: Sql
   /** One value per sortable field, that orders as the field should. */
   readonly keys: { readonly [field: string]: Sql }
+  /** The fields whose rows are those of another table's rows, by field. */
+  readonly grouped?: { readonly [field: string]: Grouping }
+}
+
+/** Rows that are ordered by another table's rows, and within each by keys of their own. An index has to lead to each of them. */
+export interface Grouping {
+  /** The other table, and then its rows. */
+  readonly from: Sql
+  /** Which rows are those of a row of the other table, in `from`. */
+  readonly belongs: Sql
+  /** The id of the other table's row, in the rows' own table. */
+  readonly owner: Sql
+  /** The id of the other table's row, in the order of bytes; the key of the field comes before it. */
+  readonly ownerKey: Sql
+  /** What orders the rows of one row of the other table. */
+  readonly within: readonly [Sql, Sql]
 }
 
 /** An order of rows. */
@@ -41,8 +57,10 @@ export function orderOf({ dialect, source, page: { sort, descending } }: Orderin
   if (key === undefined) throw new Error(`no sort key for ${sort}`)
   const id = source.idKey ?? dialect.binaryOrder(source.id)
   const direction = descending ? sql`DESC` : sql`ASC`
-  const order = sql`${key} ${direction} NULLS LAST, ${id}`
-  return { key, id, direction, order, from: source.keyFrom?.[sort] ?? source.from }
+  const grouping = source.grouped?.[sort]
+  const ties = grouping ? join([grouping.ownerKey, ...grouping.within]) : id
+  const order = sql`${key} ${direction} NULLS LAST, ${ties}`
+  return { key, id, direction, ties, order, grouping, from: source.keyFrom?.[sort] ?? source.from }
 }
 
 /** Finds the row that a page begins after; undefined where the row is gone. */
@@ -55,30 +73,77 @@ export async function boundaryAt(db: Statements, ordering: Ordering, id: string)
   return row && { id, hasKey: Boolean(row.hasKey) }
 }
 
-/**
- * The conditions of the rows that have a key, and of those that have none: together, all that follow a boundary. The
- * boundary is read in SQL: a value that had passed through JavaScript would have lost the microseconds that tell rows
- * apart. Each condition is one that an index can seek.
- */
-function* partsOf(ordered: Ordered, after: Boundary | undefined): Generator<{ isNull: boolean; where: Sql }> {
-  const { dialect, source, filter, page } = ordered
-  const { key, id, from } = orderOf(ordered)
-  const hasKey = sql`${filter} AND ${key} IS NOT NULL`
-  const hasNone = sql`${filter} AND ${key} IS NULL`
-  if (!after) {
-    yield { isNull: false, where: hasKey }
-    return yield { isNull: true, where: hasNone }
-  }
-  const last = sql`FROM ${from} WHERE ${source.id} = ${after.id}`
-  const [lastKey, lastId] = [sql`(SELECT ${key} ${last})`, sql`(SELECT ${id} ${last})`]
-  if (!after.hasKey) return yield { isNull: true, where: sql`${hasNone} AND ${id} > ${lastId}` }
-  const isAfter = page.descending
-    ? sql`${key} <= ${lastKey} AND (${key} < ${lastKey} OR ${id} > ${lastId})`
-    : dialect.isAfter([key, id], [lastKey, lastId])
-  yield { isNull: false, where: sql`${hasKey} AND ${isAfter}` }
-  // Were the row gone by now, or its key, these would seem to be all that follow.
-  yield { isNull: true, where: sql`${hasNone} AND ${lastKey} IS NOT NULL` }
+/** Some of the rows that follow a boundary, by conditions that an index can seek. */
+interface PartOfRows {
+  readonly from: Sql
+  readonly where: Sql
+  readonly order: Sql
 }
+
+/**
+ * The rows that have a key, and those that have none: together, all that follow a boundary. The boundary is read in SQL: a
+ * value that had passed through JavaScript would have lost the microseconds that tell rows apart.
+ */
+function* partsOf(ordered: Ordered, after: Boundary | undefined): Generator<PartOfRows> {
+  const { dialect, filter, page } = ordered
+  const { key, id, direction, ties, from, grouping } = orderOf(ordered)
+  if (grouping) return yield* groupedPartsOf(ordered, grouping, after)
+  const withKey = (where: Sql) => ({
+    from,
+    where: sql`${filter} AND ${key} IS NOT NULL AND ${where}`,
+    order: sql`${key} ${direction}, ${ties}`,
+  })
+  const withNone = (where: Sql) => ({ from, where: sql`${filter} AND ${key} IS NULL AND ${where}`, order: id })
+  if (!after) {
+    yield withKey(always)
+    return yield withNone(always)
+  }
+  const last = lastOf(ordered, after)
+  if (!after.hasKey) return yield withNone(sql`${id} > ${last(id)}`)
+  yield withKey(page.descending ? precedes(key, id, last) : dialect.isAfter([key, id], [last(key), last(id)]))
+  // Were the row gone by now, or its key, these would seem to be all that follow.
+  yield withNone(sql`${last(key)} IS NOT NULL`)
+}
+
+/** The same for rows that are ordered by another table's rows: what is left of the last of these, the others, and what belongs to none. */
+function* groupedPartsOf(
+  ordered: Ordered,
+  { from, belongs, owner, ownerKey, within }: Grouping,
+  after: Boundary | undefined,
+): Generator<PartOfRows> {
+  const { dialect, source, filter, page } = ordered
+  const { key, direction, ties } = orderOf(ordered)
+  const withOwner = (where: Sql) => ({
+    from,
+    where: sql`${filter} AND ${belongs} AND ${where}`,
+    order: sql`${key} ${direction}, ${ties}`,
+  })
+  const ofOne = (where: Sql) => ({ from: source.from, where: sql`${filter} AND ${where}`, order: join(within) })
+  if (!after) {
+    yield withOwner(always)
+    return yield ofOne(sql`${key} IS NULL`)
+  }
+  const last = lastOf(ordered, after)
+  const isLater = dialect.isAfter(within, [last(within[0]), last(within[1])])
+  if (!after.hasKey) return yield ofOne(sql`${key} IS NULL AND ${isLater}`)
+  yield ofOne(sql`${owner} = ${last(owner)} AND ${isLater}`)
+  yield withOwner(
+    page.descending ? precedes(key, ownerKey, last) : dialect.isAfter([key, ownerKey], [last(key), last(ownerKey)]),
+  )
+  yield ofOne(sql`${key} IS NULL AND ${last(key)} IS NOT NULL`)
+}
+
+const always = sql`1 = 1`
+
+/** Reads a value of the row that a page begins after. */
+const lastOf = (ordered: Ordered, { id }: Boundary) => {
+  const last = sql`FROM ${orderOf(ordered).from} WHERE ${ordered.source.id} = ${id}`
+  return (value: Sql) => sql`(SELECT ${value} ${last})`
+}
+
+/** The condition of what follows a row where a key descends, and what breaks its ties does not. */
+const precedes = (key: Sql, tie: Sql, last: (value: Sql) => Sql) =>
+  sql`${key} <= ${last(key)} AND (${key} < ${last(key)} OR ${tie} > ${last(tie)})`
 
 /** The condition of the rows that follow a boundary. */
 export const follows = (ordered: Ordered, after: Boundary): Sql =>
@@ -87,12 +152,11 @@ export const follows = (ordered: Ordered, after: Boundary): Sql =>
     ' OR ',
   )})`
 
-/** A query for the ids of the first rows that follow a boundary, at most `limit`. The second part is read where the first was too short. */
+/** A query for the ids of the first rows that follow a boundary, at most `limit`. A part is read where those before were too short. */
 export function firstIds(ordered: Ordered, after: Boundary | undefined, limit: number): Sql {
-  const { key, id, direction, from } = orderOf(ordered)
-  const parts = [...partsOf(ordered, after)].map(({ isNull, where }) => {
-    const order = isNull ? id : sql`${key} ${direction}, ${id}`
-    return sql`SELECT id FROM (SELECT ${ordered.source.id} AS id FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${limit}) part`
-  })
+  const parts = [...partsOf(ordered, after)].map(
+    ({ from, where, order }) =>
+      sql`SELECT id FROM (SELECT ${ordered.source.id} AS id FROM ${from} WHERE ${where} ORDER BY ${order} LIMIT ${limit}) part`,
+  )
   return sql`${join(parts, ' UNION ALL ')} LIMIT ${limit}`
 }

@@ -1,7 +1,7 @@
 /** Fields that a list of integrations can be sorted by, the default first. */
 export const integrationSorts = [
-  'name',
   'workspace',
+  'name',
   'platform',
   'isActive',
   'createdAt',

@@ -57,7 +57,14 @@ describe.each(kinds)('on %s', (kind) => {
         expect(listed.stderr).toContain(`the column workspace_id of the row "${id}" cannot be read`)
         expect(await run(['show', id])).toMatchObject({ code: 6, stdout: '' })
       }
-      expect((await run(['list', '--all', '-o', 'id'])).stdout.trim().split('\n').length).toBe(2)
+      for (const sort of ['workspace', '-workspace']) {
+        const page = (...more: string[]) => run(['list', `--sort=${sort}`, '-o', 'id', ...more])
+        const { stdout } = await page('--all')
+        const first = await page('--limit', '1')
+        const second = await page('--limit', '1', '--cursor', first.stdout.trim())
+        expect([stdout.trim().split('\n').length, first.stdout + second.stdout]).toEqual([2, stdout])
+        expect((await page('--cursor', second.stdout.trim())).stdout).toBe('')
+      }
       expect(JSON.parse((await run(['audit', 'verify', '-o', 'json'])).stdout).values).toBe(5)
     },
   )
