@@ -36,11 +36,14 @@ export interface IdDefinition {
 /** The part of JSON Schema (2020-12) that platform definitions use. It is plain data. */
 export type JsonSchema = { readonly [key: string]: unknown }
 
+/** The verdicts on a credential. */
+export const verdicts = ['ok', 'refused', 'expired', 'limited', 'unreachable', 'unknown'] as const
+
 /**
  * A platform's verdict on a credential: `ok`; `refused`, permanently; `expired`, a refresh may help; `limited`, it works
  * with too few permissions; `unreachable`, no answer at this time; `unknown`, an answer that is not documented.
  */
-export type Verdict = 'ok' | 'refused' | 'expired' | 'limited' | 'unreachable' | 'unknown'
+export type Verdict = (typeof verdicts)[number]
 
 /** A platform's answer about a credential. */
 export interface Finding {

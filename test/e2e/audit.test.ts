@@ -18,7 +18,7 @@ import { type StoreOptions, withDatabase } from '../../src/store/schema/ready.ts
 import type { Store } from '../../src/store/store.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
-import { freshFolder, type Outcome, runInTerminal } from '../support/program.ts'
+import { freshFolder, type Outcome, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 import { turnEncryptionOff, vouchFor } from '../support/state.ts'
 
@@ -259,6 +259,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     await run('remove help --confirm help')
     await disarm(db)
     await db.query("UPDATE integration_events SET at = '2026-01-02 03:04:05.678' WHERE seq = 1")
+    await db.query("UPDATE integration_events SET fields = 'access_token,verdict:refused' WHERE seq = 2")
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none.json') }
     const list = (...args: string[]) => runInProcess(['audit', 'list', '-o', 'id', ...args], { env })
     const lines = (...seqs: number[]) => ({ code: 0, stdout: seqs.map((seq) => `${seq}\n`).join(''), stderr: '' })
@@ -269,12 +270,29 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await list('--cursor', '3')).toEqual(lines(2, 1))
     expect(await list('--action', 'integration')).toEqual(lines(6, 5, 4, 3))
     expect(await list('--action', 'integration.add')).toEqual(lines(5, 3))
-    expect(await list('--action', 'integration.')).toEqual(lines())
-    expect(await list('--action', 'add')).toEqual(lines())
+    expect(await list('--field', 'slack-team-id')).toEqual(lines())
+    for (const field of ['webhook-secret', 'webhookSecret', 'webhook_secret'])
+      expect(await list('--field', field), field).toEqual(lines(6, 3))
+    expect(await list('--field', 'name', '--action', 'integration')).toEqual(lines(4))
+    expect(await list('--verdict', 'refused')).toEqual(lines(2))
+    expect(await list('--verdict', 'ok')).toEqual(lines())
     expect(await list('--since', '1h')).toEqual(lines(6, 5, 4, 3, 2))
     expect(await list('--until', '1h')).toEqual(lines(1))
     expect(await list('--since', '2026-01-02T03:04:05.678Z', '--until', '2026-01-02T03:04:05.679Z')).toEqual(lines(1))
     expect(await list('--until', '2026-01-02T03:04:05.678Z')).toEqual(lines())
+
+    // A date is its midnight where the process is.
+    const there = (TZ: string, ...args: string[]) =>
+      runProgram(['audit', 'list', '-o', 'id', ...args], { env: { ...env, TZ } })
+    for (const [since, until] of [
+      ['2026-01-01', '2026-01-02'],
+      ['2026-01-01 22:04', '2026-01-01T22:04:06'],
+    ] as const) {
+      expect(await there('America/New_York', '--since', since, '--until', until), since).toEqual(lines(1))
+      expect(await there('UTC', '--since', since, '--until', until), since).toEqual(lines())
+    }
+    expect(await list('--since', 'yesterday')).toEqual(lines(6, 5, 4, 3, 2))
+    expect(await list('--until', 'yesterday')).toEqual(lines(1))
 
     // By id, by a part of it, and by the name that it had last.
     for (const ref of [id, id.slice(0, 6), 'help', 'Acme/help'])
@@ -297,11 +315,30 @@ describe.each(kinds)('the audit log on %s', (kind) => {
 
     for (const args of [
       ['--cursor', 'x'],
-      ['--since', 'yesterday'],
+      ['--since', '2026-02-30'],
+      ['--since', 'tomorrow'],
+      ['--field', 'secret'],
+      ['--verdict', 'bad'],
       ['--sort', 'at'],
       ['--fields', 'nothing'],
     ])
       expect(await list(...args), args.join(' ')).toMatchObject({ code: 2, stdout: '' })
+    const unknown = async (action: string) => (await list('--action', action)).stderr.split('\n')
+    const meant = (near: string) => [
+      "error: option '--action <action>' does not take that value",
+      `hint: ${near}integrations audit list --help lists the actions`,
+      '',
+    ]
+    expect(await unknown('rotate')).toEqual(meant('did you mean secret.rotate? '))
+    expect(await unknown('secrets.rotat')).toEqual(meant('did you mean secret.rotate? '))
+    expect(await unknown('recover')).toEqual(meant('did you mean token.recover? '))
+    expect(await unknown('rename')).toEqual(meant('did you mean workspace.rename? '))
+    expect(await unknown('add')).toEqual(
+      meant('did you mean app.add, integration.add, keys.add, user.add, workspace.add? '),
+    )
+    expect(await unknown('integration.')).toEqual(meant('did you mean integration? '))
+    expect(await unknown('everything')).toEqual(meant(''))
+    expect(await list('--action', 'rotate')).toMatchObject({ code: 2, stdout: '' })
     expect(await list('--cursor', '99')).toMatchObject({ code: 3, stdout: '' })
     expect(
       await program(['audit', 'list', '--ref', 'Acme', '-o', 'csv', '--fields', 'seq,action,target'], { env }),

@@ -91,6 +91,10 @@ test('commands, flags and choices', async () => {
   const secrets = ['webhook-secret', 'access-token', 'refresh-token']
   expect(await complete('integrations secrets finish Acme/support ')).toEqual(secrets)
   expect(await complete('integrations exec Acme/support --field ')).toEqual(secrets)
+  expect(await complete('integrations audit list --action secret.re')).toEqual(['secret.reveal', 'secret.revert'])
+  expect(await complete('integrations audit list --action=tok')).toEqual(['token', 'token.recover', 'token.refresh'])
+  expect(await complete('integrations audit list --verdict ref')).toEqual(['refused'])
+  expect(await complete('integrations audit list --field acc')).toEqual(['access-token'])
   expect(await complete('integrations completion ')).toEqual(['bash', 'zsh', 'fish'])
   expect(await complete('integrations add --access-token-file ')).toEqual(['compopt -o default'])
   expect(await complete('integrations config patch Acme/support ')).toEqual(['compopt -o default'])

@@ -4,6 +4,7 @@ import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
 import { topicNames } from '../commands/help.ts'
 import { fieldsOf } from '../input/arguments.ts'
+import { actionFilters } from '../input/audit-filters.ts'
 import { printable } from '../output/text.ts'
 
 /** What a word could be completed to. */
@@ -92,6 +93,8 @@ async function valuesOf(
       return [aFile]
     case 'platform':
       return platforms.map(({ id, title }) => ({ value: id, description: title }))
+    case 'action':
+      return listed(actionFilters)
     case 'topic':
       return [...subcommandsOf(command.parent ?? command), ...listed(topicNames)]
     case 'fields': {

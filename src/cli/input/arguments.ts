@@ -266,4 +266,5 @@ export const warnAll = ({ output }: Context, warnings: readonly string[]): void 
   for (const warning of warnings) output.warn(warning)
 }
 
-const wrapped = (text: string) => text.replace(/(.{1,76})(?:\s|$)/g, '  $1\n').trimEnd()
+/** A long line of help as indented lines of 80 columns. */
+export const wrapped = (text: string) => text.replace(/(.{1,76})(?:\s|$)/g, '  $1\n').trimEnd()

@@ -11,13 +11,40 @@ export function duration(text: string): number {
   return value
 }
 
-/** Reads an instant, or how long ago it was, as in `7d`. @throws InvalidArgumentError */
+/** How help says what `past` reads. */
+export const pastForms = 'an instant, a date (its midnight, local time), today, yesterday, or how long ago, as in 7d'
+
+/**
+ * Reads a moment before now: an RFC 3339 instant, a date or a date and time in the time zone of this process, `today`,
+ * `yesterday`, or how long ago, as in `7d`.
+ *
+ * @throws InvalidArgumentError
+ */
 export function past(text: string): Instant {
+  const local = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?))?$/.exec(text)
   try {
+    if (text === 'today') return midnight(0)
+    if (text === 'yesterday') return midnight(-1)
+    if (local) return localInstant(local[1] ?? '', local[2])
     return /^\d{4}-/.test(text) ? instant(text) : instantOf(Date.now() - duration(text))
   } catch {
-    throw new InvalidArgumentError('write how long ago, as in 7d, or an instant, as in 2027-01-31T12:00:00Z')
+    throw new InvalidArgumentError(
+      'write how long ago, as in 7d, today, yesterday, a date, as in 2027-01-31, or an instant, as in 2027-01-31T12:00:00Z',
+    )
   }
+}
+
+/** The beginning of a day in the time zone of this process. @param days from today on */
+function midnight(days: number): Instant {
+  const now = new Date()
+  return instantOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).getTime())
+}
+
+/** @throws InvalidArgumentError for a date that no calendar has */
+function localInstant(date: string, time = '00:00'): Instant {
+  // As one in UTC, it is told whether there is such a date.
+  instant(`${date}T00:00:00Z`)
+  return instantOf(Date.parse(`${date}T${time}`))
 }
 
 /** Reads an RFC 3339 instant; the same in UTC with milliseconds. @throws InvalidArgumentError */

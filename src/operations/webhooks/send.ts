@@ -68,7 +68,7 @@ export async function sendWebhook(store: Store, ref: string, sending: Sending): 
   const destination = await findDestination(url, sending.allowPrivate)
   // The audit log separates fields by commas.
   const host = `host:${url.host.replaceAll(',', '%2C')}`
-  const event = { action: 'webhook.send', fields: [host] }
+  const event = { action: 'webhook.send' as const, fields: [host] }
   const { integration, platform, secret } = await openSigning(store, { ...event, ref, signer, outcome: 'started' })
   const record = (outcome: 'done' | 'failed', ...more: readonly string[]) =>
     store.mutate(

@@ -7,6 +7,7 @@ import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from '../tables/page.ts'
 import type { eventSorts } from '../tables/sorts.ts'
+import { type Action, formerActions } from './actions.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
 
 /** Who makes a change, as far as this process can tell; all of it is self-declared. */
@@ -32,8 +33,7 @@ export interface Target {
 
 /** An event to record. It never holds a value, nor the text of an error. */
 export interface NewEvent {
-  /** A noun and a verb, as in `integration.add`. */
-  readonly action: string
+  readonly action: Action
   /** Network actions and those that start another program are recorded before, as `started`, and after. */
   readonly outcome?: 'done' | 'started' | 'failed'
   readonly target: Target
@@ -116,8 +116,12 @@ export interface Head {
 /** Which events to list. Conditions combine. */
 export interface EventFilter {
   readonly targetIds?: readonly string[] | undefined
-  /** An action, or its noun alone for all that was done to such things. One that was renamed has both its names. */
+  /** An action, or its noun alone for all that was done to such things. Older events have the former name. */
   readonly action?: string | undefined
+  /** What was changed or read, as the name of a column. */
+  readonly field?: string | undefined
+  /** The verdict of a platform on an access token. */
+  readonly verdict?: string | undefined
   /** A literal part of who is said to have done it, ASCII case ignored. */
   readonly actor?: string | undefined
   readonly since?: Instant | undefined
@@ -125,10 +129,11 @@ export interface EventFilter {
   readonly until?: Instant | undefined
 }
 
-/** What the application's own change of a secret is called; older events have the first name. */
-const externalChange = ['secret.notice', 'secret.external_change']
+const namesOf = (action: string): readonly string[] => [action, formerActions[action as Action] ?? action]
 
-const namesOf = (action: string): readonly string[] => (externalChange.includes(action) ? externalChange : [action])
+/** A condition that a column, whose parts have commas between them, has one that begins so. */
+const hasPart = ({ contains }: Dialect, column: Sql, start: string): Sql =>
+  contains(sql`',' || COALESCE(${column}, '') || ','`, `,${start}`)
 
 /** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
 export interface TargetMatch {
@@ -260,7 +265,8 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
   }
 }
 
-function filterCondition({ targetIds, action, actor, since, until }: EventFilter, dialect: Dialect): Sql {
+function filterCondition(filter: EventFilter, dialect: Dialect): Sql {
+  const { targetIds, action, field, verdict, actor, since, until } = filter
   const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
   if (targetIds !== undefined)
@@ -269,6 +275,14 @@ function filterCondition({ targetIds, action, actor, since, until }: EventFilter
     conditions.push(
       sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
     )
+  const anyPart = (parts: readonly string[]) => parts.map((part) => hasPart(dialect, sql`e.fields`, `${part},`))
+  if (field !== undefined) {
+    // A signature with a previous secret names the secret so.
+    const named = anyPart([field, `previous_${field}`])
+    conditions.push(sql`(${join([...named, hasPart(dialect, sql`e.fingerprints`, `${field}=`)], ' OR ')})`)
+  }
+  if (verdict !== undefined)
+    conditions.push(sql`(${join(anyPart([`verdict:${verdict}`, `access_token:${verdict}`]), ' OR ')})`)
   if (actor !== undefined) {
     const actors = [
       sql`e.ci_identity`,

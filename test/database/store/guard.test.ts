@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/secret.ts'
+import type { Action } from '../../../src/store/audit/actions.ts'
 import { openStore } from '../../../src/store/open.ts'
 import { integrationId } from '../../support/brands.ts'
 import { freshDatabase, kinds } from '../../support/database.ts'
@@ -35,7 +36,7 @@ describe.each(kinds)('on %s', (kind) => {
           expiry: 'unknown',
           previousValidUntil: tx.now,
         })
-        if (print !== undefined) await tx.record({ action: 'test.replace', target })
+        if (print !== undefined) await tx.record({ action: 'secret.rotate', target })
         return print
       })
     const versions = () => db.query('SELECT number FROM integration_secrets')
@@ -57,7 +58,7 @@ describe.each(kinds)('on %s', (kind) => {
     const { db, store } = await start()
     const raise = (from: number) =>
       store.mutate(async (tx) => {
-        await tx.record({ action: 'test.raise', target })
+        await tx.record({ action: 'integration.update', target })
         return tx.integrations.raiseVersion(i, from, tx.now)
       })
     // A row that only the application has written is at version 0.
@@ -78,15 +79,16 @@ describe.each(kinds)('on %s', (kind) => {
     const log = () => db.query('SELECT action, previous_hash, hash FROM integration_events ORDER BY seq')
     const before = await log()
     // More than one statement inserts.
-    const many = Array.from({ length: 201 }, (_, n) => `test.${n}`)
-    for (const actions of [['test.a', 'test.b'], ['test.c'], many])
+    const many = Array.from({ length: 201 }, (_, n): Action => (n % 3 === 0 ? 'config.change' : 'secret.finish'))
+    const first: Action[] = ['integration.enable', 'integration.update']
+    for (const actions of [first, ['integration.disable'] as const, many])
       await store.mutate(async (tx) => {
         for (const [i, action] of actions.entries())
           await tx.record({ action, target, ...(i % 2 === 0 ? { versionBefore: i, fields: ['x'] } : { count: i }) })
       })
     const added = (await log()).slice(before.length)
     const hashes = added.map(({ hash }) => hash)
-    expect(added.map(({ action }) => action)).toEqual(['test.a', 'test.b', 'test.c', ...many])
+    expect(added.map(({ action }) => action)).toEqual([...first, 'integration.disable', ...many])
     expect(added.map(({ previous_hash }) => previous_hash)).toEqual([before.at(-1)?.hash, ...hashes.slice(0, -1)])
     const head = "SELECT CAST(seq AS INTEGER) AS seq, value FROM integration_settings WHERE key = 'head'"
     expect(await db.query(head)).toEqual([{ seq: before.length + 204, value: hashes[203] }])
@@ -95,7 +97,7 @@ describe.each(kinds)('on %s', (kind) => {
 
   test('a change whose events cannot all be appended is not kept', async () => {
     const { db, store } = await start()
-    await store.mutate((tx) => tx.record({ action: 'test.first', target }))
+    await store.mutate((tx) => tx.record({ action: 'integration.enable', target }))
     const state = async () => [
       await db.query('SELECT name FROM integrations'),
       await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'"),
@@ -104,13 +106,13 @@ describe.each(kinds)('on %s', (kind) => {
     // The second event is swallowed, of which the database says nothing.
     await db.query(
       kind === 'sqlite'
-        ? "CREATE TRIGGER swallow BEFORE INSERT ON integration_events WHEN NEW.action = 'test.third' BEGIN SELECT RAISE(IGNORE); END"
-        : "CREATE RULE swallow AS ON INSERT TO integration_events WHERE NEW.action = 'test.third' DO INSTEAD NOTHING",
+        ? "CREATE TRIGGER swallow BEFORE INSERT ON integration_events WHEN NEW.action = 'integration.update' BEGIN SELECT RAISE(IGNORE); END"
+        : "CREATE RULE swallow AS ON INSERT TO integration_events WHERE NEW.action = 'integration.update' DO INSTEAD NOTHING",
     )
     const before = await state()
     const change = store.mutate(async (tx) => {
       await tx.integrations.update(i, { name: 'other' })
-      for (const action of ['test.second', 'test.third']) await tx.record({ action, target })
+      for (const action of ['integration.disable', 'integration.update'] as const) await tx.record({ action, target })
     })
     await expect(change).rejects.toMatchObject({ code: 'DATABASE_INVALID' })
     expect(await state()).toEqual(before)
@@ -125,10 +127,10 @@ describe.each(kinds)('on %s', (kind) => {
     await store.mutate(async (tx) => {
       second ??= other.mutate(async (tx) => {
         told.push('second begins')
-        await tx.record({ action: 'test.second', target })
+        await tx.record({ action: 'integration.disable', target })
       })
       await sleep(700)
-      await tx.record({ action: 'test.first', target })
+      await tx.record({ action: 'integration.enable', target })
       told.push('first ends')
     })
     await second

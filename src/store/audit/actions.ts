@@ -1,0 +1,45 @@
+/** What events record, each as a noun and a verb. */
+export const actions = [
+  'app.add',
+  'app.remove',
+  'audit.acknowledge',
+  'config.change',
+  'database.new_id',
+  'integration.add',
+  'integration.disable',
+  'integration.enable',
+  'integration.fill',
+  'integration.remove',
+  'integration.update',
+  'keys.activate',
+  'keys.add',
+  'keys.init',
+  'keys.mode',
+  'keys.reencrypt',
+  'keys.retire',
+  'platform.check',
+  'secret.exec',
+  'secret.external_change',
+  'secret.finish',
+  'secret.purge',
+  'secret.reveal',
+  'secret.revert',
+  'secret.rotate',
+  'state.recorded',
+  'token.recover',
+  'token.refresh',
+  'user.add',
+  'user.remove',
+  'webhook.send',
+  'webhook.sign',
+  'webhook.verify',
+  'workspace.add',
+  'workspace.remove',
+  'workspace.rename',
+] as const
+
+/** The action of an event. */
+export type Action = (typeof actions)[number]
+
+/** The names that actions have in older events, by their names of today. */
+export const formerActions: { readonly [A in Action]?: string } = { 'secret.external_change': 'secret.notice' }
