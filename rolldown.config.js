@@ -68,6 +68,20 @@ const readyHelp = {
   },
 }
 
+/** Reads need no cryptography, whose part of Node takes longer to load than a row to read: it is loaded on first use. */
+const lateCryptography = {
+  name: 'late-cryptography',
+  renderChunk(code, { name }) {
+    if (name !== 'read') return
+    const late = code.replace(
+      'require("node:crypto")',
+      'new Proxy({}, { get: (_, name) => process.getBuiltinModule("node:crypto")[name] })',
+    )
+    if (late === code) throw new Error('nothing of what reads need names node:crypto any more')
+    return late
+  },
+}
+
 /** The library for those who import it, one and the same with what others require: both share its connections and caches. */
 const moduleOfReceiver = {
   name: 'module-of-receiver',
@@ -88,7 +102,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, readyHelp, moduleOfReceiver, thirdParty],
+  plugins: [lighterStart, lateCryptography, readyHelp, moduleOfReceiver, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
@@ -104,18 +118,7 @@ export default defineConfig({
         {
           name: 'start',
           priority: 2,
-          test: /\/commander\/|\/src\/(errors|secret|integration|cli\/(run|program|usage|context|host|key-source|output\/(output|text|tone)|input\/(time|prompts))|store\/database\/url)\.ts$/,
-        },
-        // What the command line and the library name things by.
-        {
-          name: 'words',
-          priority: 2,
-          test: /\/src\/(platforms\/(?!signature)|operations\/find|json\.ts|damage\.ts|store\/tables\/(sorts|all-rows))/,
-        },
-        {
-          name: 'views',
-          priority: 1,
-          test: /\/src\/cli\/(input\/(arguments|filters)|output\/listing|views\/(cells|integration))\.ts$/,
+          test: /rolldown:runtime|\/commander\/|\/src\/(errors|secret|integration|json|damage|cli\/(run|program|usage|context|host|key-source|output\/(output|stdout|text|tone|values|clock|listing)|input\/(time|prompts|arguments|filters)|views\/(cells|integration))|store\/(database\/url|tables\/(sorts|all-rows))|operations\/(find|names))\.ts$|\/src\/platforms\/(?!signature)/,
         },
         // What reading takes beside the driver.
         {

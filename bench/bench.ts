@@ -36,8 +36,8 @@ const { quick, long } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, long: { type: 'boolean', default: false } },
 }).values
 if (quick && long) throw new Error('--quick and --long exclude each other')
-const starts = quick ? 2 : 21
-const streams = quick ? 1 : 7
+const starts = quick ? 2 : 11
+const streams = quick ? 1 : 3
 const checked = 1000
 const answers = 200
 const many = quick ? 10_000 : 100_000
@@ -95,18 +95,35 @@ async function bundledProgram(folder: string, name: string): Promise<string[]> {
   return [join(folder, name, `${name}.cjs`)]
 }
 
-async function start(): Promise<void> {
-  const programs = [nothing, ours('--help'), ours('--version')]
-  const [base = [], ...runs] = await inTurn(programs, starts)
-  for (const [i, one] of runs.entries()) compare(programs[i + 1] as Program, one, nothing, base, 1.35)
-}
-
-async function list(folder: string, data: Data): Promise<void> {
-  const listing = ours('list', data)
-  const smallest = await bundled(folder, `smallest-${data.kind}`, data)
-  const [base = [], runs = [], smallests = []] = await inTurn([nothing, listing, smallest], starts)
-  compare(listing, runs, nothing, base, data.kind === 'sqlite' ? 2.5 : 3)
-  compare(listing, runs, smallest, smallests, 1.2)
+/** What a start takes of processors, beside one that does nothing. */
+async function start(folder: string, data: Data): Promise<void> {
+  const id = await addDesk(program, data)
+  const targets = [1.1, 2, data.kind === 'sqlite' ? 2.1 : 2.5, 3.2, 3.8, 6.8]
+  const words = [
+    '--help',
+    `show ${id}`,
+    'list',
+    `toggle ${id}`,
+    `rotate ${id} --field webhook-secret --generate --grace 0`,
+    'add --platform pylon --workspace Bench --name another --dry-run',
+  ]
+  const bare = await bundled(folder, `smallest-${data.kind}`, data)
+  const programs = words.map((one) => ours(one, data))
+  const [nothings = [], bares = [], ...runs] = await inTurn([nothing, bare, ...programs], starts, 'cpu')
+  const beside = median(nothings.map(({ cpu }) => cpu ?? Number.NaN))
+  for (const [i, of] of [bares, ...runs].entries()) {
+    const cpu = median(of.map((one) => one.cpu ?? Number.NaN))
+    const name = i === 0 ? `a bare driver (${data.kind})` : `${words[i - 1]?.split(' ')[0]} (${data.kind})`
+    const ratio = median(of.map((one, round) => (one.cpu ?? Number.NaN) / (nothings[round]?.cpu ?? Number.NaN)))
+    line(
+      `CPU of ${name}`,
+      `${Math.round(cpu)} ms`,
+      nothing.name,
+      `${Math.round(beside)} ms`,
+      ratio,
+      targets[i - 1] ?? 2,
+    )
+  }
 }
 
 /** What shows one page or one thing, at many integrations beside a hundred. */
@@ -162,7 +179,7 @@ async function stream(folder: string, data: Data): Promise<void> {
 async function memory(one: Program, what: string, other: Program, beside: string, target: number): Promise<void> {
   const peaks: [number[], number[]] = [[], []]
   for (let round = 0; round < Math.min(3, streams); round++)
-    for (const [i, program] of [one, other].entries()) peaks[i]?.push((await run(program, true)).peak ?? Number.NaN)
+    for (const [i, program] of [one, other].entries()) peaks[i]?.push((await run(program, 'peak')).peak ?? Number.NaN)
   const [first, second] = [median(peaks[0]), median(peaks[1])]
   const shown = (mebibytes: number) => `${Math.round(mebibytes)} MiB`
   line(what, shown(first), beside, shown(second), first / second, target)
@@ -196,14 +213,6 @@ async function sealing(folder: string): Promise<void> {
   }
 }
 
-async function rotate(data: Data): Promise<void> {
-  const id = await addDesk(program, data)
-  const rotating = ours(`rotate ${id} --field webhook-secret --generate --grace 0`, data)
-  const listing = ours('list', data)
-  const [lists = [], runs = []] = await inTurn([listing, rotating], starts)
-  compare({ ...rotating, name: `rotate (${data.kind})` }, runs, listing, lists, 5)
-}
-
 async function reencrypt(few: Data, lots: Data): Promise<void> {
   const peaks: number[] = []
   const times: number[] = []
@@ -213,7 +222,7 @@ async function reencrypt(few: Data, lots: Data): Promise<void> {
   ] as const) {
     await addSealed(data, rows, 'webhook_secret')
     activateAnother(program, data)
-    const { milliseconds, peak } = await run(ours('keys reencrypt', data), true)
+    const { milliseconds, peak } = await run(ours('keys reencrypt', data), 'peak')
     times.push(milliseconds)
     peaks.push(peak ?? Number.NaN)
   }
@@ -310,8 +319,7 @@ function data(kind: (typeof kinds)[number], rows: number, name = `bench_${proces
 }
 
 try {
-  await start()
-  for (const kind of kinds) await list(folder, await data(kind, 10))
+  for (const kind of kinds) await start(folder, await data(kind, 10))
   for (const kind of kinds) {
     const few = await data(kind, many)
     await stream(folder, few)
@@ -326,7 +334,6 @@ try {
   }
   for (const kind of kinds) {
     const events = await data(kind, 0)
-    await rotate(events)
     await verify(folder, events)
     const lots = await data(kind, 0, `bench_${process.pid}_lots`)
     await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)

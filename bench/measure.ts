@@ -11,6 +11,8 @@ export interface Program {
 /** A finished run. */
 export interface Run {
   readonly milliseconds: number
+  /** What it took of processors, its own work and the system's, in milliseconds; undefined unless it was asked for. */
+  readonly cpu: number | undefined
   /** The most memory it held, in MiB; undefined unless it was asked for. */
   readonly peak: number | undefined
   /** What it printed, as a hash. */
@@ -29,25 +31,41 @@ process.on('exit', () => writeSync(3, String(process.resourceUsage().maxRSS)))`)
 const launcher = `const { status } = require('node:child_process').spawnSync(process.execPath, process.argv.slice(1), { stdio: [0, 1, 2, 3] })
 process.exitCode = status ?? 1`
 
-/** Runs a program to its end and reads what it prints. @throws Error when it fails */
-export function run({ name, args, env }: Program, withPeak = false): Promise<Run> {
+// The shell knows what a process has taken that has ended.
+const timer = `TIMEFORMAT='%3U %3S'; exec 4>&2; { time "$@" 2>&4 3>&-; } 2>&3`
+
+const commands = {
+  time: (args: readonly string[]) => [process.execPath, ...args],
+  cpu: (args: readonly string[]) => ['bash', '-c', timer, 'bash', process.execPath, ...args],
+  peak: (args: readonly string[]) => [process.execPath, '-e', launcher, '--', '--import', reporter, ...args],
+}
+
+/** Runs a program to its end and reads what it prints. @param what is measured besides the time @throws Error when it fails */
+export function run({ name, args, env }: Program, what: keyof typeof commands = 'time'): Promise<Run> {
   return new Promise((done, failed) => {
     const started = performance.now()
-    const child = spawn(process.execPath, withPeak ? ['-e', launcher, '--', '--import', reporter, ...args] : args, {
+    const [command = '', ...words] = commands[what](args)
+    const child = spawn(command, words, {
       env: { ...environment, ...env },
-      stdio: ['ignore', 'pipe', 'pipe', withPeak ? 'pipe' : 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe', what === 'time' ? 'ignore' : 'pipe'],
     })
     const hash = createHash('sha256')
     let complaint = ''
-    let kibibytes = ''
+    let measured = ''
     child.stdout?.on('data', (chunk: Buffer) => hash.update(chunk))
     child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk))
-    child.stdio[3]?.on('data', (chunk: Buffer) => (kibibytes += chunk))
+    child.stdio[3]?.on('data', (chunk: Buffer) => (measured += chunk))
     child.on('error', failed)
     child.on('close', (code) => {
       const milliseconds = performance.now() - started
-      if (code !== 0) failed(new Error(`${name} ended with ${code}: ${complaint}`))
-      else done({ milliseconds, peak: withPeak ? Number(kibibytes) / 1024 : undefined, printed: hash.digest('hex') })
+      if (code !== 0) return failed(new Error(`${name} ended with ${code}: ${complaint}`))
+      const seconds = measured.trim().split(' ').map(Number)
+      done({
+        milliseconds,
+        cpu: what === 'cpu' ? seconds.reduce((a, b) => a + b, 0) * 1000 : undefined,
+        peak: what === 'peak' ? Number(measured) / 1024 : undefined,
+        printed: hash.digest('hex'),
+      })
     })
   })
 }
@@ -57,11 +75,15 @@ export function run({ name, args, env }: Program, withPeak = false): Promise<Run
  *
  * @returns the runs of each, in the order of the programs
  */
-export async function inTurn(programs: readonly Program[], rounds: number): Promise<Run[][]> {
+export async function inTurn(
+  programs: readonly Program[],
+  rounds: number,
+  what?: Parameters<typeof run>[1],
+): Promise<Run[][]> {
   const runs: Run[][] = programs.map(() => [])
   for (let round = 0; round <= rounds; round++) {
     for (const [i, program] of programs.entries()) {
-      const one = await run(program)
+      const one = await run(program, what)
       if (round > 0) runs[i]?.push(one)
     }
   }

@@ -1,11 +1,11 @@
-// The least that opens PostgreSQL through Prisma and runs one query.
-import { PrismaPg } from '@prisma/adapter-pg'
-import { PrismaClient } from '../../src/store/generated/postgresql/client.ts'
+// The least that connects to PostgreSQL and runs one query.
+import pg from 'pg'
 
 async function main(): Promise<void> {
-  const client = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL ?? '' }) })
-  console.log(await client.integration.findMany({ take: 10, select: { id: true, name: true } }))
-  await client.$disconnect()
+  const client = new pg.Client(process.env.DATABASE_URL)
+  await client.connect()
+  console.log((await client.query('SELECT id, name FROM integrations LIMIT 10')).rows)
+  await client.end()
 }
 
 void main()

@@ -7,13 +7,20 @@ import type { Host } from './host.ts'
 import { homeFolder, noHome } from './paths.ts'
 import { processes } from './processes.ts'
 
+/**
+ * What ends a key command with all that it has started. At a terminal it may ask for a passphrase, and Ctrl-C ends it
+ * too. Windows has no process groups.
+ */
+function endGroup({ stdin, stdout, stderr }: Host) {
+  const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
+  return onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
+}
+
 /** The key set that the environment names, else the one of the database in the user's folder; a command runs once. */
-export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeySource {
+export function keySource(host: Host): KeySource {
+  const { env, argv, cwd } = host
   const { INTEGRATIONS_KEYS_FILE: file, INTEGRATIONS_KEYS_COMMAND: command } = env
   const me = process.getuid?.()
-  // At a terminal the command may ask for a passphrase, and Ctrl-C ends it too. Windows has no process groups.
-  const onTerminal = [stdin, stdout, stderr].some(({ isTTY }) => isTTY)
-  const endGroup = onTerminal || !process.getuid ? undefined : (leader: number) => void process.kill(-leader, 'SIGKILL')
   let source: KeySource | undefined
   let printed: Promise<KeySet> | undefined
   async function find(database: KnownDatabase | undefined): Promise<KeySource> {
@@ -22,7 +29,8 @@ export function keySource({ env, argv, cwd, stdin, stdout, stderr }: Host): KeyS
         'INTEGRATIONS_KEYS_FILE and INTEGRATIONS_KEYS_COMMAND are both set',
         'unset the one that does not hold the keys of this database',
       )
-    if (command) return (await import('../keys/command.ts')).keyCommand(command, { env, argv, endGroup })
+    if (command)
+      return (await import('../keys/command.ts')).keyCommand(command, { env, argv, endGroup: endGroup(host) })
     if (file) return (await import('../keys/file.ts')).keyFile(resolve(cwd(), file), me, processes)
     const home = homeFolder(env, 'config')
     if (!home) throw keysMissing(noHome('keys'), 'set HOME, or name a key file with INTEGRATIONS_KEYS_FILE')
