@@ -12,7 +12,7 @@ const settings = /^INTEGRATIONS_/i
 const namesVariable = /^--[\w-]+-env(?:=(.*))?$/s
 
 /**
- * The environment of every program that this one starts: an editor, the command of a key set, the command of `exec`. It
+ * The environment of every program that this one starts: an editor, a pager, the command of a key set, the command of `exec`. It
  * is ours without what leads to the database and its keys, and without the variables that secrets came in. The command of
  * a key set keeps our settings: CI systems hand it the keys in one of them.
  *

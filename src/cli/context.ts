@@ -58,7 +58,7 @@ export function createContext(host: Host): Context {
   const context: Context = {
     host,
     exitCode: 0,
-    options: { input: true, wait: 30_000, readOnly: false },
+    options: { input: true, pager: true, wait: 30_000, readOnly: false },
     output: new Output(host, () => context.options),
     prompts: prompts(host, () => context.options.input),
     database: () => chooseDatabase(host, context.options.database),

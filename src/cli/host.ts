@@ -14,6 +14,7 @@ export interface GlobalOptions {
   readonly utc?: true | undefined
   readonly local?: true | undefined
   readonly input: boolean
+  readonly pager: boolean
   readonly wait: number
   readonly readOnly: boolean
   readonly as?: string | undefined

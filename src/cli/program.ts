@@ -94,6 +94,7 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--utc', 'tell times in tables by the clock, in UTC').conflicts('local'))
     .addOption(new Option('--local', 'the same in the time zone of this machine'))
+    .addOption(new Option('--no-pager', 'print long tables without a pager'))
     .addOption(new Option('--no-input', 'never prompt'))
     .addOption(
       new Option('--wait <duration>', 'how long to retry when the database is busy or a platform limits requests')

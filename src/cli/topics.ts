@@ -67,6 +67,10 @@ Terminal:
   FORCE_COLOR          any value but 0: colours, also in a pipe; 0: no colours
   TERM                 dumb: no colours
   VISUAL, EDITOR       the editor of "config edit"
+  PAGER                what shows tables that are longer than the terminal (default: less); cat or nothing: no pager,
+                       as with --no-pager, --no-input, CI and TERM=dumb
+  LESS                 options of less (default: FRX)
+  TZ                   the time zone of --local
 
 Who makes a change (recorded as the environment says, which is not proof):
   GITHUB_ACTIONS, GITHUB_ACTOR, GITHUB_RUN_ID

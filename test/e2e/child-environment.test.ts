@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { freshDatabase } from '../support/database.ts'
+import { addMany, freshDatabase } from '../support/database.ts'
 import { freshFolder, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken } from '../support/samples.ts'
 import { addSlack } from '../support/slack-integration.ts'
@@ -38,6 +38,15 @@ test.each([['--access-token-env', 'SLACK_TOKEN'], ['--access-token-env=SLACK_TOK
     expect(namesIn(seen)).toEqual([...Object.keys(own), ...settings].sort())
   },
 )
+
+test('a pager has neither the database nor what leads to it', async () => {
+  const db = await freshDatabase('sqlite')
+  await addMany(db, 60)
+  const seen = join(freshFolder(), 'env')
+  const env = { DATABASE_URL: db.url, ...leading, ...own, PAGER: `env > ${seen}` }
+  expect(await runInTerminal(['list'], [], { env })).toEqual({ code: 0, screen: '' })
+  expect(namesIn(seen)).toEqual(Object.keys(own).sort())
+})
 
 test('an editor has neither the database nor what leads to it', async () => {
   const db = await freshDatabase('sqlite')

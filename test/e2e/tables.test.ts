@@ -203,7 +203,7 @@ describe.each(kinds)('sixty integrations on %s', (kind) => {
   test('are sixty lines that are told apart at 80 columns, and sixty lines at 40', async () => {
     const db = await freshDatabase(kind)
     await populate(db)
-    const env = { DATABASE_URL: db.url, NO_COLOR: '1', PAGER: '' }
+    const env = { DATABASE_URL: db.url, NO_COLOR: '1' }
     const screen = async (columns: number, ...args: string[]) =>
       (await runInTerminal(args, [], { env, columns })).screen.replaceAll('\r\n', '\n')
     expect(await screen(80, 'list')).toBe(wide)

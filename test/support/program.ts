@@ -98,7 +98,8 @@ export function runInTerminal(
   return new Promise((done, failed) => {
     const command = `stty cols ${columns} rows 40; exec ${[...program, ...args].map(quote).join(' ')}`
     const child = spawn('script', ['-qefc', command, '/dev/null'], {
-      env: { TERM: 'xterm', SHELL: '/bin/sh', ...environment(env) },
+      // A pager would wait for keys.
+      env: { TERM: 'xterm', SHELL: '/bin/sh', PAGER: '', ...environment(env) },
       cwd,
     })
     started(child)

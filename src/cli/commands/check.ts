@@ -9,6 +9,7 @@ import { allowPrivateOption, apiUrlOption, apiUrls, declareOutput, examples } fr
 import { chosen, noteUnknownExpiry, refsArgument, withFilters } from '../input/filters.ts'
 import { idLengthOf } from '../output/listing.ts'
 import { progressBar } from '../output/progress.ts'
+import type { RowSource } from '../output/values.ts'
 import { checkView } from '../views/check.ts'
 
 /** `integrations check` */
@@ -44,8 +45,8 @@ export const command = (ctx: Context) => {
         if (one.findings.length > 0) findings++
       }
     }
-    await printChecks(ctx, ids, { urls, wait: ctx.options.wait, fill: options.fill, count })
     await noteUnknownExpiry(ctx, store, which)
+    await printChecks(ctx, ids, { urls, wait: ctx.options.wait, fill: options.fill, count })
     const counts = [...verdicts].map(([verdict, count]) => `${count} ${verdict}`)
     if (findings > 0) counts.push(`${findings} with findings`)
     const sentence = counts.length === 0 ? 'nothing to check' : `checked: ${counts.join(', ')}`
@@ -72,7 +73,7 @@ async function printChecks(
   let done = 0
   try {
     const idLength = await idLengthOf(ctx, checkView, ids)
-    await ctx.output.rows(checkView, async (emit) => {
+    const source: RowSource<Checked> = async (emit) => {
       const counted = async (checked: readonly Checked[]) => {
         count(checked)
         done += checked.length
@@ -81,7 +82,8 @@ async function printChecks(
       }
       await checkMany(store, ids, { ...options, emit: counted })
       bar?.stop()
-    })
+    }
+    await ctx.output.rows(checkView, source, { paged: true })
   } finally {
     bar?.stop()
   }

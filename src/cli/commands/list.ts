@@ -22,7 +22,7 @@ export const command = (ctx: Context) => {
     .action(async (options) => {
       const store = await ctx.store()
       const filter = await filterOf(store, options)
-      await printRows(ctx, integrationView, { table: (db) => db.integrations, filter, page: page(options, ctx.output) })
       await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
+      await printRows(ctx, integrationView, { table: (db) => db.integrations, filter, page: page(options, ctx.output) })
     })
 }

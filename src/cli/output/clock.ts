@@ -1,8 +1,6 @@
 import type { Instant } from '../../brands.ts'
+import type { GlobalOptions } from '../host.ts'
 import { plural } from './text.ts'
-
-/** How a table tells times: from now on, or as a clock in UTC or in the time zone of the process. */
-export type Times = 'relative' | 'utc' | 'local'
 
 /** A moment, and how times are told at it. */
 export interface Clock {
@@ -14,12 +12,12 @@ export interface Clock {
   readonly validity: (until: Instant) => readonly [text: string, narrow: string]
 }
 
-/** Tells times as they are at this moment. */
-export function clockOf(times: Times): Clock {
+/** Tells times as they are at this moment: from now on, or as a clock in UTC or in the time zone of the process. */
+export function clockOf({ utc, local }: Pick<GlobalOptions, 'utc' | 'local'>): Clock {
   const now = Date.now()
-  if (times === 'relative')
+  if (!utc && !local)
     return { now, tell: (instant) => fromNow(instant, now), validity: (until) => remaining(until, now) }
-  const tell = (instant: Instant) => onTheClock(instant, times)
+  const tell = (instant: Instant) => onTheClock(instant, utc ?? false)
   const validity: Clock['validity'] = (until) => {
     const [text, narrow] = tell(until)
     return [`until ${text}`, `until ${narrow}`]
@@ -28,13 +26,13 @@ export function clockOf(times: Times): Clock {
 }
 
 /** As in `2026-01-31 10:00:00Z`; without the Z in the time zone of the process. */
-function onTheClock(instant: Instant, times: 'utc' | 'local'): [text: string, narrow: string] {
+function onTheClock(instant: Instant, utc: boolean): [text: string, narrow: string] {
   const time = new Date(instant)
   // Of a column that holds something else.
   if (Number.isNaN(time.getTime())) return [instant, instant]
   const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000)
-  const text = (times === 'utc' ? time : local).toISOString().replace('T', ' ')
-  const zone = times === 'utc' ? 'Z' : ''
+  const text = (utc ? time : local).toISOString().replace('T', ' ')
+  const zone = utc ? 'Z' : ''
   return [text.slice(0, 19) + zone, text.slice(0, 16) + zone]
 }
 

@@ -3,7 +3,7 @@ import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
-import { shortTableRows } from './table-rows.ts'
+import { shortTableRows } from './table/table-rows.ts'
 import type { RowSource, View } from './values.ts'
 
 /** A table that a list command reads. */
@@ -39,7 +39,7 @@ export async function printRows<Filter, Row>(
   let last: Row | undefined
   const lengthOf = async (db: Reader, rows: readonly Row[]) =>
     ctx.output.shortensIds(view) ? table(db).idLength(rows.map(view.id)) : undefined
-  const printed: RowSource<Row> = async (emit, measure) => {
+  const readRows: RowSource<Row> = async (emit, measure) => {
     const show = async (batch: readonly Row[], idLength?: number) => {
       shown += batch.length
       last = batch.at(-1) ?? last
@@ -67,9 +67,14 @@ export async function printRows<Filter, Row>(
       for await (const batch of rows()) await show(batch, isLong ? undefined : await lengthOf(db, batch))
     })
   }
-  await ctx.output.rows(view, printed, { endEarly: true })
+  let more = 0
+  const printed: RowSource<Row> = async (emit, measure) => {
+    await readRows(emit, measure)
+    // Before people look at the rows in a pager: the connection may be gone when they have seen enough.
+    if (ctx.output.table() && page.limit !== undefined && shown >= page.limit)
+      more = (await store.read((db) => table(db).count(filter, page))) - shown
+  }
+  await ctx.output.rows(view, printed, { endEarly: true, paged: true })
   ctx.output.noteIfEmpty(shown)
-  if (!ctx.output.table() || page.limit === undefined || shown < page.limit || last === undefined) return
-  const more = (await store.read((db) => table(db).count(filter, page))) - shown
-  if (more > 0) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
+  if (more > 0 && last !== undefined) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }

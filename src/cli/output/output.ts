@@ -4,7 +4,7 @@ import type { Json } from '../../json.ts'
 import type { Format, GlobalOptions, Host } from '../host.ts'
 import { clockOf } from './clock.ts'
 import { Stdout } from './stdout.ts'
-import { printRecord, printTable, type TableOptions } from './table-rows.ts'
+import { printRecord, printTable, type TableOptions } from './table/table-rows.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
 import { type Answer, type Column, changeView, type Emit, object, plain, type RowSource, type View } from './values.ts'
@@ -26,7 +26,7 @@ export class Output {
   constructor(host: Host, options: () => GlobalOptions) {
     this.#host = host
     this.#options = options
-    this.#stdout = new Stdout(host.stdout)
+    this.#stdout = new Stdout(host, (text) => this.warn(text))
     host.stderr.on('error', () => {})
   }
 
@@ -60,18 +60,19 @@ export class Output {
   /**
    * Prints rows as they come.
    *
-   * @param options `endEarly`: end the source when stdout has no reader any more, because nothing but the rows comes of it
+   * @param options `endEarly`: end the source when stdout has no reader any more, because nothing but the rows comes of it;
+   *   `paged`: a pager may show a long table. Not of a change, whose outcome is waited for
    */
-  rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false } = {}): Promise<void> {
-    return this.#stdout.stream((goOn) =>
-      this.#rows(view, (emit, measure) =>
+  rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false, paged = false } = {}): Promise<void> {
+    return this.#stdout.stream((goOn) => {
+      const warned: RowSource<Row> = (emit, measure) =>
         source(async (batch, idLength) => {
           for (const row of batch) this.#warnOf(view, row)
           await emit(batch, idLength)
           if (endEarly) goOn()
-        }, measure),
-      ),
-    )
+        }, measure)
+      return this.#rows(view, warned, paged)
+    })
   }
 
   /** Warns of a row that was shown with fields that cannot be read. */
@@ -80,7 +81,7 @@ export class Output {
     if (damage) this.warn(damageText(view.id(row), damage))
   }
 
-  async #rows<Row>(view: View<Row>, source: RowSource<Row>): Promise<void> {
+  async #rows<Row>(view: View<Row>, source: RowSource<Row>, paged = false): Promise<void> {
     const kind = this.#format()
     const columns = this.#columns(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
     const unmeasured: Unmeasured<Row> = (emit) => source(emit, async () => {})
@@ -98,7 +99,7 @@ export class Output {
       case 'csv':
         return this.#csvRows(columns, unmeasured)
       case 'table':
-        return this.#tableRows(view, columns, source)
+        return this.#tableRows(view, columns, { source, paged })
       default:
         kind satisfies never
     }
@@ -233,20 +234,24 @@ export class Output {
     )
   }
 
-  async #tableRows<Row>(view: View<Row>, columns: readonly Column<Row>[], source: RowSource<Row>): Promise<void> {
+  async #tableRows<Row>(
+    view: View<Row>,
+    columns: readonly Column<Row>[],
+    { source, paged }: { readonly source: RowSource<Row>; readonly paged: boolean },
+  ): Promise<void> {
     const options = await this.#tableOptions(view)
-    const hidden = await printTable(columns, source, options)
+    const begin = paged ? (lines: number) => this.#stdout.page(lines, this.#options()) : undefined
+    const hidden = await printTable(columns, source, { ...options, begin }).finally(() => this.#stdout.endPaging())
     if (hidden.length > 0) this.note(`no room in ${options.drawing.width} columns for ${hidden.join(', ')}`)
   }
 
   async #tableOptions<Row>({ essential = [] }: View<Row>): Promise<TableOptions> {
     const { isTTY, columns } = this.#host.stdout
-    const { utc, local, fields } = this.#options()
     return {
       drawing: { paint: await this.#paint('stdout'), width: isTTY ? columns || 80 : undefined },
-      clock: clockOf(utc ? 'utc' : local ? 'local' : 'relative'),
+      clock: clockOf(this.#options()),
       essential,
-      chosen: fields !== undefined,
+      chosen: this.#options().fields !== undefined,
       print: (text) => this.raw(text),
     }
   }
@@ -286,7 +291,7 @@ export class Output {
   }
 
   #say(text: string): void {
-    this.#host.stderr.write(`${text}\n`)
+    this.#stdout.unpaged(() => this.#host.stderr.write(`${text}\n`))
   }
 }
 

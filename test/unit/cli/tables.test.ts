@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { LongTable } from '../../../src/cli/output/long-table.ts'
-import { type Heading, Measures } from '../../../src/cli/output/measures.ts'
-import { record, table } from '../../../src/cli/output/table.ts'
+import { LongTable } from '../../../src/cli/output/table/long-table.ts'
+import { type Heading, Measures } from '../../../src/cli/output/table/measures.ts'
+import { record, table } from '../../../src/cli/output/table/table.ts'
 import type { Cell, Paint } from '../../../src/cli/output/tone.ts'
 
 const headings: Heading[] = [

@@ -11,6 +11,6 @@ export const command = (ctx: Context) =>
     .action(async () => {
       const store = await ctx.store()
       const apps = await store.snapshot((db) => db.apps.list())
-      await ctx.output.rows(appView, (emit) => emit(apps))
+      await ctx.output.rows(appView, (emit) => emit(apps), { paged: true })
       ctx.output.noteIfEmpty(apps.length)
     })

@@ -14,7 +14,7 @@ export const command = (ctx: Context) =>
     .action(async () => {
       const source = ctx.keys()
       const { keys, use, unusable } = await listKeys(await ctx.store(), source)
-      await ctx.output.rows(keyView, (emit) => emit(keys))
+      await ctx.output.rows(keyView, (emit) => emit(keys), { paged: true })
       for (const one of use)
         if (one.damage) ctx.output.warn(`${unreadableKey(one)}: integrations audit verify names them`)
       if (keys.length === 0) ctx.output.note('this database has no keys yet; the first change generates them')

@@ -21,7 +21,7 @@ export const command = (ctx: Context) =>
     )
     .action(async (ref) => {
       const { integration, versions } = await listSecrets(await ctx.store(), ref)
-      await ctx.output.rows(secretVersionView, (emit) => emit(versions))
+      await ctx.output.rows(secretVersionView, (emit) => emit(versions), { paged: true })
       for (const field of secretFields)
         if (integration[field].set === null)
           ctx.output.note(

@@ -1,6 +1,6 @@
+import type { Cell, Tone } from '../tone.ts'
 import { gapWidth, type Placed } from './layout.ts'
 import { type Drawing, fitCells, type Heading, Measures, widthOf } from './measures.ts'
-import type { Cell, Tone } from './tone.ts'
 
 /** A table that keeps none of its rows: all of them are measured, and then drawn as they come. */
 export class LongTable {

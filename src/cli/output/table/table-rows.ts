@@ -1,7 +1,7 @@
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
+import type { Cell } from '../tone.ts'
+import { type Column, cells, heading, type RowSource } from '../values.ts'
 import type { Drawing, Heading, Measures } from './measures.ts'
-import type { Cell } from './tone.ts'
-import { type Column, cells, heading, type RowSource } from './values.ts'
 
 /** How many rows a table may have that is kept, and drawn as a whole. */
 export const shortTableRows = 1000
@@ -14,6 +14,8 @@ export interface TableOptions {
   readonly essential: readonly string[]
   /** Whether the fields were asked for: each is shown, as long as there is room. */
   readonly chosen: boolean
+  /** Is told how many lines a table has at least, before they are printed. */
+  readonly begin?: ((lines: number) => Promise<void>) | undefined
   readonly print: (text: string) => Promise<void>
 }
 
@@ -25,7 +27,7 @@ export interface TableOptions {
 export async function printTable<Row>(
   columns: readonly Column<Row>[],
   source: RowSource<Row>,
-  { drawing, clock, essential, chosen, print }: TableOptions,
+  { drawing, clock, essential, chosen, begin, print }: TableOptions,
 ): Promise<string[]> {
   const headings = columns.map((column, index): Heading => {
     const rank = essential.indexOf(column.field)
@@ -57,6 +59,7 @@ export async function printTable<Row>(
     },
     async (batch, length) => {
       withLength(length)
+      if (!long) await begin?.(shortTableRows)
       long ??= await longTable()
       long.measures.add(shortened(cells(columns, batch, clock)))
     },
@@ -66,6 +69,7 @@ export async function printTable<Row>(
   if (long) return hidden(long.measures)
   if (collected.length === 0) return []
   const rows = shortened(collected)
+  await begin?.(rows.length + 1)
   if (rows.length > shortTableRows) {
     const table = await longTable()
     table.measures.add(rows)

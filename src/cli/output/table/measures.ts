@@ -1,6 +1,6 @@
 import stringWidth from 'string-width'
+import type { Cell, Paint } from '../tone.ts'
 import { layout, type Measured, type Placed } from './layout.ts'
-import type { Cell, Paint } from './tone.ts'
 
 /** How a table is drawn. */
 export interface Drawing {

@@ -1,7 +1,7 @@
 import Table from 'cli-table3'
+import type { Cell, Paint } from '../tone.ts'
 import { gapWidth, type Placed } from './layout.ts'
 import { type Drawing, fitCells, type Heading, widthOf } from './measures.ts'
-import type { Cell, Paint } from './tone.ts'
 
 const borders = [
   'top',
