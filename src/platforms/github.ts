@@ -1,15 +1,7 @@
-import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
+import { jsonOf, objectOf } from '../json.ts'
+import { deliveryHeaders, eventOf, readWebhook, samples } from './github-webhooks.ts'
 import { retryAfter, secondsUntil } from './http.ts'
-import {
-  definePlatform,
-  type Finding,
-  isForm,
-  listOf,
-  type ParsedWebhook,
-  type Recipient,
-  textOf,
-  type WebhookRequest,
-} from './platform.ts'
+import { definePlatform, type Finding } from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
 
@@ -95,12 +87,11 @@ export const github = definePlatform({
     schemes: [{ id: 'sha256', header: 'x-hub-signature-256', prefix: 'sha256=' }],
     // https://docs.github.com/en/webhooks/webhook-events-and-payloads: payloads are capped at 25 MB.
     maxBodyBytes: 26_214_400,
-    read,
+    read: readWebhook,
+    // https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
+    event: { header: 'x-github-event', of: eventOf, example: 'issues' },
     deliveryHeaders,
-    samples: {
-      ping: () => sample({ zen: 'A sample, sent to try this endpoint.', hook_id: 0 }),
-      issues: () => sample({ action: 'opened', issue: { number: 1, title: 'A sample' } }),
-    },
+    samples,
   },
 })
 
@@ -109,59 +100,4 @@ function untilReset(headers: Headers): { retryAfterSeconds?: number } {
   const reset = headers.get('x-ratelimit-reset') ?? ''
   const exhausted = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
   return exhausted ? secondsUntil(Number(reset) * 1000, headers) : {}
-}
-
-/** The payload is the body, or the one field of a form: the webhook's settings choose. */
-const payloadIn = (text: string, form: boolean): JsonObject | undefined =>
-  objectOf(jsonOf(form ? (new URLSearchParams(text).get('payload') ?? '') : text))
-
-// A payload does not name its event. The first event of which a payload has all fields is taken.
-// https://docs.github.com/en/webhooks/webhook-events-and-payloads
-const eventFields: readonly (readonly [event: string, ...fields: readonly string[]])[] = [
-  ['ping', 'zen'],
-  ['push', 'pusher'],
-  ['issue_comment', 'issue', 'comment'],
-  ['issues', 'issue'],
-  ['pull_request_review_comment', 'pull_request', 'comment'],
-  ['pull_request_review', 'pull_request', 'review'],
-  ['pull_request', 'pull_request'],
-  ['discussion_comment', 'discussion', 'comment'],
-  ['commit_comment', 'comment'],
-  ['fork', 'forkee'],
-  ['star', 'starred_at'],
-  // Some of these payloads contain the fields of later ones, too.
-  ...['discussion', 'release', 'deployment_status', 'workflow_job', 'deployment', 'workflow_run', 'check_run'].map(
-    (event) => [event, event] as const,
-  ),
-]
-
-// https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
-function deliveryHeaders(body: Uint8Array): { readonly [header: string]: string } {
-  const text = Buffer.from(body).toString()
-  const payload = payloadIn(text, false) ?? payloadIn(text, true) ?? {}
-  const [event] = eventFields.find(([, ...fields]) => fields.every((field) => Object.hasOwn(payload, field))) ?? []
-  return { ...(event ? { 'x-github-event': event } : {}), 'x-github-delivery': crypto.randomUUID() }
-}
-
-function read(request: WebhookRequest, { config }: Pick<Recipient, 'config'>): ParsedWebhook {
-  const payload = payloadIn(textOf(request), isForm(request))
-  // The headers are not signed, so they give the event its name and nothing else.
-  const name = request.headers.get('x-github-event')
-  if (!payload || name === null) return { kind: 'malformed' }
-  if (name === 'ping') return { kind: 'answer', reason: 'ping', body: '' }
-  const action = typeof payload.action === 'string' ? `${name}.${payload.action}` : name
-  const wanted = listOf(config, 'githubEvents')
-  return {
-    kind: 'event',
-    // A delivery that a person sends again keeps its id; GitHub does not retry.
-    event: { name, id: request.headers.get('x-github-delivery'), retry: null, payload },
-    unwanted: wanted && !wanted.includes(name) && !wanted.includes(action) ? 'event' : null,
-    // Revocations concern apps, and none of these columns names an installation.
-    revoked: null,
-  }
-}
-
-function sample(payload: Json) {
-  const body = JSON.stringify(payload)
-  return { body, headers: { 'content-type': 'application/json', ...deliveryHeaders(Buffer.from(body)) } }
 }

@@ -156,15 +156,18 @@ export interface Webhooks {
   unsigned?(request: WebhookRequest): string | undefined
   /** Reads a request with a valid signature. */
   read(request: WebhookRequest, recipient: Recipient): ParsedWebhook
-  /** The headers that the platform sends with a body besides the signature; absent where it sends none. */
-  deliveryHeaders?(body: Uint8Array): { readonly [header: string]: string }
-  /** Requests that try an endpoint, by name; the first is the default. */
-  readonly samples: {
-    readonly [name: string]: (
-      recipient: Recipient,
-      now: Date,
-    ) => { readonly body: string; readonly headers: { readonly [name: string]: string } }
+  /** The header that names the event of a body; absent where the body names it. */
+  readonly event?: {
+    readonly header: string
+    /** The event of a body, by what the body holds; undefined where that does not tell. */
+    of(body: Uint8Array): string | undefined
+    /** An event, for help and hints. */
+    readonly example: string
   }
+  /** The other headers that the platform sends besides the signature; absent where it sends none. */
+  deliveryHeaders?(): { readonly [header: string]: string }
+  /** Bodies that try an endpoint, by name; the first is the default. */
+  readonly samples: { readonly [name: string]: (recipient: Recipient, now: Date) => string }
 }
 
 /** The definition of a platform, from which flags, prompts, help, completion, checks and the receiver derive. */

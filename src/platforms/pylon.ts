@@ -102,14 +102,21 @@ export const pylon = definePlatform({
     read,
     samples: {
       issue: ({ config }, now) => {
-        const names = listOf(config, 'pylonEvents')
-        const body = { issue_id: '00000000-0000-4000-8000-000000000000', sent_at: now.toISOString() }
         const path = eventPath(config) ?? ['event_type']
-        const named = path.reduceRight<Json>((value, step) => ({ [step]: value }), names?.[0] ?? 'issue_new')
-        return {
-          body: JSON.stringify({ ...body, ...objectOf(named) }),
-          headers: { 'content-type': 'application/json' },
+        const name = listOf(config, 'pylonEvents')?.[0] ?? 'issue_new'
+        const id = '00000000-0000-4000-8000-000000000000'
+        const title = 'A sample, sent to try this endpoint.'
+        const issue = { id, number: 1, title, state: 'new' }
+        // The usual variables of templates: flat, and together as the API has an issue.
+        const body = {
+          issue_id: id,
+          issue_number: 1,
+          issue_title: title,
+          issue_status: 'new',
+          sent_at: now.toISOString(),
+          data: issue,
         }
+        return JSON.stringify(withValue(body, path, name))
       },
     },
   },
@@ -140,6 +147,11 @@ function eventName(payload: Json, config: Json): string | null {
 function eventPath(config: Json): string[] | undefined {
   const pointer = configOf(config).pylonEventPath
   return typeof pointer === 'string' && pointer.startsWith('/') ? stepsOf(pointer) : undefined
+}
+
+/** An object with a value at a path, in place of what is there. */
+function withValue(object: JsonObject, [step = '', ...more]: readonly string[], value: Json): JsonObject {
+  return { ...object, [step]: more.length === 0 ? value : withValue(objectOf(object[step]) ?? {}, more, value) }
 }
 
 const at = (value: Json | undefined, steps: readonly string[]): Json | undefined =>

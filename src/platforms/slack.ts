@@ -124,23 +124,9 @@ export const slack = definePlatform({
     unsigned: (request) => (isForm(request) && fieldsOf(request).ssl_check === '1' ? 'ssl_check' : undefined),
     read,
     samples: {
-      url_verification: (_, now) => sample({ type: 'url_verification', challenge: `challenge-${now.getTime()}` }),
-      message: ({ slackTeamId }, now) =>
-        sample({
-          type: 'event_callback',
-          team_id: slackTeamId ?? 'T0000000000',
-          api_app_id: 'A0000000000',
-          event_id: `Ev${now.getTime()}`,
-          event_time: Math.floor(now.getTime() / 1000),
-          event: {
-            type: 'message',
-            channel: 'C0000000000',
-            channel_type: 'channel',
-            user: 'U0000000000',
-            text: 'A sample, sent to try this endpoint.',
-            ts: `${Math.floor(now.getTime() / 1000)}.000100`,
-          },
-        }),
+      url_verification: (_, now) =>
+        JSON.stringify({ type: 'url_verification', challenge: `challenge-${now.getTime()}` }),
+      message: messageSample,
     },
   },
 })
@@ -249,11 +235,16 @@ function unwanted(name: string | null, event: JsonObject, { config, slackBotUser
   const events = listOf(config, 'slackEvents')
   const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
   if (events && !events.some((one) => one === name || one === subscription)) return 'event'
-  const { slackChannels } = configOf(config)
-  if (!Array.isArray(slackChannels)) return null
-  const wanted = slackChannels.map((one) => objectOf(one)?.id)
+  const wanted = channelsWanted(config)
   const channels = channelsOf(event)
-  return channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
+  return wanted && channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
+}
+
+/** The channels to listen to; undefined for all. */
+function channelsWanted(config: Json): string[] | undefined {
+  const { slackChannels } = configOf(config)
+  if (!Array.isArray(slackChannels)) return undefined
+  return slackChannels.flatMap((one) => text(objectOf(one)?.id) ?? [])
 }
 
 /** The channels that an event is about. Kinds of events name them in fields of their own. */
@@ -277,4 +268,41 @@ function ofBot({ tokens }: JsonObject, { slackBotUserId }: Recipient): boolean {
   return slackBotUserId === null ? Array.isArray(bot) && bot.length > 0 : users.includes(slackBotUserId)
 }
 
-const sample = (body: Json) => ({ body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+/** A message that somebody wrote, in a channel that the integration listens to. */
+function messageSample({ config, slackTeamId, slackBotUserId }: Recipient, now: Date): string {
+  const team = slackTeamId ?? 'T0000000000'
+  const seconds = Math.floor(now.getTime() / 1000)
+  const ts = `${seconds}.000100`
+  const [channel] = channelsWanted(config) ?? []
+  const isOrganization = team.startsWith('E')
+  const enterprise_id = isOrganization ? team : null
+  const team_id = isOrganization ? 'T0000000000' : team
+  return JSON.stringify({
+    type: 'event_callback',
+    team_id,
+    ...(isOrganization ? { enterprise_id } : {}),
+    api_app_id: 'A0000000000',
+    event_id: `Ev${now.getTime()}`,
+    event_time: seconds,
+    authorizations: [
+      {
+        enterprise_id,
+        team_id: isOrganization ? null : team,
+        user_id: slackBotUserId ?? 'U0000000001',
+        is_bot: true,
+        is_enterprise_install: isOrganization,
+      },
+    ],
+    is_ext_shared_channel: false,
+    event: {
+      type: 'message',
+      channel: channel ?? 'C0000000000',
+      channel_type: 'channel',
+      user: 'U0000000000',
+      text: 'A sample, sent to try this endpoint.',
+      ts,
+      event_ts: ts,
+      team: team_id,
+    },
+  })
+}

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseDocument } from 'yaml'
 import { unknownCommands } from '../support/command-lines.ts'
@@ -52,7 +53,7 @@ describe('examples run', () => {
   })
 })
 
-/** What examples find: the program, the values that README names, Slack, and an endpoint that answers with 200. */
+/** What examples find: the program, the values that README names, Slack, and an endpoint that answers as Slack asks. */
 async function surroundings(file: string): Promise<Record<string, string>> {
   const slack = await slackOAuth()
   const tokens = slack.install(1)
@@ -60,7 +61,9 @@ async function surroundings(file: string): Promise<Record<string, string>> {
   const api = await startPlatformServer()
   for (const each of [tokens, newTokens]) api.script(accessToken(each), slackOk({ team_id: 'T012AB3CD' }))
   api.script(botToken(), slackError('token_revoked'))
-  const endpoint = createServer((request, response) => request.resume().on('end', () => response.end('ok')))
+  const endpoint = createServer(async (request, response) => {
+    response.end(Object(await json(request)).challenge ?? 'ok')
+  })
   await new Promise<void>((done) => endpoint.listen(0, '127.0.0.1', done))
   onTestFinished(async () => {
     endpoint.close()

@@ -8,6 +8,7 @@ import { runner } from '../support/in-process.ts'
 import { freshFolder, type Outcome, runProgram } from '../support/program.ts'
 import { populate } from '../support/sample-commands.ts'
 import { signingSecret, stable } from '../support/samples.ts'
+import { failed } from '../support/told.ts'
 
 const [current, old, pylons, others] = [1, 2, 3, 4].map(signingSecret) as [string, string, string, string]
 const hmac = (secret: string, text: string) => createHmac('sha256', secret).update(text).digest('hex')
@@ -251,7 +252,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'support'")
     expect({ ...sent, stdout: sent.stdout.replace(/milliseconds\t\d+/, 'milliseconds\t<n>') }).toEqual({
       code: 0,
-      stdout: `id\t${id}\nname\tAcme/support\nsample\tmessage\nsecret\t{"number":2,"state":"current","fingerprint":"${fingerprints['support 2']}","validUntil":null}\nhost\t${host}\nstatus\t200\nmilliseconds\t<n>\nlocation\t\nbody\ttha\\u{1b}nks\ntruncated\tfalse\n`,
+      stdout: `id\t${id}\nname\tAcme/support\nsample\tmessage\nsecret\t{"number":2,"state":"current","fingerprint":"${fingerprints['support 2']}","validUntil":null}\nhost\t${host}\nstatus\t200\nchallengeReturned\t\nmilliseconds\t<n>\nlocation\t\nbody\ttha\\u{1b}nks\ntruncated\tfalse\n`,
       stderr: '',
       events: [
         `webhook.send started Acme/support webhook_secret,host:${host}`,
@@ -320,8 +321,105 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     }
     expect(await verify('application/json')).toEqual([0, null])
     expect(await verify('application/x-www-form-urlencoded')).toEqual([8, 'malformed_body'])
+    // What the body does not tell is asked for, before anything is recorded or sent.
+    const told = (...args: string[]) => recorded(['webhook', ...args, '--body-file', '-'], '{"action":"created"}')
+    for (const command of [['sign', 'Acme/code'] as const, ['send', 'Acme/code', endpoint.url] as const])
+      expect(await told(...command)).toEqual({
+        code: 2,
+        stdout: '',
+        stderr:
+          'error: the body does not tell which event of GitHub it is\nhint: name the event with --event, as in --event issues\n',
+        events: [],
+      })
+    expect(endpoint.requests).toEqual([])
+    const more = ['--header', 'X-GitHub-Hook-Id: 7', '--header', 'Content-Type: text/plain']
+    const named = await told('sign', 'Acme/code', '--event', 'novelty', ...more)
+    expect(named.stdout).toMatch(
+      /^content-type: text\/plain\nx-github-event: novelty\nx-github-delivery: \S{36}\nx-github-hook-id: 7\nx-hub-signature-256: sha256=[0-9a-f]{64}\n$/,
+    )
+    expect(
+      await told(
+        'send',
+        'Acme/code',
+        endpoint.url,
+        '--header',
+        `@${file('headers', named.stdout.replace(/x-hub.*\n/, ''))}`,
+      ),
+    ).toMatchObject({ code: 0 })
+    expect(endpoint.requests.splice(0)).toMatchObject([
+      { headers: { 'content-type': 'text/plain', 'x-github-event': 'novelty', 'x-github-hook-id': '7' } },
+    ])
+    for (const [args, message] of [
+      [['sign', 'Acme/code', '--event', 'issues.opened'], 'write the name of an event, without an action'],
+      [['sign', 'Acme/desk', '--event', 'issue_new'], 'Pylon names the event in the body, and not in a header'],
+      [
+        ['sign', 'Acme/code', '--event', 'issues', '--header', 'X-GitHub-Event: push'],
+        'the event is given twice, by --event and by the header x-github-event',
+      ],
+      [
+        ['sign', 'Acme/code', '--header', 'x-hub-signature-256: a'],
+        'the header x-hub-signature-256 belongs to the signature',
+      ],
+      [['sign', 'Acme/code', '--header', 'Content-Length: 1'], 'the header content-length is made for each request'],
+      [['sign', 'Acme/code', '--header', 'X-A: \u0001'], 'the header x-a has a character that HTTP does not allow'],
+      [['sign', 'Acme/code', '--header', '@-'], 'standard input can hold one thing only'],
+      [['send', 'Acme/code', endpoint.url, '--event', 'push', '--sample', 'ping'], 'cannot be used with'],
+    ] as const)
+      expect(await told(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message), events: [] })
+    const alone = await recorded(['webhook', 'send', 'Acme/code', endpoint.url, '--event', 'push'])
+    expect(alone).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--event has no effect without --body-file'),
+    })
     const empty = await run(['webhook', 'sign', 'Acme/code', '--body-file', '-'], {}, '')
     expect(empty).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('the body is empty') })
+  })
+
+  test('send counts a challenge as answered when it came back', async () => {
+    const host = new URL(endpoint.url).host
+    const send = (body: string, ...more: string[]) => {
+      endpoint.answer = { status: 200, body }
+      return recorded(
+        [
+          'webhook',
+          'send',
+          'Acme/support',
+          endpoint.url,
+          '-o',
+          'json',
+          '--fields',
+          'status,challengeReturned',
+          ...more,
+        ],
+        '{"type":"url_verification","challenge":"a b+c"}',
+      )
+    }
+    const missing = {
+      code: 8,
+      stdout: '{\n  "status": 200,\n  "challengeReturned": false\n}\n',
+      stderr: failed({
+        code: 'CHECK_FAILED',
+        message: `${host} answered with 200, but without the challenge of the body`,
+        hint: 'answer with the challenge as the whole body',
+        exit: 8,
+        retryable: false,
+        committed: false,
+      }),
+      events: [
+        `webhook.send started Acme/support webhook_secret,host:${host}`,
+        `webhook.send failed Acme/support webhook_secret,host:${host},status:200,challenge:missing`,
+      ],
+    }
+    // The sample that is the default has a challenge.
+    expect(await send('ok')).toEqual(missing)
+    for (const body of ['', 'a b+c and more', '{"challenge":"a"}', '"a b+c"', 'challenge=a+b+c'])
+      expect([body, await send(body, '--body-file', '-')]).toEqual([body, missing])
+    for (const body of ['a b+c', 'a b+c\n', '{"challenge": "a b+c"}', 'challenge=a+b%2Bc'])
+      expect([body, await send(body, '--body-file', '-')]).toMatchObject([
+        body,
+        { code: 0, stdout: '{\n  "status": 200,\n  "challengeReturned": true\n}\n', stderr: '' },
+      ])
+    endpoint.requests.splice(0)
   })
 
   test('send goes where it was told to, and nowhere else', async () => {

@@ -93,7 +93,7 @@ export const changingCommands: readonly Sample[] = [
     input: '{}',
   },
   verifyingCommand(signingSecret(3)),
-  { command: 'webhook send', args: ['webhook', 'send', 'Acme/support', endpoint] },
+  { command: 'webhook send', args: ['webhook', 'send', 'Acme/support', endpoint, '--sample', 'message'] },
   { command: 'secrets revert', args: ['secrets', 'revert', 'Acme/support', 'webhook-secret'] },
   { command: 'secrets finish', args: ['secrets', 'finish', 'Acme/support', 'webhook-secret', '--force'] },
   { command: 'secrets purge', args: ['secrets', 'purge'] },

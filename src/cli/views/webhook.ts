@@ -57,6 +57,7 @@ export const sentView: View<Sent> = {
       value: ({ answer }) => answer.status,
       cell: ({ answer: { status } }) => [String(status), status >= 200 && status < 300 ? 'good' : 'bad'],
     },
+    value('challengeReturned'),
     { field: 'milliseconds', value: ({ answer }) => answer.milliseconds },
     { field: 'location', value: ({ answer }) => answer.location },
     { field: 'body', value: ({ answer }) => answer.body },

@@ -31,7 +31,7 @@ export function parseRequest(bytes: Buffer): CapturedRequest {
 export function parseHeader(line: string): readonly [name: string, value: string] {
   const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
   if (name === undefined || value === undefined)
-    throw badInput('a header is not of the form Name: value', `${hint}; or pass --header 'Name: value'`)
+    throw badInput('a header is not of the form Name: value', 'write each header as Name: value, on a line of its own')
   return [name.toLowerCase(), value]
 }
 

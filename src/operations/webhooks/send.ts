@@ -3,7 +3,8 @@ import { request as overHttps } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { badInput, IntegrationsError, systemCode } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
-import { schemeOf } from '../../platforms/platform.ts'
+import { jsonOf, objectOf } from '../../json.ts'
+import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import { signedHeaders } from '../../platforms/signature.ts'
 import type { ValidSecret } from '../../store/secrets/accepted.ts'
@@ -11,7 +12,7 @@ import type { Store } from '../../store/store.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { openSigning, type Signer, signedWith } from './secrets.ts'
-import { unsignedHeaders } from './sign.ts'
+import { type SignedContent, unsignedHeaders } from './sign.ts'
 import { type Destination, findDestination, parseAddress } from './web-address.ts'
 
 /** How to send a webhook. */
@@ -21,8 +22,11 @@ export interface Sending {
   readonly signer: Signer
   /** The name of a platform's sample; default: the first sample. */
   readonly sample?: string | undefined
-  /** The body to send in place of a sample. */
+  /** What to send in place of a sample. */
   readonly body?: Uint8Array | undefined
+  /** The event of that body. */
+  readonly event?: SignedContent['event']
+  readonly headers: SignedContent['headers']
   readonly allowPrivate: boolean
 }
 
@@ -47,6 +51,8 @@ export interface Sent {
   readonly secret: Omit<ValidSecret, 'value'>
   readonly host: string
   readonly answer: EndpointAnswer
+  /** Whether the answer has the challenge that the body asks to be sent back; null for a body without a challenge. */
+  readonly challengeReturned: boolean | null
 }
 
 /** How long an endpoint may take for its whole answer. Slack waits for 3 seconds. */
@@ -87,25 +93,48 @@ export async function sendWebhook(store: Store, ref: string, sending: Sending): 
     await record('failed')
     throw error
   })
-  await record(accepted(answer) ? 'done' : 'failed', `status:${answer.status}`)
+  const read = platform.webhooks.read({ headers: new Headers(headers), body }, integration)
+  const challenge = read.kind === 'answer' ? read.body : ''
+  const challengeReturned = challenge === '' ? null : returns(answer, challenge)
+  await record(
+    accepted({ answer, challengeReturned }) ? 'done' : 'failed',
+    `status:${answer.status}`,
+    ...(challengeReturned === false ? ['challenge:missing'] : []),
+  )
   const { number, fingerprint, validUntil } = secret
-  return { integration, sample, secret: { number, fingerprint, validUntil }, host: url.host, answer }
+  const signedBy = { number, fingerprint, validUntil }
+  return { integration, sample, secret: signedBy, host: url.host, answer, challengeReturned }
 }
 
-/** Whether an endpoint accepted a webhook. */
-export const accepted = ({ status }: EndpointAnswer): boolean => status >= 200 && status < 300
+/** Whether an endpoint accepted a webhook: by its status, and where the platform asks for a challenge, by that too. */
+export const accepted = ({
+  answer: { status },
+  challengeReturned,
+}: Pick<Sent, 'answer' | 'challengeReturned'>): boolean => status >= 200 && status < 300 && challengeReturned !== false
 
-async function contentOf(store: Store, ref: string, { sample, body }: Sending) {
+/** Whether an answer has a challenge, in one of the forms that platforms take: as it is, as JSON, or as a form. */
+const returns = ({ body }: EndpointAnswer, challenge: string): boolean =>
+  body.trim() === challenge ||
+  objectOf(jsonOf(body))?.challenge === challenge ||
+  new URLSearchParams(body).get('challenge') === challenge
+
+async function contentOf(store: Store, ref: string, { sample, body, event, headers }: Sending) {
   const integration = await store.read((db) => findIntegration(db, ref))
-  const { title, webhooks } = platformOf(integration)
-  if (body) return { sample: null, body, headers: unsignedHeaders(webhooks, body) }
+  const platform = platformOf(integration)
+  const made = body ? { sample: null, body } : makeSample(platform, integration, sample)
+  return { ...made, headers: unsignedHeaders(platform, { body: made.body, event, headers }) }
+}
+
+function makeSample({ title, webhooks }: Platform, integration: IntegrationView, wanted: string | undefined) {
   const names = Object.keys(webhooks.samples)
-  const name = sample ?? names[0] ?? ''
-  const make = Object.hasOwn(webhooks.samples, name) ? webhooks.samples[name] : undefined
+  const sample = wanted ?? names[0] ?? ''
+  const make = Object.hasOwn(webhooks.samples, sample) ? webhooks.samples[sample] : undefined
   if (!make)
-    throw badInput(`${title} has no sample ${JSON.stringify(name)}`, `the samples of ${title} are ${names.join(', ')}`)
-  const { body: text, headers } = make(integration, new Date())
-  return { sample: name, body: Buffer.from(text), headers }
+    throw badInput(
+      `${title} has no sample ${JSON.stringify(sample)}`,
+      `the samples of ${title} are ${names.join(', ')}`,
+    )
+  return { sample, body: Buffer.from(make(integration, new Date())) }
 }
 
 /** Posts to the resolved addresses without another name lookup. @throws PLATFORM_FAILED */
@@ -120,7 +149,7 @@ function post(
   return new Promise((answered, failed) => {
     const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, {
       method: 'POST',
-      headers: { ...headers, 'content-length': body.length, 'user-agent': 'integrations' },
+      headers: { 'user-agent': 'integrations', ...headers, 'content-length': body.length },
       lookup: pinned,
       agent: false,
       signal: AbortSignal.timeout(requestTimeoutMs),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addWorkspace } from '../../../src/operations/directory/workspaces.ts'
 import { addIntegration } from '../../../src/operations/integrations/add.ts'
 import { rotateSecrets } from '../../../src/operations/secrets/rotate.ts'
+import { unsignedHeaders } from '../../../src/operations/webhooks/sign.ts'
 import { verifyWebhook } from '../../../src/operations/webhooks/verify.ts'
 import type { Platform, Recipient, WebhookRequest } from '../../../src/platforms/platform.ts'
 import { platforms } from '../../../src/platforms/platforms.ts'
@@ -111,10 +112,13 @@ describe.each(schemes)('$id', ({ platform, scheme }) => {
   test.each(Object.keys(platform.webhooks.samples))('its sample %s is accepted, and read', (name) => {
     const { schemeKey, tenant, read, unsigned, samples } = platform.webhooks
     const recipient = recipientOf(schemeKey === undefined ? {} : { config: { [schemeKey]: scheme.id } })
-    const made = samples[name]?.(recipient, new Date()) ?? { body: '', headers: {} }
+    const made = Buffer.from(samples[name]?.(recipient, new Date()) ?? '')
     const sent = requestOf(
-      { ...made.headers, ...signedHeaders(scheme, { secret, body: Buffer.from(made.body), now: Date.now() }) },
-      made.body,
+      {
+        ...unsignedHeaders(platform, { body: made, headers: [] }),
+        ...signedHeaders(scheme, { secret, body: made, now: Date.now() }),
+      },
+      made,
     )
     const signed = readSignature(scheme, sent, Date.now())
     expect(signed.readable && matches(signed, secret, sent.body)).toBe(true)

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../../src/json.ts'
+import { type JsonObject, objectOf } from '../../../src/json.ts'
 import { checkShape } from '../../../src/operations/secrets/values.ts'
 import { github } from '../../../src/platforms/github.ts'
+import { eventOf } from '../../../src/platforms/github-webhooks.ts'
 import type { Answer, Question } from '../../../src/platforms/http.ts'
 import type { Recipient } from '../../../src/platforms/platform.ts'
 import { Secret } from '../../../src/secret.ts'
+import payloads from './github-payloads.json' with { type: 'json' }
 
 const token = (prefix: string) => new Secret([prefix, 'a'.repeat(36)].join(''))
 
@@ -67,26 +69,54 @@ describe('what GitHub sends', () => {
   })
 })
 
-const fields = (...names: string[]) => Object.fromEntries(names.map((name) => [name, {}]))
+/** A payload of the fields that a text lists, as in `action=opened issue alert.secret_type`. */
+function payloadOf(fields: string): JsonObject {
+  const payload: JsonObject = {}
+  for (const field of fields.split(' ')) {
+    const [path = '', value] = field.split('=')
+    const [outer = '', inner] = path.split('.')
+    payload[outer] = value ?? (inner === undefined ? {} : { ...objectOf(payload[outer]), [inner]: null })
+  }
+  return payload
+}
 
-test.each<[string | undefined, object]>([
-  ['ping', fields('zen', 'hook_id', 'repository')],
-  ['push', fields('ref', 'commits', 'pusher', 'repository')],
-  ['issues', fields('action', 'issue', 'label', 'repository')],
-  ['issue_comment', fields('action', 'issue', 'comment', 'repository')],
-  ['pull_request', fields('action', 'pull_request', 'label')],
-  ['pull_request_review', fields('action', 'pull_request', 'review')],
-  ['deployment_status', fields('action', 'check_run', 'deployment', 'deployment_status', 'workflow_run')],
-  ['release', fields('action', 'release', 'repository')],
-  [undefined, fields('action', 'repository')],
-  [undefined, []],
-])('it sends %s with its headers', (event, payload) => {
-  const text = JSON.stringify(payload)
-  for (const body of [text, new URLSearchParams({ payload: text }).toString()])
-    expect(github.webhooks.deliveryHeaders(Buffer.from(body))).toEqual({
-      ...(event === undefined ? {} : { 'x-github-event': event }),
-      'x-github-delivery': expect.stringMatching(/^[0-9a-f-]{36}$/),
-    })
+const bytesOf = (payload: object) => Buffer.from(JSON.stringify(payload))
+
+// Of every example in @octokit/webhooks-examples 7.6.1, the names of the fields and the action.
+test.each(Object.entries(payloads))('the examples of %s tell their event', (event, examples) => {
+  expect(examples.map((fields) => [fields, eventOf(bytesOf(payloadOf(fields)))])).toEqual(
+    examples.map((fields) => [fields, event]),
+  )
+})
+
+test.each<[string | undefined, string]>([
+  ['star', 'action=deleted starred_at repository sender'],
+  ['deployment_status', 'action=created check_run deployment deployment_status workflow_run repository'],
+  ['deployment_review', 'action=approved approver reviewers since workflow_run repository'],
+  ['deployment_protection_rule', 'action=requested environment deployment_callback_url deployment pull_requests'],
+  ['sub_issues', 'action=sub_issue_added sub_issue sub_issue_repo parent_issue parent_issue_id'],
+  ['issue_dependencies', 'action=blocking_added blocked_issue blocked_issue_repo blocking_issue'],
+  ['branch_protection_configuration', 'action=enabled repository sender'],
+  ['security_and_analysis', 'changes repository sender'],
+  ['custom_property', 'action=created definition organization'],
+  ['custom_property_values', 'action=updated new_property_values old_property_values repository'],
+  ['installation_target', 'action=renamed account changes target_type installation'],
+  ['personal_access_token_request', 'action=denied personal_access_token_request organization'],
+  ['secret_scanning_scan', 'action=completed type source started_at completed_at repository'],
+  ['registry_package', 'action=published registry_package repository'],
+  // An event that is not known, and what does not name one.
+  [undefined, 'action=created novelty repository sender'],
+  [undefined, 'novelty repository'],
+  [undefined, 'action=created sender'],
+  [undefined, 'sender'],
+])('%s is the event of %s', (event, fields) => {
+  const payload = payloadOf(fields)
+  expect(eventOf(bytesOf(payload))).toBe(event)
+  expect(eventOf(Buffer.from(new URLSearchParams({ payload: JSON.stringify(payload) }).toString()))).toBe(event)
+})
+
+test.each(['[]', '{', 'a=1', ''])('%j has no event', (text) => {
+  expect(eventOf(Buffer.from(text))).toBe(undefined)
 })
 
 test('its API is asked for the user of the token', async () => {

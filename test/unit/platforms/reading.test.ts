@@ -189,6 +189,18 @@ describe('what Slack sends', () => {
     expect(told(slack.webhooks.read(requestOf(fields, form), recipient({ slackEvents: [] })))).toBe(expected)
   })
 
+  test('the sample is a message in a channel that is wanted, for its team or organization', () => {
+    const wants = { slackChannels: [{ id: 'C7', name: 'help' }] }
+    for (const [slackTeamId, ids] of [
+      ['T1', ['T1']],
+      ['E1', ['E1', 'T0000000000']],
+    ] as const) {
+      const request = requestOf(slack.webhooks.samples.message(recipient(wants, { slackTeamId }), new Date()))
+      expect(told(slack.webhooks.read(request, recipient(wants)))).toBe('message')
+      expect(slack.webhooks.tenant.claims(request).ids).toEqual(ids)
+    }
+  })
+
   test('an event has its id, its payload, and which attempt it is', () => {
     const body = said()
     const retried = { 'x-slack-retry-num': '2', 'x-slack-retry-reason': 'http_timeout' }
@@ -265,5 +277,25 @@ describe('what Pylon sends', () => {
     ['a wanted one where the config says', { data: { kind: 'a' } }, at('/data/kind', { pylonEvents: ['a'] }), 'a'],
   ])('%s', (_, body, config, expected) => {
     expect(told(pylon.webhooks.read(requestOf(body), recipient(config)))).toBe(expected)
+  })
+
+  test('the sample has the wanted event where the config says, beside what is there', () => {
+    const config = at('/data/kind', { pylonEvents: ['b', 'a'] })
+    const body = pylon.webhooks.samples.issue(recipient(config), new Date(0))
+    expect(told(pylon.webhooks.read(requestOf(body), recipient(config)))).toBe('b')
+    expect(JSON.parse(body)).toEqual({
+      issue_id: '00000000-0000-4000-8000-000000000000',
+      issue_number: 1,
+      issue_title: 'A sample, sent to try this endpoint.',
+      issue_status: 'new',
+      sent_at: '1970-01-01T00:00:00.000Z',
+      data: {
+        id: '00000000-0000-4000-8000-000000000000',
+        number: 1,
+        title: 'A sample, sent to try this endpoint.',
+        state: 'new',
+        kind: 'b',
+      },
+    })
   })
 })

@@ -3,6 +3,7 @@ import { badInput } from '../../../errors.ts'
 import type { Context } from '../../context.ts'
 import { declareTextOrJson, examples, refArgument, signerOption } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
+import { eventOption, headersOption, readHeaders } from '../../input/webhook-headers.ts'
 
 /** `integrations webhook sign` */
 export const command = (ctx: Context) =>
@@ -18,6 +19,8 @@ export const command = (ctx: Context) =>
         'the bytes to sign, to the last newline; - for standard input',
       ).makeOptionMandatory(),
     )
+    .addOption(eventOption())
+    .addOption(headersOption('a header to print too, or in place of one of the platform'))
     .addOption(signerOption())
     .addHelpText(
       ...examples(
@@ -26,11 +29,13 @@ export const command = (ctx: Context) =>
         'printf %s "$BODY" | integrations webhook sign Acme/support --body-file - --secret previous -o json',
       ),
     )
-    .action(async (ref, { bodyFile, secret }) => {
+    .action(async (ref, { bodyFile, event, header, secret }) => {
+      const given = await readHeaders(ctx, header, bodyFile)
       const body = await readBytes(ctx, bodyFile, '--body-file')
       if (body.length === 0) throw badInput('the body is empty', 'check that --body-file is not empty')
       const { signWebhook } = await import('../../../operations/webhooks/sign.ts')
-      const headers = await signWebhook(await ctx.store(), ref, { signer: secret, body, now: Date.now() })
+      const content = { signer: secret, body, event, headers: given, now: Date.now() }
+      const headers = await signWebhook(await ctx.store(), ref, content)
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
       await ctx.output.textOrJson(lines.join(''), { ...headers })
     })
