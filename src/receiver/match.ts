@@ -4,7 +4,9 @@ import { matchesInTurns, readSignature, type Signature, type SignatureScheme } f
 import type { ValidSecret } from '../store/secrets/accepted.ts'
 import { withDeadline } from './deadline.ts'
 import { answerMs, isAway, type LookupCache } from './lookup/cache.ts'
-import { ageOf, type CacheEntry, type LookupKey, type LookupResult, maxSecrets } from './lookup/secrets.ts'
+import { maxSecrets } from './lookup/find.ts'
+import type { LookupKey } from './lookup/keys.ts'
+import { ageOf, type CacheEntry, type LookupResult } from './lookup/secrets.ts'
 import { type Rejected, rejected } from './outcome.ts'
 import type { Body } from './request/body.ts'
 

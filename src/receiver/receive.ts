@@ -9,7 +9,8 @@ import type { Store } from '../store/store.ts'
 import type { Duplicates } from './duplicates.ts'
 import type { AppSigners } from './lookup/app-signers.ts'
 import type { LookupCache } from './lookup/cache.ts'
-import { keyOf, type LookupKey, type LookupResult } from './lookup/secrets.ts'
+import { keyOf, type LookupKey } from './lookup/keys.ts'
+import type { LookupResult } from './lookup/secrets.ts'
 import {
   findMatch,
   type Match,

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import type { IntegrationId } from '../../brands.ts'
 import type { Platform } from '../../platforms/platform.ts'
-import type { LookupKey } from './secrets.ts'
+import type { LookupKey } from './keys.ts'
 
 /** How many apps are remembered. */
 const maxApps = 1000

@@ -5,7 +5,8 @@ import { semaphore } from '../../concurrency.ts'
 import { is } from '../../errors.ts'
 import { withDeadline } from '../deadline.ts'
 import { createAdmissionLimit } from './admission.ts'
-import { ageOf, type LookupKey, type LookupResult, textOf } from './secrets.ts'
+import { type LookupKey, textOf } from './keys.ts'
+import { ageOf, type LookupResult } from './secrets.ts'
 
 /** How many lookups are remembered, of tenants and of the unverified each. */
 const maxLookups = 10_000

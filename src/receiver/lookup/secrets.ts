@@ -2,7 +2,7 @@
 import type { KeySource } from '../../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
 import { damaged } from '../../damage.ts'
-import { is } from '../../errors.ts'
+import { is, RowsTooLong } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById } from '../../platforms/platforms.ts'
@@ -11,43 +11,15 @@ import { decryptAccepted, type StoredAccepted, type ValidSecret } from '../../st
 import { NotRecorded } from '../../store/secrets/decrypt.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationMatch } from '../../store/tables/integration-filter.ts'
-import type { NamedIntegration } from '../../store/tables/integrations.ts'
 import type { EncryptionMode, Settings } from '../../store/tables/keys.ts'
+import { byIds, type Found, idsOf, inHalves, matching, matchingOne } from './find.ts'
+import { keyOf, type LookupKey, nameOf } from './keys.ts'
 
 /** An integration that a webhook may be for, with the secrets that it may be signed with. */
 export interface CacheEntry {
   readonly integration: IntegrationView
   readonly secrets: readonly ValidSecret[]
 }
-
-/** Which integrations a webhook may be for. */
-export type LookupKey =
-  /** Those that it claims to be for. */
-  | { readonly kind: 'match'; readonly match: IntegrationMatch }
-  /** Where it claims nothing, or no tenant that is known, an integration for each distinct secret of the platform. */
-  | { readonly kind: 'platform'; readonly platform: string }
-  /** None: whether there are rows of the platform that no key finds, because what names them cannot be read. */
-  | { readonly kind: 'strays'; readonly platform: string }
-
-/** The integrations that a webhook of a platform claims to be for: by its tenant, or by the id of an integration. */
-export const keyOf = ({ id, webhooks: { tenant } }: Platform, name: string): LookupKey => ({
-  kind: 'match',
-  match: tenant ? { by: 'column', platform: id, column: tenant.column, value: name } : { by: 'id', value: name },
-})
-
-/** Tells a key from others. */
-export function textOf(key: LookupKey): string {
-  if (key.kind !== 'match') return `${key.kind} ${key.platform}`
-  const { match } = key
-  // The usual ones: they are told at each webhook.
-  if (match.by === 'id') return `id ${match.value}`
-  if (match.by === 'column') return `column ${match.platform} ${match.column} ${match.value}`
-  return JSON.stringify(match)
-}
-
-/** What a webhook of a platform names an integration by; null for one that no webhook names. */
-export const nameOf = ({ webhooks: { tenant } }: Platform, integration: NamedIntegration): string | null =>
-  tenant ? integration[tenant.column] : integration.id
 
 /** What the database had for a key. */
 export interface LookupResult {
@@ -68,12 +40,6 @@ export interface LookupResult {
 export const ageOf = ({ startedAt, startedAtMs }: Pick<LookupResult, 'startedAt' | 'startedAtMs'>): number =>
   Math.max(performance.now() - startedAt, Date.now() - startedAtMs)
 
-/** How many integrations a lookup finds. */
-const maxIntegrations = 1000
-
-/** How many distinct secrets are tried for a request. */
-export const maxSecrets = 100
-
 /** How old the keys must be before they are loaded again. */
 const minKeyAgeMs = 5000
 
@@ -83,8 +49,7 @@ const isUntold = (error: unknown) =>
   is(error, 'KEY_NOT_FOUND', 'DATABASE_INVALID', 'DECRYPTION_FAILED') && !(error instanceof NotRecorded)
 
 /** What was read of integrations, at one moment, and is not decrypted yet. */
-interface Reading extends Omit<LookupResult, 'entries' | 'keyMissing'> {
-  readonly integrations: readonly IntegrationView[]
+interface Reading extends Found, Omit<LookupResult, 'entries' | 'keyMissing' | 'truncated'> {
   readonly stored: readonly StoredAccepted[]
   readonly mode: EncryptionMode
   readonly previous: PreviousValues
@@ -133,7 +98,20 @@ export class SecretReader {
     onError = this.#source.onError,
   ): Promise<LookupResult> {
     if (key.kind === 'strays') return this.#lookUpStrays(platformById(key.platform), onError)
-    return this.#result(await this.#read((db) => matching(db, key), field), onError)
+    const read = async (find: (db: Reader) => Promise<Found>) => this.#result(await this.#read(find, field), onError)
+    try {
+      return await read((db) => matching(db, key))
+    } catch (error) {
+      if (!(error instanceof RowsTooLong)) throw error
+    }
+    // Their configs are, or their secrets. On PostgreSQL, the connection is lost.
+    const began = { startedAt: performance.now(), startedAtMs: Date.now() }
+    const { ids, truncated } = await this.#source.store.read((db) => idsOf(db, key))
+    const parts = await inHalves(ids, (some) =>
+      read(async (db) => ({ integrations: await byIds(db, some), truncated })),
+    )
+    const entries = parts.flatMap((part) => part.entries)
+    return { ...parts[0], ...began, entries, keyMissing: parts.some(({ keyMissing }) => keyMissing) }
   }
 
   async #lookUpStrays({ id, webhooks }: Platform, onError: (error: unknown) => void): Promise<LookupResult> {
@@ -146,7 +124,7 @@ export class SecretReader {
   /**
    * Reads the integrations of a platform that each of several names finds. Values that cannot be decrypted are not reported.
    *
-   * @returns undefined where these are too many integrations
+   * @returns undefined where these are too many integrations, or those of several names too long to be read at once
    * @throws what the store throws
    */
   async lookUpAll(
@@ -157,8 +135,14 @@ export class SecretReader {
     const match: IntegrationMatch = tenant
       ? { by: 'columnIn', platform: platform.id, column: tenant.column, values: names }
       : { by: 'ids', ids: names }
-    const reading = await this.#read((db) => matchingOne(db, match), 'webhookSecret')
-    if (reading.truncated) return undefined
+    const reading = await this.#read((db) => matchingOne(db, match), 'webhookSecret').catch((error: unknown) => {
+      if (!(error instanceof RowsTooLong)) throw error
+      return undefined
+    })
+    const [first, ...others] = names
+    const alone = keyOf(platform, first)
+    if (!reading && others.length === 0) return [[alone, await this.lookUp(alone, 'webhookSecret', () => {})]]
+    if (!reading || reading.truncated) return undefined
     const result = async (name: string) => {
       const integrations = reading.integrations.filter((one) => nameOf(platform, one) === name)
       const ids = new Set(integrations.map(({ id }) => id))
@@ -260,23 +244,4 @@ export class SecretReader {
     const database = await store.read((db) => db.keys.known())
     return openKeyring(await keys.load(database), database.keys, keys.name)
   }
-}
-
-/** The integrations of a key, and whether there are more. */
-type Found = Pick<Reading, 'integrations' | 'truncated'>
-
-async function matching(db: Reader, key: Exclude<LookupKey, { readonly kind: 'strays' }>): Promise<Found> {
-  if (key.kind === 'match') return matchingOne(db, key.match)
-  const ids = await db.secrets.holders('webhookSecret', key.platform, maxSecrets + 1)
-  const [first, ...others] = new Set(ids.slice(0, maxSecrets))
-  const integrations = first === undefined ? [] : await db.integrations.byIds([first, ...others])
-  return { integrations, truncated: ids.length > maxSecrets }
-}
-
-async function matchingOne(db: Reader, match: IntegrationMatch): Promise<Found> {
-  const found = await db.integrations.match(match, maxIntegrations + 1)
-  // With some of them alone, a request could be kept from the others unnoticed.
-  return found.length > maxIntegrations
-    ? { integrations: [], truncated: true }
-    : { integrations: found, truncated: false }
 }

@@ -4,7 +4,8 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import type { LookupCache } from './cache.ts'
-import { nameOf, type SecretReader } from './secrets.ts'
+import { nameOf } from './keys.ts'
+import type { SecretReader } from './secrets.ts'
 
 /** How many integrations are looked up. */
 const maxIntegrations = 1000

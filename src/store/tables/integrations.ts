@@ -35,8 +35,8 @@ const longestName = 1000
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
   /** The integrations that a name or id stands for, at most `limit`. @throws RowsTooLong */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
-  /** The integrations of some ids, read in pages: their configs may be too long to be read at once. */
-  byIds(ids: readonly [string, ...string[]]): Promise<IntegrationView[]>
+  /** The ids of the same. */
+  idsOf(match: IntegrationMatch, limit: number): Promise<IntegrationId[]>
   /**
    * The first integrations of a workspace, by name and without their configs, as many as a page has and at most `limit`, and
    * whether there are others. None whose id or workspace cannot be read.
@@ -77,15 +77,20 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
   const source = integrationSource(dialect)
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
-  const matching = (match: IntegrationMatch, limit: number): Sql => {
-    const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
-    const ids = sql`SELECT i.id FROM ${source.from} WHERE ${matchCondition(match, dialect)} ORDER BY ${order} LIMIT ${limit}`
-    return sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`
-  }
+  const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
+  const matching = (match: IntegrationMatch, limit: number): Sql =>
+    sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)} ORDER BY ${order} LIMIT ${limit}`
   return {
     ...listReader({ db, dialect, source, condition, toRow }),
-    match: async (match, limit) => (await db.queryAll(source.columns, matching(match, limit))).map(toRow),
-    byIds: async (ids) => (await db.queryInPages(source.columns, matching({ by: 'ids', ids }, ids.length))).map(toRow),
+    async match(match, limit) {
+      const ids = sql`SELECT i.id ${matching(match, limit)}`
+      const named = sql`FROM (${ids}) named CROSS JOIN ${source.columnsFrom()} WHERE i.id = named.id ORDER BY ${order}`
+      return (await db.queryAll(source.columns, named)).map(toRow)
+    },
+    async idsOf(match, limit) {
+      const rows = await db.queryAll<{ id: IntegrationId }>({ id: sql`i.id` }, matching(match, limit))
+      return rows.map(({ id }) => id)
+    },
     async within(workspaceId, limit) {
       const order = sql`${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
       const ids = sql`SELECT i.id FROM integrations i WHERE i.workspace_id = ${workspaceId} AND NOT ${isMalformed('text', sql`i.id`)}

@@ -130,20 +130,27 @@ describe.each(kinds)('installations on %s', (kind) => {
     expect([refusedAfterMs.length, Math.min(...refusedAfterMs) >= 100]).toEqual([21, true])
   })
 
-  test('configs that are too long to be read at once keep no webhook that names nobody from being told', async () => {
+  test('configs and secrets that are too long to be read at once keep no webhook from being told', async () => {
     const { db, store, errors, receive } = await start(kind, 60)
     await add(store, 'support', signingSecret(1))
     await turnEncryptionOff(db)
-    const config =
-      kind === 'sqlite'
-        ? `'{"note":"' || hex(zeroblob(125000)) || '"}'`
-        : `('{"note":"' || repeat('x', 250000) || '"}')::jsonb`
-    await db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret, config)
-      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
-      SELECT 'zz-' || n.i, i.workspace_id, 'slack', 'one-' || n.i, 'T0TEAM' || n.i, 'secret ' || n.i, ${config} FROM integrations i, n`)
+    const repeated = (many: number) => (kind === 'sqlite' ? `hex(zeroblob(${many / 2}))` : `repeat('x', ${many})`)
+    const config = `${kind === 'sqlite' ? '' : 'to_jsonb'}(${kind === 'sqlite' ? `'"' || ${repeated(250_000)} || '"'` : repeated(250_000)})`
+    const insert = (id: string, team: string, secret: string) =>
+      db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, webhook_secret, config)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+        SELECT '${id}-' || n.i, i.workspace_id, 'slack', '${id}-' || n.i, ${team}, ${secret}, ${config} FROM integrations i, n WHERE i.name = 'support'`)
+    await insert('zz', "'T0TEAM' || n.i", "'secret ' || n.i")
+    await insert('of-one', "'T0ONE'", `'secret ' || ${repeated(150_000)} || n.i`)
+    const [long] = await db.query("SELECT webhook_secret AS secret FROM integrations WHERE id = 'of-one-40'")
     const receiver = await receive()
-    const sent = fromSlack('secret 40', slackEvent(message, { team_id: 'T0NONE' }))
-    expect([brief(await receiver.slack(sent)), errors]).toEqual([[200, 'unclaimed'], []])
+    const unclaimed = fromSlack('secret 40', slackEvent(message, { team_id: 'T0NONE' }))
+    const outcome = await receiver.slack(fromSlack(String(long?.secret), slackEvent(message, { team_id: 'T0ONE' })))
+    expect([
+      brief(await receiver.slack(unclaimed)),
+      outcome.kind === 'event' && [outcome.integration.id, outcome.others],
+      errors,
+    ]).toEqual([[200, 'unclaimed'], ['of-one-40', []], []])
   })
 })
 

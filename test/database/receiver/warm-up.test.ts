@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type LookupKey, SecretReader } from '../../../src/receiver/lookup/secrets.ts'
+import type { LookupKey } from '../../../src/receiver/lookup/keys.ts'
+import { SecretReader } from '../../../src/receiver/lookup/secrets.ts'
 import { warmUp } from '../../../src/receiver/lookup/warm-up.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { kinds, type TestDatabase } from '../../support/database.ts'
@@ -8,10 +9,10 @@ import { add, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
 /** Adds integrations without secrets, which were used on a day; `team` is an expression of their number `n`. */
-const addUsed = (db: TestDatabase, count: number, team: string, day: string) =>
-  db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, last_used_at)
+const addUsed = (db: TestDatabase, count: number, team: string, day: string, config = 'NULL') =>
+  db.query(`INSERT INTO integrations (id, workspace_id, platform, name, slack_team_id, config, last_used_at)
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
-    SELECT ${team} || '-' || n, i.workspace_id, 'slack', ${team} || '-' || n, ${team},
+    SELECT ${team} || '-' || n, i.workspace_id, 'slack', ${team} || '-' || n, ${team}, ${config},
       ${db.kind === 'sqlite' ? `'${day}T00:00:00.000+00:00'` : `timestamp '${day}'`}
     FROM numbers, integrations i WHERE i.name = 'support'`)
 
@@ -53,4 +54,24 @@ test.each(kinds)('on %s, the 1,000 integrations that were used last are looked u
     name: 'AbortError',
   })
   expect([reads, errors]).toEqual([14, []])
+})
+
+test.each(kinds)('on %s, a team is looked up whose configs are too long to be read at once', async (kind) => {
+  const { db, store } = await start(kind)
+  await add(store, 'support', signingSecret(1))
+  const config =
+    kind === 'sqlite'
+      ? `'{"note":"' || hex(zeroblob(125000)) || '"}'`
+      : `('{"note":"' || repeat('x', 250000) || '"}')::jsonb`
+  await addUsed(db, 40, "'LONG'", '2026-11-02', config)
+  await addUsed(db, 1, "'T012AB3CD'", '2026-11-03')
+  const secrets = new SecretReader({ store, keys: storeOptions(db).keys, onError: () => {} })
+  const kept: unknown[] = []
+  const keep = (key: LookupKey, { entries }: { entries: readonly unknown[] }) =>
+    void kept.push([key.kind === 'match' && key.match.by === 'column' && key.match.value, entries.length])
+  await warmUp({ store, secrets, cache: { keep } }, new AbortController().signal)
+  expect(kept).toEqual([
+    ['T012AB3CD', 2],
+    ['LONG', 40],
+  ])
 })
