@@ -30,6 +30,7 @@ import {
   statement,
 } from './data.ts'
 import { flood, type Times } from './flood.ts'
+import { guessed } from './guesses.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
 
 const { quick, long } = parseArgs({
@@ -156,14 +157,45 @@ async function cold(few: Data, lots: Data): Promise<void> {
     await addSealed(data, answers, 'webhook_secret', 'slack')
     acceptUnrecorded(program, data)
   }
-  const receiving = ({ kind, env }: Data, rows: number): Program => ({
-    name: `receive ${answers} teams (${kind}), ${rows} rows`,
-    args: [resolve('bench/programs/cold.js'), String(answers), appSecret],
+  const receiving = ({ kind, env }: Data, rows: number, teams = answers): Program => ({
+    name: `receive ${teams} teams (${kind}), ${rows} rows`,
+    args: [resolve('bench/programs/cold.js'), String(teams), appSecret],
     env,
   })
-  const [beside, grown] = [receiving(few, 100), receiving(lots, many)]
-  const [others = [], runs = []] = await inTurn([beside, grown], streams)
+  const [beside, grown, none] = [receiving(few, 100), receiving(lots, many), receiving(lots, many, 0)]
+  const [others = [], runs = [], idle = []] = await inTurn([beside, grown, none], streams)
   compare(grown, runs, beside, others, 2)
+  least(`teams that are looked up (${lots.kind}), ${many} rows`, answers, { runs, idle, perSecond: 150 })
+  const most = await guessed(lots, quick ? 5 : 20)
+  const what = `95 of 100 webhooks while strangers guess (${lots.kind}), ${many} rows`
+  line(what, `${Math.round(most)} ms`, '', '100 ms', most / 100, 1)
+}
+
+/** What was run, the same without anything to do, and how many of something are to be done in a second. */
+interface Throughput {
+  readonly runs: readonly Run[]
+  readonly idle: readonly Run[]
+  readonly perSecond: number
+}
+
+/** How many of something are done in a second. */
+function least(what: string, count: number, { runs, idle, perSecond }: Throughput): void {
+  const times = (of: readonly Run[]) => of.map(({ milliseconds }) => milliseconds)
+  const done = (count * 1000) / (median(times(runs)) - median(times(idle)))
+  line(what, `${Math.round(done)} a second`, '', `${perSecond} a second`, perSecond / done, 1)
+}
+
+/** Uses of integrations that `addSealed` has added, as a receiver writes them down. */
+async function uses(folder: string, data: Data): Promise<void> {
+  const args = await bundledProgram(folder, 'uses')
+  const writing = (count: number): Program => ({
+    name: `uses of ${count} integrations (${data.kind})`,
+    args: [...args, String(count)],
+    env: data.env,
+  })
+  const [none, all] = [writing(0), writing(many / 10)]
+  const [idle = [], runs = []] = await inTurn([none, all], streams)
+  least(all.name, many / 10, { runs, idle, perSecond: 10_000 })
 }
 
 async function stream(folder: string, data: Data): Promise<void> {
@@ -339,6 +371,7 @@ try {
     await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)
     acceptUnrecorded(program, lots)
     await receive(lots)
+    await uses(folder, lots)
   }
   for (const kind of kinds) await flooded(await data(kind, 0, `bench_${process.pid}_flood`))
   for (const kind of kinds) await apart(await data(kind, 0, `bench_${process.pid}_apart`))

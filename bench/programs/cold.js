@@ -7,7 +7,7 @@ import { createReceiver, fromNode } from 'integrations-admin/receiver'
  */
 const [count, secret] = process.argv.slice(2)
 const { DATABASE_URL: database, INTEGRATIONS_KEYS_FILE: file } = process.env
-const receiver = await createReceiver({ database, keys: { file }, rememberSeconds: 0, staleSeconds: 0 })
+const receiver = await createReceiver({ database, keys: { file }, remember: 0, staleSeconds: 0 })
 
 async function receive(i) {
   const body = JSON.stringify({
