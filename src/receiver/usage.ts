@@ -173,17 +173,26 @@ export class UsageRecorder {
   /** @returns the uses to write alone; undefined when the database cannot be written */
   async #writeUses(uses: readonly Use[]): Promise<readonly Use[] | undefined> {
     let left: readonly Use[] = []
+    let isSent = false
+    let isAbandoned = false
+    const mayCount = () => {
+      isSent ||= !isAbandoned
+      return !isAbandoned
+    }
     const write = async () => {
       try {
-        left = await this.#store.recordUsage((writer) => writer.used(uses))
+        left = await this.#store.recordUsage((writer) => writer.used(uses, mayCount))
       } catch (error) {
         // What the database refuses for one integration does not keep the others from being written.
         if (uses.length === 1 || isUnwritable(error)) throw error
         left = uses
       }
     }
-    // A write whose answer was lost, or that was abandoned, may be done: it is not tried again with its count.
-    const failed = (error: unknown) => this.#putBack(uses, is(error, 'DATABASE_UNREACHABLE') ? 0 : undefined)
+    // What was sent without an answer may be done: it is not sent again with its count.
+    const failed = (error: unknown) => {
+      isAbandoned = true
+      this.#putBack(uses, isSent && is(error, 'DATABASE_UNREACHABLE') ? 0 : undefined)
+    }
     return (await this.#attempt(write, failed)) ? left : undefined
   }
 

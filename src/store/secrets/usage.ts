@@ -25,9 +25,10 @@ export interface UsageWriter extends ReceiverWriter {
    * Adds uses to what is known, at most one of each version, all in the same statements. Another endpoint may know of a
    * later use.
    *
+   * @param mayCount is asked before the counts are sent, which must not be done twice: false has them left
    * @returns the uses to give again, each alone: other transactions hold their rows
    */
-  used(uses: readonly Use[]): Promise<readonly Use[]>
+  used(uses: readonly Use[], mayCount: () => boolean): Promise<readonly Use[]>
 }
 
 /** The largest number that a count can be on PostgreSQL; a count stays as it is where it would be larger. */
@@ -36,7 +37,7 @@ const largestCount = 2_147_483_647
 /** Writes down how secrets are used. */
 export const usageWriter = (db: Statements, dialect: Dialect): UsageWriter => ({
   ...receiverWriter(db, dialect),
-  async used(uses) {
+  async used(uses, mayCount) {
     const { comparableTime, isMalformed, updateRows } = dialect
     const givenTime = comparableTime(sql`given.at`)
     const last = new Map<IntegrationId, Date>()
@@ -54,6 +55,7 @@ export const usageWriter = (db: Statements, dialect: Dialect): UsageWriter => ({
     const [held, free] = [uses.filter(({ id }) => heldIds.has(id)), uses.filter(({ id }) => !heldIds.has(id))]
     const versions = free.flatMap((use) => (use.number === null ? [] : [{ ...use, number: use.number }]))
     // Last, since it is the one that must not be done twice when the database is busy, and all is tried again.
+    if (!mayCount()) return []
     const heldVersions = await updateRows(db, {
       table: 'integration_secrets',
       keys: ['integration_id', 'field', 'number'],

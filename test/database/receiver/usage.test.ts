@@ -2,10 +2,13 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { IntegrationsError } from '../../../src/errors.ts'
 import { UsageRecorder } from '../../../src/receiver/usage.ts'
+import { openStore } from '../../../src/store/open.ts'
 import type { UsageWriter } from '../../../src/store/secrets/usage.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { integrationId } from '../../support/brands.ts'
 import { type Kind, kinds, type TestDatabase } from '../../support/database.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { storeOptions } from '../../support/keyring.ts'
 import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
@@ -29,13 +32,13 @@ test.each(kinds)('on %s, a match is counted once, however often it is tried to w
       const result = await store.recordUsage((writer) =>
         work({
           ...writer,
-          used: async (uses) => {
+          used: async (uses, mayCount) => {
             const fails = (number: number) => uses.some((use) => use.number === number) && once(number)
             // Somebody holds the database: for a moment, or until the time is up.
             if (fails(2)) throw Object.assign(new Error('held'), { code: 'SQLITE_BUSY' })
             if (fails(3))
               throw new IntegrationsError({ code: 'DATABASE_BUSY', message: 'held until the time was up', hint: '' })
-            const left = await writer.used(uses)
+            const left = await writer.used(uses, mayCount)
             // It was written, and nobody is told.
             if (fails(4)) after = new IntegrationsError({ code: 'DATABASE_UNREACHABLE', message: 'lost', hint: '' })
             return left
@@ -75,11 +78,18 @@ test('a write that the database does not answer is abandoned and told of, and th
   const ids = [await add(store, 'a', signingSecret(1)), await add(store, 'b', signingSecret(2))]
   let silent = true
   let answer = () => {}
+  let answered: Promise<unknown> | undefined
   const silence: Store = {
     ...store,
-    recordUsage: async (work) => {
-      if (silent) await new Promise<void>((resolve) => (answer = resolve))
-      return store.recordUsage(work)
+    recordUsage: (work) => {
+      const isSilent = silent
+      const write = async () => {
+        if (isSilent) await new Promise<void>((resolve) => (answer = resolve))
+        return store.recordUsage(work)
+      }
+      const writing = write()
+      if (isSilent) answered ??= writing
+      return writing
     },
   }
   const problems: unknown[] = []
@@ -110,22 +120,49 @@ test('a write that the database does not answer is abandoned and told of, and th
   silent = false
   record()
   await usage.flush()
-  // The abandoned write may still be done, so its matches are not counted again.
+  // The abandoned write had sent no counts, and sends none any more.
   const written = [
-    [1, true],
-    [1, true],
+    [2, true],
+    [2, true],
   ]
   expect([problems, await counts()]).toEqual([['DATABASE_UNREACHABLE'], written])
   answer()
-  await expect.poll(counts).toEqual([
-    [2, true],
-    [2, true],
-  ])
+  await answered
+  expect(await counts()).toEqual(written)
   silent = true
   record()
   // Nor does the end wait for ever.
   await usage.close()
   expect(problems).toEqual(['DATABASE_UNREACHABLE', 'DATABASE_UNREACHABLE'])
+})
+
+test('a connection that is refused takes no counts along, and one that is lost while they are sent takes them', async (context) => {
+  const { db, store } = await start('postgresql')
+  const id = await add(store, 'support', signingSecret(1))
+  const proxy = await startFaultProxy(db.url, context)
+  const through = await openStore(storeOptions({ url: proxy.url }))
+  context.onTestFinished(through.close)
+  const problems: unknown[] = []
+  const onError = (error: unknown) => problems.push((error as { code: string }).code)
+  const usage = new UsageRecorder({ store: through, onError, ...reporting })
+  const use = () => usage.record({ id: integrationId(id), number: 1, count: 3, lastAt: at })
+  const counts = async () =>
+    (await db.query('SELECT match_count FROM integration_secrets')).map((row) => row.match_count)
+  use()
+  proxy.failAt('UPDATE integrations ', 'cut')
+  await usage.flush()
+  proxy.failAt('', 'cut')
+  await usage.flush()
+  expect([problems, await counts()]).toEqual([['DATABASE_UNREACHABLE', 'DATABASE_UNREACHABLE'], [0]])
+  proxy.pass()
+  await usage.flush()
+  expect(await counts()).toEqual([3])
+  use()
+  proxy.failAt('UPDATE integration_secrets ', 'cut')
+  await usage.flush()
+  proxy.pass()
+  await usage.close()
+  expect([problems.length, await counts()]).toEqual([3, [3]])
 })
 
 test('a silent database has one write waiting for it, however long that takes, and none once the receiver is closed', async () => {
