@@ -123,7 +123,7 @@ export default defineConfig({
         // What reading takes beside the driver.
         {
           name: 'read',
-          test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)/,
+          test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|holders|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)/,
         },
         { name: 'sqlite', test: /\/(libsql|@libsql|@prisma\/adapter-libsql)\/|\/store\/database\/sqlite\// },
       ],

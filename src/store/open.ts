@@ -26,6 +26,7 @@ import {
   type StoreOptions,
 } from './schema/ready.ts'
 import { acceptedSecretReader } from './secrets/accepted.ts'
+import { holderReader } from './secrets/holders.ts'
 import { storedValueReader } from './secrets/stored.ts'
 import { usageWriter } from './secrets/usage.ts'
 import type { Reader, Store } from './store.ts'
@@ -188,7 +189,11 @@ const readerOn = (
   integrations: integrationReader(db, dialect, applicationWrites),
   workspaces: workspaceReader(db, dialect),
   users: userReader(db, dialect),
-  secrets: { ...secretVersionReader(db, dialect), ...acceptedSecretReader(db, dialect) },
+  secrets: {
+    ...secretVersionReader(db, dialect),
+    ...acceptedSecretReader(db, dialect),
+    ...holderReader(db, dialect),
+  },
   storedValues: storedValueReader(db, dialect),
   keys: keyReader(db, dialect),
   apps: appReader(db, dialect),

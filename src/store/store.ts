@@ -9,6 +9,7 @@ import type { TableDifference } from './schema/application-tables.ts'
 import type { TriggerDifference } from './schema/triggers.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
 import type { SecretWriter } from './secrets/changes.ts'
+import type { HolderReader } from './secrets/holders.ts'
 import type { StoredValueWriter } from './secrets/reencrypt.ts'
 import type { StoredValueReader } from './secrets/stored.ts'
 import type { UsageWriter } from './secrets/usage.ts'
@@ -48,7 +49,7 @@ export interface Reader {
 }
 
 /** What can be read of secrets: what is recorded, and what is valid now. */
-type SecretReader = SecretVersionReader & AcceptedSecretReader
+type SecretReader = SecretVersionReader & AcceptedSecretReader & HolderReader
 
 /** What can be read and changed, within a transaction. */
 export interface Transaction extends Reader {

@@ -17,6 +17,12 @@ const maxUnverified = 4
 /** How long to wait before a lookup is repeated for a signature that did not match: less than its refusal takes. */
 const repeatAfterMs = 50
 
+/**
+ * What looks through all integrations of a platform, as strangers can ask for, is repeated after so many times as long as it
+ * took.
+ */
+const restAfterScan = 2
+
 /** How long the database has to answer, before what is known of a tenant is used meanwhile. */
 export const answerMs = 1000
 
@@ -34,6 +40,8 @@ interface Lookup {
   pending?: Promise<LookupResult>
   /** When the last reading was asked for. */
   startedAt: number
+  /** How long the last reading took, in milliseconds. */
+  tookMs: number
   /** When the reading began that gave the newest answer: one that began before, and answers later, knows less. */
   answeredFrom: number
 }
@@ -125,15 +133,17 @@ export class LookupCache {
     const latest = this.#get(id)?.latest
     if (latest && latest.startedAt >= since) return latest
     const admit = this.#tenants.has(id) ? this.#admitTenant : this.#admitUnverified
+    const rest = key.kind === 'match' ? 0 : restAfterScan
     return admit(bodyBytes, async () => {
       for (;;) {
-        const { latest, pending, startedAt = Number.NEGATIVE_INFINITY } = this.#get(id) ?? {}
+        const { latest, pending, startedAt = Number.NEGATIVE_INFINITY, tookMs = 0 } = this.#get(id) ?? {}
         if (latest && latest.startedAt >= since) return latest
         if (pending && startedAt >= since) return pending
         const age = performance.now() - startedAt
+        const pauseMs = Math.max(repeatAfterMs, rest * tookMs)
         // A reading that takes long is not followed by others before it ends.
         if (pending && age < answerMs) await withDeadline(answerMs - age, pending).catch(() => {})
-        else if (age < repeatAfterMs) await sleep(repeatAfterMs - age)
+        else if (age < pauseMs) await sleep(pauseMs - age)
         else return this.#load(id, key)
       }
     })
@@ -154,7 +164,8 @@ export class LookupCache {
   /** Keeps what was read without a request, so that it serves the first while the database is away. */
   keep(key: LookupKey, result: LookupResult): void {
     const id = textOf(key)
-    const lookup: Lookup = this.#get(id) ?? { startedAt: result.startedAt, answeredFrom: result.startedAt }
+    const { startedAt } = result
+    const lookup: Lookup = this.#get(id) ?? { startedAt, tookMs: 0, answeredFrom: startedAt }
     if (result.entries.length === 0 || lookup.answeredFrom > result.startedAt) return
     lookup.answeredFrom = result.startedAt
     lookup.latest = result
@@ -177,7 +188,7 @@ export class LookupCache {
   }
 
   #load(id: string, key: LookupKey): Promise<LookupResult> {
-    const lookup: Lookup = this.#get(id) ?? { startedAt: 0, answeredFrom: 0 }
+    const lookup: Lookup = this.#get(id) ?? { startedAt: 0, tookMs: 0, answeredFrom: 0 }
     lookup.startedAt = performance.now()
     const isTenant = this.#tenants.has(id)
     if (!isTenant) this.#unverified.set(id, lookup)
@@ -209,6 +220,7 @@ export class LookupCache {
         throw error
       })
       .finally(() => {
+        lookup.tookMs = performance.now() - beganAt
         if (lookup.pending === pending) delete lookup.pending
       })
     lookup.pending = pending

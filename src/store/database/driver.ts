@@ -100,6 +100,11 @@ export interface Dialect {
   /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */
   jsonRows(columns: readonly Sql[], from: Sql): Sql
   /**
+   * A table in parts, each of which is walked through in a few milliseconds: SQLite does so on the event loop, which goes on
+   * between two. What another program does meanwhile may be missed.
+   */
+  parts(db: Statements, table: string): AsyncIterable<Sql>
+  /**
    * Reads every row of a listing from one snapshot, at most `most` rows and a page at a time, inside a transaction.
    * What it makes there ends with the transaction or the connection.
    */

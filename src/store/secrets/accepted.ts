@@ -1,11 +1,11 @@
-import sql, { join, type Sql } from 'sql-template-tag'
+import sql, { join } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
 import type { Keyring } from '../../crypto/keyring.ts'
 import { type Damageable, damaged } from '../../damage.ts'
 import { databaseInvalid } from '../../errors.ts'
-import { type PlatformColumn, type SecretField, secretColumns } from '../../integration.ts'
+import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
 import { type AuditEvent, eventHash, eventsOf, eventTexts, newestEvent } from '../audit/events.ts'
 import { isFingerprint } from '../audit/fingerprints.ts'
@@ -13,8 +13,7 @@ import type { PreviousValues } from '../audit/head.ts'
 import { parseState, type VersionState } from '../audit/row-state.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import { currentSecret, platformColumn } from '../tables/integration-filter.ts'
-import { counts, isPrevious } from '../tables/secret-metadata.ts'
+import { counts } from '../tables/secret-metadata.ts'
 import { type Decryption, decryptRecorded, NotRecorded } from './decrypt.ts'
 import { type KnownVersion, readableText } from './stored.ts'
 
@@ -49,34 +48,18 @@ export interface ValidSecret {
   readonly validUntil: Instant | null
 }
 
-/** A row that nothing finds: what it would be found by cannot be read. */
-export interface Stray {
-  readonly id: string
-  readonly damage: readonly string[]
-}
-
 /** What can be read of values that are valid now. */
 export interface AcceptedSecretReader {
-  /** What some integrations hold in one field, read at one moment, and the database's clock at it. */
+  /** What some integrations hold in one field, read at one moment, and the database's clock at it. @throws RowsTooLong */
   valid(
     field: SecretField,
     ids: readonly IntegrationId[],
   ): Promise<{ readonly now: Instant; readonly stored: readonly StoredAccepted[] }>
-  /**
-   * A row that may be the one that a webhook of a platform names, or hold the secret that it is signed with, because what
-   * names the row cannot be read.
-   */
-  stray(platform: string, column: PlatformColumn | undefined): Promise<Stray | undefined>
-  /**
-   * Integrations that hold a valid value between them, one for each value of a platform, as far as is recorded: those of
-   * at most `limit` values, where the search ends. An integration that holds several may be there several times.
-   */
-  holders(field: SecretField, platform: string, limit: number): Promise<IntegrationId[]>
 }
 
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
-  const { jsonRows, toRfc3339, now, whole, isMalformed } = dialect
+  const { jsonRows, toRfc3339, now, whole } = dialect
   const events = eventTexts(dialect)
   return {
     async valid(field, ids) {
@@ -111,61 +94,6 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
           return [{ id, field, current: readableText(row, 'current'), versions: versionsOf(versions), newest: event }]
         }),
       }
-    },
-    async stray(platform, column) {
-      const names = {
-        id: sql`i.id`,
-        platform: sql`i.platform`,
-        ...(column ? { [column]: platformColumn(column) } : {}),
-      }
-      const unreadable = Object.values(names).map((name) => isMalformed('text', name))
-      const integrations = await db.queryAll<{ id: string }>(
-        names,
-        sql`FROM integrations i WHERE (i.platform = ${platform} OR ${isMalformed('text', names.platform)})
-          AND (${join(unreadable, ' OR ')}) LIMIT 1`,
-      )
-      // Without its version, a current value is told of where it is read.
-      const id = sql`s.integration_id`
-      const previous = await db.queryAll<{ id: string }>(
-        { id },
-        sql`FROM integration_secrets s WHERE s.sealed IS NOT NULL AND ${isMalformed('text', id)} LIMIT 1`,
-      )
-      const found = [...integrations, ...previous].find(({ damage }) => damage)
-      return found && { id: found.id, damage: found.damage ?? [] }
-    },
-    async holders(field, platform, limit) {
-      const column = secretColumns[field]
-      // SQLite would begin with the integrations, of which a platform may have as many as there are.
-      const held = (condition: Sql) =>
-        sql`FROM integration_secrets s CROSS JOIN integrations i WHERE i.id = s.integration_id AND i.platform = ${platform}
-          AND (s.valid_until IS NULL OR ${isPrevious(dialect)}) AND ${condition}`
-      const malformed = isMalformed('text', sql`s.fingerprint`)
-      // In the form that has the index used for both, whatever is known of how many rows a field has.
-      const from = (operator: Sql, fingerprint: Sql) =>
-        held(
-          sql`(s.field, s.fingerprint) ${operator} (${column}, ${fingerprint}) AND s.field <= ${column} AND NOT ${malformed} ORDER BY s.field, s.fingerprint LIMIT 1`,
-        )
-      const known = sql`known.fingerprint || ''`
-      const without = held(sql`s.field = ${column} AND s.fingerprint IS NULL ORDER BY s.field, s.fingerprint LIMIT 1`)
-      const unrecorded = sql`UNION ALL SELECT i.id FROM integrations i WHERE i.platform = ${platform}
-        AND ${sql([`i.${column}`])} IS NOT NULL AND NOT EXISTS (${currentSecret(field)})`
-      // Nothing follows a BLOB in the order of texts: after it, the walk would come to it again and again.
-      const unreadable = sql`UNION ALL SELECT s.integration_id ${held(sql`s.field = ${column} AND ${malformed}`)}`
-      // From each fingerprint to the next by the index, as many rows may share one.
-      const rows = await db.queryAll<{ id: IntegrationId }>(
-        { id: sql`h.id` },
-        sql`FROM (
-        WITH RECURSIVE known (fingerprint, place) AS (
-          SELECT (SELECT s.fingerprint ${from(sql`>=`, sql`''`)}), 1
-          UNION ALL SELECT (SELECT s.fingerprint ${from(sql`>`, known)}), known.place + 1
-            FROM known WHERE known.fingerprint IS NOT NULL AND known.place < ${limit})
-        SELECT (SELECT s.integration_id ${from(sql`>=`, known)}) AS id FROM known WHERE known.fingerprint IS NOT NULL
-        UNION ALL SELECT (SELECT s.integration_id ${without})
-        ${unrecorded}
-        ${unreadable}
-      ) h WHERE h.id IS NOT NULL LIMIT ${limit}`,
-      )
-      return rows.map(({ id }) => id)
     },
   }
 }

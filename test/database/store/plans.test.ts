@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
+import { holderReader } from '../../../src/store/secrets/holders.ts'
 import { type IntegrationReader, integrationReader } from '../../../src/store/tables/integrations.ts'
 import type { Page } from '../../../src/store/tables/page.ts'
 import { workspaceReader } from '../../../src/store/tables/workspaces.ts'
@@ -142,16 +143,25 @@ describe.each(kinds)('on %s', (kind) => {
     for (const statement of ['VACUUM', 'ANALYZE']) {
       await db.query(statement)
       const holders = await plansOf(db, async (db, dialect) => {
-        const { holders } = acceptedSecretReader(db, dialect)
+        const { holders } = holderReader(db, dialect)
         expect((await holders('webhookSecret', 'slack', 101)).length).toBe(101)
         expect(await holders('webhookSecret', 'pylon', 101)).toEqual([])
       })
-      for (const plan of holders) {
+      const walks = holders.filter((plan) => /known/.test(plan))
+      for (const plan of walks)
         expect(plan).toMatch(
           kind === 'sqlite'
             ? /integration_secrets_field_fingerprint_idx \(\(field,fingerprint\)>\(\?,\?\) AND field<\?\)/
             : /integration_secrets_field_fingerprint_idx/,
         )
+      // The rest is walked through in parts, where the first has not found enough.
+      const others = holders.filter((plan) => !/known/.test(plan))
+      expect([walks.length, others.length > 0]).toEqual([2, true])
+      for (const plan of others) {
+        if (kind === 'sqlite')
+          expect(plan).toMatch(
+            /integration(s|_secrets) USING INTEGER PRIMARY KEY|SCAN integration(s|_secrets)$|SCAN t VIRTUAL TABLE/m,
+          )
         expect(plan).not.toMatch(/HashAggregate|GroupAggregate|GROUP BY|ANY\(field\)/)
       }
     }

@@ -113,3 +113,32 @@ test('a reading that answers after one that began later changes nothing', async 
   readings[4]?.reject(new IntegrationsError({ code: 'DATABASE_BUSY', message: 'busy', hint: '' }))
   expect(await found(fifth)).toBe(1)
 })
+
+test('strangers have the secrets of a platform looked through half of the time at most, and a tenant’s read at once', async () => {
+  let now = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+  const began: string[] = []
+  const answers: (() => void)[] = []
+  const cache = new LookupCache(
+    async ({ kind }) => {
+      began.push(`${kind} at ${now}`)
+      const [startedAt, startedAtMs] = [now, Date.now()]
+      await new Promise<void>((resolve) => answers.push(resolve))
+      return { entries: [], startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
+    },
+    { rememberMs: 5000, staleMs: 0 },
+  )
+  const whole = { kind: 'platform', platform: 'slack' } as const
+  const answered = async (asked: Promise<unknown>, reads: number) => {
+    await expect.poll(() => answers.length).toBe(reads)
+    now += 400
+    for (const answer of answers.splice(0)) answer()
+    await asked
+  }
+  await answered(Promise.all([cache.findSince(whole, 0, now), cache.findSince(key, 0, now)]), 2)
+  now = 500
+  const again = cache.findSince(whole, 0, now)
+  await answered(cache.findSince(key, 0, now), 1)
+  await answered(again, 1)
+  expect(began).toEqual(['platform at 0', 'match at 0', 'match at 500', 'platform at 900'])
+})

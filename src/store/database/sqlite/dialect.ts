@@ -1,4 +1,5 @@
-import sql, { join, raw, type Sql } from 'sql-template-tag'
+import { setImmediate as turn } from 'node:timers/promises'
+import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { firstRows, maxAnswerBytes, maxTextBytes, maxWhole, nextRows, pageBytes, shownBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
@@ -114,6 +115,7 @@ export const dialect: Dialect = {
   jsonRows: (columns, from) =>
     // Added to a text, it is one: JSON inside JSON would be an array.
     sql`(SELECT json_group_array(json_array(${join(columns.map(guarded))})) || '' FROM ${from})`,
+  parts,
   pages,
 }
 
@@ -133,6 +135,26 @@ function isAfter([key, id]: readonly [Sql, Sql], [lastKey, lastId]: readonly [Sq
 const withoutOrder = (value: Sql) => (value.sql.endsWith(byBytes) ? raw(value.sql.slice(0, -byBytes.length)) : value)
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
+
+/** How many rows of a table are walked through at once. */
+const rowsAtOnce = 5000
+
+async function* parts(db: Statements, table: string): AsyncGenerator<Sql> {
+  // The rows of another program's table may have no numbers.
+  if (await db.some(sql`FROM pragma_table_list t WHERE t.name = ${table} AND t.wr`)) return yield raw(table)
+  for (let later = empty; ; ) {
+    await turn()
+    const [row] = await db.query<{ last: number | null }>(
+      { last: sql`max(n)` },
+      sql`FROM (SELECT rowid AS n FROM ${raw(table)} WHERE 1 = 1 ${later} ORDER BY rowid LIMIT ${rowsAtOnce})`,
+    )
+    const last = row?.last ?? null
+    if (last === null) return
+    // By an index, more than these would be looked at.
+    yield sql`(SELECT * FROM ${raw(table)} NOT INDEXED WHERE rowid <= ${last} ${later})`
+    later = sql`AND rowid > ${last}`
+  }
+}
 
 async function* pages<Row extends object>(
   db: Statements,
