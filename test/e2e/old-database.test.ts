@@ -142,7 +142,7 @@ test.each(kinds)('a secret of an old database on %s that cannot be read stops no
   const env = {
     DATABASE_URL: db.url,
     INTEGRATIONS_KEYS_FILE: keys,
-    SECRET: ['0123456789abcdef', '00000000000000ff'].join(''),
+    SECRET: ['0f1e2d3c4b5a6978', '1a2b3c4d5e6f7081'].join(''),
   }
   const run = (...args: string[]) => runInProcess(args, { env })
   await db.query(
@@ -152,7 +152,7 @@ test.each(kinds)('a secret of an old database on %s that cannot be read stops no
   expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
   expect(await run('toggle', 'Initech/repositories')).toMatchObject({ code: 0 })
   expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 6 })
-  const rotate = ['rotate', 'Acme/support', '--webhook-secret-env', 'SECRET', '--grace', '0', '--force']
+  const rotate = ['rotate', 'Acme/support', '--webhook-secret-env', 'SECRET', '--grace', '0', '--end-previous']
   expect(await run(...rotate)).toMatchObject({ code: 0 })
   expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })

@@ -11,22 +11,19 @@ const rowsAtOnce = 200
  * version before has changed last. From then on, `verifyAudit` tells when another program changes them. Receivers of the
  * version before go on accepting previous secrets.
  *
- * @returns how many
  * @throws what every change throws
  */
-export async function recordStates(store: Store): Promise<number> {
-  let recorded = 0
-  for (const type of recordedTypes(store.adopted))
-    for (let after: string | undefined; ; ) {
-      const rows = await store.read((db) =>
-        db.states.unrecorded(type, { adopted: store.adopted, limit: rowsAtOnce, after }),
-      )
-      if (rows.length === 0) break
-      await store.mutate(async (tx) => {
-        for (const { id, name } of rows) await tx.record({ action: stateRecorded, target: { type, id, name } })
-      }, auditOnly)
-      recorded += rows.length
-      after = rows.at(-1)?.id
-    }
-  return recorded
+export async function recordStates(store: Store): Promise<void> {
+  const { adopted } = store
+  for (const type of recordedTypes(adopted)) {
+    let after: string | undefined
+    do {
+      const page = await store.read((db) => db.states.unrecorded(type, { adopted, limit: rowsAtOnce, after }))
+      if (page.rows.length > 0)
+        await store.mutate(async (tx) => {
+          for (const { id, name } of page.rows) await tx.record({ action: stateRecorded, target: { type, id, name } })
+        }, auditOnly)
+      after = page.next
+    } while (after !== undefined)
+  }
 }

@@ -1,4 +1,4 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { empty, type Sql } from 'sql-template-tag'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns } from '../database/statements.ts'
 import type { Target } from './events.ts'
@@ -15,10 +15,11 @@ export interface StateRow {
 }
 
 /** What the state of a kind of rows is read from. */
-interface StateSource {
+export interface StateSource {
   readonly columns: Columns<StateRow>
   readonly title: Sql
-  readonly from: Sql
+  readonly table: Sql
+  readonly joins: Sql
   readonly id: Sql
 }
 
@@ -30,19 +31,22 @@ export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: 
     workspace: {
       columns: { id: sql`w.id`, name: sql`w.name`, ...nothing },
       title: sql`w.name`,
-      from: sql`workspaces w`,
+      table: sql`workspaces w`,
+      joins: empty,
       id: sql`w.id`,
     },
     user: {
       columns: { id: sql`u.id`, name: sql`u.name`, email: sql`u.email`, ...nothing },
       title: sql`u.email`,
-      from: sql`users u`,
+      table: sql`users u`,
+      joins: empty,
       id: sql`u.id`,
     },
     app: {
       columns: { id: sql`a.id`, name: sql`a.name`, platform: sql`a.platform`, client_id: sql`a.client_id`, ...nothing },
       title: sql`a.name`,
-      from: sql`integration_apps a`,
+      table: sql`integration_apps a`,
+      joins: empty,
       id: sql`a.id`,
     },
     integration: {
@@ -87,7 +91,8 @@ export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: 
         ),
       },
       title: sql`coalesce(w.name, i.workspace_id) || '/' || i.name`,
-      from: sql`integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
+      table: sql`integrations i`,
+      joins: sql`LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
         LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
       id: sql`i.id`,
     },

@@ -1,11 +1,11 @@
-import sql, { empty, join } from 'sql-template-tag'
+import sql, { empty, join, type Sql } from 'sql-template-tag'
 import type { RootKey } from '../../crypto/key-set.ts'
 import { type Damageable, damaged } from '../../damage.ts'
-import { firstRows, nextRows } from '../database/cells.ts'
+import { firstRows, nextRows, rowsPerPage } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
 import { eventTexts, newestEvent } from './events.ts'
-import { type StatefulType, type StateRow, stateSources } from './row-columns.ts'
+import { type StatefulType, type StateRow, type StateSource, stateSources } from './row-columns.ts'
 import {
   type HeldVersion,
   mergedState,
@@ -47,13 +47,16 @@ export interface StateReader {
     options: { readonly key: RootKey; readonly now: Date },
   ): AsyncIterable<readonly ComparedRow[]>
   /**
-   * The next rows in the order of their ids, after one, whose state no event keeps though it may: an application's, and those
+   * Those of the next rows, in the order of their ids, whose state no event keeps though it may: an application's, and those
    * that a version before has changed last. One that another program has put into tables of ours is none of them.
+   *
+   * @param options `limit`: how many rows are looked at; `after`: the id before them
+   * @returns `next`: the id to go on after; undefined at the end
    */
   unrecorded(
     type: StatefulType,
     options: { readonly adopted: boolean; readonly limit: number; readonly after: string | undefined },
-  ): Promise<readonly Pick<ComparedRow, 'id' | 'name'>[]>
+  ): Promise<{ readonly rows: readonly Pick<ComparedRow, 'id' | 'name'>[]; readonly next: string | undefined }>
   /** The rows that are gone, though their newest events keep a state of them. */
   removed(type: StatefulType): AsyncIterable<readonly Pick<ComparedRow, 'id' | 'name'>[]>
 }
@@ -85,7 +88,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
   const sources = stateSources(dialect)
   return {
     async after(type, ids, { key, written, asTheyAre, acknowledged, adopted }) {
-      const { columns, from, id } = sources[type]
+      const { columns, table, joins, id } = sources[type]
       const events = dialect.jsonRows(
         Object.values(eventTexts(dialect)),
         sql`integration_events e WHERE e.seq IN (SELECT x.seq FROM integration_events x WHERE x.target_id = ${id} AND x.target_type = ${type}
@@ -112,7 +115,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         for (let left = ids.slice(i, i + rowsAtOnce); left.length > 0; ) {
           const { rows, after } = await db.queryPage<StateRow & { readonly events: string | null }>(
             { ...columns, events },
-            sql`FROM ${from} WHERE ${id} IN (${join(left)})`,
+            sql`FROM ${table} ${joins} WHERE ${id} IN (${join(left)})`,
           )
           left = after > 0 ? left.filter((one) => rows.every((row) => row.id !== one)) : []
           for (const { events: recent, ...row } of rows) {
@@ -124,7 +127,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       return states
     },
     async *compare(type, { key, now }) {
-      const { columns, title, from, id } = sources[type]
+      const { columns, title, id } = sources[type]
       const withEvent: Columns<StateRow & EventRow> = {
         ...columns,
         title,
@@ -135,32 +138,31 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       for (let after: string | undefined, size = firstRows; ; ) {
         const page = await db.queryPage(
           withEvent,
-          sql`FROM ${from} LEFT JOIN integration_events e ON e.seq = ${newestEvent(type, id, anyNumber)}
-            ${after === undefined ? empty : sql`WHERE ${dialect.binaryOrder(id)} > ${after}`}
-            ORDER BY ${dialect.binaryOrder(id)} LIMIT ${size}`,
+          withNewest(sources[type], { newest: newestEvent(type, id, anyNumber), after, size }),
         )
         yield page.rows.map((row) => compared(row, key, now))
-        after = page.rows.findLast(({ damage }) => !damage?.includes('id'))?.id
+        after = lastId(page.rows)
         if ((page.after === 0 && page.rows.length < size) || after === undefined) return
-        size = nextRows(page, rowsAtOnce)
+        size = nextRows(page, rowsPerPage)
       }
     },
-    unrecorded(type, { adopted, limit, after }) {
-      const { title, from, id } = sources[type]
-      return db.queryAll<Pick<ComparedRow, 'id' | 'name'>>(
-        { id, name: sql`coalesce(${title}, ${id})` },
-        sql`FROM ${from} LEFT JOIN integration_events e ON e.seq = ${newestEvent(type, id)}
-          WHERE ${adopted ? sql`e.state IS NULL` : sql`e.seq IS NOT NULL AND e.format IS NULL`} ${after === undefined ? empty : sql`AND ${dialect.binaryOrder(id)} > ${after}`}
-          ORDER BY ${dialect.binaryOrder(id)} LIMIT ${limit}`,
+    async unrecorded(type, { adopted, limit, after }) {
+      const { title, id } = sources[type]
+      const isUnrecorded = adopted ? sql`e.state IS NULL` : sql`e.seq IS NOT NULL AND e.format IS NULL`
+      const page = await db.queryAll<Pick<ComparedRow, 'id' | 'name'> & { readonly unrecorded: number | bigint }>(
+        { id, name: sql`coalesce(${title}, ${id})`, unrecorded: sql`CASE WHEN ${isUnrecorded} THEN 1 ELSE 0 END` },
+        withNewest(sources[type], { newest: newestEvent(type, id), after, size: limit }),
       )
+      const rows = page.filter(({ unrecorded }) => Number(unrecorded) === 1)
+      return { rows, next: page.length < limit ? undefined : lastId(page) }
     },
     async *removed(type) {
-      const { from, id } = sources[type]
+      const { table, id } = sources[type]
       for (let after = 0n; ; ) {
         const rows = await db.queryAll<Pick<ComparedRow, 'id' | 'name'> & { readonly seq: number | bigint | string }>(
           { id: sql`e.target_id`, name: sql`coalesce(e.target_name, e.target_id)`, seq: dialect.whole(sql`e.seq`) },
           sql`FROM integration_events e WHERE e.seq > ${after} AND e.target_type = ${type} AND e.state IS NOT NULL
-            AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${from} WHERE ${id} = e.target_id)
+            AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${table} WHERE ${id} = e.target_id)
             ORDER BY e.seq LIMIT ${rowsAtOnce}`,
         )
         yield rows
@@ -170,6 +172,18 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
     },
   }
 }
+
+/** The next rows in the order of their ids, each with its newest event (`e`). In that order, and without a condition, they are found by an index. */
+const withNewest = (
+  { table, joins, id }: StateSource,
+  { newest, after, size }: { readonly newest: Sql; readonly after: string | undefined; readonly size: number },
+) =>
+  sql`FROM ${table} ${joins} LEFT JOIN integration_events e ON e.seq = ${newest}
+    ${after === undefined ? empty : sql`WHERE ${id} > ${after}`} ORDER BY ${id} LIMIT ${size}`
+
+/** The last id that can be read. */
+const lastId = (rows: readonly ({ readonly id: string } & Damageable)[]) =>
+  rows.findLast(({ damage }) => !damage?.includes('id'))?.id
 
 interface EventRow {
   /** What people know the row by. */

@@ -43,8 +43,9 @@ export interface Statements {
    * transaction.
    *
    * @param rest ends with what orders them
+   * @param first how many the first page may have; SQLite reads those that do not fit, too
    */
-  queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql): Promise<(Row & Damageable)[]>
+  queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql, first?: number): Promise<(Row & Damageable)[]>
   /** The rows of a whole statement that gives them as `Dialect.select` or `selectPage` has them. */
   fetch<Row extends object>(columns: Columns<Row>, statement: Sql): Promise<Part<Row>>
   /** Whether a query, from FROM on, has any row. */
@@ -92,9 +93,9 @@ function reading({ provider, dialect }: Speaker, readCells: ReadCells): Omit<Sta
     fetch,
     queryAll,
     queryPage,
-    async queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql) {
+    async queryInPages<Row extends object>(columns: Columns<Row>, rest: Sql, first = firstRows) {
       const rows: (Row & Damageable)[] = []
-      for (let size = firstRows; ; ) {
+      for (let size = first; ; ) {
         const page = await queryPage(columns, sql`${rest} LIMIT ${size} OFFSET ${rows.length}`)
         rows.push(...page.rows)
         if (page.after === 0 && page.rows.length < size) return rows

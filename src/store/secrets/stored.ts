@@ -3,7 +3,7 @@ import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { refOf, type SecretField, secretColumns, secretFields } from '../../integration.ts'
-import { nextRows, pageBytes } from '../database/cells.ts'
+import { nextRows, pageBytes, rowsPerPage } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import type { EncryptionMode } from '../tables/keys.ts'
@@ -57,8 +57,8 @@ export function readableText<Name extends string>(
   return row.damage?.includes(name) || text?.includes('\0') ? unreadable : text
 }
 
-/** How many integrations a page has at most: what others wait for while it is written takes a few tenths of a second. */
-const integrationsPerPage = 100
+/** How many integrations a page has at most that is written: what others wait for meanwhile takes a few tenths of a second. */
+const writtenAtOnce = 100
 
 /**
  * The key that encrypts what a column holds; null for none. What only looks encrypted is not: the application may
@@ -101,7 +101,7 @@ type ColumnsRow = {
 
 /** What can be read of secrets as they are stored, not decrypted. */
 export interface StoredValueReader {
-  /** The stored values of the next integrations in the order of their ids. */
+  /** The stored values of the next integrations in the order of their ids, as many as one change may write. */
   page(cursor?: StoredCursor): Promise<StoredPage>
   /** All of them, a page at a time. */
   pages(): AsyncIterable<StoredPage>
@@ -112,8 +112,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
   const { whole } = dialect
   const held = (field: SecretField) => sql([`i.${secretColumns[field]}`])
 
-  async function page(cursor?: StoredCursor): Promise<StoredPage> {
-    const { after, most = integrationsPerPage } = cursor ?? {}
+  async function page(cursor?: StoredCursor, limit = writtenAtOnce): Promise<StoredPage> {
+    const { after, most = limit } = cursor ?? {}
     const { rows: found, after: left } = await db.queryPage<ColumnsRow>(
       {
         id: sql`i.id`,
@@ -133,7 +133,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
       bytes += Number(previous)
       return place === 0 || bytes <= pageBytes
     })
-    const complete = left === 0 && fitting.length === found.length && found.length < most
+    const isCut = left > 0 || fitting.length < found.length
+    const complete = !isCut && found.length < most
     // The next page begins after an id that can be read.
     const rows = complete
       ? fitting
@@ -157,6 +158,8 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
       sql`FROM integration_secrets s WHERE s.integration_id IN (${join(rows.map(({ id }) => id))})
           AND (s.valid_until IS NULL OR s.sealed IS NOT NULL OR ${dialect.isMalformed('time', sql`s.valid_until`)})
           ORDER BY s.integration_id, s.field, s.number`,
+      // Their values are no longer than a page may be.
+      rowsPerPage,
     )
     const ofIntegration = new Map<string, (VersionRow & Damageable)[]>(rows.map(({ id }) => [id, []]))
     for (const version of versions) ofIntegration.get(version.id)?.push(version)
@@ -176,17 +179,15 @@ export function storedValueReader(db: Statements, dialect: Dialect): StoredValue
     return {
       values,
       integrations: rows.length,
-      ...(complete
-        ? {}
-        : { next: { after: last, most: nextRows({ rows, after: complete ? 0 : 1 }, integrationsPerPage) } }),
+      ...(complete ? {} : { next: { after: last, most: nextRows({ rows, after: isCut ? 1 : 0 }, limit) } }),
     }
   }
 
   return {
-    page,
+    page: (cursor) => page(cursor),
     async *pages() {
       for (let next: StoredPage | undefined; next === undefined || next.next !== undefined; ) {
-        next = await page(next?.next)
+        next = await page(next?.next, rowsPerPage)
         yield next
       }
     },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { stateReader } from '../../../src/store/audit/row-states.ts'
 import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
 import { holderReader } from '../../../src/store/secrets/holders.ts'
 import { type IntegrationReader, integrationReader } from '../../../src/store/tables/integrations.ts'
@@ -118,6 +119,32 @@ describe.each(kinds)('on %s', (kind) => {
       expected[what] = [true, named, undefined]
     }
     expect(found).toEqual(expected)
+  })
+
+  test('rows are compared with the log a page at a time, each found by its id', async () => {
+    const db = await filled(kind)
+    const numbers =
+      kind === 'sqlite'
+        ? 'WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)'
+        : ''
+    const from = kind === 'sqlite' ? 'numbers' : 'generate_series(1, 20000) AS numbers (n)'
+    await db.query(`${numbers} INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, os_user, host, pid, program_version, state, format, previous_hash, hash)
+      SELECT n + 1000, ${kind === 'sqlite' ? '' : 'timestamp '}'2026-01-02 03:04:05', '', 'integration.add', 'done', 'integration', 'i-' || CAST(n AS TEXT), '', '', 1, '', '{"columns":{}}', 2, '', '' FROM ${from}`)
+    await db.query("UPDATE integration_settings SET seq = 21000 WHERE key = 'head'")
+    if (kind === 'postgresql') await db.query('ANALYZE')
+    const plans = await plansOf(db, async (db, dialect) => {
+      const { rows, next } = await stateReader(db, dialect).unrecorded('integration', {
+        adopted: true,
+        limit: 200,
+        after: 'i-7',
+      })
+      expect([rows, next]).toEqual([[], expect.stringMatching(/^i-7/)])
+    })
+    expect(plans.length).toBe(1)
+    for (const plan of plans) {
+      expect(plan).not.toMatch(scans)
+      expect(plan).not.toMatch(/Seq Scan on integration_events|SCAN e$/m)
+    }
   })
 
   test('what is valid of no integration at all is read without any', async () => {
