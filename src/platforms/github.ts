@@ -79,6 +79,7 @@ export const github = definePlatform({
         verdict: 'ok',
         code: null,
         ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
+        ...expiryOf(answer.headers),
       }
     },
   },
@@ -94,6 +95,15 @@ export const github = definePlatform({
     samples,
   },
 })
+
+/** When a token expires: GitHub says it in answers to personal access tokens that do, as in `2027-01-31 12:00:00 UTC` or with `-0800`. */
+function expiryOf(headers: Headers): { expiresAt?: Date } {
+  const text = headers.get('github-authentication-token-expiration') ?? ''
+  const [, day, time, zone] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (UTC|[+-]\d{4})$/.exec(text) ?? []
+  if (day === undefined || zone === undefined) return {}
+  const expiresAt = new Date(`${day}T${time}${zone === 'UTC' ? 'Z' : zone.replace(/\d\d$/, ':$&')}`)
+  return Number.isNaN(expiresAt.getTime()) ? {} : { expiresAt }
+}
 
 /** The time until a used-up rate limit is reset. */
 function untilReset(headers: Headers): { retryAfterSeconds?: number } {

@@ -58,8 +58,9 @@ export interface Finding {
   readonly ids?: { readonly [C in PlatformColumn]?: string }
   /** The permissions of the credential. */
   readonly scopes?: readonly string[]
-  /** The seconds until the credential expires. */
+  /** The seconds until the credential expires, or when it does, as the platform says it. */
   readonly expiresIn?: number
+  readonly expiresAt?: Date
 }
 
 /** The client of an OAuth app. */

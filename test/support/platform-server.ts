@@ -51,8 +51,11 @@ export const slackError = (error: string): Script => ({ body: { ok: false, error
 /** Pylon's answer to a good token. */
 export const pylonOk = (id = 'org-1'): Script => ({ body: { data: { id, name: 'Acme' }, request_id: 'r-1' } })
 
-/** GitHub's answer to a good token. */
-export const githubOk = (): Script => ({ body: { login: 'acme-bot', id: 1 } })
+/** GitHub's answer to a good token, which may say when it expires. */
+export const githubOk = (expires?: string): Script => ({
+  ...(expires === undefined ? {} : { headers: { 'github-authentication-token-expiration': expires } }),
+  body: { login: 'acme-bot', id: 1 },
+})
 
 /** Pylon's answer to a token that it does not like. */
 export const pylonError = (status: number, code?: string): Script => ({

@@ -73,15 +73,17 @@ export async function askAbout(
   }
 }
 
-function usable({ verdict, code, reason, ids = {}, scopes, expiresIn }: Finding): TokenAnswer {
-  const plausible = expiresIn !== undefined && expiresIn <= maxLifetimeSeconds
+function usable({ verdict, code, reason, ids = {}, scopes, expiresIn, expiresAt }: Finding): TokenAnswer {
+  const now = Date.now()
+  const ends = expiresIn === undefined ? expiresAt?.getTime() : now + expiresIn * 1000
+  const plausible = ends !== undefined && ends <= now + maxLifetimeSeconds * 1000
   return {
     verdict,
     code,
     reason: reason ?? null,
     ids: Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== '' && id.length <= maxIdLength)),
     scopes: scopes ?? null,
-    expiresAt: plausible ? instantOf(Date.now() + expiresIn * 1000) : null,
+    expiresAt: plausible ? instantOf(ends) : null,
   }
 }
 
