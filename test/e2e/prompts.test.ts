@@ -1,10 +1,11 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { openedStore } from '../support/keyring.ts'
-import { runInTerminal } from '../support/program.ts'
+import { freshFolder, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
-import { addSlack } from '../support/slack-integration.ts'
+import { addSlack, rotate } from '../support/slack-integration.ts'
 
 const enter = '\r'
 const down = '\u001b[B'
@@ -25,6 +26,7 @@ describe.each(kinds)('questions on %s', (kind) => {
         ['begins or ends with white space', `${'\u007f'.repeat(10)}${signingSecret()}${enter}`],
         ['Slack bot or user token', `${botToken()}${enter}`],
         ['Slack refresh token', enter],
+        ['When does the token expire?', `never${enter}`],
       ],
       { env },
     )
@@ -61,6 +63,7 @@ describe.each(kinds)('questions on %s', (kind) => {
         ['Workspace', `${down}${enter}`],
         ['Name of the integration', `desk${enter}`],
         ['Pylon webhook secret', enter],
+        ['When does the token expire?', enter],
       ],
       { env },
     )
@@ -249,6 +252,83 @@ describe.each(kinds)('questions on %s', (kind) => {
     for (const n of [2, 3]) expect(screen).not.toContain(signingSecret(n))
   })
 
+  describe('what would be refused anyway is refused before a secret is asked for', () => {
+    const start = async () => {
+      const db = await freshDatabase(kind)
+      const env = { DATABASE_URL: db.url }
+      await addSlack(env)
+      return { db, env }
+    }
+
+    test('add: a taken name, a creator who is not there, a key that is missing', async () => {
+      const { db, env } = await start()
+      const add = ['add', '--platform', 'slack', '--workspace', 'Acme']
+      const taken = await runInTerminal(add, [['Name of the integration', `support${enter}`]], { env })
+      expect(taken.code).toBe(5)
+      expect(taken.screen).toContain('error: Acme already has a Slack integration named "support"')
+      const named = [...add, '--name', 'new']
+      const nobody = await runInTerminal([...named, '--created-by', 'nobody@example.com'], [], { env })
+      expect(nobody.code).toBe(3)
+      const keyless = await runInTerminal(named, [], {
+        env: { ...env, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none') },
+      })
+      expect(keyless.code).toBe(4)
+      for (const { screen } of [taken, nobody, keyless]) expect(screen).not.toContain('Slack signing secret')
+      expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
+    })
+
+    test('rotate: an open grace period, a grace period that is too long, another version', async () => {
+      const { env } = await start()
+      expect(await rotate(env, 2, '--grace', '1h')).toMatchObject({ code: 0 })
+      const again = ['rotate', 'support', '--field', 'webhook-secret']
+      for (const [flags, code, message] of [
+        [[], 5, 'error: the previous signing secret is still accepted'],
+        [['--end-previous', '--grace', '8d'], 2, 'error: a grace period is at most 7 days'],
+        [['--end-previous', '--if-version', '1'], 5, 'error: Acme/support is at version 2, not 1'],
+      ] as const) {
+        const refused = await runInTerminal([...again, ...flags], [], { env })
+        expect(refused.code).toBe(code)
+        expect(refused.screen).toContain(message)
+        expect(refused.screen).not.toContain('New Slack signing secret')
+      }
+    })
+
+    test('apps add asks as add does, and refuses a name that is taken', async () => {
+      const { db, env } = await start()
+      const answers: [string, string][] = [
+        ['Platform', enter],
+        ['Client id', `1111.2222${enter}`],
+        ['Client secret', `'${signingSecret(2)}'${enter}`],
+        ['the Slack client secret begins with a quote', `${signingSecret(3)}${enter}`],
+      ]
+      const added = await runInTerminal(['apps', 'add', 'bot'], answers, { env })
+      expect(added.code).toBe(0)
+      expect(await db.query('SELECT name, platform, client_id FROM integration_apps')).toEqual([
+        { name: 'bot', platform: 'slack', client_id: '1111.2222' },
+      ])
+      const again = await runInTerminal(['apps', 'add', 'bot'], answers.slice(0, 2), { env })
+      expect(again.code).toBe(5)
+      expect(again.screen).not.toContain('Client secret')
+    })
+  })
+
+  test('a question whether to destroy something names the database, and what goes on working', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url, TOKEN: botToken() }
+    await addSlack(env, 'support', '--access-token-env', 'TOKEN', '--no-expiry')
+    const { screen } = await runInTerminal(['remove', 'support'], [['Type support to confirm', '\u0003']], {
+      env,
+      columns: 500,
+    })
+    const { hostname, port, pathname } = new URL(db.url)
+    expect(screen).toContain(
+      kind === 'sqlite' ? `The database is file:${pathname}.` : `@${hostname}:${port}${pathname}.`,
+    )
+    expect(screen).toContain(
+      'Slack still accepts the token of Acme/support until its expiry or revocation: https://api.slack.com/apps.',
+    )
+  })
+
   test.each([
     ['--no-input', {}],
     ['CI', { CI: 'true' }],
@@ -260,7 +340,7 @@ describe.each(kinds)('questions on %s', (kind) => {
     expect({ code, screen }).toEqual({
       code: 2,
       screen:
-        'error: --platform is required when prompts are off or there is no terminal\r\nhint: pass --platform <platform>\r\n',
+        'error: --platform, --workspace and --name are required when prompts are off or there is no terminal\r\nhint: pass --platform <platform>, --workspace <workspace> and --name <name>\r\n',
     })
   })
 })

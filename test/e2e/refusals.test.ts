@@ -322,6 +322,20 @@ const refusals: Refusal[] = [
     stderr: 'error: there is no workspace "Nowhere"\nhint: integrations workspaces list\n',
   },
   {
+    what: 'nothing that rotate needs, and no terminal',
+    args: rotate(),
+    code: 2,
+    stderr:
+      'error: --webhook-secret-stdin and --grace are required when prompts are off or there is no terminal\nhint: pass --webhook-secret-stdin or another secret and --grace <duration>\n',
+  },
+  {
+    what: 'an app without all that it needs, and no terminal',
+    args: ['apps', 'add', 'bot'],
+    code: 2,
+    stderr:
+      'error: --platform, --client-id and --client-secret-stdin are required when prompts are off or there is no terminal\nhint: pass --platform <platform>, --client-id <id> and --client-secret-stdin, -file or -env\n',
+  },
+  {
     what: 'no workspace and no terminal',
     args: ['add', '--platform', 'slack', '--name', 'new'],
     code: 2,

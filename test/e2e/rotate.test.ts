@@ -6,6 +6,7 @@ import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
 import { notes } from '../support/told.ts'
 
+const accepted = 'Slack still accepts it until its expiry or revocation: https://api.slack.com/apps'
 const columns = 'SELECT webhook_secret, access_token, refresh_token FROM integrations'
 const history =
   'SELECT field, number, origin, set_by IS NOT NULL AS attributed, valid_until IS NULL AS is_current, never_expires FROM integration_secrets ORDER BY field, number'
@@ -46,7 +47,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect({ code, stderr }).toEqual({
       code: 0,
       stderr: notes(
-        'replaced the access-token and refresh-token of Acme/support; the previous access-token is deleted here',
+        `replaced the access-token and refresh-token of Acme/support; the previous access-token is deleted here, and ${accepted}`,
       ),
     })
     const shown = JSON.parse(stdout)
@@ -120,8 +121,7 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(outcome).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/),
-      stderr:
-        'would replace the access-token and refresh-token of Acme/support; the previous access-token would be deleted here\n',
+      stderr: `the expiry of the access token is unknown, and the previous token never expired; --expires-in, --expires-at or --no-expiry sets the expiry\nwould replace the access-token and refresh-token of Acme/support; the previous access-token would be deleted here, and ${accepted}\n`,
     })
     expect(await all()).toBe(before)
   })

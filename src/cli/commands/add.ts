@@ -5,7 +5,7 @@ import type { JsonObject } from '../../json.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Added, type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
-import { checkShape } from '../../operations/secrets/values.ts'
+import { checkShape, type NewSecrets } from '../../operations/secrets/values.ts'
 import { rotateCommand } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms, requiredFields } from '../../platforms/platforms.ts'
@@ -22,14 +22,13 @@ import {
   declareChange,
   dryRunOption,
   examples,
-  expiry,
   forceShapeOption,
   givenIds,
   ifMissingOption,
   warnAll,
-  withExpiryOptions,
   withIdFlags,
 } from '../input/arguments.ts'
+import { askExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
 import {
   askSecrets,
   givenSecrets,
@@ -88,19 +87,24 @@ export const command = (ctx: Context) =>
     if (grace !== undefined && !upsert)
       throw badInput('--grace needs --upsert: a new integration has no previous secret', 'leave --grace out')
     const urls = await apiUrls(ctx, options)
+    ctx.prompts.require([
+      ...(options.platform === undefined ? ['--platform <platform>'] : []),
+      ...(options.workspace === undefined && options.newWorkspace === undefined ? ['--workspace <workspace>'] : []),
+      ...(options.name === undefined ? ['--name <name>'] : []),
+    ])
     const secrets = await givenSecrets(ctx, options)
     const config = await readConfigFlag(ctx, options.config, secretsOnStdin(options).length)
     const platform = await choosePlatform(ctx, options.platform)
     const workspace = await chooseWorkspace(ctx, options)
     const name =
       options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', named('integration')))
-    const asked = ctx.prompts.possible() ? await askSecrets(ctx, missingSecrets(platform, secrets, forceShape)) : {}
-    const addition: Addition = {
+    const store = await ctx.store()
+    const given: Addition = {
       platform: platform.id,
       workspace,
       name,
-      secrets: { ...secrets, ...asked },
-      expiry: expiry(options),
+      secrets,
+      expiry: 'unknown',
       ids: givenIds(options),
       config,
       createdBy,
@@ -111,11 +115,13 @@ export const command = (ctx: Context) =>
       forceShape,
       dryRun,
     }
-    const store = await ctx.store()
+    const all = { ...secrets, ...(await askMissing(ctx, given, platform)) }
+    const addition = { ...given, secrets: all, expiry: await askExpiry(ctx, options, all) }
     const { integration, outcome, warnings } = options.check
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
     warnAll(ctx, warnings)
+    if (all.accessToken && outcome !== 'unchanged') noteExpiry(ctx, integration)
     const ref = refOf(integration)
     await ctx.output.change(integrationView, integration, {
       outcome: outcomeOf(outcome !== 'unchanged', dryRun),
@@ -163,6 +169,15 @@ async function chooseWorkspace(
 }
 
 const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
+
+/** Asks for the secrets that flags have not given, once nothing else would be refused. */
+async function askMissing(ctx: Context, given: Addition, platform: Platform): Promise<NewSecrets> {
+  if (!ctx.prompts.possible()) return {}
+  const questions = missingSecrets(platform, given.secrets, given.forceShape)
+  if (questions.length === 0) return {}
+  const { outcome } = await addIntegration(await ctx.store(), { ...given, dryRun: true })
+  return outcome === 'unchanged' && given.ifExists === 'keep' ? {} : askSecrets(ctx, questions)
+}
 
 const missingSecrets = (platform: Platform, given: object, forceShape: boolean) =>
   entriesOf(platform.secrets)

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import { declareChange, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../input/consent.ts'
 import { outcomeOf } from '../output/values.ts'
+import { stillAccepted } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
 
 /** `integrations remove` */
@@ -23,11 +24,13 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findIntegration(db, ref))
       const name = refOf(shown)
+      const left =
+        shown.accessToken.set === false ? undefined : stillAccepted(shown, 'accessToken', `the token of ${name}`)
       if (!dryRun)
         await confirmByTyping(ctx, {
           word: shown.name,
           confirm,
-          warning: `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.`,
+          warning: `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.${left === undefined ? '' : ` ${left}.`}`,
         })
       const asked = confirm === undefined && !dryRun
       const removed = await removeIntegration(store, shown.id, {
@@ -38,4 +41,5 @@ export const command = (ctx: Context) =>
         outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config`,
       })
+      if (left !== undefined && !asked) ctx.output.note(left)
     })

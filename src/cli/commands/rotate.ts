@@ -1,7 +1,9 @@
 import { Command, Option } from '@commander-js/extra-typings'
+import type { Instant } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
+import { prepareRotation } from '../../operations/secrets/prepare-rotation.ts'
 import { type Rotated, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
@@ -16,15 +18,14 @@ import {
   declareChange,
   dryRunOption,
   examples,
-  expiry,
   forceShapeOption,
   ifVersionOption,
   refArgument,
   secretField,
   secretFlags,
   warnAll,
-  withExpiryOptions,
 } from '../input/arguments.ts'
+import { askExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
@@ -92,16 +93,16 @@ export const command = (ctx: Context) =>
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref, { damagedToo: true }))
-    const secrets = { ...given, ...(await missing(ctx, shown, { named, given, generate, forceShape })) }
-    const fields = secretFields.filter((field) => secrets[field])
-    const gracePeriod = options.grace ?? options.until ?? agreedGracePeriod(ctx, shown, fields)
-    const asked = !generate && fields.some((field) => !given[field])
-    const rotation: Rotation = {
+    const replacing = { named, given, generate, grace: options.grace ?? options.until }
+    const fields = await fieldsToReplace(ctx, shown, replacing)
+    const without = fields.filter((field) => !given[field])
+    const asked = !generate && without.length > 0
+    const replaced = fields.filter((field) => shown[field].set !== false)
+    // A day, where a person can see that; a script that replaces a value has to say how long.
+    const agreed = replacing.grace === undefined && replaced.length > 0 && ctx.prompts.possible()
+    const plan = {
       typed: ref,
-      secrets,
-      expiry: expiry(options),
-      setBy: ctx.actor(),
-      gracePeriod,
+      gracePeriod: agreed ? 86_400_000 : replacing.grace,
       shared,
       forceShape,
       endPrevious,
@@ -109,10 +110,28 @@ export const command = (ctx: Context) =>
       // What a person was shown must still be so.
       ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
     }
+    if (asked) await prepareRotation(store, shown.id, { ...plan, fields })
+    if (agreed) ctx.output.note(`${replaced.map(agreedFate).join('; ')}; change that with --grace`)
+    const platform = platformOf(shown)
+    const made: NewSecrets = generate
+      ? Object.assign({}, ...without.map(generated))
+      : await askSecrets(
+          ctx,
+          without.map((field) => question(platform, field, forceShape)),
+        )
+    const secrets = { ...given, ...made }
+    const rotation: Rotation = {
+      ...plan,
+      secrets,
+      expiry: await askExpiry(ctx, options, secrets),
+      setBy: ctx.actor(),
+    }
     const rotated = options.check
       ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
+    const [{ before, after }] = rotated.changed
+    if (rotated.fields.includes('accessToken')) noteExpiry(ctx, after, before)
     await answer(ctx, rotated, { ref, given: fields, dryRun, shared })
   })
 
@@ -143,30 +162,31 @@ async function answer(
 
 const flags = (fields: readonly SecretField[]) => fields.map(flagOf).join(' and ')
 
-/** The secrets that were named without a value; at a terminal, the secret that a person chooses when none was named. */
-async function missing(
-  ctx: Context,
+/** The secrets to replace: those that were given or named; at a terminal, the one that a person chooses when there are none. */
+async function fieldsToReplace(
+  { prompts }: Context,
   integration: IntegrationView,
-  asked: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; forceShape: boolean },
-): Promise<NewSecrets> {
-  const { named, given, generate, forceShape } = asked
+  {
+    named,
+    given,
+    generate,
+    grace,
+  }: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; grace: number | Instant | undefined },
+): Promise<readonly SecretField[]> {
   const platform = platformOf(integration)
-  const wanted = named.filter((field) => !given[field])
-  const givenFields = secretFields.filter((field) => given[field])
-  for (const field of [...wanted, ...givenFields]) secretDefinition(platform, field)
-  if (generate) return Object.assign({}, ...wanted.map(generated))
-  if (wanted.length > 0)
-    return askSecrets(
-      ctx,
-      wanted.map((field) => question(platform, field, forceShape)),
-    )
-  if (givenFields.length > 0) return {}
-  const choices = entriesOf(platform.secrets).map(([value, { label: name }]) => ({
-    value,
-    name,
-  }))
-  const field = await ctx.prompts.choose('Which secret?', '--webhook-secret-stdin or another secret', choices)
-  return askSecrets(ctx, [question(platform, field, forceShape)])
+  const fields = secretFields.filter((field) => given[field] || named.includes(field))
+  for (const field of fields) secretDefinition(platform, field)
+  const without = generate ? [] : fields.filter((field) => !given[field])
+  const missing =
+    fields.length === 0
+      ? ['--webhook-secret-stdin or another secret']
+      : without.map((field) => `--${flagOf(field)}-stdin, -file or -env`)
+  const replaced = (fields.length === 0 ? secretFields : fields).some((field) => integration[field].set !== false)
+  if (missing.length > 0)
+    prompts.require([...missing, ...(grace === undefined && replaced ? ['--grace <duration>'] : [])])
+  if (fields.length > 0) return fields
+  const choices = entriesOf(platform.secrets).map(([value, { label: name }]) => ({ value, name }))
+  return [await prompts.choose('Which secret?', '--webhook-secret-stdin or another secret', choices)]
 }
 
 const question = (platform: Platform, field: SecretField, forceShape: boolean) => ({
@@ -176,14 +196,6 @@ const question = (platform: Platform, field: SecretField, forceShape: boolean) =
   check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
 })
 
-/** A day, where a person can see that; a script that replaces a value has to say how long. */
-function agreedGracePeriod(
-  { prompts, output }: Context,
-  integration: IntegrationView,
-  fields: readonly SecretField[],
-): number | undefined {
-  const replaced = fields.filter((field) => integration[field].set !== false)
-  if (replaced.length === 0 || !prompts.possible()) return undefined
-  output.note(`the previous ${replaced.map(flagOf).join(' and ')} stays valid for 24 hours; change that with --grace`)
-  return 86_400_000
-}
+/** What becomes of the previous value of a secret in the grace period that a person agrees to. */
+const agreedFate = (field: SecretField) =>
+  `the previous ${flagOf(field)} ${field === 'webhookSecret' ? 'stays valid' : 'is kept here'} for 24 hours`

@@ -6,7 +6,6 @@ import {
   Option,
   type OptionValues,
 } from '@commander-js/extra-typings'
-import { type Instant, instantOf } from '../../brands.ts'
 import { badInput, is } from '../../errors.ts'
 import { entriesOf, flagOf, type PlatformColumn, type SecretField, secretFields } from '../../integration.ts'
 import { type ApiUrls, parseApiUrl, refuseUnverifiedTls } from '../../platforms/api-urls.ts'
@@ -16,7 +15,6 @@ import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
 import type { Output } from '../output/output.ts'
 import { changeView, type View } from '../output/values.ts'
-import { duration, instant } from './time.ts'
 
 /** The reference to an integration, as every command about one takes it. */
 export const refArgument = () =>
@@ -235,31 +233,6 @@ export const givenIds = (options: IdOptions): { [C in PlatformColumn]?: string }
   Object.fromEntries(
     idFlags().flatMap(({ column }) => (options[column] === undefined ? [] : [[column, options[column]]])),
   )
-
-/** Adds the options that say when an access token expires. */
-export const withExpiryOptions = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
-  command
-    .addOption(
-      new Option('--expires-at <instant>', 'when the access token expires, as in 2027-01-31T12:00:00Z')
-        .argParser(instant)
-        .conflicts(['expiresIn', 'expiry']),
-    )
-    .addOption(
-      new Option('--expires-in <duration>', 'how long until the access token expires, as in 12h')
-        .argParser(duration)
-        .conflicts(['expiresAt', 'expiry']),
-    )
-    .addOption(new Option('--no-expiry', 'the access token never expires').conflicts(['expiresAt', 'expiresIn']))
-
-/** When an access token expires, from those options. */
-export function expiry(
-  options: { expiresAt?: Instant | undefined; expiresIn?: number | undefined; expiry: boolean },
-  now = Date.now(),
-): Instant | 'never' | 'unknown' {
-  if (!options.expiry) return 'never'
-  if (options.expiresIn !== undefined) return instantOf(now + options.expiresIn)
-  return options.expiresAt ?? 'unknown'
-}
 
 /** Prints what looks odd about what was given. */
 export const warnAll = ({ output }: Context, warnings: readonly string[]): void => {

@@ -1,5 +1,6 @@
 import { Option } from '@commander-js/extra-typings'
 import { badInput, cancelled, IntegrationsError, shellWord } from '../../errors.ts'
+import { displayUrl } from '../../store/database/url.ts'
 import type { Context } from '../context.ts'
 
 /** Consent to destroy something, given by naming it. @param what what is to be typed, in place of the name */
@@ -17,7 +18,7 @@ export function requireReason({ options }: Context, what: string): void {
 }
 
 /**
- * Asks to type a word that names what is about to be done, or takes `--confirm <word>`.
+ * Asks to type a word that names what is about to be done, and where, or takes `--confirm <word>`.
  *
  * @throws INPUT_REQUIRED when no prompt is possible, BAD_INPUT for another word, CANCELLED
  */
@@ -25,7 +26,8 @@ export async function confirmByTyping(
   ctx: Context,
   { word, confirm, warning }: { word: string; confirm: string | undefined; warning: string },
 ): Promise<void> {
-  if (confirm === undefined && ctx.prompts.possible()) ctx.output.note(warning)
+  if (confirm === undefined && ctx.prompts.possible())
+    ctx.output.note(`${warning} The database is ${displayUrl(ctx.database())}.`)
   const typed = confirm ?? (await ctx.prompts.text(`Type ${word} to confirm`, `--confirm ${shellWord(word)}`))
   if (typed === word) return
   if (confirm === undefined) throw cancelled('the answer does not match')

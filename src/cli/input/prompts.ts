@@ -12,6 +12,8 @@ export interface Choice<Value extends string = string> {
 export interface Prompts {
   /** Whether there is a person to ask. */
   readonly possible: () => boolean
+  /** Where there is nobody to ask, refuses at once all that is missing. @param flags those that are missing, as in `--name <name>` @throws INPUT_REQUIRED */
+  require(flags: readonly string[]): void
   /** Asks for a line. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
   /** Asks for a secret, of which nothing is shown but how many characters were pasted. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
@@ -30,19 +32,27 @@ const choosable = <Value extends string>(choices: readonly Choice<Value>[]) =>
 /** Has a terminal mark the beginning and the end of what is pasted. */
 const bracketedPaste = { on: '\u001b[?2004h', off: '\u001b[?2004l' }
 
+const listed = (words: readonly string[]) =>
+  [words.slice(0, -1).join(', '), ...words.slice(-1)].filter((part) => part !== '').join(' and ')
+
 /** Prompts on a host's terminal; `allowed` is false for `--no-input`. */
 export function prompts(host: Host, allowed: () => boolean): Prompts {
   const possible = () => Boolean(host.stdin.isTTY && host.stderr.isTTY && allowed() && !host.env.CI)
   // Node opens stdin when it is first touched, which takes a millisecond of every start.
   const streams = () => ({ input: host.stdin, output: host.stderr })
 
+  function require(flags: readonly string[]): void {
+    if (possible() || flags.length === 0) return
+    const names = flags.map((flag) => flag.split(/[, ]/)[0] ?? flag)
+    throw new IntegrationsError({
+      code: 'INPUT_REQUIRED',
+      message: `${listed(names)} ${flags.length === 1 ? 'is' : 'are'} required when prompts are off or there is no terminal`,
+      hint: `pass ${listed(flags)}`,
+    })
+  }
+
   async function ask<T>(flag: string, question: () => Promise<T>): Promise<T> {
-    if (!possible())
-      throw new IntegrationsError({
-        code: 'INPUT_REQUIRED',
-        message: `${flag.split(/[, ]/)[0]} is required when prompts are off or there is no terminal`,
-        hint: `pass ${flag}`,
-      })
+    require([flag])
     try {
       return await question()
     } catch (error) {
@@ -74,6 +84,7 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
 
   return {
     possible,
+    require,
     text: (message, flag, check = () => {}) => askLine(message, flag, { masked: false, check }),
     secret: (message, flag, check) => askLine(message, flag, { masked: true, check }),
     choose: (message, flag, choices) =>

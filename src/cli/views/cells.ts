@@ -1,5 +1,5 @@
 import type { Instant } from '../../brands.ts'
-import type { IntegrationView } from '../../integration.ts'
+import type { IntegrationView, SecretField } from '../../integration.ts'
 import type { Json } from '../../json.ts'
 import type { Clock } from '../output/clock.ts'
 import type { Cell, Tone } from '../output/tone.ts'
@@ -37,6 +37,9 @@ export const ago = <F extends string, Row extends { readonly [K in F]: Instant |
     return instant === null ? [none, 'dim'] : timeCell(instant, clock)
   },
 })
+
+/** Whether requests are matched with a secret, so that a previous one is accepted; a token is given out. */
+export const isMatched = (field: SecretField): boolean => field === 'webhookSecret'
 
 const dueSoonMs = 24 * 3_600_000
 

@@ -3,6 +3,7 @@ import { flagOf, type IntegrationView, type SecretField } from '../../integratio
 import type { Changed } from '../../operations/change.ts'
 import { knownReceivers } from '../../operations/secrets/receivers.ts'
 import { secretsCommand } from '../../operations/texts.ts'
+import { findPlatform } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 
 /**
@@ -24,12 +25,20 @@ export function describePrevious(
   const previous = `; ${name}`
   const until = after[field].previousValidUntil
   const is = dryRun ? 'would be' : 'is'
-  // A token is shown to the platform, which alone decides how long it accepts it.
   if (field !== 'webhookSecret')
-    return `${previous} ${until === null ? `${is} deleted` : `${is} kept until ${until}`} here`
+    return until === null
+      ? `${previous} ${is} deleted here, and ${stillAccepted(after, field)}`
+      : `${previous} ${is} kept here until ${until} at the latest`
   return until === null
     ? `${previous} ${is} refused ${refused}`
     : `${previous} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
+}
+
+/** What becomes of a token that is deleted here, to go on with: the platform alone decides how long it accepts it. @param what what to call the token */
+export function stillAccepted({ platform }: IntegrationView, field: SecretField, what = 'it'): string {
+  const known = findPlatform(platform)
+  const page = known?.secrets[field]?.page
+  return `${known?.title ?? platform} still accepts ${what} until its expiry or revocation${page === undefined ? '' : `: ${page}`}`
 }
 
 /** What to type during a grace period. */

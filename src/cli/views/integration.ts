@@ -3,15 +3,21 @@ import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '..
 import type { Clock } from '../output/clock.ts'
 import type { Cell } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
-import { ago, expiryCell, name, value } from './cells.ts'
+import { ago, expiryCell, isMatched, name, value } from './cells.ts'
 
-function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts, { tell, validity }: Clock): Cell {
+function secretCell(
+  field: SecretField,
+  { set, fingerprint, setAt, previousValidUntil }: SecretFacts,
+  { tell, validity }: Clock,
+): Cell {
   if (set === null) return ['unknown', 'warn']
   if (!set) return ['not set', 'dim']
   const parts = [
     setAt === null ? 'set' : `set ${tell(setAt)[0]}`,
     fingerprint === null ? '' : `fingerprint ${fingerprint}`,
-    previousValidUntil === null ? '' : `previous valid ${validity(previousValidUntil)[0]}`,
+    previousValidUntil === null
+      ? ''
+      : `previous ${isMatched(field) ? 'valid' : 'kept'} ${validity(previousValidUntil)[0]}`,
   ]
   return [parts.filter(Boolean).join(', '), 'good']
 }
@@ -19,7 +25,7 @@ function secretCell({ set, fingerprint, setAt, previousValidUntil }: SecretFacts
 const secret = (field: SecretField): Column<IntegrationView> => ({
   field,
   value: (row) => ({ ...row[field] }),
-  cell: (row, clock) => secretCell(row[field], clock),
+  cell: (row, clock) => secretCell(field, row[field], clock),
   cut: 'end',
 })
 

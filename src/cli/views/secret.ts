@@ -3,7 +3,7 @@ import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import type { View } from '../output/values.ts'
-import { ago, expiryCell, value } from './cells.ts'
+import { ago, expiryCell, isMatched, value } from './cells.ts'
 
 const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as const satisfies Record<
   SecretVersion['state'],
@@ -18,10 +18,10 @@ export const secretVersionView: View<SecretVersion> = {
     {
       field: 'state',
       value: ({ state }) => state,
-      cell: ({ state, validUntil }, { validity }) => {
+      cell: ({ field, state, validUntil }, { validity }) => {
         if (state !== 'previous' || !validUntil) return [state, stateTones[state]]
         const [text, narrow] = validity(validUntil)
-        return [`previous, valid ${text}`, stateTones[state], `previous ${narrow}`]
+        return [`previous, ${isMatched(field) ? 'valid' : 'kept'} ${text}`, stateTones[state], `previous ${narrow}`]
       },
     },
     value('fingerprint'),
@@ -40,7 +40,8 @@ export const secretVersionView: View<SecretVersion> = {
       field: 'lastMatchedAt',
       head: 'matched',
       value: (row) => row.lastMatchedAt,
-      cell: ({ lastMatchedAt, matchCount }, { tell }) => {
+      cell: ({ field, lastMatchedAt, matchCount }, { tell }) => {
+        if (!isMatched(field)) return ['', 'dim']
         if (lastMatchedAt === null) return ['no recorded use', 'dim', 'no record']
         const [text, narrow] = tell(lastMatchedAt)
         return [`${text}, ${plural(matchCount, 'time')}`, 'plain', narrow]

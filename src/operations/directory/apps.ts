@@ -37,6 +37,15 @@ export function checkApp({ platform: id, name, clientId }: Pick<NewApp, 'platfor
   return platform
 }
 
+/** Refuses what `addApp` would refuse whatever the secret is, before anybody is asked for it. @throws ALREADY_EXISTS, and what the store throws */
+export const prepareApp = (store: Store, { name }: Pick<NewApp, 'name'>): Promise<void> =>
+  store.mutate((tx) => requireFreeName(tx, name), { dryRun: true })
+
+async function requireFreeName(tx: Reader, name: string): Promise<void> {
+  const [taken] = await tx.apps.list({ name })
+  if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
+}
+
 /** Adds an OAuth app, and encrypts its secret. @returns the app, and warnings about its secret @throws BAD_INPUT, ALREADY_EXISTS */
 export async function addApp(
   store: Store,
@@ -47,8 +56,7 @@ export async function addApp(
   const { platform, name, clientId } = given
   const app = await store.mutate(
     async (tx) => {
-      const [taken] = await tx.apps.list({ name })
-      if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
+      await requireFreeName(tx, name)
       const id = crypto.randomUUID()
       const to = await tx.apps.insert({ id, platform, name, clientId }, secret)
       await tx.record({

@@ -26,7 +26,8 @@ export interface Finishing extends SecretChangeOptions {
 }
 
 /**
- * Ends a grace period: the previous secret is no longer accepted.
+ * Ends a grace period: the previous secret is no longer accepted. Of a token, which no receiver accepts, the previous values
+ * are destroyed here, whatever the reports of receivers say.
  *
  * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
  *   previous secret may be in use; without `force` also DECRYPTION_FAILED, KEY_NOT_FOUND, DATABASE_INVALID when what
@@ -37,9 +38,10 @@ export const finishSecret = (store: Store, ref: string, { field, ...options }: F
     const label = labelOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
-    const doubt = options.force
-      ? undefined
-      : await doubtOf(tx, { ...options, id: integration.id, field, label, previous })
+    const doubt =
+      options.force || field !== 'webhookSecret'
+        ? undefined
+        : await doubtOf(tx, { ...options, id: integration.id, field, label, previous })
     if (doubt) {
       const hint = `${doubt.until ? `wait until ${doubt.until}` : `check ${secretsCommand(ref)}`}, or pass --force`
       throw new IntegrationsError({ code: 'GRACE_PERIOD_ACTIVE', message: doubt.message, hint })

@@ -9,15 +9,22 @@ import {
   secretColumns,
   secretFields,
 } from '../../integration.ts'
-import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { FingerprintChange } from '../../store/audit/fingerprints.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
+import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { checkAndRetry } from '../texts.ts'
-import { checkShape, type NewSecret, type NewSecrets, requireTokenFor, secretDefinition } from './values.ts'
+import {
+  checkGenerated,
+  checkShape,
+  type NewSecret,
+  type NewSecrets,
+  requireTokenFor,
+  secretDefinition,
+} from './values.ts'
 
 /** New secrets for an integration. */
 export interface Rotation extends ChangeOptions {
@@ -111,7 +118,8 @@ const withoutValues = ({ before, after }: Changed): Changed => ({ before, after 
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
 
-function gracePeriodEnd(gracePeriod: number | Instant | undefined, now: Date): Date {
+/** The end of a grace period; now for none. @throws BAD_INPUT */
+export function gracePeriodEnd(gracePeriod: number | Instant | undefined, now: Date): Date {
   if (gracePeriod === undefined) return now
   const isDuration = typeof gracePeriod === 'number'
   const until = new Date(isDuration ? now.getTime() + gracePeriod : gracePeriod)
@@ -174,7 +182,7 @@ export async function rotateWithin(
     const { value, origin } = newSecret(rotation, field)
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
-    warnings.push(...generating(platform, field, origin))
+    warnings.push(...checkGenerated(platform, field, origin))
     warnings.push(...checkShape(platform, field, { value, forceShape: rotation.forceShape }))
     if (old && rotation.gracePeriod === undefined)
       throw new IntegrationsError({
@@ -188,17 +196,12 @@ export async function rotateWithin(
         `the new ${label} is the previous one, which is valid until ${previous.validUntil}`,
         `to make it current again: integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
       )
-    if (previous) {
-      const which = `fingerprint ${previous.fingerprint ?? 'unknown'}, valid until ${previous.validUntil}`
-      if (!rotation.endPrevious)
-        throw new IntegrationsError({
-          code: 'GRACE_PERIOD_ACTIVE',
-          message: `the previous ${label} is still accepted (${which}); another rotation needs --end-previous, which expires it at once`,
-          hint: `wait, pass --end-previous, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
-        })
+    if (previous) requireNoPrevious(previous, { label, field, ref, endPrevious: rotation.endPrevious })
+    // After a leak, no value of a token is of use; what a refresh has replaced expires by itself.
+    if (previous && (rotation.endPrevious || until <= tx.now)) {
       await tx.secrets.finish(integration.id, field)
       fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })
-      warnings.push(`expired the previous ${label}: ${which}`)
+      if (field === 'webhookSecret') warnings.push(`expired the previous ${label}: ${which(previous)}`)
     }
     const print = await tx.secrets.replace(integration.id, {
       field,
@@ -250,8 +253,29 @@ const isHeld = (held: CurrentSecret | UnreadableSecret | undefined, { value }: N
 const isNews = (expiry: Expiry, { tokenExpiry, tokenExpiresAt }: IntegrationView): boolean =>
   expiry === 'never' ? tokenExpiry !== 'never' : expiry !== 'unknown' && expiry !== tokenExpiresAt
 
-/** @param options `unreadableToo`: return values that cannot be decrypted as well: they can be replaced, without a grace period */
-async function readCurrent(
+const which = ({ fingerprint, validUntil }: SecretVersion) =>
+  `fingerprint ${fingerprint ?? 'unknown'}, valid until ${validUntil}`
+
+/** Refuses to replace a webhook secret while the one before it is accepted. A token is given out, and never matched. @throws GRACE_PERIOD_ACTIVE */
+export function requireNoPrevious(
+  previous: SecretVersion,
+  { label, field, ref, endPrevious }: { label: string; field: SecretField; ref: string; endPrevious: boolean },
+): void {
+  if (field !== 'webhookSecret' || endPrevious) return
+  throw new IntegrationsError({
+    code: 'GRACE_PERIOD_ACTIVE',
+    message: `the previous ${label} is still accepted (${which(previous)}); another rotation needs --end-previous, which expires it at once`,
+    hint: `wait, pass --end-previous, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
+  })
+}
+
+/**
+ * The current values of secrets.
+ *
+ * @param options `unreadableToo`: return values that cannot be decrypted as well: they can be replaced, without a grace period
+ * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
+ */
+export async function readCurrent(
   tx: Transaction,
   id: IntegrationId,
   { fields, unreadableToo }: { readonly fields: readonly SecretField[]; readonly unreadableToo: boolean },
@@ -266,18 +290,4 @@ async function readCurrent(
     }
   }
   return held
-}
-
-/** Refuses to generate a secret that only the platform can issue. @returns what to do with a generated secret */
-function generating(platform: Platform, field: SecretField, origin: string): string[] {
-  if (origin !== 'generated') return []
-  const { label, issuer, page } = secretDefinition(platform, field)
-  if (issuer === 'platform')
-    throw badInput(
-      `only ${platform.title} can issue a new ${label}`,
-      `get a new ${label} at ${page}, and pass it with --${flagOf(field)}-stdin`,
-    )
-  return [
-    `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; integrations secrets reveal shows the value`,
-  ]
 }

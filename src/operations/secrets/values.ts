@@ -125,6 +125,20 @@ function checkLooks(
   throw badInput(finding, `pass the value alone, as ${title} shows it, or pass --force-shape to accept it as it is`)
 }
 
+/** Refuses to generate a secret that only the platform can issue. @returns what to do with a generated secret @throws BAD_INPUT */
+export function checkGenerated(platform: Platform, field: SecretField, origin: SecretOrigin): string[] {
+  if (origin !== 'generated') return []
+  const { label, issuer, page } = secretDefinition(platform, field)
+  if (issuer === 'platform')
+    throw badInput(
+      `only ${platform.title} can issue a new ${label}`,
+      `get a new ${label} at ${page}, and pass it with --${flagOf(field)}-stdin`,
+    )
+  return [
+    `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; integrations secrets reveal shows the value`,
+  ]
+}
+
 /** The environment variable that holds a secret, as in `SLACK_BOT_TOKEN`. @throws BAD_INPUT when there is no such secret */
 export const variableOf = (platform: Platform, field: SecretField, prefix = `${platform.id.toUpperCase()}_`): string =>
   `${prefix}${secretDefinition(platform, field).variable}`

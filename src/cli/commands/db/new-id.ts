@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
+import { shellWord } from '../../../errors.ts'
 import { giveNewId } from '../../../operations/audit/new-id.ts'
 import { readSpool } from '../../../operations/refresh/spool.ts'
 import { displayUrl } from '../../../store/database/url.ts'
@@ -25,9 +26,11 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async ({ confirm, dryRun }) => {
+      const url = displayUrl(ctx.database())
+      if (!ctx.options.reason && confirm === undefined && !dryRun)
+        ctx.prompts.require(['--reason TEXT', `--confirm ${shellWord(url)}`])
       requireReason(ctx, 'the new id')
       const store = await ctx.store()
-      const url = displayUrl(store.database)
       if (!dryRun)
         await confirmByTyping(ctx, {
           word: url,

@@ -13,7 +13,7 @@ import {
 } from '../../input/arguments.ts'
 import { duration } from '../../input/time.ts'
 import { outcomeOf } from '../../output/values.ts'
-import { whenRefused } from '../../views/grace-period.ts'
+import { stillAccepted, whenRefused } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
 
 /** `integrations secrets finish` */
@@ -21,7 +21,7 @@ export const command = (ctx: Context) =>
   declareChange(new Command('finish'), ctx.output, integrationView)
     .summary('expire the previous secret early')
     .description(
-      'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no running receiver has matched a request with the current secret, or when the report of a receiver is missing, older than two minutes, or not its own. Lack of recorded use is not treated as proof of disuse.',
+      'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no running receiver has matched a request with the current secret, or when the report of a receiver is missing, older than two minutes, or not its own. Lack of recorded use is not treated as proof of disuse. Of a token, which requests do not match, the stored previous values are deleted; the platform goes on accepting them until they expire or are revoked there.',
     )
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
@@ -48,13 +48,13 @@ export const command = (ctx: Context) =>
           sentence: `${where} has no previous ${flag}; no changes made`,
         })
       const until = before[field].previousValidUntil
-      const fate =
+      const sentence =
         field === 'webhookSecret'
-          ? `receivers ${options.dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
-          : `endpoints that use the receiver library ${options.dryRun ? 'would no longer' : 'no longer'} accept it`
+          ? `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; receivers ${options.dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
+          : `${options.dryRun ? 'would delete' : 'deleted'} the previous ${flag} of ${where}, which was kept here until ${until}; ${stillAccepted(after, field)}`
       await ctx.output.change(integrationView, after, {
         outcome: outcomeOf(true, options.dryRun),
-        sentence: `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; ${fate}`,
+        sentence,
         next: options.dryRun ? [] : [secretsCommand(ref)],
       })
     })

@@ -10,7 +10,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('list'), ctx.output, secretVersionView)
     .summary('list the versions of the secrets')
     .description(
-      'List the stored versions of the secrets of an integration, newest first: until when each version is valid, and how often requests matched it. Shows no value, and needs no key.',
+      'List the stored versions of the secrets of an integration, newest first: until when each version is valid, and how often requests matched it. Tokens are given out, and not matched: their previous versions are kept here until the time shown, for secrets revert. Shows no value, and needs no key.',
     )
     .addArgument(refArgument())
     .addHelpText(

@@ -1,0 +1,34 @@
+import type { IntegrationId } from '../../brands.ts'
+import type { SecretField } from '../../integration.ts'
+import { platformOf } from '../../platforms/platforms.ts'
+import type { Store } from '../../store/store.ts'
+import { changeWithin } from '../change.ts'
+import { gracePeriodEnd, type Rotation, readCurrent, requireNoPrevious } from './rotate.ts'
+import { secretDefinition } from './values.ts'
+
+/**
+ * Refuses what `rotateSecrets` would refuse whatever the new values are, before anybody is asked for them.
+ *
+ * @throws what `rotateSecrets` throws
+ */
+export async function prepareRotation(
+  store: Store,
+  id: IntegrationId,
+  { fields, ...rotation }: Omit<Rotation, 'secrets' | 'expiry' | 'setBy'> & { readonly fields: readonly SecretField[] },
+): Promise<void> {
+  await store.mutate(
+    async (tx) => {
+      const until = gracePeriodEnd(rotation.gracePeriod, tx.now)
+      await changeWithin(tx, { id, ifVersion: rotation.ifVersion }, async (integration) => {
+        await readCurrent(tx, id, { fields, unreadableToo: rotation.endPrevious && until <= tx.now })
+        for (const field of fields) {
+          const previous = await tx.secrets.previous(id, field)
+          const { label } = secretDefinition(platformOf(integration), field)
+          if (previous) requireNoPrevious(previous, { ...rotation, label, field, ref: rotation.typed })
+        }
+        return { result: {} }
+      })
+    },
+    { dryRun: true },
+  )
+}
