@@ -24,7 +24,7 @@ import { openedStore, testKeys } from '../support/keyring.ts'
 import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
 import { accessToken, app, type Chain, refreshToken, type SlackOAuth, slackOAuth } from '../support/slack-oauth.ts'
-import { warnings } from '../support/told.ts'
+import { notes, warnings } from '../support/told.ts'
 
 /** A database with one integration, whose token ends in an hour, and its app; and the platform that issued them. */
 async function start(kind: Kind, more: Record<string, string> = {}) {
@@ -147,6 +147,9 @@ describe.each(kinds)('on %s', (kind) => {
     expect(rowsOf(await run(env, 'refresh', '--all'), 'outcome')).toEqual(['not_due'])
     const expiring = await run(env, 'refresh', '--all', '--dry-run', '--expiring', '13h')
     expect(rowsOf(expiring, 'outcome')).toEqual(['due'])
+    // What it selects, it refreshes.
+    expect(rowsOf(await run(env, 'refresh', '--expiring', '13h', '--dry-run'), 'outcome')).toEqual(['due'])
+    expect(rowsOf(await run(env, 'refresh', '--expiring', '3h', '--dry-run'), 'outcome')).toEqual([])
     expect(server.exchanges).toHaveLength(1)
     const versions = await openedStore(db)(
       "SELECT field, number, origin, sealed, valid_until FROM integration_secrets WHERE field <> 'webhook_secret' ORDER BY field, number",
@@ -170,6 +173,10 @@ describe.each(kinds)('on %s', (kind) => {
     expect(rowsOf(await run(env, 'refresh', 'support', '--force'), 'outcome')).toEqual(['refreshed'])
     expect(await tokens(db, id)).toEqual({ access_token: accessToken(chain), refresh_token: refreshToken(chain) })
     expect(JSON.stringify(await db.query('SELECT * FROM integration_apps'))).not.toContain(app.secret)
+    // A person may put in other tokens at any time.
+    const other = { ...env, ACCESS: accessToken(server.install(9)) }
+    const rotate = ['rotate', 'support', '--access-token-env', 'ACCESS', '--expires-in', '12h', '--grace', '1h']
+    expect(await run(other, ...rotate)).toMatchObject({ code: 0 })
     expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
   })
 
@@ -182,15 +189,33 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await run(env, 'disable', 'off')).toMatchObject({ code: 0 })
     await addToken(env, server.install(3), 'never', ['--no-expiry'])
     const all = await run(env, 'refresh', '--all')
-    expect(all).toMatchObject({ code: 0, stderr: '' })
+    const counted = notes('passed over: 1 of platforms without refresh tokens, 1 inactive, 1 without a refresh token')
+    expect(all).toMatchObject({ code: 0, stderr: counted })
     expect(rowsOf(all, 'name', 'outcome')).toEqual([
-      { name: 'desk', outcome: 'unsupported' },
       { name: 'never', outcome: 'not_due' },
-      { name: 'off', outcome: 'inactive' },
-      { name: 'other', outcome: 'no_refresh_token' },
       { name: 'support', outcome: 'refreshed' },
     ])
     expect(server.exchanges).toHaveLength(1)
+    expect(await run(env, 'refresh', '--platform', 'pylon', '--dry-run')).toEqual({
+      code: 0,
+      stdout: '[]\n',
+      stderr: notes('nothing to refresh', 'passed over: 1 of platforms without refresh tokens'),
+    })
+
+    // One that has expired is a finding, unless it is inactive.
+    await db.query("UPDATE integrations SET token_expires_at = '2026-01-02 03:04:05' WHERE name IN ('other', 'off')")
+    const expired = await run(env, 'refresh', '--all', '--dry-run')
+    expect([expired.code, rowsOf(expired, 'name', 'outcome', 'code')]).toEqual([
+      8,
+      [
+        { name: 'never', outcome: 'not_due', code: null },
+        { name: 'other', outcome: 'no_refresh_token', code: 'CHECK_FAILED' },
+        { name: 'support', outcome: 'not_due', code: null },
+      ],
+    ])
+    expect(expired.stderr).toContain(
+      'the access token of Acme/other expired at 2026-01-02T03:04:05.000Z, and Acme/other has no refresh token',
+    )
 
     const unsupported = await run(env, 'refresh', 'desk')
     expect([unsupported.code, errorOf(unsupported).message]).toEqual([2, 'Pylon tokens cannot be refreshed'])
@@ -293,7 +318,11 @@ describe.each(kinds)('on %s', (kind) => {
       'token.recover done access_token,refresh_token,token_expires_at',
       'token.recover done spool_removed',
     ])
-    expect(await run(env, 'recover', '--all')).toEqual({ code: 0, stdout: '[]\n', stderr: '' })
+    expect(await run(env, 'recover', '--all')).toEqual({
+      code: 0,
+      stdout: '[]\n',
+      stderr: notes('no refresh has an unknown outcome: nothing to recover'),
+    })
     expect(await run(env, 'audit', 'verify')).toMatchObject({ code: 0 })
   })
 

@@ -273,7 +273,7 @@ const refusals: Refusal[] = [
     what: 'an unknown sort',
     args: ['list', '--sort', 'age'],
     code: 2,
-    stderr: /^error: option '--sort <field>' does not take that value\nhint: sort by name, /,
+    stderr: /^error: option '--sort <field>' does not take that value\nhint: sort by workspace, /,
   },
   {
     what: 'a removal that nobody confirms',

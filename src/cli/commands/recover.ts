@@ -38,6 +38,7 @@ export const command = (ctx: Context) =>
         spool: ctx.spool(),
       })
       if (removedFiles > 0) ctx.output.note(`removed files of resolved refreshes: ${removedFiles}`)
+      if (all && rows.length === 0) ctx.output.note('no refresh has an unknown outcome: nothing to recover')
       await finishBatch(ctx, recoverView, {
         source: async (emit) => emit(rows, await idLengthOf(ctx, recoverView, rows.map(recoverView.id))),
         done: 'resolved',

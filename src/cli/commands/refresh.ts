@@ -18,11 +18,11 @@ export const command = (ctx: Context) => {
       'Refresh access tokens that expire soon, or whose expiry is unknown. A refresh token can be used only once, so concurrent runs coordinate through a lease: one asks the platform, the others wait. The old access token stays in the history until it expires. An attempt whose outcome is unknown is never retried (exit 9): integrations recover resolves it.',
     )
     .addArgument(refsArgument())
-    .addOption(new Option('--all', 'all integrations; those that cannot be refreshed are skipped').default(false))
+    .addOption(new Option('--all', 'all integrations; those that cannot be refreshed are counted').default(false))
     .addOption(
       new Option(
         '--expiring <duration>',
-        'refresh tokens that expire within this time, have expired, or have an unknown expiry',
+        'refresh tokens that expire within this time, have expired, or have an unknown expiry; without references, selects their integrations',
       )
         .argParser(duration)
         .default(7_200_000, '2h'),
@@ -38,11 +38,12 @@ export const command = (ctx: Context) => {
       'integrations refresh --platform slack --dry-run',
     ),
   )
-  return declareOutput(filtered, ctx.output, refreshView).action(async (refs, { expiring, ...options }) => {
+  return declareOutput(filtered, ctx.output, refreshView).action(async (refs, { expiring, ...options }, self) => {
     const { force, dryRun } = options
     const urls = await apiUrls(ctx, { ...options, asks: !dryRun })
     const store = await ctx.store()
-    const which = await chosen(store, refs, options)
+    const selects = refs.length === 0 && !options.all && self.getOptionValueSource('expiring') === 'cli'
+    const which = await chosen(store, refs, selects ? { ...options, expiring } : options)
     const due = { withinMs: expiring, force, named: refs.length > 0 }
     if (dryRun) {
       await noteUnknownExpiry(ctx, store, which)
@@ -51,7 +52,7 @@ export const command = (ctx: Context) => {
           ...due,
           emit: async (rows, db) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id), db)),
         })
-      return finishBatch(ctx, refreshView, { source, done: 'refreshed' })
+      return finish(ctx, { source })
     }
     const integrations = await findChosen(store, which, (one) => one)
     await noteUnknownExpiry(ctx, store, which)
@@ -64,10 +65,39 @@ export const command = (ctx: Context) => {
       wait: ctx.options.wait,
       spool: ctx.spool(),
     })
-    await finishBatch(ctx, refreshView, {
+    await finish(ctx, {
       source: async (emit) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id))),
-      done: 'refreshed',
       signal: exitCode(),
     })
   })
+}
+
+/** How integrations are counted that have nothing to refresh, while nobody named them. */
+const passedOver: { readonly [O in RefreshRow['outcome']]?: string } = {
+  unsupported: 'of platforms without refresh tokens',
+  no_refresh_token: 'without a refresh token',
+  inactive: 'inactive',
+}
+
+/** Lists what was to be refreshed, and counts the rest. @throws what `finishBatch` throws */
+async function finish(
+  ctx: Context,
+  { source, signal }: { source: RowSource<RefreshRow>; signal?: number | undefined },
+): Promise<void> {
+  const counts = new Map<string, number>()
+  let listed = 0
+  const isListed = ({ outcome, error }: RefreshRow) => {
+    const why = error ? undefined : passedOver[outcome]
+    if (why === undefined) listed++
+    else counts.set(why, (counts.get(why) ?? 0) + 1)
+    return why === undefined
+  }
+  const tell = () => {
+    if (listed === 0) ctx.output.note('nothing to refresh')
+    if (counts.size > 0)
+      ctx.output.note(`passed over: ${[...counts].map(([why, count]) => `${count} ${why}`).join(', ')}`)
+  }
+  const some: RowSource<RefreshRow> = (emit, measure) =>
+    source((rows, ...more) => emit(rows.filter(isListed), ...more), measure).then(tell)
+  await finishBatch(ctx, refreshView, { source: some, done: 'refreshed', signal })
 }

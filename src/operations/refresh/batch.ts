@@ -1,13 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { semaphore, serialize, singleFlight } from '../../concurrency.ts'
 import { refuseDamage } from '../../damage.ts'
-import { type ErrorCode, IntegrationsError, interrupted } from '../../errors.ts'
-import type { IntegrationView } from '../../integration.ts'
+import { checkFailed, type ErrorCode, IntegrationsError, interrupted } from '../../errors.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { type Chosen, findChosen, readChosen } from '../find.ts'
 import { verifyKeys } from '../keys/keys.ts'
-import { appOf, type Due, type Eligibility, eligibilityOf, isDue, leaseHeld, refusalFor } from './eligibility.ts'
+import {
+  appOf,
+  type Due,
+  type Eligibility,
+  eligibilityOf,
+  isDue,
+  leaseHeld,
+  type Refusal,
+  refusalFor,
+} from './eligibility.ts'
 import { isOthersTurn } from './lease.ts'
 import { type RefreshOptions, refreshOne } from './refresh.ts'
 
@@ -160,7 +169,7 @@ function precheck(integration: IntegrationView, now: Date, options: BatchDue): R
   try {
     refuseDamage(integration)
     const refusal = refusalFor(integration)
-    if (refusal) return { integration, outcome: refusal.outcome, ...(options.named ? { error: refusal.error } : {}) }
+    if (refusal) return refusedRow(integration, refusal, { now, named: options.named })
     const { tokenRefresh } = integration
     // The application may have written another refresh token, which only the keys can tell.
     return tokenRefresh === 'outcome_unknown' || tokenRefresh === 'needs_reauth' || isDue({ integration }, now, options)
@@ -169,6 +178,20 @@ function precheck(integration: IntegrationView, now: Date, options: BatchDue): R
   } catch (error) {
     return { integration, ...failureOf(error) }
   }
+}
+
+/** The row of an integration without a token to refresh: an error where it was named, or where its token has expired. */
+function refusedRow(
+  integration: IntegrationView,
+  { outcome, error }: Refusal,
+  { now, named }: { readonly now: Date; readonly named: boolean },
+): RefreshRow {
+  if (named) return { integration, outcome, error }
+  const { isActive, tokenExpiresAt } = integration
+  if (!isActive || tokenExpiresAt === null || Date.parse(tokenExpiresAt) > now.getTime())
+    return { integration, outcome }
+  const message = `the access token of ${refOf(integration)} expired at ${tokenExpiresAt}, and ${error.message}`
+  return { integration, outcome, error: checkFailed(message, error.hint) }
 }
 
 const refreshRow = (store: Store, integration: IntegrationView, options: RefreshOptions): Promise<RefreshRow> =>
