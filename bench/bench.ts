@@ -245,7 +245,7 @@ async function sealing(folder: string): Promise<void> {
   }
 }
 
-async function reencrypt(few: Data, lots: Data): Promise<void> {
+async function reencrypt(folder: string, few: Data, lots: Data): Promise<void> {
   const peaks: number[] = []
   const times: number[] = []
   for (const [data, rows] of [
@@ -271,6 +271,14 @@ async function reencrypt(few: Data, lots: Data): Promise<void> {
     lotsPeak / fewPeak,
     1.3,
   )
+  const bare = await bundled(folder, 'reencrypt-bare', lots)
+  const [bares, runs]: [Run[], Run[]] = [[], []]
+  for (let round = 0; round < streams; round++) {
+    bares.push(await run(bare))
+    activateAnother(program, lots)
+    runs.push(await run(ours('keys reencrypt', lots)))
+  }
+  compare({ ...bare, name: what(many / 10) }, runs, { ...bare, name: 'bare driver and functions' }, bares, 2)
 }
 
 /** Webhooks for integrations whose secrets `addSealed` has added. */
@@ -368,7 +376,7 @@ try {
     const events = await data(kind, 0)
     await verify(folder, events)
     const lots = await data(kind, 0, `bench_${process.pid}_lots`)
-    await reencrypt(await data(kind, 0, `bench_${process.pid}_few`), lots)
+    await reencrypt(folder, await data(kind, 0, `bench_${process.pid}_few`), lots)
     acceptUnrecorded(program, lots)
     await receive(lots)
     await uses(folder, lots)
