@@ -3,7 +3,7 @@ import { openKeyring } from '../../crypto/keyring.ts'
 import { conflict, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import type { SecretField } from '../../integration.ts'
 import { previousValuesOf } from '../../store/audit/head.ts'
-import { isReencrypted } from '../../store/secrets/reencrypt.ts'
+import { isReencrypted, type Reencrypted } from '../../store/secrets/reencrypt.ts'
 import { isAsModeAsks, type StoredCursor } from '../../store/secrets/stored.ts'
 import type { Reader, Store, Transaction } from '../../store/store.ts'
 import { activeKeyOf, type EncryptionMode, unknownMode } from '../../store/tables/keys.ts'
@@ -184,14 +184,15 @@ async function reencryptPage(tx: Transaction, cursor: StoredCursor | undefined):
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const { values, integrations, next } = await tx.storedValues.page(cursor)
     const undecryptable: Undecryptable[] = []
-    let lost = 0
+    const due: Reencrypted[] = []
     for (const value of values) {
       const outcome = await attemptDecryption(value, () => tx.storedValues.reencryptValue(value))
-      if (outcome === 'changed') changed++
-      else if (outcome === 'lost') lost++
-      else if (outcome !== 'settled') undecryptable.push(outcome)
+      if (outcome && 'error' in outcome) undecryptable.push(outcome)
+      else if (outcome) due.push(outcome)
     }
-    if (lost > 0) continue
+    const written = await tx.storedValues.writeReencrypted(due)
+    changed += written
+    if (written < due.length) continue
     const { mode } = tx.settings
     const keyId = tx.keyring.encryptionKey.id
     if (changed > 0) await recordReencryption(tx, changed)

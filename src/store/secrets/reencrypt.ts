@@ -1,12 +1,12 @@
-import sql, { empty } from 'sql-template-tag'
+import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
 import { isDecryptionFailure } from '../../errors.ts'
-import { secretColumns } from '../../integration.ts'
+import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
 import type { WritableStatements } from '../database/statements.ts'
 import type { AcceptedDecryption } from './accepted.ts'
-import { type CurrentSecret, markCleared, reconcile } from './current.ts'
+import { markCleared, reconcile } from './current.ts'
 import { decryptRecorded } from './decrypt.ts'
 import { isAsModeAsks, type KnownVersion, type StoredValue } from './stored.ts'
 import { columnValue, encryptionContext, encryptToStore, type SecretContext } from './versions.ts'
@@ -34,15 +34,27 @@ const contextOf = (value: StoredValue) =>
     value.version && value.validUntil ? { number: value.version.number, until: value.validUntil } : undefined,
   )
 
+/** A stored value in the form that the mode asks for, still to be written. */
+export interface Reencrypted {
+  readonly value: StoredValue
+  /** The number of its version. */
+  readonly number: number
+  /** What stands in its place now. */
+  readonly stored: string
+  readonly text: string
+}
+
 /** What brings stored values to what the mode asks, within a transaction. */
 export interface StoredValueWriter {
   /**
-   * Brings a stored value to what the mode asks. A current one that the application wrote is recorded.
+   * Decrypts a stored value, and encrypts it as the mode asks. A current one that the application wrote is recorded.
    *
-   * @returns `settled` when it was so already, `lost` when it was written by another program since it was read
+   * @returns undefined when it is so already
    * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
    */
-  reencryptValue(value: StoredValue): Promise<'changed' | 'settled' | 'lost'>
+  reencryptValue(value: StoredValue): Promise<Reencrypted | undefined>
+  /** Writes values, all of them in a few statements. @returns how many: another program may have written the others since they were read */
+  writeReencrypted(values: readonly Reencrypted[]): Promise<number>
 }
 
 /** Brings stored values to what the mode asks. */
@@ -51,48 +63,79 @@ export const storedValueWriter = (context: SecretContext): StoredValueWriter => 
     const { keyring, mode } = context
     const { text } = value
     const settled = isAsModeAsks(value, mode, keyring.encryptionKey.id)
-    if (settled && isReencrypted({ keyring, mode, previous: 'bound' }, value)) return 'settled'
+    if (settled && isReencrypted({ keyring, mode, previous: 'bound' }, value)) return undefined
     if (text === null) {
       if (value.version) await markCleared(context, value, value.version)
-      return 'settled'
+      return undefined
     }
     if (!value.current && value.version) return reencryptPrevious(context, value, { text, known: value.version })
     const held = await reconcile(context, value, { text, known: value.version })
-    return settled ? 'settled' : reencryptCurrent(context, value, held)
+    if (settled) return undefined
+    const wanted = columnValue(context, value, held.value)
+    const { number, stored } = held
+    return { value, number, stored, text: value.keyId === wanted.keyId ? stored : wanted.text }
+  },
+  async writeReencrypted(values) {
+    let count = 0
+    for (const field of secretFields) {
+      const current = values.filter(({ value }) => value.current && value.field === field)
+      if (current.length > 0) count += await writeCurrent(context, field, current)
+    }
+    const previous = values.filter(({ value }) => !value.current)
+    return previous.length > 0 ? count + (await writePrevious(context, previous)) : count
   },
 })
 
-async function reencryptPrevious(
-  { tx, keyring }: SecretContext,
+function reencryptPrevious(
+  { keyring }: SecretContext,
   value: StoredValue,
-  { text, known }: { readonly text: string; readonly known: KnownVersion },
-): Promise<'changed' | 'lost'> {
+  { text: stored, known }: { readonly text: string; readonly known: KnownVersion },
+): Reencrypted {
   const context = contextOf(value)
-  const { encryptionKey } = keyring
-  const { value: opened } = decryptRecorded({ keyring, mode: 'required' }, { context, text, known })
-  const sealed = encryptToStore(encryptionKey, value, opened, context.previous)
-  const changed = await tx.execute(sql`UPDATE integration_secrets SET sealed = ${sealed}, key_id = ${encryptionKey.id}
-    WHERE ${version(value, known.number)} AND sealed = ${text}`)
-  return changed === 1 ? 'changed' : 'lost'
+  const { value: decrypted } = decryptRecorded({ keyring, mode: 'required' }, { context, text: stored, known })
+  return {
+    value,
+    number: known.number,
+    stored,
+    text: encryptToStore(keyring.encryptionKey, value, decrypted, context.previous),
+  }
 }
 
-async function reencryptCurrent(
-  context: SecretContext,
-  value: StoredValue,
-  held: CurrentSecret,
-): Promise<'changed' | 'lost'> {
-  const { tx } = context
-  const wanted = columnValue(context, value, held.value)
-  if (value.keyId !== wanted.keyId) {
-    const column = sql([secretColumns[value.field]])
-    const changed = await tx.execute(
-      sql`UPDATE integrations SET ${column} = ${wanted.text} WHERE id = ${value.id} AND ${column} = ${held.stored}`,
-    )
-    if (changed !== 1) return 'lost'
-  }
-  await tx.execute(sql`UPDATE integration_secrets SET key_id = ${wanted.keyId} WHERE ${version(value, held.number)}`)
-  return 'changed'
+async function writeCurrent(
+  { tx, keyring, mode }: SecretContext,
+  field: SecretField,
+  values: readonly Reencrypted[],
+): Promise<number> {
+  const column = secretColumns[field]
+  const keyId = mode === 'off' ? null : keyring.encryptionKey.id
+  const given = sql`WITH given (id, number, stored, text) AS (VALUES ${rowsOf(values)})`
+  const held = sql([`integrations.${column}`])
+  const others = values.filter(({ text, stored }) => text !== stored)
+  if (others.length > 0)
+    await tx.execute(sql`WITH given (id, number, stored, text) AS (VALUES ${rowsOf(others)})
+      UPDATE integrations SET ${sql([column])} = given.text FROM given WHERE integrations.id = given.id AND ${held} = given.stored`)
+  // Only where the value is there.
+  return tx.execute(sql`${given} UPDATE integration_secrets SET key_id = ${keyId} FROM given, integrations
+    WHERE integrations.id = given.id AND ${held} = given.text AND ${isVersion(sql`${column}`)}`)
 }
+
+const writePrevious = ({ tx, keyring }: SecretContext, values: readonly Reencrypted[]): Promise<number> =>
+  tx.execute(sql`WITH given (id, number, stored, text, field) AS (VALUES ${rowsOf(values, true)})
+    UPDATE integration_secrets SET sealed = given.text, key_id = ${keyring.encryptionKey.id} FROM given
+    WHERE ${isVersion(sql`given.field`)} AND integration_secrets.sealed = given.stored`)
+
+const rowsOf = (values: readonly Reencrypted[], withField = false) =>
+  join(
+    values.map(({ value: { id, field }, number, stored, text }) => {
+      // Parameters of a list have no type of their own on PostgreSQL: all of them are text.
+      const row = [id, String(number), stored, text]
+      return sql`(${join(withField ? [...row, secretColumns[field]] : row)})`
+    }),
+  )
+
+/** Whether a row is the version that is given. */
+const isVersion = (field: Sql) =>
+  sql`integration_secrets.integration_id = given.id AND integration_secrets.field = ${field} AND integration_secrets.number = CAST(given.number AS integer)`
 
 /** The integrations of which a version before kept previous values. One whose id cannot be read is left out. */
 export async function keptIntegrations(tx: WritableStatements): Promise<IntegrationId[]> {
@@ -175,6 +218,3 @@ async function bind(
     return false
   }
 }
-
-const version = ({ id, field }: StoredValue, number: number) =>
-  sql`integration_id = ${id} AND field = ${secretColumns[field]} AND number = ${number}`
