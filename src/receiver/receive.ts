@@ -146,9 +146,7 @@ function withoutBody(
 
 /** Whether a body may take so much memory that its integration is looked up first, where the address names it. */
 function mayBeLarge({ headers, body }: IncomingRequest): boolean {
-  // One that was read has its memory.
-  if (isBytes(body)) return false
-  const length = headers.get('content-length')
+  const length = isBytes(body) ? Buffer.byteLength(body) : headers.get('content-length')
   return length === null || !(Number(length) <= maxStrangersBytes)
 }
 

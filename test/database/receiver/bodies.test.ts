@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { afterEach, expect, test, vi } from 'vitest'
 import { fromNode, type IncomingRequest, type Receiver } from '../../../src/receiver/receiver.ts'
-import { BodyBudget } from '../../../src/receiver/request/body-budget.ts'
+import { BodyBudget, type BodyPlace } from '../../../src/receiver/request/body-budget.ts'
 import { add, brief, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 import { fromSlack, message, slackEvent, slackHeaders } from '../../support/webhooks.ts'
@@ -154,6 +154,23 @@ test('however a body ends, its memory is given back', async () => {
     back.push(name)
   }
   expect(back).toEqual(Object.keys(endings))
+})
+
+test('a large body that is here already takes none of the memory where its integration is unknown', async () => {
+  const { store, receive } = await start('sqlite')
+  const id = await add(store, 'code', 'a-secret-of-github', { platform: 'github' })
+  const receiver = await receive()
+  const opened = vi.spyOn(BodyBudget.prototype, 'open').mockClear()
+  const sent = fromNode({ headers: { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` } }, Buffer.alloc(65_537))
+  expect([
+    brief(await receiver.github(sent, { integrationId: 'nobody' })),
+    brief(await receiver.github(sent, { integrationId: id })),
+    opened.mock.results.map(({ value }) => (value as BodyPlace).completedAt !== undefined),
+  ]).toEqual([
+    [401, 'unknown_integration'],
+    [401, 'signature_mismatch'],
+    [false, true],
+  ])
 })
 
 /** What frameworks hand over, and what is to become of it. */

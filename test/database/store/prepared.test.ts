@@ -40,6 +40,13 @@ test('on sqlite, a query is prepared once, and reads what was written since, als
     // None of them holds what it has read.
     await insert('d', 'Delta')
     expect(await db.query('PRAGMA wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
+    // What is none of a query is done each time.
+    for (let i = 0; i < 2; i++) {
+      await connection.executeRaw({ sql: 'PRAGMA recursive_triggers = ON', args: [], argTypes: [] })
+      expect(await read('PRAGMA recursive_triggers')).toEqual([[1]])
+      await connection.executeScript('PRAGMA recursive_triggers = OFF')
+    }
+    expect(prepare.mock.calls.filter(([sql]) => sql.endsWith('ON')).length).toBe(2)
     // The last ones alone are kept.
     for (let i = 0; i < 30; i++) await read(`SELECT ${i} AS number`)
     await name('a')

@@ -31,6 +31,8 @@ function keepPrepared(database: Database.Database): Database.Database {
   const prepared = new Map<string, Database.Statement>()
   return Object.assign(database, {
     prepare(source: string) {
+      // Some pragmas do what they do while they are prepared.
+      if (!/^(SELECT|WITH)\b/.test(source)) return prepare.call(database, source)
       const statement = prepared.get(source) ?? prepare.call(database, source)
       // The last one at the end.
       prepared.delete(source)
