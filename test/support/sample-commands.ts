@@ -51,6 +51,7 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'refresh', args: ['refresh', '--all', '--dry-run', '-o', 'json'] },
   { command: 'keys mode', args: ['keys', 'mode'] },
   { command: 'audit list', args: ['audit', 'list', '--ref', 'Acme/support', '-o', 'json'] },
+  { command: 'audit show', args: ['audit', 'show', '3'] },
   { command: 'audit checkpoint', args: ['audit', 'checkpoint'] },
 ]
 

@@ -1,16 +1,23 @@
-import type { JsonObject } from '../../json.ts'
+import { isObject, type Json, type JsonObject } from '../../json.ts'
 import type { SeenProblem } from '../../operations/audit/acknowledge.ts'
 import type { EventProblem } from '../../operations/audit/chain.ts'
 import type { RowFinding } from '../../operations/audit/rows.ts'
+import type { FieldChange, ShownEvent } from '../../operations/audit/show.ts'
 import type { Problem, Verification } from '../../operations/audit/verify.ts'
 import type { AuditEvent } from '../../store/audit/events.ts'
 import { fingerprintsOf } from '../../store/audit/fingerprints.ts'
+import type { Cell } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 /** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */
 const who = ({ ciIdentity, osUser, host, declaredAs }: AuditEvent): string =>
   `${ciIdentity ?? `os:${osUser}@${host}`}${declaredAs === null ? '' : ` as ${declaredAs}`}`
+
+const fingerprintWords = (text: string): string =>
+  fingerprintsOf(text)
+    .map(({ field, from, to }) => `${field} ${from ?? 'none'} -> ${to ?? 'none'}`)
+    .join(', ')
 
 const whole = (field: keyof AuditEvent): Column<AuditEvent> => ({
   field,
@@ -39,8 +46,18 @@ export const eventView: View<AuditEvent> = {
     value('targetType'),
     value('targetId'),
     value('targetName'),
-    { field: 'fields', value: (row) => row.fields?.split(',') ?? [], cut: 'end' },
-    { field: 'fingerprints', value: (row) => fingerprintsOf(row.fingerprints).map((change) => ({ ...change })) },
+    {
+      field: 'fields',
+      value: (row) => row.fields?.split(',') ?? [],
+      cell: (row) => [row.fields?.replaceAll(',', ', ') ?? '', 'plain'],
+      cut: 'end',
+    },
+    {
+      field: 'fingerprints',
+      value: (row) => fingerprintsOf(row.fingerprints).map((change) => ({ ...change })),
+      cell: (row) => [row.fingerprints === null ? '' : fingerprintWords(row.fingerprints), 'plain'],
+      cut: 'end',
+    },
     value('keyId'),
     whole('versionBefore'),
     whole('versionAfter'),
@@ -61,6 +78,42 @@ export const eventView: View<AuditEvent> = {
   short: ['seq', 'at', 'action', 'target', 'who', 'databaseRole', 'reason'],
   essential: ['action', 'target', 'at', 'who', 'seq', 'reason'],
   id: (row) => row.seq,
+}
+
+/** How one event is shown, with what it changed. */
+export const shownEventView: View<AuditEvent & Pick<ShownEvent, 'changes' | 'verified'>> = {
+  ...eventView,
+  columns: [
+    ...eventView.columns,
+    { field: 'changes', value: ({ changes }) => changes?.map((change) => ({ ...change })) ?? null },
+    value('verified'),
+  ],
+  // The action has an outcome that is not "done" beside it, `who` is made of the others, and the changes follow.
+  redundant: [
+    ...['outcome', 'targetType', 'targetName', 'ciIdentity', 'osUser', 'host', 'declaredAs', 'changes'],
+    ...['pid', 'requestId', 'programVersion', 'previousHash', 'hash'],
+  ],
+}
+
+/** What an event changed, as lines for people. */
+export function changeLines({ changes }: ShownEvent): readonly Cell[] {
+  if (changes === null) return [['the log does not hold the values before and after this event', 'warn']]
+  if (changes.length === 0) return [['no field that is not secret was changed', 'dim']]
+  return changes.flatMap(linesOf).map((line) => [line, 'plain'])
+}
+
+function linesOf({ field, before, after }: FieldChange): string[] {
+  if (isObject(before) || isObject(after)) {
+    const [was, is] = [before, after].map((side) => (isObject(side) ? side : {})) as [JsonObject, JsonObject]
+    return [...new Set([...Object.keys(was), ...Object.keys(is)])]
+      .filter((column) => was[column] !== is[column])
+      .flatMap((column) =>
+        linesOf({ field: `${field} ${column}`, before: was[column] ?? null, after: is[column] ?? null }),
+      )
+  }
+  const isHash = (side: Json) => typeof side === 'string' && side.startsWith('hmac:')
+  if (isHash(before) || isHash(after)) return [`${field} changed: the log keeps a hash of it alone`]
+  return [`${field} ${JSON.stringify(before)} -> ${JSON.stringify(after)}`]
 }
 
 const eventFacts = ({ seq, problem }: EventProblem) => ({ seq: Number(seq), problem })

@@ -154,7 +154,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
 }
 
 /** The keys with one of each purpose active: which one was, the log tells. */
-const withActive = (known: readonly KnownKey[]): KnownKey[] =>
+export const withActive = (known: readonly KnownKey[]): KnownKey[] =>
   purposes.flatMap((purpose) => {
     const own = known.filter((one) => one.purpose === purpose)
     const active = own.find(({ state }) => state === 'active') ?? own[0]

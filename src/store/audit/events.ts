@@ -5,9 +5,10 @@ import type { Keyring } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
-import { all, type ListReader, listReader, type Source } from '../tables/page.ts'
+import { type ListReader, listReader, type Source } from '../tables/page.ts'
 import type { eventSorts } from '../tables/sorts.ts'
-import { type Action, formerActions } from './actions.ts'
+import type { Action } from './actions.ts'
+import { type EventFilter, eventCondition } from './event-filter.ts'
 import { type FingerprintChanges, fingerprintsOf } from './fingerprints.ts'
 
 /** Who makes a change, as far as this process can tell; all of it is self-declared. */
@@ -113,28 +114,6 @@ export interface Head {
   readonly hash: string
 }
 
-/** Which events to list. Conditions combine. */
-export interface EventFilter {
-  readonly targetIds?: readonly string[] | undefined
-  /** An action, or its noun alone for all that was done to such things. Older events have the former name. */
-  readonly action?: string | undefined
-  /** What was changed or read, as the name of a column. */
-  readonly field?: string | undefined
-  /** The verdict of a platform on an access token. */
-  readonly verdict?: string | undefined
-  /** A literal part of who is said to have done it, ASCII case ignored. */
-  readonly actor?: string | undefined
-  readonly since?: Instant | undefined
-  /** Before this instant. */
-  readonly until?: Instant | undefined
-}
-
-const namesOf = (action: string): readonly string[] => [action, formerActions[action as Action] ?? action]
-
-/** A condition that a column, whose parts have commas between them, has one that begins so. */
-const hasPart = ({ contains }: Dialect, column: Sql, start: string): Sql =>
-  contains(sql`',' || COALESCE(${column}, '') || ','`, `,${start}`)
-
 /** A way to name what events are about. An integration's name is that with its workspace, or its own alone. */
 export interface TargetMatch {
   readonly by: 'id' | 'name' | 'idPrefix'
@@ -204,7 +183,7 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
     idKey: sql`e.seq`,
     keys: { seq: sql`e.seq` } satisfies Record<(typeof eventSorts)[number], Sql>,
   }
-  const condition = (filter: EventFilter) => filterCondition(filter, dialect)
+  const condition = (filter: EventFilter) => eventCondition(filter, dialect)
   return {
     ...listReader({ db, dialect, source, condition, toRow: (event: AuditEvent & Damageable) => event }),
     async head() {
@@ -263,37 +242,4 @@ export function auditReader(db: Statements, dialect: Dialect): AuditReader {
       return row?.at ?? null
     },
   }
-}
-
-function filterCondition(filter: EventFilter, dialect: Dialect): Sql {
-  const { targetIds, action, field, verdict, actor, since, until } = filter
-  const { comparableTime, timeLiteral, contains } = dialect
-  const conditions: Sql[] = []
-  if (targetIds !== undefined)
-    conditions.push(targetIds.length === 0 ? sql`1 = 0` : sql`e.target_id IN (${join(targetIds)})`)
-  if (action !== undefined)
-    conditions.push(
-      sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
-    )
-  const anyPart = (parts: readonly string[]) => parts.map((part) => hasPart(dialect, sql`e.fields`, `${part},`))
-  if (field !== undefined) {
-    // A signature with a previous secret names the secret so.
-    const named = anyPart([field, `previous_${field}`])
-    conditions.push(sql`(${join([...named, hasPart(dialect, sql`e.fingerprints`, `${field}=`)], ' OR ')})`)
-  }
-  if (verdict !== undefined)
-    conditions.push(sql`(${join(anyPart([`verdict:${verdict}`, `access_token:${verdict}`]), ' OR ')})`)
-  if (actor !== undefined) {
-    const actors = [
-      sql`e.ci_identity`,
-      sql`'os:' || e.os_user || '@' || e.host`,
-      sql`e.declared_as`,
-      sql`e.database_role`,
-    ]
-    const named = actors.map((text) => contains(sql`COALESCE(${text}, '')`, actor))
-    conditions.push(sql`(${join(named, ' OR ')})`)
-  }
-  if (since !== undefined) conditions.push(sql`${comparableTime(sql`e.at`)} >= ${timeLiteral(since)}`)
-  if (until !== undefined) conditions.push(sql`${comparableTime(sql`e.at`)} < ${timeLiteral(until)}`)
-  return all(conditions)
 }
