@@ -21,7 +21,7 @@ describe.each(kinds)('questions on %s', (kind) => {
         ['Workspace', enter],
         ['Name of the new workspace', `Acme${enter}`],
         ['Name of the integration', `a/b${enter}`],
-        ['contains a slash', `${'\u007f'.repeat(3)}support${enter}`],
+        ['contains a slash', `${'\u007f'.repeat(3)}support ${enter}`],
         ['Slack signing secret', `two words ${enter}`],
         ['begins or ends with white space', `${'\u007f'.repeat(10)}${signingSecret()}${enter}`],
         ['Slack bot or user token', `${botToken()}${enter}`],
@@ -273,7 +273,12 @@ describe.each(kinds)('questions on %s', (kind) => {
         env: { ...env, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none') },
       })
       expect(keyless.code).toBe(4)
-      for (const { screen } of [taken, nobody, keyless]) expect(screen).not.toContain('Slack signing secret')
+      // Of one that is there already, what is not given stays.
+      const there = await Promise.all(
+        ['--if-missing', '--upsert'].map((flag) => runInTerminal([...add, '--name', 'support', flag], [], { env })),
+      )
+      expect(there.map(({ code }) => code)).toEqual([0, 0])
+      for (const { screen } of [taken, nobody, keyless, ...there]) expect(screen).not.toContain('Slack signing secret')
       expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     })
 

@@ -170,13 +170,13 @@ async function chooseWorkspace(
 
 const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
 
-/** Asks for the secrets that flags have not given, once nothing else would be refused. */
+/** Asks for the secrets of a new integration that flags have not given, once nothing else would be refused. */
 async function askMissing(ctx: Context, given: Addition, platform: Platform): Promise<NewSecrets> {
   if (!ctx.prompts.possible()) return {}
   const questions = missingSecrets(platform, given.secrets, given.forceShape)
   if (questions.length === 0) return {}
   const { outcome } = await addIntegration(await ctx.store(), { ...given, dryRun: true })
-  return outcome === 'unchanged' && given.ifExists === 'keep' ? {} : askSecrets(ctx, questions)
+  return outcome === 'added' ? askSecrets(ctx, questions) : {}
 }
 
 const missingSecrets = (platform: Platform, given: object, forceShape: boolean) =>

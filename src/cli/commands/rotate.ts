@@ -36,7 +36,7 @@ function rotateCommand() {
   const command = withExpiryOptions(
     new Command('rotate')
       .description(
-        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret.',
+        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret. A token is given out, and not matched: a previous token is kept here for --grace, for secrets revert, and the platform accepts it until its expiry or revocation.',
       )
       .addArgument(refArgument())
       .addOption(new Option('--field <secret...>', 'the secrets to prompt for or to generate').choices(secretFlags))

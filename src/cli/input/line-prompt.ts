@@ -80,7 +80,8 @@ export const linePrompt = createPrompt<string, Question>(({ message, masked, val
   })
 
   const length = [...value].length
-  const mask = wasPasted ? `[${plural(length, 'character')}]` : status === 'done' ? '' : '[input is masked]'
+  const mask =
+    wasPasted && length > 0 ? `[${plural(length, 'character')}]` : status === 'done' ? '' : '[input is masked]'
   const shown = masked ? theme.style.help(mask) : status === 'done' ? theme.style.answer(value) : value
   return [
     [prefix, theme.style.message(message, status), shown].join(' '),

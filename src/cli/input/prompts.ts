@@ -14,7 +14,7 @@ export interface Prompts {
   readonly possible: () => boolean
   /** Where there is nobody to ask, refuses at once all that is missing. @param flags those that are missing, as in `--name <name>` @throws INPUT_REQUIRED */
   require(flags: readonly string[]): void
-  /** Asks for a line. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
+  /** Asks for a line, which is given without spaces at its ends. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>
   /** Asks for a secret, of which nothing is shown but how many characters were pasted. An empty answer is allowed. @throws INPUT_REQUIRED, CANCELLED */
   secret(question: string, flag: string, check: (answer: string) => void): Promise<string>
@@ -85,7 +85,8 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
   return {
     possible,
     require,
-    text: (message, flag, check = () => {}) => askLine(message, flag, { masked: false, check }),
+    text: async (message, flag, check = () => {}) =>
+      (await askLine(message, flag, { masked: false, check: (answer) => check(answer.trim()) })).trim(),
     secret: (message, flag, check) => askLine(message, flag, { masked: true, check }),
     choose: (message, flag, choices) =>
       ask(flag, async () =>
