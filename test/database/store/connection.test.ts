@@ -124,6 +124,20 @@ test('of several hosts, one that connects and says nothing more is passed over w
   })
 })
 
+test('several hosts that say nothing are asked again for as long as the command waits', async (context) => {
+  const db = await freshDatabase('postgresql')
+  const { host } = new URL(db.url)
+  const [silent, slow] = [await startFaultProxy(db.url, context), await startFaultProxy(db.url, context)]
+  silent.failAt('pg_is_in_recovery', 'silent')
+  slow.doAt('pg_is_in_recovery', () => new Promise(() => {}))
+  const hosts = [silent, slow].map(({ url }) => new URL(url).host).join()
+  expect(await runProgram(['list', '--wait', '6s'], { env: { DATABASE_URL: db.url.replace(host, hosts) } })).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '',
+  })
+})
+
 test('of several hosts, one that refuses for another reason than the login is passed over', async () => {
   const db = await freshDatabase('postgresql')
   const { host } = new URL(db.url)

@@ -28,7 +28,7 @@ const suits = {
   'prefer-standby': ({ standby }) => standby,
 } satisfies Record<SessionAttributes, (server: Server) => boolean>
 
-/** How long each of several hosts is tried at least, and at most. */
+/** How long each of several hosts is tried at least, and at most in the first round. */
 const leastMs = 500
 const mostMs = 5000
 
@@ -90,18 +90,25 @@ export const clientOfHosts = (logins: readonly Login[], wanted: SessionAttribute
       const deadline = performance.now() + (this.#config.connectionTimeoutMillis ?? 0)
       let last: unknown
       let fallback: Login | undefined
-      for (const [place, login] of logins.entries()) {
-        if (last !== undefined && performance.now() >= deadline) break
-        // Some of the time is left for each of the others, and for the connection itself.
-        const share = (deadline - performance.now()) / (logins.length - place + 1)
-        try {
-          const server = await ask({ ...this.#config, ...login }, Math.max(Math.min(share, mostMs), leastMs))
-          if (suits[wanted](server)) return login
-          if (wanted === 'prefer-standby') fallback ??= login
-        } catch (error) {
-          if (isAnswer(error)) throw error
-          last = error
+      // A server that has said nothing may be slow: it is asked again, for longer, while there is time.
+      let round = logins
+      for (let most = mostMs; round.length > 0; most *= 2) {
+        const silent: Login[] = []
+        for (const [place, login] of round.entries()) {
+          if (last !== undefined && performance.now() >= deadline) break
+          // Some of the time is left for each of the others, and for the connection itself.
+          const share = (deadline - performance.now()) / (round.length - place + 1)
+          try {
+            const server = await ask({ ...this.#config, ...login }, Math.max(Math.min(share, most), leastMs))
+            if (suits[wanted](server)) return login
+            if (wanted === 'prefer-standby') fallback ??= login
+          } catch (error) {
+            if (isAnswer(error)) throw error
+            if (error instanceof Silence) silent.push(login)
+            last = error
+          }
         }
+        round = fallback || performance.now() >= deadline ? [] : silent
       }
       if (fallback) return fallback
       if (last !== undefined) throw last
