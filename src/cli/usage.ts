@@ -2,6 +2,7 @@ import { type Argument, type CommandUnknownOpts, InvalidArgumentError, type Opti
 import type { CommanderError } from 'commander'
 import { badInput, type IntegrationsError } from '../errors.ts'
 import { flagOf, secretFields } from '../integration.ts'
+import { formats } from './host.ts'
 
 const secretFlags: readonly string[] = [...secretFields, 'clientSecret'].map((field) => `--${flagOf(field)}`)
 
@@ -36,9 +37,29 @@ function quoteNoValue(taker: Option | Argument, name: string): void {
 
 const label = 'error: '
 
+/** What other programs call a command of the same parent. */
+const otherCommands: { readonly [word: string]: string } = {
+  ls: 'list',
+  rm: 'remove',
+  del: 'remove',
+  delete: 'remove',
+  get: 'show',
+  view: 'show',
+  cat: 'show',
+  describe: 'show',
+  create: 'add',
+  new: 'add',
+  set: 'update',
+  edit: 'update',
+  status: 'db status',
+}
+
 function usageError(command: CommandUnknownOpts, { code, message }: CommanderError, argv: readonly string[]) {
   const text = message.startsWith(label) ? message.slice(label.length) : message
   if (code === 'commander.unknownOption') return unknownOption(command, text, argv)
+  if (code === 'commander.unknownCommand') return unknownCommand(command, text, argv)
+  if (code === 'commander.excessArguments' && command.options.some(({ long }) => long === '--platform'))
+    return badInput(text, `filter with options, as in ${pathOf(command)} --platform slack`)
   return advised(text, code === 'commander.missingArgument' ? `${pathOf(command)} ${command.usage()}` : helpOf(command))
 }
 
@@ -61,13 +82,34 @@ function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly
       message,
       `pass ${instead.map(({ long, description }) => `${long} to ${description}`).join('; or ')}`,
     )
-  return advised(shown, helpOf(command))
+  const format = formatOption(flag)
+  return format === undefined ? advised(shown, helpOf(command)) : badInput(message, format)
+}
+
+/** A word that names a command elsewhere leads to ours; others to what commander suggests. */
+function unknownCommand(command: CommandUnknownOpts, text: string, argv: readonly string[]): IntegrationsError {
+  const word = argv.find((one) => Object.hasOwn(otherCommands, one) && text.includes(`'${one}'`))
+  const [name = '', ...others] = (word === undefined ? '' : (otherCommands[word] ?? '')).split(' ')
+  const isThere = command.commands.some((one) => one.name() === name)
+  if (!isThere) return advised(text, helpOf(command))
+  const needsNothing = name === 'list' || others.length > 0
+  return badInput(
+    text.split('\n')[0] ?? '',
+    [pathOf(command), name, ...others, ...(needsNothing ? [] : ['--help'])].join(' '),
+  )
+}
+
+/** The option that prints as another program's does: `--json`, `--format`. */
+function formatOption(flag: string): string | undefined {
+  const name = flag.replace(/^-+/, '')
+  if (formats.some((one) => one === name)) return `pass -o ${name}`
+  return name === 'format' ? `pass -o with one of ${formats.join(', ')}` : undefined
 }
 
 /** commander's suggestion, where it has one, is a second line. */
 function advised(text: string, hint: string): IntegrationsError {
   const [message = '', suggestion = hint] = text.split('\n')
-  return badInput(message, suggestion)
+  return badInput(message, suggestion.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?'))
 }
 
 const pathOf = (command: CommandUnknownOpts): string =>

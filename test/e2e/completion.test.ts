@@ -55,6 +55,18 @@ describe.each(kinds)('completion in bash from %s', (kind) => {
     expect(await complete('integrations show Acme', env)).toEqual(['Acme\\ Inc/sales', 'Acme\\ Inc/support'])
     expect(await complete('integrations show "Acme Inc/su', env)).toEqual(['Acme Inc/support'])
     expect(await complete('integrations rotate id-t', env)).toEqual(['id-two', 'id-three'])
+    // A name alone, which only one has.
+    expect(await complete('integrations rotate su', env)).toEqual(['support'])
+    await db.query(
+      "INSERT INTO integrations (id, workspace_id, platform, name) VALUES ('id-5', 'w2', 'slack', 'support')",
+    )
+    expect(await complete('integrations rotate su', env)).toEqual([])
+    await db.query("DELETE FROM integrations WHERE id = 'id-5'")
+    await db.query(
+      "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('enc-0', 'seal', 'decrypt-only', 'x', CURRENT_TIMESTAMP)",
+    )
+    expect(await complete('integrations keys activate ', env)).toEqual(['enc-0'])
+    expect(await complete('integrations keys add ', env)).toEqual([])
     expect(await complete('integrations list --workspace=Ac', env)).toEqual(['Acme\\ Inc'])
     expect(await complete('integrations list --created-by a', env)).toEqual(['ana@example.com'])
     expect(await complete('integrations users remove ', env)).toEqual(['ana@example.com'])
@@ -86,6 +98,8 @@ test('commands, flags and choices', async () => {
   expect(await complete('integrations list --output=json')).toEqual(['json', 'jsonl'])
   expect(await complete('integrations add --platform ')).toEqual(['slack', 'pylon', 'github'])
   expect(await complete('integrations users list --sort ')).toEqual(['email', 'name', 'createdAt', 'id'])
+  expect(await complete('integrations users list --sort=-')).toEqual(['-email', '-name', '-createdAt', '-id'])
+  expect(await complete('integrations users list --sort=-n')).toEqual(['-name'])
   expect(await complete('integrations users list --fields id,')).toEqual(['id,email', 'id,name', 'id,createdAt'])
   expect(await complete('integrations help e')).toEqual(['enable', 'exec', 'exit-codes', 'environment'])
   const secrets = ['webhook-secret', 'access-token', 'refresh-token']

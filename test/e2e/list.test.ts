@@ -185,6 +185,16 @@ describe.each(kinds)('list on %s', (kind) => {
     expect(screen).toContain(`${paint.green}yes`)
   })
 
+  test('a list without anything in it says what to type', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url, NO_COLOR: '1' }
+    const said = async (...args: string[]) => (await runInTerminal(args, [], { env })).screen
+    expect(await said('list')).toBe('nothing is there yet: integrations add\r\n')
+    expect(await said('list', '--platform', 'Slack')).toBe('nothing to show\r\n')
+    expect(await said('workspaces', 'list')).toBe('nothing is there yet: integrations workspaces add <name>\r\n')
+    expect(await said('users', 'list', '--email', 'x')).toBe('nothing to show\r\n')
+  })
+
   test('formats, exactly', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }

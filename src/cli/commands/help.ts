@@ -21,12 +21,29 @@ export const command = (ctx: Context) =>
       let command = help.parent ?? help
       for (const word of words) {
         const found = command.commands.find((one) => one.name() === word)
-        if (!found)
-          throw badInput(
-            `there is no help for ${JSON.stringify(words.join(' '))}`,
-            `name a command of integrations --help, or one of ${topicNames.join(', ')}`,
-          )
+        if (!found) throw noHelp(words, await nearest(command, word))
         command = found
       }
       command.outputHelp()
     })
+
+/** What help there is that was perhaps meant: of a command, where what follows it is no command of its own. */
+async function nearest(command: CommandUnknownOpts, word: string): Promise<string> {
+  const path = pathOf(command)
+  const names = [...command.commands.map((one) => one.name()), ...(command.parent ? [] : topicNames)]
+  const begins = names.find((name) => name.startsWith(word))
+  if (begins) return ['integrations help', ...path, begins].join(' ')
+  const { closest, distance } = await import('fastest-levenshtein')
+  const similar = names.length > 0 ? closest(word, names) : ''
+  const isNear = similar !== '' && distance(word, similar) <= Math.max(1, similar.length / 3)
+  return ['integrations help', ...path, ...(isNear ? [similar] : [])].join(' ')
+}
+
+const pathOf = (command: CommandUnknownOpts): string[] =>
+  command.parent ? [...pathOf(command.parent), command.name()] : []
+
+const noHelp = (words: readonly string[], hint: string) =>
+  badInput(
+    `there is no help for ${JSON.stringify(words.join(' '))}`,
+    hint === 'integrations help' ? `name a command of integrations --help, or one of ${topicNames.join(', ')}` : hint,
+  )

@@ -23,6 +23,11 @@ export const command = (ctx: Context) => {
       const store = await ctx.store()
       const filter = await filterOf(store, options)
       await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
-      await printRows(ctx, integrationView, { table: (db) => db.integrations, filter, page: page(options, ctx.output) })
+      await printRows(ctx, integrationView, {
+        table: (db) => db.integrations,
+        filter,
+        page: page(options, ctx.output),
+        add: 'integrations add',
+      })
     })
 }

@@ -35,7 +35,9 @@ export async function candidates(
   const values = async (placeholder: string, choices: readonly string[] | undefined, begun: string) =>
     beginning(
       begun,
-      choices ? listed(choices) : await valuesOf({ command, placeholder, begun }, (work) => lookup(database, work)),
+      choices
+        ? listed(inOrders(placeholder, choices, begun))
+        : await valuesOf({ command, placeholder, begun }, (work) => lookup(database, work)),
     )
   if (option) return values(placeholderOf(option), option.argChoices, current)
   if (!flagsEnded && current.startsWith('-')) {
@@ -107,11 +109,25 @@ async function valuesOf(
       )
     }
     case 'ref':
-      return read(async (db) =>
-        (await db.integrations.names(maxNames, begun)).map(({ id, name, workspace }) =>
+      return read(async (db) => {
+        const found = await db.integrations.names(maxNames, begun)
+        const isUnique = (name: string) => found.filter((one) => one.name === name).length === 1
+        return found.flatMap(({ id, name, workspace }) => [
           named(`${workspace}/${name}`, id, begun),
-        ),
+          // Of a name that others have, too, every one is found, unless there are more than can be.
+          ...(begun !== '' && found.length < maxNames && isUnique(name) ? [{ value: name, description: id }] : []),
+        ])
+      })
+    case 'key-id':
+      // Keys that `keys add` is for are in no database.
+      if (command.name() === 'add') return []
+      return read(async (db) =>
+        (await db.keys.list())
+          .filter(({ purpose, state }) => purpose === 'encryption' && state === 'decrypt-only')
+          .map(({ id, state }) => ({ value: id, description: state })),
       )
+    case 'app':
+      return read(async (db) => (await db.apps.list()).map(({ id, name }) => named(name, id, begun)))
     case 'workspace':
       return read(async (db) => {
         const filter = begun === '' ? {} : { nameContains: begun }
@@ -149,6 +165,10 @@ function beginning(current: string, all: readonly Candidate[]): readonly Candida
     )
     .map((one) => (one === aFile ? one : { ...one, description: printable(one.description) }))
 }
+
+/** The fields of `--sort`, backwards where that is what was begun. */
+const inOrders = (placeholder: string, choices: readonly string[], begun: string) =>
+  placeholder === 'field' && begun.startsWith('-') ? choices.map((choice) => `-${choice}`) : choices
 
 const listed = (values: readonly string[]) => values.map((value) => ({ value, description: '' }))
 

@@ -78,9 +78,8 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
 export async function filterOf(store: Store, given: FilterOptions): Promise<IntegrationFilter> {
   const now = Date.now()
   const at = (milliseconds: number) => instantOf(now + milliseconds)
-  const { workspace, createdBy, name, platform } = given
-  // The application may have platforms that this version does not know.
-  if (platform !== undefined && !(await store.read((db) => db.integrations.count({ platform })))) platformById(platform)
+  const { workspace, createdBy, name } = given
+  const platform = given.platform === undefined ? undefined : await platformOf(store, given.platform)
   return {
     ...(workspace === undefined ? {} : { workspaceId: (await store.read((db) => findWorkspace(db, workspace))).id }),
     ...(createdBy === undefined ? {} : { createdBy: (await store.read((db) => findUser(db, createdBy))).id }),
@@ -95,6 +94,12 @@ export async function filterOf(store: Store, given: FilterOptions): Promise<Inte
     ...(given.missingSecret ? { missingOneOf: requiredSecrets() } : {}),
   }
 }
+
+/** The id of a platform in any case, as it is where integrations have one that this version does not know. @throws BAD_INPUT */
+const platformOf = async (store: Store, platform: string): Promise<string> =>
+  (await store.read((db) => db.integrations.count({ platform }))) > 0
+    ? platform
+    : platformById(platform.toLowerCase()).id
 
 /** For a filter of expired tokens, tells people how many others have an unknown expiry. */
 export async function noteUnknownExpiry({ output }: Context, store: Store, which: Chosen): Promise<void> {

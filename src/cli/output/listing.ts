@@ -29,10 +29,21 @@ export async function idLengthOf<Row>(ctx: Context, view: View<Row>, ids: readon
 const few = 500
 
 /** Prints a page of rows, everything from one snapshot; a screenful ends with how many more there are. */
-export async function printRows<Filter, Row>(
+export async function printRows<Filter extends object, Row>(
   ctx: Context,
   view: View<Row>,
-  { table, filter, page }: { table: (db: Reader) => Listed<Filter, Row>; filter: Filter; page: Page },
+  {
+    table,
+    filter,
+    page,
+    add,
+  }: {
+    readonly table: (db: Reader) => Listed<Filter, Row>
+    readonly filter: Filter
+    readonly page: Page
+    /** What to type where there are no rows at all. */
+    readonly add?: string
+  },
 ): Promise<void> {
   const store = await ctx.store()
   let shown = 0
@@ -75,6 +86,7 @@ export async function printRows<Filter, Row>(
       more = (await store.read((db) => table(db).count(filter, page))) - shown
   }
   await ctx.output.rows(view, printed, { endEarly: true, paged: true })
-  ctx.output.noteIfEmpty(shown)
+  const isWhole = page.cursor === undefined && Object.values(filter).every((one) => one === undefined)
+  ctx.output.noteIfEmpty(shown, isWhole ? add : undefined)
   if (more > 0 && last !== undefined) ctx.output.note(`${more} more: add --all, or --cursor ${view.id(last)}`)
 }

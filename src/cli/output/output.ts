@@ -7,7 +7,17 @@ import { Stdout } from './stdout.ts'
 import { printRecord, printTable, type TableOptions } from './table/table-rows.ts'
 import { printable, printableJson } from './text.ts'
 import { type Cell, painter } from './tone.ts'
-import { type Answer, type Column, changeView, type Emit, object, plain, type RowSource, type View } from './values.ts'
+import {
+  type Answer,
+  type Column,
+  changeView,
+  columnsOf,
+  type Emit,
+  object,
+  plain,
+  type RowSource,
+  type View,
+} from './values.ts'
 
 type Unmeasured<Row> = (emit: Emit<Row>) => Promise<void>
 
@@ -60,8 +70,8 @@ export class Output {
   /**
    * Prints rows as they come.
    *
-   * @param options `endEarly`: end the source when stdout has no reader any more, because nothing but the rows comes of it;
-   *   `paged`: a pager may show a long table. Not of a change, whose outcome is waited for
+   * @param options `endEarly`: when stdout has no reader any more, because nothing but the rows comes of the source; `paged`:
+   *   a pager may show a long table, which is not of a change, as its outcome is waited for
    */
   rows<Row>(view: View<Row>, source: RowSource<Row>, { endEarly = false, paged = false } = {}): Promise<void> {
     return this.#stdout.stream((goOn) => {
@@ -164,8 +174,11 @@ export class Output {
   }
 
   /** Reports on one thing: lines for people, the thing itself for machines. */
-  report<Row>(view: View<Row>, row: Row, lines: readonly Cell[]): Promise<void> {
-    return this.table() ? this.lines(lines, 'stdout') : this.one(view, row)
+  async report<Row>(view: View<Row>, row: Row, lines: readonly Cell[]): Promise<void> {
+    if (!this.table()) return this.one(view, row)
+    const { wrapped } = await import('./table/measures.ts')
+    const wrappedLines = lines.flatMap(([text, tone]) => wrapped(text, this.#width()).map((line): Cell => [line, tone]))
+    await this.lines(wrappedLines, 'stdout')
   }
 
   /** Prints lines to people: as the answer on stdout, or beside a question on stderr. */
@@ -181,9 +194,9 @@ export class Output {
     this.#tell({ level: 'info', message: text }, printable(text))
   }
 
-  /** Tells people that a list they see has no rows. */
-  noteIfEmpty(rows: number): void {
-    if (rows === 0 && this.table()) this.note('nothing to show')
+  /** Tells people that a list they see has no rows; `add`: what to type, where there are none at all. */
+  noteIfEmpty(rows: number, add?: string): void {
+    if (rows === 0 && this.table()) this.note(add === undefined ? 'nothing to show' : `nothing is there yet: ${add}`)
   }
 
   /** Warns people, on stderr. */
@@ -210,8 +223,7 @@ export class Output {
 
   /** Says something on stderr: to machines that asked for JSON, an object on a line. */
   #tell(line: Json, text: string): void {
-    const { output } = this.#options()
-    this.#say(output === 'json' || output === 'jsonl' ? json(line) : text)
+    this.#say(['json', 'jsonl'].includes(this.#format()) ? json(line) : text)
   }
 
   async #jsonRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {
@@ -226,12 +238,9 @@ export class Output {
   }
 
   async #csvRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {
-    const { stringify } = await import('csv-stringify/sync')
-    const records = (lines: string[][]) => stringify(lines, { escape_formulas: true })
-    await this.raw(records([columns.map(({ field }) => field)]))
-    await source((batch) =>
-      this.raw(records(batch.map((row) => columns.map(({ value }) => printable(plain(value(row))))))),
-    )
+    const { csvHead, csvLines } = await import('./csv.ts')
+    await this.raw(csvHead(columns))
+    await source((batch) => this.raw(csvLines(columns, batch)))
   }
 
   async #tableRows<Row>(
@@ -246,9 +255,8 @@ export class Output {
   }
 
   async #tableOptions<Row>({ essential = [] }: View<Row>): Promise<TableOptions> {
-    const { isTTY, columns } = this.#host.stdout
     return {
-      drawing: { paint: await this.#paint('stdout'), width: isTTY ? columns || 80 : undefined },
+      drawing: { paint: await this.#paint('stdout'), width: this.#width() },
       clock: clockOf(this.#options()),
       essential,
       chosen: this.#options().fields !== undefined,
@@ -256,20 +264,14 @@ export class Output {
     }
   }
 
+  /** The columns of the terminal that stdout is; undefined: stdout is none. */
+  #width(): number | undefined {
+    const { isTTY, columns } = this.#host.stdout
+    return isTTY ? columns || 80 : undefined
+  }
+
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {
-    const { fields } = this.#options()
-    if (fields === undefined)
-      return all
-        ? view.columns
-        : view.columns
-            .filter((column) => view.short.includes(column.field))
-            .sort((a, b) => view.short.indexOf(a.field) - view.short.indexOf(b.field))
-    return fields.map((field) => {
-      const column = view.columns.find((one) => one.field === field)
-      if (column) return column
-      const known = view.columns.map((one) => one.field).join(', ')
-      throw badInput(`there is no field ${JSON.stringify(field)}`, `the fields are ${known}`)
-    })
+    return columnsOf(view, this.#options().fields, all)
   }
 
   /** Whether no fields are chosen, and no format but one of these; without `-o`, the format counts as a table. */

@@ -1,3 +1,4 @@
+import { badInput } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import type { Clock } from './clock.ts'
 import { printable } from './text.ts'
@@ -44,6 +45,30 @@ export const changeView = <Row>(view: View<Row>): View<Row & { readonly outcome:
 
 /** What came of a change; for people a sentence, and what to type next. */
 export type Answer = { readonly outcome: Outcome; readonly sentence: string; readonly next?: readonly string[] }
+
+/**
+ * The fields of a view that are shown: those that were chosen, in their order; else all, or those of `short`.
+ *
+ * @throws BAD_INPUT for a field that there is not
+ */
+export function columnsOf<Row>(
+  { columns, short }: { readonly columns: readonly Column<Row>[]; readonly short: readonly string[] },
+  chosen: readonly string[] | undefined,
+  all: boolean,
+): readonly Column<Row>[] {
+  if (chosen === undefined)
+    return all
+      ? columns
+      : columns
+          .filter(({ field }) => short.includes(field))
+          .sort((a, b) => short.indexOf(a.field) - short.indexOf(b.field))
+  return chosen.map((field) => {
+    const column = columns.find((one) => one.field === field)
+    if (column) return column
+    const known = columns.map((one) => one.field).join(', ')
+    throw badInput(`there is no field ${JSON.stringify(field)}`, `the fields are ${known}`)
+  })
+}
 
 /** Takes some rows; `idLength`: how many characters of an id name each of them alone, where ids are not shown whole. */
 export type Emit<Row> = (rows: readonly Row[], idLength?: number) => Promise<void>

@@ -44,7 +44,7 @@ export interface IntegrationReader extends ListReader<IntegrationFilter, Integra
   within(workspaceId: string, limit: number): Promise<{ integrations: IntegrationView[]; hasMore: boolean }>
   /** What webhooks name the integrations by that were used last, at most `limit`, these first. */
   lastUsed(limit: number): Promise<NamedIntegration[]>
-  /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name` or id begins so. */
+  /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name`, name or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
   /** The integration of a workspace that has this platform and name, other than `except`. */
   named(integration: {
@@ -120,7 +120,12 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
         ...splitsOf(prefix).map(({ workspace, name }) =>
           ids(sql`${binaryOrder(sql`w.name`)} = ${workspace} AND ${startsWith(sql`i.name`, name)}`, order),
         ),
-        ...(prefix === '' ? [] : [ids(startsWith(sql`i.id`, prefix), binaryOrder(sql`i.id`))]),
+        ...(prefix === ''
+          ? []
+          : [
+              ids(startsWith(sql`i.name`, prefix), sql`${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`),
+              ids(startsWith(sql`i.id`, prefix), binaryOrder(sql`i.id`)),
+            ]),
       ]
       const rows = await db.queryAll<{ id: IntegrationId; name: string; workspace: string }>(
         { id: sql`i.id`, name: sql`i.name`, workspace: sql`w.name` },

@@ -12,5 +12,5 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const apps = await store.snapshot((db) => db.apps.list())
       await ctx.output.rows(appView, (emit) => emit(apps), { paged: true })
-      ctx.output.noteIfEmpty(apps.length)
+      ctx.output.noteIfEmpty(apps.length, 'integrations apps add <name>')
     })

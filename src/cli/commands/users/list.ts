@@ -14,6 +14,11 @@ export const command = (ctx: Context) => {
     .addHelpText(...examples('integrations users list --email @example.com'))
     .action(async (options) => {
       const filter = options.email === undefined ? {} : { emailContains: options.email }
-      await printRows(ctx, userView, { table: (db) => db.users, filter, page: page(options, ctx.output) })
+      await printRows(ctx, userView, {
+        table: (db) => db.users,
+        filter,
+        page: page(options, ctx.output),
+        add: 'integrations users add <email>',
+      })
     })
 }

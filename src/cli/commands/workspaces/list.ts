@@ -14,6 +14,11 @@ export const command = (ctx: Context) => {
     .addHelpText(...examples('integrations workspaces list --sort=-integrations'))
     .action(async (options) => {
       const filter = options.name === undefined ? {} : { nameContains: options.name }
-      await printRows(ctx, workspaceView, { table: (db) => db.workspaces, filter, page: page(options, ctx.output) })
+      await printRows(ctx, workspaceView, {
+        table: (db) => db.workspaces,
+        filter,
+        page: page(options, ctx.output),
+        add: 'integrations workspaces add <name>',
+      })
     })
 }

@@ -92,3 +92,15 @@ function fill(characters: readonly string[], width: number): string[] {
   }
   return kept
 }
+
+/** A text in lines of so many columns, between words; a word that is longer has a line of its own. undefined: as wide as it takes. */
+export function wrapped(text: string, width: number | undefined): string[] {
+  if (width === undefined) return [text]
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && widthOf(line) + 1 + widthOf(word) <= width) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

@@ -1,7 +1,7 @@
 import Table from 'cli-table3'
 import type { Cell, Paint } from '../tone.ts'
 import { gapWidth, type Placed } from './layout.ts'
-import { type Drawing, fitCells, type Heading, widthOf } from './measures.ts'
+import { type Drawing, fitCells, type Heading, widthOf, wrapped } from './measures.ts'
 
 const borders = [
   'top',
@@ -48,22 +48,11 @@ export function record(heads: readonly string[], row: readonly Cell[], { paint, 
   const indent = Math.max(...heads.map(widthOf)) + gapWidth
   const lines = heads.map((head, i) => {
     const [text, tone] = row[i] ?? ['', 'plain']
-    const [first = '', ...others] = wrapped(text, width === undefined ? Number.POSITIVE_INFINITY : width - indent)
+    const [first = '', ...others] = wrapped(text, width === undefined ? undefined : width - indent)
     const further = others.map((line) => `\n${' '.repeat(indent)}${paint(line, tone)}`).join('')
     return `${paint(head, 'head')}${' '.repeat(indent - widthOf(head))}${paint(first, tone)}${further}\n`
   })
   return trimmed(lines.join(''))
-}
-
-/** A text in lines of so many columns, between words; a word that is longer has a line of its own. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)
-    if (line !== undefined && widthOf(line) + 1 + widthOf(word) <= width) lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
-  }
-  return lines
 }
 
 const trimmed = (text: string) => text.replace(/ +$/gm, '')
