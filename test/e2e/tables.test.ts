@@ -199,6 +199,23 @@ Wonka Confectionery  support
 no room in 40 columns for platform, isActive, lastUsedAt, tokenExpiresAt, id
 `
 
+const events80 = `SEQ  WHEN    ACTION                    TARGET               WHO
+105  3d ago  platform.check (failed)   Acme Rock…calations  os:ana@laptop
+104  3d ago  platform.check (started)  Vandelay …y-reports  os:ana@laptop
+103  3d ago  secret.rotate             Acme Rock…calations  github:ana:123456789
+102  3d ago  secret.reveal             Vandelay …y-reports  os:ana@laptop as ana
+101  3d ago  integration.add           Acme Rock…calations  os:ana@lap…s support
+`
+
+const events40 = `ACTION                    TARGET
+platform.check (failed)   Acme Ro…ations
+platform.check (started)  Vandela…eports
+secret.rotate             Acme Ro…ations
+secret.reveal             Vandela…eports
+integration.add           Acme Ro…ations
+no room in 40 columns for seq, at, who
+`
+
 describe.each(kinds)('sixty integrations on %s', (kind) => {
   test('are sixty lines that are told apart at 80 columns, and sixty lines at 40', async () => {
     const db = await freshDatabase(kind)
@@ -230,5 +247,32 @@ describe.each(kinds)('sixty integrations on %s', (kind) => {
     expect(
       (await runInProcess(['list', '--workspace', workspace, '-o', 'id'], { env })).stdout.split('\n').length,
     ).toBe(5)
+  })
+
+  test('leave the action of an event whole, and what it ended with', async () => {
+    const db = await freshDatabase(kind)
+    const events = [
+      ['integration.add', 'done', 'os:ana@laptop', 'support'],
+      ['secret.reveal', 'done', 'os:ana@laptop', 'ana'],
+      ['secret.rotate', 'done', 'github:ana:123456789', null],
+      ['platform.check', 'started', 'os:ana@laptop', null],
+      ['platform.check', 'failed', 'os:ana@laptop', null],
+    ] as const
+    for (const [i, [action, outcome, ci, as]] of events.entries())
+      await db.query(
+        `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, target_name, ci_identity, os_user, host, pid, declared_as, program_version, format, previous_hash, hash)
+        VALUES (?, ?, 'r', ?, ?, 'integration', 'i', ?, ?, 'ana', 'laptop', 1, ?, '0', 2, '0', '0')`,
+        i + 101,
+        at(-3),
+        action,
+        outcome,
+        i % 2 === 0 ? 'Acme Rocket & Sons/billing-escalations' : 'Vandelay Industries/security-reports',
+        ci,
+        as,
+      )
+    const env = { DATABASE_URL: db.url, NO_COLOR: '1' }
+    const screen = async (columns: number) =>
+      (await runInTerminal(['audit', 'list', '--until', '1d'], [], { env, columns })).screen.replaceAll('\r\n', '\n')
+    expect([await screen(80), await screen(40)]).toEqual([events80, events40])
   })
 })

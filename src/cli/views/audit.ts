@@ -33,7 +33,6 @@ export const eventView: View<AuditEvent> = {
       field: 'action',
       value: (row) => row.action,
       cell: (row) => (row.outcome === 'done' ? [row.action, 'plain'] : [`${row.action} (${row.outcome})`, 'warn']),
-      cut: 'middle',
     },
     value('outcome'),
     {
@@ -62,7 +61,7 @@ export const eventView: View<AuditEvent> = {
     whole('versionBefore'),
     whole('versionAfter'),
     whole('count'),
-    { field: 'who', value: who, cut: 'end' },
+    { field: 'who', value: who, cut: 'middle' },
     value('ciIdentity'),
     value('osUser'),
     value('host'),

@@ -55,7 +55,11 @@ export const indexView: View<ApplicationIndex> = {
     value('name'),
     value('table'),
     { field: 'state', value: ({ state }) => state, cell: ({ state }) => [state, indexTones[state]] },
-    { ...value('statement'), cut: 'end' },
+    {
+      ...value('statement'),
+      // For those that are still to be made.
+      cell: ({ state, statement }) => [state === 'present' ? '' : statement, 'plain'],
+    },
   ],
   short: ['name', 'table', 'state', 'statement'],
   essential: ['name', 'state'],

@@ -11,6 +11,7 @@ import type { Secret } from '../../secret.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
+import { idLength } from './id-length.ts'
 
 /** How the audit log names an app's secret, and the context that it is encrypted in. */
 export const clientSecretColumn = 'client_secret'
@@ -38,6 +39,8 @@ const contextOf = (id: string) => ({ id, field: clientSecretColumn })
 export interface AppReader {
   /** The apps in the order of their names; `name`: that one; `platform`: those of a platform. */
   list(filter?: { readonly name?: string; readonly platform?: string }): Promise<App[]>
+  /** How many characters of an id name each of some apps alone. */
+  idLength(ids: readonly string[]): Promise<number>
   /** The secrets of all apps, still encrypted. */
   stored(): Promise<(StoredClientSecret & Damageable)[]>
 }
@@ -56,7 +59,8 @@ export interface AppWriter {
 }
 
 /** Reads OAuth apps. */
-export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): AppReader {
+export function appReader(db: Statements, dialect: Dialect): AppReader {
+  const { binaryOrder, toRfc3339 } = dialect
   return {
     async list({ name, platform } = {}) {
       const rows = await db.queryInPages<Omit<App, 'integrations'> & { integrations: bigint | number }>(
@@ -75,6 +79,7 @@ export function appReader(db: Statements, { binaryOrder, toRfc3339 }: Dialect): 
       )
       return rows.map((row) => ({ ...row, integrations: Number(row.integrations) }))
     },
+    idLength: (ids) => idLength(db, dialect, { table: 'integration_apps', ids }),
     stored: () => db.queryInPages(storedColumns, sql`FROM integration_apps a ORDER BY ${binaryOrder(sql`a.id`)}`),
   }
 }

@@ -23,7 +23,10 @@ interface Neighbours {
 export async function idLength(
   db: Statements,
   dialect: Dialect,
-  { table, ids }: { readonly table: 'integrations' | 'workspaces' | 'users'; readonly ids: readonly string[] },
+  {
+    table,
+    ids,
+  }: { readonly table: 'integrations' | 'workspaces' | 'users' | 'integration_apps'; readonly ids: readonly string[] },
 ): Promise<number> {
   let length = shortestShown
   for (let i = 0; i < ids.length; i += rowsPerPage)

@@ -10,7 +10,11 @@ export const command = (ctx: Context) =>
     .addHelpText(...examples('integrations apps list', 'integrations apps list -o json'))
     .action(async () => {
       const store = await ctx.store()
-      const apps = await store.snapshot((db) => db.apps.list())
-      await ctx.output.rows(appView, (emit) => emit(apps), { paged: true })
+      const { apps, idLength } = await store.snapshot(async (db) => {
+        const apps = await db.apps.list()
+        const isShort = ctx.output.shortensIds(appView)
+        return { apps, idLength: isShort ? await db.apps.idLength(apps.map(({ id }) => id)) : undefined }
+      })
+      await ctx.output.rows(appView, (emit) => emit(apps, idLength), { paged: true })
       ctx.output.noteIfEmpty(apps.length, 'integrations apps add <name>')
     })
