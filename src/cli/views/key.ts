@@ -19,7 +19,7 @@ export const keyView: View<Key> = {
   columns: [
     value('id'),
     value('purpose'),
-    { field: 'state', value: (row) => row.state, cell: (row) => [row.state, states[row.state]] },
+    { field: 'state', value: (row) => row.state, cell: (row) => [row.state, states[row.state] ?? 'bad'] },
     ago('createdAt', 'created'),
     value('current'),
     value('previous'),

@@ -4,11 +4,11 @@ import type { KeySource, KnownDatabase } from '../../crypto/key-source.ts'
 import { badInput, conflict, IntegrationsError, keysMissing, notFound, shellWord } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import type { DatedKey, KeyUsage } from '../../store/tables/keys.ts'
+import type { DatedKey, KeyUsage, ListedKey } from '../../store/tables/keys.ts'
 import type { DryRun } from '../change.ts'
 
 /** A key of a database, and how many values it encrypts, as far as is recorded. */
-export interface Key extends DatedKey, Omit<KeyUsage, 'keyId'> {
+export interface Key extends ListedKey, Omit<KeyUsage, 'keyId'> {
   /** null: there is no usable key set. */
   readonly inKeySet: boolean | null
 }
@@ -40,16 +40,26 @@ export const newKeySet = () => ({ keys: purposes.map((purpose) => jwk(newKey(pur
 
 /** The keys that a database knows, and their usage. Works without a key set. */
 export async function listKeys(store: Store, source: KeySource): Promise<Keys> {
-  const [known, use] = await store.read(async (db) => [await db.keys.known(), await db.keys.usage()] as const)
-  const { set, unusable } = await loaded(source, known)
+  const [id, rows, use] = await store.read(
+    async ({ keys }) => [await keys.id(), await keys.rows(), await keys.usage()] as const,
+  )
+  const { set, unusable } = await loaded(source, { id, keys: rows.filter(isReadable) })
   const { isKey } = await import('../../crypto/keyring.ts')
-  const keys = known.keys.map(async (one): Promise<Key> => {
+  const keys = rows.map(async (one): Promise<Key> => {
     const { current = 0, previous = 0, apps = 0 } = use.find(({ keyId }) => keyId === one.id) ?? {}
     const key = set?.get(one.id)
-    return { ...one, current, previous, apps, inKeySet: set ? key !== undefined && isKey(key, one) : null }
+    return {
+      ...one,
+      current,
+      previous,
+      apps,
+      inKeySet: set && isReadable(one) ? key !== undefined && isKey(key, one) : null,
+    }
   })
   return { keys: await Promise.all(keys), use, unusable }
 }
+
+const isReadable = (key: ListedKey): key is DatedKey => !key.damage
 
 async function loaded(
   source: KeySource,

@@ -2,7 +2,7 @@ import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { KeyPurpose } from '../../crypto/key-set.ts'
 import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
-import type { Damageable } from '../../damage.ts'
+import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import type { Head } from '../audit/events.ts'
@@ -50,16 +50,23 @@ export interface KeyUsage extends Damageable {
 /** A key as a database knows it, with the time since when it does. */
 export type DatedKey = KnownKey & { readonly createdAt: Instant }
 
+/** A key as its row has it: what cannot be read, or is an unknown purpose, is a text for people. */
+export type ListedKey = Omit<DatedKey, 'purpose'> & { readonly purpose: string } & Damageable
+
 /** The id of the key that encrypts; null when none is active. */
-export const activeKeyOf = (keys: readonly KnownKey[]): string | null =>
+export const activeKeyOf = (keys: readonly Pick<ListedKey, 'id' | 'purpose' | 'state'>[]): string | null =>
   keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active')?.id ?? null
 
 /** What can be read of keys and settings. */
 export interface KeyReader {
   /** The keys that this database knows, oldest first. @throws DATABASE_INVALID for an unknown purpose */
   list(): Promise<DatedKey[]>
+  /** The same, with those that cannot be read. */
+  rows(): Promise<ListedKey[]>
   /** The same, with the id that the database says it has: what a key source goes by. @throws DATABASE_INVALID for an unknown purpose */
   known(): Promise<{ readonly id: string; readonly keys: readonly DatedKey[] }>
+  /** The id that the database says it has. */
+  id(): Promise<string>
   /** The settings that decide how a change is made. @throws DATABASE_INVALID for an unknown encryption mode */
   settings(): Promise<Settings>
   /** How many values each key encrypts, as far as is recorded. */
@@ -87,8 +94,8 @@ export interface KeyWriter {
 /** Reads keys and settings. */
 export function keyReader(db: Statements, dialect: Dialect): KeyReader {
   const { toRfc3339, role, mayUpdate } = dialect
-  async function list(): Promise<DatedKey[]> {
-    const rows = await db.query<Omit<DatedKey, 'purpose'> & { readonly purpose: string }>(
+  const rows = () =>
+    db.queryAll<ListedKey>(
       {
         id: sql`k.id`,
         purpose: sql`k.purpose`,
@@ -98,17 +105,25 @@ export function keyReader(db: Statements, dialect: Dialect): KeyReader {
       },
       sql`FROM integration_keys k ORDER BY k.created_at, k.id`,
     )
-    return rows.map(({ purpose, ...row }) => ({ ...row, purpose: purposeOf(purpose) }))
+  const id = async () => {
+    const [row] = await db.query<{ id: string }>(
+      { id: sql`s.value` },
+      sql`FROM integration_settings s WHERE s.key = 'id'`,
+    )
+    return row?.id ?? ''
   }
+  const list = async () => refuseDamaged(await rows()).map((row) => ({ ...row, purpose: purposeOf(row.purpose) }))
   return {
     list,
+    rows: async () =>
+      (await rows()).map(({ purpose: stored, ...row }) => {
+        const purpose = knownPurpose(stored)
+        return purpose ? { ...row, purpose } : { ...row, purpose: stored, damage: row.damage ?? ['purpose'] }
+      }),
     async known() {
-      const [row] = await db.query<{ id: string }>(
-        { id: sql`s.value` },
-        sql`FROM integration_settings s WHERE s.key = 'id'`,
-      )
-      return { id: row?.id ?? '', keys: await list() }
+      return { id: await id(), keys: await list() }
     },
+    id,
     settings: async () => settingsOf(await db.query(settingColumns(dialect), settingRows)),
     async usage() {
       const rows = await db.queryAll<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
@@ -238,10 +253,15 @@ export const keyWriter = (tx: WritableStatements): KeyWriter => ({
 /** What the column says of a key for encryption: its word is older than ours. */
 const storedEncryption = 'seal'
 
+function knownPurpose(stored: string): KeyPurpose | undefined {
+  if (stored === storedEncryption) return 'encryption'
+  return stored === 'fingerprint' || stored === 'audit' ? stored : undefined
+}
+
 /** @throws DATABASE_INVALID for a word that is not a purpose */
 function purposeOf(stored: string): KeyPurpose {
-  if (stored === storedEncryption) return 'encryption'
-  if (stored === 'fingerprint' || stored === 'audit') return stored
+  const purpose = knownPurpose(stored)
+  if (purpose) return purpose
   throw databaseInvalid('integration_keys has a key of an unknown purpose', 'restore the table from a backup')
 }
 

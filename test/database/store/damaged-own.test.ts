@@ -57,6 +57,25 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
     expect(await kept()).toBe(0)
   })
 
+  test('in a key hides no other key', async () => {
+    const { db, run } = await start()
+    const id = async (purpose: string) =>
+      String((await db.query('SELECT id FROM integration_keys WHERE purpose = ?', purpose))[0]?.id)
+    const [fingerprint, audit] = [await id('fingerprint'), await id('audit')]
+    await db.query(`UPDATE integration_keys SET check_value = ${text} WHERE id = ?`, fingerprint)
+    await db.query("UPDATE integration_keys SET purpose = 'other' WHERE id = ?", audit)
+    const { code, stdout, stderr } = await run('keys', 'list', '--fields', 'purpose,state,inKeySet')
+    expect({ code, stdout: stdout.trim().split('\n').sort(), stderr: stderr.split('\n').sort().slice(1) }).toEqual({
+      code: 0,
+      stdout: ['encryption\tactive\ttrue', 'fingerprint\tactive\t', 'other\tactive\t'],
+      stderr: [
+        expect.stringContaining('the key set of this database is '),
+        `warning: ${told('check_value', fingerprint)}`,
+        `warning: ${told('purpose', audit)}`,
+      ].sort((a, b) => (String(a) < String(b) ? -1 : 1)),
+    })
+  })
+
   test('in what tells which key a value needs hides no key, and keeps each key', async () => {
     const { db, run, support } = await start()
     const [{ id: old = '' } = {}] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
