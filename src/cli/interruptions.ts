@@ -5,16 +5,21 @@ import type { Context } from './context.ts'
 
 const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+const exitCodeOf = (signal: (typeof deferred)[number] | undefined) =>
+  signal === undefined ? undefined : 128 + constants.signals[signal]
+
 /** Takes the first signal that would end this program for a request to stop soon; the second signal ends it. */
 export function stopRequests() {
-  let requested = false
+  let requested: (typeof deferred)[number] | undefined
   let begun = false
-  const request = () => {
-    requested = true
+  const request = (signal: (typeof deferred)[number]) => {
+    requested = signal
   }
   return {
     /** Whether it was asked to stop. */
-    requested: () => requested,
+    requested: () => requested !== undefined,
+    /** The exit code for the signal that came; undefined for none. */
+    exitCode: () => exitCodeOf(requested),
     /** From now on. */
     begin: () => {
       if (!begun) for (const signal of deferred) process.once(signal, request)
@@ -42,7 +47,7 @@ export function createSignalGuard({ output }: Context) {
   }
   return {
     /** The exit code for a signal that came; undefined for none. */
-    exitCode: () => (signalled === undefined ? undefined : 128 + constants.signals[signalled]),
+    exitCode: () => exitCodeOf(signalled),
 
     /** Runs work that no signal interrupts. @throws CANCELLED after a signal */
     async uninterrupted<T>(integration: IntegrationView, work: () => Promise<T>): Promise<T> {

@@ -45,7 +45,8 @@ function report(ctx: Context, error: unknown, exec: boolean): number {
   }
   // Of several changes, some were made.
   else if (ctx.changed() && known.committed === false) known = known.with({ committed: true })
-  const { exit: usual, retryable } = errorCodes[known.code]
+  const { exit: byCode, retryable } = errorCodes[known.code]
+  const usual = known.code === 'CANCELLED' && ctx.exitCode > 0 ? ctx.exitCode : byCode
   const exit = exec && usual < 125 ? 125 : usual
   ctx.output.error(known, exit, retryable && known.committed === false)
   if (ctx.host.env.DEBUG === 'integrations' && known.code === 'BUG') ctx.host.stderr.write(`${frames(error)}\n`)

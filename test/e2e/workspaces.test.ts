@@ -7,9 +7,13 @@ import { bin, environment, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { seedIntegrations } from '../support/seed.ts'
 
-test.each(['SIGINT', 'SIGKILL'] as const)(
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGKILL', null],
+] as const)(
   'a removal of a workspace that %s ends in its midst leaves whole transactions, and the next ends it',
-  async (signal) => {
+  async (signal, code) => {
     const db = await freshDatabase('postgresql')
     const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: process.env.INTEGRATIONS_TEST_KEYS ?? '' }
     const added =
@@ -35,7 +39,7 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
     if (signal === 'SIGKILL') await closed
     await other.query('ROLLBACK')
     await other.end()
-    expect((await closed)[0]).toBe(signal === 'SIGKILL' ? null : 130)
+    expect((await closed)[0]).toBe(code)
     const rest = await left()
     expect([rest <= 1500, rest > 0]).toEqual([true, true])
     expect(stderr).toBe(

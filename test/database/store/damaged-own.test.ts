@@ -65,15 +65,12 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
     await db.query(`UPDATE integration_keys SET check_value = ${text} WHERE id = ?`, fingerprint)
     await db.query("UPDATE integration_keys SET purpose = 'other' WHERE id = ?", audit)
     const { code, stdout, stderr } = await run('keys', 'list', '--fields', 'purpose,state,inKeySet')
-    expect({ code, stdout: stdout.trim().split('\n').sort(), stderr: stderr.split('\n').sort().slice(1) }).toEqual({
+    expect({ code, stdout: stdout.split('\n').sort() }).toEqual({
       code: 0,
-      stdout: ['encryption\tactive\ttrue', 'fingerprint\tactive\t', 'other\tactive\t'],
-      stderr: [
-        expect.stringContaining('the key set of this database is '),
-        `warning: ${told('check_value', fingerprint)}`,
-        `warning: ${told('purpose', audit)}`,
-      ].sort((a, b) => (String(a) < String(b) ? -1 : 1)),
+      stdout: ['', 'encryption\tactive\ttrue', 'fingerprint\tactive\t', 'other\tactive\t'],
     })
+    expect(stderr).toContain(`warning: ${told('check_value', fingerprint)}`)
+    expect(stderr).toContain(`warning: ${told('purpose', audit)}`)
   })
 
   test('in what tells which key a value needs hides no key, and keeps each key', async () => {

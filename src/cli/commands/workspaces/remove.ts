@@ -33,7 +33,7 @@ export const command = (ctx: Context) =>
         })
       const asked = confirm === undefined && !dryRun
       const integrations = asked ? shown.integrations : undefined
-      const { begin, end, requested } = stopRequests()
+      const { begin, end, requested, exitCode } = stopRequests()
       const removed = await withProgressBar(ctx, 'integrations', (update) =>
         removeWorkspace(store, shown.id, {
           dryRun,
@@ -44,7 +44,12 @@ export const command = (ctx: Context) =>
             update(done, of)
           },
           stops: requested,
-        }).finally(end),
+        })
+          .catch((error) => {
+            ctx.exitCode = exitCode() ?? 0
+            throw error
+          })
+          .finally(end),
       )
       await ctx.output.change(workspaceView, removed, {
         outcome: outcomeOf(true, dryRun),
