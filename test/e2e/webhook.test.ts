@@ -166,6 +166,11 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       `the timestamp is ${-stale.skewSeconds} seconds old; the tolerance is 300 seconds`,
       'the signature is valid',
     ])
+    // A queue, or a log, has the time when it came.
+    const then = ['--received-at', new Date((seconds() - 3600) * 1000).toISOString(), '-o', 'json']
+    const queued = await run(['webhook', 'verify', 'Acme/support', '--file', join(folder, 'stale'), ...then])
+    const { accepted, secret, skewSeconds } = JSON.parse(queued.stdout)
+    expect([queued.code, accepted, secret.number, Math.abs(skewSeconds) < 300]).toEqual([0, true, 2, true])
     const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'other'")
     expect(await verify('Acme/support', captured('other', others, event))).toMatchObject({
       found: {
@@ -189,6 +194,49 @@ describe.each(kinds)('webhooks on %s', (kind) => {
         ],
       },
       events: [own, 'webhook.verify done Acme/support other_integrations 1'],
+    })
+  })
+
+  test('verify reads the headers that sign writes, and does not blame a secret for a body that lost letters', async () => {
+    const body = '{"text":"Größe"}'
+    const signed = await run(['webhook', 'sign', 'Acme/support', '--body-file', file('signed', body)])
+    const headers = ['--header', `@${file('signed-headers', signed.stdout)}`]
+    const verify = (arrived: string, of = headers) =>
+      recorded(
+        ['webhook', 'verify', 'Acme/support', ...of, '--body-file', '-', '-o', 'jsonl', '--fields', 'reason,findings'],
+        arrived,
+      )
+    expect(await verify(body)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^{"reason":null,/) })
+    expect(await verify('{"text":"Gr??e"}')).toMatchObject({
+      code: 8,
+      stdout: expect.stringMatching(
+        /^{"reason":"body_altered","findings":\[.*"the body was altered: the signature matches the body with letters in place of question marks"]}\n$/,
+      ),
+    })
+    expect(await verify('{"text":"?l in Gr??e ?ber ?ber ?ber"}')).toEqual({
+      code: 8,
+      stdout: `{"reason":"body_suspect","findings":${JSON.stringify([
+        'no secret of the integration made the signature, with the body as it is or with common alterations undone',
+        'the body has question marks where letters may have been, which a program lost that read or wrote another character set',
+        'no other integration of this platform has the secret (all were tried)',
+      ])}}\n`,
+      stderr: failed({
+        code: 'CHECK_FAILED',
+        message: 'the webhook is signed with another secret, or its body was changed on its way, as it seems',
+        hint: 'check the signature against the bytes that came, before anything parses them',
+        exit: 8,
+        retryable: false,
+        committed: false,
+      }),
+      events: [
+        'webhook.verify done Acme/support webhook_secret',
+        'webhook.verify done Acme/support other_integrations 1',
+      ],
+    })
+    expect(await verify(body, ['--header', '@-'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('standard input can hold one thing only'),
+      events: [],
     })
   })
 
@@ -218,6 +266,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       stdout: expect.stringMatching(
         /^{"reason":"other_scheme","findings":\["the request is signed with the current webhook secret [^"]*","the request is signed by the scheme timestamped \(pylon-webhook-signature\), but the config of the integration says body \(x-pylon-signature\)"\]}\n$/,
       ),
+      stderr: expect.stringContaining('"hint":"integrations config set Acme/desk pylonSignature=timestamped"'),
     })
     expect(await verify([`X-Slack-Signature: v0=${hmac(pylons, '')}`], ...fields)).toMatchObject({
       code: 8,

@@ -1,21 +1,38 @@
-import { jsonOf } from '../../json.ts'
+import { type Json, jsonOf } from '../../json.ts'
+import { decoded, type Unaltered, utf8Of } from './encodings.ts'
+import { rewrittenForms } from './forms.ts'
+import { rewrittenJson } from './json-layouts.ts'
+import { restored } from './lost-characters.ts'
 
-/** A body with an alteration undone. */
-export interface Unaltered {
-  /** Completes "the body …". */
-  readonly how: string
-  readonly body: Buffer
-}
-
-/** Undoes the common alterations by proxies, editors and frameworks, one at a time. */
+/** Undoes the common alterations by proxies, editors, gateways and frameworks: one, or one inside of another. */
 export function* unaltered(body: Uint8Array): Generator<Unaltered> {
   const bytes = Buffer.from(body)
+  const outer = [...reframed(bytes), ...decoded(bytes)]
+  yield* outer
+  yield* rewritten(bytes)
+  for (const { how, body } of outer) {
+    for (const inner of [...reframed(body), ...decoded(body)])
+      yield { how: `${how} and ${inner.how}`, body: inner.body }
+    for (const inner of rewritten(body)) yield { how: `${how} and ${inner.how}`, body: inner.body }
+  }
+  for (const { how, text } of restored(bytes)) yield { how, body: Buffer.from(text) }
+  // Last, as each says little of the cause.
+  const text = bytes.toString('latin1')
+  for (const [how, end] of ends) yield { how, body: Buffer.from(`${text}${end}`, 'latin1') }
+  yield { how: 'with a byte order mark', body: Buffer.concat([Buffer.of(0xef, 0xbb, 0xbf), bytes]) }
+}
+
+const ends = [
+  ['with a newline at the end', '\n'],
+  ['with CR and LF at the end', '\r\n'],
+] as const
+
+/** Undoes what programs put around a body and at the ends of its lines. */
+function* reframed(bytes: Buffer): Generator<Unaltered> {
   // One character a byte: the body need not be UTF-8.
   const text = bytes.toString('latin1')
   const again = (how: string, changed: string) => ({ how, body: Buffer.from(changed, 'latin1') })
   if (/\n$/.test(text)) yield again('without the newline at the end', text.replace(/\r?\n$/, ''))
-  yield again('with a newline at the end', `${text}\n`)
-  yield again('with CR and LF at the end', `${text}\r\n`)
   if (text.includes('\r\n')) yield again('with LF line endings in place of CR and LF', text.replaceAll('\r\n', '\n'))
   if (/(^|[^\r])\n/.test(text))
     yield again('with CR and LF line endings in place of LF', text.replace(/\r?\n/g, '\r\n'))
@@ -23,48 +40,25 @@ export function* unaltered(body: Uint8Array): Generator<Unaltered> {
   if (text !== text.trim()) yield again('without surrounding white space', text.trim())
   const chunks = unchunked(text)
   if (chunks !== undefined) yield again('without HTTP chunk framing', chunks)
-  const json = jsonOf(bytes.toString().replace(/^\ufeff/, ''))
-  if (typeof json === 'object' && json !== null) {
-    try {
-      yield* rewritten(json)
-    } catch (error) {
-      // JSON.parse accepts deeper nesting than JSON.stringify.
-      if (!(error instanceof RangeError)) throw error
-    }
+}
+
+/** Undoes that a program parsed a body and wrote it again. */
+function* rewritten(bytes: Buffer): Generator<Unaltered> {
+  const text = utf8Of(bytes)
+  if (text === undefined) return
+  const json = jsonOf(text)
+  yield* ofTexts(rewrittenForms(text, json))
+  if (json === undefined) return
+  try {
+    yield* ofTexts(rewrittenJson(text, json as Json))
+  } catch (error) {
+    // JSON.parse accepts deeper nesting than JSON.stringify.
+    if (!(error instanceof RangeError)) throw error
   }
-  if (json === undefined && /^[^\s=&]+=[^\s]*\s*$/.test(text))
-    yield again('as a re-encoded form', new URLSearchParams(text.trim()).toString())
 }
 
-/** A value as common JSON serializers write it. */
-function* rewritten(json: object): Generator<Unaltered> {
-  const layouts = [
-    ['without spaces', JSON.stringify(json)],
-    ['with a space after each comma and colon', spaced(json)],
-    ['indented by 2', JSON.stringify(json, null, 2)],
-    ['indented by 4', JSON.stringify(json, null, 4)],
-  ] as const
-  const slashes = (text: string) => text.replaceAll('/', '\\/')
-  const ascii = (text: string) =>
-    text.replace(/[\x7f-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  const escapes = [
-    ['', (text: string) => text],
-    [', with \\/ for every slash', slashes],
-    [', with \\u for what is not ASCII', ascii],
-    [', with \\/ for every slash and \\u for what is not ASCII', (text: string) => ascii(slashes(text))],
-  ] as const
-  for (const [layout, text] of layouts)
-    for (const [also, written] of escapes)
-      yield { how: `as JSON serialized ${layout}${also}`, body: Buffer.from(written(text)) }
-}
-
-/** JSON as Python writes it. */
-function spaced(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(spaced).join(', ')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  return `{${Object.entries(value)
-    .map(([key, one]) => `${JSON.stringify(key)}: ${spaced(one)}`)
-    .join(', ')}}`
+function* ofTexts(found: Iterable<{ readonly how: string; readonly text: string }>): Generator<Unaltered> {
+  for (const { how, text } of found) yield { how, body: Buffer.from(text) }
 }
 
 /** The data of a chunked body (RFC 9112, 7.1); undefined for another body. */

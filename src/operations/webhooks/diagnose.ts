@@ -1,7 +1,10 @@
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
+import { mistakeIn } from '../../platforms/secret-mistakes.ts'
 import { matches, readSignature, type Signature, type SignatureScheme } from '../../platforms/signature.ts'
 import type { Secret } from '../../secret.ts'
 import { unaltered } from './altered-bodies.ts'
+import { meant } from './altered-secrets.ts'
+import { lossIn } from './lost-characters.ts'
 import { type CapturedRequest, headersOf } from './raw-request.ts'
 
 /** Why a webhook is not accepted. */
@@ -10,14 +13,19 @@ export type Refusal =
   | 'malformed_header'
   | 'duplicated_header'
   | 'stale'
+  /** Undoing a known alteration of the body makes the signature fit. */
   | 'body_altered'
+  /** No secret made the signature, and the body shows signs of an alteration that cannot be undone. */
+  | 'body_suspect'
   | 'malformed_body'
   | 'other_scheme'
   | 'other_integration'
+  /** The stored secret is not quite the one that the platform has, as with quotes around it. */
+  | 'secret_altered'
   | 'wrong_secret'
   | 'no_secret'
 
-/** A captured webhook, and the time of the check in milliseconds since 1970. */
+/** A captured webhook, and the time at which it came, in milliseconds since 1970. */
 export interface Capture {
   readonly captured: CapturedRequest
   readonly now: number
@@ -35,7 +43,12 @@ export interface Verdict<S> {
   readonly skew: number | null
   /** Sentences without a full stop. */
   readonly findings: readonly string[]
+  /** The setting of the config with which the webhook would be accepted, as `config set` takes it. */
+  readonly setting?: string
 }
+
+/** How much is hashed to find an alteration: seconds of work, and thousands of tries for a usual body. */
+const maxTriedBytes = 64 * 1_048_576
 
 /** A signature read without regard to its age, and its age. */
 type Timeless = { readonly signature: Signature; readonly skew: number | null; readonly stale: boolean }
@@ -74,11 +87,6 @@ export function judge<S extends { readonly value: Secret }>(
   const match = madeBy(signature, secrets, captured.body)
   if (match && stale) return verdict('stale', match, ...when, 'the signature is valid')
   if (match) return verdict(null, match)
-  for (const { how, body } of unaltered(captured.body)) {
-    const altered = madeBy(signature, secrets, body)
-    if (altered)
-      return verdict('body_altered', altered, `the body was altered: the signature matches the body ${how}`, ...when)
-  }
   for (const other of webhooks.schemes.filter(({ id }) => id !== scheme.id)) {
     const otherwise = timeless(other, captured, now)
     const secret = madeBy(otherwise.signature, secrets, captured.body)
@@ -86,6 +94,7 @@ export function judge<S extends { readonly value: Secret }>(
       return {
         ...verdict('other_scheme', secret),
         skew: otherwise.skew,
+        setting: `${webhooks.schemeKey}=${other.id}`,
         findings: [
           `the request is signed by the scheme ${other.id} (${other.header}), but the config of the integration says ${scheme.id} (${scheme.header})`,
           ...age(other, otherwise.skew, otherwise.stale),
@@ -93,14 +102,26 @@ export function judge<S extends { readonly value: Secret }>(
       }
   }
   if (!signature.readable) return verdict(...unreadable(scheme, signature, captured))
+  if (secrets.length === 0) return verdict('no_secret', null, 'the integration has no webhook secret', ...when)
+  for (const { stored, how, value } of meant(secrets))
+    if (matches(signature, value, captured.body))
+      return verdict('secret_altered', stored, `the request is signed with the stored secret ${how}`, ...when)
+  let tried = 0
+  for (const { how, body } of unaltered(captured.body)) {
+    tried += body.length
+    if (tried > maxTriedBytes) break
+    const altered = madeBy(signature, secrets, body)
+    if (altered)
+      return verdict('body_altered', altered, `the body was altered: the signature matches the body ${how}`, ...when)
+  }
+  const suspicions = suspicionsOf(captured)
   return verdict(
-    secrets.length === 0 ? 'no_secret' : 'wrong_secret',
+    suspicions.length > 0 ? 'body_suspect' : 'wrong_secret',
     null,
-    secrets.length === 0
-      ? 'the integration has no webhook secret'
-      : 'no secret of the integration made the signature, with the body as it is or with common alterations undone',
+    'no secret of the integration made the signature, with the body as it is or with common alterations undone',
+    ...suspicions,
+    ...secrets.flatMap(({ value }) => mistakeFinding(value)),
     ...when,
-    ...lengthFinding(captured),
   )
 }
 
@@ -136,9 +157,23 @@ function unreadable(
   ]
 }
 
-function lengthFinding({ headers, body }: CapturedRequest): string[] {
-  const said = headers.find(([name]) => name === 'content-length')?.[1]
-  return said === undefined || Number(said) === body.length
-    ? []
-    : [`the body has ${body.length} bytes, which is not what Content-Length says`]
+/** Signs of an alteration that cannot be undone. */
+function suspicionsOf({ headers, body }: CapturedRequest): string[] {
+  const header = (name: string) => headers.find(([one]) => one === name)?.[1]
+  const [length, encoding] = [header('content-length'), header('content-encoding')]
+  const lost = lossIn(body)
+  return [
+    ...(length === undefined || Number(length) === body.length
+      ? []
+      : [`the body has ${body.length} bytes, which is not what Content-Length says`]),
+    ...(encoding === undefined || encoding === 'identity'
+      ? []
+      : ['the request has a Content-Encoding, and the signature may cover the body before a program decompressed it']),
+    ...(lost === undefined ? [] : [lost]),
+  ]
+}
+
+function mistakeFinding(value: Secret): string[] {
+  const mistake = mistakeIn(value.reveal())
+  return mistake === undefined ? [] : [`the stored webhook secret ${mistake}`]
 }

@@ -20,9 +20,14 @@ export interface WebhookCheck {
   readonly refusal: Refusal | null
   readonly skew: number | null
   readonly findings: readonly string[]
+  /** The setting of the config with which the webhook would be accepted, as `config set` takes it. */
+  readonly setting: string | null
   /** Another integration whose secret made the signature. */
   readonly owner: { readonly id: string; readonly name: string } | null
 }
+
+/** Refusals that the secret of another integration may explain. */
+const blamed: ReadonlySet<Refusal | null> = new Set(['wrong_secret', 'no_secret', 'body_suspect'])
 
 /** How many other integrations' secrets are tried. */
 const maxOthersTried = 1000
@@ -44,6 +49,7 @@ export async function verifyWebhook(store: Store, ref: string, capture: Capture)
     refusal: verdict.refusal,
     skew: verdict.skew,
     owner: null,
+    setting: verdict.setting ?? null,
     findings: [...facts(verdict, platform), ...verdict.findings],
     ...more,
   })
@@ -57,7 +63,7 @@ export async function verifyWebhook(store: Store, ref: string, capture: Capture)
       findings: [...facts(verdict, platform), `the body does not match its content type (${type})`],
     })
   if (verdict.secret) return check()
-  if (verdict.refusal !== 'wrong_secret' && verdict.refusal !== 'no_secret')
+  if (!blamed.has(verdict.refusal))
     return check({ findings: [...verdict.findings, ...foreign(captured, platform, integration)] })
   const other = await findOwner(store, integration, capture)
   if (other.owner)

@@ -1,11 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, checkFailed, shellWord } from '../../../errors.ts'
 import { refOf } from '../../../integration.ts'
-import { type CapturedRequest, parseHeader, parseRequest } from '../../../operations/webhooks/raw-request.ts'
+import { type CapturedRequest, parseRequest } from '../../../operations/webhooks/raw-request.ts'
 import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
 import type { Context } from '../../context.ts'
 import { declareOutput, examples, refArgument } from '../../input/arguments.ts'
 import { readBytes } from '../../input/secret-input.ts'
+import { instant } from '../../input/time.ts'
+import { headersOption, readHeaders } from '../../input/webhook-headers.ts'
 import type { Tone } from '../../output/tone.ts'
 import { webhookCheckView } from '../../views/webhook.ts'
 
@@ -14,7 +16,7 @@ export const command = (ctx: Context) =>
   declareOutput(new Command('verify'), ctx.output, webhookCheckView)
     .summary('see which secret signed a webhook, or why none did')
     .description(
-      'Check a captured webhook against the secrets that are accepted now, and report which secret made its signature. When none did, report why, as far as possible: a timestamp that is too old, a body that a proxy, an editor or a framework changed, another scheme, or the secret of another integration. Exits with 8 when the webhook would be refused. Access is recorded in the audit log first.',
+      'Check a captured webhook against the secrets that are accepted now, and report which secret made its signature. When none did, report why, as far as possible: a timestamp that is too old, a body that a proxy, a queue, an editor or a framework changed, a secret that was stored with quotes or spaces, another scheme, or the secret of another integration. Exits with 8 when the webhook would be refused. Access is recorded in the audit log first.',
     )
     .addArgument(refArgument())
     .addOption(
@@ -23,22 +25,26 @@ export const command = (ctx: Context) =>
         'bodyFile',
       ]),
     )
-    .addOption(
-      new Option('--header <header>', "a header, as in 'Name: value'; may be given several times").argParser(
-        (text, given: string[] | undefined): string[] => [...(given ?? []), text],
-      ),
-    )
+    .addOption(headersOption('a header of the request'))
     .addOption(new Option('--body-file <file>', 'with --header: the bytes of the body; - for standard input'))
+    .addOption(
+      new Option(
+        '--received-at <instant>',
+        'when the request came, as in 2027-01-31T12:00:00Z, for a request from a queue or a log (default: now)',
+      ).argParser(instant),
+    )
     .addHelpText(
       ...examples(
         'integrations webhook verify Acme/support --file request.http',
+        'integrations webhook verify Acme/support --header @headers.txt --body-file event.json --received-at 2027-01-31T12:00:00Z',
         "integrations webhook verify Acme/desk --header 'X-Pylon-Signature: …' --body-file body.json -o json",
       ),
     )
     .action(async (ref, options) => {
       const captured = await readCaptured(ctx, options)
       const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
-      const found = await verifyWebhook(await ctx.store(), ref, { captured, now: Date.now() })
+      const now = options.receivedAt === undefined ? Date.now() : Date.parse(options.receivedAt)
+      const found = await verifyWebhook(await ctx.store(), ref, { captured, now })
       await ctx.output.report(webhookCheckView, found, report(found))
       if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, shellWord(ref)))
     })
@@ -50,7 +56,7 @@ async function readCaptured(
   if (file !== undefined) return parseRequest(await readBytes(ctx, file, '--file'))
   if (!header || bodyFile === undefined)
     throw badInput('there is no request to check', 'give --file, or --header and --body-file')
-  return { headers: header.map(parseHeader), body: await readBytes(ctx, bodyFile, '--body-file') }
+  return { headers: await readHeaders(ctx, header, bodyFile), body: await readBytes(ctx, bodyFile, '--body-file') }
 }
 
 const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string } = {
@@ -59,6 +65,8 @@ const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string }
   duplicated_header: 'the webhook has two signatures',
   stale: 'the timestamp of the webhook is not accepted',
   body_altered: 'the body of the webhook was changed on its way',
+  body_suspect: 'the webhook is signed with another secret, or its body was changed on its way, as it seems',
+  secret_altered: 'the stored secret is not quite the one that signs the webhook',
   malformed_body: 'the signature of the webhook is right, and its body cannot be read',
   other_scheme: 'the webhook is signed by another scheme',
   other_integration: 'the webhook is signed with the secret of another integration',
@@ -66,19 +74,21 @@ const refusals: { readonly [R in NonNullable<WebhookCheck['refusal']>]: string }
   no_secret: 'there is no secret to check the webhook with',
 }
 
-function next({ refusal, scheme, owner }: WebhookCheck, ref: string): string {
+function next({ refusal, setting, owner }: WebhookCheck, ref: string): string {
   switch (refusal) {
     case 'stale':
-      return 'check the clocks; a webhook that is stored and sent again later is refused too'
+      return 'check the clocks; of a webhook from a queue or a log, pass the time when it came with --received-at'
     case 'body_altered':
+    case 'body_suspect':
       return 'check the signature against the bytes that came, before anything parses them'
     case 'malformed_body':
       return 'check that the body has the content type that the platform sends'
     case 'other_scheme':
-      return `check the scheme with integrations config get ${ref}, and set it with integrations config set (now: ${scheme})`
+      return `integrations config set ${ref} ${setting}`
     case 'other_integration':
       return `integrations show ${shellWord(owner?.id ?? '')}`
     case 'no_secret':
+    case 'secret_altered':
     case 'wrong_secret':
       return `set the secret that the platform shows with integrations rotate ${ref} --field webhook-secret`
     default:
