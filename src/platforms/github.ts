@@ -1,7 +1,7 @@
 import { jsonOf, objectOf } from '../json.ts'
 import { deliveryHeaders, eventOf, readWebhook, samples } from './github-webhooks.ts'
 import { retryAfter, secondsUntil } from './http.ts'
-import { definePlatform, type Finding } from './platform.ts'
+import { definePlatform, type Finding, noToken } from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
 
@@ -17,7 +17,7 @@ export const github = definePlatform({
       // The person who sets up a webhook chooses its secret.
       issuer: 'either',
       page: `${docs}/webhooks/using-webhooks/validating-webhook-deliveries`,
-      shapes: [],
+      shapes: [noToken],
     },
     accessToken: {
       label: 'token',

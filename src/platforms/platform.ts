@@ -11,6 +11,12 @@ export interface Shape {
   readonly should: string
 }
 
+/** For a secret of which no form is known: that of the field beside it is known not to be meant. */
+export const noToken: Shape = {
+  pattern: /^(?!xox|xapp-|xwfp-|gh[oprsu]_|github_pat_)/,
+  should: 'not be a token of Slack or GitHub',
+}
+
 /** A secret as one platform understands it. */
 export interface SecretDefinition {
   readonly label: string

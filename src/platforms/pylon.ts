@@ -5,6 +5,7 @@ import {
   definePlatform,
   type Finding,
   listOf,
+  noToken,
   type ParsedWebhook,
   textOf,
   type WebhookRequest,
@@ -24,7 +25,7 @@ export const pylon = definePlatform({
       // Pylon does not document whether it accepts a value made elsewhere.
       issuer: 'either',
       page: 'https://docs.usepylon.com/pylon-docs/developer/webhooks',
-      shapes: [],
+      shapes: [noToken],
     },
     accessToken: {
       label: 'API token',
@@ -32,7 +33,7 @@ export const pylon = definePlatform({
       required: true,
       issuer: 'platform',
       page: tokens,
-      shapes: [],
+      shapes: [noToken],
     },
   },
   ids: {

@@ -92,7 +92,7 @@ describe.each(kinds)('check on %s', (kind) => {
       token(2),
       ...['--slack-team-id', 'T012345', '--slack-team-name', 'Old Name', '--slack-bot-user-id', 'U999', '--no-expiry'],
     )
-    const desk = await add(db, 'desk', token(3), '--platform', 'pylon')
+    const desk = await add(db, 'desk', token(3), '--platform', 'pylon', '--force-shape')
     const none = await add(db, 'none', undefined)
     server.script(token(1), slackOk({ expires_in: 43_200 }, 'chat:write,users:read'))
     const since = await lastEvent(db)
@@ -211,7 +211,7 @@ describe.each(kinds)('check on %s', (kind) => {
     const env = environment(db)
     await add(db, 'a-refused', token(1))
     await add(db, 'b-expired', token(2))
-    await add(db, 'c-limited', token(3), '--platform', 'pylon')
+    await add(db, 'c-limited', token(3), '--platform', 'pylon', '--force-shape')
     await add(db, 'd-broken', token(4))
     await db.query(
       "INSERT INTO integrations (id, workspace_id, platform, name, access_token) SELECT 'theirs', workspace_id, 'other', 'e-theirs', 'x' FROM integrations WHERE name = 'a-refused'",

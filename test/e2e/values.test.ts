@@ -121,6 +121,16 @@ describe.each(kinds)('values that are not the secret, on %s', (kind) => {
       code: 2,
       stderr: expect.stringMatching(/^error: a GitHub token should start with ghp_/),
     })
+    for (const [platform, title] of [
+      ['github', 'GitHub'],
+      ['pylon', 'Pylon'],
+    ] as const)
+      expect(
+        await run(['rotate', platform, '--webhook-secret-stdin', '--grace', '0', '-o', 'id'], botToken()),
+      ).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(`^error: a ${title} webhook secret should not be a token of Slack or GitHub\n`),
+      })
   })
 
   test('an OAuth app takes no client secret in quotes but with --force-shape', async () => {

@@ -141,6 +141,18 @@ test('its API is asked for the user of the token', async () => {
   ])
 })
 
+test.each<[string, string, string | undefined]>([
+  ['in UTC', '2036-01-31 12:00:00 UTC', '2036-01-31T12:00:00.000Z'],
+  ['with an offset', '2036-01-31 12:00:00 -0800', '2036-01-31T20:00:00.000Z'],
+  ['of another form', '31 Jan 2036', undefined],
+  ['that does not exist', '2036-13-31 12:00:00 UTC', undefined],
+])('an expiry %s', async (_, text, expected) => {
+  const headers = new Headers({ 'github-authentication-token-expiration': text })
+  const ask = async () => ({ answered: true, status: 200, headers, text: '{"login":"acme"}' }) as const
+  const { expiresAt } = await github.api.check(ask, token('ghp_'))
+  expect(expiresAt?.toISOString()).toBe(expected)
+})
+
 test('tokens have their shapes', () => {
   for (const prefix of ['ghp_', 'gho_', 'ghu_', 'ghs_', 'github_pat_'])
     expect(checkShape(github, 'accessToken', { value: token(prefix), forceShape: false })).toEqual([])
