@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import { begin, contents, freshDatabase, kinds, postgresqlDatabase, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
+import { startPooler, withoutPooler } from '../support/pooler.ts'
 import { runProgram } from '../support/program.ts'
 import { notes } from '../support/told.ts'
 
@@ -146,6 +147,9 @@ test('one that is invalid is made again', async () => {
   await db.query("UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = 'integration_name_idx'::regclass")
   expect(await states(db)).toEqual({ ...all('present'), integration_name_idx: 'invalid' })
   const env = { DATABASE_URL: db.url }
+  const { stdout } = await runInProcess(['db', 'index', '-o', 'json'], { env })
+  const invalid = JSON.parse(stdout).find(({ state }: { state: string }) => state === 'invalid')
+  await db.query(`BEGIN; ${invalid.statement}; ROLLBACK`)
   expect(await runInProcess(['db', 'index', '--create', '-o', 'id'], { env })).toMatchObject({
     code: 0,
     stdout: 'integration_name_idx\n',
@@ -178,6 +182,41 @@ test('it waits for the transactions of others for as long as they last, and keep
   await commit()
   expect(await creating).toMatchObject({ code: 0, stdout: names.map((name) => `${name}\n`).join('') })
   expect(await states(db)).toEqual(all('present'))
+})
+
+test.skipIf(withoutPooler)(
+  'a limit that a pooler does not let be lifted is told, and no session keeps another',
+  async () => {
+    const db = await adopted('postgresql')
+    const name = new URL(db.url).pathname.slice(1)
+    await db.query(`ALTER DATABASE ${name} SET statement_timeout = '1h'`)
+    const pooler = await startPooler(db.url, { mode: 'transaction', size: 1 })
+    const env = { DATABASE_URL: pooler.through(db.url) }
+    expect(await runInProcess(['db', 'index', '--create'], { env })).toEqual({
+      code: 4,
+      stdout: '',
+      stderr:
+        'error: statement_timeout would end the statement, and the pooler does not let a client lift such a limit\nhint: connect to the server itself\n',
+    })
+    await db.query(`ALTER DATABASE ${name} RESET statement_timeout`)
+    await pooler.console('RECONNECT')
+    expect(await runInProcess(['db', 'index', '--create', '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await states(db)).toEqual(all('present'))
+  },
+)
+
+test('a partitioned table is told, on which no index is made while others change it', async () => {
+  const db = await adopted('postgresql')
+  await db.query('CREATE TABLE parted (LIKE workspaces) PARTITION BY LIST (id)')
+  await db.query('ALTER TABLE workspaces RENAME TO plain')
+  await db.query('ALTER TABLE parted RENAME TO workspaces')
+  expect(await runInProcess(['db', 'index', '--create'], { env: { DATABASE_URL: db.url } })).toEqual({
+    code: 5,
+    stdout: '',
+    stderr: `error: the table workspaces is partitioned, and PostgreSQL makes no index on such a table while others change it
+hint: add the statements of integrations db index to the migrations of the application
+`,
+  })
 })
 
 test('a role that does not own a table is told so', async () => {

@@ -72,7 +72,14 @@ export async function readIndexes(db: Statements, { provider, dialect }: Driver)
     .map((definition) => {
       const { name, table } = definition
       const state = stateOf(definition, readable, isTaken(definition))
-      return { name, table, state, statement: statementOf(definition, provider) }
+      const statement = statementOf(definition, provider)
+      return {
+        name,
+        table,
+        state,
+        // What is left has the name.
+        statement: state === 'invalid' ? `DROP INDEX ${identifier(name)}; ${statement}` : statement,
+      }
     })
 }
 
@@ -118,7 +125,7 @@ const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
  * go on meanwhile. One that is invalid is made again.
  *
  * @returns those that were made
- * @throws NOT_PERMITTED when the role does not own a table, CONFLICT when another process is making one and, after the
+ * @throws NOT_PERMITTED when the role does not own a table, CONFLICT for a partitioned table, when another process is making one and, after the
  *   others were made, when the name of one is taken; and as `listIndexes`
  */
 export async function createIndexes(options: StoreOptions): Promise<ApplicationIndex[]> {
@@ -132,7 +139,7 @@ export async function createIndexes(options: StoreOptions): Promise<ApplicationI
         const index = (await session.read((db) => readIndexes(db, driver))).find(({ name }) => name === definition.name)
         if (!index || index.state === 'present') return
         if (index.state === 'taken') return void taken.push(index.name)
-        await session.read((db) => requireOwner(db, driver, index))
+        await session.read((db) => requireIndexable(db, driver, index))
         if (index.state === 'building')
           throw conflict(`another process is making the index ${index.name}`, commandOn(database, 'db index'))
         const place = database.provider === 'sqlite' ? {} : { schema: database.schema, concurrently: true }
@@ -171,13 +178,27 @@ function withReady<T>(options: StoreOptions, work: (driver: Driver, session: Ses
   })
 }
 
-/** Refuses what the database would refuse: only the owner of a table makes an index on it. @throws NOT_PERMITTED */
-async function requireOwner(db: Statements, { provider, dialect }: Driver, { table }: ApplicationIndex): Promise<void> {
+/** Refuses what the database would refuse: only the owner of a table makes an index on it. @throws NOT_PERMITTED, CONFLICT for a partitioned table */
+async function requireIndexable(
+  db: Statements,
+  { provider, dialect }: Driver,
+  { table }: ApplicationIndex,
+): Promise<void> {
   if (provider === 'sqlite') return
-  const [row] = await db.query<{ role: string; owner: string; owns: boolean }>(
-    { role: dialect.role, owner: sql`pg_get_userbyid(c.relowner)::text`, owns: sql`pg_has_role(c.relowner, 'USAGE')` },
+  const [row] = await db.query<{ role: string; owner: string; owns: boolean; partitioned: boolean }>(
+    {
+      role: dialect.role,
+      owner: sql`pg_get_userbyid(c.relowner)::text`,
+      owns: sql`pg_has_role(c.relowner, 'USAGE')`,
+      partitioned: sql`(c.relkind = 'p')`,
+    },
     sql`FROM pg_class c WHERE c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(${table}))`,
   )
+  if (row?.partitioned)
+    throw conflict(
+      `the table ${table} is partitioned, and PostgreSQL makes no index on such a table while others change it`,
+      'add the statements of integrations db index to the migrations of the application',
+    )
   if (row && !row.owns)
     throw new IntegrationsError({
       code: 'NOT_PERMITTED',

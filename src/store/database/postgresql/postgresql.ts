@@ -1,9 +1,10 @@
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import type { PoolClient } from 'pg'
+import { IntegrationsError } from '../../../errors.ts'
 import type { Client, Driver } from '../driver.ts'
 import { commitUnknown } from '../errors.ts'
 import { isCommitUnknown } from '../symptoms.ts'
-import { begin, connect, graceMs, type OpenTransaction, openPool } from './connection.ts'
+import { begin, connect, graceMs, type OpenTransaction, openPool, type Pool } from './connection.ts'
 import { type ConnectionOptions, poolConfig } from './connection-options.ts'
 import { dialect, lockHolder } from './dialect.ts'
 
@@ -42,7 +43,8 @@ export function postgresql(options: ConnectionOptions): Driver {
   const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, renews: false, leftMs, lockMs }
   // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
   const reading = { ...scope, idleMs: 0, renews: true }
-  const open = () => openPool({ ...config, connectionTimeoutMillis: Math.max(leftMs(), graceMs) })
+  const open = (more: { readonly options?: string } = {}) =>
+    openPool({ ...config, ...more, connectionTimeoutMillis: Math.max(leftMs(), graceMs) })
   return {
     provider: 'postgresql',
     dialect,
@@ -62,12 +64,19 @@ export function postgresql(options: ConnectionOptions): Driver {
     isDurable: async () => true,
     makeDurable: async () => {},
     executeAlone: async (statement) => {
-      const { pool, end } = open()
-      try {
-        await runWithoutLimits(await pool.connect(), statement)
-      } finally {
-        await end()
-      }
+      const limits = await onConnection(open(), async (client) => {
+        const limits = await limitsOf(client)
+        if (limits.length === 0) await client.query(statement)
+        return limits
+      })
+      if (limits.length === 0) return
+      const lifted = [config.options ?? [], limits.map((name) => `-c ${name}=0`)].flat().join(' ')
+      await onConnection(open({ options: lifted }), async (client) => {
+        if ((await limitsOf(client)).length > 0) throw limitsStay(limits)
+        await client.query(statement)
+      }).catch((error: unknown) => {
+        throw saysUnsupportedParameter(error) ? limitsStay(limits, error) : error
+      })
     },
     withMigrationLock: async (work) => {
       const { pool, end } = open()
@@ -96,26 +105,37 @@ export function postgresql(options: ConnectionOptions): Driver {
   }
 }
 
-/**
- * Runs a statement that is a transaction of its own, and takes as long as it takes. Limits that a role or a database has are
- * lifted for it: nothing but a session can have others then.
- */
-async function runWithoutLimits(client: PoolClient, statement: string): Promise<void> {
-  // The loss of the connection is told by the statement.
-  client.on('error', () => {})
+/** Uses a connection of a pool, and ends the pool. */
+async function onConnection<T>({ pool, end }: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  try {
+    const client = await pool.connect()
+    // The loss of the connection is told by the statement.
+    client.on('error', () => {})
+    return await work(client)
+  } finally {
+    await end()
+  }
+}
+
+/** The limits that a role or a database has, which would end a statement that takes as long as it takes. */
+async function limitsOf(client: PoolClient): Promise<string[]> {
   const { rows } = await client.query(
     "SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout') AND setting <> '0'",
   )
-  const limits = rows.map(({ name }) => String(name))
-  try {
-    for (const name of limits) await client.query(`SET ${name} = 0`)
-    await client.query(statement)
-  } finally {
-    // Behind a pooler the session goes on.
-    for (const name of limits) await client.query(`RESET ${name}`).catch(() => {})
-    client.release()
-  }
+  return rows.map(({ name }) => String(name))
 }
+
+/** Limits that the start of a connection does not lift. A SET would stay with a session that a pooler lends to others. */
+const limitsStay = (limits: readonly string[], cause?: unknown) =>
+  new IntegrationsError({
+    code: 'NOT_PERMITTED',
+    message: `${limits.join(' and ')} would end the statement, and the pooler does not let a client lift such a limit`,
+    hint: 'connect to the server itself',
+    cause,
+  })
+
+const saysUnsupportedParameter = (error: unknown) =>
+  error instanceof Error && /unsupported startup parameter/.test(error.message)
 
 /**
  * A transaction as the schema engine takes it. The engine locks out other engines until the session ends, which behind a
