@@ -1,3 +1,5 @@
+import type { JsonObject } from './json.ts'
+
 const code = <const Exit extends number>(exit: Exit, meaning: string, retryable = false) => ({
   exit,
   meaning,
@@ -85,8 +87,8 @@ export interface ErrorFacts {
   readonly cause?: unknown
   /** Whether the change is in the database (default: false); null when the connection was lost during COMMIT. */
   readonly committed?: boolean | null
-  /** The version that the item has, where it is not the one that was asked for. */
-  readonly version?: number | undefined
+  /** What machines are told besides: the `version` that the item has, or the `candidates` for a reference. */
+  readonly details?: JsonObject | undefined
 }
 
 /**
@@ -98,20 +100,20 @@ export class IntegrationsError extends Error {
   readonly code: ErrorCode
   readonly hint: string
   readonly committed: boolean | null
-  readonly version: number | undefined
+  readonly details: JsonObject | undefined
 
-  constructor({ code, message, hint, cause, committed = false, version }: ErrorFacts) {
+  constructor({ code, message, hint, cause, committed = false, details }: ErrorFacts) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
     this.hint = hint
     this.committed = committed
-    this.version = version
+    this.details = details
   }
 
   /** This error with some facts replaced, and with the stack of this one. */
   with(facts: Partial<Omit<ErrorFacts, 'message'>>): IntegrationsError {
-    const { code, message, hint, cause, committed, version } = this
-    const copy = new IntegrationsError({ code, message, hint, cause, committed, version, ...facts })
+    const { code, message, hint, cause, committed, details } = this
+    const copy = new IntegrationsError({ code, message, hint, cause, committed, details, ...facts })
     return Object.assign(copy, { stack: this.stack })
   }
 }

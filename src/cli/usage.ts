@@ -82,6 +82,10 @@ function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly
       message,
       `pass ${instead.map(({ long, description }) => `${long} to ${description}`).join('; or ')}`,
     )
+  // Some applications make ids of letters, digits, _ and -.
+  const takesRef = command.registeredArguments.some((argument) => argument.name() === 'ref')
+  if (takesRef && /^-[\w-]{7,}$/.test(word) && !word.startsWith('--'))
+    return badInput(message, `an id that begins with - goes behind --, as in ${pathOf(command)} -- <ref>`)
   const format = formatOption(flag)
   return format === undefined ? advised(shown, helpOf(command)) : badInput(message, format)
 }

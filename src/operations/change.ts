@@ -146,5 +146,5 @@ export const versionConflict = (integration: IntegrationView, expected: number):
     code: 'CONFLICT',
     message: `${refOf(integration)} is at version ${integration.version}, not ${expected}`,
     hint: checkAndRetry(integration.id),
-    version: integration.version,
+    details: { version: integration.version },
   })

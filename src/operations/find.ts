@@ -11,8 +11,8 @@ const namesCompared = 1000
 const maxAudited = 1000
 
 /**
- * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, else a unique
- * id prefix of at least 6 characters.
+ * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, each of these two also
+ * with `@platform` behind it, else a unique id prefix of at least 6 characters, else a name in other case.
  *
  * @param options `damagedToo`: also one with columns other than its id that cannot be read, to replace what they hold
  * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates, DATABASE_INVALID
@@ -21,11 +21,17 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
   if (!isStorable(ref)) throw noSuch('integration', ref)
   const { match } = db.integrations
   const limit = candidatesShown + 1
+  const [, value = ref, platform] = /^(.+)@(\w+)$/.exec(ref) ?? []
+  const ofPlatform = { value, platform: platform?.toLowerCase() }
   const tries = [
     () => match({ by: 'id', value: ref }, 1),
     () => match({ by: 'path', value: ref }, limit),
     () => match({ by: 'name', value: ref }, limit),
+    async () => (platform === undefined ? [] : match({ by: 'path', ...ofPlatform }, limit)),
+    async () => (platform === undefined ? [] : match({ by: 'name', ...ofPlatform }, limit)),
     async () => (mayBeginId(ref) ? match({ by: 'idPrefix', value: ref }, limit) : []),
+    () => match({ by: 'path', anyCase: true, ...ofPlatform }, limit),
+    () => match({ by: 'name', anyCase: true, ...ofPlatform }, limit),
   ]
   for (const attempt of tries) {
     const [found, ...others] = await attempt()
@@ -33,14 +39,21 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
       if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
       return found
     }
-    if (found)
-      throw ambiguous(
-        'integration',
-        ref,
-        [found, ...others].map((one) => `${shellWord(one.id)} (${refOf(one)}, ${one.platform})`),
-      )
+    if (found) throw ambiguous('integration', ref, namesOf([found, ...others]))
   }
   throw noSuch('integration', ref, near(ref, await db.integrations.names(namesCompared)))
+}
+
+/** What names each of several integrations alone: the shortest that does. */
+function namesOf(found: readonly IntegrationView[]): Candidate[] {
+  const isUnique = (text: string, of: (one: IntegrationView) => string) =>
+    found.length <= candidatesShown && found.filter((one) => of(one) === text).length === 1
+  const onPlatform = (one: IntegrationView) => `${refOf(one)}@${one.platform}`
+  return found.map((one) => {
+    const { id, name, workspace, platform } = one
+    const path = [refOf, onPlatform].map((of) => [of(one), of] as const).find(([text, of]) => isUnique(text, of))?.[0]
+    return { ref: path ?? id, about: path ? undefined : onPlatform(one), facts: { id, name, workspace, platform } }
+  })
 }
 
 /** An integration without its config, of which many can be held. */
@@ -87,7 +100,9 @@ export async function findWorkspace(db: Reader, ref: string, { damagedToo = fals
 }
 
 async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
-  const tries = isStorable(ref) ? (['id', 'name', ...(mayBeginId(ref) ? (['idPrefix'] as const) : [])] as const) : []
+  const tries = isStorable(ref)
+    ? (['id', 'name', ...(mayBeginId(ref) ? (['idPrefix'] as const) : []), 'nameInAnyCase'] as const)
+    : []
   for (const by of tries) {
     const [found, ...others] = await db.workspaces.match({ by, value: ref }, by === 'id' ? 1 : candidatesShown + 1)
     if (found && others.length === 0) return found
@@ -95,7 +110,11 @@ async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
       throw ambiguous(
         'workspace',
         ref,
-        [found, ...others].map((one) => `${shellWord(one.id)} (${one.integrations} integrations)`),
+        [found, ...others].map(({ id, name, integrations }) => ({
+          ref: id,
+          about: `${name}, ${integrations} integrations`,
+          facts: { id, name },
+        })),
       )
   }
   throw noSuch('workspace', ref)
@@ -103,15 +122,21 @@ async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
 
 /** The user with this id or e-mail address, else with an id that begins so. @throws NOT_FOUND, AMBIGUOUS */
 export async function findUser(db: Reader, ref: string): Promise<User> {
-  const [named] = isStorable(ref) ? await db.users.match(ref) : []
-  const beginning = named || !mayBeginId(ref) ? [] : await db.users.beginningWith(ref, candidatesShown + 1)
-  const [user = named, ...others] = beginning
+  const limit = candidatesShown + 1
+  const tries = [
+    () => db.users.match(ref),
+    async () => (mayBeginId(ref) ? db.users.beginningWith(ref, limit) : []),
+    () => db.users.withEmailInAnyCase(ref, limit),
+  ]
+  let found: User[] = []
+  for (const attempt of isStorable(ref) ? tries : []) if (found.length === 0) found = await attempt()
+  const [user, ...others] = found
   if (user === undefined) throw noSuch('user', ref)
   if (others.length > 0)
     throw ambiguous(
       'user',
       ref,
-      beginning.map(({ id, email }) => `${shellWord(id)} (${email})`),
+      found.map(({ id, email }) => ({ ref: id, about: email, facts: { id, email } })),
     )
   refuseDamage(user)
   return user
@@ -193,13 +218,25 @@ export const noSuch = (
   )
 }
 
-/** @param candidates what to name one by, and what else tells it apart */
-export function ambiguous(what: string, ref: string, candidates: readonly string[]): IntegrationsError {
+/** One of several things that a reference may stand for. */
+export interface Candidate {
+  /** What names it alone. */
+  readonly ref: string
+  /** What tells it apart, where that does not. */
+  readonly about?: string | undefined
+  /** What machines are told of it. */
+  readonly facts: { readonly [field: string]: string }
+}
+
+/** @param candidates of which one was meant */
+export function ambiguous(what: string, ref: string, candidates: readonly Candidate[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and others' : ''
+  const words = shown.map(({ ref, about }) => (about === undefined ? shellWord(ref) : `${shellWord(ref)} (${about})`))
   return new IntegrationsError({
     code: 'AMBIGUOUS',
     message: `several ${what}s are named ${quoted(ref)}`,
-    hint: `use the id of one: ${shown.join(', ')}${more}`,
+    hint: `use one of: ${words.join(', ')}${more}`,
+    details: { candidates: shown.map(({ facts }) => ({ ...facts })) },
   })
 }

@@ -26,9 +26,9 @@ export const tenantPlatformIds = platforms
 export const findPlatform = (id: string): (Platform & { readonly id: IntegrationPlatform }) | undefined =>
   platforms.find((platform) => platform.id === id)
 
-/** The platform with this id. @throws BAD_INPUT for a platform that this version does not know */
+/** The platform with this id, in any case. @throws BAD_INPUT for a platform that this version does not know */
 export function platformById(id: string): Platform & { readonly id: IntegrationPlatform } {
-  const platform = findPlatform(id)
+  const platform = findPlatform(id.toLowerCase())
   if (!platform) throw badInput(`there is no platform ${quoted(id)}`, `the platforms are ${platformIds.join(', ')}`)
   return platform
 }

@@ -302,7 +302,10 @@ hint: change the application's tables, then integrations db adopt${flag(db)}; or
       if (created) expect(await run(['db', 'index', '--create'], { env })).toMatchObject({ code: 0 })
       expect(await show('Acme/Support')).toEqual({ code: 0, stdout: 'Support\n', stderr: '' })
       expect(await show('Acme/support')).toEqual({ code: 0, stdout: 'support\n', stderr: '' })
-      expect(await show('acme/support')).toMatchObject({ code: 3 })
+      expect(await show('acme/support')).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('several integrations'),
+      })
       expect(await show('SUPPORT')).toMatchObject({ code: 2, stderr: expect.stringContaining('several integrations') })
     }
   })

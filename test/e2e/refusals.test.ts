@@ -184,8 +184,7 @@ const refusals: Refusal[] = [
     what: 'an ambiguous ref',
     args: ['toggle', 'desk'],
     code: 2,
-    stderr:
-      'error: several integrations are named "desk"\nhint: use the id of one: <id> (Acme/desk, pylon), <id> (Beta/desk, pylon)\n',
+    stderr: 'error: several integrations are named "desk"\nhint: use one of: Acme/desk, Beta/desk\n',
   },
   {
     what: 'a duplicate name',

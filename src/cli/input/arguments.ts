@@ -18,7 +18,10 @@ import { changeView, type View } from '../output/values.ts'
 
 /** The reference to an integration, as every command about one takes it. */
 export const refArgument = () =>
-  new Argument('<ref>', 'id, workspace/name, unique name, or the first 6 or more characters of the id')
+  new Argument(
+    '<ref>',
+    'id, workspace/name, unique name, either of these with @platform, or the first 6 or more characters of the id',
+  )
 
 /** The reference to a workspace. */
 export const workspaceArgument = () => new Argument('<workspace>', 'id or name of the workspace')

@@ -18,6 +18,7 @@ export interface FilterOptions {
   readonly active?: true | undefined
   readonly inactive?: true | undefined
   readonly name?: string | undefined
+  readonly exactName?: string | undefined
   readonly createdBy?: string | undefined
   readonly expiring?: number | undefined
   readonly expired?: true | undefined
@@ -47,6 +48,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     )
     .addOption(new Option('--inactive', 'inactive integrations'))
     .addOption(new Option('--name <text>', withText('the name')))
+    .addOption(new Option('--exact-name <name>', 'whose whole name this is').conflicts('name'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
   if (expiring)
     scoped.addOption(
@@ -85,6 +87,7 @@ export async function filterOf(store: Store, given: FilterOptions): Promise<Inte
     ...(createdBy === undefined ? {} : { createdBy: (await store.read((db) => findUser(db, createdBy))).id }),
     ...(platform === undefined ? {} : { platform }),
     ...(name === undefined ? {} : { nameContains: name }),
+    ...(given.exactName === undefined ? {} : { name: given.exactName }),
     ...(given.active ? { active: true } : given.inactive ? { active: false } : {}),
     ...(given.expiring === undefined ? {} : { expiringBefore: at(given.expiring) }),
     ...(given.expired ? { expiredBefore: at(0) } : {}),

@@ -205,9 +205,9 @@ export class Output {
   }
 
   /** Reports an error on stderr, in the format asked for. */
-  error({ code, message, hint, committed, version }: IntegrationsError, exit: number, retryable: boolean): void {
+  error({ code, message, hint, committed, details }: IntegrationsError, exit: number, retryable: boolean): void {
     this.#tell(
-      { level: 'error', error: { code, message, hint, exit, retryable, committed, ...(version && { version }) } },
+      { level: 'error', error: { code, message, hint, exit, retryable, committed, ...details } },
       `error: ${printable(message)}${hint === '' ? '' : `\nhint: ${printable(hint)}`}`,
     )
   }

@@ -118,7 +118,7 @@ export async function findApp(db: Reader, ref: string, platform?: string): Promi
     throw ambiguous(
       'app',
       ref,
-      beginning.map(({ id, name }) => `${shellWord(id)} (${name})`),
+      beginning.map(({ id, name }) => ({ ref: id, about: name, facts: { id, name } })),
     )
   refuseDamage(app)
   if (platform !== undefined && app.platform !== platform)

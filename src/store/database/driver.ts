@@ -95,6 +95,8 @@ export interface Dialect {
   updateRows(db: Statements, changes: RowChanges): Promise<readonly number[]>
   /** A column of any type as its text. */
   asText(column: Sql): Sql
+  /** The same with ASCII case ignored. No index knows of it. */
+  equalsInAnyCase(column: Sql, text: string): Sql
   /** Whether a text contains another, taken literally, ASCII case ignored. */
   contains(column: Sql, text: string): Sql
   /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */

@@ -9,6 +9,7 @@ export interface IntegrationFilter {
   readonly workspaceId?: string
   readonly platform?: string
   readonly active?: boolean
+  readonly name?: string
   /** A literal part of the name, ASCII case ignored. */
   readonly nameContains?: string
   readonly createdBy?: string
@@ -21,14 +22,16 @@ export interface IntegrationFilter {
   /** Not used since this instant, never used included. */
   readonly unusedSince?: Instant
   readonly neverUsed?: boolean
+  /** Of the current value of any of its secrets. */
+  readonly fingerprint?: string
   /** Per platform, the secrets without which an integration is incomplete; it lacks one, as far as is known. */
   readonly missingOneOf?: { readonly [platform: string]: readonly SecretField[] }
 }
 
 /** An exact way to name integrations. */
 export type IntegrationMatch =
-  /** `path`: workspace and name with a slash between them, wherever in the two other slashes are. */
-  | { readonly by: 'id' | 'idPrefix' | 'name' | 'path'; readonly value: string }
+  | { readonly by: 'id' | 'idPrefix'; readonly value: string }
+  | NameMatch
   | { readonly by: 'ids'; readonly ids: readonly [string, ...string[]] }
   /** Those of a platform that hold one of its identifiers. */
   | { readonly by: 'column'; readonly platform: string; readonly column: PlatformColumn; readonly value: string }
@@ -38,6 +41,16 @@ export type IntegrationMatch =
       readonly column: PlatformColumn
       readonly values: readonly [string, ...string[]]
     }
+
+/** A name, or as `path` workspace and name with a slash between them, wherever in the two other slashes are. */
+export interface NameMatch {
+  readonly by: 'name' | 'path'
+  readonly value: string
+  /** Those of this platform alone. */
+  readonly platform?: string | undefined
+  /** Ignore the case of ASCII letters. */
+  readonly anyCase?: boolean | undefined
+}
 
 /**
  * Whether an integration (`i`) is active: "not false", as the application's column may be null. Written here and nowhere else.
@@ -58,6 +71,7 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   if (filter.workspaceId !== undefined) requireText(sql`i.workspace_id`, filter.workspaceId)
   if (filter.platform !== undefined) requireText(sql`i.platform`, filter.platform)
   if (filter.active !== undefined) require('flag', sql`i.is_active`, filter.active ? active : sql`NOT ${active}`)
+  if (filter.name !== undefined) conditions.push(dialect.equals(sql`i.name`, filter.name))
   if (filter.nameContains !== undefined) conditions.push(contains(sql`i.name`, filter.nameContains))
   if (filter.createdBy !== undefined) requireText(sql`i.created_by`, filter.createdBy)
   const requireExpiry = (condition: Sql) => require('time', sql`i.token_expires_at`, condition)
@@ -72,6 +86,9 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
       sql`i.last_used_at IS NULL OR ${comparableTime(sql`i.last_used_at`)} < ${timeLiteral(filter.unusedSince)}`,
     )
   if (filter.neverUsed) requireUse(sql`i.last_used_at IS NULL`)
+  if (filter.fingerprint !== undefined)
+    conditions.push(sql`EXISTS (SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.valid_until IS NULL
+      AND s.fingerprint = ${filter.fingerprint})`)
   if (filter.missingOneOf) require('text', sql`i.platform`, missing(filter.missingOneOf))
   return all(conditions)
 }
@@ -129,8 +146,10 @@ export const splitsOf = (path: string): { readonly workspace: string; readonly n
 
 /** The condition that an integration (`i`, in its workspace `w`) is one that is named. */
 export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
-  const { binaryOrder, equals, startsWith } = dialect
+  const { binaryOrder, equals, equalsInAnyCase, startsWith } = dialect
   const isOf = (platform: string) => orMalformed(dialect, 'text', sql`i.platform`, sql`i.platform = ${platform}`)
+  const ofPlatform = (named: Sql, { platform }: NameMatch) =>
+    platform === undefined ? named : sql`(${named} AND ${isOf(platform)})`
   switch (match.by) {
     case 'id':
       return sql`i.id = ${match.value}`
@@ -143,13 +162,13 @@ export function matchCondition(match: IntegrationMatch, dialect: Dialect): Sql {
     case 'columnIn':
       return sql`${isOf(match.platform)} AND ${platformColumn(match.column)} IN (${join(match.values)})`
     case 'path': {
+      const is = match.anyCase ? equalsInAnyCase : (column: Sql, text: string) => sql`${binaryOrder(column)} = ${text}`
       const splits = splitsOf(match.value).map(
-        ({ workspace, name }) =>
-          sql`(${binaryOrder(sql`w.name`)} = ${workspace} AND ${binaryOrder(sql`i.name`)} = ${name})`,
+        ({ workspace, name }) => sql`(${is(sql`w.name`, workspace)} AND ${is(sql`i.name`, name)})`,
       )
-      return splits.length === 0 ? sql`1 = 0` : sql`(${join(splits, ' OR ')})`
+      return splits.length === 0 ? sql`1 = 0` : ofPlatform(sql`(${join(splits, ' OR ')})`, match)
     }
     case 'name':
-      return equals(sql`i.name`, match.value)
+      return ofPlatform((match.anyCase ? equalsInAnyCase : equals)(sql`i.name`, match.value), match)
   }
 }

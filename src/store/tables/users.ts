@@ -17,6 +17,8 @@ export interface UserFilter {
 export interface UserReader extends ListReader<UserFilter, User> {
   /** The users with this id or e-mail address; the id goes first. */
   match(ref: string): Promise<User[]>
+  /** The users with this e-mail address, ASCII case ignored, at most `limit`. */
+  withEmailInAnyCase(email: string, limit: number): Promise<User[]>
   /** The users whose id begins so, at most `limit`. */
   beginningWith(prefix: string, limit: number): Promise<User[]>
 }
@@ -40,6 +42,11 @@ export function userReader(db: Statements, dialect: Dialect): UserReader {
         source.columns,
         sql`FROM ${source.from} WHERE u.id = ${ref} OR u.email = ${ref}
         ORDER BY CASE WHEN u.id = ${ref} THEN 0 ELSE 1 END LIMIT 1`,
+      ),
+    withEmailInAnyCase: (email, limit) =>
+      db.queryAll(
+        source.columns,
+        sql`FROM ${source.from} WHERE ${dialect.equalsInAnyCase(sql`u.email`, email)} ORDER BY ${dialect.binaryOrder(sql`u.id`)} LIMIT ${limit}`,
       ),
     beginningWith: (prefix, limit) =>
       db.queryAll(

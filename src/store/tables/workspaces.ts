@@ -19,7 +19,10 @@ type Row = Omit<Workspace, 'integrations'> & { integrations: bigint | number }
 /** What can be read of workspaces. */
 export interface WorkspaceReader extends ListReader<WorkspaceFilter, Workspace> {
   /** The workspaces with an id, with a name, or with an id that begins so; at most `limit`. */
-  match(match: { readonly by: 'id' | 'name' | 'idPrefix'; readonly value: string }, limit: number): Promise<Workspace[]>
+  match(
+    match: { readonly by: 'id' | 'name' | 'nameInAnyCase' | 'idPrefix'; readonly value: string },
+    limit: number,
+  ): Promise<Workspace[]>
 }
 
 /** What can be changed of workspaces. */
@@ -41,6 +44,7 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
       const where = {
         id: () => sql`w.id = ${value}`,
         name: () => dialect.equals(sql`w.name`, value),
+        nameInAnyCase: () => dialect.equalsInAnyCase(sql`w.name`, value),
         idPrefix: () => dialect.startsWith(sql`w.id`, value),
       }[by]()
       const from = counted(sql`SELECT w.id FROM ${source.from} WHERE ${where}`)

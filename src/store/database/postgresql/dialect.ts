@@ -101,6 +101,7 @@ export const dialect: Dialect = {
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
+  equalsInAnyCase: (column, text) => sql`lower(${column} COLLATE "C") = lower(${text} COLLATE "C")`,
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
   jsonRows: (columns, from) =>
     sql`(SELECT json_agg(json_build_array(${join(columns.map(guarded))}))::text FROM ${from})`,

@@ -111,6 +111,7 @@ export const dialect: Dialect = {
   isAfter,
   asText: (column) =>
     sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
+  equalsInAnyCase: (column, text) => sql`lower(${column}) = lower(${text})`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
   jsonRows: (columns, from) =>
     // Added to a text, it is one: JSON inside JSON would be an array.
