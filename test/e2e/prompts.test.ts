@@ -290,6 +290,8 @@ describe.each(kinds)('questions on %s', (kind) => {
         [[], 5, 'error: the previous signing secret is still accepted'],
         [['--end-previous', '--grace', '8d'], 2, 'error: a grace period is at most 7 days'],
         [['--end-previous', '--if-version', '1'], 5, 'error: Acme/support is at version 2, not 1'],
+        [['--no-expiry'], 2, 'error: an expiry needs an access token'],
+        [['--check'], 2, 'error: --check needs an access token'],
       ] as const) {
         const refused = await runInTerminal([...again, ...flags], [], { env })
         expect(refused.code).toBe(code)

@@ -25,7 +25,7 @@ import {
   secretFlags,
   warnAll,
 } from '../input/arguments.ts'
-import { askExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
+import { askExpiry, givenExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
@@ -110,7 +110,8 @@ export const command = (ctx: Context) =>
       // What a person was shown must still be so.
       ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
     }
-    if (asked) await prepareRotation(store, shown.id, { ...plan, fields })
+    if (asked)
+      await prepareRotation(store, shown.id, { ...plan, fields, expiry: givenExpiry(options), check: options.check })
     if (agreed) ctx.output.note(`${replaced.map(agreedFate).join('; ')}; change that with --grace`)
     const platform = platformOf(shown)
     const made: NewSecrets = generate

@@ -29,7 +29,7 @@ interface ExpiryOptions {
 }
 
 /** When an access token expires, from those options. */
-function given({ expiresAt, expiresIn, expiry }: ExpiryOptions): Expiry {
+export function givenExpiry({ expiresAt, expiresIn, expiry }: ExpiryOptions): Expiry {
   if (!expiry) return 'never'
   return expiresIn === undefined ? (expiresAt ?? 'unknown') : instantOf(Date.now() + expiresIn)
 }
@@ -40,7 +40,7 @@ export async function askExpiry(
   options: ExpiryOptions,
   { accessToken }: NewSecrets,
 ): Promise<Expiry> {
-  const expiry = given(options)
+  const expiry = givenExpiry(options)
   if (expiry !== 'unknown' || !accessToken || !prompts.possible()) return expiry
   const question = 'When does the token expire? (12h, an instant, never; empty: unknown)'
   return typed(await prompts.text(question, '--expires-in, --expires-at or --no-expiry', (text) => void typed(text)))

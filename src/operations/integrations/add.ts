@@ -73,7 +73,7 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
   const ids = Object.fromEntries(
     entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, { value: id, forceShape })]),
   )
-  requireTokenFor(expiry, secrets)
+  requireTokenFor(expiry, secrets.accessToken !== undefined)
   if (addition.config) shapes.push(...(await checkConfig(platform, addition.config)))
   if (addition.ifExists === 'update') await loadConfigLibraries()
   return store.mutate(

@@ -3,8 +3,16 @@ import type { SecretField } from '../../integration.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { changeWithin } from '../change.ts'
+import { nothingToCheck } from '../check/token.ts'
 import { gracePeriodEnd, type Rotation, readCurrent, requireNoPrevious } from './rotate.ts'
-import { secretDefinition } from './values.ts'
+import { requireTokenFor, secretDefinition } from './values.ts'
+
+/** A rotation whose new values are not known yet. */
+interface Planned extends Omit<Rotation, 'secrets' | 'setBy'> {
+  readonly fields: readonly SecretField[]
+  /** Whether the platform is to be asked about the access token. */
+  readonly check: boolean
+}
 
 /**
  * Refuses what `rotateSecrets` would refuse whatever the new values are, before anybody is asked for them.
@@ -14,8 +22,11 @@ import { secretDefinition } from './values.ts'
 export async function prepareRotation(
   store: Store,
   id: IntegrationId,
-  { fields, ...rotation }: Omit<Rotation, 'secrets' | 'expiry' | 'setBy'> & { readonly fields: readonly SecretField[] },
+  { fields, check, ...rotation }: Planned,
 ): Promise<void> {
+  const hasToken = fields.includes('accessToken')
+  requireTokenFor(rotation.expiry, hasToken)
+  if (check && !hasToken) throw nothingToCheck()
   await store.mutate(
     async (tx) => {
       const until = gracePeriodEnd(rotation.gracePeriod, tx.now)

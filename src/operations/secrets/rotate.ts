@@ -66,7 +66,7 @@ const maxGracePeriodMs = 7 * 86_400_000
  *   DECRYPTION_FAILED, KEY_NOT_FOUND
  */
 export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
-  requireTokenFor(rotation.expiry, rotation.secrets)
+  requireTokenFor(rotation.expiry, rotation.secrets.accessToken !== undefined)
   const found = await findToChange(store, ref, { damagedToo: true })
   return store.mutate(async (tx) => {
     const named = ofRotation(rotation, tx.now)

@@ -53,8 +53,8 @@ export function readSecret(raw: string, source: string, whenEmpty = checkSource)
 }
 
 /** Refuses an expiry that comes without the access token that it is of. @throws BAD_INPUT */
-export function requireTokenFor(expiry: Expiry, secrets: NewSecrets): void {
-  if (expiry !== 'unknown' && !secrets.accessToken)
+export function requireTokenFor(expiry: Expiry, hasToken: boolean): void {
+  if (expiry !== 'unknown' && !hasToken)
     throw badInput('an expiry needs an access token', 'pass the access token too, as in --access-token-stdin')
 }
 
