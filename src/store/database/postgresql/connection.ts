@@ -25,7 +25,7 @@ export interface Scope {
   readonly readOnly: boolean
   /** The whole time for waiting, in milliseconds. */
   readonly waitMs: number
-  /** After this time the server ends a transaction whose client says nothing; 0 for never. */
+  /** After this time the server ends a transaction whose client says nothing. */
   readonly idleMs: number
   /** Whether each answer gives the next statement the whole time again, as in a list that is read for hours. */
   readonly renews: boolean

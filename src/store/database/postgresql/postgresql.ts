@@ -18,6 +18,13 @@ const lockTimeoutMs = 2000
 const idleInTransactionMs = 10_000
 
 /**
+ * The same for a transaction that only reads. A list in a pager stands still for as long as its reader does, whatever limit
+ * a role has, and holds no lock that keeps others from a change. But the server cleans up nothing that came after its
+ * moment, and a process that hangs would hold that for ever.
+ */
+const idleReadingMs = 3_600_000
+
+/**
  * What is kept of the time for COMMIT, at most and as a part of it: while a standby or a disk catches up, COMMIT takes seconds
  * at a server that is well, and a person would have to find out whether the change was made.
  */
@@ -41,8 +48,7 @@ export function postgresql(options: ConnectionOptions): Driver {
   const leftMs = () => Math.max(Math.min(deadline - performance.now(), waitMs), 0)
   const lockMs = () => Math.max(Math.min(leftMs() - keptMs, lockTimeoutMs), 1)
   const scope = { schema, readOnly, waitMs, idleMs: idleInTransactionMs, renews: false, leftMs, lockMs }
-  // A list in a pager stands still for as long as its reader does, and holds no lock that keeps others from a change.
-  const reading = { ...scope, idleMs: 0, renews: true }
+  const reading = { ...scope, idleMs: idleReadingMs, renews: true }
   const open = (more: { readonly options?: string } = {}) =>
     openPool({ ...config, ...more, connectionTimeoutMillis: Math.max(leftMs(), graceMs) })
   return {
