@@ -260,7 +260,7 @@ describe.each(kinds)('questions on %s', (kind) => {
       return { db, env }
     }
 
-    test('add: a taken name, a creator who is not there, a key that is missing', async () => {
+    test('add: a taken name, a creator who is not there, a key that is missing, a database that may not be changed', async () => {
       const { db, env } = await start()
       const add = ['add', '--platform', 'slack', '--workspace', 'Acme']
       const taken = await runInTerminal(add, [['Name of the integration', `support${enter}`]], { env })
@@ -273,12 +273,15 @@ describe.each(kinds)('questions on %s', (kind) => {
         env: { ...env, INTEGRATIONS_KEYS_FILE: join(freshFolder(), 'none') },
       })
       expect(keyless.code).toBe(4)
+      const readOnly = await runInTerminal([...named, '--read-only'], [], { env })
+      expect(readOnly.code).toBe(4)
       // Of one that is there already, what is not given stays.
       const there = await Promise.all(
         ['--if-missing', '--upsert'].map((flag) => runInTerminal([...add, '--name', 'support', flag], [], { env })),
       )
       expect(there.map(({ code }) => code)).toEqual([0, 0])
-      for (const { screen } of [taken, nobody, keyless, ...there]) expect(screen).not.toContain('Slack signing secret')
+      for (const { screen } of [taken, nobody, keyless, readOnly, ...there])
+        expect(screen).not.toContain('Slack signing secret')
       expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
     })
 
