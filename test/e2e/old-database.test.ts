@@ -115,6 +115,55 @@ test.each(kinds)('a previous value of an old database on %s is accepted only as 
 })
 
 test.each(kinds)(
+  'the head row of an old database on %s goes without a MAC until this version moves it',
+  async (kind) => {
+    const { db, keys } = await oldDatabase(kind)
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+    const run = (...args: string[]) => runInProcess(args, { env })
+    const [old] = await db.query("SELECT seq, value FROM integration_settings WHERE key = 'head'")
+    const end = Number(old?.seq)
+    const setHead = (seq: number, value: unknown) =>
+      db.query("UPDATE integration_settings SET seq = ?, value = ?, mac = NULL WHERE key = 'head'", seq, String(value))
+    const junk = (seq: number, hash: string) =>
+      db.query(
+        `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, os_user, host, pid, program_version, previous_hash, hash, format)
+      SELECT ?, at, request_id, action, outcome, target_type, os_user, host, pid, program_version, previous_hash, ?, 2 FROM integration_events WHERE seq = 1`,
+        seq,
+        hash,
+      )
+    const remove = async (condition: string) => {
+      if (kind === 'postgresql') await db.query('ALTER TABLE integration_events DISABLE TRIGGER USER')
+      else await db.query('DROP TRIGGER IF EXISTS integration_events_no_delete')
+      await db.query(`DELETE FROM integration_events WHERE ${condition}`)
+    }
+    expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+    const refused = { code: 6, stderr: expect.stringContaining('changed the encryption mode, the keys or the end') }
+
+    // It was moved, as the events of this version tell, whatever stands among them.
+    const [{ hash: first } = {}] = await db.query('SELECT hash FROM integration_events WHERE seq = 1')
+    await junk(1000, 'x')
+    for (const [seq, hash] of [
+      [end, old?.value],
+      [1, first],
+      [0, ''],
+      [1000, 'x'],
+    ] as const) {
+      await setHead(seq, hash)
+      expect([seq, await run('toggle', 'Initech/repositories')]).toMatchObject([seq, refused])
+      expect([seq, await run('audit', 'verify')]).toMatchObject([seq, { code: 8 }])
+    }
+
+    // Without these, only as far as the log of the version before goes.
+    await remove(`format IS NOT NULL AND seq < 1000`)
+    await setHead(1000, 'x')
+    expect(await run('toggle', 'Initech/repositories')).toMatchObject(refused)
+    await setHead(end, old?.value)
+    expect(await run('toggle', 'Initech/repositories')).toMatchObject({ code: 0 })
+    expect(await run('toggle', 'Initech/repositories')).toMatchObject({ code: 0 })
+  },
+)
+
+test.each(kinds)(
   'previous values of an old database that are too long to be read at once, on %s, are migrated',
   async (kind) => {
     const { db, keys } = await oldDatabase(kind)

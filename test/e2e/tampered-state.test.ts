@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { createReceiver } from '../../src/receiver/receiver.ts'
 import { contents, freshDatabase, kinds } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
+import { testKeyFile } from '../support/keyring.ts'
 import { signingSecret } from '../support/samples.ts'
+import { fromSlack } from '../support/webhooks.ts'
 
 const refused = {
   code: 6,
@@ -90,6 +93,7 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
     const late = await head()
     for (const wrong of [
       { ...late, mac: null },
+      { seq: 0, value: '', mac: null },
       { ...late, mac: early?.mac },
       { ...late, value: early?.value },
     ]) {
@@ -106,6 +110,22 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
     })
     await db.query("UPDATE integration_settings SET value = 'own' WHERE key = 'database'")
     expect(await run('enable Acme/support')).toMatchObject({ code: 0 })
+  })
+
+  test('the head row and the mode, as before the first change: a receiver accepts no secret of theirs', async () => {
+    const { db } = await start()
+    await db.query("UPDATE integrations SET slack_team_id = 'T012AB3CD', webhook_secret = ?", signingSecret(2))
+    await db.query("UPDATE integration_settings SET seq = 0, value = '', mac = NULL WHERE key = 'head'")
+    await db.query("UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'")
+    const errors: unknown[] = []
+    const receiver = await createReceiver({
+      database: db.url,
+      keys: { file: testKeyFile() },
+      onError: (error) => errors.push(error),
+    })
+    const said = await receiver.slack(fromSlack(signingSecret(2)))
+    await receiver.close()
+    expect([said, errors[0]]).toMatchObject([{ kind: 'rejected', status: 503 }, { code: 'DATABASE_TAMPERED' }])
   })
 
   test('the head row, removed', async () => {

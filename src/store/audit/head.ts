@@ -1,8 +1,8 @@
 import { stateMac } from '../../crypto/hmac.ts'
 import type { Keyring, KnownKey } from '../../crypto/keyring.ts'
 import { type IntegrationsError, tampered } from '../../errors.ts'
-import type { EncryptionMode, Settings } from '../tables/keys.ts'
-import type { Head } from './events.ts'
+import { type EncryptionMode, maxUnvouched, type Settings } from '../tables/keys.ts'
+import { eventHash, type Head } from './events.ts'
 
 /** How a database keeps secrets: the settings that only the holder of the keys may change. */
 export interface DatabaseState extends Pick<Settings, 'id' | 'ownership'> {
@@ -51,7 +51,22 @@ export function headMac(
 /** Whether the head row vouches for what the database says of itself. Before the first change of this version, it need not. */
 export function isVouchedFor(keyring: Pick<Keyring, 'auditKey'>, settings: Settings): boolean {
   const { head } = settings
-  return head.mac === null ? !head.needsMac : head.mac === headMac(keyring, settings, head, previousValuesOf(head))
+  return head.mac === null
+    ? isFromBefore(keyring, head)
+    : head.mac === headMac(keyring, settings, head, previousValuesOf(head))
+}
+
+/**
+ * Whether a version before moved the head row last: the row names an event of such a version, and no event of this one, which
+ * comes with a MAC, stands beyond. Rows that were put in without the audit key say nothing, but are not searched for ever.
+ */
+function isFromBefore(keyring: Pick<Keyring, 'auditKey'>, { seq, hash, unvouched }: Settings['head']): boolean {
+  const genuine = unvouched.filter((event) => event.hash === eventHash(keyring, event.previousHash, event))
+  return (
+    unvouched.length < maxUnvouched &&
+    genuine.some((event) => event.seq === String(seq) && event.hash === hash) &&
+    genuine.every(({ format }) => format === null)
+  )
 }
 
 /** @throws DATABASE_TAMPERED when the head row does not vouch for what the database says of itself */

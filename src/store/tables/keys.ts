@@ -5,7 +5,7 @@ import type { KeyState, KnownKey } from '../../crypto/keyring.ts'
 import { type Damageable, refuseDamaged } from '../../damage.ts'
 import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
-import type { Head } from '../audit/events.ts'
+import { type AuditEvent, eventsOf, eventTexts, type Head } from '../audit/events.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 import { currentSecret } from './integration-filter.ts'
@@ -32,8 +32,8 @@ export interface Settings {
   readonly head: Head & {
     /** What vouches for all of this; null before a change has made it. */
     readonly mac: string | null
-    /** Whether the newest event is one of those that come with a `mac`. */
-    readonly needsMac: boolean
+    /** Without a `mac`: the event that the row names, and the first of those beyond it that come with one. */
+    readonly unvouched: readonly AuditEvent[]
   }
 }
 
@@ -180,14 +180,26 @@ export function keyReader(db: Statements, dialect: Dialect): KeyReader {
 /** A value for the head row alone. */
 export const ofHead = (value: Sql) => sql`CASE WHEN s.key = 'head' THEN ${value} END`
 
+/** How many events beyond a head without a MAC are read: junk rows may stand before one that tells. */
+export const maxUnvouched = 100
+
 /** What settings (`s`) are read from. */
-export const settingColumns = ({ whole, jsonRows }: Dialect): Columns<SettingRow> => ({
+export const settingColumns = (dialect: Dialect): Columns<SettingRow> => ({
   key: sql`s.key`,
   value: sql`s.value`,
-  seq: whole(sql`s.seq`),
+  seq: dialect.whole(sql`s.seq`),
   mac: sql`s.mac`,
-  keys: ofHead(jsonRows([sql`k.id`, sql`k.purpose`, sql`k.state`, sql`k.check_value`], sql`integration_keys k`)),
-  format: ofHead(sql`(SELECT e.format FROM integration_events e WHERE e.seq = s.seq)`),
+  keys: ofHead(
+    dialect.jsonRows([sql`k.id`, sql`k.purpose`, sql`k.state`, sql`k.check_value`], sql`integration_keys k`),
+  ),
+  // In the same statement: an event of a change that is made meanwhile would tell against a head from before it.
+  unvouched: ofHead(
+    sql`CASE WHEN s.mac IS NULL THEN ${dialect.jsonRows(
+      Object.values(eventTexts(dialect)),
+      sql`(SELECT x.* FROM integration_events x WHERE x.seq >= s.seq AND (x.seq = s.seq OR x.format IS NOT NULL)
+        ORDER BY x.seq LIMIT ${maxUnvouched}) e`,
+    )} END`,
+  ),
 })
 /** The rows of settings. */
 export const settingRows = sql`FROM integration_settings s WHERE s.key IN ('id', 'database', 'sealing', 'head')`
@@ -208,7 +220,7 @@ export function settingsOf(rows: readonly SettingRow[]): Settings {
       seq,
       hash: (seq === 0n ? id : head?.value) ?? '',
       mac: head?.mac ?? null,
-      needsMac: (head?.format ?? null) !== null,
+      unvouched: eventsOf(head?.unvouched ?? null),
     },
   }
 }
@@ -221,8 +233,8 @@ export interface SettingRow {
   readonly mac: string | null
   /** Of the head: the keys, as JSON. */
   readonly keys: string | null
-  /** Of the head: the format of the event that it names. */
-  readonly format: number | bigint | null
+  /** Of a head without a MAC: events, as JSON. */
+  readonly unvouched: string | null
 }
 
 const knownKeys = (text: string | null): KnownKey[] =>

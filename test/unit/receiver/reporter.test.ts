@@ -5,6 +5,7 @@ import type { Keyring } from '../../../src/crypto/keyring.ts'
 import type { IntegrationView } from '../../../src/integration.ts'
 import { Reporter } from '../../../src/receiver/reporter.ts'
 import { Secret } from '../../../src/secret.ts'
+import { headMac } from '../../../src/store/audit/head.ts'
 import type { Reader, Store } from '../../../src/store/store.ts'
 import type { ReceiverReport } from '../../../src/store/tables/receivers.ts'
 import { integrationId } from '../../support/brands.ts'
@@ -16,7 +17,9 @@ const day = 86_400_000
 function reporting() {
   const key = newKey('audit')
   const keyring: Keyring = { keys: new Map(), encryptionKey: key, fingerprintKey: key, auditKey: key }
-  const settings = { id: 'database', head: { seq: 0n, hash: '', mac: null, needsMac: false } }
+  const database = { id: 'database', ownership: 'own', mode: 'required', keys: [] } as const
+  const end = { seq: 1n, hash: 'hash' }
+  const settings = { ...database, head: { ...end, mac: headMac(keyring, database, end) } }
   const state: { now: number; report: ReceiverReport | undefined } = { now: start, report: undefined }
   const reader = { clock: async () => new Date(state.now), keys: { settings: async () => settings } }
   const store = {
