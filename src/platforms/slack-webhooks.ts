@@ -87,7 +87,12 @@ export function readWebhook(request: WebhookRequest, recipient: Recipient): Pars
   const name = text(event.type) ?? null
   const revokes = name === 'app_uninstalled' || (name === 'tokens_revoked' && ofBot(event, recipient))
   if (!revokes)
-    return { kind: 'event', event: { ...envelope, name }, unwanted: unwanted(name, event, recipient), revoked: null }
+    return {
+      kind: 'event',
+      event: { ...envelope, name },
+      unwanted: unwanted(name, event, payload, recipient),
+      revoked: null,
+    }
   // A workspace of an organization may lose the app while the organization, which the event names too, keeps the app.
   const concerned = recipient.slackTeamId === installationOf(payload)
   const at = new Date(typeof payload.event_time === 'number' ? payload.event_time * 1000 : Number.NaN)
@@ -110,11 +115,14 @@ function installationOf(payload: JsonObject): string | undefined {
   return isOfEnterprise ? (enterprise ?? team) : (team ?? enterprise)
 }
 
-function unwanted(name: string | null, event: JsonObject, { config, slackBotUserId }: Recipient) {
-  if (name === 'message' || name === 'app_mention') {
-    if (event.bot_id !== undefined || (slackBotUserId !== null && event.user === slackBotUserId)) return 'bot'
-    if (event.subtype === 'bot_message') return 'bot'
-    if (event.subtype !== undefined && !written.has(text(event.subtype) ?? '')) return 'subtype'
+function unwanted(name: string | null, event: JsonObject, payload: JsonObject, { config, slackBotUserId }: Recipient) {
+  const isWritten = name === 'message' || name === 'app_mention'
+  if (isOwn(name, event, payload, slackBotUserId)) return 'bot'
+  if (isWritten) {
+    const isOfBot = event.bot_id !== undefined || event.subtype === 'bot_message'
+    if (isOfBot && configOf(config).slackOtherBots !== true) return 'bot'
+    const subtype = event.subtype === 'bot_message' ? undefined : event.subtype
+    if (subtype !== undefined && !written.has(text(subtype) ?? '')) return 'subtype'
   }
   const events = listOf(config, 'slackEvents')
   const subscription = name === 'message' ? subscriptions[text(event.channel_type) ?? ''] : undefined
@@ -124,6 +132,19 @@ function unwanted(name: string | null, event: JsonObject, { config, slackBotUser
   return wanted && channels.length > 0 && !channels.some((one) => wanted.includes(one)) ? 'channel' : null
 }
 
+// What Slack's own library passes on, too: that the bot came into a channel, or left one.
+const ownNews = new Set(['member_joined_channel', 'member_left_channel'])
+
+/** Whether the bot of an integration, or its app, did what an event tells: an application that acts on that goes in circles. */
+function isOwn(name: string | null, event: JsonObject, payload: JsonObject, slackBotUserId: string | null): boolean {
+  const [authorization] = Array.isArray(payload.authorizations) ? payload.authorizations : []
+  const { user_id, is_bot } = objectOf(authorization) ?? {}
+  const bot = slackBotUserId ?? (is_bot === true ? user_id : undefined)
+  if (text(bot) !== undefined && (event.user === bot || event.user_id === bot)) return !ownNews.has(name ?? '')
+  const app = text(event.app_id) ?? text(objectOf(event.bot_profile)?.app_id)
+  return event.bot_id !== undefined && app !== undefined && app === payload.api_app_id
+}
+
 /** The channels to listen to; undefined for all. */
 function channelsWanted(config: Json): string[] | undefined {
   const { slackChannels } = configOf(config)
@@ -131,18 +152,20 @@ function channelsWanted(config: Json): string[] | undefined {
   return slackChannels.flatMap((one) => text(objectOf(one)?.id) ?? [])
 }
 
+const holders = ['item', 'message', 'assistant_thread', 'container', 'file', 'invite_request']
+
 /** The channels that an event is about. Kinds of events name them in fields of their own. */
 function channelsOf(event: JsonObject): string[] {
-  const holders = [
-    event,
-    ...['item', 'message', 'assistant_thread', 'container'].map((key) => objectOf(event[key]) ?? {}),
-  ]
-  const named = holders.flatMap(({ channel, channel_id, old_channel_id, new_channel_id }) => [
-    ...[channel, objectOf(channel)?.id, channel_id, old_channel_id, new_channel_id],
-  ])
-  // Files may be in several.
-  const lists = [event.channel_ids, event.channels].flatMap((list) => (Array.isArray(list) ? list : []))
-  return [...named, ...lists].filter((id) => typeof id === 'string')
+  const named = [event, ...holders.map((key) => objectOf(event[key]) ?? {})].flatMap((holder) => {
+    const { channel, channel_id, old_channel_id, new_channel_id } = holder
+    // Files may be in several.
+    const { channel_ids, channels, groups, ims } = holder
+    return [
+      ...[channel, objectOf(channel)?.id, channel_id, old_channel_id, new_channel_id],
+      ...[channel_ids, channels, groups, ims].flatMap((list) => (Array.isArray(list) ? list : [])),
+    ]
+  })
+  return named.filter((id) => typeof id === 'string')
 }
 
 /** Whether the revoked tokens include the bot token of an integration. */

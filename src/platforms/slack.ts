@@ -3,7 +3,8 @@ import { apps, slackApi } from './slack-api.ts'
 import { claims, isTlsCheck, readWebhook, samples } from './slack-webhooks.ts'
 
 // Names of the Events API (@slack/types and the published event schemas). New names appear, so these are suggestions.
-const events = `app_context_changed app_deleted app_home_opened app_installed app_mention app_rate_limited app_requested
+const events =
+  `agent_session_stopped agent_session_title_changed app_context_changed app_deleted app_home_opened app_installed app_mention app_rate_limited app_requested
   app_uninstalled app_uninstalled_team assistant_thread_context_changed assistant_thread_started call_rejected
   channel_archive channel_created channel_deleted channel_history_changed channel_id_changed channel_left channel_rename
   channel_shared channel_unarchive channel_unshared dnd_updated dnd_updated_user email_domain_changed emoji_changed
@@ -92,6 +93,10 @@ export const slack = definePlatform({
         type: 'array',
         uniqueItems: true,
         items: { type: 'string', minLength: 1, maxLength: 50, examples: events },
+      },
+      slackOtherBots: {
+        description: 'Whether to handle the messages of other bots, too; those of the own bot are never handled.',
+        type: 'boolean',
       },
     },
   },

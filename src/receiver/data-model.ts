@@ -35,6 +35,8 @@ export interface IntegrationConfig {
   slackChannels?: { id: string; name: string }[]
   /** The event types to handle, as Slack names them; all of them when absent. */
   slackEvents?: string[]
+  /** Whether to handle the messages of other bots, too; those of the own bot are never handled. */
+  slackOtherBots?: boolean
   /** The event names to handle, as the webhook template sends them; all of them when absent. */
   pylonEvents?: string[]
   /** JSON pointer (RFC 6901) to the event name in the body, as in `/event_type`. */

@@ -86,7 +86,8 @@ describe.each(kinds)('config on %s', (kind) => {
       'a\\.b\\=c.d[0]=1e2',
     ]
     const answer = { stdout: expect.stringMatching(/^Acme\tsupport\tslack\ttrue\t.*\tsupport-1\n$/) }
-    const warning = 'warning: a\\.b=c is unknown (known values: slackChannels, slackEvents) and will be kept\n'
+    const warning =
+      'warning: a\\.b=c is unknown (known values: slackChannels, slackEvents, slackOtherBots) and will be kept\n'
     const rehearsal = await config(['set', 'Acme/support', ...values, '--dry-run'])
     expect(rehearsal).toEqual({ code: 0, ...answer, stderr: `${warning}would change the config of Acme/support\n` })
     expect(await state()).toEqual({ config: null, version: 0 })
@@ -123,7 +124,7 @@ describe.each(kinds)('config on %s', (kind) => {
       await config(['unset', 'Acme/support', 'slackChannels[0]', 'slackChannels[1]', 'slackEvents', 'x.y', 'x.none']),
     ).toMatchObject({
       code: 0,
-      stderr: `warning: x is unknown (known values: slackChannels, slackEvents) and will be kept\n${changed}`,
+      stderr: `warning: x is unknown (known values: slackChannels, slackEvents, slackOtherBots) and will be kept\n${changed}`,
     })
     expect(await state()).toEqual({ config: { slackChannels: [{ ...help, name: 'old' }], x: {} }, version: 1 })
     expect(

@@ -230,6 +230,45 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     expect(await isActive()).toEqual([{ is_active: no }])
   })
 
+  test('keeps to its channels, ignores what its own bot does, and lets other bots in where the config says so', async () => {
+    const { store, receive } = await start(kind)
+    const config = { slackChannels: [{ id: 'C024BE91L', name: 'help' }] }
+    await add(store, 'support', signingSecret(1), { config })
+    await add(store, 'bots', signingSecret(2), { team: 'T0BOTS', config: { ...config, slackOtherBots: true } })
+    const { slack } = await receive()
+    const outcomes = async (event: object) => {
+      const authorizations = [{ user_id: 'U0BOT', is_bot: true }]
+      const bodyOf = (team_id: string) => slackEvent(event, { team_id, authorizations, event_id: crypto.randomUUID() })
+      return [
+        brief(await slack(fromSlack(signingSecret(1), bodyOf('T012AB3CD')))),
+        brief(await slack(fromSlack(signingSecret(2), bodyOf('T0BOTS')))),
+      ]
+    }
+    const both = (outcome: unknown) => [outcome, outcome]
+    const reaction = { type: 'reaction_added', user: 'U1', item: { type: 'message', channel: 'C024BE91L' } }
+    expect([
+      await outcomes(reaction),
+      await outcomes({ ...reaction, user: 'U0BOT' }),
+      await outcomes({ ...reaction, item: { channel: 'C0OTHER1' } }),
+      await outcomes({ type: 'file_shared', channel_id: 'C0OTHER1', file_id: 'F1', user_id: 'U1' }),
+      await outcomes({ ...message, user: 'U2', bot_id: 'B2' }),
+      await outcomes({ ...message, user: 'U0BOT', bot_id: 'B1' }),
+    ]).toEqual([
+      [
+        ['support', 'reaction_added', 1, 'current'],
+        ['bots', 'reaction_added', 1, 'current'],
+      ],
+      both([200, 'bot']),
+      both([200, 'channel']),
+      both([200, 'channel']),
+      [
+        [200, 'bot'],
+        ['bots', 'message', 1, 'current'],
+      ],
+      both([200, 'bot']),
+    ])
+  })
+
   test('takes the scheme from the config, and a request that says nothing of its time once', async () => {
     const { store, receive } = await start(kind)
     const plain = await add(store, 'plain', 'the first secret', { platform: 'pylon' })

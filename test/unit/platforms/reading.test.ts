@@ -34,12 +34,19 @@ function told(reading: ParsedWebhook): unknown {
   return [event.name, ...(unwanted ? [`unwanted: ${unwanted}`] : []), ...(revoked ? ['revoked'] : [])].join(', ')
 }
 
-const callback = (event: object) => ({ type: 'event_callback', team_id: 'T1', event_id: 'Ev1', event })
+const callback = (event: object) => ({
+  type: 'event_callback',
+  team_id: 'T1',
+  api_app_id: 'A1',
+  event_id: 'Ev1',
+  event,
+})
 const said = (more: object = {}) =>
   callback({ type: 'message', channel: 'C1', channel_type: 'channel', user: 'U1', text: 'hi', ...more })
 
 describe('what Slack sends', () => {
   const channels = { slackChannels: [{ id: 'C1', name: 'help' }] }
+  const bots = { slackOtherBots: true }
   test.each<[string, unknown, JsonObject | null, unknown]>([
     ['a check of the address', { type: 'url_verification', challenge: 'abc' }, null, 'answer url_verification: abc'],
     ['one without a challenge', { type: 'url_verification', challenge: 7 }, null, 'malformed'],
@@ -52,7 +59,49 @@ describe('what Slack sends', () => {
     ['a bot’s message by its subtype', said({ subtype: 'bot_message' }), null, 'message, unwanted: bot'],
     ['its own message', said({ user: 'U0BOT' }), null, 'message, unwanted: bot'],
     ['a mention by a bot', callback({ type: 'app_mention', bot_id: 'B1' }), null, 'app_mention, unwanted: bot'],
-    ['a reaction of the bot', callback({ type: 'reaction_added', user: 'U0BOT' }), null, 'reaction_added'],
+    ['its own reaction', callback({ type: 'reaction_added', user: 'U0BOT' }), null, 'reaction_added, unwanted: bot'],
+    ['its own file', callback({ type: 'file_shared', user_id: 'U0BOT' }), null, 'file_shared, unwanted: bot'],
+    ['that it joined', callback({ type: 'member_joined_channel', user: 'U0BOT' }), null, 'member_joined_channel'],
+    ['that it left', callback({ type: 'member_left_channel', user: 'U0BOT' }), null, 'member_left_channel'],
+    [
+      'a reaction to what it wrote',
+      callback({ type: 'reaction_added', user: 'U1', item_user: 'U0BOT' }),
+      null,
+      'reaction_added',
+    ],
+    [
+      'another bot’s message, which is wanted',
+      said({ user: 'U2', bot_id: 'B2', bot_profile: { app_id: 'A2' } }),
+      bots,
+      'message',
+    ],
+    [
+      'a message of the old kind of bot',
+      said({ user: undefined, bot_id: 'B2', subtype: 'bot_message' }),
+      bots,
+      'message',
+    ],
+    ['another bot’s mention', callback({ type: 'app_mention', user: 'U2', bot_id: 'B2' }), bots, 'app_mention'],
+    ['another bot’s change', said({ bot_id: 'B2', subtype: 'message_changed' }), bots, 'message, unwanted: subtype'],
+    ['its own, where others are wanted', said({ user: 'U0BOT', bot_id: 'B1' }), bots, 'message, unwanted: bot'],
+    [
+      'its own, by its app',
+      said({ user: undefined, bot_id: 'B1', bot_profile: { app_id: 'A1' } }),
+      bots,
+      'message, unwanted: bot',
+    ],
+    [
+      'its own, by its app again',
+      said({ user: undefined, bot_id: 'B1', app_id: 'A1' }),
+      bots,
+      'message, unwanted: bot',
+    ],
+    [
+      'another bot’s, where the setting is none',
+      said({ bot_id: 'B2' }),
+      { slackOtherBots: 'yes' },
+      'message, unwanted: bot',
+    ],
     ['a change of a message', said({ subtype: 'message_changed' }), null, 'message, unwanted: subtype'],
     ['a subtype that is none', said({ subtype: 7 }), null, 'message, unwanted: subtype'],
     ['a file', said({ subtype: 'file_share' }), null, 'message'],
@@ -112,6 +161,36 @@ describe('what Slack sends', () => {
       'tokens_revoked',
     ],
     [
+      'an invitation to another channel',
+      callback({ type: 'invite_requested', invite_request: { channel_ids: ['C2'] } }),
+      channels,
+      'invite_requested, unwanted: channel',
+    ],
+    [
+      'an invitation to a wanted channel too',
+      callback({ type: 'invite_requested', invite_request: { channel_ids: ['C2', 'C1'] } }),
+      channels,
+      'invite_requested',
+    ],
+    [
+      'another channel that gets another id',
+      callback({ type: 'channel_id_changed', old_channel_id: 'C2', new_channel_id: 'C3' }),
+      channels,
+      'channel_id_changed, unwanted: channel',
+    ],
+    [
+      'a file that was in other channels',
+      callback({ type: 'file_change', file: { channels: ['C2'], groups: [], ims: [] } }),
+      channels,
+      'file_change, unwanted: channel',
+    ],
+    [
+      'a file that is in none that is named',
+      callback({ type: 'file_change', file: { id: 'F1' } }),
+      channels,
+      'file_change',
+    ],
+    [
       'a file that is deleted in other channels',
       callback({ type: 'file_deleted', channel_ids: ['C2', 'C3'] }),
       channels,
@@ -126,6 +205,48 @@ describe('what Slack sends', () => {
     ['tokens are revoked that are none', callback({ type: 'tokens_revoked', tokens: 'U0BOT' }), null, 'tokens_revoked'],
   ])('%s', (_, body, config, expected) => {
     expect(told(slack.webhooks.read(requestOf(body), recipient(config)))).toBe(expected)
+  })
+
+  // Each event that @slack/types 3.2.0 gives a channel, with the field that holds the channel.
+  const channelFields = {
+    channel:
+      'agent_session_stopped agent_session_title_changed app_context_changed app_home_opened app_mention channel_archive channel_deleted channel_history_changed channel_left channel_shared channel_unarchive channel_unshared entity_details_requested group_archive group_close group_deleted group_history_changed group_left group_open group_unarchive im_close im_history_changed im_open link_shared member_joined_channel member_left_channel message',
+    'channel.id':
+      'channel_created channel_rename group_rename im_created shared_channel_invite_accepted shared_channel_invite_approved shared_channel_invite_declined shared_channel_invite_received',
+    channel_id:
+      'call_rejected file_shared file_unshared message_metadata_deleted message_metadata_posted message_metadata_updated pin_added pin_removed shared_channel_invite_requested',
+    'item.channel': 'pin_added pin_removed reaction_added reaction_removed star_added star_removed',
+    'assistant_thread.channel_id': 'assistant_thread_context_changed assistant_thread_started',
+    old_channel_id: 'channel_id_changed',
+    'channel_ids.0': 'file_deleted',
+    'invite_request.channel_ids.0': 'invite_requested',
+  }
+  test.each(
+    Object.entries(channelFields).flatMap(([field, names]) => names.split(' ').map((name) => [name, field] as const)),
+  )('%s passes in a wanted channel alone (%s)', (type, field) => {
+    const inChannel = (id: string) => {
+      const holder = field
+        .split('.')
+        .reduceRight<unknown>((inner, key) => (key === '0' ? [inner] : { [key]: inner }), id)
+      return told(slack.webhooks.read(requestOf(callback({ type, ...Object(holder) })), recipient(channels)))
+    }
+    expect([inChannel('C1'), inChannel('C2')]).toEqual([type, `${type}, unwanted: channel`])
+  })
+
+  test('without its id, the bot is the one that the envelope names', () => {
+    const read = (event: object, authorization: object) =>
+      told(
+        slack.webhooks.read(
+          requestOf({ ...callback(event), authorizations: [{ team_id: 'T1', user_id: 'U9', ...authorization }] }),
+          recipient(null, { slackBotUserId: null }),
+        ),
+      )
+    const own = { type: 'reaction_added', user: 'U9' }
+    expect([
+      read(own, { is_bot: true }),
+      read(own, { is_bot: false }),
+      read({ ...own, user: 'U1' }, { is_bot: true }),
+    ]).toEqual(['reaction_added, unwanted: bot', 'reaction_added', 'reaction_added'])
   })
 
   const grid = (more: object) => ({
