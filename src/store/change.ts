@@ -2,6 +2,7 @@ import sql from 'sql-template-tag'
 import { instantOf } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, type Keyring, type KnownKey, openKeyring } from '../crypto/keyring.ts'
+import { configRevisionWriter } from './audit/config-revisions.ts'
 import type { Attribution, Head, NewEvent } from './audit/events.ts'
 import {
   type DatabaseState,
@@ -157,6 +158,7 @@ export async function beginChange(
     keys: { ...db.keys, ...recorded(keyWriter(tx), state) },
     apps: { ...db.apps, ...appWriter(tx, { keyring, now, written }) },
     refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
+    configRevisions: { ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) },
     settings,
     keyring,
     previousValues: previous,

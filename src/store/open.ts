@@ -3,6 +3,7 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
+import { configRevisionReader } from './audit/config-revisions.ts'
 import { auditReader } from './audit/events.ts'
 import { requireKnownKeys } from './audit/head.ts'
 import { stateReader } from './audit/row-states.ts'
@@ -198,6 +199,7 @@ const readerOn = (
   keys: keyReader(db, dialect),
   apps: appReader(db, dialect),
   refresh: refreshReader(db, dialect),
+  configRevisions: configRevisionReader(db, dialect),
   audit: auditReader(db, dialect),
   damagedRows: () => damagedRows(db, dialect),
   states: stateReader(db, dialect),

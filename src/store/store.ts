@@ -1,5 +1,6 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
+import type { ConfigRevisionReader, ConfigRevisionWriter } from './audit/config-revisions.ts'
 import type { AuditReader, NewEvent } from './audit/events.ts'
 import type { PreviousValues } from './audit/head.ts'
 import type { StateReader } from './audit/row-states.ts'
@@ -35,6 +36,7 @@ export interface Reader {
   readonly keys: KeyReader
   readonly apps: AppReader
   readonly refresh: RefreshReader
+  readonly configRevisions: ConfigRevisionReader
   readonly audit: AuditReader
   /** What of this program's own tables cannot be read. */
   damagedRows(): Promise<readonly DamagedRow[]>
@@ -59,6 +61,7 @@ export interface Transaction extends Reader {
   readonly keys: KeyReader & KeyWriter
   readonly apps: AppReader & AppWriter
   readonly refresh: RefreshReader & RefreshWriter
+  readonly configRevisions: ConfigRevisionReader & ConfigRevisionWriter
   readonly workspaces: WorkspaceReader & WorkspaceWriter
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */

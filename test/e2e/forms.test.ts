@@ -43,6 +43,7 @@ test('every command says which fields it answers with, but for those that answer
     'audit checkpoint',
     'complete',
     'completion',
+    'config diff',
     'config get',
     'config schema',
     'db roles',

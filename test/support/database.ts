@@ -30,6 +30,7 @@ export const ownTables = [
   'integration_apps',
   'integration_refresh_attempts',
   'integration_receivers',
+  'integration_config_revisions',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

@@ -38,6 +38,8 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'workspaces show', args: ['workspaces', 'show', 'Acme'] },
   { command: 'users list', args: ['users', 'list', '--email', 'ana'] },
   { command: 'config get', args: ['config', 'get', 'Acme/support', 'slackEvents[0]'] },
+  { command: 'config history', args: ['config', 'history', 'Acme/support'] },
+  { command: 'config diff', args: ['config', 'diff', 'Acme/support'] },
   { command: 'config validate', args: ['config', 'validate', 'Acme/support', '-o', 'json'] },
   { command: 'config schema', args: ['config', 'schema', 'slack'] },
   { command: 'db status', args: ['db', 'status', '-o', 'json'] },
@@ -51,7 +53,6 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'refresh', args: ['refresh', '--all', '--dry-run', '-o', 'json'] },
   { command: 'keys mode', args: ['keys', 'mode'] },
   { command: 'audit list', args: ['audit', 'list', '--ref', 'Acme/support', '-o', 'json'] },
-  { command: 'audit show', args: ['audit', 'show', '3'] },
   { command: 'audit checkpoint', args: ['audit', 'checkpoint'] },
 ]
 
@@ -60,6 +61,7 @@ export const commandsWithKeys: readonly Sample[] = [
   { command: 'keys list', args: ['keys', 'list'] },
   { command: 'keys status', args: ['keys', 'status'] },
   { command: 'audit verify', args: ['audit', 'verify', '-o', 'json'] },
+  { command: 'audit show', args: ['audit', 'show', '3'] },
 ]
 
 /** What shows a secret on purpose, on standard output alone. */
@@ -125,6 +127,8 @@ export const changingCommands: readonly Sample[] = [
     env: { NO_COLOR: '1', VISUAL: editor(`sed -i s/message/app_mention/ "$1"`) },
     answers: [['Change the config of', 'y\r']],
   },
+  { command: 'config revert', args: ['config', 'revert', 'Acme/support'] },
+  { command: 'config purge', args: ['config', 'purge', '--all'] },
   { command: 'recover', args: ['recover', 'Acme/support'] },
   {
     command: 'apps add',
@@ -199,7 +203,7 @@ export interface Secrets {
   readonly clientSecret: string
 }
 
-/** Fills a database: two workspaces, a user, an app, and two integrations, of which one was rotated and keeps its old value. */
+/** Fills a database: two workspaces, a user, an app, and two integrations, of which one was rotated and keeps its old value, and whose config was changed. */
 export async function populate(
   db: TestDatabase,
   more: Record<string, string> = {},
@@ -252,6 +256,7 @@ export async function populate(
       secrets.pylonSecret,
     ],
     [['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h'], secrets.signingSecret],
+    [['config', 'set', 'Acme/support', 'slackChannels=[]']],
   ]
   for (const [args, input = ''] of steps) {
     const { code, stderr } = await run(args, { env, input })

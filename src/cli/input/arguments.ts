@@ -26,6 +26,10 @@ export const refArgument = () =>
 /** The reference to a workspace. */
 export const workspaceArgument = () => new Argument('<workspace>', 'id or name of the workspace')
 
+/** A change of a config, by the version of the integration after it. */
+export const revisionArgument = () =>
+  new Argument('[version]', 'the change, as config history shows it (default: the last)').argParser(wholeNumber(1))
+
 /** The id of a key that the database knows. */
 export const keyArgument = () => new Argument('<key-id>', 'the id of the key, as keys list shows it')
 

@@ -11,7 +11,7 @@ import type { Column, View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 /** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */
-const who = ({ ciIdentity, osUser, host, declaredAs }: AuditEvent): string =>
+export const who = ({ ciIdentity, osUser, host, declaredAs }: AuditEvent): string =>
   `${ciIdentity ?? `os:${osUser}@${host}`}${declaredAs === null ? '' : ` as ${declaredAs}`}`
 
 const fingerprintWords = (text: string): string =>
@@ -105,7 +105,7 @@ function linesOf({ field, before, after }: FieldChange): string[] {
   if (isObject(before) || isObject(after)) {
     const [was, is] = [before, after].map((side) => (isObject(side) ? side : {})) as [JsonObject, JsonObject]
     return [...new Set([...Object.keys(was), ...Object.keys(is)])]
-      .filter((column) => was[column] !== is[column])
+      .filter((column) => JSON.stringify(was[column]) !== JSON.stringify(is[column]))
       .flatMap((column) =>
         linesOf({ field: `${field} ${column}`, before: was[column] ?? null, after: is[column] ?? null }),
       )

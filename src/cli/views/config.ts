@@ -2,12 +2,14 @@ import { refOf } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import type { ChangedConfig } from '../../operations/config/config.ts'
 import type { ConfigFinding } from '../../operations/config/document.ts'
+import type { RecordedRevision } from '../../operations/config/revisions.ts'
 import type { Context } from '../context.ts'
 import { warnAll } from '../input/arguments.ts'
 import type { Tone } from '../output/tone.ts'
 import type { View } from '../output/values.ts'
 import { outcomeOf } from '../output/values.ts'
-import { value } from './cells.ts'
+import { who } from './audit.ts'
+import { ago, value } from './cells.ts'
 import { integrationView } from './integration.ts'
 
 /** A config as text that people read and edit. */
@@ -46,6 +48,27 @@ export async function answerConfigChange(
     sentence: nothing ? `no changes made to ${name}` : `${dryRun ? 'would change' : 'changed'} ${name}`,
   })
   if (!nothing && !shown && ctx.output.table()) await ctx.output.lines(await configDiff(from, to), 'stdout')
+}
+
+/** How the changes of a config are shown. */
+export const revisionView: View<RecordedRevision> = {
+  columns: [
+    value('version'),
+    ago('changedAt', 'when'),
+    { field: 'who', value: ({ event }) => (event ? who(event) : null), cut: 'end' },
+    { field: 'reason', value: ({ event }) => event?.reason ?? null, cut: 'end' },
+    { field: 'seq', head: 'event', value: ({ event }) => (event ? Number(event.seq) : null) },
+  ],
+  short: ['version', 'changedAt', 'who', 'reason', 'seq'],
+  essential: ['version', 'changedAt', 'who', 'seq'],
+  id: ({ version }) => String(version),
+}
+
+/** How deleted revisions are shown. */
+export const revisionPurgeView: View<{ readonly purged: number }> = {
+  columns: [value('purged')],
+  short: ['purged'],
+  id: ({ purged }) => String(purged),
 }
 
 /** How findings about a config are shown. */

@@ -3,10 +3,11 @@ import type { KeySource } from '../../crypto/key-source.ts'
 import { type Keyring, openKeyring } from '../../crypto/keyring.ts'
 import type { Damageable } from '../../damage.ts'
 import { IntegrationsError, notFound } from '../../errors.ts'
-import type { Json } from '../../json.ts'
+import { type Json, jsonOf } from '../../json.ts'
+import type { RevisedConfig } from '../../store/audit/config-revisions.ts'
 import { type AuditEvent, eventHash } from '../../store/audit/events.ts'
 import { statefulTypes } from '../../store/audit/row-columns.ts'
-import { parseState, type RowState } from '../../store/audit/row-state.ts'
+import { hashOf, parseState, type RowState } from '../../store/audit/row-state.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { withActive } from './verify.ts'
 
@@ -23,7 +24,7 @@ export interface ShownEvent {
   readonly event: AuditEvent & Damageable
   /** null: the log does not hold the state before, or after. */
   readonly changes: readonly FieldChange[] | null
-  /** Whether nobody has changed the event and the one before it about the same thing; null: the keys cannot tell. */
+  /** Whether nobody has changed the event, the one before it about the same thing, and the config after it; null: the keys cannot tell. */
   readonly verified: boolean | null
   /** Why they cannot. */
   readonly unverified: IntegrationsError | undefined
@@ -36,21 +37,49 @@ export interface ShownEvent {
  * @throws NOT_FOUND
  */
 export async function showEvent(store: Store, keys: KeySource, seq: bigint): Promise<ShownEvent> {
-  const { event, previous } = await store.read(async (db) => {
+  const { event, previous, revision } = await store.read(async (db) => {
     const event = await newest(db, { seq })
-    return { event, previous: event && (await newest(db, { before: event })) }
+    const previous = event && (await newest(db, { before: event }))
+    return { event, previous, revision: event && (await revisionOf(db, event)) }
   })
   if (!event) throw notFound(`the audit log has no event ${seq}`, 'integrations audit list')
-  const told = { event, changes: changesOf(event, previous) }
+  const told = { event, changes: withConfig(changesOf(event, previous), revision) }
   try {
     const keyring = await auditKeys(store, keys)
-    const verified = [event, ...(previous ? [previous] : [])].every((one) => isGenuine(keyring, one))
+    const verified =
+      [event, ...(previous ? [previous] : [])].every((one) => isGenuine(keyring, one)) &&
+      (!revision || isOf(keyring, event, revision))
     return { ...told, verified, unverified: undefined }
   } catch (error) {
     if (!(error instanceof IntegrationsError)) throw error
     return { ...told, verified: null, unverified: error }
   }
 }
+
+/** The config before and after an event that changed it, where it is kept. */
+async function revisionOf(
+  db: Reader,
+  { action, targetId, versionAfter }: AuditEvent,
+): Promise<RevisedConfig | undefined> {
+  if (action !== 'config.change' || targetId === null || versionAfter === null) return undefined
+  return db.configRevisions.find(targetId, Number(versionAfter))
+}
+
+/** Whether the config after an event is the one that its state keeps a hash of. */
+function isOf({ auditKey }: Keyring, { state, targetId }: AuditEvent, { after }: RevisedConfig): boolean {
+  const hash = after === null ? undefined : hashOf(auditKey, { id: targetId ?? '', column: 'config', text: after })
+  return parseState(state)?.columns.config === hash
+}
+
+const withConfig = (changes: FieldChange[] | null, revision: RevisedConfig | undefined): FieldChange[] | null =>
+  (revision &&
+    changes?.map((one) =>
+      one.field === 'config' ? { ...one, before: configOf(revision.before), after: configOf(revision.after) } : one,
+    )) ??
+  changes
+
+/** Of one that is not JSON, as an application may have stored it, the text. */
+const configOf = (text: string | null): Json => (text === null ? null : (jsonOf(text) ?? text))
 
 async function newest(
   db: Reader,

@@ -64,12 +64,13 @@ export const loadConfigLibraries = (): Promise<unknown> =>
 /** Changes a config within a transaction, as `changeConfig` does. */
 export async function changeConfigWithin(
   tx: Transaction,
-  { id, platform: platformId, damage }: IntegrationView,
+  { id, platform: platformId, version, damage }: IntegrationView,
   edit: (config: JsonObject) => Json,
 ): Promise<Decision<Pick<ChangedConfig, 'from' | 'to' | 'warnings'>>> {
   // One that cannot be read can be replaced.
   const spoilt = damage?.includes('config') ?? false
-  const from = spoilt ? null : await storedConfig(await tx.integrations.configText(id))
+  const before = spoilt ? null : await tx.integrations.configText(id)
+  const from = await storedConfig(before)
   const edited = edit(structuredClone(from ?? {}))
   // Through text once more, so that every way to a config meets the same limits.
   const to = edited === null ? null : await parseConfig(JSON.stringify(edited), 'the new config')
@@ -77,6 +78,7 @@ export async function changeConfigWithin(
   const result = { from, to, warnings: to && platform ? await checkConfig(platform, to) : [] }
   if (!spoilt && same(from, to)) return { facts: undefined, result }
   await tx.integrations.update(id, { config: to })
+  await tx.configRevisions.keep(id, { version: version + 1, before })
   return { facts: { action: 'config.change', fields: ['config'] }, result }
 }
 

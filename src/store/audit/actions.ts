@@ -4,6 +4,7 @@ export const actions = [
   'app.remove',
   'audit.acknowledge',
   'config.change',
+  'config.purge',
   'database.new_id',
   'integration.add',
   'integration.disable',

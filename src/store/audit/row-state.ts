@@ -56,7 +56,7 @@ export function stateOf(
   const kept = ([column, value]: [string, unknown]): [string, string][] => {
     if (value === null || typeof value === 'object') return []
     const text = String(value)
-    return [[column, column === 'config' || text.length > maxKept ? `hmac:${rowHash(key, [id, column, text])}` : text]]
+    return [[column, column === 'config' || text.length > maxKept ? hashOf(key, { id, column, text }) : text]]
   }
   const state = { columns: Object.fromEntries(Object.entries(columns).flatMap(kept)) }
   const held = heldVersions(versions)
@@ -73,6 +73,10 @@ export function stateOf(
   )
   return { state: { ...state, secrets, ...(expired === undefined ? {} : { expired }) }, held }
 }
+
+/** What a state keeps of a long text of a row, and of a config. */
+export const hashOf = (key: RootKey, { id, column, text }: { id: string; column: string; text: string }): string =>
+  `hmac:${rowHash(key, [id, column, text])}`
 
 /** The newest of some events that this program has written; undefined for none. */
 export function newestEventOf(text: string | null, auditKey: RootKey): AuditEvent | undefined {

@@ -53,6 +53,7 @@ const rights: { readonly [table: string]: Rights } = {
     key_admin: 'SELECT, UPDATE (client_secret, key_id)',
   },
   integration_refresh_attempts: { ...everyRole('SELECT'), operator: change },
+  integration_config_revisions: { ...everyRole('SELECT'), operator: change },
   integration_events: { ...everyRole('SELECT'), operator: 'SELECT, INSERT', key_admin: 'SELECT, INSERT' },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }

@@ -42,6 +42,13 @@ const columnsOf = {
     finished_at: 'time',
     code: 'text',
   },
+  integration_config_revisions: {
+    integration_id: 'text',
+    version: 'whole',
+    before: 'text',
+    after: 'text',
+    changed_at: 'time',
+  },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } }
 
 const ofRow = (column: string) => sql([`r.${column}`])

@@ -116,6 +116,7 @@ describe('roles of PostgreSQL', () => {
       'SELECT password_hash FROM users',
       'SELECT logs FROM _prisma_migrations',
       'UPDATE integrations SET last_used_at = NULL',
+      'DELETE FROM integration_config_revisions',
       "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now())",
     ])
       expect([statement, await refusal(as.support.query(statement))]).toEqual([statement, '42501'])
@@ -145,6 +146,7 @@ describe('roles of PostgreSQL', () => {
       "INSERT INTO integration_settings (key, value, updated_at) VALUES ('receiver', '', now())",
       'DELETE FROM integration_settings',
       'DELETE FROM integration_events',
+      'DELETE FROM integration_config_revisions',
       "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])

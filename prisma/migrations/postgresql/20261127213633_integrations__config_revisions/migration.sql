@@ -1,0 +1,13 @@
+-- CreateTable
+CREATE TABLE "integration_config_revisions" (
+    "integration_id" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "before" TEXT,
+    "after" TEXT,
+    "changed_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "integration_config_revisions_pkey" PRIMARY KEY ("integration_id","version")
+);
+
+-- AddForeignKey
+ALTER TABLE "integration_config_revisions" ADD CONSTRAINT "integration_config_revisions_integration_id_fkey" FOREIGN KEY ("integration_id") REFERENCES "integrations"("id") ON DELETE CASCADE ON UPDATE NO ACTION;
