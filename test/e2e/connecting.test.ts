@@ -1,7 +1,13 @@
-import { describe, expect, test } from 'vitest'
+import { chmodSync, copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { runInProcess } from '../support/in-process.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 import { refusalOf, refusingServer } from '../support/refusing-server.ts'
+import { populate } from '../support/sample-commands.ts'
+import { signingSecret } from '../support/samples.ts'
 
 const where = (port: number) => `postgresql://ana@127.0.0.1:${port}/app`
 
@@ -158,3 +164,35 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
     })
   })
 })
+
+/** Commands, the text of what they read once their change is committed, and what they answer without. */
+const readingAfterwards: [args: string[], text: string, answer: object][] = [
+  [
+    ['rotate', 'Acme/support', '--webhook-secret-env', 'SECRET', '--end-previous', '--grace', '0'],
+    'integration_receivers',
+    { name: 'support' },
+  ],
+  [['keys', 'add'], 'GROUP BY s.key_id', { state: 'decrypt-only', current: null, inKeySet: null }],
+]
+
+test.each(readingAfterwards)(
+  '%j whose connection is lost after its change answers with the change',
+  async (args, text, answer) => {
+    const db = await freshDatabase('postgresql')
+    await populate(db)
+    const proxy = await startFaultProxy(db.url, { onTestFinished })
+    proxy.failAt(text, 'cut')
+    const keys = join(freshFolder(), 'keys.json')
+    copyFileSync(process.env.INTEGRATIONS_TEST_KEYS ?? '', keys)
+    chmodSync(keys, 0o600)
+    const env = { DATABASE_URL: proxy.url, SECRET: signingSecret(7), INTEGRATIONS_KEYS_FILE: keys }
+    const before = Number((await db.query('SELECT max(seq) AS n FROM integration_events'))[0]?.n)
+    const { code, stdout, stderr } = await runProgram([...args, '-o', 'json'], { env })
+    expect({ code, answer: JSON.parse(stdout), stderr }).toEqual({
+      code: 0,
+      answer: expect.objectContaining(answer),
+      stderr: expect.stringContaining('the change was made, but not all that is shown of it could be read: '),
+    })
+    expect(Number((await db.query('SELECT max(seq) AS n FROM integration_events'))[0]?.n)).toBe(before + 1)
+  },
+)

@@ -5,6 +5,7 @@ import { knownReceivers } from '../../operations/secrets/receivers.ts'
 import { secretsCommand } from '../../operations/texts.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
+import { readAfterChange } from './after-change.ts'
 
 /**
  * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.
@@ -50,11 +51,14 @@ export const graceNextSteps = (ref: string, fields: readonly SecretField[]): str
   ]),
 ]
 
+const receivers = (ctx: Context) =>
+  readAfterChange(ctx, async () => knownReceivers(await ctx.store(), ctx.keys()), undefined)
+
 /** Says so when no endpoint that accepts an old value is known, while one is to be accepted. */
 export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: IntegrationView): Promise<void> {
   if (webhookSecret.previousValidUntil === null) return
-  const { any } = await knownReceivers(await ctx.store(), ctx.keys())
-  if (!any)
+  const known = await receivers(ctx)
+  if (known && !known.any)
     ctx.output.warn(
       'no receiver has reported within a day; other verifiers accept only the new secret, so the grace period has no effect there',
     )
@@ -62,7 +66,9 @@ export async function warnIfNoReceiver(ctx: Context, { webhookSecret }: Integrat
 
 /** From when on receivers refuse an expired secret, as far as they have said, to complete "is refused …". */
 export async function whenRefused(ctx: Context): Promise<string> {
-  const { limits, forged } = await knownReceivers(await ctx.store(), ctx.keys())
+  const known = await receivers(ctx)
+  if (!known) return 'from now on; receivers may take longer'
+  const { limits, forged } = known
   // A lower limit can be forged, though no receiver goes by it.
   if (forged)
     return 'from now on; receivers may take longer, and a row of integration_receivers is not that of a receiver of this database'

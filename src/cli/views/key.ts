@@ -5,17 +5,23 @@ import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
 import type { Cell, Tone } from '../output/tone.ts'
 import type { Answer, Column, View } from '../output/values.ts'
+import { readAfterChange } from './after-change.ts'
 import { ago, value } from './cells.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
 
-function inKeySetCell({ inKeySet, state }: Key): Cell {
+function inKeySetCell({ inKeySet, state }: Pick<Key, 'inKeySet' | 'state'>): Cell {
   if (inKeySet === null) return ['unknown', 'warn']
   return inKeySet ? ['yes', 'good'] : ['no', state === 'retired' ? 'dim' : 'bad']
 }
 
+/** A key as it is shown; null: how many values it encrypts could not be read. */
+type ShownKey = Omit<Key, 'current' | 'previous' | 'apps'> & {
+  readonly [C in 'current' | 'previous' | 'apps']: number | null
+}
+
 /** How keys are shown. */
-export const keyView: View<Key> = {
+export const keyView: View<ShownKey> = {
   columns: [
     value('id'),
     value('purpose'),
@@ -106,8 +112,11 @@ export const modeView: View<{ readonly mode: EncryptionMode | null }> = {
 
 /** Answers a change of a key with what the key is now, or after a dry run would be. */
 export async function answerKeyChange(ctx: Context, { key }: KeyChange, answer: Answer): Promise<void> {
-  const { keys } = await listKeys(await ctx.store(), ctx.keys())
+  const listed = await readAfterChange(ctx, async () => listKeys(await ctx.store(), ctx.keys()), undefined)
+  const unknown = { current: null, previous: null, apps: null, inKeySet: null }
   // A key that is still to be added encrypts nothing.
-  const { current = 0, previous = 0, apps = 0, inKeySet = false } = keys.find(({ id }) => id === key.id) ?? {}
+  const none = { current: 0, previous: 0, apps: 0, inKeySet: false }
+  const found = listed ? (listed.keys.find(({ id }) => id === key.id) ?? none) : unknown
+  const { current, previous, apps, inKeySet } = found
   await ctx.output.change(keyView, { ...key, current, previous, apps, inKeySet }, answer)
 }
