@@ -7,7 +7,7 @@ import { integrationSorts } from '../../src/store/tables/sorts.ts'
 import { addMany, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions } from '../support/keyring.ts'
-import { bin, runInTerminal } from '../support/program.ts'
+import { bin, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const day = 86_400_000
@@ -244,6 +244,17 @@ describe.each(kinds)('list on %s', (kind) => {
       'createdBy',
       'version',
     ])
+    // Winter and summer.
+    await db.query("UPDATE integrations SET last_used_at = '2026-07-01 10:00:00' WHERE id = 'i-2'")
+    const times = async (flag: string) =>
+      (
+        await runProgram(['list', '-o', 'table', '--fields', 'lastUsedAt', flag], {
+          env: { ...env, TZ: 'America/New_York' },
+        })
+      ).stdout
+    expect(await times('--utc')).toBe('USED\n2026-02-01 10:00:00Z\n2026-07-01 10:00:00Z\n')
+    expect(await times('--local')).toBe('USED\n2026-02-01 05:00:00\n2026-07-01 06:00:00\n')
+    expect(await run(['list', '--utc', '--local'], { env })).toMatchObject({ code: 2, stdout: '' })
     expect(await out('-o', 'table', '--fields', 'id,name')).toBe('ID   NAME\ni-1  =SUM(1,2)\ni-2  say "hi"\n')
   })
 

@@ -115,7 +115,7 @@ function* groupedPartsOf(
   const { key, direction, ties } = orderOf(ordered)
   const withOwner = (where: Sql) => ({
     from,
-    where: sql`${filter} AND ${belongs} AND ${where}`,
+    where: sql`${filter} AND ${belongs} AND ${key} IS NOT NULL AND ${where}`,
     order: sql`${key} ${direction}, ${ties}`,
   })
   const ofOne = (where: Sql) => ({ from: source.from, where: sql`${filter} AND ${where}`, order: join(within) })
