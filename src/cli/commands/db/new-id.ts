@@ -35,7 +35,7 @@ export const command = (ctx: Context) =>
         await confirmByTyping(ctx, {
           word: url,
           confirm,
-          warning: `This makes ${url} another database than the one that it was copied from.`,
+          warning: 'This gives the copy an id of its own: run this on the copy, never on the original.',
         })
       const spooled = (id: string) =>
         homeFolder(ctx.host.env, 'state') === undefined
