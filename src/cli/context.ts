@@ -75,19 +75,19 @@ export function createContext(host: Host): Context {
         keys: context.keys(),
         attribution: attribution(host, context.options),
         notice: (text) => context.output.note(text),
+        onCommit: () => {
+          changed = true
+        },
         heads,
       }
     },
     changed: () => changed,
     store: ({ create } = { create: false }) => {
-      const onCommit = () => {
-        changed = true
-      }
       store ??= import('../store/open.ts').then(async ({ openStore }) => {
         const options = context.storeOptions(create)
         // SQLite makes files beside it once it is open, which go away with this process.
         const warning = readableByOthers(options.database, me)
-        const opened = await openStore({ ...options, onCommit })
+        const opened = await openStore(options)
         if (warning && opened.adopted && opened.applicationWrites) context.output.warn(warning)
         return opened
       })

@@ -45,8 +45,6 @@ import { workspaceReader } from './tables/workspaces.ts'
 export interface OpenOptions extends StoreOptions {
   /** Where this machine keeps the ends of audit logs that it has seen; absent: nowhere. */
   readonly heads?: HeadMemory
-  /** Told of every change that the user asked for and that was committed. */
-  readonly onCommit?: () => void
 }
 
 /**

@@ -3,6 +3,7 @@ import { headerOf } from '../../src/crypto/jwe-format.ts'
 import { kinds } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { oldDatabase } from '../support/old-database.ts'
+import { bin, runCommand } from '../support/program.ts'
 
 const secrets = {
   'Acme/support': ['fedcba9876543210', 'fedcba98765432de'].join(''),
@@ -205,4 +206,15 @@ test.each(kinds)('a secret of an old database on %s that cannot be read stops no
   expect(await run(...rotate)).toMatchObject({ code: 0 })
   expect(await run('toggle', 'Acme/support')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
+})
+
+test('an old database that is migrated, and the answer to that not written, says that it was changed', async () => {
+  const { db, keys } = await oldDatabase('sqlite')
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+  expect(
+    await runCommand('sh', ['-c', `exec ${process.execPath} ${bin} db migrate > /dev/full`], { env }),
+  ).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('error: the change was made, but the answer could not be written\n'),
+  })
 })

@@ -35,7 +35,7 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
     const planned = await session.read(plan, waitBudget)
     if (!planned.done || dryRun) return planned
     await requireKeys(options.keys)
-    return session.retrying(async () => {
+    const adopted = await session.retrying(async () => {
       await driver.makeDurable()
       return driver.withMigrationLock(async (adapter) => {
         const db = onAdapter(adapter, driver)
@@ -49,6 +49,8 @@ export async function adoptDatabase(options: StoreOptions, dryRun: boolean): Pro
         return adoption
       })
     }, waitBudget)
+    if (adopted.done) options.onCommit?.()
+    return adopted
   })
 }
 

@@ -32,6 +32,8 @@ export interface StoreOptions {
   readonly create: boolean
   /** Told what was made, for people. */
   readonly notice: (text: string) => void
+  /** Told of every change that the user asked for and that was committed. */
+  readonly onCommit?: () => void
   /** Nothing may be changed. */
   readonly readOnly: boolean
   readonly keys: KeySource
@@ -215,7 +217,9 @@ export async function migrateDatabase(options: StoreOptions, dryRun: boolean): P
     refuseUnmanaged(options.database, state)
     requirePrivate(state)
     if (dryRun) return state.migrations.pending
-    return session.retrying(() => migrate(driver, options.database), waitBudget)
+    const applied = await session.retrying(() => migrate(driver, options.database), waitBudget)
+    if (applied.length > 0) options.onCommit?.()
+    return applied
   })
 }
 
