@@ -349,6 +349,8 @@ async function check(folder: string, data: Data): Promise<void> {
 
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
 symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
+// Where what is bundled looks for the names of migrations.
+symlinkSync(resolve('prisma'), join(folder, 'prisma'))
 const server = await startPostgresql()
 const databases: string[] = []
 
