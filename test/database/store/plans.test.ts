@@ -147,6 +147,15 @@ describe.each(kinds)('on %s', (kind) => {
     }
   })
 
+  test('of the integrations of a team, those alone are sorted that are read', async () => {
+    const db = await filled(kind)
+    const [plan = ''] = await plansOf(db, async (db, dialect) => {
+      const match = { by: 'column', platform: 'slack', column: 'slackTeamId', value: 'T7' } as const
+      await integrationReader(db, dialect, false).match(match, 1001)
+    })
+    expect(plan.match(/USE TEMP B-TREE FOR ORDER BY|Sort Key/g)?.length).toBe(1)
+  })
+
   test('what is valid of no integration at all is read without any', async () => {
     const db = await filled(kind)
     const plans = await plansOf(db, async (db, dialect) => {
