@@ -103,6 +103,48 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
     expect(await revealed(env)).toBe(signingSecret(2))
   })
 
+  test('what was replaced before is ended at once, or refused, by a job that runs again after a leak', async () => {
+    const { db, env } = await start()
+    const rotate = ['rotate', 'support', '--webhook-secret-stdin']
+    await job(env, [...rotate, '--grace', '1h'], signingSecret(2))
+    const before = await log(db)
+    expect(await job(env, [...rotate, '--grace', '0'], signingSecret(2))).toMatchObject({
+      code: 5,
+      told: [{ error: { code: 'GRACE_PERIOD_ACTIVE' } }],
+    })
+    expect(await log(db)).toEqual(before)
+    expect(await job(env, [...rotate, '--grace', '0', '--end-previous'], signingSecret(2))).toMatchObject({
+      code: 0,
+      answer: { outcome: 'changed', version: 3, webhookSecret: { previousValidUntil: null } },
+    })
+    expect((await log(db)).slice(before.length)).toEqual([{ action: 'secret.finish', fields: 'webhook_secret' }])
+    expect(await job(env, [...rotate, '--grace', '0', '--end-previous'], signingSecret(2))).toMatchObject({
+      code: 0,
+      answer: { outcome: 'unchanged', version: 3 },
+    })
+    expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
+  })
+
+  test('those that still share what was replaced are found by a job that runs again', async () => {
+    const { env } = await start()
+    await addSlack(env, 'sales')
+    const rotate = ['rotate', 'support', '--webhook-secret-stdin', '--grace', '1h']
+    await job(env, rotate, signingSecret(2))
+    const shared = await job(env, [...rotate, '--shared', '--fields', 'name,version'], signingSecret(2))
+    expect(shared).toMatchObject({
+      code: 0,
+      answer: [
+        { name: 'support', version: 2 },
+        { name: 'sales', version: 2 },
+      ],
+      told: expect.arrayContaining([{ level: 'info', message: 'replaced the webhook-secret of Acme/sales' }]),
+    })
+    expect([await revealed(env), await revealed(env, 'webhook-secret', 'sales')]).toEqual([
+      signingSecret(2),
+      signingSecret(2),
+    ])
+  })
+
   test('another expiry of the same token is the change', async () => {
     const { db, env } = await start()
     const before = await log(db)

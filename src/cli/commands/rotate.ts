@@ -145,18 +145,18 @@ async function answer(
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
   if (!dryRun && fields.length > 0) await warnIfNoReceiver(ctx, after)
   const all = [after, ...others.map((other) => other.after)]
-  const where = all.map(refOf)
+  const where = (fields.length > 0 ? all : all.slice(1)).map(refOf)
   const ends = fields.includes('webhookSecret') && after.webhookSecret.previousValidUntil === null
   const refused = ends ? await whenRefused(ctx) : undefined
   const fates = fields.map((field) => describePrevious(first, field, { dryRun, refused }))
   const sentence =
-    fields.length > 0
-      ? `${dryRun ? 'would replace' : 'replaced'} the ${flags(fields)} of ${where.join(', ')}${fates.join('')}`
-      : after !== before
+    where.length > 0
+      ? `${dryRun ? 'would replace' : 'replaced'} the ${flags(fields.length > 0 ? fields : given)} of ${where.join(', ')}${fates.join('')}`
+      : after.tokenExpiresAt !== before.tokenExpiresAt || after.tokenExpiry !== before.tokenExpiry
         ? `${dryRun ? 'would set' : 'set'} the expiry of the access-token of ${refOf(after)}, which is already stored, to ${after.tokenExpiresAt ?? 'never'}`
-        : `${refOf(after)} already has this ${flags(given)}; no changes made`
+        : `${refOf(after)} already has this ${flags(given)}${after === before ? '; no changes made' : `, and ${dryRun ? 'would accept' : 'accepts'} no other from now on`}`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
-  const told = { outcome: outcomeOf(after !== before, dryRun), sentence, next }
+  const told = { outcome: outcomeOf(after !== before || others.length > 0, dryRun), sentence, next }
   if (!shared) return ctx.output.change(integrationView, after, told)
   await ctx.output.changes(integrationView, all, told)
 }

@@ -1,4 +1,5 @@
 import { type IntegrationId, newIntegrationId } from '../../brands.ts'
+import { conflict } from '../../errors.ts'
 import {
   type Expiry,
   entriesOf,
@@ -43,6 +44,8 @@ export interface Addition {
   readonly setBy: string
   /** What to do when the workspace has an integration of this platform and name, which is an error by default: `update` gives it what is given here. */
   readonly ifExists?: 'keep' | 'update' | undefined
+  /** For `update`: the version that the integration has to have. */
+  readonly ifVersion?: number | undefined
   /** For `update`: how long replaced secrets stay valid, as a rotation has it. */
   readonly gracePeriod?: number | undefined
   /** Accept secrets and ids that do not look like those of the platform. */
@@ -55,6 +58,8 @@ export interface Added {
   readonly integration: IntegrationView
   /** `updated` and `unchanged`: it was there before. */
   readonly outcome: 'added' | 'updated' | 'unchanged'
+  /** The version of one that was there. */
+  readonly versionBefore?: number
   /** Warnings about its values. */
   readonly warnings: readonly string[]
 }
@@ -83,6 +88,8 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
           ? { workspace: await findWorkspace(tx, addition.workspace.ref) }
           : await ensureWorkspace(tx, addition.workspace.name)
       const existing = await tx.integrations.named({ workspaceId: workspace.id, platform: platform.id, name })
+      if (existing === undefined && addition.ifVersion !== undefined)
+        throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
       if (existing === undefined)
         return { integration: await insert(tx, workspace.id, { ...addition, ids }), outcome: 'added', warnings: shapes }
       if (!addition.ifExists) throw nameTaken({ workspace: workspace.name, title: platform.title, name })
@@ -147,8 +154,8 @@ async function keep(tx: Transaction, id: IntegrationId): Promise<Added> {
 
 /** Gives an integration that is there what was given for it; what was not given stays. */
 async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addition): Promise<Added> {
-  const { config, secrets, gracePeriod } = addition
-  const { before, ...updated } = await changeWithin(tx, { id }, async (integration) => ({
+  const { config, secrets, gracePeriod, ifVersion } = addition
+  const { before, ...updated } = await changeWithin(tx, { id, ifVersion }, async (integration) => ({
     facts: await updateWithin(tx, integration, { ...addition, name: undefined }),
     result: {},
   }))
@@ -167,14 +174,20 @@ async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addi
     warnings.push(...changed.warnings)
     after = changed.after
   }
-  return { integration: after, outcome: after.version === before.version ? 'unchanged' : 'updated', warnings }
+  const versionBefore = before.version
+  return {
+    integration: after,
+    outcome: after.version === versionBefore ? 'unchanged' : 'updated',
+    versionBefore,
+    warnings,
+  }
 }
 
 /**
  * Adds an integration once its platform has accepted the access token, and fills in missing ids from the answer.
  *
  * @throws what `addIntegration` throws, before the platform is asked; CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
- *   when the platform does not accept the token, or it is another tenant's
+ *   when the platform does not accept the token, or it is another tenant's; CONFLICT when the integration changed meanwhile
  */
 export async function addCheckedIntegration(store: Store, addition: Addition, asking: AskOptions): Promise<Added> {
   const { accessToken } = addition.secrets
@@ -182,11 +195,21 @@ export async function addCheckedIntegration(store: Store, addition: Addition, as
   // Prepared first, so that every refusal of ours comes before the platform is asked.
   const planned = await addIntegration(store, { ...addition, dryRun: true })
   if (planned.outcome === 'unchanged') return planned
-  const { integration } = planned
+  const { integration, versionBefore } = planned
+  const isNew = versionBefore === undefined
   const platform = platformOf(integration)
   const token = { integration, token: accessToken.value, expiry: addition.expiry }
   const answer = await checkNewToken(store, token, asking)
-  const ids = { ...usableIds(platform, answer.ids), ...addition.ids }
-  const committed = await addIntegration(store, { ...addition, id: integration.id, ids, expiry: answer.expiry })
+  const missing = Object.entries(usableIds(platform, answer.ids)).filter(
+    ([column]) => integration[column as PlatformColumn] === null,
+  )
+  const committed = await addIntegration(store, {
+    ...addition,
+    ...(isNew ? { id: integration.id } : { ifVersion: versionBefore }),
+    // What was planned as new is not updated.
+    ifExists: isNew && addition.ifExists === 'update' ? undefined : addition.ifExists,
+    ids: { ...Object.fromEntries(missing), ...addition.ids },
+    expiry: answer.expiry,
+  })
   return { ...committed, warnings: [...committed.warnings, ...answer.warnings] }
 }

@@ -4,7 +4,8 @@ import { platformOf } from '../../platforms/platforms.ts'
 import type { Store } from '../../store/store.ts'
 import { changeWithin } from '../change.ts'
 import { nothingToCheck } from '../check/token.ts'
-import { gracePeriodEnd, type Rotation, readCurrent, requireNoPrevious } from './rotate.ts'
+import { gracePeriodEnd, requireNoPrevious } from './grace-period.ts'
+import { type Rotation, readCurrent } from './rotate.ts'
 import { requireTokenFor, secretDefinition } from './values.ts'
 
 /** A rotation whose new values are not known yet. */

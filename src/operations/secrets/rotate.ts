@@ -1,5 +1,5 @@
 import type { Instant, IntegrationId } from '../../brands.ts'
-import { badInput, conflict, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
+import { conflict, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
 import {
   type Expiry,
   expiresAt,
@@ -17,6 +17,7 @@ import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { checkAndRetry } from '../texts.ts'
+import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
 import {
   checkGenerated,
   checkShape,
@@ -54,9 +55,6 @@ export interface Rotated {
   readonly warnings: readonly string[]
 }
 
-/** The longest grace period. */
-const maxGracePeriodMs = 7 * 86_400_000
-
 /**
  * Replaces one or more secrets in one transaction. The replaced values stay valid for the grace period. A value that is
  * stored already stays as it is, so that a job may do the same again.
@@ -80,7 +78,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
       const other = await changeWithin(tx, { id: sharer }, (integration) =>
         rotateWithin(tx, { ...named, integration, ref: sharer, fields, shared: first.replaced }),
       )
-      if (Object.keys(other.replaced).length > 0) others.push(other)
+      if (other.after !== other.before) others.push(other)
     }
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
     const { fields } = first
@@ -103,34 +101,20 @@ export async function rotateCheckedSecrets(
   if (!accessToken) throw nothingToCheck()
   // Prepared first, so that every refusal of ours comes before the platform is asked.
   const prepared = await rotateSecrets(store, ref, { ...rotation, dryRun: true })
-  const [{ before, after }] = prepared.changed
-  if (after === before) return prepared
+  const [{ before }] = prepared.changed
+  if (prepared.changed.every((one) => one.after === one.before)) return prepared
   const token = { integration: before, token: accessToken.value, expiry: rotation.expiry }
   const { expiry, warnings } = await checkNewToken(store, token, asking)
   const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
   return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }
 
-/** Values by field, from before a rotation. */
-export type Held = { readonly [F in SecretField]?: CurrentSecret | undefined }
+/** What integrations shared before a rotation, by field. Of a value that was replaced earlier, the fingerprint alone is known. */
+export type Held = { readonly [F in SecretField]?: Pick<CurrentSecret, 'fingerprint'> & Partial<CurrentSecret> }
 
 const withoutValues = ({ before, after }: Changed): Changed => ({ before, after })
 
 const given = (secrets: NewSecrets) => secretFields.filter((field) => secrets[field])
-
-/** The end of a grace period; now for none. @throws BAD_INPUT */
-export function gracePeriodEnd(gracePeriod: number | Instant | undefined, now: Date): Date {
-  if (gracePeriod === undefined) return now
-  const isDuration = typeof gracePeriod === 'number'
-  const until = new Date(isDuration ? now.getTime() + gracePeriod : gracePeriod)
-  if (until < now) throw badInput('--until is in the past', 'pass --grace 0 to expire the previous secret at once')
-  if (until.getTime() - now.getTime() > maxGracePeriodMs)
-    throw badInput(
-      'a grace period is at most 7 days',
-      isDuration ? 'pass a shorter --grace, as in --grace 24h' : 'pass an earlier --until, or --grace 24h',
-    )
-  return until
-}
 
 /** The integrations that seem to have a value that was just replaced, with the fields that have it. */
 async function sharersOf(tx: Transaction, replaced: Held): Promise<Map<IntegrationId, SecretField[]>> {
@@ -178,6 +162,23 @@ export async function rotateWithin(
   const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
   const stored = due.filter((field) => isHeld(held[field], newSecret(rotation, field)))
   const replaced = due.filter((field) => !stored.includes(field))
+  const ended: SecretField[] = []
+  const endsAtOnce = rotation.endPrevious || (rotation.gracePeriod !== undefined && until <= tx.now)
+  const expirePrevious = async (field: SecretField, label: string, previous: SecretVersion) => {
+    await tx.secrets.finish(integration.id, field)
+    fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })
+    if (field === 'webhookSecret') warnings.push(`expired the previous ${label}: ${which(previous)}`)
+  }
+  const former: { [F in SecretField]?: Held[F] } = {}
+  for (const field of stored) {
+    const { label } = secretDefinition(platform, field)
+    const previous = await tx.secrets.previous(integration.id, field)
+    if (previous?.fingerprint) former[field] = { fingerprint: previous.fingerprint }
+    if (!previous || !endsAtOnce) continue
+    requireNoPrevious(previous, { label, field, ref, endPrevious: rotation.endPrevious })
+    await expirePrevious(field, label, previous)
+    ended.push(field)
+  }
   for (const field of replaced) {
     const { value, origin } = newSecret(rotation, field)
     const { label } = secretDefinition(platform, field)
@@ -198,11 +199,7 @@ export async function rotateWithin(
       )
     if (previous) requireNoPrevious(previous, { label, field, ref, endPrevious: rotation.endPrevious })
     // After a leak, no value of a token is of use; what a refresh has replaced expires by itself.
-    if (previous && (rotation.endPrevious || until <= tx.now)) {
-      await tx.secrets.finish(integration.id, field)
-      fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })
-      if (field === 'webhookSecret') warnings.push(`expired the previous ${label}: ${which(previous)}`)
-    }
+    if (previous && endsAtOnce) await expirePrevious(field, label, previous)
     const print = await tx.secrets.replace(integration.id, {
       field,
       old,
@@ -216,7 +213,7 @@ export async function rotateWithin(
     if (print === undefined) throw conflict(`the application wrote the ${label} at the same time`, checkAndRetry(ref))
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to: print })
   }
-  const changed: string[] = replaced.map((field) => secretColumns[field])
+  const changed: string[] = [...replaced, ...ended].map((field) => secretColumns[field])
   const tokenExpiresAt = expiresAt(rotation.expiry)
   const token = held.accessToken
   if (replaced.includes('accessToken') && tokenExpiresAt !== integration.tokenExpiresAt) {
@@ -227,17 +224,20 @@ export async function rotateWithin(
     await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)
     changed.push('token_expires_at')
   }
-  const action = replaced.length > 0 ? 'secret.rotate' : 'integration.update'
+  const action = replaced.length > 0 ? 'secret.rotate' : ended.length > 0 ? 'secret.finish' : 'integration.update'
   return {
     facts: changed.length > 0 ? { action, fields: changed, fingerprints } : undefined,
     result: {
       fields: replaced,
-      replaced: Object.fromEntries(
-        replaced.flatMap((field) => {
-          const old = held[field]
-          return old && old.fingerprint !== null ? [[field, old]] : []
-        }),
-      ),
+      replaced: {
+        ...former,
+        ...Object.fromEntries(
+          replaced.flatMap((field) => {
+            const old = held[field]
+            return old && old.fingerprint !== null ? [[field, old]] : []
+          }),
+        ),
+      },
       warnings,
     },
   }
@@ -252,22 +252,6 @@ const isHeld = (held: CurrentSecret | UnreadableSecret | undefined, { value }: N
 /** Whether an expiry was given, and is not what is known of the token. */
 const isNews = (expiry: Expiry, { tokenExpiry, tokenExpiresAt }: IntegrationView): boolean =>
   expiry === 'never' ? tokenExpiry !== 'never' : expiry !== 'unknown' && expiry !== tokenExpiresAt
-
-const which = ({ fingerprint, validUntil }: SecretVersion) =>
-  `fingerprint ${fingerprint ?? 'unknown'}, valid until ${validUntil}`
-
-/** Refuses to replace a webhook secret while the one before it is accepted. A token is given out, and never matched. @throws GRACE_PERIOD_ACTIVE */
-export function requireNoPrevious(
-  previous: SecretVersion,
-  { label, field, ref, endPrevious }: { label: string; field: SecretField; ref: string; endPrevious: boolean },
-): void {
-  if (field !== 'webhookSecret' || endPrevious) return
-  throw new IntegrationsError({
-    code: 'GRACE_PERIOD_ACTIVE',
-    message: `the previous ${label} is still accepted (${which(previous)}); another rotation needs --end-previous, which expires it at once`,
-    hint: `wait, pass --end-previous, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
-  })
-}
 
 /**
  * The current values of secrets.
