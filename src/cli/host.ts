@@ -20,3 +20,6 @@ export interface GlobalOptions {
   readonly as?: string | undefined
   readonly reason?: string | undefined
 }
+
+/** Whether JSON is asked for: then each line of stderr is an object, too. */
+export const isJson = ({ output }: Pick<GlobalOptions, 'output'>): boolean => output === 'json' || output === 'jsonl'

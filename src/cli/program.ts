@@ -2,7 +2,7 @@ import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '
 import packageJson from '../../package.json' with { type: 'json' }
 import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
-import { formats } from './host.ts'
+import { type Format, formats, isJson } from './host.ts'
 import { duration } from './input/time.ts'
 import { reportUsage } from './usage.ts'
 
@@ -107,8 +107,13 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
-    .configureOutput({ outputError: () => {}, writeOut: (text) => ctx.output.later(text) })
-  // commander fills the object as it reads the arguments: an error in them is printed as -o says, too.
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => ctx.output.later(text),
+      writeErr: (text) => void (isJson(ctx.options) || ctx.host.stderr.write(text)),
+    })
+  // commander fills the object as it reads the arguments: an error in what stands before -o is printed as that says, too.
+  root.setOptionValue('output', outputIn(ctx.host.argv))
   ctx.options = root.opts()
   for (const [heading, ...group] of commands) {
     root.commandsGroup(`${heading}:`)
@@ -120,6 +125,15 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
   if (wanted('complete')) root.addCommand((await import('./commands/complete.ts')).command(ctx), { hidden: true })
   reportUsage(root, ctx.host.argv)
   return root
+}
+
+/** The format that arguments ask for; undefined for none, or one that is refused later. */
+function outputIn(argv: readonly string[]): Format | undefined {
+  const own = argv.slice(0, argv.indexOf('--') >>> 0)
+  const named =
+    own.findLast((_, i) => own[i - 1] === '-o' || own[i - 1] === '--output') ??
+    own.findLast((word) => word.startsWith('--output='))?.slice('--output='.length)
+  return formats.find((format) => format === named)
 }
 
 function mentionedIn(argv: readonly string[]): (name: string) => boolean {

@@ -1,8 +1,8 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { CommanderError } from 'commander'
-import { errorCodes, IntegrationsError, systemCode } from '../errors.ts'
+import { badInput, errorCodes, IntegrationsError, systemCode } from '../errors.ts'
 import { type Context, createContext } from './context.ts'
-import type { Host } from './host.ts'
+import { type Host, isJson } from './host.ts'
 import { program } from './program.ts'
 
 /**
@@ -36,7 +36,11 @@ const isExec = (words: readonly string[], operands: readonly string[] = []) =>
 
 /** @param exec whether a command was to be run, whose own exit codes may be any below 125 */
 function report(ctx: Context, error: unknown, exec: boolean): number {
-  if (error instanceof CommanderError) return 2
+  if (error instanceof CommanderError) {
+    // People have read the help.
+    if (isJson(ctx.options)) ctx.output.error(badInput('a command is missing', 'integrations --help'), 2, false)
+    return 2
+  }
   let known = error instanceof IntegrationsError ? error : bug(error)
   if (known.code === 'OUTPUT_FAILED') {
     if (ctx.changed()) known = answerLost(known)

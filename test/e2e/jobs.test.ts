@@ -165,6 +165,8 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
         },
       ],
     })
+    // So long from now is no news of a token whose expiry is known, however late the job runs again.
+    expect(await rotate('--expires-in', '12h')).toMatchObject({ code: 0, answer: { outcome: 'unchanged', version: 2 } })
     expect(await rotate('--no-expiry')).toMatchObject({ answer: { tokenExpiry: 'never', version: 3 } })
     expect(await rotate('--no-expiry')).toMatchObject({ answer: { outcome: 'unchanged', version: 3 } })
     expect((await log(db)).slice(before.length)).toEqual([
@@ -188,7 +190,10 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
       answer: { outcome: 'unchanged', name: 'Acme', integrations: 1 },
     })
     expect(await job(env, ['workspaces', 'rename', 'Acme', 'Acme'])).toMatchObject({ answer: { outcome: 'unchanged' } })
-    expect(await job(env, ['enable', 'support'])).toMatchObject({ code: 0, answer: { outcome: 'unchanged' } })
+    expect(await job(env, ['enable', 'support', '--fields', 'name,outcome'])).toMatchObject({
+      code: 0,
+      answer: { name: 'support', outcome: 'unchanged' },
+    })
     expect(await job(env, add, signingSecret(2))).toMatchObject({
       code: 5,
       told: [{ error: { code: 'ALREADY_EXISTS' } }],
@@ -232,6 +237,14 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
         tokenExpiresAt: '2027-01-31T12:00:00.000Z',
         webhookSecret: { previousValidUntil: expect.any(String) },
       },
+      told: expect.arrayContaining([
+        {
+          level: 'info',
+          message: expect.stringMatching(
+            /^changed Acme\/support: slackTeamId null -> "T012AB3CD", config; replaced the webhook-secret of Acme\/support; the previous webhook-secret stays valid until \S+ in endpoints/,
+          ),
+        },
+      ]),
     })
     expect((await log(db)).slice(before.length)).toEqual([
       { action: 'integration.update', fields: 'slack_team_id' },
@@ -284,6 +297,16 @@ test('each line of stderr is an object, also of what is told beside an answer, a
   })
 })
 
+test.each([
+  [['list', '--wait', '5', '-o', 'json'], 'BAD_INPUT'],
+  [['list', '--fields', 'a,,b', '--output=jsonl'], 'BAD_INPUT'],
+  [['secrets', '-o', 'json'], 'BAD_INPUT'],
+  [['-o', 'jsonl'], 'BAD_INPUT'],
+])('%j is refused in JSON, too', async (args, code) => {
+  const { code: exit, stdout, stderr } = await runInProcess(args)
+  expect({ exit, stdout, told: JSON.parse(stderr) }).toMatchObject({ exit: 2, stdout: '', told: { error: { code } } })
+})
+
 describe('--mask github', () => {
   async function start() {
     const db = await freshDatabase('sqlite')
@@ -324,6 +347,16 @@ describe('--mask github', () => {
       { env: { ...env, GITHUB_ACTIONS: 'true' } },
     )
     expect(printing).toEqual({ code: 0, stdout: `::add-mask::${value}\n${value}\n`, stderr: '' })
+  })
+
+  test('another CI system would print the commands, and is told nothing', async () => {
+    const env = await start()
+    const { code, stdout, stderr } = await runInProcess(
+      ['secrets', 'reveal', 'support', 'webhook-secret', '--mask', 'github'],
+      { env: { ...env, GITLAB_CI: 'true' } },
+    )
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).not.toContain(signingSecret(1))
   })
 
   test('without it nothing of the value is told, and a GitHub job is warned', async () => {

@@ -1,7 +1,8 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { badInput, shellWord } from '../../errors.ts'
-import { entriesOf, refOf, secretFields } from '../../integration.ts'
+import { entriesOf, flagOf, refOf, type SecretField, secretFields } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
+import type { Changed } from '../../operations/change.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Added, type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
@@ -39,6 +40,8 @@ import {
 } from '../input/secret-input.ts'
 import { duration } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
+import { differences } from '../views/changes.ts'
+import { describePrevious, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
 
 function addCommand() {
@@ -116,16 +119,26 @@ export const command = (ctx: Context) =>
       dryRun,
     }
     const all = { ...secrets, ...(await askMissing(ctx, given, platform)) }
-    const addition = { ...given, secrets: all, expiry: await askExpiry(ctx, options, all) }
-    const { integration, outcome, warnings } = options.check
+    const addition = {
+      ...given,
+      secrets: all,
+      expiry: await askExpiry(ctx, options, all),
+      expiresFromNow: options.expiresIn !== undefined,
+    }
+    const added = options.check
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
-    warnAll(ctx, warnings)
+    const { integration, outcome, before, fields = [] } = added
+    warnAll(ctx, added.warnings)
+    if (!dryRun && fields.includes('webhookSecret')) await warnIfNoReceiver(ctx, integration)
     if (all.accessToken && outcome !== 'unchanged') noteExpiry(ctx, integration)
     const ref = refOf(integration)
     await ctx.output.change(integrationView, integration, {
       outcome: outcomeOf(outcome !== 'unchanged', dryRun),
-      sentence: sentences[outcome](ref, integration.id, dryRun),
+      sentence:
+        outcome === 'updated' && before
+          ? await updated(ctx, { before, after: integration, fields }, dryRun)
+          : sentences[outcome](ref, integration.id, dryRun),
       next:
         dryRun || outcome !== 'added'
           ? []
@@ -137,6 +150,25 @@ export const command = (ctx: Context) =>
             ],
     })
   })
+
+/** What was changed of an integration that was there, in words. */
+async function updated(
+  ctx: Context,
+  { fields, ...changed }: Changed & { readonly fields: readonly SecretField[] },
+  dryRun: boolean,
+): Promise<string> {
+  const ref = refOf(changed.after)
+  const refused =
+    fields.includes('webhookSecret') && changed.after.webhookSecret.previousValidUntil === null
+      ? await whenRefused(ctx)
+      : undefined
+  const fates = fields.map((field) => describePrevious(changed, field, { dryRun, refused }))
+  const names = fields.map(flagOf).join(' and ')
+  const replaced = `${dryRun ? 'would replace' : 'replaced'} the ${names} of ${ref}${fates.join('')}`
+  const others = differences(changed, dryRun, '')
+  const parts = [...(others.endsWith('no changes made') ? [] : [others]), ...(fields.length > 0 ? [replaced] : [])]
+  return parts.length > 0 ? parts.join('; ') : `${dryRun ? 'would change' : 'changed'} ${ref}`
+}
 
 const sentences: { readonly [O in Added['outcome']]: (ref: string, id: string, dryRun: boolean) => string } = {
   added: (ref, id, dryRun) => (dryRun ? `would add ${ref}` : `added ${ref}, id ${id}`),

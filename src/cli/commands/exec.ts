@@ -8,7 +8,7 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
-import { mask, maskOption } from '../output/mask.ts'
+import { checkMask, mask, maskOption } from '../output/mask.ts'
 import { withOwnStore } from '../own-store.ts'
 
 const names = platforms
@@ -63,6 +63,7 @@ export const command = (ctx: Context) =>
         )
       }
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
+      checkMask(ctx, system)
       const given = await readSecrets(await ctx.store(), ref, { fields: fields ?? [], action: 'secret.exec' })
       await mask(ctx, system, [...given.secrets.values()])
       const variables = [...given.secrets].map(([field, secret]) => [

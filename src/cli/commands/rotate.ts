@@ -125,6 +125,7 @@ export const command = (ctx: Context) =>
       ...plan,
       secrets,
       expiry: await askExpiry(ctx, options, secrets),
+      expiresFromNow: options.expiresIn !== undefined,
       setBy: ctx.actor(),
     }
     const rotated = options.check
@@ -143,7 +144,7 @@ async function answer(
 ): Promise<void> {
   const { before, after } = first
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
-  if (!dryRun && fields.length > 0) await warnIfNoReceiver(ctx, after)
+  if (!dryRun && fields.includes('webhookSecret')) await warnIfNoReceiver(ctx, after)
   const all = [after, ...others.map((other) => other.after)]
   const where = (fields.length > 0 ? all : all.slice(1)).map(refOf)
   const ends = fields.includes('webhookSecret') && after.webhookSecret.previousValidUntil === null

@@ -1,4 +1,5 @@
 import { Option } from '@commander-js/extra-typings'
+import { badInput } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import type { Context } from '../context.ts'
 
@@ -8,6 +9,16 @@ export const maskOption = () =>
     '--mask <system>',
     'have the log of a CI job hide the value from now on, by a command to the CI system on standard error',
   ).choices(['github'] as const)
+
+/** Refuses to mask values in the job of a system that would print the commands, before anything is read. @throws BAD_INPUT */
+export function checkMask({ host: { env } }: Context, system: 'github' | undefined): void {
+  const other = ['GITLAB_CI', 'BUILDKITE', 'CIRCLECI'].find((name) => env[name])
+  if (system !== undefined && other && !env.GITHUB_ACTIONS)
+    throw badInput(
+      `--mask github would show the value: ${other} says that this is another CI system`,
+      'leave --mask out, and mask the value as this system does',
+    )
+}
 
 /**
  * Has the log of a GitHub job hide values, each of whose lines is told to it before the value is written anywhere

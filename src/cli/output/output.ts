@@ -1,7 +1,7 @@
 import { type Damageable, damageText } from '../../damage.ts'
 import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
-import type { Format, GlobalOptions, Host } from '../host.ts'
+import { type Format, type GlobalOptions, type Host, isJson } from '../host.ts'
 import { clockOf } from './clock.ts'
 import { Stdout } from './stdout.ts'
 import { printRecord, printTable, type TableOptions } from './table/table-rows.ts'
@@ -223,7 +223,7 @@ export class Output {
 
   /** Says something on stderr: to machines that asked for JSON, an object on a line. */
   #tell(line: Json, text: string): void {
-    this.#say(['json', 'jsonl'].includes(this.#format()) ? json(line) : text)
+    this.#say(isJson(this.#options()) ? json(line) : text)
   }
 
   async #jsonRows<Row>(columns: readonly Column<Row>[], source: Unmeasured<Row>): Promise<void> {

@@ -22,6 +22,7 @@ export function differences(
   const parts = shownFields
     .filter((field) => before[field] !== after[field])
     .map((field) => `${field} ${JSON.stringify(before[field])} -> ${JSON.stringify(after[field])}`)
+  if (JSON.stringify(before.config) !== JSON.stringify(after.config)) parts.push('config')
   const ref = refOf(before)
   if (parts.length === 0) return `${ref} ${unchanged}; no changes made`
   return `${dryRun ? 'would change' : 'changed'} ${ref}: ${parts.join(', ')}`

@@ -6,6 +6,7 @@ import {
   expiresAt,
   type IntegrationView,
   type PlatformColumn,
+  type SecretField,
   secretColumns,
 } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
@@ -36,6 +37,8 @@ export interface Addition {
   readonly name: string
   readonly secrets: NewSecrets
   readonly expiry: Expiry
+  /** As a rotation has it. */
+  readonly expiresFromNow?: boolean
   readonly ids: { readonly [C in PlatformColumn]?: string }
   readonly config: JsonObject | null
   readonly createdBy?: string | undefined
@@ -58,8 +61,10 @@ export interface Added {
   readonly integration: IntegrationView
   /** `updated` and `unchanged`: it was there before. */
   readonly outcome: 'added' | 'updated' | 'unchanged'
-  /** The version of one that was there. */
-  readonly versionBefore?: number
+  /** One that was there, as it was. */
+  readonly before?: IntegrationView
+  /** The secrets that were replaced in it. */
+  readonly fields?: readonly SecretField[]
   /** Warnings about its values. */
   readonly warnings: readonly string[]
 }
@@ -161,6 +166,7 @@ async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addi
   }))
   let { after } = updated
   const warnings: string[] = []
+  let fields: readonly SecretField[] = []
   if (config) {
     const changed = await changeWithin(tx, { id }, (integration) => changeConfigWithin(tx, integration, () => config))
     warnings.push(...changed.warnings)
@@ -172,13 +178,14 @@ async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addi
       rotateWithin(tx, { integration, ...ofRotation(rotation, tx.now) }),
     )
     warnings.push(...changed.warnings)
+    fields = changed.fields
     after = changed.after
   }
-  const versionBefore = before.version
   return {
     integration: after,
-    outcome: after.version === versionBefore ? 'unchanged' : 'updated',
-    versionBefore,
+    outcome: after.version === before.version ? 'unchanged' : 'updated',
+    before,
+    fields,
     warnings,
   }
 }
@@ -195,8 +202,7 @@ export async function addCheckedIntegration(store: Store, addition: Addition, as
   // Prepared first, so that every refusal of ours comes before the platform is asked.
   const planned = await addIntegration(store, { ...addition, dryRun: true })
   if (planned.outcome === 'unchanged') return planned
-  const { integration, versionBefore } = planned
-  const isNew = versionBefore === undefined
+  const { integration, before } = planned
   const platform = platformOf(integration)
   const token = { integration, token: accessToken.value, expiry: addition.expiry }
   const answer = await checkNewToken(store, token, asking)
@@ -205,9 +211,9 @@ export async function addCheckedIntegration(store: Store, addition: Addition, as
   )
   const committed = await addIntegration(store, {
     ...addition,
-    ...(isNew ? { id: integration.id } : { ifVersion: versionBefore }),
+    ...(before ? { ifVersion: before.version } : { id: integration.id }),
     // What was planned as new is not updated.
-    ifExists: isNew && addition.ifExists === 'update' ? undefined : addition.ifExists,
+    ifExists: !before && addition.ifExists === 'update' ? undefined : addition.ifExists,
     ids: { ...Object.fromEntries(missing), ...addition.ids },
     expiry: answer.expiry,
   })

@@ -33,6 +33,8 @@ export interface Rotation extends ChangeOptions {
   readonly typed: string
   readonly secrets: NewSecrets
   readonly expiry: Expiry
+  /** The expiry is so long from now: of a token that is stored already it says nothing new. */
+  readonly expiresFromNow?: boolean
   readonly setBy: string
   /**
    * How long the replaced values stay valid: milliseconds, or the instant of the end. Undefined is an error where there
@@ -220,7 +222,7 @@ export async function rotateWithin(
     await tx.integrations.update(integration.id, { tokenExpiresAt })
     changed.push('token_expires_at')
   }
-  if (stored.includes('accessToken') && token && token.fingerprint !== null && isNews(rotation.expiry, integration)) {
+  if (stored.includes('accessToken') && token && token.fingerprint !== null && isNews(rotation, integration)) {
     await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)
     changed.push('token_expires_at')
   }
@@ -250,8 +252,13 @@ const isHeld = (held: CurrentSecret | UnreadableSecret | undefined, { value }: N
   held !== undefined && held.fingerprint !== null && held.value.reveal() === value.reveal()
 
 /** Whether an expiry was given, and is not what is known of the token. */
-const isNews = (expiry: Expiry, { tokenExpiry, tokenExpiresAt }: IntegrationView): boolean =>
-  expiry === 'never' ? tokenExpiry !== 'never' : expiry !== 'unknown' && expiry !== tokenExpiresAt
+const isNews = (
+  { expiry, expiresFromNow }: Pick<Rotation, 'expiry' | 'expiresFromNow'>,
+  { tokenExpiry, tokenExpiresAt }: IntegrationView,
+): boolean => {
+  if (expiry === 'never') return tokenExpiry !== 'never'
+  return expiry !== 'unknown' && expiry !== tokenExpiresAt && !(expiresFromNow && tokenExpiresAt !== null)
+}
 
 /**
  * The current values of secrets.

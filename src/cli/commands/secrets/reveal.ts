@@ -3,7 +3,7 @@ import { flagOf } from '../../../integration.ts'
 import { readSecrets } from '../../../operations/secrets/read.ts'
 import type { Context } from '../../context.ts'
 import { declareTextOrJson, examples, refArgument, secretFieldArgument } from '../../input/arguments.ts'
-import { mask, maskOption } from '../../output/mask.ts'
+import { checkMask, mask, maskOption } from '../../output/mask.ts'
 import { printable } from '../../output/text.ts'
 
 /** `integrations secrets reveal` */
@@ -23,6 +23,7 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, field, options) => {
+      checkMask(ctx, options.mask)
       const { integration, secrets } = await readSecrets(await ctx.store(), ref, {
         fields: [field],
         action: 'secret.reveal',
