@@ -240,6 +240,36 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     })
   })
 
+  test('verify tells that a secret was stored with more than the secret, and nothing of it', async () => {
+    const quoted = ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'quoted', '--webhook-secret-stdin']
+    expect(await run([...quoted, '--force-shape'], {}, `"${pylons}"`)).toMatchObject({ code: 0 })
+    const header = `X-Pylon-Signature: ${hmac(pylons, '{}x')}`
+    const fields = ['--fields', 'reason,secret,findings', '-o', 'jsonl']
+    const verdict = await recorded(
+      ['webhook', 'verify', 'Acme/quoted', '--header', header, '--body-file', '-', ...fields],
+      '{}x',
+    )
+    const found = JSON.parse(verdict.stdout)
+    expect({ ...verdict, stdout: { ...found, secret: found.secret.number } }).toEqual({
+      code: 8,
+      stdout: {
+        reason: 'secret_altered',
+        secret: 1,
+        findings: ['the request is signed with the stored secret without its quotes'],
+      },
+      stderr: failed({
+        code: 'CHECK_FAILED',
+        message: 'the stored secret is not quite the one that signs the webhook',
+        hint: 'set the secret that the platform shows with integrations rotate Acme/quoted --field webhook-secret',
+        exit: 8,
+        retryable: false,
+        committed: false,
+      }),
+      events: ['webhook.verify done Acme/quoted webhook_secret'],
+    })
+    expect(await run(['remove', 'Acme/quoted', '--confirm', 'quoted'])).toMatchObject({ code: 0 })
+  })
+
   test('verify takes headers and a body, and tells what is wrong with them', async () => {
     const signed = `X-Pylon-Signature: ${hmac(pylons, '{}')}`
     const verify = (headers: readonly string[], ...more: string[]) =>

@@ -37,7 +37,7 @@ export interface Verdict<S> {
   readonly scheme: SignatureScheme
   /** null: the webhook is accepted. */
   readonly refusal: Refusal | null
-  /** The secret that made the signature; null for none of those tried. */
+  /** The secret that made the signature, or whose value is nearly the one that did; null for none of those tried. */
   readonly secret: S | null
   /** How many seconds the sender's clock is ahead; null without a timestamp. */
   readonly skew: number | null

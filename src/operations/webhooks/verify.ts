@@ -14,7 +14,7 @@ import { acceptedSecrets, ownSecrets } from './secrets.ts'
 /** The result of checking a webhook against the secrets of an integration. */
 export interface WebhookCheck {
   readonly integration: IntegrationView
-  /** The secret that made the signature; the request may be refused nevertheless. */
+  /** The secret that made the signature, or that nearly did; the request may be refused nevertheless. */
   readonly secret: Omit<ValidSecret, 'value'> | null
   readonly scheme: string
   readonly refusal: Refusal | null
@@ -126,8 +126,8 @@ async function findOwner(
 }
 
 /** Facts about the secret that made a signature. */
-function facts({ secret }: Verdict<ValidSecret>, platform: Platform): string[] {
-  if (!secret) return []
+function facts({ secret, refusal }: Verdict<ValidSecret>, platform: Platform): string[] {
+  if (!secret || refusal === 'secret_altered') return []
   const which = `(number ${secret.number}, fingerprint ${secret.fingerprint})`
   return [
     secret.validUntil === null
