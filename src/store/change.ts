@@ -184,7 +184,7 @@ async function takeOverPrevious(
     return { previous: before, bound: 0, head: recording.head }
   const unrecorded = before === 'unrecorded' ? await keptIntegrations(tx) : []
   const previous = binds || unrecorded.length === 0 ? 'bound' : 'recorded'
-  const bound = previous === 'bound' ? await bindPrevious({ tx, ...recording }) : 0
+  const bound = previous === 'bound' ? await bindPrevious({ tx, ...recording }, before) : 0
   const log = auditLog(tx, recording)
   for (const target of await integrationTargets(tx, unrecorded)) log.record({ action: stateRecorded, target })
   const head = await log.append((head) => headMac(recording.keyring, state, head, previous))

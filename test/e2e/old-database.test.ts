@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest'
+import { fingerprint } from '../../src/crypto/hmac.ts'
+import { encrypt } from '../../src/crypto/jwe.ts'
 import { headerOf } from '../../src/crypto/jwe-format.ts'
+import { keyFor } from '../../src/crypto/key-set.ts'
+import { Secret } from '../../src/secret.ts'
 import { kinds } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
+import { testKeys } from '../support/keyring.ts'
 import { oldDatabase } from '../support/old-database.ts'
 import { bin, runCommand } from '../support/program.ts'
+import { signingSecret } from '../support/samples.ts'
 
 const secrets = {
   'Acme/support': ['fedcba9876543210', 'fedcba98765432de'].join(''),
@@ -114,6 +120,41 @@ test.each(kinds)('a previous value of an old database on %s is accepted only as 
   await setHead(`recorded:${await head()}`)
   expect(await verdict()).toBe('DATABASE_TAMPERED')
 })
+
+test.each(kinds)(
+  'an older secret in the place of the accepted one of an old database on %s stays out',
+  async (kind) => {
+    const { db, keys } = await oldDatabase(kind)
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
+    const run = (...args: string[]) => runInProcess(args, { env })
+    await db.query("UPDATE integration_secrets SET valid_until = '2099-01-01 00:00:00' WHERE sealed IS NOT NULL")
+    expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+    const set = testKeys(keys)
+    const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'support'")
+    const [encryptionKey, fingerprintKey] = [keyFor(set, 'encryption'), keyFor(set, 'fingerprint')]
+    if (!encryptionKey || !fingerprintKey) throw new Error('the key set of the old database lacks a key')
+    const leaked = new Secret(signingSecret(9))
+    // As a backup from when it was accepted has it.
+    const sealed = encrypt(encryptionKey, { id: String(id), field: 'webhook_secret' }, leaked)
+    await db.query(
+      "UPDATE integration_secrets SET sealed = ?, fingerprint = ? WHERE integration_id = ? AND field = 'webhook_secret' AND sealed IS NOT NULL",
+      sealed,
+      fingerprint(fingerprintKey, leaked),
+      String(id),
+    )
+    const held = () =>
+      db.query(
+        'SELECT i.webhook_secret, s.sealed FROM integrations i JOIN integration_secrets s ON s.integration_id = i.id WHERE i.id = ? AND s.sealed IS NOT NULL',
+        String(id),
+      )
+    const before = await held()
+    expect(before).toMatchObject([{ sealed }])
+    expect(await run('secrets', 'revert', 'Acme/support', 'webhook-secret')).toMatchObject({ code: 6, stdout: '' })
+    expect(await run('toggle', 'Initech/repositories')).toMatchObject({ code: 0 })
+    expect(await run('secrets', 'revert', 'Acme/support', 'webhook-secret')).toMatchObject({ code: 6, stdout: '' })
+    expect(await held()).toEqual(before)
+  },
+)
 
 test.each(kinds)(
   'the head row of an old database on %s goes without a MAC until this version moves it',

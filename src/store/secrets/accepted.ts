@@ -1,4 +1,4 @@
-import sql, { join } from 'sql-template-tag'
+import sql, { join, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt } from '../../crypto/jwe.ts'
@@ -60,17 +60,12 @@ export interface AcceptedSecretReader {
 /** Reads values that are valid now. */
 export function acceptedSecretReader(db: Statements, dialect: Dialect): AcceptedSecretReader {
   const { jsonRows, toRfc3339, now, whole } = dialect
-  const events = eventTexts(dialect)
   return {
     async valid(field, ids) {
       const versions = jsonRows(
         [whole(sql`s.number`), sql`s.fingerprint`, sql`s.key_id`, sql`s.sealed`, toRfc3339(sql`s.valid_until`)],
         sql`integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]}
         AND ${counts(dialect)}`,
-      )
-      const newest = jsonRows(
-        Object.values(events),
-        sql`integration_events e WHERE e.seq = ${newestEvent('integration', sql`i.id`)}`,
       )
       const rows = await db.queryAll<{
         id: IntegrationId | null
@@ -79,7 +74,13 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
         versions: string | null
         newest: string | null
       }>(
-        { id: sql`i.id`, now: toRfc3339(now), current: sql([`i.${secretColumns[field]}`]), versions, newest },
+        {
+          id: sql`i.id`,
+          now: toRfc3339(now),
+          current: sql([`i.${secretColumns[field]}`]),
+          versions,
+          newest: newestEventText(dialect, sql`i.id`),
+        },
         sql`FROM (SELECT 1 AS one) clock LEFT JOIN integrations i ON i.id IN (${ids.length === 0 ? sql`NULL` : join([...ids])})`,
       )
       const [clock] = rows
@@ -98,8 +99,15 @@ export function acceptedSecretReader(db: Statements, dialect: Dialect): Accepted
   }
 }
 
+/** The newest event about an integration as the text of one cell. */
+export const newestEventText = (dialect: Dialect, id: Sql): Sql =>
+  dialect.jsonRows(
+    Object.values(eventTexts(dialect)),
+    sql`integration_events e WHERE e.seq = ${newestEvent('integration', id)}`,
+  )
+
 /** An event as one cell holds it. */
-function eventOf(text: string | null, isDamaged: boolean): (AuditEvent & Damageable) | null {
+export function eventOf(text: string | null, isDamaged = false): (AuditEvent & Damageable) | null {
   const [event] = eventsOf(text)
   if (!event) return null
   return isDamaged ? { ...event, damage: ['newest'] } : event

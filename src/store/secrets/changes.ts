@@ -254,11 +254,14 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
     eventTexts(dialect),
     sql`FROM integration_events e WHERE e.seq = ${newestEvent('integration', sql`${id}`)}`,
   )
-  const isAccepted = acceptedVersions(keyring, id, newest ?? null)?.some(
+  const accepted = acceptedVersions(keyring, id, newest ?? null)?.find(
     (one) => one.field === secretColumns[field] && one.number === number && one.valid_until === validUntil,
   )
-  if (!isAccepted) throw new NotRecorded(encryptionContext(at))
+  if (!accepted) throw new NotRecorded(encryptionContext(at))
   const value = decrypt(keyring.keys, encryptionContext(at, { number, until: validUntil }), previous.sealed)
+  const print = fingerprint(keyring.fingerprintKey, value)
+  // A value that a version before kept does not say itself which one it is: another would take its place.
+  if (print !== accepted.fingerprint) throw new NotRecorded(encryptionContext(at))
   const { text, keyId } = columnValue(context, at, value)
   const column = sql([secretColumns[field]])
   const count = await tx.execute(
@@ -277,5 +280,5 @@ async function revert(context: SecretContext, at: SecretLocation, held: CurrentS
   await tx.execute(sql`UPDATE integration_secrets AS s SET valid_until = NULL, sealed = NULL, key_id = ${keyId}
     WHERE ${allVersions(at)} AND s.number = ${number}`)
   wroteVersion(context, at, number)
-  return fingerprint(keyring.fingerprintKey, value)
+  return print
 }

@@ -1,11 +1,13 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import { type Instant, type IntegrationId, instantOf } from '../../brands.ts'
+import { fingerprint } from '../../crypto/hmac.ts'
 import { decrypt, encrypt } from '../../crypto/jwe.ts'
 import { keyIdOf } from '../../crypto/jwe-format.ts'
-import { isDecryptionFailure } from '../../errors.ts'
+import { is, isDecryptionFailure } from '../../errors.ts'
 import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
+import type { PreviousValues } from '../audit/head.ts'
 import type { WritableStatements } from '../database/statements.ts'
-import type { AcceptedDecryption } from './accepted.ts'
+import { type AcceptedDecryption, acceptedVersions, eventOf, newestEventText } from './accepted.ts'
 import { markCleared, reconcile } from './current.ts'
 import { decryptRecorded } from './decrypt.ts'
 import { isAsModeAsks, type KnownVersion, type StoredValue } from './stored.ts'
@@ -151,18 +153,20 @@ const isKept = sql`sealed IS NOT NULL AND valid_until IS NOT NULL`
 
 /**
  * Encrypts the values that a version before kept once more, as the previous values that they are: what does not say so is
- * none from then on. A value that cannot be decrypted stays as it is.
+ * none from then on. A value that cannot be decrypted stays as it is, and so does one that is not as an event lists it.
  *
+ * @param before `recorded`: events list them; `unrecorded`: none does yet, and their rows alone say what they are
  * @returns how many of these are in their grace period
  */
 export async function bindPrevious(
   context: Pick<SecretContext, 'tx' | 'dialect' | 'keyring' | 'now'>,
+  before: Exclude<PreviousValues, 'bound'>,
 ): Promise<number> {
   let accepted = 0
   for (let last: KeptRow | undefined; ; ) {
     const { rows, after } = await keptRows(context, last)
     for (const row of rows)
-      if (!row.damage && (await bind(context, row)) && row.until > instantOf(context.now)) accepted++
+      if (!row.damage && (await bind(context, row, before)) && row.until > instantOf(context.now)) accepted++
     last = rows.findLast(({ damage }) => !damage)
     if (last === undefined || (after === 0 && rows.length < keptAtOnce)) return accepted
   }
@@ -175,6 +179,8 @@ interface KeptRow {
   readonly number: number | bigint
   readonly sealed: string
   readonly until: Instant
+  /** The newest event about its integration, as JSON. */
+  readonly newest: string | null
 }
 
 /** How many of them are read at a time. */
@@ -189,6 +195,7 @@ const keptRows = ({ tx, dialect }: Pick<SecretContext, 'tx' | 'dialect'>, last: 
       number: dialect.whole(sql`s.number`),
       sealed: sql`s.sealed`,
       until: dialect.toRfc3339(sql`s.valid_until`),
+      newest: newestEventText(dialect, sql`s.integration_id`),
     },
     sql`FROM integration_secrets s WHERE ${isKept}
       ${last ? sql`AND (s.integration_id, s.field, s.number) > (${last.id}, ${last.column}, ${Number(last.number)})` : empty}
@@ -196,17 +203,29 @@ const keptRows = ({ tx, dialect }: Pick<SecretContext, 'tx' | 'dialect'>, last: 
   )
 
 /**
- * Encrypts a value as the previous value that its row says it is, which is none unless an event says so, too.
+ * Encrypts a value as the previous value that its row says it is.
  *
- * @returns whether it could be decrypted
+ * @returns whether it could be decrypted, and is the one that is recorded
  */
 async function bind(
   { tx, keyring }: Pick<SecretContext, 'tx' | 'keyring'>,
-  { id, column, number, sealed, until }: KeptRow,
+  { id, column, number, sealed, until, newest }: KeptRow,
+  before: Exclude<PreviousValues, 'bound'>,
 ): Promise<boolean> {
   const context = { id, field: column }
   try {
     const value = decrypt(keyring.keys, context, sealed)
+    if (before === 'recorded') {
+      const print = fingerprint(keyring.fingerprintKey, value)
+      const isListed = acceptedVersions(keyring, id, eventOf(newest))?.some(
+        (one) =>
+          one.field === column &&
+          one.number === Number(number) &&
+          one.valid_until === until &&
+          one.fingerprint === print,
+      )
+      if (!isListed) return false
+    }
     // With the same key: a receiver may not have the active one yet.
     const key = keyring.keys.get(keyIdOf(sealed) ?? '') ?? keyring.encryptionKey
     const text = encrypt(key, { ...context, previous: { number: Number(number), until } }, value)
@@ -214,7 +233,8 @@ async function bind(
       WHERE integration_id = ${id} AND field = ${column} AND number = ${Number(number)} AND sealed = ${sealed}`)
     return true
   } catch (error) {
-    if (!isDecryptionFailure(error)) throw error
+    // An event that was changed lists nothing.
+    if (!isDecryptionFailure(error) && !is(error, 'DATABASE_INVALID')) throw error
     return false
   }
 }
