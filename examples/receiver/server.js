@@ -13,6 +13,7 @@ const receiver = await createReceiver({
 const server = createServer(async (request, response) => {
   const outcome = await receive(request)
   response.writeHead(outcome.status, { 'content-type': 'text/plain' }).end(outcome.body)
+  if ('reason' in outcome) console.log(`${outcome.kind}: ${outcome.reason}`)
   // Slack waits 3 seconds: answer first, work then.
   if (outcome.kind === 'event') await handle(outcome).catch(outcome.forget)
 })

@@ -256,7 +256,7 @@ export async function populate(
       secrets.pylonSecret,
     ],
     [['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '24h'], secrets.signingSecret],
-    [['config', 'set', 'Acme/support', 'slackChannels=[]']],
+    [['config', 'set', 'Acme/support', 'slackEvents=["message","team_join"]']],
   ]
   for (const [args, input = ''] of steps) {
     const { code, stderr } = await run(args, { env, input })

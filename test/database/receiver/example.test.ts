@@ -38,7 +38,9 @@ test('the example receives from both platforms, and writes down what is left whe
   expect(endpoint.printed().replace(/\d+/, '<port>').split('\n')).toEqual([
     'listening on <port>',
     'Acme/support: message',
+    'rejected: signature_mismatch',
     'Acme/desk: issue_new',
+    'rejected: unknown_integration',
     'Acme/support: message',
     'Acme/support: message',
     'Acme/desk: issue_new',
