@@ -156,9 +156,11 @@ export class SecretReader {
     const [startedAt, startedAtMs] = [performance.now(), Date.now()]
     const keyring = await this.keyring()
     return this.#source.store.read(async (db) => {
+      // Before the question: readings on several connections may be answered in another order than they were asked for.
+      const newestHead = this.#newestHead
       const settings = await db.keys.settings()
       requireState(keyring, settings)
-      this.#requireNewest(settings)
+      this.#requireNewest(settings, newestHead)
       const mode = settings.mode ?? 'off'
       const { integrations, truncated } = await find(db)
       // Before the answer: a secret must not stay valid for as long as the answer takes.
@@ -181,10 +183,10 @@ export class SecretReader {
     })
   }
 
-  /** An end of the audit log before one that was seen is of an older copy, in which revoked secrets may be valid. */
-  #requireNewest({ head: { seq } }: Settings): void {
-    if (seq < this.#newestHead) throw rolledBack(this.#newestHead, seq)
-    this.#newestHead = seq
+  /** An end of the audit log before one that was known already is of an older copy, in which revoked secrets may be valid. */
+  #requireNewest({ head: { seq } }: Settings, known: bigint): void {
+    if (seq < known) throw rolledBack(known, seq)
+    if (seq > this.#newestHead) this.#newestHead = seq
   }
 
   async #result(
