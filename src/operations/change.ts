@@ -12,7 +12,7 @@ import { checkAndRetry } from './texts.ts'
 /** Whether to do everything but the change itself. */
 export type DryRun = { readonly dryRun: boolean }
 
-/** For work that does not count as a change that the user asked for, such as reading secrets. */
+/** For work that does not count as a change that the user asked for, such as reading secrets. It writes no previous value. */
 export const auditOnly = { auditOnly: true }
 
 /** How to make a change. */
@@ -50,7 +50,11 @@ export interface Decision<R extends object> {
  */
 export async function changeIntegration(
   store: Store,
-  { ref, damagedToo, ...options }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean },
+  {
+    ref,
+    damagedToo,
+    ...options
+  }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean; readonly auditOnly?: boolean },
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> {
   const found = await findToChange(store, ref, { damagedToo })

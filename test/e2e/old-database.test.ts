@@ -3,10 +3,14 @@ import { fingerprint } from '../../src/crypto/hmac.ts'
 import { encrypt } from '../../src/crypto/jwe.ts'
 import { headerOf } from '../../src/crypto/jwe-format.ts'
 import { keyFor } from '../../src/crypto/key-set.ts'
+import { disableRevoked } from '../../src/operations/integrations/set-active.ts'
+import { recordExternalChanges } from '../../src/operations/secrets/history.ts'
 import { Secret } from '../../src/secret.ts'
+import { openStore } from '../../src/store/open.ts'
+import { integrationId } from '../support/brands.ts'
 import { kinds } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
-import { testKeys } from '../support/keyring.ts'
+import { storeOptions, testKeys } from '../support/keyring.ts'
 import { oldDatabase } from '../support/old-database.ts'
 import { bin, runCommand } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
@@ -119,6 +123,30 @@ test.each(kinds)('a previous value of an old database on %s is accepted only as 
   expect(await verdict()).toBe('DECRYPTION_FAILED')
   await setHead(`recorded:${await head()}`)
   expect(await verdict()).toBe('DATABASE_TAMPERED')
+})
+
+test.each(kinds)('what a receiver records by itself in an old database on %s binds no previous value', async (kind) => {
+  const { db, keys } = await oldDatabase(kind)
+  const run = (...args: string[]) => runInProcess(args, { env: { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys } })
+  await db.query("UPDATE integration_secrets SET valid_until = '2099-01-01 00:00:00' WHERE sealed IS NOT NULL")
+  expect(await run('db', 'migrate')).toMatchObject({ code: 0 })
+  const kept = () => db.query('SELECT integration_id, number, sealed FROM integration_secrets WHERE sealed IS NOT NULL')
+  const before = await kept()
+  const [{ id } = {}] = await db.query("SELECT id FROM integrations WHERE name = 'support'")
+  // As of a value that was not read yet.
+  await db.query(
+    'UPDATE integration_secrets SET fingerprint = NULL WHERE integration_id = ? AND valid_until IS NULL',
+    String(id),
+  )
+  const store = await openStore(storeOptions(db, keys))
+  await recordExternalChanges(store, integrationId(String(id)), ['webhookSecret'])
+  await disableRevoked(store, String(id), null)
+  await store.close()
+  expect(
+    (await db.query('SELECT action FROM integration_events ORDER BY seq DESC LIMIT 2')).map(({ action }) => action),
+  ).toEqual(['integration.disable', 'secret.external_change'])
+  expect(await kept()).toEqual(before)
+  expect(await run('enable', 'Acme/support')).toMatchObject({ code: 0, stderr: expect.stringContaining(bound) })
 })
 
 test.each(kinds)(

@@ -3,7 +3,7 @@ import { damaged } from '../../damage.ts'
 import { is } from '../../errors.ts'
 import type { IntegrationView } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+import { auditOnly, type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
 
 /**
  * Enables or disables an integration, or switches between the two.
@@ -27,7 +27,7 @@ export const setActive = (
 
 /**
  * Disables an integration whose credentials the platform has revoked, unless the integration was connected again since:
- * platforms may deliver the news late.
+ * platforms may deliver the news late. Receivers of the version before go on accepting previous secrets.
  *
  * @param at when the platform revoked them; null: unknown
  * @returns false when the integration was added, got an access token, or was enabled since
@@ -35,7 +35,7 @@ export const setActive = (
  */
 export async function disableRevoked(store: Store, id: string, at: Date | null): Promise<boolean> {
   let connectedSince = false
-  await changeIntegration(store, { ref: id }, async (tx, integration) => {
+  await changeIntegration(store, { ...auditOnly, ref: id }, async (tx, integration) => {
     connectedSince = at !== null && (await isConnectedSince(tx, integration, at))
     if (connectedSince || !integration.isActive) return undefined
     await tx.integrations.update(integration.id, { isActive: false })

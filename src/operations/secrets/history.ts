@@ -3,7 +3,7 @@ import { conflict } from '../../errors.ts'
 import { type IntegrationView, type SecretField, secretColumns } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
-import { type Changed, type ChangeOptions, changeIntegration, type DryRun } from '../change.ts'
+import { auditOnly, type Changed, type ChangeOptions, changeIntegration, type DryRun } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { secretsCommand } from '../texts.ts'
 import { labelOf, noPrevious } from './values.ts'
@@ -47,12 +47,13 @@ export const revertSecret = (store: Store, ref: string, { field, ...options }: S
   })
 
 /**
- * Records the values of an integration that the application has written and that have not been read yet.
+ * Records the values of an integration that the application has written and that have not been read yet. Receivers of the
+ * version before go on accepting previous secrets.
  *
  * @throws DECRYPTION_FAILED, KEY_NOT_FOUND, NOT_PERMITTED
  */
 export const recordExternalChanges = (store: Store, id: IntegrationId, fields: readonly SecretField[]): Promise<void> =>
-  store.mutate(async (tx) => void (await tx.secrets.read(id, fields)))
+  store.mutate(async (tx) => void (await tx.secrets.read(id, fields)), auditOnly)
 
 /**
  * Destroys the values of expired versions.
