@@ -141,8 +141,9 @@ const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subse
 const rowsAtOnce = 5000
 
 async function* parts(db: Statements, table: string): AsyncGenerator<Sql> {
-  // The rows of another program's table may have no numbers.
-  if (await db.some(sql`FROM pragma_table_list t WHERE t.name = ${table} AND t.wr`)) return yield raw(table)
+  // The rows of another program's table may have no numbers, and those of a view have none.
+  const isNumbered = sql`t.name = ${table} COLLATE NOCASE AND t.type = 'table' AND NOT t.wr`
+  if (!(await db.some(sql`FROM pragma_table_list t WHERE ${isNumbered}`))) return yield raw(table)
   for (let later = empty; ; ) {
     await turn()
     const [row] = await db.query<{ last: number | null }>(
