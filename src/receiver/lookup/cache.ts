@@ -17,10 +17,7 @@ const maxUnverified = 4
 /** How long to wait before a lookup is repeated for a signature that did not match: less than its refusal takes. */
 const repeatAfterMs = 50
 
-/**
- * What looks through all integrations of a platform, as strangers can ask for, is repeated after so many times as long as it
- * took.
- */
+/** A scan begins so many times as long after the one before as that took: strangers can ask for scans. */
 const restAfterScan = 2
 
 /** How long the database has to answer, before what is known of a tenant is used meanwhile. */
@@ -46,9 +43,13 @@ interface Lookup {
   answeredFrom: number
 }
 
+/** Whether a lookup goes through all integrations of a platform. */
+const isScan = ({ kind }: LookupKey) => kind !== 'match'
+
 /**
  * Remembers lookups. Those of tenants, which have found an integration or come with a valid signature, are kept apart
- * from the unverified, which strangers may invent: these neither displace nor delay those.
+ * from the unverified, which strangers may invent: these neither displace nor delay those. A scan is nobody's: one runs at
+ * a time for each key, and rests before it is repeated.
  */
 export class LookupCache {
   readonly #read: (key: LookupKey) => Promise<LookupResult>
@@ -56,6 +57,8 @@ export class LookupCache {
   readonly #onError: (error: unknown) => void
   readonly #tenants = new LRUCache<string, Lookup>({ max: maxLookups })
   readonly #unverified = new LRUCache<string, Lookup>({ max: maxLookups })
+  /** A few for each platform. */
+  readonly #scans = new Map<string, Lookup>()
   readonly #admitTenant = createAdmissionLimit()
   readonly #admitUnverified = createAdmissionLimit()
   readonly #limitUnverified = semaphore(maxUnverified)
@@ -73,7 +76,7 @@ export class LookupCache {
 
   /**
    * The result of a reading that began at most `rememberMs` ago, or at most `staleMs` ago when the database gives no
-   * answer; undefined when too many requests wait.
+   * answer; that of a scan until the next one may begin, too; undefined when too many requests wait.
    *
    * @param bodyBytes the length of the body that is held meanwhile
    * @returns what is remembered, at once: webhooks need not wait for it
@@ -82,9 +85,9 @@ export class LookupCache {
   find(key: LookupKey, bodyBytes: number): LookupResult | Promise<LookupResult | undefined> {
     const id = textOf(key)
     const { rememberMs } = this.#limits
-    const { latest, pending } = this.#get(id) ?? {}
+    const { latest, pending, tookMs = 0 } = this.#get(id) ?? {}
     const ageMs = latest ? ageOf(latest) : Number.POSITIVE_INFINITY
-    if (!latest || ageMs >= rememberMs) return this.#findAgain(id, key, bodyBytes)
+    if (!latest || ageMs >= Math.max(rememberMs, restMs(key, tookMs))) return this.#findAgain(id, key, bodyBytes)
     // The next request then finds a fresh result.
     if (ageMs > rememberMs / 2 && !pending && this.#tenants.has(id))
       this.#load(id, key).catch((error) => isAway(error) || this.#onError(error))
@@ -96,10 +99,12 @@ export class LookupCache {
     const { rememberMs } = this.#limits
     const { latest, pending, startedAt = 0 } = this.#get(id) ?? {}
     const isTenant = this.#tenants.has(id)
-    const isFresh = startedAt > performance.now() - rememberMs
+    const isFresh = isScan(key) || startedAt > performance.now() - rememberMs
     const load = async () => (pending && isFresh ? pending : this.#load(id, key))
-    if (!isTenant) return this.#admitUnverified(bodyBytes, load)
-    return this.#isUsable(latest) ? this.#loadOrKnown(id, load()) : load()
+    const find = async () => (this.#isUsable(latest) ? this.#loadOrKnown(id, load()) : load())
+    if (isTenant) return find()
+    // That nothing was found is no help while the database is away.
+    return this.#admitUnverified(bodyBytes, latest?.entries.length ? find : load)
   }
 
   /** What a reading gives, or what is known when the database does not answer in time. */
@@ -133,16 +138,16 @@ export class LookupCache {
     const latest = this.#get(id)?.latest
     if (latest && latest.startedAt >= since) return latest
     const admit = this.#tenants.has(id) ? this.#admitTenant : this.#admitUnverified
-    const rest = key.kind === 'match' ? 0 : restAfterScan
     return admit(bodyBytes, async () => {
       for (;;) {
         const { latest, pending, startedAt = Number.NEGATIVE_INFINITY, tookMs = 0 } = this.#get(id) ?? {}
         if (latest && latest.startedAt >= since) return latest
         if (pending && startedAt >= since) return pending
         const age = performance.now() - startedAt
-        const pauseMs = Math.max(repeatAfterMs, rest * tookMs)
+        const pauseMs = Math.max(repeatAfterMs, restMs(key, tookMs))
         // A reading that takes long is not followed by others before it ends.
-        if (pending && age < answerMs) await withDeadline(answerMs - age, pending).catch(() => {})
+        if (pending && isScan(key)) await pending.catch(() => {})
+        else if (pending && age < answerMs) await withDeadline(answerMs - age, pending).catch(() => {})
         else if (age < pauseMs) await sleep(pauseMs - age)
         else return this.#load(id, key)
       }
@@ -184,14 +189,15 @@ export class LookupCache {
   }
 
   #get(id: string): Lookup | undefined {
-    return this.#tenants.get(id) ?? this.#unverified.get(id)
+    return this.#tenants.get(id) ?? this.#unverified.get(id) ?? this.#scans.get(id)
   }
 
   #load(id: string, key: LookupKey): Promise<LookupResult> {
     const lookup: Lookup = this.#get(id) ?? { startedAt: 0, tookMs: 0, answeredFrom: 0 }
     lookup.startedAt = performance.now()
     const isTenant = this.#tenants.has(id)
-    if (!isTenant) this.#unverified.set(id, lookup)
+    if (isScan(key)) this.#scans.set(id, lookup)
+    else if (!isTenant) this.#unverified.set(id, lookup)
     let beganAt = lookup.startedAt
     const read = () => {
       beganAt = performance.now()
@@ -206,7 +212,7 @@ export class LookupCache {
       .then((result) => {
         if (!isNewest()) return lookup.latest ?? result
         lookup.latest = result
-        if (result.entries.length > 0) {
+        if (result.entries.length > 0 && !isScan(key)) {
           this.#unverified.delete(id)
           this.#tenants.set(id, lookup)
         }
@@ -227,6 +233,9 @@ export class LookupCache {
     return pending
   }
 }
+
+/** How long after its beginning a reading that took so long is not repeated, in milliseconds. */
+const restMs = (key: LookupKey, tookMs: number) => (isScan(key) ? restAfterScan * tookMs : 0)
 
 /** Whether the database gives no answer, or none that can be believed, so that what is known may still be so. */
 export const isAway = (error: unknown) => is(error, 'DATABASE_UNREACHABLE', 'DATABASE_BUSY', 'DATABASE_TAMPERED')

@@ -142,3 +142,48 @@ test('strangers have the secrets of a platform looked through half of the time a
   await answered(again, 1)
   expect(began).toEqual(['platform at 0', 'match at 0', 'match at 500', 'platform at 900'])
 })
+
+test('one scan runs at a time, is kept until the next may begin, and is never taken for a tenant’s', async () => {
+  let now = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+  const began: string[] = []
+  const answers: (() => void)[] = []
+  const cache = new LookupCache(
+    async ({ kind }) => {
+      began.push(`${kind} at ${now}`)
+      const [startedAt, startedAtMs] = [now, Date.now()]
+      await new Promise<void>((resolve) => answers.push(resolve))
+      const entries = [{} as CacheEntry]
+      return { entries, startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
+    },
+    { rememberMs: 0, staleMs: 0 },
+  )
+  const answer = async () => {
+    await expect.poll(() => answers.length).toBeGreaterThan(0)
+    for (const go of answers.splice(0)) go()
+  }
+  const whole = { kind: 'platform', platform: 'slack' } as const
+  const first = cache.find(whole, 0)
+  await expect.poll(() => began.length).toBe(1)
+  now = 8000
+  const joined = [cache.find(whole, 0), cache.findSince(whole, 0, 0)]
+  await answer()
+  const [result, ...same] = await Promise.all([first, ...joined])
+  expect(same).toEqual([result, result])
+  cache.promote([whole])
+  // It took 8 seconds.
+  now = 15_999
+  expect(cache.find(whole, 0)).toBe(result)
+  const since = cache.findSince(whole, 0, now)
+  now = 16_000
+  const invented = Array.from({ length: 4 }, (_, i) => cache.find({ kind: 'strays', platform: `${i}` }, 0))
+  await expect.poll(() => began.length).toBe(5)
+  const queued = cache.find(whole, 0)
+  expect(await cache.turn([whole], 0)).toBe(true)
+  expect(began.length).toBe(5)
+  await answer()
+  await expect.poll(() => began.length).toBe(6)
+  await answer()
+  await Promise.all([since, queued, ...invented])
+  expect(began).toEqual(['platform at 0', ...Array(4).fill('strays at 16000'), 'platform at 16000'])
+})
