@@ -32,11 +32,21 @@ export function checkName(what: string, name: string): string {
 }
 
 /** An integration of the platform with this title has the name in the workspace. */
-export const nameTaken = ({ workspace, title, name }: { workspace: string; title: string; name: string }) =>
+export const nameTaken = ({
+  workspace,
+  title,
+  name,
+  hint = 'choose another --name',
+}: {
+  workspace: string
+  title: string
+  name: string
+  hint?: string
+}) =>
   new IntegrationsError({
     code: 'ALREADY_EXISTS',
     message: `${workspace} already has a ${title} integration named ${JSON.stringify(name)}`,
-    hint: 'choose another --name',
+    hint,
   })
 
 /** A workspace, user or app has the name. */

@@ -6,7 +6,7 @@ import type { Changed } from '../../operations/change.ts'
 import { parseConfig } from '../../operations/config/document.ts'
 import { type Added, type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
-import { checkShape, type NewSecrets } from '../../operations/secrets/values.ts'
+import { checkShape } from '../../operations/secrets/values.ts'
 import { rotateCommand } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms, requiredFields } from '../../platforms/platforms.ts'
@@ -29,7 +29,14 @@ import {
   warnAll,
   withIdFlags,
 } from '../input/arguments.ts'
-import { askExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
+import {
+  askExpiry,
+  type ExpiryOptions,
+  givenExpiry,
+  noteExpiry,
+  warnIfExpired,
+  withExpiryOptions,
+} from '../input/expiry.ts'
 import {
   askSecrets,
   givenSecrets,
@@ -56,7 +63,13 @@ function addCommand() {
     .addOption(new Option('--config <json>', 'channel and event filters: JSON, @file, or - for standard input'))
     .addOption(createdByOption())
     .addOption(appOption())
-    .addOption(ifMissingOption('an integration', 'this workspace, platform and name').conflicts(['upsert', 'grace']))
+    .addOption(
+      ifMissingOption('an integration', 'this workspace, platform and name').conflicts([
+        'upsert',
+        'grace',
+        'endPrevious',
+      ]),
+    )
     .addOption(
       new Option(
         '--upsert',
@@ -68,6 +81,9 @@ function addCommand() {
         '--grace <duration>',
         'with --upsert: how long a secret that is replaced stays valid, 7d at most; 0 for a leak',
       ).argParser(duration),
+    )
+    .addOption(
+      new Option('--end-previous', 'with --upsert: expire a previous secret that is still valid').default(false),
     )
     .addOption(forceShapeOption())
     .addOption(checkOption())
@@ -86,9 +102,13 @@ function addCommand() {
 /** `integrations add` */
 export const command = (ctx: Context) =>
   declareChange(addCommand(), ctx.output, integrationView).action(async (options) => {
-    const { createdBy, app, forceShape, dryRun, ifMissing, upsert, grace } = options
-    if (grace !== undefined && !upsert)
-      throw badInput('--grace needs --upsert: a new integration has no previous secret', 'leave --grace out')
+    const { createdBy, app, forceShape, dryRun, ifMissing, upsert, grace, endPrevious } = options
+    const needsUpsert = grace !== undefined ? '--grace' : endPrevious ? '--end-previous' : undefined
+    if (needsUpsert && !upsert)
+      throw badInput(
+        `${needsUpsert} needs --upsert: a new integration has no previous secret`,
+        `leave ${needsUpsert} out`,
+      )
     const urls = await apiUrls(ctx, options)
     ctx.prompts.require([
       ...(options.platform === undefined ? ['--platform <platform>'] : []),
@@ -107,7 +127,7 @@ export const command = (ctx: Context) =>
       workspace,
       name,
       secrets,
-      expiry: 'unknown',
+      expiry: givenExpiry(options),
       ids: givenIds(options),
       config,
       createdBy,
@@ -115,23 +135,20 @@ export const command = (ctx: Context) =>
       setBy: ctx.actor(),
       ifExists: upsert ? 'update' : ifMissing ? 'keep' : undefined,
       gracePeriod: grace,
+      endPrevious,
+      expiresFromNow: options.expiresIn !== undefined,
       forceShape,
       dryRun,
     }
-    const all = { ...secrets, ...(await askMissing(ctx, given, platform)) }
-    const addition = {
-      ...given,
-      secrets: all,
-      expiry: await askExpiry(ctx, options, all),
-      expiresFromNow: options.expiresIn !== undefined,
-    }
+    const addition = await askMissing(ctx, given, { platform, options })
     const added = options.check
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
     const { integration, outcome, before, fields = [] } = added
     warnAll(ctx, added.warnings)
+    if (outcome !== 'unchanged') warnIfExpired(ctx, addition.expiry)
     if (!dryRun && fields.includes('webhookSecret')) await warnIfNoReceiver(ctx, integration)
-    if (all.accessToken && outcome !== 'unchanged') noteExpiry(ctx, integration)
+    if (addition.secrets.accessToken && outcome !== 'unchanged') noteExpiry(ctx, integration)
     const ref = refOf(integration)
     await ctx.output.change(integrationView, integration, {
       outcome: outcomeOf(outcome !== 'unchanged', dryRun),
@@ -202,13 +219,23 @@ async function chooseWorkspace(
 
 const named = (what: 'integration' | 'workspace') => (answer: string) => void checkName(what, answer)
 
-/** Asks for the secrets of a new integration that flags have not given, once nothing else would be refused. */
-async function askMissing(ctx: Context, given: Addition, platform: Platform): Promise<NewSecrets> {
-  if (!ctx.prompts.possible()) return {}
+/**
+ * Asks for what flags have not given, once nothing else would be refused: the secrets of a new integration, and when its
+ * access token expires.
+ */
+async function askMissing(
+  ctx: Context,
+  given: Addition,
+  { platform, options }: { platform: Platform; options: ExpiryOptions },
+): Promise<Addition> {
   const questions = missingSecrets(platform, given.secrets, given.forceShape)
-  if (questions.length === 0) return {}
-  const { outcome } = await addIntegration(await ctx.store(), { ...given, dryRun: true })
-  return outcome === 'added' ? askSecrets(ctx, questions) : {}
+  if (!ctx.prompts.possible() || (questions.length === 0 && given.expiry !== 'unknown')) return given
+  // The token of an expiry that was given may be an answer.
+  const expiry = given.secrets.accessToken ? given.expiry : 'unknown'
+  const { outcome } = await addIntegration(await ctx.store(), { ...given, expiry, dryRun: true })
+  if (outcome === 'unchanged') return given
+  const secrets = outcome === 'added' ? { ...given.secrets, ...(await askSecrets(ctx, questions)) } : given.secrets
+  return { ...given, secrets, expiry: await askExpiry(ctx, options, secrets) }
 }
 
 const missingSecrets = (platform: Platform, given: object, forceShape: boolean) =>

@@ -25,7 +25,7 @@ import {
   secretFlags,
   warnAll,
 } from '../input/arguments.ts'
-import { askExpiry, givenExpiry, noteExpiry, withExpiryOptions } from '../input/expiry.ts'
+import { askExpiry, givenExpiry, noteExpiry, warnIfExpired, withExpiryOptions } from '../input/expiry.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
@@ -133,6 +133,7 @@ export const command = (ctx: Context) =>
       : await rotateSecrets(store, shown.id, rotation)
     warnAll(ctx, rotated.warnings)
     const [{ before, after }] = rotated.changed
+    if (after !== before) warnIfExpired(ctx, rotation.expiry)
     if (rotated.fields.includes('accessToken')) noteExpiry(ctx, after, before)
     await answer(ctx, rotated, { ref, given: fields, dryRun, shared })
   })

@@ -21,8 +21,8 @@ export const withExpiryOptions = <A extends unknown[], O extends OptionValues>(c
     )
     .addOption(new Option('--no-expiry', 'the access token never expires').conflicts(['expiresAt', 'expiresIn']))
 
-/** What those options are parsed to. */
-interface ExpiryOptions {
+/** What the options of an expiry are parsed to. */
+export interface ExpiryOptions {
   readonly expiresAt?: Instant | undefined
   readonly expiresIn?: number | undefined
   readonly expiry: boolean
@@ -51,12 +51,28 @@ function typed(text: string): Expiry {
   const answer = text.trim()
   if (answer === '' || answer === 'unknown') return 'unknown'
   if (answer === 'never') return 'never'
+  const hint = 'write 12h, 2027-01-31T12:00:00Z or never, or leave the answer empty'
+  const expiry = timeIn(answer)
+  if (expiry === undefined) throw badInput('the answer is not a time', hint)
+  if (isPast(expiry)) throw badInput('the answer is in the past', hint)
+  return expiry
+}
+
+function timeIn(answer: string): Instant | undefined {
   try {
     return /^\d{4}-/.test(answer) ? instant(answer) : instantOf(Date.now() + duration(answer))
   } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error
-    throw badInput('the answer is not a time', 'write 12h, 2027-01-31T12:00:00Z or never, or leave the answer empty')
+    if (error instanceof InvalidArgumentError) return undefined
+    throw error
   }
+}
+
+const isPast = (expiry: Instant) => Date.parse(expiry) <= Date.now()
+
+/** Warns of an access token that was given with an expiry in the past, as a script that imports tokens may do. */
+export function warnIfExpired({ output }: Context, expiry: Expiry): void {
+  if (expiry !== 'never' && expiry !== 'unknown' && isPast(expiry))
+    output.warn(`the access token has expired already: its expiry is ${expiry}`)
 }
 
 /** Tells people that nobody has said when a new access token expires. @param before the one that it replaces */

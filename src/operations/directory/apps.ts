@@ -37,9 +37,11 @@ export function checkApp({ platform: id, name, clientId }: Pick<NewApp, 'platfor
   return platform
 }
 
-/** Refuses what `addApp` would refuse whatever the secret is, before anybody is asked for it. @throws ALREADY_EXISTS, and what the store throws */
-export const prepareApp = (store: Store, { name }: Pick<NewApp, 'name'>): Promise<void> =>
-  store.mutate((tx) => requireFreeName(tx, name), { dryRun: true })
+/** Refuses a name that `addApp` would refuse, before anybody is asked for the rest. @throws BAD_INPUT, ALREADY_EXISTS, and what the store throws */
+export function prepareApp(store: Store, { name }: Pick<NewApp, 'name'>): Promise<void> {
+  checkName('app', name)
+  return store.mutate((tx) => requireFreeName(tx, name), { dryRun: true })
+}
 
 async function requireFreeName(tx: Reader, name: string): Promise<void> {
   const [taken] = await tx.apps.list({ name })

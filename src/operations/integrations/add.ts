@@ -51,6 +51,8 @@ export interface Addition {
   readonly ifVersion?: number | undefined
   /** For `update`: how long replaced secrets stay valid, as a rotation has it. */
   readonly gracePeriod?: number | undefined
+  /** For `update`: expire previous values that are still valid. */
+  readonly endPrevious?: boolean | undefined
   /** Accept secrets and ids that do not look like those of the platform. */
   readonly forceShape: boolean
   readonly dryRun: boolean
@@ -97,7 +99,13 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
         throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
       if (existing === undefined)
         return { integration: await insert(tx, workspace.id, { ...addition, ids }), outcome: 'added', warnings: shapes }
-      if (!addition.ifExists) throw nameTaken({ workspace: workspace.name, title: platform.title, name })
+      if (!addition.ifExists)
+        throw nameTaken({
+          workspace: workspace.name,
+          title: platform.title,
+          name,
+          hint: 'choose another --name, or pass --upsert to update the integration, or --if-missing to leave it as it is',
+        })
       return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
     },
     { dryRun: addition.dryRun, withModels: true },
@@ -159,7 +167,7 @@ async function keep(tx: Transaction, id: IntegrationId): Promise<Added> {
 
 /** Gives an integration that is there what was given for it; what was not given stays. */
 async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addition): Promise<Added> {
-  const { config, secrets, gracePeriod, ifVersion } = addition
+  const { config, secrets, gracePeriod, endPrevious = false, ifVersion } = addition
   const { before, ...updated } = await changeWithin(tx, { id, ifVersion }, async (integration) => ({
     facts: await updateWithin(tx, integration, { ...addition, name: undefined }),
     result: {},
@@ -173,7 +181,7 @@ async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addi
     after = changed.after
   }
   if (Object.keys(secrets).length > 0) {
-    const rotation = { ...addition, typed: id, shared: false, endPrevious: false, gracePeriod }
+    const rotation = { ...addition, typed: id, shared: false, endPrevious, gracePeriod }
     const changed = await changeWithin(tx, { id }, (integration) =>
       rotateWithin(tx, { integration, ...ofRotation(rotation, tx.now) }),
     )

@@ -42,14 +42,14 @@ export const command = (ctx: Context) => {
       ...(options.clientId === undefined ? ['--client-id <id>'] : []),
       ...(given ? [] : ['--client-secret-stdin, -file or -env']),
     ])
+    const store = await ctx.store()
+    if (options.platform === undefined || options.clientId === undefined || !given) await prepareApp(store, { name })
     const choices = refreshing().map(({ id, title }) => ({ value: id, name: title }))
     const id = options.platform ?? (await prompts.choose('Platform', '--platform <platform>', choices))
     const checkId = (clientId: string) => checkApp({ platform: id, name, clientId })
     const clientId =
       options.clientId ?? (await prompts.text('Client id', '--client-id <id>', (text) => void checkId(text)))
     const platform = checkId(clientId)
-    const store = await ctx.store()
-    if (!given) await prepareApp(store, { name })
     const check = (text: string) => void checkClientSecret(platform, { value: typedSecret(text), forceShape })
     const secret =
       given ?? typedSecret(await prompts.secret('Client secret', '--client-secret-stdin, -file or -env', check))
