@@ -25,7 +25,7 @@ describe.each(['select', 'selectPage'] as const)('%s of SQLite', (kind) => {
 
 test('pages of SQLite let the event loop turn, without which libsql keeps what it has prepared for each', async () => {
   const db = await freshDatabase('sqlite')
-  await addMany(db, 500)
+  await addMany(db, 2600)
   const store = await openStore(storeOptions(db))
   onTestFinished(() => store.close())
   let turns = 0
