@@ -6,7 +6,8 @@ import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
 
 const shortestIdPrefix = 6
-const candidatesShown = 10
+/** How many of the items that a reference may stand for an error names. */
+export const candidatesShown = 10
 const namesCompared = 1000
 const maxAudited = 1000
 

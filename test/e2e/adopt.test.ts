@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import {
+  contents,
   dropOwnTables,
   emptyPostgresql,
   journal,
@@ -64,6 +65,27 @@ ${byId}  CREATE INDEX "integration_team_idx" ON "integrations" ("slack_team_id",
 
 describe.each(kinds)('adopting on %s', (kind) => {
   const run = runner(kind)
+
+  test('takes none of several integrations of one platform and name for the one to update or keep', async () => {
+    const second = rows
+      .split(';')
+      .find((row) => row.includes('INTO integrations'))
+      ?.replace('IRFa-VaY2b_6KKrd', 'A-second')
+    const db = await database(kind, application[kind], rows, `${second};`)
+    const env = { DATABASE_URL: db.url }
+    expect(await run(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
+    const before = await contents(db)
+    const add = ['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'support', '--webhook-secret-stdin']
+    for (const more of [['--upsert', '--grace', '0'], ['--if-missing']])
+      expect(await run([...add, ...more], { env, input: 'new-webhook-secret' })).toEqual({
+        code: 2,
+        stdout: '',
+        stderr:
+          'error: several integrations are named "Acme/support@pylon"\nhint: use one of: A-second, IRFa-VaY2b_6KKrd\n',
+      })
+    expect(await run(add, { env, input: 'new-webhook-secret' })).toMatchObject({ code: 5 })
+    expect(await contents(db)).toEqual(before)
+  })
 
   test("takes over an application's database without altering it, and works on its rows", async () => {
     const db = await database(kind, application[kind], rows)

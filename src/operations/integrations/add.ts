@@ -6,6 +6,7 @@ import {
   expiresAt,
   type IntegrationView,
   type PlatformColumn,
+  refOf,
   type SecretField,
   secretColumns,
 } from '../../integration.ts'
@@ -19,7 +20,7 @@ import { changeConfigWithin, loadConfigLibraries } from '../config/config.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
 import { ensureWorkspace } from '../directory/workspaces.ts'
-import { findUser, findWorkspace } from '../find.ts'
+import { ambiguous, candidatesShown, findUser, findWorkspace } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
 import { ofRotation, rotateWithin } from '../secrets/rotate.ts'
@@ -74,7 +75,7 @@ export interface Added {
 /**
  * Adds an integration with its secrets.
  *
- * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), AMBIGUOUS (workspace), ALREADY_EXISTS (platform and name in the
+ * @throws BAD_INPUT, NOT_FOUND (workspace, user, app), AMBIGUOUS (workspace, and with `ifExists` the name), ALREADY_EXISTS (platform and name in the
  *   workspace), NOT_PERMITTED; for one that is updated, what a rotation throws
  */
 export async function addIntegration(store: Store, addition: Addition): Promise<Added> {
@@ -94,7 +95,8 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
         addition.workspace.kind === 'existing'
           ? { workspace: await findWorkspace(tx, addition.workspace.ref) }
           : await ensureWorkspace(tx, addition.workspace.name)
-      const existing = await tx.integrations.named({ workspaceId: workspace.id, platform: platform.id, name })
+      const named = { workspaceId: workspace.id, platform: platform.id, name }
+      const [existing, ...others] = await tx.integrations.named(named, candidatesShown + 1)
       if (existing === undefined && addition.ifVersion !== undefined)
         throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
       if (existing === undefined)
@@ -106,6 +108,15 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
           name,
           hint: 'choose another --name, or pass --upsert to update the integration, or --if-missing to leave it as it is',
         })
+      if (others.length > 0)
+        throw ambiguous(
+          'integration',
+          `${refOf({ workspace: workspace.name, name })}@${platform.id}`,
+          [existing, ...others].map((id) => ({
+            ref: id,
+            facts: { id, name, workspace: workspace.name, platform: platform.id },
+          })),
+        )
       return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
     },
     { dryRun: addition.dryRun, withModels: true },

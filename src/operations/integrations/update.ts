@@ -40,7 +40,7 @@ export async function updateWithin(
   const { workspaceId, platform: platformId, id: except } = integration
   if (
     update.name !== undefined &&
-    (await tx.integrations.named({ workspaceId, platform: platformId, name: update.name, except }))
+    (await tx.integrations.named({ workspaceId, platform: platformId, name: update.name, except }, 1)).length > 0
   )
     throw nameTaken({ workspace: integration.workspace, title: platform?.title ?? platformId, name: update.name })
   const createdBy = typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy

@@ -46,13 +46,14 @@ export interface IntegrationReader extends ListReader<IntegrationFilter, Integra
   lastUsed(limit: number): Promise<NamedIntegration[]>
   /** Names and ids for suggestions and completion, in order; with `prefix`, those whose `workspace/name`, name or id begins so. */
   names(limit: number, prefix?: string): Promise<{ id: IntegrationId; name: string; workspace: string }[]>
-  /** The integration of a workspace that has this platform and name, other than `except`. */
-  named(integration: {
-    workspaceId: string
-    platform: string
-    name: string
-    except?: IntegrationId
-  }): Promise<IntegrationId | undefined>
+  /**
+   * The ids of the integrations of a workspace that have this platform and name, other than `except`, in order and at most
+   * `limit`. An application may have given it to several.
+   */
+  named(
+    integration: { workspaceId: string; platform: string; name: string; except?: IntegrationId },
+    limit: number,
+  ): Promise<IntegrationId[]>
   /** The stored text of the config: what JavaScript makes of it may have lost digits. */
   configText(id: IntegrationId): Promise<string | null>
 }
@@ -138,12 +139,13 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
       )
       return rows.filter(({ damage }) => !damage)
     },
-    async named({ workspaceId, platform, name, except = '' }) {
-      const [row] = await db.query<{ id: IntegrationId }>(
+    async named({ workspaceId, platform, name, except = '' }, limit) {
+      const rows = await db.query<{ id: IntegrationId }>(
         { id: sql`i.id` },
-        sql`FROM integrations i WHERE i.workspace_id = ${workspaceId} AND i.platform = ${platform} AND ${equals(sql`i.name`, name)} AND i.id <> ${except} LIMIT 1`,
+        sql`FROM integrations i WHERE i.workspace_id = ${workspaceId} AND i.platform = ${platform} AND ${equals(sql`i.name`, name)} AND i.id <> ${except}
+          ORDER BY ${binaryOrder(sql`i.id`)} LIMIT ${limit}`,
       )
-      return row?.id
+      return rows.map(({ id }) => id)
     },
     async configText(id) {
       const [row] = await db.query<{ id: string; config: string | null }>(

@@ -56,7 +56,7 @@ const lookups: {
     'integration_team_idx',
   ],
   'a name that may be taken': [
-    async (db) => Number((await db.named({ workspaceId: 'w-8', platform: 'slack', name: 'desk 7' })) !== undefined),
+    (db) => count(db.named({ workspaceId: 'w-8', platform: 'slack', name: 'desk 7' }, 11)),
     'integration_workspace_idx',
   ],
   'names to suggest': [(db) => count(db.names(10)), 'integration_workspace_idx'],
