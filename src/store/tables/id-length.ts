@@ -6,6 +6,18 @@ import type { Statements } from '../database/statements.ts'
 /** An id is not shortened to less. */
 export const shortestShown = 8
 
+/** How many ids that begin alike are compared where no index finds the neighbours of one. */
+const maxAlike = 2000
+
+/** What names a row before the beginning of an id does. */
+const nameColumns = { integrations: 'name', workspaces: 'name', users: 'email', integration_apps: 'name' } as const
+
+/** Some rows, by their ids. */
+interface Rows {
+  readonly table: keyof typeof nameColumns
+  readonly ids: readonly string[]
+}
+
 /** The ids before and after one in the order of bytes, null where there are none. */
 interface Neighbours {
   readonly id: string
@@ -16,28 +28,41 @@ interface Neighbours {
 
 /**
  * How many characters of an id name each of some rows alone in their table, 8 at least. The neighbours of an id in the
- * order of bytes tell, which an index finds; where there is none, all that begin with the same characters do.
- *
- * @param table as in `integrations`
+ * order of bytes tell, which an index finds; where there is none, all that begin with the same characters do, or ids are
+ * shown whole where these are too many. A beginning that is the name of a row names that row.
  */
-export async function idLength(
-  db: Statements,
-  dialect: Dialect,
-  {
-    table,
-    ids,
-  }: { readonly table: 'integrations' | 'workspaces' | 'users' | 'integration_apps'; readonly ids: readonly string[] },
-): Promise<number> {
+export async function idLength(db: Statements, dialect: Dialect, { table, ids }: Rows): Promise<number> {
   let length = shortestShown
-  for (let i = 0; i < ids.length; i += rowsPerPage)
-    length = Math.max(length, await lengthOfSome(db, dialect, { table, ids: ids.slice(i, i + rowsPerPage) }))
+  const isName = async () => {
+    for (const some of inPages(ids.filter((id) => lengthOf(id) > length)))
+      if (await isNameOfAny(db, dialect, { table, beginnings: beginningsOf(some, length) })) return true
+    return false
+  }
+  for (const some of inPages(ids)) length = Math.max(length, await lengthOfSome(db, dialect, { table, ids: some }))
+  while (await isName()) length++
   return length
 }
+
+function* inPages(ids: readonly string[]): Generator<readonly string[]> {
+  for (let i = 0; i < ids.length; i += rowsPerPage) yield ids.slice(i, i + rowsPerPage)
+}
+
+const lengthOf = (id: string) => [...id].length
+
+const beginningsOf = (ids: readonly string[], length: number) => [
+  ...new Set(ids.map((id) => [...id].slice(0, length).join(''))),
+]
+
+const isNameOfAny = (
+  db: Statements,
+  { binaryOrder }: Dialect,
+  { table, beginnings }: { readonly table: Rows['table']; readonly beginnings: readonly string[] },
+) => db.some(sql`FROM ${raw(table)} n WHERE ${binaryOrder(raw(`n.${nameColumns[table]}`))} IN (${join(beginnings)})`)
 
 async function lengthOfSome(
   db: Statements,
   { asText, binaryOrder, isIndexedByBytes }: Dialect,
-  { table, ids }: { readonly table: string; readonly ids: readonly string[] },
+  { table, ids }: Rows,
 ): Promise<number> {
   const indexed = isIndexedByBytes(table, 'id')
   const from = raw(table)
@@ -48,21 +73,23 @@ async function lengthOfSome(
     { id: sql`t.id`, before: next(sql`DESC`, sql`<`), after: next(sql`ASC`, sql`>`), indexed },
     sql`FROM ${from} t WHERE t.id IN (${join(ids)})`,
   )
-  const alike = rows[0]?.indexed ? [] : await beginningAlike(db, { from, ids })
-  return Math.max(
-    ...rows.flatMap(({ id, before, after }) => [told(id, before), told(id, after)]),
-    ...alike.map((id, i) => told(id, alike[i + 1] ?? null)),
-  )
+  const [first] = rows
+  if (!first) return 0
+  if (first.indexed) return Math.max(...rows.flatMap(({ id, before, after }) => [told(id, before), told(id, after)]))
+  const alike = await beginningAlike(db, { from, ids })
+  return Math.max(...(alike?.map((id, i) => told(id, alike[i + 1] ?? null)) ?? ids.map(lengthOf)))
 }
 
-/** Every id that has its first characters in common with one of some ids, these included, in the order of characters. */
+/**
+ * Every id that has its first characters in common with one of some ids, these included, in the order of characters;
+ * undefined where these are too many.
+ */
 async function beginningAlike(db: Statements, { from, ids }: { readonly from: Sql; readonly ids: readonly string[] }) {
-  const beginnings = [...new Set(ids.map((id) => [...id].slice(0, shortestShown).join('')))]
   const rows = await db.queryAll<{ id: string }>(
     { id: sql`t.id` },
-    sql`FROM ${from} t WHERE substr(t.id, 1, ${shortestShown}) IN (${join(beginnings)})`,
+    sql`FROM ${from} t WHERE substr(t.id, 1, ${shortestShown}) IN (${join(beginningsOf(ids, shortestShown))}) LIMIT ${maxAlike + 1}`,
   )
-  return rows.map(({ id }) => id).sort()
+  return rows.length > maxAlike ? undefined : rows.map(({ id }) => id).sort()
 }
 
 /** How many characters tell an id from another one. An id that the other begins with is named by all of it. */

@@ -36,3 +36,35 @@ test.each(kinds)(
     await store.close()
   },
 )
+
+test.each(kinds)('on %s, ids are whole where too many begin alike to be compared, without an index', async (kind) => {
+  const db = await freshDatabase(kind)
+  await addMany(db, 2001)
+  await db.query("UPDATE integrations SET id = 'many-000' || substr(name, 6) || '-long'")
+  if (kind === 'postgresql') await db.query('DROP INDEX integration_id_idx')
+  const store = await openStore(storeOptions(db))
+  const length = () => store.read(({ integrations }) => integrations.idLength(['many-00000001-long']))
+  expect(await length()).toBe(kind === 'sqlite' ? 13 : 18)
+  await db.query("DELETE FROM integrations WHERE name = 'many-02001'")
+  expect(await length()).toBe(13)
+  await store.close()
+})
+
+test.each(kinds)('on %s, an id is not shortened to what another integration is named', async (kind) => {
+  const db = await freshDatabase(kind)
+  await addMany(db, 3)
+  const ids = ['deadbeef-acf2', 'c0ffee00-b000', 'e']
+  for (const [i, id] of ids.entries())
+    await db.query(
+      'UPDATE integrations SET id = ?, name = ? WHERE id = ?',
+      id,
+      ['c0ffee00-', 'deadbeef', 'DEADBEEF-'][i] ?? '',
+      `many-${String(i + 1).padStart(5, '0')}`,
+    )
+  const store = await openStore(storeOptions(db))
+  const length = (some: string[]) => store.read(({ integrations }) => integrations.idLength(some))
+  expect([await length(ids), await length([ids[0] ?? '']), await length([ids[1] ?? '']), await length(['e'])]).toEqual([
+    10, 9, 8, 8,
+  ])
+  await store.close()
+})

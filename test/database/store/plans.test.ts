@@ -87,6 +87,11 @@ const lookups: {
     'integrations_1 (id>?)',
     'integration_id_idx',
   ],
+  'whether the beginning of an id is a name': [
+    async (db) => (await db.idLength(['i-7-of-many', 'i-77-of-many'])) ?? 0,
+    'integration_name_idx (name=?)',
+    'integration_name_idx',
+  ],
   'a page by id': [(db) => page(db, { sort: 'id' }), 'integrations_1', 'integration_id_idx'],
   'a later page by id': [(db) => page(db, { sort: 'id', cursor: 'i-7' }), 'integrations_1', 'integration_id_idx'],
 }
