@@ -167,6 +167,12 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
     })
     // So long from now is no news of a token whose expiry is known, however late the job runs again.
     expect(await rotate('--expires-in', '12h')).toMatchObject({ code: 0, answer: { outcome: 'unchanged', version: 2 } })
+    const expired = await rotate('--expires-at', '2020-01-31T12:00:00Z', '--dry-run')
+    expect(expired).toMatchObject({ code: 0, answer: { tokenExpiresAt: '2020-01-31T12:00:00.000Z' } })
+    expect(expired.told[0]).toEqual({
+      level: 'warning',
+      message: 'the access token has expired already: its expiry is 2020-01-31T12:00:00.000Z',
+    })
     expect(await rotate('--no-expiry')).toMatchObject({ answer: { tokenExpiry: 'never', version: 3 } })
     expect(await rotate('--no-expiry')).toMatchObject({ answer: { outcome: 'unchanged', version: 3 } })
     expect((await log(db)).slice(before.length)).toEqual([
@@ -252,6 +258,12 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
       { action: 'secret.rotate', fields: 'webhook_secret' },
     ])
     expect(await upsert(...given)).toMatchObject({ code: 0, answer: { outcome: 'unchanged', version: 4 } })
+    const third = (...flags: string[]) =>
+      job(env, ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support', ...flags], signingSecret(3))
+    const again = ['--upsert', '--webhook-secret-stdin', '--grace', '1h', '--dry-run']
+    expect(await third(...again)).toMatchObject({ code: 5, told: [{ error: { code: 'GRACE_PERIOD_ACTIVE' } }] })
+    expect(await third(...again, '--end-previous')).toMatchObject({ code: 0, answer: { outcome: 'would change' } })
+    expect(await third('--end-previous')).toMatchObject({ code: 2, told: [{ error: { code: 'BAD_INPUT' } }] })
     expect([await revealed(env), await revealed(env, 'access-token')]).toEqual([signingSecret(2), env.TOKEN])
     expect(await upsert('--name', 'sales')).toMatchObject({ code: 0, answer: { outcome: 'changed', version: 1 } })
     expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)

@@ -4,7 +4,7 @@ import { freshDatabase, kinds } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { openedStore } from '../support/keyring.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
-import { botToken, signingSecret } from '../support/samples.ts'
+import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 import { addSlack, rotate } from '../support/slack-integration.ts'
 
 const enter = '\r'
@@ -26,7 +26,9 @@ describe.each(kinds)('questions on %s', (kind) => {
         ['begins or ends with white space', `${'\u007f'.repeat(10)}${signingSecret()}${enter}`],
         ['Slack bot or user token', `${botToken()}${enter}`],
         ['Slack refresh token', enter],
-        ['When does the token expire?', `never${enter}`],
+        ['When does the token expire?', `2020-01-01T00:00:00Z${enter}`],
+        ['the answer is in the past', `${'\u007f'.repeat(20)}0${enter}`],
+        ['the answer is in the past', `\u007fnever${enter}`],
       ],
       { env },
     )
@@ -275,6 +277,26 @@ describe.each(kinds)('questions on %s', (kind) => {
       expect(keyless.code).toBe(4)
       const readOnly = await runInTerminal([...named, '--read-only'], [], { env })
       expect(readOnly.code).toBe(4)
+      const everything = [
+        '--webhook-secret-env',
+        'SECRET',
+        '--access-token-env',
+        'TOKEN',
+        '--refresh-token-env',
+        'REFRESH',
+      ]
+      const values = { ...env, SECRET: signingSecret(2), TOKEN: botToken(), REFRESH: refreshToken() }
+      const one = [...add, '--name', 'support', ...everything]
+      for (const [flags, code] of [
+        [[], 5],
+        [['--if-missing'], 0],
+        [['--upsert'], 2],
+        [['--upsert', '--grace', '8d'], 2],
+      ] as const) {
+        const unasked = await runInTerminal([...one, ...flags], [], { env: values })
+        expect([flags, unasked.code]).toEqual([flags, code])
+        expect(unasked.screen).not.toContain('When does the token expire?')
+      }
       // Of one that is there already, what is not given stays.
       const there = await Promise.all(
         ['--if-missing', '--upsert'].map((flag) => runInTerminal([...add, '--name', 'support', flag], [], { env })),
@@ -316,9 +338,9 @@ describe.each(kinds)('questions on %s', (kind) => {
       expect(await db.query('SELECT name, platform, client_id FROM integration_apps')).toEqual([
         { name: 'bot', platform: 'slack', client_id: '1111.2222' },
       ])
-      const again = await runInTerminal(['apps', 'add', 'bot'], answers.slice(0, 2), { env })
+      const again = await runInTerminal(['apps', 'add', 'bot'], [], { env })
       expect(again.code).toBe(5)
-      expect(again.screen).not.toContain('Client secret')
+      expect(again.screen).not.toContain('Platform')
     })
   })
 
