@@ -101,6 +101,8 @@ export interface Dialect {
   contains(column: Sql, text: string): Sql
   /** The rows of a query as the text of a JSON array of arrays, for one cell; null or an empty array when there are none. */
   jsonRows(columns: readonly Sql[], from: Sql): Sql
+  /** How many rows a statement may go through, where it does so on the event loop. */
+  readonly rowsAtOnce: number | undefined
   /**
    * A table in parts, each of which is walked through in a few milliseconds: SQLite does so on the event loop, which goes on
    * between two. What another program does meanwhile may be missed.

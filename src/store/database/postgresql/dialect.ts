@@ -105,6 +105,7 @@ export const dialect: Dialect = {
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,
   jsonRows: (columns, from) =>
     sql`(SELECT json_agg(json_build_array(${join(columns.map(guarded))}))::text FROM ${from})`,
+  rowsAtOnce: undefined,
   async *parts(_, table) {
     yield raw(table)
   },

@@ -73,6 +73,9 @@ const rowsWithin =
       FROM (SELECT * FROM (SELECT json_array(${cells}) AS cells ${rest}) LIMIT -1 OFFSET 0))`
   }
 
+/** How many rows of a table are walked through at once. */
+const rowsAtOnce = 5000
+
 /** The SQL of SQLite, as libsql runs it. */
 export const dialect: Dialect = {
   select: rowsWithin(maxAnswerBytes, false),
@@ -116,6 +119,7 @@ export const dialect: Dialect = {
   jsonRows: (columns, from) =>
     // Added to a text, it is one: JSON inside JSON would be an array.
     sql`(SELECT json_group_array(json_array(${join(columns.map(guarded))})) || '' FROM ${from})`,
+  rowsAtOnce,
   parts,
   pages,
 }
@@ -136,9 +140,6 @@ function isAfter([key, id]: readonly [Sql, Sql], [lastKey, lastId]: readonly [Sq
 const withoutOrder = (value: Sql) => (value.sql.endsWith(byBytes) ? raw(value.sql.slice(0, -byBytes.length)) : value)
 
 const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
-
-/** How many rows of a table are walked through at once. */
-const rowsAtOnce = 5000
 
 async function* parts(db: Statements, table: string): AsyncGenerator<Sql> {
   // The rows of another program's table may have no numbers, and those of a view have none.
