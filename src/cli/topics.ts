@@ -13,7 +13,7 @@ ${exits.join('\n')}
   128 plus the number of the signal that ended the program
 
 Every error has a stable code. With -o json or jsonl an error is printed on standard error as
-{"error":{"code","message","hint","exit","retryable","committed"}}.
+{"level":"error","error":{"code","message","hint","exit","retryable","committed"}}.
 "retryable" says whether the same command may succeed later. "committed" is false when nothing
 was changed, and null when that is unknown.
 

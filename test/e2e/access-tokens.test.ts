@@ -56,7 +56,7 @@ webhook-secret  1  current                           no recorded use
       code: 0,
       stderr: expect.stringMatching(
         new RegExp(
-          `^deleted the previous access-token of Acme/support, which was kept here until \\S+Z; ${accepted}\n`,
+          `^deleted every previous access-token of Acme/support, kept here until \\S+Z at the latest; ${accepted.replace(' it ', ' each ')}\n`,
         ),
       ),
     })

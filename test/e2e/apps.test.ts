@@ -43,7 +43,9 @@ describe.each(kinds)('apps on %s', (kind) => {
     const update = (...args: string[]) => run(['update', 'support', '-o', 'id', ...args], { env })
     expect((await update('--app', 'none')).code).toBe(3)
     expect((await update('--app', 'typed')).stderr).toBe('changed Acme/support: app "bot" -> "typed"\n')
-    expect((await update('--unset', 'app')).stderr).toBe('changed Acme/support: app "typed" -> null\n')
+    expect((await run(['update', '-o', 'id', '--unset', 'app', 'support'], { env })).stderr).toBe(
+      'changed Acme/support: app "typed" -> null\n',
+    )
     expect(await run(['apps', 'remove', 'bot', '--confirm', 'bot', '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${id}\n`,

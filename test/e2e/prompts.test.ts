@@ -8,7 +8,6 @@ import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 import { addSlack, rotate } from '../support/slack-integration.ts'
 
 const enter = '\r'
-const down = '\u001b[B'
 
 describe.each(kinds)('questions on %s', (kind) => {
   test('add asks for what is missing, and shows no secret', async () => {
@@ -57,12 +56,14 @@ describe.each(kinds)('questions on %s', (kind) => {
   test('what flags say is not asked, and an existing workspace can be chosen', async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url, TOKEN: 'pylon-token-1' }
-    for (const name of ['Acme', 'Beta'])
+    // Of several with what was typed, those that begin with it go first.
+    for (const name of ['A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'A7', 'B of beta', 'Beta'])
       expect(await runInProcess(['workspaces', 'add', name], { env })).toMatchObject({ code: 0 })
     const { code, screen } = await runInTerminal(
       ['add', '--platform', 'pylon', '--access-token-env', 'TOKEN'],
       [
-        ['Workspace', `${down}${enter}`],
+        ['Workspace', 'beta'],
+        ['B of beta', enter],
         ['Name of the integration', `desk${enter}`],
         ['Pylon webhook secret', enter],
         ['When does the token expire?', enter],

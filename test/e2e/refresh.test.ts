@@ -122,9 +122,9 @@ describe.each(kinds)('on %s', (kind) => {
     expect({ code: told.code, warnings: lines.length, last: lines.at(-2), error: errorOf(told).message }).toEqual({
       code: 3,
       warnings: 1002,
-      last: warnings('200 more were not refreshed').trim(),
+      last: warnings('200 more would not be refreshed').trim(),
       error:
-        '1200 of 1200 were not refreshed; the worst: there is no Slack app whose client could refresh the token of Many/many-00001',
+        '1200 of 1200 would not be refreshed; the worst: there is no Slack app whose client could refresh the token of Many/many-00001',
     })
   })
 

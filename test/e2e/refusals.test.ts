@@ -190,7 +190,8 @@ const refusals: Refusal[] = [
     what: 'a duplicate name',
     args: ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support'],
     code: 5,
-    stderr: 'error: Acme already has a Slack integration named "support"\nhint: choose another --name\n',
+    stderr:
+      'error: Acme already has a Slack integration named "support"\nhint: choose another --name, or pass --upsert to update the integration, or --if-missing to leave it as it is\n',
   },
   {
     what: 'a name taken by another',
@@ -288,7 +289,7 @@ const refusals: Refusal[] = [
     what: 'a value that an option does not take',
     args: ['rotate', 'Acme/support', '--field', signingSecret(8)],
     code: 2,
-    stderr: /^error: option '--field <secret...>' does not take that value\nhint: /,
+    stderr: /^error: option '--field <secret>' does not take that value\nhint: /,
   },
   {
     what: 'an unknown platform as a filter',

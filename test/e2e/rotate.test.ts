@@ -155,10 +155,10 @@ describe.each(kinds)('rotate on %s', (kind) => {
     expect(await run(['add', '--platform', 'pylon', '--workspace', 'Acme', '--name', 'desk'], { env })).toMatchObject({
       code: 0,
     })
-    const outcome = await run(
-      ['rotate', 'desk', '--field', 'webhook-secret', '--generate', '--grace', '0', '-o', 'id'],
-      { env },
-    )
+    const rotate = ['rotate', '--field', 'webhook-secret', 'desk', '--generate', '--grace', '0', '-o', 'id']
+    const planned = await run([...rotate, '--dry-run'], { env })
+    expect(planned).toMatchObject({ code: 0, stderr: expect.not.stringContaining('enter the generated') })
+    const outcome = await run(rotate, { env })
     expect(outcome).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(/^warning: enter the generated webhook secret at Pylon \(https:/),

@@ -386,7 +386,14 @@ next: integrations secrets list support\n`,
     await runInProcess(['rotate', 'ops', '--webhook-secret-stdin', '--grace', '1h'], { env, input: signingSecret(8) })
     await runInProcess(['secrets', 'revert', 'ops', 'webhook-secret'], { env })
     const untouched = await kept(db)
-    expect(await rotate(env, 2, '--shared', '--grace', '24h')).toMatchObject({ code: 5 })
+    expect(await rotate(env, 2, '--shared', '--grace', '24h')).toMatchObject({
+      code: 5,
+      stderr: expect.stringContaining('error: the previous signing secret of Acme/ops is still accepted (fingerprint'),
+    })
+    expect(await rotate(env, 2, '--shared', '--grace', '24h', '--end-previous', '--dry-run')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('warning: would expire the previous signing secret of Acme/ops: fingerprint'),
+    })
     expect(await kept(db)).toBe(untouched)
     await runInProcess(['secrets', 'finish', 'ops', 'webhook-secret', '--force'], { env })
 

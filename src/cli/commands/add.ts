@@ -208,9 +208,11 @@ async function chooseWorkspace(
   const create = store?.adopted ? [] : [{ value: '', name: 'Create a new one' }]
   const ref = await ctx.prompts.search('Workspace', '--workspace <workspace>', async (typed) => {
     const found = await store?.read((db) =>
-      allRows(db.workspaces.list({ nameContains: typed }, { sort: 'name', descending: false, limit: 50 })),
+      allRows(db.workspaces.list({ nameContains: typed }, { sort: 'name', descending: false, limit: 1000 })),
     )
-    return [...(found ?? []).map(({ id, name }) => ({ value: id, name })), ...create]
+    const begins = ({ name }: { name: string }) => name.toLowerCase().startsWith(typed.toLowerCase())
+    const [first = [], rest = []] = [found?.filter(begins), found?.filter((one) => !begins(one))]
+    return [...[...first, ...rest].slice(0, 50).map(({ id, name }) => ({ value: id, name })), ...create]
   })
   if (ref !== '') return { kind: 'existing', ref }
   const name = await ctx.prompts.text('Name of the new workspace', '--new-workspace <name>', named('workspace'))

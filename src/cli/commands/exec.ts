@@ -1,13 +1,13 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import { childEnvironment } from '../../child-environment.ts'
 import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
-import { entriesOf, type IntegrationView, type SecretField } from '../../integration.ts'
+import { entriesOf, type IntegrationView } from '../../integration.ts'
 import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/read.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
-import { examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
+import { each, examples, refArgument, secretField, secretFlags } from '../input/arguments.ts'
 import { checkMask, mask, maskOption } from '../output/mask.ts'
 import { withOwnStore } from '../own-store.ts'
 
@@ -34,7 +34,7 @@ export const command = (ctx: Context) =>
     .addOption(
       new Option('--field <secret>', 'a secret to pass on; may be given several times (default: all that are set)')
         .choices(secretFlags)
-        .argParser((flag, chosen: SecretField[] | undefined): SecretField[] => [...(chosen ?? []), secretField(flag)]),
+        .argParser(each(secretField)),
     )
     .addOption(new Option('--env-prefix <prefix>', 'the prefix of the variable names, in place of SLACK_ and so on'))
     .addOption(maskOption())

@@ -41,7 +41,7 @@ export const command = (ctx: Context) =>
       if (all && rows.length === 0) ctx.output.note('no refresh has an unknown outcome: nothing to recover')
       await finishBatch(ctx, recoverView, {
         source: async (emit) => emit(rows, await idLengthOf(ctx, recoverView, rows.map(recoverView.id))),
-        done: 'resolved',
+        failed: 'were not resolved',
         signal: exitCode(),
       })
       if (cleanUpFailure) throw cleanUpFailure.error

@@ -52,7 +52,7 @@ export const command = (ctx: Context) => {
           ...due,
           emit: async (rows, db) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id), db)),
         })
-      return finish(ctx, { source })
+      return finish(ctx, { source, dryRun })
     }
     const integrations = await findChosen(store, which, (one) => one)
     await noteUnknownExpiry(ctx, store, which)
@@ -66,6 +66,7 @@ export const command = (ctx: Context) => {
       spool: ctx.spool(),
     })
     await finish(ctx, {
+      dryRun,
       source: async (emit) => emit(rows, await idLengthOf(ctx, refreshView, rows.map(refreshView.id))),
       signal: exitCode(),
     })
@@ -82,7 +83,7 @@ const passedOver: { readonly [O in RefreshRow['outcome']]?: string } = {
 /** Lists what was to be refreshed, and counts the rest. @throws what `finishBatch` throws */
 async function finish(
   ctx: Context,
-  { source, signal }: { source: RowSource<RefreshRow>; signal?: number | undefined },
+  { source, dryRun, signal }: { source: RowSource<RefreshRow>; dryRun: boolean; signal?: number | undefined },
 ): Promise<void> {
   const counts = new Map<string, number>()
   let listed = 0
@@ -99,5 +100,9 @@ async function finish(
   }
   const some: RowSource<RefreshRow> = (emit, measure) =>
     source((rows, ...more) => emit(rows.filter(isListed), ...more), measure).then(tell)
-  await finishBatch(ctx, refreshView, { source: some, done: 'refreshed', signal })
+  await finishBatch(ctx, refreshView, {
+    source: some,
+    failed: dryRun ? 'would not be refreshed' : 'were not refreshed',
+    signal,
+  })
 }

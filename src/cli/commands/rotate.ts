@@ -17,6 +17,7 @@ import {
   checkOption,
   declareChange,
   dryRunOption,
+  each,
   examples,
   forceShapeOption,
   ifVersionOption,
@@ -39,7 +40,11 @@ function rotateCommand() {
         'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret. A token is given out, and not matched: a previous token is kept here for --grace, for secrets revert, and the platform accepts it until its expiry or revocation.',
       )
       .addArgument(refArgument())
-      .addOption(new Option('--field <secret...>', 'the secrets to prompt for or to generate').choices(secretFlags))
+      .addOption(
+        new Option('--field <secret>', 'a secret to prompt for or to generate; may be given several times')
+          .choices(secretFlags)
+          .argParser(each(secretField)),
+      )
       .addOption(
         new Option('--generate', 'generate the value of --field, where the platform accepts one').default(false),
       )
@@ -88,7 +93,7 @@ export const command = (ctx: Context) =>
     const { generate, forceShape, endPrevious, dryRun, shared } = options
     const urls = await apiUrls(ctx, options)
     const given = await givenSecrets(ctx, options)
-    const named = (options.field ?? []).map(secretField)
+    const named = options.field ?? []
     if (generate && named.length === 0)
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()

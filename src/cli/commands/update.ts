@@ -1,4 +1,4 @@
-import { Command, Option } from '@commander-js/extra-typings'
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import { flagOf } from '../../integration.ts'
 import { updateIntegration } from '../../operations/integrations/update.ts'
@@ -8,6 +8,7 @@ import {
   createdByOption,
   declareChange,
   dryRunOption,
+  each,
   examples,
   forceShapeOption,
   givenIds,
@@ -22,6 +23,12 @@ import { integrationView } from '../views/integration.ts'
 
 const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => flag)]
 
+/** @throws InvalidArgumentError */
+function cleared(field: string): string {
+  if (!clearable().includes(field)) throw new InvalidArgumentError(`Allowed choices are ${clearable().join(', ')}.`)
+  return field
+}
+
 /** `integrations update` */
 export const command = (ctx: Context) => {
   const command = new Command('update')
@@ -30,7 +37,11 @@ export const command = (ctx: Context) => {
     .addOption(new Option('--name <name>', 'new name'))
     .addOption(createdByOption())
     .addOption(appOption())
-    .addOption(new Option('--unset <field...>', `clear: ${clearable().join(', ')}`).choices(clearable()))
+    .addOption(
+      new Option('--unset <field>', `clear: ${clearable().join(', ')}; may be given several times`)
+        .choices(clearable())
+        .argParser(each(cleared)),
+    )
     .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
@@ -43,7 +54,7 @@ export const command = (ctx: Context) => {
   return declareChange(described, ctx.output, integrationView).action(
     async (ref, { name, createdBy, app, unset = [], ...options }) => {
       const ids = givenIds(options)
-      const cleared = Object.fromEntries(
+      const nulls = Object.fromEntries(
         idFlags()
           .filter(({ flag }) => unset.includes(flag))
           .map(({ column }) => [column, null]),
@@ -62,7 +73,7 @@ export const command = (ctx: Context) => {
         name,
         createdBy: unset.includes('created-by') ? null : createdBy,
         app: unset.includes('app') ? null : app,
-        ids: { ...ids, ...cleared },
+        ids: { ...ids, ...nulls },
       })
       await ctx.output.change(integrationView, changed.after, {
         outcome: outcomeOf(changed.after !== changed.before, options.dryRun),

@@ -50,6 +50,11 @@ export function secretField(flag: string): SecretField {
   return field
 }
 
+/** Collects the values of an option that is given once for each: one that took several would take the reference after it. */
+export const each =
+  <Value>(read: (text: string) => Value) =>
+  (text: string, before: readonly Value[] | undefined): readonly Value[] => [...(before ?? []), read(text)]
+
 /** One of an integration's secrets, as commands about a secret take it. */
 export const secretFieldArgument = () =>
   new Argument('<field>', 'the secret').choices(secretFlags).argParser(secretField)

@@ -8,14 +8,14 @@ const mostWarnings = 1000
 /**
  * Prints the rows of a batch and ends it: warns of the failures, and throws the worst of them.
  *
- * @param batch `done` completes "… of … were not", as in "refreshed"
+ * @param batch `failed` completes "… of …", as in "were not refreshed"
  *   `signal` is the exit code for a signal that came; it replaces every failure but an unknown outcome
  * @throws the worst error of the rows, OUTPUT_FAILED, and what the source throws
  */
 export async function finishBatch<Row extends { readonly error?: IntegrationsError }>(
   ctx: Context,
   view: View<Row>,
-  { source, done, signal }: { source: RowSource<Row>; done: string; signal?: number | undefined },
+  { source, failed, signal }: { source: RowSource<Row>; failed: string; signal?: number | undefined },
 ): Promise<void> {
   let rows = 0
   let failures = 0
@@ -42,10 +42,10 @@ export async function finishBatch<Row extends { readonly error?: IntegrationsErr
   else if (worst && rows === 1) throw worst
   else if (worst) {
     for (const message of warnings) ctx.output.warn(message)
-    if (failures > warnings.length) ctx.output.warn(`${failures - warnings.length} more were not ${done}`)
+    if (failures > warnings.length) ctx.output.warn(`${failures - warnings.length} more ${failed}`)
     throw new IntegrationsError({
       code: worst.code,
-      message: `${failures} of ${rows} were not ${done}; the worst: ${worst.message}`,
+      message: `${failures} of ${rows} ${failed}; the worst: ${worst.message}`,
       hint: worst.hint,
       cause: worst,
       committed: worst.committed,

@@ -18,7 +18,8 @@ export function describePrevious(
   field: SecretField,
   {
     dryRun,
-    name = `the previous ${flagOf(field)}`,
+    // What cannot be read may have been nothing.
+    name = `${before[field].set === null ? 'any' : 'the'} previous ${flagOf(field)}`,
     refused = 'from now on',
   }: { readonly dryRun: boolean; readonly name?: string; readonly refused?: string | undefined },
 ): string {

@@ -5,6 +5,7 @@ import {
   expiresAt,
   flagOf,
   type IntegrationView,
+  refOf,
   type SecretField,
   secretColumns,
   secretFields,
@@ -166,10 +167,12 @@ export async function rotateWithin(
   const replaced = due.filter((field) => !stored.includes(field))
   const ended: SecretField[] = []
   const endsAtOnce = rotation.endPrevious || (rotation.gracePeriod !== undefined && until <= tx.now)
+  const named = (label: string) => (rotation.shared ? `${label} of ${refOf(integration)}` : label)
   const expirePrevious = async (field: SecretField, label: string, previous: SecretVersion) => {
     await tx.secrets.finish(integration.id, field)
     fingerprints.push({ field: `previous_${secretColumns[field]}`, from: previous.fingerprint, to: null })
-    if (field === 'webhookSecret') warnings.push(`expired the previous ${label}: ${which(previous)}`)
+    if (field !== 'webhookSecret') return
+    warnings.push(`${rotation.dryRun ? 'would expire' : 'expired'} the previous ${named(label)}: ${which(previous)}`)
   }
   const former: { [F in SecretField]?: Held[F] } = {}
   for (const field of stored) {
@@ -177,7 +180,7 @@ export async function rotateWithin(
     const previous = await tx.secrets.previous(integration.id, field)
     if (previous?.fingerprint) former[field] = { fingerprint: previous.fingerprint }
     if (!previous || !endsAtOnce) continue
-    requireNoPrevious(previous, { label, field, ref, endPrevious: rotation.endPrevious })
+    requireNoPrevious(previous, { label: named(label), field, ref, endPrevious: rotation.endPrevious })
     await expirePrevious(field, label, previous)
     ended.push(field)
   }
@@ -185,7 +188,7 @@ export async function rotateWithin(
     const { value, origin } = newSecret(rotation, field)
     const { label } = secretDefinition(platform, field)
     const old = held[field] ?? null
-    warnings.push(...checkGenerated(platform, field, origin))
+    warnings.push(...checkGenerated(platform, field, { origin, dryRun: rotation.dryRun }))
     warnings.push(...checkShape(platform, field, { value, forceShape: rotation.forceShape }))
     if (old && rotation.gracePeriod === undefined)
       throw new IntegrationsError({
@@ -196,10 +199,10 @@ export async function rotateWithin(
     const previous = await tx.secrets.previous(integration.id, field)
     if (previous?.fingerprint === tx.secrets.fingerprint(value))
       throw conflict(
-        `the new ${label} is the previous one, which is valid until ${previous.validUntil}`,
+        `the new ${label} is the previous one, which is ${field === 'webhookSecret' ? 'valid' : 'kept'} until ${previous.validUntil}`,
         `to make it current again: integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
       )
-    if (previous) requireNoPrevious(previous, { label, field, ref, endPrevious: rotation.endPrevious })
+    if (previous) requireNoPrevious(previous, { label: named(label), field, ref, endPrevious: rotation.endPrevious })
     // After a leak, no value of a token is of use; what a refresh has replaced expires by itself.
     if (previous && endsAtOnce) await expirePrevious(field, label, previous)
     const print = await tx.secrets.replace(integration.id, {

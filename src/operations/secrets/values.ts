@@ -126,7 +126,11 @@ function checkLooks(
 }
 
 /** Refuses to generate a secret that only the platform can issue. @returns what to do with a generated secret @throws BAD_INPUT */
-export function checkGenerated(platform: Platform, field: SecretField, origin: SecretOrigin): string[] {
+export function checkGenerated(
+  platform: Platform,
+  field: SecretField,
+  { origin, dryRun }: { readonly origin: SecretOrigin; readonly dryRun?: boolean | undefined },
+): string[] {
   if (origin !== 'generated') return []
   const { label, issuer, page } = secretDefinition(platform, field)
   if (issuer === 'platform')
@@ -134,6 +138,8 @@ export function checkGenerated(platform: Platform, field: SecretField, origin: S
       `only ${platform.title} can issue a new ${label}`,
       `get a new ${label} at ${page}, and pass it with --${flagOf(field)}-stdin`,
     )
+  // The value that a dry run made is gone.
+  if (dryRun) return []
   return [
     `enter the generated ${label} at ${platform.title} (${page}), or its webhooks will be refused; integrations secrets reveal shows the value`,
   ]

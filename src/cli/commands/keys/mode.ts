@@ -18,7 +18,7 @@ export const command = (ctx: Context) =>
     .addOption(
       new Option(
         '--confirm <mode>',
-        'confirm migrating or required by repeating the mode (required without a terminal)',
+        'confirm the change from off to migrating, or from migrating to required, by repeating the mode (required without a terminal)',
       ),
     )
     .addOption(dryRunOption())

@@ -51,7 +51,7 @@ export const command = (ctx: Context) =>
       const sentence =
         field === 'webhookSecret'
           ? `${options.dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; receivers ${options.dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
-          : `${options.dryRun ? 'would delete' : 'deleted'} the previous ${flag} of ${where}, which was kept here until ${until}; ${stillAccepted(after, field)}`
+          : `${options.dryRun ? 'would delete' : 'deleted'} every previous ${flag} of ${where}, kept here until ${until} at the latest; ${stillAccepted(after, field, 'each')}`
       await ctx.output.change(integrationView, after, {
         outcome: outcomeOf(true, options.dryRun),
         sentence,
