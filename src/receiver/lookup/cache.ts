@@ -11,6 +11,9 @@ import { ageOf, type LookupResult } from './secrets.ts'
 /** How many lookups are remembered, of tenants and of the unverified each. */
 const maxLookups = 10_000
 
+/** How many characters the configs and secrets of tenants take together that are remembered. */
+const maxCharacters = 64 * 1024 * 1024
+
 /** How many unverified lookups run at once. */
 const maxUnverified = 4
 
@@ -55,7 +58,11 @@ export class LookupCache {
   readonly #read: (key: LookupKey) => Promise<LookupResult>
   readonly #limits: LookupLimits
   readonly #onError: (error: unknown) => void
-  readonly #tenants = new LRUCache<string, Lookup>({ max: maxLookups })
+  readonly #tenants = new LRUCache<string, Lookup>({
+    max: maxLookups,
+    maxSize: maxCharacters,
+    sizeCalculation: ({ latest }) => sizeOf(latest),
+  })
   readonly #unverified = new LRUCache<string, Lookup>({ max: maxLookups })
   /** A few for each platform. */
   readonly #scans = new Map<string, Lookup>()
@@ -174,18 +181,22 @@ export class LookupCache {
     if (result.entries.length === 0 || lookup.answeredFrom > result.startedAt) return
     lookup.answeredFrom = result.startedAt
     lookup.latest = result
-    this.#unverified.delete(id)
-    this.#tenants.set(id, lookup)
+    this.#setTenant(id, lookup)
   }
 
   /** Takes keys for a tenant's: a request came with them whose signature is valid. */
   promote(keys: readonly LookupKey[]): void {
     for (const id of keys.map((key) => textOf(key))) {
       const lookup = this.#unverified.get(id)
-      if (!lookup) continue
-      this.#unverified.delete(id)
-      this.#tenants.set(id, lookup)
+      if (lookup) this.#setTenant(id, lookup)
     }
+  }
+
+  #setTenant(id: string, lookup: Lookup): void {
+    this.#unverified.delete(id)
+    // What is there already would keep its size.
+    this.#tenants.delete(id)
+    this.#tenants.set(id, lookup)
   }
 
   #get(id: string): Lookup | undefined {
@@ -212,10 +223,7 @@ export class LookupCache {
       .then((result) => {
         if (!isNewest()) return lookup.latest ?? result
         lookup.latest = result
-        if (result.entries.length > 0 && !isScan(key)) {
-          this.#unverified.delete(id)
-          this.#tenants.set(id, lookup)
-        }
+        if (result.entries.length > 0 && !isScan(key)) this.#setTenant(id, lookup)
         return result
       })
       .catch((error: unknown) => {
@@ -232,6 +240,16 @@ export class LookupCache {
     lookup.pending = pending
     return pending
   }
+}
+
+/** About how many characters a result takes. */
+function sizeOf(result: LookupResult | undefined): number {
+  let characters = 1
+  for (const { integration, secrets } of result?.entries ?? []) {
+    characters += 1000 + JSON.stringify(integration.config).length
+    for (const { value } of secrets) characters += value.reveal().length
+  }
+  return characters
 }
 
 /** How long after its beginning a reading that took so long is not repeated, in milliseconds. */

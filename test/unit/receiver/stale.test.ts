@@ -1,11 +1,15 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { type ErrorCode, IntegrationsError } from '../../../src/errors.ts'
+import type { IntegrationView } from '../../../src/integration.ts'
 import { LookupCache } from '../../../src/receiver/lookup/cache.ts'
+import { textOf } from '../../../src/receiver/lookup/keys.ts'
 import type { CacheEntry, LookupResult } from '../../../src/receiver/lookup/secrets.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
 const key = { kind: 'match', match: { by: 'id', value: 'a' } } as const
+
+const entry: CacheEntry = { integration: { config: {} } as IntegrationView, secrets: [] }
 
 /** A cache, and what the database answers: a number of entries, an error, or nothing at all. */
 function cacheOf(limits: { rememberMs: number; staleMs: number }) {
@@ -17,7 +21,7 @@ function cacheOf(limits: { rememberMs: number; staleMs: number }) {
     const [startedAt, startedAtMs] = [performance.now(), Date.now()]
     if (answer === 'silence') return new Promise(() => {})
     if (typeof answer === 'string') throw new IntegrationsError({ code: answer, message: answer, hint: '' })
-    const entries = Array<CacheEntry>(answer).fill({} as CacheEntry)
+    const entries = Array<CacheEntry>(answer).fill(entry)
     return { entries, startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
   }
   const cache = new LookupCache(read, limits, (error) => told.push((error as IntegrationsError).code))
@@ -88,7 +92,7 @@ test('a reading that answers after one that began later changes nothing', async 
   })
   const found = async (asked: ReturnType<LookupCache['find']>) => (await asked)?.entries.length
   const result = (entries: number): LookupResult => ({
-    ...{ entries: Array<CacheEntry>(entries).fill({} as CacheEntry), clockAheadMs: 0, keyMissing: false },
+    ...{ entries: Array<CacheEntry>(entries).fill(entry), clockAheadMs: 0, keyMissing: false },
     ...{ truncated: false, startedAt: performance.now(), startedAtMs: Date.now() },
   })
   const first = cache.find(key, 0)
@@ -153,7 +157,7 @@ test('one scan runs at a time, is kept until the next may begin, and is never ta
       began.push(`${kind} at ${now}`)
       const [startedAt, startedAtMs] = [now, Date.now()]
       await new Promise<void>((resolve) => answers.push(resolve))
-      const entries = [{} as CacheEntry]
+      const entries = [entry]
       return { entries, startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
     },
     { rememberMs: 0, staleMs: 0 },
@@ -186,4 +190,21 @@ test('one scan runs at a time, is kept until the next may begin, and is never ta
   await answer()
   await Promise.all([since, queued, ...invented])
   expect(began).toEqual(['platform at 0', ...Array(4).fill('strays at 16000'), 'platform at 16000'])
+})
+
+test('no more is remembered of tenants than fits into memory, and what is used least is read again', async () => {
+  const config = { note: 'x'.repeat(20 * 1024 * 1024) }
+  const read: string[] = []
+  const cache = new LookupCache(
+    async (key) => {
+      read.push(textOf(key))
+      const entries = [{ ...entry, integration: { config } as unknown as IntegrationView }]
+      const [startedAt, startedAtMs] = [performance.now(), Date.now()]
+      return { entries, startedAt, startedAtMs, clockAheadMs: 0, keyMissing: false, truncated: false }
+    },
+    { rememberMs: 600_000, staleMs: 0 },
+  )
+  for (const value of ['a', 'b', 'c', 'a', 'd', 'a', 'b'])
+    expect((await cache.find({ kind: 'match', match: { by: 'id', value } }, 0))?.entries.length).toBe(1)
+  expect(read).toEqual(['id a', 'id b', 'id c', 'id d', 'id b'])
 })
