@@ -54,7 +54,7 @@ describe.each(kinds)('values that are not the secret, on %s', (kind) => {
         [`“${secret}”`, 'begins with a quote'],
         [`SECRET=${secret}`, 'begins with a name and an equals sign'],
         [`Bearer ${secret}`, 'begins with an authorization scheme'],
-        ['op://vault/item/field', 'is a URL'],
+        ['op://vault/item/field', 'is a reference to a secret in another place'],
         ['x', 'is shorter than 8 characters'],
       ] as const) {
         const [flags, input, more] = given(value)
@@ -159,7 +159,10 @@ describe.each(kinds)('values that are not the secret, on %s', (kind) => {
   })
 
   test.each([
-    ['add', 'pass --force-shape to accept a value that does not look like one of the platform'],
+    [
+      'add',
+      'pass --end-previous to expire a previous secret that is still valid, with --upsert; or --force-shape to accept a value that does not look like one of the platform',
+    ],
     ['update slack', 'pass --force-shape to accept a value that does not look like one of the platform'],
     [
       'rotate slack',

@@ -83,7 +83,7 @@ function addCommand() {
       ).argParser(duration),
     )
     .addOption(
-      new Option('--end-previous', 'with --upsert: expire a previous secret that is still valid').default(false),
+      new Option('--end-previous', 'expire a previous secret that is still valid, with --upsert').default(false),
     )
     .addOption(forceShapeOption())
     .addOption(checkOption())
