@@ -79,5 +79,14 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
     expect(await db.query('SELECT access_token FROM integrations')).toEqual([
       { access_token: 'written-by-the-application' },
     ])
+    // Nor one that is known to be there.
+    expect(await run('rotate Acme/desk --access-token-stdin --grace 0 --dry-run', 'new-token-of-a-test')).toMatchObject(
+      {
+        code: 0,
+        stderr: expect.stringContaining(
+          '; any previous access-token would be deleted here, and Pylon still accepts it',
+        ),
+      },
+    )
   })
 })
