@@ -38,10 +38,12 @@ const maxAnonymousBytes = 16_384
 const maxUnclaimedBytes = 65_536
 
 /**
- * A refusal comes when a multiple of this time has passed since the body was there, in milliseconds: strangers are not to
+ * A refusal comes when a multiple of this time has passed since the body was there, in milliseconds, and a random part of
+ * `refusalJitterMs` more, which hides by how much of a millisecond timers are late after more work: strangers are not to
  * learn by the time which tenants have an integration.
  */
 const refusalStepMs = 100
+const refusalJitterMs = 20
 
 /** How long an id may be that a request names, in UTF-16 units. */
 const maxIdLength = 200
@@ -86,7 +88,7 @@ export async function receive(parts: Parts, sent: Sent): Promise<Outcome> {
 
 async function endOfStep(from: number): Promise<void> {
   const steps = Math.ceil((performance.now() - from) / refusalStepMs)
-  const end = from + steps * refusalStepMs
+  const end = from + steps * refusalStepMs + Math.random() * refusalJitterMs
   // A timer may be early by the time that was worked before it was set.
   for (let left = end - performance.now(); left > 0; left = end - performance.now()) await sleep(Math.ceil(left))
 }

@@ -118,9 +118,19 @@ describe.each(kinds)('a job that runs again on %s', (kind) => {
       answer: { outcome: 'changed', version: 3, webhookSecret: { previousValidUntil: null } },
     })
     expect((await log(db)).slice(before.length)).toEqual([{ action: 'secret.finish', fields: 'webhook_secret' }])
+    const token = (variable: string, grace: string) =>
+      job(env, ['rotate', 'support', '--access-token-env', variable, '--grace', grace])
+    await token('NEW_TOKEN', '1h')
+    expect(await token('NEW_TOKEN', '0')).toMatchObject({
+      code: 0,
+      answer: { outcome: 'changed', accessToken: { previousValidUntil: null } },
+      told: [
+        { level: 'info', message: 'Acme/support already has this access-token, and no other is kept here from now on' },
+      ],
+    })
     expect(await job(env, [...rotate, '--grace', '0', '--end-previous'], signingSecret(2))).toMatchObject({
       code: 0,
-      answer: { outcome: 'unchanged', version: 3 },
+      answer: { outcome: 'unchanged', version: 5 },
     })
     expect((await runInProcess(['audit', 'verify'], { env })).code).toBe(0)
   })

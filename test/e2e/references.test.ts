@@ -21,6 +21,8 @@ describe.each(kinds)('references on %s', (kind) => {
       ['Acme', 'slack', 'support', 1],
       ['Acme', 'pylon', 'support', 2],
       ['Beta Labs', 'slack', 'support', 1],
+      // A name in other case does not stand in the way of this one.
+      ['Acme', 'pylon', 'Support', 5],
       ['Beta Labs', 'pylon', 'desk', 3],
       ['Beta Labs', 'pylon', 'desk@slack', 4],
     ] as const) {

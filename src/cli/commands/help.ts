@@ -27,7 +27,7 @@ export const command = (ctx: Context) =>
       command.outputHelp()
     })
 
-/** What help there is that was perhaps meant: of a command, where what follows it is no command of its own. */
+/** The hint for help on an unknown subcommand or topic: the nearest name, else the help of the command above. */
 async function nearest(command: CommandUnknownOpts, word: string): Promise<string> {
   const path = pathOf(command)
   const names = [...command.commands.map((one) => one.name()), ...(command.parent ? [] : topicNames)]

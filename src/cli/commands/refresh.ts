@@ -73,7 +73,7 @@ export const command = (ctx: Context) => {
   })
 }
 
-/** How integrations are counted that have nothing to refresh, while nobody named them. */
+/** What is said of integrations that are counted and not listed, unless they are given by reference. */
 const passedOver: { readonly [O in RefreshRow['outcome']]?: string } = {
   unsupported: 'of platforms without refresh tokens',
   no_refresh_token: 'without a refresh token',

@@ -161,7 +161,7 @@ async function answer(
       ? `${dryRun ? 'would replace' : 'replaced'} the ${flags(fields.length > 0 ? fields : given)} of ${where.join(', ')}${fates.join('')}`
       : after.tokenExpiresAt !== before.tokenExpiresAt || after.tokenExpiry !== before.tokenExpiry
         ? `${dryRun ? 'would set' : 'set'} the expiry of the access-token of ${refOf(after)}, which is already stored, to ${after.tokenExpiresAt ?? 'never'}`
-        : `${refOf(after)} already has this ${flags(given)}${after === before ? '; no changes made' : `, and ${dryRun ? 'would accept' : 'accepts'} no other from now on`}`
+        : `${refOf(after)} already has this ${flags(given)}${after === before ? '; no changes made' : `, and no other is ${given.includes('webhookSecret') ? 'accepted' : 'kept here'} ${dryRun ? 'then' : 'from now on'}`}`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
   const told = { outcome: outcomeOf(after !== before || others.length > 0, dryRun), sentence, next }
   if (!shared) return ctx.output.change(integrationView, after, told)

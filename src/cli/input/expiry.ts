@@ -75,7 +75,7 @@ export function warnIfExpired({ output }: Context, expiry: Expiry): void {
     output.warn(`the access token has expired already: its expiry is ${expiry}`)
 }
 
-/** Tells people that nobody has said when a new access token expires. @param before the one that it replaces */
+/** Notes that the expiry of a new access token is unknown. @param before the one that it replaces */
 export function noteExpiry(
   { output, prompts }: Context,
   { tokenExpiry }: Pick<IntegrationView, 'tokenExpiry'>,

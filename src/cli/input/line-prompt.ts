@@ -24,7 +24,7 @@ const restMs = 50
 
 /**
  * Asks for a line. A paste of several lines is refused as a whole: its first line would answer this question, and the
- * others the next ones. A masked answer that is refused is dropped, as nobody could correct it unseen.
+ * others the next ones. A masked answer that is refused is cleared: it cannot be corrected unseen.
  */
 export const linePrompt = createPrompt<string, Question>(({ message, masked, validate }, done) => {
   const theme = makeTheme()
@@ -40,7 +40,7 @@ export const linePrompt = createPrompt<string, Question>(({ message, masked, val
   useKeypress((key, rl) => {
     if (status === 'done') return
     const state = typing.current
-    // Nobody types two keys at once.
+    // Two keys at once are a paste.
     state.keysAtOnce++
     setImmediate(() => {
       state.keysAtOnce = 0

@@ -12,7 +12,7 @@ export interface Choice<Value extends string = string> {
 export interface Prompts {
   /** Whether there is a person to ask. */
   readonly possible: () => boolean
-  /** Where there is nobody to ask, refuses at once all that is missing. @param flags those that are missing, as in `--name <name>` @throws INPUT_REQUIRED */
+  /** Without a terminal, names all missing flags in one refusal. @param flags those that are missing, as in `--name <name>` @throws INPUT_REQUIRED */
   require(flags: readonly string[]): void
   /** Asks for a line, which is given without spaces at its ends. `flag` is named in the error when no prompt is possible. @throws INPUT_REQUIRED, CANCELLED */
   text(question: string, flag: string, check?: (answer: string) => void): Promise<string>

@@ -24,7 +24,7 @@ export interface ShownEvent {
   readonly event: AuditEvent & Damageable
   /** null: the log does not hold the state before, or after. */
   readonly changes: readonly FieldChange[] | null
-  /** Whether nobody has changed the event, the one before it about the same thing, and the config after it; null: the keys cannot tell. */
+  /** Whether the MACs of the event, of the previous event about the same target, and the hash of the config after it match; null: not verified. */
   readonly verified: boolean | null
   /** Why they cannot. */
   readonly unverified: IntegrationsError | undefined

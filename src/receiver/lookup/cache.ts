@@ -51,8 +51,8 @@ const isScan = ({ kind }: LookupKey) => kind !== 'match'
 
 /**
  * Remembers lookups. Those of tenants, which have found an integration or come with a valid signature, are kept apart
- * from the unverified, which strangers may invent: these neither displace nor delay those. A scan is nobody's: one runs at
- * a time for each key, and rests before it is repeated.
+ * from the unverified, which strangers may invent: these neither displace nor delay those. Scans are kept
+ * apart too: one runs at a time for each key, and the next one waits.
  */
 export class LookupCache {
   readonly #read: (key: LookupKey) => Promise<LookupResult>
