@@ -104,7 +104,7 @@ export interface PlatformApi {
 }
 
 /** A webhook with a valid signature. */
-export interface WebhookEvent {
+export interface WebhookEvent<Payload = Json> {
   /** The platform's name of the event; null where the body has none. */
   readonly name: string | null
   /** The id of the delivery: a retry has the same. null where the platform sends none. */
@@ -112,7 +112,7 @@ export interface WebhookEvent {
   /** The number of this retry, and why the attempt before failed; null for the first attempt. */
   readonly retry: { readonly number: number; readonly reason: string | null } | null
   /** The body, or the one field of it that holds everything. */
-  readonly payload: Json
+  readonly payload: Payload
 }
 
 /** The content of a request with a valid signature. */

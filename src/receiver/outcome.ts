@@ -1,6 +1,7 @@
 /** What a receiver says of a request. @module */
 import type { Instant } from '../brands.ts'
 import type { IntegrationView } from '../integration.ts'
+import type { Json } from '../json.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 
 /** Why a request is refused. The status to answer tells strangers no more than it must. */
@@ -29,8 +30,8 @@ export type IgnoreReason =
   | 'channel'
   | 'event'
 
-/** What a request is. Answer each with its `status` and `body`. */
-export type Outcome =
+/** What a request is. Answer each with its `status` and `body`. `Payload`: what the application knows of the payloads of events. */
+export type Outcome<Payload = Json> =
   /** An event for the application to act on. */
   | {
       readonly kind: 'event'
@@ -39,7 +40,7 @@ export type Outcome =
       readonly integration: IntegrationView
       /** Others that share tenant and secret, and want the event too. */
       readonly others: readonly IntegrationView[]
-      readonly event: WebhookEvent
+      readonly event: WebhookEvent<Payload>
       /** The version of the secret that matched, as `secrets list` numbers them; null for a version that is not recorded yet. */
       readonly version: number | null
       /** Whether that is a previous secret, inside its grace period. */

@@ -6,6 +6,7 @@ import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError, is, keysInvalid, keysMissing } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
+import type { Json } from '../json.ts'
 import { keyFile } from '../keys/file.ts'
 import { type ApiUrls, parseApiUrl } from '../platforms/api-urls.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
@@ -70,12 +71,13 @@ export interface ReceiverOptions {
 }
 
 type Receive<P extends IntegrationPlatform> = P extends (typeof tenantPlatformIds)[number]
-  ? (request: IncomingRequest) => Promise<Outcome>
-  : (request: IncomingRequest, sender: { readonly integrationId: string }) => Promise<Outcome>
+  ? <Payload = Json>(request: IncomingRequest) => Promise<Outcome<Payload>>
+  : <Payload = Json>(request: IncomingRequest, sender: { readonly integrationId: string }) => Promise<Outcome<Payload>>
 
 /**
  * Receives webhooks: a method for each platform, by its id. Where the platform does not say which integration a webhook is
- * for, the endpoint names it. Answer with the outcome's `status` and `body`. The methods never throw.
+ * for, the endpoint names it. Answer with the outcome's `status` and `body`. The methods never throw. `Payload` is the
+ * application's own type of a payload, which is not checked.
  *
  * @example
  * const outcome = await receiver.slack(request)
@@ -83,6 +85,8 @@ type Receive<P extends IntegrationPlatform> = P extends (typeof tenantPlatformId
  * return new Response(outcome.body, { status: outcome.status })
  * @example
  * const outcome = await receiver.pylon(request, { integrationId })
+ * @example
+ * const outcome = await receiver.slack<{ event: { type: string; channel?: string } }>(request)
  */
 export type Receiver = {
   readonly [P in IntegrationPlatform]: Receive<P>

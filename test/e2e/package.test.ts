@@ -89,8 +89,11 @@ test('the receiver is there for modules and for require', async () => {
 
 /** An application in TypeScript that uses the receiver, and shares the types of the data model. */
 const application = (request: string) => `
-  import { createReceiver, fromNode, IntegrationsError, type Outcome } from '${packageJson.name}/receiver'
+  import { createReceiver, fromNode, IntegrationsError, type Outcome, type WebhookEvent } from '${packageJson.name}/receiver'
   import type { Integration, IntegrationConfig, IntegrationPlatform, NewIntegration } from '${packageJson.name}/receiver'
+  interface Envelope { readonly event: { readonly type: string; readonly channel?: string } }
+  const act = ({ event }: Extract<Outcome<Envelope>, { kind: 'event' }>): string => channelOf(event)
+  const channelOf = ({ payload }: WebhookEvent<Envelope>): string => payload.event.channel ?? 'none'
   export async function receive(): Promise<string | null> {
     const receiver = await createReceiver({ database: '', keys: { file: '' } })
     const slack: Outcome = await receiver.slack(${request})
@@ -99,6 +102,14 @@ const application = (request: string) => `
     await receiver.pylon(${request})
     // @ts-expect-error there is no such platform
     receiver.solar
+    const own = await receiver.slack<Envelope>(${request})
+    if (own.kind === 'event') act(own)
+    const issue = await receiver.github<{ action: string }>(${request}, { integrationId: '' })
+    if (issue.kind === 'event') issue.event.payload.action.toUpperCase()
+    // @ts-expect-error the application's own type has no such field
+    if (issue.kind === 'event') issue.event.payload.label
+    // @ts-expect-error without a type of the application's own, a payload is any JSON
+    if (slack.kind === 'event') slack.event.payload.event
     return slack.kind === 'event' ? slack.event.name : slack.kind === 'handled' ? slack.detail : slack.reason
   }
   export const isOurs = (error: unknown): boolean => error instanceof IntegrationsError && error.code === 'NOT_FOUND'
