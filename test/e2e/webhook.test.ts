@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { begin, contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { type Endpoint, startEndpoint } from '../support/endpoint.ts'
 import { runner } from '../support/in-process.ts'
 import { freshFolder, type Outcome, runProgram } from '../support/program.ts'
@@ -368,6 +368,34 @@ describe.each(kinds)('webhooks on %s', (kind) => {
     expect(form?.headers['x-slack-signature']).toBe(
       `v0=${hmac(old, `v0:${form?.headers['x-slack-request-timestamp']}:a=1`)}`,
     )
+  })
+
+  test.each([200, 401])('send tells an answer of %i also when it cannot be recorded', async (status) => {
+    const host = new URL(endpoint.url).host
+    let release = async () => {}
+    const lock = async () => {
+      release = await begin(db, "UPDATE integration_settings SET seq = seq WHERE key = 'head'")
+    }
+    endpoint.answer = { status, body: 'x', after: lock }
+    const fields = ['-o', 'json', '--fields', 'host,status']
+    const send = () =>
+      recorded(['webhook', 'send', 'Acme/support', endpoint.url, '--sample', 'message', '--wait', '2s', ...fields])
+    const sent = await send().finally(() => release())
+    endpoint.answer = { status: 200 }
+    endpoint.requests.splice(0)
+    const [warning = '', ...errors] = stable(sent.stderr).split('\n').filter(Boolean)
+    expect({ ...sent, stdout: JSON.parse(sent.stdout), stderr: errors }).toEqual({
+      code: status === 200 ? 0 : 8,
+      stdout: { host, status },
+      stderr: status === 200 ? [] : [expect.stringContaining(`${host} answered with 401`)],
+      events: [`webhook.send started Acme/support webhook_secret,host:${host}`],
+    })
+    expect(JSON.parse(warning)).toEqual({
+      level: 'warning',
+      message: expect.stringMatching(
+        /^the audit log does not record how the endpoint answered: the database was busy until the time was up/,
+      ),
+    })
   })
 
   test('sign and send add what the platform sends beside the signature', async () => {

@@ -12,7 +12,13 @@ export interface Endpoint {
     readonly body: string
   }[]
   /** What is answered from now on. */
-  answer: { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
+  answer: {
+    readonly status: number
+    readonly headers?: Record<string, string>
+    readonly body?: string
+    /** What happens first. */
+    readonly after?: () => Promise<unknown>
+  }
 }
 
 /** Starts an endpoint that answers with 200 until it is told otherwise, and ends with the process. */
@@ -22,6 +28,7 @@ export async function startEndpoint(): Promise<Endpoint> {
     for await (const chunk of request) chunks.push(chunk)
     const { method, url: path, headers } = request
     endpoint.requests.push({ method, path, headers, body: Buffer.concat(chunks).toString() })
+    await endpoint.answer.after?.()
     response.writeHead(endpoint.answer.status, endpoint.answer.headers).end(endpoint.answer.body)
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))

@@ -28,6 +28,8 @@ export interface Sending {
   readonly event?: SignedContent['event']
   readonly headers: SignedContent['headers']
   readonly allowPrivate: boolean
+  /** Is told when the result cannot be recorded. */
+  warn(text: string): void
 }
 
 /** The answer of an endpoint. */
@@ -63,7 +65,8 @@ const shownBytes = 1000
 
 /**
  * Posts a signed webhook to an endpoint, as the platform would. The start is committed to the audit log first, and the
- * result afterwards, with the host alone of the URL.
+ * result afterwards, with the host alone of the URL. The webhook cannot be taken back: a result that cannot be recorded
+ * is the answer all the same, with a warning.
  *
  * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, DECRYPTION_FAILED, KEY_NOT_FOUND, PLATFORM_FAILED without an answer
  */
@@ -76,17 +79,16 @@ export async function sendWebhook(store: Store, ref: string, sending: Sending): 
   const host = `host:${url.host.replaceAll(',', '%2C')}`
   const event = { action: 'webhook.send' as const, fields: [host] }
   const { integration, platform, secret } = await openSigning(store, { ...event, ref, signer, outcome: 'started' })
-  const record = (outcome: 'done' | 'failed', ...more: readonly string[]) =>
-    store.mutate(
-      (tx) =>
-        tx.record({
-          ...event,
-          outcome,
-          target: targetOf(integration),
-          fields: [signedWith(signer), host, ...more],
-        }),
-      auditOnly,
-    )
+  const record = async (outcome: 'done' | 'failed', ...more: readonly string[]) => {
+    const fields = [signedWith(signer), host, ...more]
+    const ended = { ...event, outcome, target: targetOf(integration), fields }
+    try {
+      await store.mutate((tx) => tx.record(ended), auditOnly)
+    } catch (error) {
+      if (!(error instanceof IntegrationsError)) throw error
+      sending.warn(`the audit log does not record how the endpoint answered: ${error.message}`)
+    }
+  }
   const scheme = schemeOf(platform.webhooks, integration.config)
   const signature = signedHeaders(scheme, { secret: secret.value, body, now: Date.now() })
   const answer = await post(destination, { ...headers, ...signature }, body).catch(async (error) => {

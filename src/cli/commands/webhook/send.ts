@@ -43,7 +43,8 @@ export const command = (ctx: Context) =>
       const headers = await readHeaders(ctx, header, bodyFile)
       const body = bodyFile === undefined ? undefined : await readBytes(ctx, bodyFile, '--body-file')
       const { accepted, sendWebhook } = await import('../../../operations/webhooks/send.ts')
-      const sending = { address, signer: secret, sample, body, event, headers, allowPrivate }
+      const warn = (text: string) => ctx.output.warn(text)
+      const sending = { address, signer: secret, sample, body, event, headers, allowPrivate, warn }
       const sent = await sendWebhook(await ctx.store(), ref, sending)
       await ctx.output.one(sentView, sent)
       if (!accepted(sent)) throw refused(sent, ref)
