@@ -1,6 +1,6 @@
 import type { IntegrationId } from '../../src/brands.ts'
 import { keyFile } from '../../src/keys/file.ts'
-import { openDatabase } from '../../src/receiver/startup.ts'
+import { openDatabase } from '../../src/library/database.ts'
 import { UsageRecorder } from '../../src/receiver/usage.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 
@@ -14,6 +14,7 @@ async function run(count: number): Promise<void> {
     database: parseDatabaseUrl(DATABASE_URL, { cwd: '/', env: {} }),
     keys: keyFile(INTEGRATIONS_KEYS_FILE, process.getuid?.()),
     wait: 10_000,
+    declaredAs: 'receiver',
     onReadable: failed,
   })
   const limits = { remember: 5, stale: 300 }

@@ -2,12 +2,12 @@
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { semaphore } from '../concurrency.ts'
-import { parseKeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { badInput, IntegrationsError, is, keysInvalid, keysMissing } from '../errors.ts'
+import { badInput, IntegrationsError, is } from '../errors.ts'
 import type { IntegrationView } from '../integration.ts'
 import type { Json } from '../json.ts'
-import { keyFile } from '../keys/file.ts'
+import { openDatabase } from '../library/database.ts'
+import { type Keys, keySource } from '../library/key-source.ts'
 import { type ApiUrls, parseApiUrl } from '../platforms/api-urls.ts'
 import type { WebhookEvent } from '../platforms/platform.ts'
 import { type IntegrationPlatform, platforms, type tenantPlatformIds } from '../platforms/platforms.ts'
@@ -22,12 +22,13 @@ import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
 import { BodyBudget } from './request/body-budget.ts'
 import type { IncomingRequest } from './request/request.ts'
-import { openDatabase, requireTables, Startup } from './startup.ts'
+import { requireTables, Startup } from './startup.ts'
 import { TokenProvider } from './tokens.ts'
 import { UsageRecorder } from './usage.ts'
 
 export { IntegrationsError } from '../errors.ts'
-export type { Integration, IntegrationConfig, NewIntegration } from './data-model.ts'
+export type { Integration, IntegrationConfig, NewIntegration } from '../library/data-model.ts'
+export type { Keys as ReceiverKeys } from '../library/key-source.ts'
 export type { IgnoreReason, RejectReason } from './outcome.ts'
 export { fromNode } from './request/request.ts'
 export type { IncomingRequest, IntegrationPlatform, IntegrationView, Outcome, Token, WebhookEvent }
@@ -43,18 +44,11 @@ const disconnectDeadlineMs = 3000
 /** How long before its expiry a token is refreshed. */
 const refreshMarginMs = 7_200_000
 
-/** Where the keys of the database are. */
-export type ReceiverKeys =
-  /** A file that holds a JWK Set, readable by this user alone. */
-  | { readonly file: string; readonly set?: never }
-  /** The text of a JWK Set, or a function that gets it, from a secret manager for instance: called again when a new key is met. */
-  | { readonly set: string | (() => string | Promise<string>); readonly file?: never }
-
 /** What a receiver works with. */
 export interface ReceiverOptions {
   /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`. */
   readonly database: string
-  readonly keys: ReceiverKeys
+  readonly keys: Keys
   /** How long secrets are remembered, in seconds: so long a revoked secret can still match. 5 by default, 60 at most. */
   readonly remember?: number
   /**
@@ -141,7 +135,7 @@ export type Receiver = {
 export async function createReceiver(options: ReceiverOptions): Promise<Receiver> {
   // A failure of the application's own onError, which may be asynchronous, must not end its process.
   const onError = (error: unknown) => void (async () => options.onError?.(reportable(error)))().catch(() => {})
-  const keys = keySource(options.keys)
+  const keys = keySource(options.keys, 'receiver')
   const urls = new Map(Object.entries(options.apiUrls ?? {}).map(([id, url]) => parseApiUrl(`${id}=${url}`)))
   const rememberMs = within(60, 'remember', options.remember ?? 5) * 1000
   const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
@@ -210,7 +204,7 @@ async function begin({
   onError,
   lasting,
 }: Settings): Promise<Working> {
-  const store = await openDatabase({ database, keys, wait: waitMs, onReadable: onError })
+  const store = await openDatabase({ database, keys, wait: waitMs, declaredAs: 'receiver', onReadable: onError })
   const secrets = new SecretReader({ store, keys, onError })
   const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
   const usage = new UsageRecorder({ store, onError, limits, keyring: () => secrets.keyring() })
@@ -264,21 +258,4 @@ function reportable(error: unknown): Error {
     return new IntegrationsError({ code, message, hint, committed })
   }
   return error instanceof Error ? error : new Error('a value was thrown that is not an error')
-}
-
-function keySource({ file, set }: ReceiverKeys): KeySource {
-  if (file !== undefined) return keyFile(file, process.getuid?.())
-  if (set === undefined) throw keysInvalid('the receiver has no keys', 'pass keys.file or keys.set')
-  const name = 'the key set of the receiver'
-  const missing = (message: string) => keysMissing(message, 'integrations keys status')
-  return {
-    name,
-    writable: false,
-    load: async () =>
-      parseKeySet(typeof set === 'string' ? set : await set(), name, 'pass the text of a JWK Set as keys.set'),
-    empty: async () => missing(`${name} is empty`),
-    add: async () => {
-      throw missing('this database has no keys yet')
-    },
-  }
 }

@@ -1,13 +1,7 @@
 /** Starting while the database is away, and again when its file was replaced. @module */
-import { hostname } from 'node:os'
-import packageJson from '../../package.json' with { type: 'json' }
 import { IntegrationsError, is } from '../errors.ts'
-import { readableByOthers, requirePrivateDatabase } from '../store/database/private-files.ts'
-import { openStore } from '../store/open.ts'
 import { isHindrance, type TableDifference, tablesChanged } from '../store/schema/application-tables.ts'
-import type { StoreOptions } from '../store/schema/ready.ts'
 import type { Store } from '../store/store.ts'
-import { userName } from '../user-name.ts'
 import { withDeadline } from './deadline.ts'
 
 /** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
@@ -41,38 +35,6 @@ export async function requireTables(store: Store, onError: (error: unknown) => v
   const error = tablesChanged(store.database, found)
   if (found.some((difference) => difference.hinders === 'reading' && !isUnread(difference))) throw error
   onError(error)
-}
-
-/**
- * Opens a database for a receiver, which waits for nothing by stopping the event loop.
- *
- * @param options `onReadable` is told of a database file that others can read
- * @throws as `openStore`, and NOT_PERMITTED for a file that others can change
- */
-export async function openDatabase(
-  options: Pick<StoreOptions, 'database' | 'keys' | 'wait'> & { readonly onReadable: (error: Error) => void },
-): Promise<Store> {
-  const me = process.getuid?.()
-  const warning = readableByOthers(requirePrivateDatabase(options.database, me), me)
-  const store = await openStore({
-    ...options,
-    me,
-    neverBlock: true,
-    create: false,
-    readOnly: false,
-    notice: () => {},
-    attribution: {
-      ciIdentity: null,
-      osUser: userName(me),
-      host: hostname(),
-      pid: process.pid,
-      declaredAs: 'receiver',
-      reason: null,
-      programVersion: packageJson.version,
-    },
-  })
-  if (warning && store.adopted && store.applicationWrites) options.onReadable(new Error(warning))
-  return store
 }
 
 /** What works with a database. */
