@@ -3,6 +3,7 @@ import { CommanderError } from 'commander'
 import { badInput, errorCodes, IntegrationsError, systemCode } from '../errors.ts'
 import { type Context, createContext } from './context.ts'
 import { type Host, isJson } from './host.ts'
+import { OptionLikeRef } from './input/option-like-ref.ts'
 import { program } from './program.ts'
 
 /**
@@ -15,7 +16,7 @@ export async function run(host: Host): Promise<number> {
   let root: CommandUnknownOpts | undefined
   try {
     root = await program(ctx)
-    await root.parseAsync(host.argv.slice(2), { from: 'user' }).catch(unlessHelp)
+    await root.parseAsync(host.argv.slice(2), { from: 'user' }).catch((error) => unlessHelp(ctx, error))
     await ctx.output.flush()
     return ctx.exitCode
   } catch (error) {
@@ -26,7 +27,8 @@ export async function run(host: Host): Promise<number> {
 }
 
 /** commander throws also when it has printed what was asked for: help, or the version. */
-function unlessHelp(error: unknown): void {
+async function unlessHelp(ctx: Context, error: unknown): Promise<void> {
+  if (error instanceof OptionLikeRef) throw await error.told(ctx)
   if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
 }
 

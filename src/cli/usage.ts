@@ -3,6 +3,7 @@ import type { CommanderError } from 'commander'
 import { badInput, type IntegrationsError } from '../errors.ts'
 import { flagOf, secretFields } from '../integration.ts'
 import { formats } from './host.ts'
+import { isReferring, mayBeRef, OptionLikeRef } from './input/option-like-ref.ts'
 
 const secretFlags: readonly string[] = [...secretFields, 'clientSecret'].map((field) => `--${flagOf(field)}`)
 
@@ -12,7 +13,12 @@ export function reportUsage(command: CommandUnknownOpts, argv: readonly string[]
     if (error.exitCode === 0 || error.code === 'commander.help') throw error
     throw usageError(command, error, argv)
   })
-  for (const option of command.options) quoteNoValue(option, `option '${option.flags}'`)
+  for (const option of command.options)
+    quoteNoValue(
+      option,
+      `option '${option.flags}'`,
+      (value) => argv.includes(`${option.short}${value}`) && mayBeRef(`${option.short}${value}`),
+    )
   for (const argument of command.registeredArguments) quoteNoValue(argument, `argument '${argument.name()}'`)
   for (const child of command.commands) {
     // A subcommand that was added inherits nothing by itself.
@@ -22,14 +28,18 @@ export function reportUsage(command: CommandUnknownOpts, argv: readonly string[]
 }
 
 /** commander's message quotes a value that is not accepted, and the value may be a secret. */
-function quoteNoValue(taker: Option | Argument, name: string): void {
+function quoteNoValue(taker: Option | Argument, name: string, isRef = (_: string) => false): void {
   const { parseArg } = taker
   if (!parseArg) return
   taker.parseArg = (value, previous) => {
     try {
       return parseArg.call(taker, value, previous) as typeof previous
     } catch (error) {
-      if (error instanceof InvalidArgumentError) throw badInput(`${name} does not take that value`, error.message)
+      if (error instanceof InvalidArgumentError)
+        throw badInput(
+          `${name} does not take that value`,
+          isRef(value) ? 'an id that begins with - goes behind --' : error.message,
+        )
       throw error
     }
   }
@@ -60,6 +70,10 @@ function usageError(command: CommandUnknownOpts, { code, message }: CommanderErr
   if (code === 'commander.unknownCommand') return unknownCommand(command, text, argv)
   if (code === 'commander.excessArguments' && command.options.some(({ long }) => long === '--platform'))
     return badInput(text, `filter with options, as in ${pathOf(command)} --platform slack`)
+  // What follows a short option is its value: of -d, the database.
+  const [word = ''] = argv.filter((one) => one.startsWith('-') && !one.startsWith('--'))
+  const mistaken = code === 'commander.missingArgument' && optionLikeRef(command, text, argv, word)
+  if (mistaken) return mistaken
   return advised(text, code === 'commander.missingArgument' ? `${pathOf(command)} ${command.usage()}` : helpOf(command))
 }
 
@@ -82,12 +96,30 @@ function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly
       message,
       `pass ${instead.map(({ long, description }) => `${long} to ${description}`).join('; or ')}`,
     )
-  // Some applications make ids of letters, digits, _ and -.
-  const takesRef = command.registeredArguments.some((argument) => argument.name() === 'ref')
-  if (takesRef && /^-[\w-]{7,}$/.test(word) && !word.startsWith('--'))
-    return badInput(message, `an id that begins with - goes behind --, as in ${pathOf(command)} -- <ref>`)
   const format = formatOption(flag)
-  return format === undefined ? advised(shown, helpOf(command)) : badInput(message, format)
+  if (format !== undefined) return badInput(message, format)
+  return (shown === message && optionLikeRef(command, message, argv, word)) || advised(shown, helpOf(command))
+}
+
+/** The error for a word that was taken for an option, and may be the reference that the command needs. */
+function optionLikeRef(command: CommandUnknownOpts, message: string, argv: readonly string[], word: string) {
+  const argument = command.registeredArguments.map((one) => one.name()).find(isReferring)
+  if (argument === undefined || !mayBeRef(word)) return undefined
+  const line = lineWithRef(command, argument, argv)
+  const hint = word.startsWith('--')
+    ? helpOf(command)
+    : `an id that begins with - goes behind --, as in ${line(`<${argument}>`)}`
+  return new OptionLikeRef(message, { hint, word, argument, line })
+}
+
+/** How to type a command whose reference begins with -. What else was typed may be a secret, and is not repeated. */
+function lineWithRef(command: CommandUnknownOpts, argument: string, argv: readonly string[]) {
+  const hasOthers = argv.filter((word) => word.startsWith('-') && word !== '--').length > 1
+  const others = command.registeredArguments.filter((one) => one.required && one.name() !== argument)
+  const operands = others.map((one) => `<${one.name()}>`)
+  // What is run has a -- of its own.
+  const behind = command.name() === 'exec' ? ['--', ...operands] : operands
+  return (ref: string) => [pathOf(command), ...(hasOthers ? ['[options]'] : []), '--', ref, ...behind].join(' ')
 }
 
 /** A word that names a command elsewhere leads to ours; others to what commander suggests. */

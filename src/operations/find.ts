@@ -1,9 +1,10 @@
 import { distance } from 'fastest-levenshtein'
 import { refuseDamage } from '../damage.ts'
-import { IntegrationsError, notFound, quoted, shellWord } from '../errors.ts'
+import { IntegrationsError, notFound, quoted } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
+import { operandWord } from './texts.ts'
 
 const shortestIdPrefix = 6
 /** How many of the items that a reference may stand for an error names. */
@@ -215,7 +216,7 @@ export const noSuch = (
   const list = what === 'integration' ? 'integrations list' : `integrations ${what}s list`
   return notFound(
     `there is no ${what} ${quoted(ref)}`,
-    candidates.length > 0 ? `did you mean ${candidates.map(shellWord).join(' or ')}? See ${list}` : list,
+    candidates.length > 0 ? `did you mean ${candidates.map(operandWord).join(' or ')}? See ${list}` : list,
   )
 }
 
@@ -233,7 +234,9 @@ export interface Candidate {
 export function ambiguous(what: string, ref: string, candidates: readonly Candidate[]): IntegrationsError {
   const shown = candidates.slice(0, candidatesShown)
   const more = candidates.length > shown.length ? ' and others' : ''
-  const words = shown.map(({ ref, about }) => (about === undefined ? shellWord(ref) : `${shellWord(ref)} (${about})`))
+  const words = shown.map(({ ref, about }) =>
+    about === undefined ? operandWord(ref) : `${operandWord(ref)} (${about})`,
+  )
   return new IntegrationsError({
     code: 'AMBIGUOUS',
     message: `several ${what}s are named ${quoted(ref)}`,

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { freshDatabase, kinds } from '../support/database.ts'
+import { application, database, rows } from '../support/application.ts'
+import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { signingSecret } from '../support/samples.ts'
 import { failed } from '../support/told.ts'
@@ -115,11 +116,86 @@ describe.each(kinds)('references on %s', (kind) => {
   })
 })
 
-test('an id that begins with - is told from an option', async () => {
-  expect(await runInProcess(['show', '-S1tGXR8_Z5jdHi6B-myT'])).toEqual({
+describe.each(kinds)('ids that begin with - on %s', (kind) => {
+  const id = '-RFa-VaY2b_6KKrd'
+  const workspace = '-1StGXR8_Z5jdHi6B-myT'
+  let db: TestDatabase
+  let env: Record<string, string>
+  const run = (args: readonly string[], input = '') => runInProcess(args, { env, input })
+  /** Types a hint as it stands. */
+  const type = (line: string, input = '') => run(line.replace(/^integrations /, '').split(' '), input)
+  const mistaken = (word: string, hint: string, what = 'an integration') => ({
     code: 2,
     stdout: '',
-    stderr:
-      "error: unknown option '-S'\nhint: an id that begins with - goes behind --, as in integrations show -- <ref>\n",
+    stderr: `error: "${word}" names ${what}, and was taken for an option\nhint: ${hint}\n`,
+  })
+
+  beforeAll(async () => {
+    const data = rows.replaceAll('IRFa-VaY2b_6KKrd', id).replaceAll('V1StGXR8_Z5jdHi6B-myT', workspace)
+    db = await database(kind, application[kind], data)
+    env = { DATABASE_URL: db.url }
+    expect(await run(['db', 'adopt'])).toMatchObject({ code: 0 })
+  })
+
+  test('are told from options, with what to type', async () => {
+    expect(await run(['show', id])).toEqual(mistaken(id, `integrations show -- ${id}`))
+    expect(await run(['show', '-RFa-V', '-o', 'csv'])).toEqual(
+      mistaken('-RFa-V', 'integrations show [options] -- -RFa-V'),
+    )
+    expect(await run(['secrets', 'list', id])).toEqual(mistaken(id, `integrations secrets list -- ${id}`))
+    expect(await run(['secrets', 'reveal', id, 'webhook-secret'])).toEqual(
+      mistaken(id, `integrations secrets reveal -- ${id} <field>`),
+    )
+    expect(await run(['exec', id, '--', 'true'])).toEqual({
+      ...mistaken(id, `integrations exec -- ${id} -- <command>`),
+      code: 125,
+    })
+    expect(await run(['check', id])).toEqual(mistaken(id, `integrations check -- ${id}`))
+    expect(await run(['workspaces', 'show', '-1StGX'])).toEqual(
+      mistaken('-1StGX', 'integrations workspaces show -- -1StGX', 'a workspace'),
+    )
+    for (const args of [
+      ['show', '--', id],
+      ['show', '-o', 'json', '--', '-RFa-V'],
+      ['exec', '--', id, '--', 'true'],
+    ])
+      expect(await run(args), args.join(' ')).toMatchObject({ code: 0 })
+  })
+
+  test('are behind -- in what is to be typed', async () => {
+    const rotated = await run(['rotate', '--webhook-secret-stdin', '--grace', '1h', '--', id], 'new-webhook-secret')
+    expect(rotated).toMatchObject({ code: 0 })
+    const [, ...next] = rotated.stderr
+      .trimEnd()
+      .split('next: ')
+      .flatMap((part) => part.split(/\n */))
+    expect(next.slice(-3)).toEqual([
+      `integrations secrets list -- ${id}`,
+      `integrations secrets finish -- ${id} webhook-secret`,
+      `integrations secrets revert -- ${id} webhook-secret`,
+    ])
+    for (const line of [next.at(-3) ?? '', next.at(-1) ?? '']) expect(await type(line), line).toMatchObject({ code: 0 })
+    await db.query('UPDATE integrations SET access_token = NULL')
+    expect((await run(['secrets', 'reveal', '--', id, 'access-token'])).stderr).toMatch(
+      new RegExp(`^error: .*\nhint: integrations rotate --field access-token -- ${id}\n$`),
+    )
+  })
+})
+
+describe('a word that is no option', () => {
+  const run = (...args: string[]) => runInProcess(args)
+
+  test('may be an id, where no database tells', async () => {
+    const hint = 'an id that begins with - goes behind --'
+    for (const [args, error] of [
+      [['show', '-S1tGXR8_Z5jdHi6B-myT'], `unknown option '-S'\nhint: ${hint}, as in integrations show -- <ref>`],
+      [
+        ['show', '-dS1tGXR8_Z5jdHi6B'],
+        `missing required argument 'ref'\nhint: ${hint}, as in integrations show -- <ref>`,
+      ],
+      [['show', '-oS1tGXR8_Z5jdHi6B'], `option '-o, --output <format>' does not take that value\nhint: ${hint}`],
+      [['show', '--plattform'], `unknown option '--plattform'\nhint: integrations show --help`],
+    ] as const)
+      expect(await run(...args), args.join(' ')).toEqual({ code: 2, stdout: '', stderr: `error: ${error}\n` })
   })
 })

@@ -1,5 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, shellWord } from '../../errors.ts'
+import { badInput } from '../../errors.ts'
 import { entriesOf, flagOf, refOf, type SecretField, secretFields } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import type { Changed } from '../../operations/change.ts'
@@ -7,7 +7,7 @@ import { parseConfig } from '../../operations/config/document.ts'
 import { type Added, type Addition, addCheckedIntegration, addIntegration } from '../../operations/integrations/add.ts'
 import { checkName } from '../../operations/names.ts'
 import { checkShape } from '../../operations/secrets/values.ts'
-import { rotateCommand } from '../../operations/texts.ts'
+import { commandLine, rotateCommand } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById, platformIds, platforms, requiredFields } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
@@ -160,7 +160,7 @@ export const command = (ctx: Context) =>
         dryRun || outcome !== 'added'
           ? []
           : [
-              `integrations show ${shellWord(integration.id)}`,
+              commandLine('show', [integration.id]),
               ...requiredFields(platform)
                 .filter((field) => !integration[field].set)
                 .map((field) => rotateCommand(integration.id, field)),

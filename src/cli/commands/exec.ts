@@ -4,6 +4,7 @@ import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
 import { entriesOf, type IntegrationView } from '../../integration.ts'
 import { type ReadSecrets, readSecrets, recordExecResult } from '../../operations/secrets/read.ts'
 import { variableOf } from '../../operations/secrets/values.ts'
+import { commandLine } from '../../operations/texts.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
@@ -49,19 +50,7 @@ export const command = (ctx: Context) =>
       ),
     )
     .action(async (ref, command, args, { field: fields, envPrefix, mask: system }) => {
-      if (command === '--' || ctx.host.argv.at(-args.length - 2) !== '--') {
-        const words = [command, ...args]
-        while (words[0] === '--') words.shift()
-        throw badInput(
-          'exec needs -- once, between the integration and the command',
-          [
-            'integrations exec',
-            shellWord(ref),
-            '--',
-            ...(words.length > 0 ? words.map(shellWord) : ['<command>']),
-          ].join(' '),
-        )
-      }
+      const [program, ...rest] = commandToRun(ctx.host.argv, ref, [command, ...args])
       const prefix = envPrefix === undefined ? undefined : checkedPrefix(envPrefix)
       checkMask(ctx, system)
       const given = await readSecrets(await ctx.store(), ref, { fields: fields ?? [], action: 'secret.exec' })
@@ -74,7 +63,7 @@ export const command = (ctx: Context) =>
       await ctx.close()
       const { runCommand } = await import('../run-command.ts')
       try {
-        ctx.exitCode = await runCommand(command, args, {
+        ctx.exitCode = await runCommand(program, rest, {
           ...childEnvironment(ctx.host.env, { argv: ctx.host.argv, forApplication: true }),
           ...Object.fromEntries(variables),
         })
@@ -84,6 +73,24 @@ export const command = (ctx: Context) =>
       }
       await recordEnd(ctx, given, ctx.exitCode === 0 ? 'done' : 'failed')
     })
+
+/**
+ * The command to run, and its arguments, which are behind a -- of their own.
+ *
+ * @param operands what is behind the reference
+ * @throws BAD_INPUT
+ */
+function commandToRun(argv: readonly string[], ref: string, operands: readonly string[]): [string, ...string[]] {
+  // Behind a reference that begins with -, and is behind -- itself, the second one is among the operands.
+  const isSecond = ref.startsWith('-') && argv.at(-operands.length - 2) === '--' && operands[0] === '--'
+  const [program = '--', ...rest] = isSecond ? operands.slice(1) : operands
+  if (program !== '--' && (isSecond || argv.at(-operands.length - 1) === '--')) return [program, ...rest]
+  const words = operands.slice(operands.findIndex((word) => word !== '--') >>> 0)
+  throw badInput(
+    'exec needs -- once, between the integration and the command',
+    [commandLine('exec', [ref]), '--', ...(words.length > 0 ? words.map(shellWord) : ['<command>'])].join(' '),
+  )
+}
 
 /** How long a busy database may delay the command's exit code. */
 const maxWaitMs = 5000

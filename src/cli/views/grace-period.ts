@@ -1,8 +1,7 @@
-import { shellWord } from '../../errors.ts'
 import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
 import type { Changed } from '../../operations/change.ts'
 import { knownReceivers } from '../../operations/secrets/receivers.ts'
-import { secretsCommand } from '../../operations/texts.ts'
+import { commandLine, secretsCommand } from '../../operations/texts.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import { readAfterChange } from './after-change.ts'
@@ -47,8 +46,8 @@ export function stillAccepted({ platform }: IntegrationView, field: SecretField,
 export const graceNextSteps = (ref: string, fields: readonly SecretField[]): string[] => [
   secretsCommand(ref),
   ...fields.flatMap((field) => [
-    `integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
-    `integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
+    commandLine('secrets finish', [ref, flagOf(field)]),
+    commandLine('secrets revert', [ref, flagOf(field)]),
   ]),
 ]
 

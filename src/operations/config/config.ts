@@ -1,11 +1,12 @@
 import { parsePath, stringifyPath } from 'dot-prop'
-import { badInput, conflict, notFound, quoted, shellWord } from '../../errors.ts'
+import { badInput, conflict, notFound, quoted } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
 import { isObject, type Json, type JsonObject, jsonOf } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, type DryRun, findToChange } from '../change.ts'
 import { findIntegration } from '../find.ts'
+import { commandLine } from '../texts.ts'
 import { checkConfig, parseConfig } from './document.ts'
 import { maxDepth, parseJson } from './json.ts'
 
@@ -97,7 +98,7 @@ export function replaceConfig(
     if (!same(present, config))
       throw conflict(
         `the config of ${refOf(integration)} was changed meanwhile`,
-        `check it with integrations config get ${shellWord(integration.id)}, and try again`,
+        `check it with ${commandLine('config get', [integration.id])}, and try again`,
       )
     return to
   })

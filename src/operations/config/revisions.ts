@@ -1,10 +1,11 @@
-import { conflict, notFound, shellWord } from '../../errors.ts'
+import { conflict, notFound } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { ConfigRevision, RevisedConfig } from '../../store/audit/config-revisions.ts'
 import type { AuditEvent } from '../../store/audit/events.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { type ChangeOptions, changeWithin, type DryRun, findToChange, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
+import { commandLine } from '../texts.ts'
 import { type ChangedConfig, changeConfigWithin, loadConfigLibraries, storedConfig } from './config.ts'
 
 /** A change of a config, and the event about it, where the log has it. */
@@ -38,10 +39,10 @@ async function revisionOf(db: Reader, integration: IntegrationView, version: num
   const found = await db.configRevisions.find(id, version)
   if (found) return found
   throw version === undefined
-    ? notFound(`no change of the config of ${refOf(integration)} is kept`, `integrations config get ${shellWord(id)}`)
+    ? notFound(`no change of the config of ${refOf(integration)} is kept`, commandLine('config get', [id]))
     : notFound(
         `no change of the config of ${refOf(integration)} to version ${version} is kept`,
-        `integrations config history ${shellWord(id)}`,
+        commandLine('config history', [id]),
       )
 }
 
@@ -69,7 +70,7 @@ export async function revertConfig(store: Store, { ref, version, ...options }: R
         if (version === undefined && (await tx.integrations.configText(id)) !== revision.after)
           throw conflict(
             `another program changed the config of ${refOf(integration)} after version ${revision.version}`,
-            `integrations config revert ${shellWord(id)} ${revision.version}`,
+            commandLine('config revert', [id, String(revision.version)]),
           )
         const before = await storedConfig(revision.before)
         return changeConfigWithin(tx, integration, () => before)

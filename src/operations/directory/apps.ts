@@ -1,6 +1,6 @@
 import { instantOf } from '../../brands.ts'
 import { refuseDamage } from '../../damage.ts'
-import { badInput, conflict, shellWord } from '../../errors.ts'
+import { badInput, conflict } from '../../errors.ts'
 import type { App } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformById } from '../../platforms/platforms.ts'
@@ -11,6 +11,7 @@ import type { DryRun } from '../change.ts'
 import { ambiguous, mayBeginId, noSuch } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { checkClientSecret } from '../secrets/values.ts'
+import { commandLine } from '../texts.ts'
 
 /** An OAuth app to add. */
 export interface NewApp {
@@ -45,7 +46,7 @@ export function prepareApp(store: Store, { name }: Pick<NewApp, 'name'>): Promis
 
 async function requireFreeName(tx: Reader, name: string): Promise<void> {
   const [taken] = await tx.apps.list({ name })
-  if (taken) throw alreadyExists('app', name, `choose another name, or integrations apps remove ${shellWord(name)}`)
+  if (taken) throw alreadyExists('app', name, `choose another name, or ${commandLine('apps remove', [name])}`)
 }
 
 /** Adds an OAuth app, and encrypts its secret. @returns the app, and warnings about its secret @throws BAD_INPUT, ALREADY_EXISTS */

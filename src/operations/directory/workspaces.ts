@@ -6,6 +6,7 @@ import { type DryRun, removalOf } from '../change.ts'
 import { findWorkspace } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
 import { leaseHeld } from '../refresh/eligibility.ts'
+import { commandLine } from '../texts.ts'
 
 /**
  * Adds a workspace.
@@ -129,7 +130,7 @@ const stopped = ({ name }: Workspace) =>
   new IntegrationsError({
     code: 'CANCELLED',
     message: 'stopped by a signal',
-    hint: `to remove the rest, run integrations workspaces remove ${shellWord(name)}`,
+    hint: `to remove the rest, run ${commandLine('workspaces remove', [name])}`,
   })
 
 /** An error that ends a removal of which a part is done. */
@@ -180,5 +181,5 @@ export function refuseAdopted(tx: Transaction, table: 'workspaces' | 'users'): v
 
 async function refuseTaken(tx: Transaction, name: string): Promise<void> {
   const [taken] = await tx.workspaces.match({ by: 'name', value: name }, 1)
-  if (taken) throw alreadyExists('workspace', name, `integrations workspaces show ${shellWord(name)}`)
+  if (taken) throw alreadyExists('workspace', name, commandLine('workspaces show', [name]))
 }

@@ -1,11 +1,12 @@
 import type { Instant } from '../../brands.ts'
 import { jwk, type KeySet, newKey, purposes, type RootKey } from '../../crypto/key-set.ts'
 import type { KeySource, KnownDatabase } from '../../crypto/key-source.ts'
-import { badInput, conflict, IntegrationsError, keysMissing, notFound, shellWord } from '../../errors.ts'
+import { badInput, conflict, IntegrationsError, keysMissing, notFound } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { DatedKey, KeyUsage, ListedKey } from '../../store/tables/keys.ts'
 import type { DryRun } from '../change.ts'
+import { commandLine } from '../texts.ts'
 
 /** A key of a database, and how many values it encrypts, as far as is recorded. */
 export interface Key extends ListedKey, Omit<KeyUsage, 'keyId'> {
@@ -179,7 +180,7 @@ export const retireKey = (store: Store, id: string, options: DryRun): Promise<Ke
     if (unresolved)
       throw conflict(
         `the outcome of a refresh of ${refOf(unresolved)} is unknown, and new tokens may be in a file that needs the key ${id}`,
-        `on the machine that ran the refresh: integrations recover ${shellWord(unresolved.id)}`,
+        `on the machine that ran the refresh: ${commandLine('recover', [unresolved.id])}`,
       )
     await tx.keys.setState(id, 'retired')
     await tx.record({ action: 'keys.retire', target: target(id), keyId: id })

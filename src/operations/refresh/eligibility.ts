@@ -1,10 +1,10 @@
-import { badInput, IntegrationsError, notFound, shellWord } from '../../errors.ts'
+import { badInput, IntegrationsError, notFound } from '../../errors.ts'
 import { type App, type IntegrationView, refOf } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Reader } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
-import { rotateCommand } from '../texts.ts'
+import { commandLine, rotateCommand } from '../texts.ts'
 
 /** Which tokens are due. */
 export interface Due {
@@ -93,13 +93,13 @@ export async function appOf(db: Reader, integration: IntegrationView, platform: 
     )
   throw badInput(
     `${refOf(integration)} names no app, and ${platform.title} has several: ${apps.map(({ name }) => name).join(', ')}`,
-    `integrations update ${shellWord(integration.id)} --app ${shellWord(apps[0]?.name ?? '')}`,
+    commandLine('update', [integration.id], ['--app', apps[0]?.name ?? '']),
   )
 }
 
 /** The error for an integration that is inactive. */
 export const inactive = (integration: IntegrationView): IntegrationsError =>
-  badInput(`${refOf(integration)} is inactive`, `integrations enable ${shellWord(integration.id)}`)
+  badInput(`${refOf(integration)} is inactive`, commandLine('enable', [integration.id]))
 
 /** The error for an integration without a refresh token. */
 export const noRefreshToken = (integration: IntegrationView): IntegrationsError =>
@@ -124,7 +124,7 @@ export const outcomeUnknown = (
       state === 'outcome_unknown'
         ? `a refresh of ${refOf(integration)} has an unknown outcome and may have used its refresh token${detail}`
         : `the refresh token of ${refOf(integration)} has probably been used${detail}`,
-    hint: state === 'outcome_unknown' ? `integrations recover ${shellWord(integration.id)}` : reauthorize(integration),
+    hint: state === 'outcome_unknown' ? commandLine('recover', [integration.id]) : reauthorize(integration),
   })
 
 /** Refuses to remove an integration whose tokens are being refreshed: the new tokens would be lost. @throws LEASE_HELD */

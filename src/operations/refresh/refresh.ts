@@ -11,7 +11,7 @@ import type { Store } from '../../store/store.ts'
 import { type AttemptEnd, leaseTimeMs } from '../../store/tables/refresh-attempts.ts'
 import { auditOnly } from '../change.ts'
 import { findIntegration } from '../find.ts'
-import { secretsCommand } from '../texts.ts'
+import { commandLine, secretsCommand } from '../texts.ts'
 import { type Eligibility, eligibilityOf, leaseHeld, mayBeDue, outcomeUnknown, reauthorize } from './eligibility.ts'
 import { beginRefresh, closeAttempt, isOthersTurn, type Lease, type LeaseOptions, type NoLease } from './lease.ts'
 import { type NewTokens, prepareSpool, removeSpooled, reserveSpool, writeSpool } from './spool.ts'
@@ -183,7 +183,7 @@ async function storeTokens(
         message: written
           ? `the new tokens of ${ref} could not be stored in the database${detail(error)}; they are kept, encrypted, in ${path}`
           : `the new tokens of ${ref} could be stored neither in the database nor in a file${detail(error)}`,
-        hint: `integrations recover ${shellWord(integration.id)}`,
+        hint: commandLine('recover', [integration.id]),
         cause: error,
         committed: error instanceof IntegrationsError ? error.committed : false,
       })
@@ -239,7 +239,7 @@ async function close(store: Store, { attempt, integration }: Lease, end: Attempt
       throw new IntegrationsError({
         code: 'OUTCOME_UNKNOWN',
         message: `the refresh of ${refOf(integration)} brought no tokens (${end.code ?? end.state}), but that could not be stored${detail(error)}`,
-        hint: `integrations recover ${shellWord(integration.id)} --retry`,
+        hint: commandLine('recover', [integration.id], ['--retry']),
         cause: error,
         committed: false,
       })

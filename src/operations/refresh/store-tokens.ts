@@ -1,6 +1,6 @@
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { fingerprint } from '../../crypto/hmac.ts'
-import { conflict, isDecryptionFailure, shellWord } from '../../errors.ts'
+import { conflict, isDecryptionFailure } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Secret } from '../../secret.ts'
@@ -9,6 +9,7 @@ import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/curren
 import type { Transaction } from '../../store/store.ts'
 import type { RefreshAttempt } from '../../store/tables/refresh-attempts.ts'
 import { changeWithin, type Facts } from '../change.ts'
+import { commandLine } from '../texts.ts'
 import { recordFailure } from './lease.ts'
 import type { NewTokens } from './spool.ts'
 
@@ -41,7 +42,7 @@ export async function commitRefresh(tx: Transaction, attempt: RefreshAttempt, up
   const shared = await tx.refresh.shared(attempt.id)
   if (shared.find(({ integrationId }) => integrationId === id)?.state === 'applied') return 'before'
   if (shared.length === 0)
-    throw conflict('another attempt to refresh the token has begun', `integrations recover ${shellWord(id)}`)
+    throw conflict('another attempt to refresh the token has begun', commandLine('recover', [id]))
   const sharerIds = shared.filter(({ state }) => state !== 'applied').map(({ integrationId }) => integrationId)
   const { applied, superseded } = await updateSharers(tx, { id, sharerIds, submitted: attempt }, update)
   const { refreshToken } = update.tokens
@@ -121,7 +122,7 @@ async function updateOne(
     if (to === undefined)
       throw conflict(
         'the application wrote a token while it was being replaced',
-        `integrations recover ${shellWord(integration.id)}`,
+        commandLine('recover', [integration.id]),
       )
     fingerprints.push({ field: secretColumns[field], from: old?.fingerprint ?? null, to })
   }

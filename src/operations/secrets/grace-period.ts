@@ -1,7 +1,8 @@
 import type { Instant } from '../../brands.ts'
-import { badInput, IntegrationsError, shellWord } from '../../errors.ts'
+import { badInput, IntegrationsError } from '../../errors.ts'
 import { flagOf, type SecretField } from '../../integration.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
+import { commandLine } from '../texts.ts'
 
 /** The longest grace period. */
 const maxGracePeriodMs = 7 * 86_400_000
@@ -33,6 +34,6 @@ export function requireNoPrevious(
   throw new IntegrationsError({
     code: 'GRACE_PERIOD_ACTIVE',
     message: `the previous ${label} is still accepted (${which(previous)}); another rotation needs --end-previous, which expires it at once`,
-    hint: `wait, pass --end-previous, or run integrations secrets finish ${shellWord(ref)} ${flagOf(field)}`,
+    hint: `wait, pass --end-previous, or run ${commandLine('secrets finish', [ref, flagOf(field)])}`,
   })
 }

@@ -1,4 +1,4 @@
-import { notFound, shellWord } from '../../errors.ts'
+import { notFound } from '../../errors.ts'
 import { entriesOf, type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import type { Platform } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
@@ -6,6 +6,7 @@ import type { Secret } from '../../secret.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
+import { commandLine } from '../texts.ts'
 import { noSecret, secretDefinition } from './values.ts'
 
 /** Secrets that were read, by field. */
@@ -32,8 +33,7 @@ export const readSecrets = (
     const secrets = new Map(wanted.flatMap((field) => (held[field] ? [[field, held[field].value] as const] : [])))
     const missing = fields.find((field) => !secrets.has(field))
     if (missing) throw noSecret(integration, missing, ref)
-    if (secrets.size === 0)
-      throw notFound(`${refOf(integration)} has no secret`, `integrations rotate ${shellWord(ref)}`)
+    if (secrets.size === 0) throw notFound(`${refOf(integration)} has no secret`, commandLine('rotate', [ref]))
     await tx.record({
       action,
       outcome: action === 'secret.exec' ? 'started' : 'done',

@@ -1,5 +1,5 @@
 import type { Instant, IntegrationId } from '../../brands.ts'
-import { conflict, IntegrationsError, isDecryptionFailure, shellWord } from '../../errors.ts'
+import { conflict, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import {
   type Expiry,
   expiresAt,
@@ -17,7 +17,7 @@ import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
-import { checkAndRetry } from '../texts.ts'
+import { checkAndRetry, commandLine } from '../texts.ts'
 import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
 import {
   checkGenerated,
@@ -200,7 +200,7 @@ export async function rotateWithin(
     if (previous?.fingerprint === tx.secrets.fingerprint(value))
       throw conflict(
         `the new ${label} is the previous one, which is ${field === 'webhookSecret' ? 'valid' : 'kept'} until ${previous.validUntil}`,
-        `to make it current again: integrations secrets revert ${shellWord(ref)} ${flagOf(field)}`,
+        `to make it current again: ${commandLine('secrets revert', [ref, flagOf(field)])}`,
       )
     if (previous) requireNoPrevious(previous, { label: named(label), field, ref, endPrevious: rotation.endPrevious })
     // After a leak, no value of a token is of use; what a refresh has replaced expires by itself.

@@ -1,9 +1,10 @@
-import { cancelled, IntegrationsError, shellWord } from '../../../errors.ts'
+import { cancelled, IntegrationsError } from '../../../errors.ts'
 import { type IntegrationView, refOf } from '../../../integration.ts'
 import type { JsonObject } from '../../../json.ts'
 import { versionConflict } from '../../../operations/change.ts'
 import { readConfig, replaceConfig, storedConfig } from '../../../operations/config/config.ts'
 import { checkConfig, parseConfig } from '../../../operations/config/document.ts'
+import { commandLine } from '../../../operations/texts.ts'
 import { findPlatform } from '../../../platforms/platforms.ts'
 import type { Context } from '../../context.ts'
 import { examples, warnAll } from '../../input/arguments.ts'
@@ -24,7 +25,7 @@ export const command = (ctx: Context) =>
         throw new IntegrationsError({
           code: 'INPUT_REQUIRED',
           message: 'an editor cannot be opened: prompts are off or there is no terminal',
-          hint: `integrations config patch ${shellWord(ref)} <file>`,
+          hint: `${commandLine('config patch', [ref])} <file>`,
         })
       const store = await ctx.store()
       const { integration, text } = await readConfig(store, ref)

@@ -1,6 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { badInput, checkFailed, shellWord } from '../../../errors.ts'
+import { badInput, checkFailed } from '../../../errors.ts'
 import { refOf } from '../../../integration.ts'
+import { commandLine, rotateCommand } from '../../../operations/texts.ts'
 import { type CapturedRequest, parseRequest } from '../../../operations/webhooks/raw-request.ts'
 import type { WebhookCheck } from '../../../operations/webhooks/verify.ts'
 import type { Context } from '../../context.ts'
@@ -46,7 +47,7 @@ export const command = (ctx: Context) =>
       const now = options.receivedAt === undefined ? Date.now() : Date.parse(options.receivedAt)
       const found = await verifyWebhook(await ctx.store(), ref, { captured, now })
       await ctx.output.report(webhookCheckView, found, report(found))
-      if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, shellWord(ref)))
+      if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, ref))
     })
 
 async function readCaptured(
@@ -84,13 +85,13 @@ function next({ refusal, setting, owner }: WebhookCheck, ref: string): string {
     case 'malformed_body':
       return 'check that the body has the content type that the platform sends'
     case 'other_scheme':
-      return `integrations config set ${ref} ${setting}`
+      return commandLine('config set', [ref, setting ?? ''])
     case 'other_integration':
-      return `integrations show ${shellWord(owner?.id ?? '')}`
+      return commandLine('show', [owner?.id ?? ''])
     case 'no_secret':
     case 'secret_altered':
     case 'wrong_secret':
-      return `set the secret that the platform shows with integrations rotate ${ref} --field webhook-secret`
+      return `set the secret that the platform shows with ${rotateCommand(ref, 'webhookSecret')}`
     default:
       return 'check that the request is as the platform sent it: proxies drop and add headers'
   }
