@@ -63,6 +63,7 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     'Database and set-up',
     ['init', 'initialise a database', () => import('./commands/init.ts')],
     ['db', "show the state of the database, migrate it, adopt an application's", () => import('./commands/db.ts')],
+    ['doctor', 'check this machine and the database', () => import('./commands/doctor.ts')],
     ['completion', 'print a script for Tab completion', () => import('./commands/completion.ts')],
     [
       'help',

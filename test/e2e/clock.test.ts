@@ -4,13 +4,13 @@ import { openKeyring } from '../../src/crypto/keyring.ts'
 import { allRows } from '../../src/store/all-rows.ts'
 import { type AuditEvent, eventColumns, eventHash } from '../../src/store/audit/events.ts'
 import { openStore } from '../../src/store/open.ts'
-import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { freshDatabase, kinds } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
 import { faketime, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
-import { moveGracePeriod, vouchFor } from '../support/state.ts'
+import { changeNewestEvent, moveGracePeriod, vouchFor } from '../support/state.ts'
 import { notes } from '../support/told.ts'
 
 const hours = 3_600_000
@@ -18,26 +18,6 @@ const list = ['secrets', 'list', 'support', '-o', 'json', '--fields', 'number,st
 
 /** An instant so long from now, as both databases take it. */
 const at = (distanceMs: number) => new Date(Date.now() + distanceMs).toISOString().replace('Z', '+00:00')
-
-/** The newest event dated anew, as a machine with another clock would have: the log's own trigger lets nobody do so. */
-async function dateNewestEvent(db: TestDatabase, distanceMs: number): Promise<void> {
-  const [off, on] =
-    db.kind === 'postgresql'
-      ? ['DISABLE TRIGGER USER', 'ENABLE TRIGGER USER'].map((what) => `ALTER TABLE integration_events ${what}`)
-      : []
-  const triggers =
-    db.kind === 'sqlite'
-      ? await db.query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'integration_events'")
-      : []
-  for (const { name } of triggers) await db.query(`DROP TRIGGER ${name}`)
-  if (off) await db.query(off)
-  await db.query(
-    'UPDATE integration_events SET at = ? WHERE seq = (SELECT max(seq) FROM integration_events)',
-    at(distanceMs),
-  )
-  if (on) await db.query(on)
-  for (const { sql } of triggers) await db.query(String(sql))
-}
 
 describe.each(kinds)('time, on %s', (kind) => {
   const run = runner(kind)
@@ -102,11 +82,11 @@ describe.each(kinds)('time, on %s', (kind) => {
     const { db, env, expire, kept, purges } = await start()
     const change = async () => expect((await run(['toggle', 'support'], { env })).code).toBe(0)
     // The machine of the newest event was ahead.
-    await dateNewestEvent(db, 72 * hours)
+    await changeNewestEvent(db, 'at', at(72 * hours))
     await expire(-23 * hours)
     await change()
     expect([await kept(), await purges()]).toEqual([yes, []])
-    await dateNewestEvent(db, 72 * hours)
+    await changeNewestEvent(db, 'at', at(72 * hours))
     await expire(-25 * hours)
     await change()
     expect([await kept(), await purges()]).toEqual([no, [1]])
@@ -114,7 +94,7 @@ describe.each(kinds)('time, on %s', (kind) => {
 
   test('a clock more than a day ahead of the newest event destroys nothing that was valid then, and the next change does', async () => {
     const { db, env, expire, kept, purges } = await start()
-    await dateNewestEvent(db, -25 * hours)
+    await changeNewestEvent(db, 'at', at(-25 * hours))
     await expire(-25 * hours)
     expect(await run(['disable', 'support'], { env })).toMatchObject({ code: 0 })
     expect([await kept(), await purges()]).toEqual([yes, []])
@@ -125,7 +105,7 @@ describe.each(kinds)('time, on %s', (kind) => {
     expect(await run(['secrets', 'revert', 'support', 'webhook-secret'], { env })).toMatchObject({ code: 0 })
 
     await expire(-25 * hours)
-    await dateNewestEvent(db, -23 * hours)
+    await changeNewestEvent(db, 'at', at(-23 * hours))
     await run(['enable', 'support'], { env })
     expect([await kept(), await purges()]).toEqual([yes, []])
     await run(['disable', 'support'], { env })
@@ -134,7 +114,7 @@ describe.each(kinds)('time, on %s', (kind) => {
 
   test('changes made once a week, and purges of a database without changes, destroy what expired', async () => {
     const { db, env, expire, kept, purges } = await start()
-    await dateNewestEvent(db, -168 * hours)
+    await changeNewestEvent(db, 'at', at(-168 * hours))
     await expire(-140 * hours)
     const purge = ['secrets', 'purge', '-o', 'table']
     const waits = 'expired versions are kept until the audit log has an event a day after their expiry'
@@ -152,7 +132,7 @@ describe.each(kinds)('time, on %s', (kind) => {
 
     await rotate(env, 3, '--grace', '24h')
     await db.query('UPDATE integration_secrets SET valid_until = ? WHERE number = 2', at(-193 * hours))
-    await dateNewestEvent(db, -168 * hours)
+    await changeNewestEvent(db, 'at', at(-168 * hours))
     await run(['toggle', 'support'], { env })
     expect(await purges()).toEqual([0, 1, 1])
   })

@@ -60,6 +60,7 @@ export const readOnlyCommands: readonly Sample[] = [
 export const commandsWithKeys: readonly Sample[] = [
   { command: 'keys list', args: ['keys', 'list'] },
   { command: 'keys status', args: ['keys', 'status'] },
+  { command: 'doctor', args: ['doctor', '-o', 'json'] },
   { command: 'audit verify', args: ['audit', 'verify', '-o', 'json'] },
   { command: 'audit show', args: ['audit', 'show', '3'] },
 ]

@@ -27,6 +27,26 @@ export async function vouchFor(db: TestDatabase): Promise<void> {
   await db.query("UPDATE integration_settings SET mac = ? WHERE key = 'head'", mac)
 }
 
+/** Changes a column of the newest event, as a machine with another clock or program would have written it: the log's own triggers let nobody do so. */
+export async function changeNewestEvent(db: TestDatabase, column: 'at' | 'program_version', value: string) {
+  const [off, on] =
+    db.kind === 'postgresql'
+      ? ['DISABLE TRIGGER USER', 'ENABLE TRIGGER USER'].map((what) => `ALTER TABLE integration_events ${what}`)
+      : []
+  const triggers =
+    db.kind === 'sqlite'
+      ? await db.query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'integration_events'")
+      : []
+  for (const { name } of triggers) await db.query(`DROP TRIGGER ${name}`)
+  if (off) await db.query(off)
+  await db.query(
+    `UPDATE integration_events SET ${column} = ? WHERE seq = (SELECT max(seq) FROM integration_events)`,
+    value,
+  )
+  if (on) await db.query(on)
+  for (const { sql } of triggers) await db.query(String(sql))
+}
+
 /** Moves the end of a kept value, as somebody who has the keys can: without them, it would be refused. */
 export async function moveGracePeriod(db: TestDatabase, number: number, until: Date): Promise<void> {
   const keys = testKeys()

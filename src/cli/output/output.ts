@@ -173,9 +173,9 @@ export class Output {
     return this.#isOneOf(['table']) ? this.raw(text) : this.json(value)
   }
 
-  /** Reports on one thing: lines for people, the thing itself for machines. */
-  async report<Row>(view: View<Row>, row: Row, lines: readonly Cell[]): Promise<void> {
-    if (!this.table()) return this.one(view, row)
+  /** Reports in lines to people, and to machines as they ask. */
+  async report(lines: readonly Cell[], toMachines: () => Promise<void>): Promise<void> {
+    if (!this.table()) return toMachines()
     const { wrapped } = await import('./table/measures.ts')
     const wrappedLines = lines.flatMap(([text, tone]) => wrapped(text, this.#width()).map((line): Cell => [line, tone]))
     await this.lines(wrappedLines, 'stdout')

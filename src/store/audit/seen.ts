@@ -102,7 +102,7 @@ export class FollowedLog {
 }
 
 /** Whether a log lacks the event that was its last when it was seen. @param head its end now */
-async function isLost(db: AuditReader, seen: Head, head: Head): Promise<boolean> {
+export async function isLost(db: AuditReader, seen: Head, head: Head): Promise<boolean> {
   if (seen.seq > head.seq) return true
   return (seen.seq === head.seq ? head.hash : await db.hashOf(seen.seq)) !== seen.hash
 }

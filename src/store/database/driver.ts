@@ -131,6 +131,8 @@ export interface Driver {
   unsafe?(): IntegrationsError | undefined
   /** Names the session that others wait for; undefined when the database does not tell. Only where one can. */
   lockHolder?(db: Statements): Promise<string | undefined>
+  /** How a pooler before the server lends connections. Only where there may be one. */
+  pooling?(): Promise<'none' | 'statement' | 'transaction or session'>
   /** A new connection, for reading. */
   connect(): Promise<SqlDriverAdapter>
   /** A new connection, for changing: its transactions begin with the lock that they need. */

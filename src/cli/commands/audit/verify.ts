@@ -35,7 +35,7 @@ export const command = (ctx: Context) =>
       const { parseCheckpoint, verifyAudit } = await import('../../../operations/audit/verify.ts')
       const kept = checkpoint === undefined ? undefined : parseCheckpoint(await textOf(ctx, checkpoint))
       const found = await verifyAudit(await ctx.store(), ctx.keys(), kept)
-      await ctx.output.report(verificationView, found, report(found))
+      await ctx.output.report(report(found), () => ctx.output.one(verificationView, found))
       const { length } = found.problems
       if (length > 0)
         throw checkFailed(

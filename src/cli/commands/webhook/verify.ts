@@ -46,7 +46,7 @@ export const command = (ctx: Context) =>
       const { verifyWebhook } = await import('../../../operations/webhooks/verify.ts')
       const now = options.receivedAt === undefined ? Date.now() : Date.parse(options.receivedAt)
       const found = await verifyWebhook(await ctx.store(), ref, { captured, now })
-      await ctx.output.report(webhookCheckView, found, report(found))
+      await ctx.output.report(report(found), () => ctx.output.one(webhookCheckView, found))
       if (found.refusal) throw checkFailed(refusals[found.refusal], next(found, ref))
     })
 

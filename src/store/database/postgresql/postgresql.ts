@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg'
 import { IntegrationsError } from '../../../errors.ts'
 import type { Client, Driver } from '../driver.ts'
 import { commitUnknown } from '../errors.ts'
-import { isCommitUnknown } from '../symptoms.ts'
+import { isCommitUnknown, isStatementPooler } from '../symptoms.ts'
 import { begin, connect, graceMs, type OpenTransaction, openPool, type Pool } from './connection.ts'
 import { type ConnectionOptions, poolConfig } from './connection-options.ts'
 import { dialect, lockHolder } from './dialect.ts'
@@ -67,6 +67,25 @@ export function postgresql(options: ConnectionOptions): Driver {
       return new PrismaClient({ adapter: { ...adapter, connect: async () => adapter } }) as unknown as Client
     },
     lockHolder: lockHolder(migrationLock),
+    pooling: async () => {
+      const { pool, end } = open()
+      let told: unknown
+      // What PostgreSQL names its process; a pooler gives a client a number of its own.
+      pool.once('connect', (client) => {
+        told = (client as unknown as { processID: unknown }).processID
+      })
+      try {
+        const transaction = await begin(pool, scope, {})
+        const { rows } = await transaction.queryRaw({ sql: 'SELECT pg_backend_pid()', args: [], argTypes: [] })
+        await transaction.rollback()
+        return rows[0]?.[0] === told ? 'none' : 'transaction or session'
+      } catch (error) {
+        if (isStatementPooler(error)) return 'statement'
+        throw error
+      } finally {
+        await end()
+      }
+    },
     isDurable: async () => true,
     makeDurable: async () => {},
     executeAlone: async (statement) => {
