@@ -344,6 +344,7 @@ hint: try again later; the code names the reason
     server.script(token(3), slackOk({ expires_in: 43_200 }))
     server.script(token(4), slackError('missing_scope'))
     server.script(token(6), slackOk({ team_id: 'T777' }))
+    server.script(token(7), slackError('brand_new'))
     const outcomes: Outcome[] = []
     const run = async (n: number, ...args: string[]) => {
       const outcome = await program([...args, '--access-token-stdin', '--check', '-o', 'id'], {
@@ -411,6 +412,12 @@ hint: try again later; the code names the reason
         'the token belongs to the Slack team or enterprise id T777, and the integration to T012345',
       ),
     })
+    expect(await run(7, ...rotating)).toEqual({
+      code: 8,
+      stdout: '',
+      stderr:
+        'error: Slack gives an undocumented answer about the token (brand_new)\nhint: omit --check if the token is right; nothing was changed\n',
+    })
     expect([await rows(db), await db.query('SELECT access_token FROM integrations')]).toEqual(before)
     const { code, stderr } = await run(4, ...rotating)
     expect({ code, stderr }).toEqual({
@@ -427,6 +434,25 @@ hint: try again later; the code names the reason
     ])
     await nowhere(db, ...outcomes)
   })
+})
+
+test('rotate --check overwrites no change that was made while the platform was asked', async () => {
+  const db = await freshDatabase('sqlite')
+  await add(db, 'support', token(1))
+  const env = environment(db)
+  server.script(token(2), async (response) => {
+    await runInProcess(['disable', 'support'], { env })
+    response.end(JSON.stringify({ ok: true, team_id: 'T012345', user_id: 'U012345' }))
+  })
+  const args = ['rotate', 'support', '--access-token-stdin', '--grace', '0', '--check']
+  const outcome = await runInProcess(args, { env, input: token(2) })
+  expect({ ...outcome, stderr: stable(outcome.stderr) }).toEqual({
+    code: 5,
+    stdout: '',
+    stderr:
+      'error: Acme/support is at version 2, not 1\nhint: check what changed with integrations show <id>, and try again\n',
+  })
+  expect(await revealed(env, 'access-token')).toBe(token(1))
 })
 
 test('an address for a platform is refused before anything is done', async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
-import { bin, type RunOptions, runCommand, runInTerminal } from '../support/program.ts'
+import { bin, quote, type RunOptions, runCommand, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
 interface Refusal {
@@ -46,6 +46,14 @@ const refusals: Refusal[] = [
     code: 2,
     stderr:
       'error: standard input (--webhook-secret-stdin) is empty\nhint: check that the command or variable before the pipe yields the secret\n',
+  },
+  {
+    what: 'a secret in two ways',
+    args: add('--access-token-stdin', '--access-token-env', 'TOKEN'),
+    options: { input: signingSecret(5), env: { TOKEN: botToken() } },
+    code: 2,
+    stderr:
+      'error: access token is given in more than one way\nhint: keep one of --access-token-stdin, --access-token-file and --access-token-env\n',
   },
   {
     what: 'an unset variable',
@@ -523,7 +531,9 @@ describe.each(kinds)('refused on %s', (kind) => {
   })
 
   test('an output that cannot be written', async () => {
-    expect(await runCommand('sh', ['-c', `exec ${process.execPath} ${bin} list > /dev/full`], { env })).toEqual({
+    expect(
+      await runCommand('sh', ['-c', `exec ${quote(process.execPath)} ${quote(bin)} list > /dev/full`], { env }),
+    ).toEqual({
       code: 6,
       stdout: '',
       stderr:
@@ -535,7 +545,7 @@ describe.each(kinds)('refused on %s', (kind) => {
     const { version } = JSON.parse((await run(['show', 'Acme/other', '-o', 'json'], { env })).stdout)
     const { code, stderr } = await runCommand(
       'sh',
-      ['-c', `exec ${process.execPath} ${bin} toggle Acme/other -o json > /dev/full`],
+      ['-c', `exec ${quote(process.execPath)} ${quote(bin)} toggle Acme/other -o json > /dev/full`],
       { env },
     )
     expect({ code, error: JSON.parse(stderr.split('\n')[1] ?? '') }).toEqual({

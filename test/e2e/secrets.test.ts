@@ -276,6 +276,10 @@ hint: integrations secrets list support\n`,
       stderr: notes('deleted 1 expired version'),
     })
     expect((await events(db)).slice(logged)).toMatchObject([{ action: 'secret.purge' }])
+    // The key that encrypted it may be retired.
+    expect(await db.query('SELECT sealed, key_id FROM integration_secrets WHERE number = 1')).toEqual([
+      { sealed: null, key_id: null },
+    ])
     expect(await versions(db)).toMatchObject([
       { number: 1, is_kept: no },
       { number: 2, is_current: yes },
@@ -541,6 +545,34 @@ describe.each(kinds)('beside an application that writes secrets itself, on %s', 
     ])
     expect((await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })).code).toBe(0)
     expect(await db.query('SELECT webhook_secret FROM integrations')).toEqual([{ webhook_secret: signingSecret(7) }])
+  })
+
+  test('a column that the application holds on to is a conflict, and nothing is changed', async () => {
+    const { db, env } = await startPlain()
+    expect((await rotate(env, 2, '--grace', '24h')).code).toBe(0)
+    await db.query(
+      kind === 'sqlite'
+        ? 'CREATE TRIGGER hold BEFORE UPDATE OF webhook_secret ON integrations BEGIN SELECT RAISE(IGNORE); END'
+        : `CREATE RULE hold AS ON UPDATE TO integrations WHERE NEW.webhook_secret <> OLD.webhook_secret DO INSTEAD NOTHING`,
+    )
+    const before = await kept(db)
+    const rotated = await rotate(env, 3, '--grace', '24h', '--end-previous')
+    const reverted = await runInProcess(['secrets', 'revert', 'support', 'webhook-secret'], { env })
+    expect([rotated, reverted]).toEqual([
+      {
+        code: 5,
+        stdout: '',
+        stderr:
+          'error: the application wrote the signing secret at the same time\nhint: check what changed with integrations show support, and try again\n',
+      },
+      {
+        code: 5,
+        stdout: '',
+        stderr:
+          'error: the application wrote or cleared the signing secret meanwhile\nhint: integrations secrets list support\n',
+      },
+    ])
+    expect(await kept(db)).toBe(before)
   })
 
   test('--shared finds what only the application has written, and leaves what it has replaced since', async () => {

@@ -19,11 +19,11 @@ async function start(kind: (typeof kinds)[number]) {
   const server = await slackOAuth()
   const spool = join(freshFolder(), 'spool')
   const problems: unknown[] = []
-  const receive = async () => {
+  const receive = async (remember = 0) => {
     const receiver = await createReceiver({
       database: db.url,
       keys: { file: process.env.INTEGRATIONS_TEST_KEYS ?? '' },
-      remember: 0,
+      remember,
       spool,
       apiUrls: { slack: server.url.replace('slack=', '') },
       onError: (error) => problems.push((error as { code: string }).code),
@@ -89,6 +89,17 @@ test('a token that cannot be refreshed is given until it ends', async () => {
   await expect(receiver.token('support')).rejects.toMatchObject({ code: 'CREDENTIAL_REFUSED' })
   await db.query('UPDATE integrations SET token_expires_at = NULL, is_active = 0')
   await expect(receiver.token('support')).rejects.toMatchObject({ code: 'BAD_INPUT' })
+})
+
+test('a token that is remembered is given until it ends, and not longer', async () => {
+  const { db, env, receive } = await start('sqlite')
+  await addSlack({ ...env, ACCESS: botToken() }, 'support', '--access-token-env', 'ACCESS', '--no-expiry')
+  const receiver = await receive(60_000)
+  const expiresAt = new Date(Date.now() + 2000).toISOString()
+  await db.query('UPDATE integrations SET token_expires_at = ?', expiresAt)
+  expect(await receiver.token('support')).toEqual({ token: botToken(), expiresAt })
+  const answer = () => receiver.token('support').catch(({ code }) => code)
+  await expect.poll(answer, { timeout: 10_000 }).toBe('CREDENTIAL_REFUSED')
 })
 
 test('a receiver that is closed while a token is refreshed waits for the platform', async () => {

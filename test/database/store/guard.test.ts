@@ -119,6 +119,22 @@ describe.each(kinds)('on %s', (kind) => {
     await store.close()
   })
 
+  test('a change that does not get hold of the head row is not begun', async () => {
+    const { db, store } = await start()
+    await db.query(
+      kind === 'sqlite'
+        ? 'CREATE TRIGGER swallow BEFORE UPDATE ON integration_settings BEGIN SELECT RAISE(IGNORE); END'
+        : 'CREATE RULE swallow AS ON UPDATE TO integration_settings DO INSTEAD NOTHING',
+    )
+    let begun = false
+    const change = store.mutate(async () => {
+      begun = true
+    })
+    await expect(change).rejects.toMatchObject({ code: 'DATABASE_INVALID' })
+    expect(begun).toBe(false)
+    await store.close()
+  })
+
   test('a change begins when the one before it has ended', async () => {
     const { db, store } = await start()
     const other = await openStore(storeOptions(db))

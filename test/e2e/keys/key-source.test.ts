@@ -113,6 +113,21 @@ test('a key file of somebody else is refused', async () => {
   else await expect(owner.load(undefined)).rejects.toMatchObject({ code: 'KEYS_INVALID' })
 })
 
+test('keys that cannot be written down are told of, and where', async () => {
+  // The name of its lock is longer than a name may be.
+  const path = join(folder(), 'k'.repeat(252))
+  await expect(keyFile(path, me).add([newKey('encryption')])).rejects.toMatchObject({
+    code: 'KEYS_INVALID',
+    message: `the key file ${path} cannot be written (ENAMETOOLONG)`,
+    hint: 'name a place that can be written with INTEGRATIONS_KEYS_FILE',
+  })
+  await expect(keyCommand('echo \'{"keys":[]}\'', { env }).add([newKey('encryption')])).rejects.toMatchObject({
+    code: 'KEYS_MISSING',
+    message: 'INTEGRATIONS_KEYS_COMMAND prints no keys that this database can use, and they cannot be added from here',
+    hint: 'integrations keys init --print prints a key set to store there',
+  })
+})
+
 test('an empty set in a file takes keys', async () => {
   const path = join(folder(), 'keys.json')
   writeFileSync(path, '{"keys":[]}', { mode: 0o600 })

@@ -38,7 +38,7 @@ test('a key for another use is not the known one', () => {
   expect(isKey(key, known(key, 'encryption'))).toBe(false)
 })
 
-test('a keyring has the active key of each purpose, and refuses another one of its id', () => {
+test('a keyring has the active key of each purpose, and refuses another one of the id of any that is in use', () => {
   const [encryption, next, fingerprints, audit] = [
     newKey('encryption'),
     newKey('encryption'),
@@ -54,8 +54,11 @@ test('a keyring has the active key of each purpose, and refuses another one of i
   ]
   const { encryptionKey, fingerprintKey, auditKey } = openKeyring(keys, all, 'the set')
   expect([encryptionKey.id, fingerprintKey.id, auditKey.id]).toEqual([next.id, fingerprints.id, audit.id])
-  const wrong = new Map(keys).set(audit.id, { ...newKey('audit'), id: audit.id })
-  expect(() => openKeyring(wrong, all, 'the set')).toThrow(expect.objectContaining({ code: 'KEY_WRONG' }))
+  for (const { id, purpose } of all) {
+    const wrong = new Map(keys).set(id, { ...newKey(purpose), id })
+    const message = `the key ${id} in the key set (the set) is not the one that this database knows`
+    expect(() => openKeyring(wrong, all, 'the set')).toThrow(expect.objectContaining({ code: 'KEY_WRONG', message }))
+  }
   expect(() => openKeyring(setOf(encryption, fingerprints, audit), all, 'the set')).toThrow(
     expect.objectContaining({
       code: 'KEYS_MISSING',
