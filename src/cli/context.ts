@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { KeySource } from '../crypto/key-source.ts'
 import { badInput, IntegrationsError } from '../errors.ts'
+import { platformIds } from '../platforms/platforms.ts'
 import type { Attribution } from '../store/audit/events.ts'
 import { readableByOthers, requirePrivateDatabase, requirePrivateFolder } from '../store/database/private-files.ts'
 import { type Database, defaultDatabase, hasPassword, parseDatabaseUrl } from '../store/database/url.ts'
@@ -73,6 +74,7 @@ export function createContext(host: Host): Context {
         create,
         readOnly: context.options.readOnly || !off.test(host.env.INTEGRATIONS_READ_ONLY ?? ''),
         keys: context.keys(),
+        platforms: platformIds,
         attribution: attribution(host, context.options),
         notice: (text) => context.output.note(text),
         onCommit: () => {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import packageJson from '../../package.json' with { type: 'json' }
+import { platformIds } from '../platforms/platforms.ts'
 import { readableByOthers, requirePrivateDatabase } from '../store/database/private-files.ts'
 import { openStore } from '../store/open.ts'
 import type { StoreOptions } from '../store/schema/ready.ts'
@@ -30,6 +31,7 @@ export async function openDatabase({ declaredAs, onReadable, ...options }: Datab
     create: false,
     readOnly: false,
     notice: () => {},
+    platforms: platformIds,
     attribution: {
       ciIdentity: null,
       osUser: userName(me),

@@ -14,7 +14,7 @@ import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
-import { compareTables, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
+import { compareTables, type Needs, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
 import {
   type DatabaseState,
   migrate,
@@ -59,7 +59,8 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const create = !options.readOnly && (options.create || (database.provider === 'sqlite' && database.isDefault))
   const requirePrivate = fileCheck(options)
   const driver = await openDriver({ ...options, create })
-  const compared = compareTables(driver, database)
+  const needs = { provider: driver.provider, platforms: options.platforms }
+  const compared = compareTables(needs, database)
   let sharing: Sharing = 'adopted'
   const session = createSession({ ...options, driver, compare: (db) => compared(db, sharing) })
   try {
@@ -103,7 +104,8 @@ function storeOn(
   const { database } = options
   const { dialect } = driver
   const seen = new SeenHeads(options.heads, database)
-  const reader = (db: Statements) => readerOn(db, driver, state)
+  const needs = { provider: driver.provider, platforms: options.platforms }
+  const reader = (db: Statements) => readerOn(db, { driver, state, needs })
   const requireWritable = () => {
     refuseReadOnly(options)
     const unsafe = options.neverBlock ? driver.unsafe?.() : undefined
@@ -181,8 +183,11 @@ function storeOn(
 
 const readerOn = (
   db: Statements,
-  { provider, dialect }: Driver,
-  { adopted, applicationWrites }: DatabaseState,
+  {
+    driver: { provider, dialect },
+    state: { adopted, applicationWrites },
+    needs,
+  }: { readonly driver: Driver; readonly state: DatabaseState; readonly needs: Needs },
 ): Reader => ({
   adopted,
   integrations: integrationReader(db, dialect, applicationWrites),
@@ -202,7 +207,7 @@ const readerOn = (
   damagedRows: () => damagedRows(db, dialect),
   states: stateReader(db, dialect),
   receivers: receiverReader(db, dialect),
-  tableDifferences: () => readDifferences(db, provider, sharingOf({ adopted })),
+  tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

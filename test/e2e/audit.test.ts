@@ -11,6 +11,7 @@ import { changeMode } from '../../src/operations/keys/mode.ts'
 import { finishSecret } from '../../src/operations/secrets/finish.ts'
 import { purgeSecrets, revertSecret } from '../../src/operations/secrets/history.ts'
 import { readSecrets } from '../../src/operations/secrets/read.ts'
+import { platformIds } from '../../src/platforms/platforms.ts'
 import { type AuditEvent, eventColumns, eventHash } from '../../src/store/audit/events.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 import { openStore } from '../../src/store/open.ts'
@@ -70,6 +71,7 @@ const storeOptions = (db: TestDatabase): StoreOptions => ({
   notice: () => {},
   readOnly: false,
   keys: keyFile(keys, process.getuid?.()),
+  platforms: platformIds,
   attribution: {
     ciIdentity: null,
     osUser: 'ana',

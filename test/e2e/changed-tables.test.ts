@@ -81,7 +81,7 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
     [
       'ALTER TABLE integrations ALTER COLUMN name TYPE varchar(10)',
       add,
-      'the type of integrations.name is character varying(10), not text',
+      'the type of integrations.name is character varying(10), which is too short: at least 50 characters',
     ],
     [
       'ALTER TABLE integrations ADD COLUMN region text NOT NULL DEFAULT 1; ALTER TABLE integrations ALTER COLUMN region DROP DEFAULT',
@@ -95,8 +95,8 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
     ],
     [
       "CREATE TYPE platform AS ENUM ('slack'); ALTER TABLE integrations ALTER COLUMN platform TYPE platform USING platform::platform",
-      list,
-      'the type of integrations.platform is platform, not text',
+      ['add', '--workspace', 'Acme', '--platform', 'github', '--name', 'g', '--webhook-secret-stdin'],
+      'the type of integrations.platform is platform, which lacks the values pylon, github',
     ],
     [
       'ALTER TABLE integrations ALTER COLUMN last_used_at TYPE bigint USING 0',
@@ -106,7 +106,7 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
     [
       'CREATE DOMAIN short AS varchar(10); CREATE DOMAIN label AS short NOT NULL; ALTER TABLE integrations ALTER COLUMN name TYPE label',
       add,
-      'the type of integrations.name is label (character varying(10)), not text',
+      'the type of integrations.name is label (character varying(10)), which is too short: at least 50 characters',
     ],
     [
       "CREATE DOMAIN label AS text NOT NULL; UPDATE integrations SET access_token = 'a'; ALTER TABLE integrations ALTER COLUMN access_token TYPE label",

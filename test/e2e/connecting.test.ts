@@ -122,7 +122,7 @@ describe('what a statement fails with is told by its code, and not as a bug', ()
     [
       '22001',
       'ALTER TABLE workspaces ALTER COLUMN name TYPE varchar(3)',
-      'the type of workspaces.name is character varying(3), not text',
+      'the type of workspaces.name is character varying(3), which is too short: at least 50 characters',
     ],
     ['42703', 'ALTER TABLE workspaces DROP COLUMN name', 'the column workspaces.name is missing'],
     [

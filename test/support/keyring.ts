@@ -3,6 +3,7 @@ import { decrypt } from '../../src/crypto/jwe.ts'
 import { headerOf, isEncrypted } from '../../src/crypto/jwe-format.ts'
 import { parseKeySet } from '../../src/crypto/key-set.ts'
 import { keyFile } from '../../src/keys/file.ts'
+import { platformIds } from '../../src/platforms/platforms.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 import type { StoreOptions } from '../../src/store/schema/ready.ts'
 import type { TestDatabase } from './database.ts'
@@ -25,6 +26,7 @@ export const storeOptions = (db: Pick<TestDatabase, 'url'>, keys = testKeyFile()
   readOnly: false,
   notice: () => {},
   keys: keyFile(keys, process.getuid?.()),
+  platforms: platformIds,
   attribution: {
     ciIdentity: null,
     osUser: 'test',

@@ -93,6 +93,8 @@ export interface Dialect {
    * @returns the indexes of rows that another transaction holds: these are as they were
    */
   updateRows(db: Statements, changes: RowChanges): Promise<readonly number[]>
+  /** What a column is set to that is to hold nothing: where it may not be null, its default, as far as the database can be told. */
+  readonly nothing: Sql
   /** A column of any type as its text. */
   asText(column: Sql): Sql
   /** The same with ASCII case ignored. No index knows of it. */

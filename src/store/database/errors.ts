@@ -161,6 +161,13 @@ const rules: readonly Rule[] = [
     hint: 'shorten the value to 500 characters',
   },
   {
+    // The tables were compared before: an application may have given a column a length.
+    when: ({ has }) => has(/^(22001|LengthMismatch|P2000)$/),
+    code: 'BAD_INPUT',
+    message: (where) => `a value is longer than its column in ${where} allows (22001)`,
+    hint: 'shorten the value, or widen the column in the application',
+  },
+  {
     when: ({ has }) => has(/^(22P05|22021)$/),
     code: 'BAD_INPUT',
     message: (where, state) => `a character of the input is none of the encoding of ${where} (${state})`,
@@ -175,7 +182,7 @@ const rules: readonly Rule[] = [
   {
     when: ({ has, message }) =>
       has(
-        /^(42703|42804|42846|42883|22001|22007|22P02|23502|ColumnNotFound|LengthMismatch|NullConstraintViolation|P2000|P2011|P2022|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/,
+        /^(42703|42804|42846|42883|22007|22P02|23502|ColumnNotFound|NullConstraintViolation|P2011|P2022|SQLITE_MISMATCH|SQLITE_CONSTRAINT_(NOTNULL|DATATYPE))$/,
       ) || /no such column|has no column named|NOT NULL constraint failed|datatype mismatch/.test(message),
     code: 'DATABASE_INVALID',
     message: (where, state) =>

@@ -1,9 +1,9 @@
 import { databaseInvalid, type IntegrationsError } from '../../errors.ts'
-import type { Driver } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { ownTables } from '../migrations.ts'
-import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
+import { type CatalogueTable, readCatalogue } from './catalogue.ts'
+import { columnDifferences, defaultDifferences, type ExpectedColumn } from './expected-column.ts'
 
 /** What is different in a table from what this program shares with an application. */
 export interface TableDifference {
@@ -36,12 +36,16 @@ const missing = (table: string): TableDifference => ({
   hinders: 'reading',
 })
 
+/** What tables are compared with, besides what they are all to have. */
+export interface Needs {
+  readonly provider: Provider
+  /** The ids of the platforms. */
+  readonly platforms: readonly string[]
+}
+
 /** Compares the tables of an application with what this program expects. */
-export async function readDifferences(
-  db: Statements,
-  provider: Provider,
-  sharing: Sharing,
-): Promise<TableDifference[]> {
+export async function readDifferences(db: Statements, needs: Needs, sharing: Sharing): Promise<TableDifference[]> {
+  const { provider } = needs
   const own = ownTables(provider)
   const found = await readCatalogue(db, provider, [...applicationTables, ...own])
   const list: TableDifference[] = []
@@ -52,7 +56,7 @@ export async function readDifferences(
       for (const { column = null, text, hinders } of tableDifferences(
         table,
         { columns, found: actual, sharing },
-        provider,
+        needs,
       ))
         list.push({ table, column, text, hinders })
   }
@@ -71,9 +75,9 @@ export async function readDifferences(
 
 /** The error for tables that were changed; undefined when all that this program does can be done with them. */
 export const compareTables =
-  ({ provider }: Pick<Driver, 'provider'>, database: Database) =>
+  (needs: Needs, database: Database) =>
   async (db: Statements, sharing: Sharing): Promise<IntegrationsError | undefined> => {
-    const found = (await readDifferences(db, provider, sharing)).filter(isHindrance)
+    const found = (await readDifferences(db, needs, sharing)).filter(isHindrance)
     return found.length === 0 ? undefined : tablesChanged(database, found)
   }
 
@@ -87,72 +91,59 @@ export const tablesChanged = (database: Database, found: readonly TableDifferenc
     `change these tables back, then ${commandOn(database, 'db status')}`,
   )
 
-interface ExpectedColumn {
-  readonly type: 'text' | 'timestamp' | 'boolean' | 'jsonb'
-  readonly nullable?: true
-  /** This program never writes null into it. */
-  readonly neverNull?: true
-  readonly default?: 'now' | 'true'
-  readonly references?: { readonly to: string; readonly onDelete: string }
-}
-
-const text: ExpectedColumn = { type: 'text' }
-const optionalText: ExpectedColumn = { type: 'text', nullable: true }
+const atLeast = (atLeast: number): ExpectedColumn => ({ type: 'text', atLeast })
+const optional = (column: ExpectedColumn): ExpectedColumn => ({ ...column, nullable: true })
 const timestamp: ExpectedColumn = { type: 'timestamp' }
-const optionalTimestamp: ExpectedColumn = { type: 'timestamp', nullable: true }
+
+/** An id that this program makes, and one of a platform: a UUID at most. */
+const idLength = 36
+/** The name of a platform. */
+const platformLength = 20
+/** A name that people give. */
+const nameLength = 50
+/** A webhook secret of 64 characters, encrypted. */
+const secretLength = 255
+/** A token of 640 characters, encrypted: those of GitHub have 520. */
+const tokenLength = 1024
+/** The id of a team or a user of Slack, with room to grow. */
+const slackIdLength = 20
+/** What an address may have. */
+const emailLength = 254
 
 /** The application's tables, as far as this program knows them. All have the primary key `id`. */
 const expected: { readonly [table: string]: { readonly [column: string]: ExpectedColumn } } = {
-  workspaces: { id: text, name: text, created_at: timestamp, updated_at: timestamp },
-  users: { id: text, email: text, name: optionalText, created_at: timestamp, updated_at: timestamp },
+  workspaces: { id: atLeast(idLength), name: atLeast(nameLength), created_at: timestamp, updated_at: timestamp },
+  users: {
+    id: atLeast(idLength),
+    email: atLeast(emailLength),
+    name: optional(atLeast(nameLength)),
+    created_at: timestamp,
+    updated_at: timestamp,
+  },
   integrations: {
-    id: text,
-    workspace_id: { type: 'text', references: { to: 'workspaces.id', onDelete: 'cascade' } },
-    platform: text,
-    name: text,
-    webhook_secret: optionalText,
-    access_token: optionalText,
-    refresh_token: optionalText,
-    token_expires_at: optionalTimestamp,
-    slack_team_id: optionalText,
-    slack_team_name: optionalText,
-    slack_bot_user_id: optionalText,
-    pylon_account_id: optionalText,
-    is_active: { type: 'boolean', nullable: true, neverNull: true, default: 'true' },
-    config: { type: 'jsonb', nullable: true },
-    last_used_at: optionalTimestamp,
-    created_at: { type: 'timestamp', default: 'now' },
-    created_by: { type: 'text', nullable: true, references: { to: 'users.id', onDelete: 'set null' } },
+    id: { ...atLeast(idLength), anyDefault: true },
+    // Its values are those of workspaces.id, whatever these are.
+    workspace_id: { type: 'text', anyDefault: true, references: 'workspaces.id' },
+    platform: { ...atLeast(platformLength), isPlatform: true, anyDefault: true },
+    name: { ...atLeast(nameLength), anyDefault: true },
+    webhook_secret: optional(atLeast(secretLength)),
+    access_token: optional(atLeast(tokenLength)),
+    refresh_token: optional(atLeast(tokenLength)),
+    token_expires_at: optional(timestamp),
+    slack_team_id: optional(atLeast(slackIdLength)),
+    slack_team_name: optional(atLeast(nameLength)),
+    slack_bot_user_id: optional(atLeast(slackIdLength)),
+    pylon_account_id: optional(atLeast(idLength)),
+    is_active: { type: 'boolean', nullable: true, neverNull: true, anyDefault: true },
+    config: { type: 'jsonb', nullable: true, clearedToDefault: true, anyDefault: true },
+    last_used_at: optional(timestamp),
+    created_at: { type: 'timestamp', anyDefault: true },
+    created_by: { type: 'text', nullable: true, references: 'users.id' },
   },
 }
 
 /** Their names. */
 export const applicationTables = Object.keys(expected)
-
-/** What the databases call the types: on SQLite, those that our own first migration makes. */
-const typeNames: Record<Provider, Record<ExpectedColumn['type'], string>> = {
-  postgresql: { text: 'text', timestamp: 'timestamp without time zone', boolean: 'boolean', jsonb: 'jsonb' },
-  sqlite: { text: 'TEXT', timestamp: 'DATETIME', boolean: 'BOOLEAN', jsonb: 'JSONB' },
-}
-
-/** Categories and types of PostgreSQL that can be read, though not each can hold all that is written. */
-const readable: Record<ExpectedColumn['type'], RegExp> = {
-  text: /^S/,
-  timestamp: /^D (timestamp|date)/,
-  boolean: /^B/,
-  jsonb: /^(U jsonb?$|S)/,
-}
-
-/** Those that work as well as the expected type. */
-const asGood: Record<ExpectedColumn['type'], RegExp> = {
-  text: /^S (text|character varying|(.+\.)?citext)$/,
-  timestamp: /^D timestamp/,
-  boolean: /^B boolean$/,
-  jsonb: /^U jsonb$/,
-}
-
-/** How a database may write a default. */
-const defaults = { now: ['CURRENT_TIMESTAMP', 'now()'], true: ['true', '1'] } as const
 
 /** Rows are inserted here by this program; the other two tables it only reads in an adopted database. */
 const insertedInto = 'integrations'
@@ -171,7 +162,7 @@ interface Comparison {
 function* tableDifferences(
   table: string,
   { columns, found, sharing }: Comparison,
-  provider: Provider,
+  { provider, platforms }: Needs,
 ): Generator<Difference> {
   const isShared = table === insertedInto
   const isWritten = isShared || sharing === 'own'
@@ -193,14 +184,18 @@ function* tableDifferences(
     }
     // A view does not tell what may be null.
     const compared = found.isView ? { ...actual, nullable: column.nullable ?? false } : actual
-    for (const difference of columnDifferences(where, { column, actual: compared }, provider))
+    const { atLeast, ...read } = column
+    const needed = isWritten ? column : read
+    for (const difference of columnDifferences(where, { column: needed, actual: compared, platforms }, provider))
       yield {
         ...(isWritten || difference.hinders === 'reading' ? difference : adopting(difference.text)),
         column: name,
       }
     if (isShared && !found.isView) {
       for (const text of defaultDifferences(where, column, actual)) yield adopting(text)
-      for (const text of referenceDifferences(where, column, found.references.get(name))) yield adopting(text)
+      const to = found.references.get(name)
+      if (to !== column.references)
+        yield adopting(`${where} references ${to ?? 'nothing'}, not ${column.references ?? 'nothing'}`)
     }
   }
   if (table === 'users' && !found.isView && found.columns.has('email') && !found.unique.has('email'))
@@ -216,63 +211,3 @@ function* tableDifferences(
 
 /** A name as the tools of applications write it in their several ways. */
 const plain = (name: string) => name.replaceAll('_', '').toLowerCase()
-
-/** As good as text, but for what a foreign key of ours refers to. Its schema is named where it is not looked into. */
-const citext = /^(.+\.)?citext$/
-
-function* columnDifferences(
-  where: string,
-  { column, actual }: { readonly column: ExpectedColumn; readonly actual: CatalogueColumn },
-  provider: Provider,
-): Generator<Difference> {
-  const type = typeNames[provider][column.type]
-  const bare = provider === 'sqlite' ? actual.type.toUpperCase() : actual.base.replace(/^timestamp\(\d\)/, 'timestamp')
-  const found = actual.type === actual.base ? actual.type || 'none' : `${actual.type} (${actual.base})`
-  if (bare !== type && !(column.type === 'text' && citext.test(actual.base) && !where.endsWith('.id')))
-    yield {
-      text: `the type of ${where} is ${found}, not ${type}`,
-      hinders: provider === 'sqlite' ? hinderedOnSqlite(column, actual) : hinderedOnPostgresql(column, actual),
-    }
-  if (actual.isGenerated) yield { text: `the database generates ${where}`, hinders: 'changing' }
-  if (actual.nullable && !column.nullable) yield adopting(`${where} may be null`)
-  if (!actual.nullable && column.nullable)
-    yield { text: `${where} may not be null`, hinders: column.neverNull ? 'adopting' : 'changing' }
-}
-
-function hinderedOnPostgresql({ type }: ExpectedColumn, actual: CatalogueColumn): TableDifference['hinders'] {
-  const kind = `${actual.category} ${actual.base}`
-  if (asGood[type].test(kind)) return 'adopting'
-  return readable[type].test(kind) ? 'changing' : 'reading'
-}
-
-/** SQLite takes any value for any type, unless it converts texts of digits to numbers or the table is strict. */
-function hinderedOnSqlite(
-  { type }: ExpectedColumn,
-  { type: name, category }: CatalogueColumn,
-): TableDifference['hinders'] {
-  if (category === 'strict')
-    return (type === 'boolean' ? /^(INT|INTEGER|ANY)$/i : /^(TEXT|ANY)$/i).test(name) ? 'adopting' : 'changing'
-  const holdsTexts = !/INT/i.test(name) && (name === '' || /CHAR|CLOB|TEXT|BLOB/i.test(name))
-  return type !== 'text' || holdsTexts ? 'adopting' : 'changing'
-}
-
-function* defaultDifferences(where: string, column: ExpectedColumn, actual: CatalogueColumn): Generator<string> {
-  if (actual.isGenerated) return
-  const accepted: readonly (string | null)[] = column.default === undefined ? [null] : defaults[column.default]
-  if (!accepted.some((one) => one?.toLowerCase() === actual.default?.toLowerCase()))
-    yield `the default of ${where} is ${actual.default ?? 'none'}, not ${accepted[0] ?? 'none'}`
-}
-
-function* referenceDifferences(
-  where: string,
-  { references }: ExpectedColumn,
-  actual: { to: string; onDelete: string; onUpdate: string } | undefined,
-): Generator<string> {
-  if (actual?.to !== references?.to)
-    yield `${where} references ${actual?.to ?? 'nothing'}, not ${references?.to ?? 'nothing'}`
-  else if (actual && references) {
-    if (actual.onDelete !== references.onDelete)
-      yield `${where} has on delete ${actual.onDelete}, not ${references.onDelete}`
-    if (actual.onUpdate !== 'no action') yield `${where} has on update ${actual.onUpdate}, not no action`
-  }
-}

@@ -16,13 +16,8 @@ export interface CatalogueColumn {
   readonly default: string | null
   /** No value can be written. */
   readonly isGenerated: boolean
-}
-
-/** What a foreign key refers to, and what it does; rules are in lower case, as in `set null`. */
-export interface CatalogueReference {
-  readonly to: string
-  readonly onDelete: string
-  readonly onUpdate: string
+  /** The values of an enum of PostgreSQL; null for other types. */
+  readonly labels: readonly string[] | null
 }
 
 /** A table as it is. Several columns of one key are joined by commas. On SQLite, names are in lower case. */
@@ -36,10 +31,11 @@ export interface CatalogueTable {
   readonly primaryKey: string
   /** What unique constraints and indexes hold for, but for those on expressions or on a part of the rows. */
   readonly unique: ReadonlySet<string>
-  readonly references: ReadonlyMap<string, CatalogueReference>
+  /** The columns that its foreign keys refer to. */
+  readonly references: ReadonlyMap<string, string>
 }
 
-interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated'> {
+interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated' | 'labels'> {
   readonly table: string
   readonly isView: boolean | number
   readonly isUpdatable: boolean | number
@@ -48,6 +44,8 @@ interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated'> {
   readonly key: string
   readonly nullable: boolean | number
   readonly isGenerated: boolean | number
+  /** As JSON. */
+  readonly labels: string | null
 }
 
 /** How a database may write that there is none. */
@@ -79,6 +77,7 @@ export async function readCatalogue(
       nullable: sql`(q.nullable)`,
       default: sql`q."default"`,
       isGenerated: sql`(q."isGenerated")`,
+      labels: sql`q.labels`,
     },
     sql`FROM (${queries.columns}) q`,
   )
@@ -86,14 +85,8 @@ export async function readCatalogue(
     { table: sql`q."table"`, columns: sql`q.columns`, primaryKey: sql`(q."primaryKey")` },
     sql`FROM (${queries.keys}) q`,
   )
-  const references = await db.query<KeyRow & CatalogueReference>(
-    {
-      table: sql`q."table"`,
-      columns: sql`q.columns`,
-      to: sql`q."to"`,
-      onDelete: sql`q."onDelete"`,
-      onUpdate: sql`q."onUpdate"`,
-    },
+  const references = await db.query<KeyRow & { readonly to: string }>(
+    { table: sql`q."table"`, columns: sql`q.columns`, to: sql`q."to"` },
     sql`FROM (${queries.references}) q`,
   )
   const tables = new Map<string, CatalogueTable>()
@@ -114,17 +107,13 @@ export async function readCatalogue(
             nullable: Boolean(flags.nullable),
             default: expression === null || noDefault.test(expression) ? null : expression,
             isGenerated: Boolean(flags.isGenerated),
+            labels: flags.labels === null ? null : (JSON.parse(flags.labels) as string[]),
           },
         ]),
       ),
       primaryKey: of(keys).find(({ primaryKey }) => primaryKey)?.columns ?? '',
       unique: new Set(of(keys).map((key) => key.columns)),
-      references: new Map(
-        of(references).map(({ columns: from, to, onDelete, onUpdate }) => [
-          from,
-          { to, onDelete: onDelete.toLowerCase(), onUpdate: onUpdate.toLowerCase() },
-        ]),
-      ),
+      references: new Map(of(references).map(({ columns: from, to }) => [from, to])),
     })
   }
   return tables
@@ -133,7 +122,7 @@ export async function readCatalogue(
 const sqliteQueries = (tableNames: Sql) => {
   const tables = sql`(SELECT name, lower(name) AS "table", type = 'view' AS "isView" FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN (${tableNames}))`
   return {
-    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, c.type AS base, 0 AS "hasFiller", NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
+    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, c.type AS base, 0 AS "hasFiller", NULL AS labels, NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
       CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default",
       CASE WHEN (SELECT l.strict FROM pragma_table_list(t.name) l WHERE l.schema = 'main') THEN 'strict' ELSE '' END AS category,
       NOT t."isView" OR EXISTS (SELECT 1 FROM sqlite_master m WHERE m.type = 'trigger' AND lower(m.tbl_name) = t."table") AS "isUpdatable"
@@ -144,17 +133,13 @@ const sqliteQueries = (tableNames: Sql) => {
     UNION ALL SELECT t."table", (SELECT group_concat(coalesce(lower(c.name), '()'), ',') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno) c), 0
       FROM ${tables} t JOIN pragma_index_list(t.name) i WHERE i."unique" AND NOT i.partial`,
     // Without a column, the other table's primary key is meant.
-    references: sql`SELECT t."table", group_concat(lower(f."from"), ',') AS columns, lower(f."table" || '.' || group_concat(coalesce(f."to", 'id'), ',')) AS "to",
-      f.on_delete AS "onDelete", f.on_update AS "onUpdate"
+    references: sql`SELECT t."table", group_concat(lower(f."from"), ',') AS columns, lower(f."table" || '.' || group_concat(coalesce(f."to", 'id'), ',')) AS "to"
     FROM ${tables} t JOIN pragma_foreign_key_list(t.name) f GROUP BY t."table", f.id`,
   }
 }
 
 const names = (table: Sql, numbers: Sql) =>
   sql`(SELECT string_agg(a.attname, ',' ORDER BY k.place) FROM unnest(${numbers}) WITH ORDINALITY k(number, place) JOIN pg_attribute a ON a.attrelid = ${table} AND a.attnum = k.number)`
-
-const rule = (column: Sql) =>
-  sql`CASE ${column} WHEN 'a' THEN 'no action' WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' ELSE 'set default' END`
 
 /** What a type is made of: itself, or what the domains down to it add to it. */
 const base = (type: Sql, modifier: Sql) => sql`(WITH RECURSIVE types AS (
@@ -171,7 +156,8 @@ const postgresqlQueries = (tableNames: Sql) => {
   return {
     columns: sql`SELECT t."table", t.relkind IN ('v', 'm') AS "isView", ${isUpdatable} AS "isUpdatable", a.attname::text AS key, a.attname::text AS name,
       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A') AND g.tgtype & 7 = 7) AS "hasFiller",
-      format_type(a.atttypid, a.atttypmod) AS type, format_type(b.oid, b.modifier) AS base, y.typcategory::text AS category, NOT (a.attnotnull OR b."notNull") AS nullable,
+      format_type(a.atttypid, a.atttypmod) AS type, format_type(b.oid, b.modifier) AS base, y.typcategory::text AS category,
+      (SELECT json_agg(e.enumlabel)::text FROM pg_enum e WHERE e.enumtypid = b.oid) AS labels, NOT (a.attnotnull OR b."notNull") AS nullable,
       CASE WHEN a.attidentity = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), b."default") ELSE 'generated' END AS "default",
       a.attgenerated <> '' OR (t.relkind = 'v' AND ${isUpdatable} AND NOT pg_column_is_updatable(t.oid, a.attnum, true)) AS "isGenerated"
     FROM ${tables} t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -180,8 +166,7 @@ const postgresqlQueries = (tableNames: Sql) => {
     keys: sql`SELECT t."table", ${names(sql`t.oid`, sql`(i.indkey::int2[])[0:i.indnkeyatts - 1]`)} AS columns, i.indisprimary AS "primaryKey"
     FROM ${tables} t JOIN pg_index i ON i.indrelid = t.oid
     WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY 1, 2`,
-    references: sql`SELECT t."table", ${names(sql`t.oid`, sql`c.conkey`)} AS columns, other.relname || '.' || ${names(sql`other.oid`, sql`c.confkey`)} AS "to",
-      ${rule(sql`c.confdeltype`)} AS "onDelete", ${rule(sql`c.confupdtype`)} AS "onUpdate"
+    references: sql`SELECT t."table", ${names(sql`t.oid`, sql`c.conkey`)} AS columns, other.relname || '.' || ${names(sql`other.oid`, sql`c.confkey`)} AS "to"
     FROM ${tables} t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'f' AND c.conparentid = 0 JOIN pg_class other ON other.oid = c.confrelid ORDER BY 1, 2`,
   }
 }

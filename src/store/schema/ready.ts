@@ -37,6 +37,8 @@ export interface StoreOptions {
   /** Nothing may be changed. */
   readonly readOnly: boolean
   readonly keys: KeySource
+  /** The ids of the platforms, each of which an application's own type has to take. */
+  readonly platforms: readonly string[]
   readonly attribution: Attribution
   /** The id of the user that this process runs as; undefined on systems without any. */
   readonly me?: number | undefined

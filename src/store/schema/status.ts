@@ -45,7 +45,10 @@ export function readStatus(options: StoreOptions): Promise<DatabaseStatus> {
       const state = await readState(driver)(db)
       const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
       const [row] = await db.query<{ version: string }>({ version }, empty)
-      const compared = state.status === 'ready' ? await readDifferences(db, provider, sharingOf(state)) : []
+      const compared =
+        state.status === 'ready'
+          ? await readDifferences(db, { provider, platforms: options.platforms }, sharingOf(state))
+          : []
       const indexes = await readIndexes(db, driver)
       return { state, version: row?.version ?? '', differences: compared.filter(isHindrance), indexes }
     })

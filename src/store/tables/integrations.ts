@@ -157,13 +157,12 @@ export function integrationReader(db: Statements, dialect: Dialect, shared: bool
   }
 }
 
-/** What is written for a field. */
-const storedAs = (field: keyof IntegrationChange, value: string | boolean | JsonObject | null) =>
-  field === 'tokenExpiresAt' && value !== null
-    ? new Date(String(value))
-    : typeof value === 'object' && value !== null
-      ? JSON.stringify(value)
-      : value
+/** What is written for a field. @param nothing for no config, which is the column that an application may give a default */
+function storedAs(field: keyof IntegrationChange, value: string | boolean | JsonObject | null, nothing: Sql) {
+  if (value === null) return field === 'config' ? nothing : null
+  if (field === 'tokenExpiresAt') return new Date(String(value))
+  return typeof value === 'object' ? JSON.stringify(value) : value
+}
 
 /** Changes integrations, within a transaction. */
 export function integrationWriter(
@@ -183,7 +182,9 @@ export function integrationWriter(
     async update(id, change) {
       const values = entriesOf(change).filter(([, value]) => value !== undefined)
       if (values.length === 0) return
-      const set = values.map(([field, value]) => sql`${sql([columnName(field)])} = ${storedAs(field, value ?? null)}`)
+      const set = values.map(
+        ([field, value]) => sql`${sql([columnName(field)])} = ${storedAs(field, value ?? null, dialect.nothing)}`,
+      )
       await tx.execute(sql`UPDATE integrations SET ${join(set)} WHERE id = ${id}`)
       written.add('integration', id, ...values.map(([field]) => columnName(field)))
     },

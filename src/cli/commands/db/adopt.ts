@@ -1,10 +1,14 @@
 import { Command } from '@commander-js/extra-typings'
 import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
+import type { JsonSchema } from '../../../platforms/platform.ts'
+import { platforms } from '../../../platforms/platforms.ts'
 import { readableByOthers } from '../../../store/database/private-files.ts'
-import type { Database } from '../../../store/database/url.ts'
+import type { Database, Provider } from '../../../store/database/url.ts'
+import type { Adoption } from '../../../store/schema/adopt.ts'
 import type { Context } from '../../context.ts'
 import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
+import { plural } from '../../output/text.ts'
 import { outcomeOf } from '../../output/values.ts'
 import { databaseView, noteIndexes, noteReason } from '../../views/database.ts'
 
@@ -27,7 +31,15 @@ export const command = (ctx: Context) =>
       const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
       const options = ctx.storeOptions(false)
       const warning = readableByOthers(options.database, options.me)
-      const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, dryRun)
+      const { provider } = options.database
+      const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, {
+        dryRun,
+        filterKeys,
+        announce: ({ filters }) => {
+          ctx.output.note('what changes for the application:')
+          for (const text of [...effects[provider], ...filterEffect(filters)]) ctx.output.note(`  ${text}`)
+        },
+      })
       const status = await readStatus(ctx.storeOptions(false))
       if (!dryRun) {
         const store = await ctx.store()
@@ -46,10 +58,6 @@ export const command = (ctx: Context) =>
         outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would adopt' : 'adopted'} ${status.url}: the application still owns workspaces, users and integrations`,
       })
-      if (status.provider === 'sqlite')
-        ctx.output.note(
-          'on SQLite the columns must have the types TEXT, DATETIME, BOOLEAN and JSONB; an adopted file uses a write-ahead log',
-        )
       for (const line of leaveAlone(ctx.database(), tables)) ctx.output.note(line)
       noteIndexes(ctx.output, options.database, status)
       for (const text of warnings)
@@ -59,6 +67,28 @@ export const command = (ctx: Context) =>
           `_prisma_migrations holds ${applicationMigrations.length} of the application's own migrations beside ours: its "prisma migrate dev" will miss ours in its folder and ask to reset the database, which deletes everything in it; "prisma migrate deploy" goes on working`,
         )
     })
+
+/** What the application may notice, though its tables are as they were. */
+const effects: { readonly [P in Provider]: readonly string[] } = {
+  postgresql: [
+    'TRUNCATE integrations and DROP TABLE integrations fail, because tables of this program refer to integrations: use DELETE, which removes their rows too, or CASCADE',
+  ],
+  sqlite: [
+    'DROP TABLE integrations removes the rows of this program that refer to integrations, where PRAGMA foreign_keys is on',
+    'the file uses a write-ahead log',
+  ],
+}
+
+/** The keys of configs that choose events. */
+const filterKeys = platforms.flatMap(({ config }) =>
+  Object.entries<JsonSchema>(config.properties).flatMap(([key, { type }]) => (type === 'array' ? [key] : [])),
+)
+
+function filterEffect(filters: Adoption['filters']): string[] {
+  if (filters.length === 0) return []
+  const counts = filters.map(({ key, integrations }) => `${key} of ${plural(integrations, 'integration')}`)
+  return [`endpoints that use the receiver handle only the events that configs choose: ${counts.join(', ')}`]
+}
 
 /** How the application's own migration tool is told of the tables it did not make. */
 function leaveAlone(database: Database, tables: readonly string[]): string[] {

@@ -13,7 +13,7 @@ const marked = (size: Sql) => sql`chr(127) || 'text ' || ${size} || ' '`
 /** A column as it is, as in `i.name`: one of texts. Its length is told without reading it. */
 const guarded = (value: Sql) =>
   /^\w+\.\w+$/.test(value.sql)
-    ? sql`CASE WHEN octet_length(${value}) > ${maxBytes} THEN ${marked(sql`octet_length(${value})`)} ELSE ${value} END`
+    ? sql`CASE WHEN octet_length((${value})::text) > ${maxBytes} THEN ${marked(sql`octet_length((${value})::text)`)} ELSE (${value})::text END`
     : value
 
 /** JavaScript has no infinity, and no year of more than six digits. */
@@ -23,7 +23,7 @@ function isMalformed(kind: ColumnKind, column: Sql): Sql {
   switch (kind) {
     case 'text':
       // The second looks like what tells of the first.
-      return sql`(octet_length(${column}) > ${maxBytes} OR strpos(${column}, chr(127)) > 0)`
+      return sql`(octet_length((${column})::text) > ${maxBytes} OR strpos((${column})::text, chr(127)) > 0)`
     case 'whole':
       return sql`(${column} NOT BETWEEN -${maxWhole} AND ${maxWhole})`
     case 'time':
@@ -97,6 +97,7 @@ export const dialect: Dialect = {
   equals: (column, text) => sql`${column} COLLATE "C" = ${text}`,
   startsWith: (column, prefix) => sql`${dialect.binaryOrder(column)} LIKE ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`,
   isAfter: ([key, id], [lastKey, lastId]) => sql`${key} >= ${lastKey} AND (${key}, ${id}) > (${lastKey}, ${lastId})`,
+  nothing: sql`DEFAULT`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
     sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,

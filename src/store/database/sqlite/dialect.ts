@@ -112,6 +112,7 @@ export const dialect: Dialect = {
   startsWith: (column, prefix) =>
     sql`(${dialect.binaryOrder(column)} >= ${prefix} AND ${dialect.binaryOrder(column)} < ${prefix} || char(1114111))`,
   isAfter,
+  nothing: sql`NULL`,
   asText: (column) =>
     sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
   equalsInAnyCase: (column, text) => sql`lower(${column}) = lower(${text})`,
