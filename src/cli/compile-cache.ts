@@ -14,14 +14,20 @@ const node = Module as unknown as {
  * Has Node keep what it compiles of this program in the user's cache folder: half of the time that a command takes to
  * start goes into compiling. Nothing of the user's is in there. It is off with NODE_DISABLE_COMPILE_CACHE=1, Node's own
  * variable, and where another user could have written to the folder.
+ *
+ * @param command has a folder of its own: what is kept of a file are the functions that its first run called, and another
+ *   command calls others
  */
-export function cacheCompiled(env: NodeJS.ProcessEnv): void {
+export function cacheCompiled(env: NodeJS.ProcessEnv, command: string): void {
   const home = homeFolder(env, 'cache')
   if (env.NODE_DISABLE_COMPILE_CACHE || !home) return
-  const folder = join(home, 'integrations', `${process.version}-${process.arch}`)
+  const ours = join(home, 'integrations')
+  const version = join(ours, `${process.version}-${process.arch}`)
+  const folder = join(version, command)
+  const folders = [home, ours, version, folder]
   // Not mkdir's "recursive", which never returns where a folder cannot be made, as in /proc.
-  for (const one of [home, dirname(folder), folder]) make(one)
-  if (![home, dirname(folder), folder].every(isOurs)) return
+  for (const one of folders) make(one)
+  if (!folders.every(isOurs)) return
   if (node.enableCompileCache) node.enableCompileCache(folder)
   else cacheChunks(join(import.meta.dirname, 'chunks'), folder)
 }
@@ -64,39 +70,19 @@ function cacheChunks(chunks: string, folder: string): void {
   })
 }
 
-/** How many bytes a file has before the compiled code: the length of that, and its checksum. */
-const headerBytes = 8
-
-const wordsPerPage = 1024
-
 /**
- * A checksum over words of 32 bits. V8 runs what it is given without a look: a page that a power loss left empty, or a bit
- * that fell over, would end the process.
+ * The compiled code that a file keeps; undefined when there is none, or not all of it as it was written. V8 runs what it is
+ * given without a look: a page that a power loss left empty, or a bit that fell over, would end the process. So the file
+ * holds the code twice, which takes less time to compare than a checksum of Node, which has to be loaded.
  */
-function checksum(code: Buffer): number {
-  const { buffer, byteOffset, length } = code
-  const words = new Int32Array(buffer, byteOffset, length >>> 2)
-  let sum = length
-  // This runs before anything else, interpreted: words are turned and mixed by what is fast then, pages by a product.
-  for (let i = 0; i < words.length; ) {
-    const end = Math.min(i + wordsPerPage, words.length)
-    for (; i < end; i++) sum = ((sum << 5) | (sum >>> 27)) ^ (words[i] as number)
-    sum = Math.imul(sum, 0x01000193)
-  }
-  for (let i = length & ~3; i < length; i++) sum = ((sum << 5) | (sum >>> 27)) ^ (code[i] as number)
-  return sum
-}
-
-/** The compiled code that a file keeps; undefined when there is none, or not all of it as it was written. */
 function read(file: string): Buffer | undefined {
   try {
     const kept = readFileSync(file)
-    const code = kept.subarray(headerBytes)
-    if (kept.readUInt32LE(0) === code.length && kept.readInt32LE(4) === checksum(code)) return code
+    const code = kept.subarray(0, kept.length / 2)
+    return code.length > 0 && code.equals(kept.subarray(code.length)) ? code : undefined
   } catch {
-    // The file is missing, or shorter than its header.
+    return undefined
   }
-  return undefined
 }
 
 function write(file: string, script: Script): void {
@@ -104,10 +90,7 @@ function write(file: string, script: Script): void {
   try {
     // By now it holds the functions that were used, too. Another process must not read half of it.
     const code = script.createCachedData()
-    const header = Buffer.alloc(headerBytes)
-    header.writeUInt32LE(code.length, 0)
-    header.writeInt32LE(checksum(code), 4)
-    writeFileSync(whole, Buffer.concat([header, code]), { mode: 0o600, flag: 'wx', flush: true })
+    writeFileSync(whole, Buffer.concat([code, code]), { mode: 0o600, flag: 'wx', flush: true })
     renameSync(whole, file)
   } catch {
     // A full or read-only disk: the next start takes its time again.
