@@ -16,6 +16,8 @@ const lighter = [
   ],
   // A Response tells whether this is a Cloudflare worker, and Node reads its whole HTTP client to make one: 20 ms.
   [/\/pg\/lib\/stream\.js$/, "typeof Response === 'function'", 'false'],
+  // Colours of messages that are never printed: Node makes the stream of stdout to tell whether it is a terminal, 3 ms.
+  [/\/@prisma\/debug\/dist\/index\.mjs$/, 'process.stdout && process.stdout.isTTY', 'false'],
   // A diagnostic report tells the C library from another: 5 ms. npm has installed the one that fits.
   [
     /\/libsql\/index\.js$/,

@@ -3,8 +3,21 @@ export const formats = ['table', 'json', 'jsonl', 'csv', 'id'] as const
 /** A format of `--output`. */
 export type Format = (typeof formats)[number]
 
+/** Standard output or standard error that is no terminal, in the little of a stream of Node that this program asks of it. */
+export interface PlainStream {
+  readonly isTTY: false
+  readonly columns?: undefined
+  readonly rows?: undefined
+  /** @param done is told when the text is written, or why it is not */
+  write(text: string, done?: (error?: Error | null) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
 /** What the program is given to run on: a part of `process`. */
-export type Host = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'argv' | 'cwd' | 'pid'>
+export interface Host extends Pick<NodeJS.Process, 'env' | 'stdin' | 'argv' | 'cwd' | 'pid'> {
+  readonly stdout: NodeJS.WriteStream | PlainStream
+  readonly stderr: NodeJS.WriteStream | PlainStream
+}
 
 /** The options that every command has. */
 export interface GlobalOptions {

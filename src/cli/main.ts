@@ -3,11 +3,17 @@ import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { cacheCompiled } from './compile-cache.ts'
 import type { Host } from './host.ts'
+import { hostOf } from './output/standard-streams.ts'
+
+/** Runs the program on this process, which ends once nothing is left to do, so that output is not cut short. */
+export async function start(): Promise<void> {
+  process.exitCode = await main(hostOf(process))
+}
 
 /**
  * Runs the program on a host's arguments, streams and environment.
  *
- * @returns the exit code; the caller leaves it to the event loop to end, so that output is not cut short
+ * @returns the exit code
  */
 export async function main(host: Host): Promise<number> {
   const answer = readyAnswer(host)
@@ -41,6 +47,6 @@ const commandIn = ([, , word = '']: readonly string[]) =>
 /** Whether a text could be written; when it could not, the program tries again, and says why. */
 const written = (stdout: Host['stdout'], text: string): Promise<boolean> =>
   new Promise((resolve) => {
-    stdout.once('error', () => {})
+    stdout.on('error', () => {})
     stdout.write(text, (error) => resolve(!error))
   })

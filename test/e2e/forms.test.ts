@@ -13,15 +13,17 @@ import { next, notes } from '../support/told.ts'
 
 /** A host without a terminal. */
 function fakeHost(args: readonly string[], env: Record<string, string>) {
-  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
   const { cwd, pid } = process
-  return { ...streams, argv: ['node', 'integrations', ...args], env, cwd, pid } as unknown as Host
+  return {
+    ...{ stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() },
+    ...{ argv: ['node', 'integrations', ...args], env, cwd, pid },
+  } as unknown as Host & Record<'stdout' | 'stderr', PassThrough>
 }
 
 /** Runs a command line within this process. */
 async function within(args: readonly string[], env: Record<string, string> = {}) {
   const host = fakeHost(args, env)
-  const printed = Promise.all([text(host.stdout as never), text(host.stderr as never)])
+  const printed = Promise.all([text(host.stdout), text(host.stderr)])
   const code = await run(host)
   host.stdout.end()
   host.stderr.end()

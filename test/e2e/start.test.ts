@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { kinds } from '../support/database.ts'
-import { freshFolder, type RunOptions, runProgram } from '../support/program.ts'
+import { bin, freshFolder, type RunOptions, runCommand, runProgram } from '../support/program.ts'
 import { filledDatabase } from '../support/sample-commands.ts'
 import { signingSecret } from '../support/samples.ts'
 
@@ -103,6 +103,13 @@ describe('what Node compiled', () => {
     expect(files(cache)).toHaveLength(kept.length)
   })
 
+  test('is kept for each command apart, and for words that are no command together', async () => {
+    const cache = freshFolder()
+    for (const args of [['list', '--help'], ['lsit'], ['--read-only', 'list', '--help']])
+      await runProgram(args, { env: { XDG_CACHE_HOME: cache } })
+    expect(readdirSync(join(cache, 'integrations', node)).sort()).toEqual(['list', 'other'])
+  })
+
   test('is neither kept nor read where others can write, or when that is not wanted', async () => {
     const open = freshFolder()
     const folder = join(open, 'integrations', node)
@@ -134,6 +141,23 @@ test('a list reads few files', async () => {
   const scripts = await loaded(['list'], { env: { DATABASE_URL: db.url } })
   // Each is looked for and opened, which takes longer than what many of them do.
   expect(scripts.filter((script) => script.includes('/dist/')).length).toBeLessThanOrEqual(9)
+})
+
+test('a list on SQLite makes none of what it does without, as streams, sockets and cryptography of Node', async () => {
+  const db = await filledDatabase('sqlite')
+  const folder = freshFolder()
+  const [told, modules] = [join(folder, 'told.cjs'), join(folder, 'modules')]
+  writeFileSync(
+    told,
+    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(modules)}, process.moduleLoadList.join()))`,
+  )
+  const run = await runCommand(process.execPath, ['--require', told, bin, 'list', '-o', 'id'], {
+    env: { DATABASE_URL: db.url },
+  })
+  expect(run).toMatchObject({ code: 0, stderr: '' })
+  const loaded = readFileSync(modules, 'utf8').split(',')
+  expect(loaded).toContain('NativeModule fs')
+  expect(loaded.filter((one) => /^NativeModule (stream|net|tty|tls|crypto|zlib|child_process)$/.test(one))).toEqual([])
 })
 
 const queryCompiler = ['@prisma/client', 'generated client']

@@ -39,7 +39,11 @@ const listed = (words: readonly string[]) =>
 export function prompts(host: Host, allowed: () => boolean): Prompts {
   const possible = () => Boolean(host.stdin.isTTY && host.stderr.isTTY && allowed() && !host.env.CI)
   // Node opens stdin when it is first touched, which takes a millisecond of every start.
-  const streams = () => ({ input: host.stdin, output: host.stderr })
+  const streams = () => {
+    const { stdin: input, stderr: output } = host
+    if (!output.isTTY) throw new Error('there is no terminal')
+    return { input, output }
+  }
 
   function require(flags: readonly string[]): void {
     if (possible() || flags.length === 0) return

@@ -9,11 +9,11 @@ export interface ProgressBar {
 }
 
 /** Draws a progress bar on stderr; does nothing in CI and without a terminal. @param what names the items */
-export async function progressBar({ host }: Context, what: string): Promise<ProgressBar> {
-  if (!host.stderr.isTTY || host.env.CI || host.env.TERM === 'dumb') return { update: () => {}, stop: () => {} }
+export async function progressBar({ host: { stderr, env } }: Context, what: string): Promise<ProgressBar> {
+  if (!stderr.isTTY || env.CI || env.TERM === 'dumb') return { update: () => {}, stop: () => {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
-    stream: host.stderr,
+    stream: stderr,
     format: `${what} {bar} {value} of {total}`,
     clearOnComplete: true,
     barsize: 30,
