@@ -28,7 +28,11 @@ const keyBytes = 32
  * @param hint what to do when it cannot be used
  * @throws KEYS_INVALID
  */
-export function parseKeySet(text: string, source: string, hint = 'restore it from a backup, or name another'): KeySet {
+export function parseKeySet(
+  text: string,
+  source: string,
+  hint = 'ask whoever has the keys of this database for the key set, or name another',
+): KeySet {
   const invalid = (why: string) => keysInvalid(`${source} ${why}`, hint)
   const set = jsonOf(text)
   if (set === undefined) throw invalid('is not JSON')

@@ -38,7 +38,7 @@ export function openKeyring(keys: KeySet, known: readonly KnownKey[], where: str
       throw new IntegrationsError({
         code: 'KEY_WRONG',
         message: `the key ${one.id} in the key set (${where}) is not the one that this database knows`,
-        hint: 'use the key set that this database was made with, or a backup of it',
+        hint: 'name the key set that this database was made with, with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND',
       })
   }
   const active = (purpose: KeyPurpose): RootKey => {
@@ -49,7 +49,7 @@ export function openKeyring(keys: KeySet, known: readonly KnownKey[], where: str
     if (key) return key
     throw keysMissing(
       `the key ${id} of this database is not in the key set (${where})`,
-      'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+      'ask whoever has the keys of this database for the present key set, and name it with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND',
     )
   }
   return { keys, encryptionKey: active('encryption'), fingerprintKey: active('fingerprint'), auditKey: active('audit') }

@@ -36,7 +36,7 @@ export function keyFile(path: string, me: number | undefined, processes?: Proces
     empty: async () =>
       keysMissing(
         `the key file ${path} ${existsSync(path) ? 'holds no keys' : 'does not exist'}`,
-        'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+        'ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys',
       ),
     async add(keys) {
       const isNew = foundNone || read() === undefined

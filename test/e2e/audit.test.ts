@@ -673,7 +673,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await program(['audit', 'verify'], { env: { ...env, INTEGRATIONS_KEYS_FILE: none } })).toEqual({
       code: 4,
       stdout: '',
-      stderr: `error: the key file ${none} does not exist\nhint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE\n`,
+      stderr: `error: the key file ${none} does not exist\nhint: ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys\n`,
     })
   })
 

@@ -87,5 +87,5 @@ const keyProblems = (keys: readonly Key[], source: KeySource) =>
     .filter(({ state, inKeySet }) => state !== 'retired' && inKeySet === false)
     .map(({ id }) => ({
       problem: `the key ${id} is not in the key set (${source.name}), or another key has its id`,
-      hint: 'restore the key from a backup, or from a machine that has it',
+      hint: 'ask whoever added the key for the present key set: integrations audit list --action keys',
     }))

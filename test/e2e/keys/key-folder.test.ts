@@ -167,7 +167,7 @@ hint: restore the row "id" of integration_settings from a backup; to see what el
       code: 4,
       stdout: '',
       stderr: `error: the key file ${own} does not exist
-hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE\n`,
+hint: ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys\n`,
     })
     expect(files()).toEqual([])
     putKeys(`keys/${await idOf(db)}.json`)

@@ -100,7 +100,7 @@ test.each([
   expect(await keyFile(path, me).empty()).toMatchObject({
     code: 'KEYS_MISSING',
     message: `the key file ${path} ${why}`,
-    hint: 'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+    hint: 'ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys',
   })
 })
 

@@ -329,9 +329,9 @@ others may need it: backups of this database from before, replicas that are behi
       code: 8,
       stdout: `${await sealId(at)}\n`,
       stderr: `cannot tell how many values are plain: counting needs the keys and the right to read secrets
-warning: the key set cannot be used, so its keys were not checked: the key file ${where} does not exist; restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
+warning: the key set cannot be used, so its keys were not checked: the key file ${where} does not exist; ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys
 error: the keys and values need attention: 1 problem
-hint: restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE
+hint: ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys
 `,
     })
     for (const verb of [['init'], ['add'], ['reencrypt'], ['mode', 'migrating'], ['retire', await sealId(at)]])
@@ -339,7 +339,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
         code: 4,
         ...refused(
           `the key file ${where} does not exist`,
-          'restore it from a backup, or name the one of this database with INTEGRATIONS_KEYS_FILE',
+          'ask whoever has the keys of this database for the key set, and name its file with INTEGRATIONS_KEYS_FILE; show, list, secrets list, config get and audit list need no keys',
         ),
       })
     expect(existsSync(join(home, '.config'))).toBe(false)
@@ -360,7 +360,7 @@ hint: restore it from a backup, or name the one of this database with INTEGRATIO
       code: 4,
       ...refused(
         `the key ${id} in the key set (${file}) is not the one that this database knows`,
-        'use the key set that this database was made with, or a backup of it',
+        'name the key set that this database was made with, with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND',
       ),
     })
     expect(await run(['keys', 'status', '-o', 'id'], { env })).toMatchObject({ code: 8 })

@@ -46,7 +46,7 @@ test.each([
   expect(refusal).toMatchObject({
     code: 'KEYS_INVALID',
     message: `the key file /keys.json ${why}`,
-    hint: 'restore it from a backup, or name another',
+    hint: 'ask whoever has the keys of this database for the key set, or name another',
   })
   expect(String((refusal as Error).stack)).not.toContain(canary)
   expect(String((refusal as Error).stack)).not.toContain(k)

@@ -94,12 +94,12 @@ test('a retired key may be another one, and a purpose without an active key is t
     expect.objectContaining({
       code: 'KEY_WRONG',
       message: `the key ${encryption.id} in the key set (the set) is not the one that this database knows`,
-      hint: 'use the key set that this database was made with, or a backup of it',
+      hint: 'name the key set that this database was made with, with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND',
     }),
   )
   expect(() => openKeyring(setOf(), all, 'the set')).toThrow(
     expect.objectContaining({
-      hint: 'name the right set with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND, or restore it from a backup',
+      hint: 'ask whoever has the keys of this database for the present key set, and name it with INTEGRATIONS_KEYS_FILE or INTEGRATIONS_KEYS_COMMAND',
     }),
   )
 })
