@@ -4,6 +4,7 @@ import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
 import { type Format, formats, isJson } from './host.ts'
 import { duration } from './input/time.ts'
+import { fitHelp } from './output/help-text.ts'
 import { reportUsage } from './usage.ts'
 
 /** What the root help says of a command, and where its file is: that is read only when the command line mentions it. */
@@ -111,7 +112,10 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .configureOutput({
       outputError: () => {},
       writeOut: (text) => ctx.output.later(text),
-      writeErr: (text) => void (isJson(ctx.options) || ctx.host.stderr.write(text)),
+      writeErr: (text) => {
+        if (!isJson(ctx.options))
+          ctx.host.stderr.write(fitHelp(text, ctx.host.stderr.isTTY ? ctx.host.stderr.columns : undefined))
+      },
     })
   // commander fills the object as it reads the arguments: an error in what stands before -o is printed as that says, too.
   root.setOptionValue('output', outputIn(ctx.host.argv))

@@ -47,7 +47,7 @@ function quoteNoValue(taker: Option | Argument, name: string, isRef = (_: string
 
 const label = 'error: '
 
-/** What other programs call a command of the same parent. */
+/** What other programs call a command of the same parent, or what does the same here. */
 const otherCommands: { readonly [word: string]: string } = {
   ls: 'list',
   rm: 'remove',
@@ -62,6 +62,7 @@ const otherCommands: { readonly [word: string]: string } = {
   set: 'update',
   edit: 'update',
   status: 'db status',
+  version: '--version',
 }
 
 function usageError(command: CommandUnknownOpts, { code, message }: CommanderError, argv: readonly string[]) {
@@ -124,15 +125,13 @@ function lineWithRef(command: CommandUnknownOpts, argument: string, argv: readon
 
 /** A word that names a command elsewhere leads to ours; others to what commander suggests. */
 function unknownCommand(command: CommandUnknownOpts, text: string, argv: readonly string[]): IntegrationsError {
-  const word = argv.find((one) => Object.hasOwn(otherCommands, one) && text.includes(`'${one}'`))
-  const [name = '', ...others] = (word === undefined ? '' : (otherCommands[word] ?? '')).split(' ')
-  const isThere = command.commands.some((one) => one.name() === name)
+  const word = argv.find((one) => Object.hasOwn(otherCommands, one) && text.includes(`'${one}'`)) ?? ''
+  const known = otherCommands[word] ?? ''
+  const [name] = known.split(' ')
+  const isThere = known.startsWith('-') ? !command.parent : command.commands.some((one) => one.name() === name)
   if (!isThere) return advised(text, helpOf(command))
-  const needsNothing = name === 'list' || others.length > 0
-  return badInput(
-    text.split('\n')[0] ?? '',
-    [pathOf(command), name, ...others, ...(needsNothing ? [] : ['--help'])].join(' '),
-  )
+  const needsNothing = / |^-|^list$/.test(known)
+  return badInput(text.split('\n')[0] ?? '', `${pathOf(command)} ${known}${needsNothing ? '' : ' --help'}`)
 }
 
 /** The option that prints as another program's does: `--json`, `--format`. */

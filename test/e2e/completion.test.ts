@@ -185,6 +185,20 @@ test.runIf(there('zsh'))('zsh registers its function', async () => {
   })
 })
 
+test.runIf(there('zsh'))('zsh shows descriptions below each other, a line each', async () => {
+  const script =
+    'COLUMNS=40; eval "$(integrations completion zsh)"; compadd() { print -l $shown }; words=(integrations db ""); CURRENT=3; PREFIX=""; _integrations'
+  const { stdout } = await runCommand('zsh', ['-f', '-c', `compdef() { }; ${script}`], {
+    env: { PATH: pathWithProgram(), LANG: 'C.UTF-8' },
+  })
+  expect(stdout.split('\n').slice(0, 4)).toEqual([
+    'status   -- show the state and the con…',
+    'migrate  -- bring the database up to d…',
+    "adopt    -- take over an application's…",
+    'index    -- show or make the indexes f…',
+  ])
+})
+
 test('a shell without completion is a usage error', async () => {
   expect(await runProgram(['completion', 'tcsh'])).toMatchObject({ code: 2, stdout: '' })
 })

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { errorCodes, exitCodes } from '../../src/errors.ts'
-import { runProgram } from '../support/program.ts'
+import { runInTerminal, runProgram } from '../support/program.ts'
 
 test('help exit-codes is the table of the program', async () => {
   const { code, stdout, stderr } = await runProgram(['help', 'exit-codes'])
@@ -60,3 +60,25 @@ test.each([[[]], [['workspaces']], [['users']]])(
     expect(await runProgram(words)).toEqual({ code: 2, stdout: '', stderr: stdout })
   },
 )
+
+const commandLine = /^ +\$ /
+
+test.each([
+  [['--help']],
+  [['rotate', '--help']],
+  [['audit', 'list', '--help']],
+  [['secrets']],
+  [['help', 'environment']],
+  [['help', 'output']],
+])('%j has lines between words on a terminal, of 40 columns too', async (words) => {
+  for (const columns of [40, 60, 80]) {
+    const { screen } = await runInTerminal(words, [], { columns })
+    const lines = screen.trimEnd().split('\r\n')
+    // What has no space cannot be broken, and a command is left whole to be copied.
+    const long = lines.filter((line) => line.length > columns && line.trim().includes(' ') && !commandLine.test(line))
+    expect({ columns, long }).toEqual({ columns, long: [] })
+    const { stdout, stderr } = await runProgram(words)
+    const text = (all: string) => all.split(/\s+/).filter((word) => word !== '')
+    expect(text(screen)).toEqual(text(stdout + stderr))
+  }
+})

@@ -256,6 +256,7 @@ const refusals: Refusal[] = [
       [['ls'], "unknown command 'ls'", 'integrations list'],
       [['workspaces', 'ls'], "unknown command 'ls'", 'integrations workspaces list'],
       [['rm', 'Acme/support'], "unknown command 'rm'", 'integrations remove --help'],
+      [['version'], "unknown command 'version'", 'integrations --version'],
       [['delete', 'Acme/support'], "unknown command 'delete'", 'integrations remove --help'],
       [['get', 'Acme/support'], "unknown command 'get'", 'integrations show --help'],
       [['edit', 'Acme/support'], "unknown command 'edit'", 'integrations update --help'],

@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
     )
     .action(async (words, _, help: CommandUnknownOpts) => {
       const topic = words.length === 1 ? topicNames.find((one) => one === words[0]) : undefined
-      if (topic) return ctx.output.raw((await import('../topics.ts')).topics[topic])
+      if (topic) return ctx.output.later((await import('../topics.ts')).topics[topic])
       let command = help.parent ?? help
       for (const word of words) {
         const found = command.commands.find((one) => one.name() === word)

@@ -25,15 +25,24 @@ complete -F _integrations integrations
 # zsh completion for integrations
 _integrations() {
   local value description
-  local -a values shown
+  local -a values descriptions shown
+  local -i i widest=0
   while IFS=$'\\t' read -r value description; do
     if [[ $value == :files ]]; then
       _files
       return
     fi
     values+=("$value")
-    shown+=("$value\${description:+  -- $description}")
+    descriptions+=("$description")
+    (( \${(m)#value} > widest )) && widest=\${(m)#value}
   done < <(command integrations complete zsh -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null </dev/null)
+  # A line each, as wide as the terminal at most: zsh would break longer ones anywhere.
+  for (( i = 1; i <= $#values; i++ )); do
+    value=\${values[i]}
+    [[ -n \${descriptions[i]} ]] && value="\${(mr:widest:)value}  -- \${descriptions[i]}"
+    (( \${(m)#value} >= COLUMNS )) && value="\${(mr:COLUMNS-2:)value}…"
+    shown+=("$value")
+  done
   compadd -l -d shown -a values
 }
 if [[ $funcstack[1] == _integrations ]]; then

@@ -3,6 +3,7 @@ import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
 import { type Format, type GlobalOptions, type Host, isJson } from '../host.ts'
 import { clockOf } from './clock.ts'
+import { fitHelp } from './help-text.ts'
 import { Stdout } from './stdout.ts'
 import { printRecord, printTable, type TableOptions } from './table/table-rows.ts'
 import { printable, printableJson } from './text.ts'
@@ -150,9 +151,9 @@ export class Output {
     return this.#stdout.write(text)
   }
 
-  /** Prints help, for a caller that cannot wait; `flush` does. */
+  /** Prints help as the terminal has room for it, for a caller that cannot wait; `flush` does. */
   later(text: string): void {
-    this.#late += text
+    this.#late += fitHelp(text, this.#width())
   }
 
   /** Waits for what was printed later. @throws OUTPUT_FAILED, also when the reader of stdout has gone before the end */
@@ -266,8 +267,7 @@ export class Output {
 
   /** The columns of the terminal that stdout is; undefined: stdout is none. */
   #width(): number | undefined {
-    const { isTTY, columns } = this.#host.stdout
-    return isTTY ? columns || 80 : undefined
+    return this.#host.stdout.isTTY ? this.#host.stdout.columns || 80 : undefined
   }
 
   #columns<Row>(view: View<Row>, all: boolean): readonly Column<Row>[] {
