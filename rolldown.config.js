@@ -16,6 +16,25 @@ const lighter = [
   ],
   // A Response tells whether this is a Cloudflare worker, and Node reads its whole HTTP client to make one: 20 ms.
   [/\/pg\/lib\/stream\.js$/, "typeof Response === 'function'", 'false'],
+  // Cryptography is for passwords that the server does not want as they are.
+  [
+    /\/pg\/lib\/crypto\/utils\.js$/,
+    /const nodeCrypto = [\s\S]*const subtleCrypto = webCrypto\.subtle/,
+    (text) =>
+      text
+        .replace("require('crypto')", "late(() => process.getBuiltinModule('node:crypto'))")
+        .replace('nodeCrypto.webcrypto || globalThis.crypto', 'late(() => nodeCrypto.webcrypto)')
+        .replace('webCrypto.subtle', 'late(() => webCrypto.subtle)')
+        .concat(`
+    function late(load) {
+      return new Proxy({}, {
+        get(_, name) {
+          const loaded = load()
+          return typeof loaded[name] === 'function' ? loaded[name].bind(loaded) : loaded[name]
+        },
+      })
+    }`),
+  ],
   // Colours of messages that are never printed: Node makes the stream of stdout to tell whether it is a terminal, 3 ms.
   [/\/@prisma\/debug\/dist\/index\.mjs$/, 'process.stdout && process.stdout.isTTY', 'false'],
   // A diagnostic report tells the C library from another: 5 ms. npm has installed the one that fits.
@@ -70,17 +89,27 @@ const readyHelp = {
   },
 }
 
-/** Reads need no cryptography, whose part of Node takes longer to load than a row to read: it is loaded on first use. */
-const lateCryptography = {
-  name: 'late-cryptography',
+/** Parts of Node that take longer to load than a row to read, by the chunks whose reads do without: each is loaded on first use. */
+const late = {
+  read: ['node:crypto'],
+  // Most connections are neither encrypted nor to a name.
+  postgresql: ['node:tls'],
+  lookup: ['node:child_process', 'node:dns/promises'],
+}
+
+const lateParts = {
+  name: 'late-parts',
   renderChunk(code, { name }) {
-    if (name !== 'read') return
-    const late = code.replace(
-      'require("node:crypto")',
-      'new Proxy({}, { get: (_, name) => process.getBuiltinModule("node:crypto")[name] })',
-    )
-    if (late === code) throw new Error('nothing of what reads need names node:crypto any more')
-    return late
+    let changed = code
+    for (const part of late[name] ?? []) {
+      const before = changed
+      changed = before.replace(
+        `require("${part}")`,
+        `new Proxy({}, { get: (_, name) => process.getBuiltinModule("${part}")[name] })`,
+      )
+      if (changed === before) throw new Error(`nothing of the chunk ${name} names ${part} any more`)
+    }
+    return changed
   },
 }
 
@@ -104,7 +133,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, lateCryptography, readyHelp, moduleOfReceiver, thirdParty],
+  plugins: [lighterStart, lateParts, readyHelp, moduleOfReceiver, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
@@ -125,7 +154,7 @@ export default defineConfig({
         // What reading takes beside the driver.
         {
           name: 'read',
-          test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|holders|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)/,
+          test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|holders|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)|\/@prisma\/(debug|driver-adapter-utils)\//,
         },
         { name: 'sqlite', test: /\/(libsql|@libsql|@prisma\/adapter-libsql)\/|\/store\/database\/sqlite\// },
       ],

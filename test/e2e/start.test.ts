@@ -143,21 +143,27 @@ test('a list reads few files', async () => {
   expect(scripts.filter((script) => script.includes('/dist/')).length).toBeLessThanOrEqual(9)
 })
 
-test('a list on SQLite makes none of what it does without, as streams, sockets and cryptography of Node', async () => {
-  const db = await filledDatabase('sqlite')
+test.each([
+  ['sqlite', /^NativeModule (stream|net|tty|tls|crypto|zlib|child_process)$/, ['pg', '@prisma/adapter-pg']],
+  // Of cryptography, a server may want the proof of a password.
+  ['postgresql', /^NativeModule (tty|tls|zlib|child_process)$/, ['libsql', '@libsql/client', '@prisma/adapter-libsql']],
+] as const)('a list on %s loads no part of Node, and no package, that it does without', async (kind, parts, others) => {
+  const db = await filledDatabase(kind)
   const folder = freshFolder()
   const [told, modules] = [join(folder, 'told.cjs'), join(folder, 'modules')]
   writeFileSync(
     told,
     `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(modules)}, process.moduleLoadList.join()))`,
   )
-  const run = await runCommand(process.execPath, ['--require', told, bin, 'list', '-o', 'id'], {
-    env: { DATABASE_URL: db.url },
-  })
+  const env = { DATABASE_URL: db.url }
+  const run = await runCommand(process.execPath, ['--require', told, bin, 'list', '-o', 'id'], { env })
   expect(run).toMatchObject({ code: 0, stderr: '' })
-  const loaded = readFileSync(modules, 'utf8').split(',')
-  expect(loaded).toContain('NativeModule fs')
-  expect(loaded.filter((one) => /^NativeModule (stream|net|tty|tls|crypto|zlib|child_process)$/.test(one))).toEqual([])
+  const builtIn = readFileSync(modules, 'utf8').split(',')
+  expect(builtIn).toContain('NativeModule fs')
+  expect(builtIn.filter((one) => parts.test(one))).toEqual([])
+  const used = packages(await loaded(['list', '-o', 'id'], { env }))
+  expect(used).toContain('@prisma/driver-adapter-utils')
+  expect(others.filter((one) => used.has(one))).toEqual([])
 })
 
 const queryCompiler = ['@prisma/client', 'generated client']
