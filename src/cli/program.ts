@@ -25,6 +25,7 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['rotate', 'replace a secret', () => import('./commands/rotate.ts')],
     ['refresh', 'refresh access tokens that expire soon', () => import('./commands/refresh.ts')],
     ['recover', 'resolve refreshes whose outcome is unknown', () => import('./commands/recover.ts')],
+    ['report', 'tell what is wrong, what expires and what is not known', () => import('./commands/report.ts')],
     ['check', 'ask the platforms whether access tokens work', () => import('./commands/check.ts')],
     ['enable', 'make an integration active', () => import('./commands/enable.ts')],
     ['disable', 'make an integration inactive', () => import('./commands/disable.ts')],

@@ -26,6 +26,8 @@ export interface SecretDefinition {
   readonly required: boolean
   /** `platform`: only the platform can issue it. `either`: the platform may accept a value that was made elsewhere. */
   readonly issuer: 'platform' | 'either'
+  /** Whether it is that of an app, so that all integrations of the app hold the same value. */
+  readonly ofApp?: true
   /** The page on which a new value is issued or entered. */
   readonly page: string
   readonly shapes: readonly Shape[]

@@ -31,6 +31,7 @@ export const slack = definePlatform({
       variable: 'SIGNING_SECRET',
       required: true,
       issuer: 'platform',
+      ofApp: true,
       page: apps,
       // Observed, not documented: https://docs.slack.dev/authentication/verifying-requests-from-slack
       shapes: [{ pattern: /^[0-9a-f]{32}$/, should: 'be 32 lower-case hex digits' }],

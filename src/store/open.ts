@@ -37,6 +37,7 @@ import { integrationReader } from './tables/integrations.ts'
 import { keyReader, type Settings } from './tables/keys.ts'
 import { receiverReader } from './tables/receivers.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
+import { reportReader } from './tables/report-facts.ts'
 import { secretVersionReader } from './tables/secret-metadata.ts'
 import { userReader } from './tables/users.ts'
 import { workspaceReader } from './tables/workspaces.ts'
@@ -208,6 +209,7 @@ const readerOn = (
   states: stateReader(db, dialect),
   receivers: receiverReader(db, dialect),
   tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
+  report: reportReader(db, dialect),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

@@ -20,6 +20,7 @@ import type { IntegrationReader, IntegrationWriter } from './tables/integrations
 import type { EncryptionMode, KeyReader, KeyWriter, Settings } from './tables/keys.ts'
 import type { ReceiverReader } from './tables/receivers.ts'
 import type { RefreshReader, RefreshWriter } from './tables/refresh-attempts.ts'
+import type { ReportReader } from './tables/report-facts.ts'
 import type { SecretVersionReader } from './tables/secret-metadata.ts'
 import type { UserReader, UserWriter } from './tables/users.ts'
 import type { WorkspaceReader, WorkspaceWriter } from './tables/workspaces.ts'
@@ -42,6 +43,7 @@ export interface Reader {
   damagedRows(): Promise<readonly DamagedRow[]>
   readonly states: StateReader
   readonly receivers: ReceiverReader
+  readonly report: ReportReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** How the triggers on the tables of this program differ from those of its migrations. */

@@ -43,6 +43,7 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'config validate', args: ['config', 'validate', 'Acme/support', '-o', 'json'] },
   { command: 'config schema', args: ['config', 'schema', 'slack'] },
   { command: 'db status', args: ['db', 'status', '-o', 'json'] },
+  { command: 'report', args: ['report', '--fail-on', 'never', '-o', 'json'] },
   { command: 'db index', args: ['db', 'index'] },
   { command: 'completion', args: ['completion', 'bash'] },
   { command: 'complete', args: ['complete', 'zsh', '--', 'show', 'Acme/'] },

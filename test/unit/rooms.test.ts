@@ -48,6 +48,7 @@ const siblings: Record<string, readonly string[]> = {
   'operations/audit': ['operations'],
   'operations/config': ['operations'],
   'operations/keys': ['operations'],
+  'operations/report': ['operations', 'operations/config'],
   'operations/doctor': ['operations/keys', 'operations/refresh'],
   operations: [],
   cli: ['cli/commands', 'cli/input', 'cli/output'],

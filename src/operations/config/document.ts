@@ -1,3 +1,4 @@
+import type { ValidateFunction } from 'ajv/dist/2020.js'
 import { stringifyPath } from 'dot-prop'
 import { badInput, IntegrationsError } from '../../errors.ts'
 import { isObject, type Json, type JsonObject, sortKeys, stepsOf } from '../../json.ts'
@@ -24,17 +25,23 @@ export interface ConfigFinding {
   readonly message: string
 }
 
+/** The compiled schemas of platforms, by their ids: a report checks thousands of configs. */
+const validators = new Map<string, ValidateFunction>()
+
 /**
  * Compares a config with its platform's JSON Schema.
  *
  * @returns violations as errors; keys and event names that the schema does not know as warnings
  */
-async function inspectConfig(platform: Platform, config: JsonObject): Promise<ConfigFinding[]> {
+export async function inspectConfig(platform: Platform, config: JsonObject): Promise<ConfigFinding[]> {
   const [{ Ajv2020 }, { closest, distance }] = await Promise.all([
     import('ajv/dist/2020.js'),
     import('fastest-levenshtein'),
   ])
-  const validate = new Ajv2020({ allErrors: true, strict: false, validateFormats: false }).compile(platform.config)
+  const validate =
+    validators.get(platform.id) ??
+    new Ajv2020({ allErrors: true, strict: false, validateFormats: false }).compile(platform.config)
+  validators.set(platform.id, validate)
   validate(config)
   const errors = (validate.errors ?? []).map(
     ({ instancePath, message = 'does not match the schema', params }): ConfigFinding => {

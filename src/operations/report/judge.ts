@@ -1,0 +1,278 @@
+import { type Instant, instantOf } from '../../brands.ts'
+import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, wordsOf } from '../../integration.ts'
+import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
+import type { NotedVersion } from '../../store/tables/report-facts.ts'
+import { commandLine, rotateCommand } from '../texts.ts'
+
+/** How bad a finding is. `unknown`: it cannot be told whether something is wrong, which never counts as fine. */
+export const severities = ['error', 'warning', 'unknown'] as const
+export type Severity = (typeof severities)[number]
+
+/** Every finding by its code: how bad it is, and what it means. The codes are a public contract: scripts branch on them. */
+export const findingCodes = {
+  'row-unreadable': ['error', 'fields of the row cannot be read'],
+  'token-expired': ['error', 'the access token has expired'],
+  'refresh-overdue': ['error', 'the access token expires in less than an hour, and was not refreshed'],
+  'refresh-refused': ['error', 'the platform refused the last refresh'],
+  'refresh-outcome-unknown': ['error', 'the outcome of the last refresh is unknown'],
+  'reauthorization-needed': ['error', 'a person has to authorize the application again'],
+  'secret-missing': ['error', 'a secret that the platform needs is not set'],
+  'config-invalid': ['error', "the config does not match the platform's schema"],
+  'secret-not-encrypted': ['error', 'a current value is not encrypted, although the encryption mode is required'],
+  'key-unusable': ['error', 'a value is encrypted with a key that is retired, or that the database does not know'],
+  'token-expires-1d': ['error', 'the access token expires within 1 day'],
+  'token-expires-7d': ['warning', 'the access token expires within 7 days'],
+  'token-expires-30d': ['warning', 'the access token expires within 30 days'],
+  'previous-secret-in-use': [
+    'warning',
+    'the grace period ends within a day, and webhooks still come with the previous secret',
+  ],
+  'new-secret-unmatched': ['warning', 'a grace period is open, and no webhook has come with the new secret'],
+  'grace-period-open': ['warning', 'a previous webhook secret is still accepted'],
+  'secret-shared': ['warning', 'other integrations have the same value, though the platform issues one for each'],
+  'never-used': ['warning', 'never used in the 30 days since it was added'],
+  stale: ['warning', 'not used for 30 days'],
+  'receiver-silent': ['warning', 'no receiver has reported for 24 hours'],
+  'token-expiry-unknown': ['unknown', 'it is not known when the access token expires'],
+  'secret-unknown': ['unknown', 'it is not known whether a secret that the platform needs is set'],
+  'platform-unknown': ['unknown', 'this version does not know the platform'],
+  'use-not-recorded': ['unknown', 'no receiver records use, so nothing can be told about it'],
+} as const satisfies { readonly [code: string]: readonly [Severity, string] }
+
+/** The code of a finding. */
+export type FindingCode = keyof typeof findingCodes
+
+/** Something that is wrong, will be, or is not known. */
+export interface Finding {
+  readonly code: FindingCode
+  readonly severity: Severity
+  /** null: it is about the database. */
+  readonly integration: IntegrationView | null
+  /** Since when it is so; null: that is not known. */
+  readonly since: Instant | null
+  readonly evidence: string
+  /** A command to type; null: there is none that helps. */
+  readonly next: string | null
+}
+
+/** What is known of one integration. */
+export interface Facts {
+  readonly integration: IntegrationView
+  readonly noted: readonly Omit<NotedVersion, 'integrationId'>[]
+  /** The secrets whose values other integrations hold too, and how many hold each. */
+  readonly shared: { readonly [F in SecretField]?: number }
+  /** What is wrong with the config; null: nothing. */
+  readonly configProblem: string | null
+}
+
+/** What is known of the database. */
+export interface Setting {
+  /** By the database's clock, in milliseconds since 1970. */
+  readonly now: number
+  /** Values have to be encrypted. */
+  readonly required: boolean
+  /** The keys that decrypt. */
+  readonly usableKeys: ReadonlySet<string>
+  /** Whether the use of any integration was ever recorded. */
+  readonly usesRecorded: boolean
+  /** When a receiver last reported; null: none does. */
+  readonly lastReport: Instant | null
+}
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** The thresholds before the end of an access token, the nearest first. */
+const expiryThresholds = [
+  ['token-expires-1d', dayMs],
+  ['token-expires-7d', 7 * dayMs],
+  ['token-expires-30d', 30 * dayMs],
+] as const
+
+const unusedMs = 30 * dayMs
+
+/** What is to be said of the database itself. */
+export function judgeDatabase({ now, usesRecorded, lastReport }: Setting): Finding[] {
+  const about = (code: FindingCode, more: Pick<Finding, 'since' | 'evidence' | 'next'>): Finding => ({
+    code,
+    severity: findingCodes[code][0],
+    integration: null,
+    ...more,
+  })
+  if (!usesRecorded && lastReport === null)
+    return [about('use-not-recorded', { since: null, evidence: findingCodes['use-not-recorded'][1], next: null })]
+  if (lastReport === null || now - Date.parse(lastReport) < dayMs) return []
+  const since = instantOf(Date.parse(lastReport) + dayMs)
+  return [about('receiver-silent', { since, evidence: `the last report is of ${lastReport}`, next: null })]
+}
+
+/** What is to be said of one integration. Of those that are inactive, only what stays true when they are not used. */
+export function judge(facts: Facts, setting: Setting): Finding[] {
+  const { integration } = facts
+  const about: About = (code, { since = null, evidence = findingCodes[code][1], next = null } = {}) => ({
+    code,
+    severity: findingCodes[code][0],
+    integration,
+    since,
+    evidence,
+    next,
+  })
+  if (integration.damage)
+    return [
+      about('row-unreadable', {
+        evidence: `cannot be read: ${integration.damage.join(', ')}`,
+        next: 'integrations audit verify',
+      }),
+    ]
+  const always = [...storage(facts, setting, about), ...sharing(facts, about)]
+  if (!integration.isActive) return always
+  if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
+  return [
+    ...missing(facts, about),
+    ...token(facts, setting, about),
+    ...refresh(facts, about),
+    ...gracePeriod(facts, setting, about),
+    ...use(facts, setting, about),
+    ...config(facts, about),
+    ...always,
+  ]
+}
+
+type About = (code: FindingCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
+
+function missing({ integration }: Facts, about: About): Finding[] {
+  const platform = findPlatform(integration.platform)
+  const required = platform ? requiredFields(platform) : []
+  const lacking = (set: false | null) => required.filter((field) => integration[field].set === set)
+  const [gone, unknown] = [lacking(false), lacking(null)]
+  const words = (fields: readonly SecretField[]) => fields.map(wordsOf).join(', ')
+  return [
+    ...(gone.length === 0
+      ? []
+      : [
+          about('secret-missing', {
+            since: integration.createdAt,
+            evidence: `not set: ${words(gone)}`,
+            next: rotateCommand(integration.id, ...gone),
+          }),
+        ]),
+    ...(unknown.length === 0
+      ? []
+      : [
+          about('secret-unknown', {
+            evidence: `not known to be set: ${words(unknown)}`,
+            next: rotateCommand(integration.id, ...unknown),
+          }),
+        ]),
+  ]
+}
+
+function token({ integration }: Facts, { now }: Setting, about: About): Finding[] {
+  const { accessToken, tokenExpiresAt, tokenExpiry, refreshToken, app, id } = integration
+  const replace = rotateCommand(id, 'accessToken')
+  if (tokenExpiresAt === null)
+    return accessToken.set && tokenExpiry === 'unknown'
+      ? [about('token-expiry-unknown', { since: accessToken.setAt, next: commandLine('check', [id]) })]
+      : []
+  const refreshes =
+    findPlatform(integration.platform)?.api.refresh !== undefined && refreshToken.set !== false && app !== null
+  const next = refreshes ? commandLine('refresh', [id]) : replace
+  const evidence = `expires at ${tokenExpiresAt}`
+  const end = Date.parse(tokenExpiresAt)
+  if (end <= now)
+    return [about('token-expired', { since: tokenExpiresAt, evidence: `expired at ${tokenExpiresAt}`, next })]
+  if (refreshes)
+    return end - now < hourMs ? [about('refresh-overdue', { since: instantOf(end - hourMs), evidence, next })] : []
+  const [code, ms] = expiryThresholds.find(([, ms]) => end - now <= ms) ?? []
+  return code === undefined ? [] : [about(code, { since: instantOf(end - ms), evidence, next })]
+}
+
+function refresh({ integration: { tokenRefresh, id } }: Facts, about: About): Finding[] {
+  switch (tokenRefresh) {
+    case null:
+      return []
+    case 'refused':
+      return [about('refresh-refused', { next: commandLine('refresh', [id]) })]
+    case 'outcome_unknown':
+      return [about('refresh-outcome-unknown', { next: commandLine('recover', [id]) })]
+    case 'needs_reauth':
+      return [about('reauthorization-needed', { next: rotateCommand(id, 'accessToken', 'refreshToken') })]
+  }
+}
+
+function gracePeriod({ integration, noted }: Facts, { now }: Setting, about: About): Finding[] {
+  const until = integration.webhookSecret.previousValidUntil
+  if (until === null || Date.parse(until) <= now) return []
+  const versions = noted.filter(({ field }) => field === 'webhookSecret')
+  const current = versions.find(({ state }) => state === 'current')
+  const since = current?.setAt ?? null
+  const stillUsed = versions.some(
+    ({ state, lastMatchedAt }) => state === 'previous' && lastMatchedAt !== null && lastMatchedAt > (since ?? ''),
+  )
+  const next = commandLine('secrets list', [integration.id])
+  const evidence = `the previous secret is accepted until ${until}`
+  const left = Date.parse(until) - now
+  if (left <= dayMs && stillUsed)
+    return [about('previous-secret-in-use', { since: instantOf(Date.parse(until) - dayMs), evidence, next })]
+  if (current && current.lastMatchedAt === null) return [about('new-secret-unmatched', { since, evidence, next })]
+  return [
+    about('grace-period-open', {
+      since,
+      evidence,
+      next: commandLine('secrets finish', [integration.id, 'webhook-secret']),
+    }),
+  ]
+}
+
+function use({ integration }: Facts, { now, usesRecorded }: Setting, about: About): Finding[] {
+  if (!usesRecorded) return []
+  const { lastUsedAt, createdAt, id } = integration
+  const from = Date.parse(lastUsedAt ?? createdAt)
+  if (now - from <= unusedMs) return []
+  const since = instantOf(from + unusedMs)
+  const next = commandLine('disable', [id])
+  return lastUsedAt === null
+    ? [about('never-used', { since, evidence: `added at ${createdAt}, and never used`, next })]
+    : [about('stale', { since, evidence: `last used at ${lastUsedAt}`, next })]
+}
+
+function config({ integration, configProblem }: Facts, about: About): Finding[] {
+  if (configProblem === null) return []
+  return [about('config-invalid', { evidence: configProblem, next: commandLine('config edit', [integration.id]) })]
+}
+
+function storage({ integration: { id }, noted }: Facts, { required, usableKeys }: Setting, about: About): Finding[] {
+  return noted.flatMap(({ field, state, keyId, setAt }) => {
+    if (state !== 'current') return []
+    const next = commandLine('rotate', [id], ['--field', flagOf(field), '--end-previous', '--grace', '0'])
+    if (keyId === null)
+      return required
+        ? [about('secret-not-encrypted', { since: setAt, evidence: `the ${wordsOf(field)} is not encrypted`, next })]
+        : []
+    if (usableKeys.has(keyId)) return []
+    const evidence = `the ${wordsOf(field)} is encrypted with the key ${keyId}, which is retired or not known`
+    return [about('key-unusable', { evidence, next: 'integrations keys list' })]
+  })
+}
+
+function sharing({ integration, shared }: Facts, about: About): Finding[] {
+  return entriesOf(shared).map(([field, count]) =>
+    about('secret-shared', {
+      since: integration[field].setAt,
+      evidence: `${count} integrations have the same ${wordsOf(field)}`,
+      next: `integrations list --fingerprint ${integration[field].fingerprint}`,
+    }),
+  )
+}
+
+/** Whether a finding came true after an instant; undefined where that is not known. @param newSince in milliseconds since 1970 */
+export const isNew = ({ since }: Finding, newSince: number): boolean | undefined =>
+  since === null ? undefined : Date.parse(since) >= newSince
+
+/** The worst first; those of the same kind by workspace and name. */
+export function byImportance(a: Finding, b: Finding): number {
+  const codes = Object.keys(findingCodes)
+  const rank = ({ severity, code }: Finding) => severities.indexOf(severity) * codes.length + codes.indexOf(code)
+  const name = ({ integration }: Finding) => (integration === null ? '' : refOf(integration))
+  return rank(a) - rank(b) || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0)
+}

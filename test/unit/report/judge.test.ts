@@ -1,0 +1,174 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { instantOf } from '../../../src/brands.ts'
+import type { IntegrationView, SecretFacts } from '../../../src/integration.ts'
+import {
+  type Facts,
+  type FindingCode,
+  findingCodes,
+  judge,
+  type Setting,
+} from '../../../src/operations/report/judge.ts'
+
+const now = Date.parse('2026-11-28T00:00:00Z')
+const days = 86_400_000
+const at = (distanceMs: number) => instantOf(now + distanceMs)
+
+const held = (setAt = at(-5 * days)): SecretFacts => ({
+  set: true,
+  fingerprint: '0123456789abcdef' as NonNullable<SecretFacts['fingerprint']>,
+  setAt,
+  previousValidUntil: null,
+})
+
+const fine: IntegrationView = {
+  id: 'a' as IntegrationView['id'],
+  workspaceId: 'w',
+  workspace: 'Acme',
+  platform: 'slack',
+  name: 'support',
+  webhookSecret: held(),
+  accessToken: held(),
+  refreshToken: { ...held(), set: false, fingerprint: null, setAt: null },
+  tokenExpiresAt: null,
+  tokenExpiry: 'never',
+  tokenRefresh: null,
+  app: null,
+  slackTeamId: null,
+  slackTeamName: null,
+  slackBotUserId: null,
+  pylonAccountId: null,
+  isActive: true,
+  config: null,
+  lastUsedAt: at(-1000),
+  createdAt: at(-5 * days),
+  createdBy: null,
+  version: 1,
+}
+
+const setting: Setting = {
+  now,
+  required: true,
+  usableKeys: new Set(['enc-1']),
+  usesRecorded: true,
+  lastReport: at(-1000),
+}
+
+const version = (more: Partial<Facts['noted'][number]> = {}): Facts['noted'][number] => ({
+  field: 'webhookSecret',
+  state: 'current',
+  setAt: at(-3_600_000),
+  lastMatchedAt: null,
+  keyId: 'enc-1',
+  ...more,
+})
+
+const clean: Facts = { integration: fine, noted: [], shared: {}, configProblem: null }
+const row = (facts: Facts, change: Partial<IntegrationView>): Facts => ({
+  ...facts,
+  integration: { ...facts.integration, ...change },
+})
+const noted = (facts: Facts, ...more: Facts['noted']): Facts => ({ ...facts, noted: [...facts.noted, ...more] })
+const secret = (facts: Facts, change: Partial<SecretFacts>): Facts =>
+  row(facts, { webhookSecret: { ...facts.integration.webhookSecret, ...change } })
+const open = (facts: Facts, leftMs: number, ...versions: Facts['noted']) =>
+  secret(noted(facts, ...versions), { previousValidUntil: at(leftMs) })
+const expiring = (leftMs: number) => (facts: Facts) => row(facts, { tokenExpiry: 'dated', tokenExpiresAt: at(leftMs) })
+const refreshing = (leftMs: number) => (facts: Facts) =>
+  row(expiring(leftMs)(facts), { app: 'bot', refreshToken: held() })
+const used = version({ lastMatchedAt: at(-2) })
+const previousUsed = version({ state: 'previous', lastMatchedAt: at(-1) })
+
+/** Faults of which an integration has one of each group at most, so that any mixture of them is one that there can be. */
+const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }[] = [
+  {
+    'token-expired': expiring(0),
+    'token-expires-1d': expiring(days),
+    'token-expires-7d': expiring(7 * days),
+    'token-expires-30d': expiring(30 * days),
+    'refresh-overdue': refreshing(3_599_000),
+    'token-expiry-unknown': (facts) => row(facts, { tokenExpiry: 'unknown' }),
+  },
+  {
+    'refresh-refused': (facts) => row(facts, { tokenRefresh: 'refused' }),
+    'refresh-outcome-unknown': (facts) => row(facts, { tokenRefresh: 'outcome_unknown' }),
+    'reauthorization-needed': (facts) => row(facts, { tokenRefresh: 'needs_reauth' }),
+  },
+  {
+    'secret-missing': (facts) => secret(facts, { set: false }),
+    'secret-unknown': (facts) => secret(facts, { set: null }),
+  },
+  {
+    'grace-period-open': (facts) => open(facts, 2 * days, used, previousUsed),
+    'new-secret-unmatched': (facts) => open(facts, 2 * days, version(), previousUsed),
+    'previous-secret-in-use': (facts) => open(facts, days, used, previousUsed),
+  },
+  {
+    'never-used': (facts) => row(facts, { lastUsedAt: null, createdAt: at(-30 * days - 1) }),
+    stale: (facts) => row(facts, { lastUsedAt: at(-30 * days - 1) }),
+  },
+  { 'config-invalid': (facts) => ({ ...facts, configProblem: 'slackEvents must be array' }) },
+  { 'secret-shared': (facts) => ({ ...facts, shared: { accessToken: 2 } }) },
+  {
+    'secret-not-encrypted': (facts) => noted(facts, version({ field: 'accessToken', keyId: null })),
+    'key-unusable': (facts) => noted(facts, version({ field: 'accessToken', keyId: 'enc-2' })),
+  },
+]
+
+/** Nothing, or one of the faults, of each group. */
+const mixture = fc.tuple(
+  ...faults.map((group) =>
+    fc.constantFrom<FindingCode | undefined>(undefined, ...(Object.keys(group) as FindingCode[])),
+  ),
+)
+
+test('every mixture of faults is told, each by its code and once, and nothing else is', () => {
+  expect(judge(clean, setting)).toEqual([])
+  fc.assert(
+    fc.property(mixture, (codes) => {
+      const given = codes.filter((code) => code !== undefined)
+      const facts = given.reduce((facts, code) => faults.find((group) => group[code])?.[code]?.(facts) ?? facts, clean)
+      const found = judge(facts, setting)
+      expect(found.map(({ code }) => code).sort()).toEqual([...given].sort())
+      for (const { code, severity, integration, since, evidence } of found) {
+        expect([severity, integration]).toEqual([findingCodes[code][0], facts.integration])
+        expect(since === null || Date.parse(since) <= now).toBe(true)
+        expect(evidence).not.toBe('')
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a millisecond makes the difference at each threshold', () => {
+  const codes = (facts: Facts) => judge(facts, setting).map(({ code }) => code)
+  expect(codes(expiring(1)(clean))).toEqual(['token-expires-1d'])
+  expect(codes(expiring(days + 1)(clean))).toEqual(['token-expires-7d'])
+  expect(codes(expiring(7 * days + 1)(clean))).toEqual(['token-expires-30d'])
+  expect(codes(expiring(30 * days + 1)(clean))).toEqual([])
+  expect(codes(refreshing(3_600_000)(clean))).toEqual([])
+  expect(codes(row(clean, { lastUsedAt: at(-30 * days) }))).toEqual([])
+  expect(codes(row(clean, { lastUsedAt: null, createdAt: at(-30 * days) }))).toEqual([])
+  expect(codes(open(clean, 0, version()))).toEqual([])
+  expect(codes(open(clean, days + 1, used, previousUsed))).toEqual(['grace-period-open'])
+})
+
+test('what is inactive is told of only what stays true, and what cannot be read of nothing else', () => {
+  const every = faults.flatMap((group) => Object.values(group)).reduce((facts, fault) => fault(facts), clean)
+  const codes = (change: Partial<IntegrationView>, other: Partial<Setting> = {}) =>
+    judge(row(every, change), { ...setting, ...other })
+      .map(({ code }) => code)
+      .sort()
+  const stays = ['key-unusable', 'secret-not-encrypted', 'secret-shared']
+  expect(codes({ isActive: false })).toEqual(stays)
+  expect(codes({ isActive: false }, { required: false })).toEqual(['key-unusable', 'secret-shared'])
+  expect(codes({ platform: 'other' })).toEqual([
+    'key-unusable',
+    'platform-unknown',
+    'secret-not-encrypted',
+    'secret-shared',
+  ])
+  expect(codes({ damage: ['name'] })).toEqual(['row-unreadable'])
+  expect(codes({})).toContain('stale')
+  expect(codes({}, { usesRecorded: false })).not.toContain('stale')
+})
