@@ -9,8 +9,26 @@ import { findCompletion } from '../completion/installed.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples } from '../input/arguments.ts'
 import { plural } from '../output/text.ts'
+import type { Cell, Tone } from '../output/tone.ts'
+import type { View } from '../output/values.ts'
 import { withOwnStore } from '../own-store.ts'
-import { checkLines, checkView } from '../views/doctor.ts'
+import { value } from '../views/cells.ts'
+
+const tones: Record<Check['state'], Tone> = { ok: 'good', warning: 'warn', problem: 'bad', unknown: 'dim' }
+
+/** How a check of `doctor` is shown. */
+const checkView: View<Check> = {
+  columns: [value('check'), value('state'), value('detail'), value('hint')],
+  short: ['check', 'state', 'detail', 'hint'],
+  id: ({ check }) => check,
+}
+
+/** What people read: a line a check, with its hint below. */
+const checkLines = (checks: readonly Check[]): Cell[] =>
+  checks.flatMap(({ check, state, detail, hint }): Cell[] => [
+    [`${state.padEnd(7)}  ${check}: ${detail}`, tones[state]],
+    ...(hint === null ? [] : [[`         hint: ${hint}`, 'plain'] satisfies Cell]),
+  ])
 
 /** `integrations doctor` */
 export const command = (ctx: Context) =>

@@ -1,7 +1,7 @@
 import { type Instant, instantOf } from '../../brands.ts'
 import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, wordsOf } from '../../integration.ts'
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
-import type { NotedVersion } from '../../store/tables/report-facts.ts'
+import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, rotateCommand } from '../texts.ts'
 
 /** How bad a finding is. `unknown`: it cannot be told whether something is wrong, which never counts as fine. */

@@ -4,7 +4,7 @@ import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns, secretFields } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import { isPrevious } from './secret-metadata.ts'
+import { isPrevious } from '../tables/secret-metadata.ts'
 
 /** A version of a secret of which there is something to say. */
 export interface NotedVersion {
