@@ -114,26 +114,28 @@ const lateParts = {
 }
 
 /** The library for those who import it, one and the same with what others require: both share its connections and caches. */
-const moduleOfReceiver = {
-  name: 'module-of-receiver',
+const modulesOfLibrary = {
+  name: 'modules-of-library',
   generateBundle(_, bundle) {
-    // The programs of the benchmark are bundled without it.
-    const receiver = bundle['receiver.cjs']
-    if (!receiver) return
-    const source = `export { ${receiver.exports.join(', ')} } from './receiver.cjs'\n`
-    this.emitFile({ type: 'asset', fileName: 'receiver.js', source })
+    for (const name of ['receiver', 'store']) {
+      // The programs of the benchmark are bundled without it.
+      const part = bundle[`${name}.cjs`]
+      if (!part) continue
+      const source = `export { ${part.exports.join(', ')} } from './${name}.cjs'\n`
+      this.emitFile({ type: 'asset', fileName: `${name}.js`, source })
+    }
   },
 }
 
 export default defineConfig({
-  input: { main: 'src/cli/main.ts', receiver: 'src/receiver/receiver.ts' },
+  input: { main: 'src/cli/main.ts', receiver: 'src/receiver/receiver.ts', store: 'src/installations/store.ts' },
   platform: 'node',
   // WebAssembly that is read as a file.
   external: [/^@prisma\/schema-engine-wasm/],
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, lateParts, readyHelp, moduleOfReceiver, thirdParty],
+  plugins: [lighterStart, lateParts, readyHelp, modulesOfLibrary, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',

@@ -101,6 +101,14 @@ export async function findWorkspace(db: Reader, ref: string, { damagedToo = fals
   return found
 }
 
+/** The workspace with this id. @throws NOT_FOUND */
+export async function workspaceById(db: Reader, id: string): Promise<Workspace> {
+  const [found] = isStorable(id) ? await db.workspaces.match({ by: 'id', value: id }, 1) : []
+  if (!found) throw noSuch('workspace', id)
+  refuseDamage(found)
+  return found
+}
+
 async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
   const tries = isStorable(ref)
     ? (['id', 'name', ...(mayBeginId(ref) ? (['idPrefix'] as const) : []), 'nameInAnyCase'] as const)

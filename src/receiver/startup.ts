@@ -1,8 +1,8 @@
 /** Starting while the database is away, and again when its file was replaced. @module */
 import { IntegrationsError, is } from '../errors.ts'
+import { withDeadline } from '../library/deadline.ts'
 import { isHindrance, type TableDifference, tablesChanged } from '../store/schema/application-tables.ts'
 import type { Store } from '../store/store.ts'
-import { withDeadline } from './deadline.ts'
 
 /** How long to wait between two attempts to start, in milliseconds: at first, and at most. */
 const firstPauseMs = 500

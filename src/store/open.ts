@@ -81,30 +81,26 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     const refusal = refusalFor(database, state)
     if (refusal) throw refusal
     sharing = sharingOf(state)
-    return storeOn({ driver, session, state, initialised }, options)
+    return storeOn({ driver, session, state, initialised, seen: new SeenHeads(options.heads, database) }, options)
   } catch (error) {
     await session.close()
     throw error
   }
 }
 
-function storeOn(
-  {
-    driver,
-    session,
-    state,
-    initialised,
-  }: {
-    readonly driver: Driver
-    readonly session: Session
-    readonly state: DatabaseState
-    readonly initialised: boolean
-  },
-  options: OpenOptions,
-): Store {
+/** A database that is open. */
+interface Opened {
+  readonly driver: Driver
+  readonly session: Session
+  readonly state: DatabaseState
+  readonly initialised: boolean
+  readonly seen: SeenHeads
+}
+
+function storeOn(opened: Opened, options: OpenOptions): Store {
+  const { driver, session, state, initialised, seen } = opened
   const { database } = options
   const { dialect } = driver
-  const seen = new SeenHeads(options.heads, database)
   const needs = { provider: driver.provider, platforms: options.platforms }
   const reader = (db: Statements) => readerOn(db, { driver, state, needs })
   const requireWritable = () => {
@@ -174,6 +170,7 @@ function storeOn(
       if (end?.changed && !dryRun && !auditOnly) options.onCommit?.()
       return result
     },
+    as: (declaredAs) => storeOn(opened, { ...options, attribution: { ...options.attribution, declaredAs } }),
     recordUsage: async (work) => {
       requireWritable()
       return session.read((db) => work(usageWriter(db, dialect)))

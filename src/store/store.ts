@@ -126,6 +126,8 @@ export interface Store {
    *   COMMIT, KEYS_MISSING, KEY_WRONG, NOT_PERMITTED when nothing may be changed
    */
   mutate<T>(work: (tx: Transaction) => Promise<T>, options?: MutateOptions): Promise<T>
+  /** The same database; its changes are recorded as those of another, by `declared_as`. What is closed with one is closed. */
+  as(declaredAs: string): Store
   /** Writes down how secrets were used, which is not a change; `work` may run again when the database is busy. */
   recordUsage<T>(work: (usage: UsageWriter) => Promise<T>): Promise<T>
   close(): Promise<void>

@@ -71,29 +71,49 @@ test('the package holds the licences of what is bundled, no types but the public
   )
   expect(
     readdirSync(installedPackage, { recursive: true, encoding: 'utf8' }).filter((file) => /\.d\.[cm]?ts$/.test(file)),
-  ).toEqual(['dist/receiver.d.cts', 'dist/receiver.d.ts'])
+  ).toEqual(['receiver', 'store', 'types'].flatMap((name) => [`dist/${name}.d.cts`, `dist/${name}.d.ts`]))
   const { scripts } = JSON.parse(text('package.json')) as { scripts: Record<string, string> }
   expect(Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$/.test(name))).toEqual([])
 })
 
-test('the receiver is there for modules and for require', async () => {
-  const use = `const { code } = await createReceiver({ database: 'file:/nowhere/x.db', keys: { set: '{"keys":[]}' } }).catch((error) => error)
+test.each([
+  ['receiver', 'createReceiver'],
+  ['store', 'createStore'],
+])('the %s is there for modules and for require', async (name, create) => {
+  const use = `const { code } = await ${create}({ database: 'file:/nowhere/x.db', keys: { set: '{"keys":[]}' } }).catch((error) => error)
     console.log(code)`
-  const library = `${packageJson.name}/receiver`
-  writeFileSync(join(home, 'module.mjs'), `import { createReceiver } from '${library}'\n${use}`)
-  writeFileSync(join(home, 'script.cjs'), `const { createReceiver } = require('${library}');(async () => {${use}})()`)
+  const library = `${packageJson.name}/${name}`
+  writeFileSync(join(home, 'module.mjs'), `import { ${create} } from '${library}'\n${use}`)
+  writeFileSync(join(home, 'script.cjs'), `const { ${create} } = require('${library}');(async () => {${use}})()`)
   const run = (file: string) => runCommand(process.execPath, [file], { cwd: home })
   const missing = { code: 0, stdout: 'DATABASE_MISSING\n', stderr: '' }
   expect([await run('module.mjs'), await run('script.cjs')]).toEqual([missing, missing])
 })
 
-/** An application in TypeScript that uses the receiver, and shares the types of the data model. */
+test('the receiver alone loads nothing of the store, and both share their errors', async () => {
+  const script = `
+    const { readFileSync } = require('node:fs')
+    const loads = () => Object.keys(require.cache).some((file) => file !== __filename && readFileSync(file, 'utf8').includes('to leave it as it is'))
+    const receiver = require('${packageJson.name}/receiver')
+    const alone = loads()
+    const store = require('${packageJson.name}/store')
+    console.log(alone, loads(), receiver.IntegrationsError === store.IntegrationsError)`
+  writeFileSync(join(home, 'script.cjs'), script)
+  expect(await runCommand(process.execPath, ['script.cjs'], { cwd: home })).toEqual({
+    code: 0,
+    stdout: 'false true true\n',
+    stderr: '',
+  })
+})
+
+/** An application in TypeScript that uses the receiver and the store, and shares the types of the data model. */
 const application = (request: string) => `
   import { createReceiver, fromNode, IntegrationsError, type Outcome, type WebhookEvent } from '${packageJson.name}/receiver'
   import type { Integration, IntegrationConfig, IntegrationPlatform, NewIntegration } from '${packageJson.name}/receiver'
   interface Envelope { readonly event: { readonly type: string; readonly channel?: string } }
   const act = ({ event }: Extract<Outcome<Envelope>, { kind: 'event' }>): string => channelOf(event)
   const channelOf = ({ payload }: WebhookEvent<Envelope>): string => payload.event.channel ?? 'none'
+  import { createStore, type Added, type Installation, type IntegrationStore } from '${packageJson.name}/store'
   export async function receive(): Promise<string | null> {
     const receiver = await createReceiver({ database: '', keys: { file: '' } })
     const slack: Outcome = await receiver.slack(${request})
@@ -111,6 +131,21 @@ const application = (request: string) => `
     // @ts-expect-error without a type of the application's own, a payload is any JSON
     if (slack.kind === 'event') slack.event.payload.event
     return slack.kind === 'event' ? slack.event.name : slack.kind === 'handled' ? slack.detail : slack.reason
+  }
+  export async function install(installation: Installation): Promise<string> {
+    const store: IntegrationStore = await createStore({ database: '', keys: { file: '' } })
+    const added: Added = await store.add(installation, { ifExists: 'update', graceMs: 0, actor: 'ana' })
+    const shown: import('${packageJson.name}/receiver').IntegrationView = added.integration
+    // @ts-expect-error what becomes of the secrets that are replaced has to be said
+    await store.add(installation, { ifExists: 'update' })
+    // @ts-expect-error there is nothing to replace
+    await store.add(installation, { ifExists: 'keep', graceMs: 0 })
+    // @ts-expect-error the same
+    await store.rotate(shown.id, { accessToken: '' }, {})
+    // @ts-expect-error there is no such platform
+    await store.add({ workspaceId: '1', platform: 'solar', name: 'x' })
+    const { outcome } = await store.rotate(shown.id, { accessToken: '' }, { graceMs: 0, tokenExpiresAt: 'never' })
+    return outcome
   }
   export const isOurs = (error: unknown): boolean => error instanceof IntegrationsError && error.code === 'NOT_FOUND'
   export const platforms: IntegrationPlatform[] = ['slack', 'pylon', 'github']

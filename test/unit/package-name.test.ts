@@ -12,7 +12,7 @@ const known = new Set([
 // What installs names packages to the end of the command; what runs one names it first.
 const installers = /\b(?:npm (?:i|install|add)|pnpm (?:i|add)|yarn add|bun add)((?: +[^\s`'"|&;#)]+)+)/g
 const runners = /\b(?:npx|npm (?:exec|x)|pnpm dlx|yarn dlx|bunx)(?: +-\S+)*( +[^\s`'"|&;#)]+)/g
-const library = /(['"`])((?:@[\w.-]+\/)?\w[\w.-]*)\/receiver\1/g
+const library = /(['"`])((?:@[\w.-]+\/)?\w[\w.-]*)\/(receiver|store)\1/g
 
 /** The packages that a text names: in a command that installs or runs one, or as the library. */
 function packagesIn(text: string): string[] {
@@ -25,9 +25,9 @@ function packagesIn(text: string): string[] {
       .map((word) => word.replace(/(?<=.)@.*$/, '')),
   )
   const imported = [...text.matchAll(library)]
-    .map(([, , name = '']) => name)
     // `src/receiver` is a folder of ours.
-    .filter((name) => !existsSync(`${name}/receiver`))
+    .filter(([, , name, part]) => !existsSync(`${name}/${part}`))
+    .map(([, , name = '']) => name)
   return [...installed, ...imported]
 }
 
@@ -35,6 +35,7 @@ test.each([
   ['npm install -g integrations@latest', ['integrations']],
   ['`npm i --save-dev @a/b@1.2.3 ./c.tgz`, then', ['@a/b']],
   ["import { createReceiver } from 'integrations/receiver'", ['integrations']],
+  ["import { createStore } from 'integrations/store'", ['integrations']],
   ['npx vitest run a.test.ts && npm ci && npm link', ['vitest']],
   ['`src/receiver` is a folder', []],
   ["import { createReceiver } from '../receiver/receiver.ts'", []],

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 const floors: Record<string, readonly string[]> = {
   cli: ['operations', 'store', 'platforms', 'keys', 'crypto'],
   receiver: ['library', 'operations', 'store', 'platforms', 'keys', 'crypto'],
+  installations: ['library', 'operations', 'store', 'platforms', 'keys', 'crypto'],
   library: ['store', 'platforms', 'keys', 'crypto'],
   operations: ['store', 'platforms', 'crypto'],
   store: ['crypto'],
@@ -59,8 +60,9 @@ const siblings: Record<string, readonly string[]> = {
   'cli/output': ['cli', 'cli/output/table'],
   'cli/output/table': ['cli/output'],
   receiver: ['receiver/lookup', 'receiver/request'],
-  'receiver/lookup': ['receiver'],
+  'receiver/lookup': [],
   'receiver/request': [],
+  installations: [],
   library: [],
   keys: [],
   crypto: [],
@@ -169,7 +171,7 @@ test('what draws on terminals is imported by cli alone, what speaks to databases
 test('only cli touches the process and its streams; the library knows who and which it is', () => {
   // The library hands on the variables of PostgreSQL's own programs, which complete a database URL.
   const library = /\bprocess\.(?!pid\b|getuid\b|env\b(?!\.))|\bconsole\.|'node:process'/
-  const touching = { cli: /(?!)/, receiver: library, library }
+  const touching = { cli: /(?!)/, receiver: library, installations: library, library }
   const others = /\bprocess\.|\bconsole\.|'node:process'/
   const wrong = files
     .filter(({ floor, code }) => (touching[floor as keyof typeof touching] ?? others).test(code))

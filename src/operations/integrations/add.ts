@@ -9,6 +9,7 @@ import {
   refOf,
   type SecretField,
   secretColumns,
+  type Workspace,
 } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
 import { platformById, platformOf } from '../../platforms/platforms.ts'
@@ -20,7 +21,7 @@ import { changeConfigWithin, loadConfigLibraries } from '../config/config.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
 import { ensureWorkspace } from '../directory/workspaces.ts'
-import { ambiguous, candidatesShown, findUser, findWorkspace } from '../find.ts'
+import { ambiguous, candidatesShown, findUser, findWorkspace, workspaceById } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
 import { ofRotation, rotateWithin } from '../secrets/rotate.ts'
@@ -34,6 +35,8 @@ export interface Addition {
   readonly platform: string
   readonly workspace:
     | { readonly kind: 'existing'; readonly ref: string }
+    /** An application names its own: another workspace may have the id as its name. */
+    | { readonly kind: 'id'; readonly id: string }
     | { readonly kind: 'new'; readonly name: string }
   readonly name: string
   readonly secrets: NewSecrets
@@ -91,10 +94,7 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
   if (addition.ifExists === 'update') await loadConfigLibraries()
   return store.mutate(
     async (tx) => {
-      const { workspace } =
-        addition.workspace.kind === 'existing'
-          ? { workspace: await findWorkspace(tx, addition.workspace.ref) }
-          : await ensureWorkspace(tx, addition.workspace.name)
+      const workspace = await workspaceFor(tx, addition.workspace)
       const named = { workspaceId: workspace.id, platform: platform.id, name }
       const [existing, ...others] = await tx.integrations.named(named, candidatesShown + 1)
       if (existing === undefined && addition.ifVersion !== undefined)
@@ -121,6 +121,17 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
     },
     { dryRun: addition.dryRun, withModels: true },
   )
+}
+
+async function workspaceFor(tx: Transaction, given: Addition['workspace']): Promise<Workspace> {
+  switch (given.kind) {
+    case 'existing':
+      return findWorkspace(tx, given.ref)
+    case 'id':
+      return workspaceById(tx, given.id)
+    case 'new':
+      return (await ensureWorkspace(tx, given.name)).workspace
+  }
 }
 
 async function insert(tx: Transaction, workspaceId: string, addition: Addition): Promise<IntegrationView> {

@@ -1,6 +1,6 @@
 import { secretColumns } from '../../integration.ts'
 
-type Role = 'support' | 'receiver' | 'operator' | 'key_admin'
+type Role = 'support' | 'receiver' | 'application' | 'operator' | 'key_admin'
 
 /** Rights on a table, as GRANT takes them; with columns in parentheses, on these alone. */
 type Rights = { readonly [R in Role]?: string }
@@ -8,8 +8,9 @@ type Rights = { readonly [R in Role]?: string }
 // Columns are named one by one: an application's own tables may have more, such as the password of a user.
 const workspace = 'id, name, created_at, updated_at'
 const user = 'id, email, name, created_at, updated_at'
-const integration =
-  'id, workspace_id, platform, name, token_expires_at, slack_team_id, slack_team_name, slack_bot_user_id, pylon_account_id, is_active, config, last_used_at, created_at, created_by'
+const changeable =
+  'token_expires_at, slack_team_id, slack_team_name, slack_bot_user_id, pylon_account_id, is_active, config, created_by'
+const integration = `id, workspace_id, platform, name, ${changeable}, last_used_at, created_at`
 const version =
   'integration_id, field, number, fingerprint, key_id, origin, set_at, set_by, valid_until, never_expires, expires_at, last_matched_at, match_count'
 const app = 'id, platform, name, client_id, key_id, created_at'
@@ -19,10 +20,12 @@ const secrets = Object.values(secretColumns).join(', ')
 const everyRole = (rights: string): Rights => ({
   support: rights,
   receiver: rights,
+  application: rights,
   operator: rights,
   key_admin: rights,
 })
 const change = 'SELECT, INSERT, UPDATE, DELETE'
+const append = 'SELECT, INSERT'
 /** The end of the audit log, which every change moves. A trigger keeps the encryption mode from who may not change keys. */
 const settings = 'SELECT, UPDATE (value, seq, mac, updated_at)'
 
@@ -33,34 +36,38 @@ const rights: { readonly [table: string]: Rights } = {
   integrations: {
     support: `SELECT (${integration})`,
     receiver: `SELECT (${integration}, ${secrets}), UPDATE (last_used_at)`,
+    application: `SELECT (${integration}, ${secrets}), INSERT (${integration}), UPDATE (${changeable}, ${secrets}), DELETE`,
     operator: change,
     key_admin: `SELECT (${integration}, ${secrets}), UPDATE (${secrets})`,
   },
-  integration_versions: { ...everyRole('SELECT'), operator: change },
+  integration_versions: { ...everyRole('SELECT'), application: 'SELECT, INSERT, UPDATE', operator: change },
   integration_secrets: {
     support: `SELECT (${version})`,
     receiver: 'SELECT, UPDATE (last_matched_at, match_count)',
+    application: change,
     operator: change,
     key_admin: change,
   },
-  integration_settings: { ...everyRole('SELECT'), operator: settings, key_admin: settings },
-  integration_receivers: { ...everyRole('SELECT'), receiver: change },
+  integration_settings: { ...everyRole('SELECT'), application: settings, operator: settings, key_admin: settings },
+  integration_receivers: { support: 'SELECT', receiver: change, operator: 'SELECT', key_admin: 'SELECT' },
   integration_keys: { ...everyRole('SELECT'), key_admin: 'SELECT, INSERT, UPDATE (state)' },
   integration_apps: {
     support: `SELECT (${app})`,
     receiver: 'SELECT',
+    application: `SELECT (${app})`,
     operator: change,
     key_admin: 'SELECT, UPDATE (client_secret, key_id)',
   },
-  integration_refresh_attempts: { ...everyRole('SELECT'), operator: change },
-  integration_config_revisions: { ...everyRole('SELECT'), operator: change },
-  integration_events: { ...everyRole('SELECT'), operator: 'SELECT, INSERT', key_admin: 'SELECT, INSERT' },
+  integration_refresh_attempts: { ...everyRole('SELECT'), application: 'SELECT, DELETE', operator: change },
+  integration_config_revisions: { ...everyRole('SELECT'), application: 'SELECT, INSERT, UPDATE', operator: change },
+  integration_events: { ...everyRole('SELECT'), application: append, operator: append, key_admin: append },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),
 }
 
 const roles = {
   support: 'sees what there is, and no secret',
   receiver: 'checks webhooks: reads secrets, and records their use',
+  application: 'adds, replaces, pauses and removes integrations for its users: the store of the library',
   operator:
     'changes everything but keys, the encryption mode, the audit log, to which it adds, and the tables themselves',
   key_admin: 'changes keys and the encryption mode, and encrypts the secrets again',

@@ -1,10 +1,10 @@
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type pg from 'pg'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { contents, freshDatabase, postgresqlDatabase, serverLog, type TestDatabase } from '../../support/database.ts'
+import { contents, freshDatabase, serverLog, type TestDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { freshFolder, runProgram } from '../../support/program.ts'
+import { type Role, refusal, withRoles } from '../../support/roles.ts'
 import {
   changingCommands,
   commandsWithKeys,
@@ -18,33 +18,12 @@ import {
 } from '../../support/sample-commands.ts'
 import { notes } from '../../support/told.ts'
 
-const roles = ['support', 'receiver', 'operator', 'key_admin'] as const
-type Role = (typeof roles)[number]
-
 test('every command is tried here', async () => {
   const tried = [...readOnlyCommands, ...commandsWithKeys, ...revealingCommands, ...changingCommands].map(
     ({ command }) => command,
   )
   expect(new Set([...tried, ...neitherCommands, ...settledCommands])).toEqual(new Set(await everyCommand()))
 })
-
-/** Runs the SQL of `db roles`, twice as it may be, and gives each role a member that can log in. */
-async function withRoles(db: TestDatabase): Promise<Record<Role, TestDatabase>> {
-  const { code, stdout, stderr } = await runProgram(['db', 'roles'], { env: { DATABASE_URL: db.url } })
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  await db.query(stdout)
-  await db.query(stdout)
-  const logins = {} as Record<Role, TestDatabase>
-  for (const role of roles) {
-    const name = `${role}_${new URL(db.url).pathname.slice(1)}`
-    await db.query(`CREATE ROLE ${name} LOGIN PASSWORD 'pass' IN ROLE integrations_${role}`)
-    const url = new URL(db.url)
-    url.username = name
-    url.password = 'pass'
-    logins[role] = postgresqlDatabase(url.href)
-  }
-  return logins
-}
 
 const nobodysKeys = () => ({ INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` })
 const denied =
@@ -55,12 +34,6 @@ const deniedKeys = (login: TestDatabase) => {
   return `error: the database role ${username} may not change keys or the encryption mode
 hint: ask the owner of the database for the role of integrations db roles that may: GRANT integrations_key_admin TO "${username}"\n`
 }
-
-const refusal = (query: Promise<unknown>) =>
-  query.then(
-    () => 'allowed',
-    (error: pg.DatabaseError) => error.code,
-  )
 
 describe('roles of PostgreSQL', () => {
   let db: TestDatabase

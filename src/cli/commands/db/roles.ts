@@ -8,7 +8,7 @@ export const command = (ctx: Context) =>
   declareTextOutput(new Command('roles'), ctx.output)
     .summary('print SQL for least-privilege roles')
     .description(
-      'Print SQL that creates four roles in PostgreSQL: integrations_support sees everything except secrets, integrations_receiver reads secrets and records their use, integrations_operator makes changes, integrations_key_admin changes keys and the encryption mode. Connects to no database; run the SQL as the owner of the tables.',
+      'Print SQL that creates five roles in PostgreSQL: integrations_support sees everything except secrets, integrations_receiver reads secrets and records their use, integrations_application adds, replaces, pauses and removes integrations for the users of an application, integrations_operator makes changes, integrations_key_admin changes keys and the encryption mode. Connects to no database; run the SQL as the owner of the tables.',
     )
     .addHelpText(
       ...examples('integrations db roles', 'integrations db roles | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'),
