@@ -72,3 +72,38 @@ test('a pager that cannot be started is told of, and does without where that is 
     ),
   })
 })
+
+test('a pager gets colours where it shows them', async () => {
+  const run = await start()
+  const coloured = async (env: Record<string, string>) => {
+    const { screen } = await run(sixty, { NO_COLOR: '', ...env })
+    expect(screen).toContain('many-00060')
+    return screen.includes('\u001b')
+  }
+  const stubs = freshFolder()
+  for (const [name, text] of [
+    ['more', 'exec cat'],
+    ['less', 'exec cat'],
+  ] as const) {
+    writeFileSync(join(stubs, name), `#!/bin/sh\n${text}\n`)
+    chmodSync(join(stubs, name), 0o755)
+  }
+  const PATH = `${stubs}:${process.env.PATH}`
+  const seen = []
+  for (const env of [
+    {},
+    { PAGER: 'less' },
+    { PAGER: `${stubs}/less -S` },
+    { PAGER: 'less -FR', LESS: 'S' },
+    { PAGER: 'less --RAW-CONTROL-CHARS', LESS: '' },
+    { PAGER: 'tr a a | less', LESS: '-F -r' },
+    { PAGER: 'more', FORCE_COLOR: '1' },
+    { PAGER: '' },
+    { LESS: 'FX' },
+    { PAGER: 'less --no-init', LESS: '' },
+    { PAGER: 'more' },
+    { PAGER: 'less | more' },
+  ])
+    seen.push([env, await coloured({ PATH, ...env })])
+  expect(seen.map(([, has]) => has)).toEqual([...Array(8).fill(true), ...Array(4).fill(false)])
+})

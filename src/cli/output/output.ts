@@ -104,7 +104,7 @@ export class Output {
       case 'jsonl':
         return each((row) => json(object(columns, row)))
       case 'id':
-        return each((row) => this.#safe(view.id(row)))
+        return each((row) => (this.#host.stdout.isTTY ? printable(view.id(row)) : view.id(row)))
       case 'text':
         return each((row) => columns.map(({ value }) => printable(plain(value(row)))).join('\t'))
       case 'csv':
@@ -250,7 +250,8 @@ export class Output {
     { source, paged }: { readonly source: RowSource<Row>; readonly paged: boolean },
   ): Promise<void> {
     const options = await this.#tableOptions(view)
-    const begin = paged ? (lines: number) => this.#stdout.page(lines, this.#options()) : undefined
+    const page = async (lines: number) => painter(this.#host.env, await this.#stdout.page(lines, this.#options()))
+    const begin = paged ? page : undefined
     const hidden = await printTable(columns, source, { ...options, begin }).finally(() => this.#stdout.endPaging())
     if (hidden.length > 0) this.note(`no room in ${options.drawing.width} columns for ${hidden.join(', ')}`)
   }
@@ -282,10 +283,6 @@ export class Output {
 
   #format(): Format | 'text' {
     return this.#options().output ?? (this.#host.stdout.isTTY ? 'table' : 'text')
-  }
-
-  #safe(text: string): string {
-    return this.#host.stdout.isTTY ? printable(text) : text
   }
 
   #paint(to: 'stdout' | 'stderr') {

@@ -36,12 +36,19 @@ export class Stdout {
     })
   }
 
-  /** Has a pager show what is written until `endPaging`, where so many lines are more than the terminal has, and a person may leave it. */
-  async page(lines: number, { pager, input }: GlobalOptions): Promise<void> {
+  /**
+   * Has a pager show what is written until `endPaging`, where so many lines are more than the terminal has, and a person may
+   * leave it.
+   *
+   * @returns whether colours are shown
+   */
+  async page(lines: number, { pager, input }: GlobalOptions): Promise<boolean> {
     const { stdout, env } = this.#host
-    if (!stdout.isTTY || lines < (stdout.rows || 24) || !pager || !input || env.CI || env.TERM === 'dumb') return
+    const isShort = lines < (stdout.rows || 24)
+    if (!stdout.isTTY || isShort || !pager || !input || env.CI || env.TERM === 'dumb') return stdout.isTTY
     const { startPager } = await import('./pager.ts')
     this.#pager = await startPager(this.#host, this.#warn)
+    return this.#pager?.hasColours ?? true
   }
 
   /** Waits until the pager is left, if there is one. @throws OUTPUT_FAILED when it was not found */

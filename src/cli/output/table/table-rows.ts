@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Cell } from '../tone.ts'
+import type { Cell, Paint } from '../tone.ts'
 import { type Column, cells, heading, type RowSource } from '../values.ts'
 import type { Drawing, Heading, Measures } from './measures.ts'
 
@@ -14,8 +14,8 @@ export interface TableOptions {
   readonly essential: readonly string[]
   /** Whether the fields were asked for: each is shown, as long as there is room. */
   readonly chosen: boolean
-  /** Is told how many lines a table has at least, before they are printed. */
-  readonly begin?: ((lines: number) => Promise<void>) | undefined
+  /** Is told how many lines a table has at least, before they are printed, and says how to paint them. */
+  readonly begin?: ((lines: number) => Promise<Paint>) | undefined
   readonly print: (text: string) => Promise<void>
 }
 
@@ -27,7 +27,7 @@ export interface TableOptions {
 export async function printTable<Row>(
   columns: readonly Column<Row>[],
   source: RowSource<Row>,
-  { drawing, clock, essential, chosen, begin, print }: TableOptions,
+  { drawing: usual, clock, essential, chosen, begin, print }: TableOptions,
 ): Promise<string[]> {
   const headings = columns.map((column, index): Heading => {
     const rank = essential.indexOf(column.field)
@@ -38,6 +38,10 @@ export async function printTable<Row>(
       rank: chosen ? index : rank === -1 ? essential.length : rank,
     }
   })
+  let drawing = usual
+  const start = async (lines: number) => {
+    if (begin) drawing = { ...usual, paint: await begin(lines) }
+  }
   const idColumn = columns.findIndex(({ field }) => field === 'id')
   let idLength: number | undefined
   const withLength = (length: number | undefined) => {
@@ -59,7 +63,7 @@ export async function printTable<Row>(
     },
     async (batch, length) => {
       withLength(length)
-      if (!long) await begin?.(shortTableRows)
+      if (!long) await start(shortTableRows)
       long ??= await longTable()
       long.measures.add(shortened(cells(columns, batch, clock)))
     },
@@ -69,7 +73,7 @@ export async function printTable<Row>(
   if (long) return hidden(long.measures)
   if (collected.length === 0) return []
   const rows = shortened(collected)
-  await begin?.(rows.length + 1)
+  await start(rows.length + 1)
   if (rows.length > shortTableRows) {
     const table = await longTable()
     table.measures.add(rows)
