@@ -68,7 +68,8 @@ Terminal:
   TERM                 dumb: no colours
   VISUAL, EDITOR       the editor of "config edit"
   PAGER                what shows tables that are longer than the terminal (default: less); cat or nothing: no pager,
-                       as with --no-pager, --no-input, CI and TERM=dumb
+                       as with --no-pager, --no-input, CI and TERM=dumb. Only less gets colours, where
+                       its options show them (-R), or any pager with FORCE_COLOR=1
   LESS                 options of less (default: FRX)
   TZ                   the time zone of --local
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runner, succeeding } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
+import { addSlack } from '../support/slack-integration.ts'
 
 const version = 'integration_versions.version'
 
@@ -11,21 +12,9 @@ const version = 'integration_versions.version'
 async function start(kind: Kind) {
   const db = await freshDatabase(kind)
   const env = { DATABASE_URL: db.url }
-  const run = async (args: readonly string[], input = '') => {
-    const outcome = await runInProcess(args, { env, input })
-    expect(outcome, args.join(' ')).toMatchObject({ code: 0 })
-    return outcome
-  }
-  await run(
-    'add --platform slack --new-workspace Acme --name support --slack-team-id T012AB3CD --webhook-secret-stdin'.split(
-      ' ',
-    ),
-    signingSecret(1),
-  )
-  const shown = async (seq: number) => {
-    const { stdout } = await run(['audit', 'show', String(seq), '-o', 'json'])
-    return JSON.parse(stdout)
-  }
+  const run = succeeding(env)
+  await addSlack(env, 'support', '--slack-team-id', 'T012AB3CD')
+  const shown = async (seq: number) => JSON.parse(await run(['audit', 'show', String(seq), '-o', 'json']))
   const changes = async (seq: number) => (await shown(seq)).changes
   return { db, env, run, shown, changes }
 }

@@ -1,29 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, type Kind, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runner, succeeding } from '../support/in-process.ts'
 import { runInTerminal } from '../support/program.ts'
-import { signingSecret } from '../support/samples.ts'
+import { addSlack } from '../support/slack-integration.ts'
 
 /** A database with one integration at version 1, whose config was changed to versions 2, 3 and 5. */
 async function start(kind: Kind) {
   const db = await freshDatabase(kind)
   const env = { DATABASE_URL: db.url }
-  const run = async (args: readonly string[], input = '') => {
-    const outcome = await runInProcess(args, { env, input })
-    expect(outcome, args.join(' ')).toMatchObject({ code: 0 })
-    return outcome.stdout
-  }
-  await run(
-    'add --platform slack --new-workspace Acme --name support --webhook-secret-stdin'.split(' '),
-    signingSecret(1),
-  )
+  const run = succeeding(env)
+  const id = await addSlack(env)
   await run(['config', 'set', 'support', 'slackEvents=["message"]', '--as', 'Ana', '--reason', 'OPS-1'])
   await run(['config', 'set', 'support', 'slackEvents=["app_mention"]', 'note="x"'])
   await run(['disable', 'support'])
   await run(['config', 'unset', 'support', 'slackEvents', 'note'])
   const json = async (...args: string[]) => JSON.parse(await run([...args, '-o', 'json']))
   const config = () => json('config', 'get', 'support')
-  return { db, env, run, json, config }
+  return { db, env, id, run, json, config }
 }
 
 describe.each(kinds)('the history of a config on %s', (kind) => {
@@ -60,6 +53,43 @@ describe.each(kinds)('the history of a config on %s', (kind) => {
         /^error: no change of the config of Acme\/support to version 4 is kept\nhint: integrations config history [\w-]+\n$/,
       ),
     })
+  })
+
+  test('is shown in pages, the newest changes first, with the events about them', async () => {
+    const { db, env, id, run, json } = await start(kind)
+    const shown = async (...args: string[]) =>
+      (await json('config', 'history', 'support', '--fields', 'version,seq', ...args)).map(Object.values)
+    expect(await shown('--limit', '2')).toEqual([
+      [5, 7],
+      [3, 5],
+    ])
+    expect(await shown('--limit', '2', '--cursor', '3')).toEqual([[2, 4]])
+    expect(await shown('--sort', 'version', '--limit', '1')).toEqual([[2, 4]])
+    expect(await program(['config', 'history', 'support', '--cursor', '4'], { env })).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: 'error: the row that --cursor names is not there any more\nhint: start again without --cursor\n',
+    })
+
+    // Those of another integration are not among them, and more are read than one page has.
+    const other = await addSlack(env, 'desk')
+    await run(['config', 'set', 'desk', 'note="x"'])
+    const many = Array.from({ length: 1200 }, (_, i) => [10 + i, i % 2 === 0 ? id : other] as const)
+    await db.query(
+      `INSERT INTO integration_config_revisions (integration_id, version, before, after, changed_at) VALUES ${many
+        .map(([version, of]) => `('${of}', ${version}, NULL, NULL, '2026-11-27 12:00:00.000+00:00')`)
+        .join(', ')}`,
+    )
+    const all = many.filter(([, of]) => of === id).map(([version]) => [version, null])
+    expect(await shown()).toEqual([...all.reverse(), [5, 7], [3, 5], [2, 4]])
+    const screen = async (more: string[], PAGER: string) =>
+      (
+        await runInTerminal(['config', 'history', 'support', '--fields', 'version,seq', ...more], [], {
+          env: { ...env, NO_COLOR: '1', PAGER },
+        })
+      ).screen.trimEnd()
+    expect(await screen([], 'sed -n "$="')).toBe('101\r\n503 more: add --all, or --cursor 1010')
+    expect(await screen(['--all'], 'tail -n 2')).toBe('3        5\r\n2        4')
   })
 
   test('puts back the config from before a change, and refuses over a change of another program', async () => {

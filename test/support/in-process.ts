@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
+import { expect } from 'vitest'
 import type { main } from '../../src/cli/main.ts'
 import type { Kind } from './database.ts'
 import { environment, type Outcome, type RunOptions, runProgram } from './program.ts'
@@ -30,6 +31,15 @@ export async function runInProcess(
   const code = await built.main(host as unknown as Parameters<typeof main>[0])
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }
+
+/** Has the program answer command lines that have to succeed. @returns what it printed */
+export const succeeding =
+  (env: Record<string, string>) =>
+  async (args: readonly string[], input = ''): Promise<string> => {
+    const outcome = await runInProcess(args, { env, input })
+    expect(outcome, args.join(' ')).toMatchObject({ code: 0 })
+    return outcome.stdout
+  }
 
 /** What runs a command line in a test that both kinds of database have: a process for SQLite, this one for PostgreSQL. */
 export const runner = (kind: Kind): typeof runInProcess => (kind === 'sqlite' ? runProgram : runInProcess)

@@ -11,7 +11,12 @@ import type { Column, View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
 
 /** Who is said to have done something: a CI system's word, else the operating system's, and `--as`. */
-export const who = ({ ciIdentity, osUser, host, declaredAs }: AuditEvent): string =>
+export const who = ({
+  ciIdentity,
+  osUser,
+  host,
+  declaredAs,
+}: Pick<AuditEvent, 'ciIdentity' | 'osUser' | 'host' | 'declaredAs'>): string =>
   `${ciIdentity ?? `os:${osUser}@${host}`}${declaredAs === null ? '' : ` as ${declaredAs}`}`
 
 const fingerprintWords = (text: string): string =>

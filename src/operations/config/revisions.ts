@@ -1,8 +1,9 @@
+import type { IntegrationId } from '../../brands.ts'
 import { conflict, notFound } from '../../errors.ts'
 import { type IntegrationView, refOf } from '../../integration.ts'
-import type { ConfigRevision, RevisedConfig } from '../../store/audit/config-revisions.ts'
-import type { AuditEvent } from '../../store/audit/events.ts'
+import type { ConfigRevision, RevisedConfig, RevisionEvent } from '../../store/audit/config-revisions.ts'
 import type { Reader, Store } from '../../store/store.ts'
+import type { ListReader } from '../../store/tables/page.ts'
 import { type ChangeOptions, changeWithin, type DryRun, findToChange, targetOf } from '../change.ts'
 import { findIntegration } from '../find.ts'
 import { commandLine } from '../texts.ts'
@@ -10,20 +11,25 @@ import { type ChangedConfig, changeConfigWithin, loadConfigLibraries, storedConf
 
 /** A change of a config, and the event about it, where the log has it. */
 export interface RecordedRevision extends ConfigRevision {
-  readonly event: AuditEvent | undefined
+  readonly event: RevisionEvent | undefined
 }
 
-/** The changes that this program has made of a config, newest first. @throws NOT_FOUND, AMBIGUOUS */
-export const listRevisions = (store: Store, ref: string): Promise<readonly RecordedRevision[]> =>
-  store.snapshot(async (db) => {
-    const { id } = await findIntegration(db, ref)
-    const revisions = await db.configRevisions.list(id)
-    const events = new Map<string | null, AuditEvent>()
-    const filter = { targetIds: [id], action: 'config.change' }
-    for await (const some of db.audit.list(filter, { sort: 'seq', descending: false, inPages: true }))
-      for (const event of some) events.set(event.versionAfter, event)
-    return revisions.map((one) => ({ ...one, event: events.get(String(one.version)) }))
-  })
+/** The changes that this program has made of the config of an integration. */
+export function recordedRevisions(db: Reader, id: IntegrationId): ListReader<object, RecordedRevision> {
+  const revisions = db.configRevisions.of(id)
+  return {
+    ...revisions,
+    async *list(filter, page) {
+      for await (const some of revisions.list(filter, page)) {
+        const events = await db.configRevisions.events(
+          id,
+          some.map(({ version }) => version),
+        )
+        yield some.map((one) => ({ ...one, event: events.get(one.version) }))
+      }
+    },
+  }
+}
 
 /**
  * What a change did to a config.

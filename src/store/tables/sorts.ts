@@ -17,5 +17,8 @@ export const workspaceSorts = ['name', 'integrations', 'createdAt', 'id'] as con
 /** Fields that the audit log can be sorted by. */
 export const eventSorts = ['seq'] as const
 
+/** Fields that the history of a config can be sorted by. */
+export const revisionSorts = ['version'] as const
+
 /** Fields that a list of users can be sorted by, the default first. */
 export const userSorts = ['email', 'name', 'createdAt', 'id'] as const
