@@ -41,7 +41,7 @@ export const expiresAt = (expiry: Expiry): Instant | null =>
 
 /** What may be shown of a secret. */
 export interface SecretFacts {
-  /** null: unknown, since the application writes the column too and no command has read it yet. */
+  /** null: unknown, since the application writes the column too, and this database role may not see whether something is in it. */
   readonly set: boolean | null
   /** Keyed fingerprint, 8 bytes as hex, to compare two values without revealing them. */
   readonly fingerprint: Fingerprint | null

@@ -112,7 +112,7 @@ Fields (--fields a,b): chooses and orders the fields, in every format but id. Th
 Values:
   Times are RFC 3339 in UTC, with milliseconds: 2026-11-22T17:02:18.000Z.
   Only "secrets reveal" prints a secret; other commands print {"set","fingerprint","setAt","previousValidUntil"}.
-  "set" is null where the application writes the column too and this program has not read it yet.
+  "set" is null where the application writes the column too and the database role may not see whether a secret is there.
   Characters that a terminal would act on are printed as escapes, as in \\u{1b}.
 
 Rows:

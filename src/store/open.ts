@@ -38,7 +38,7 @@ import { integrationReader } from './tables/integrations.ts'
 import { keyReader, type Settings } from './tables/keys.ts'
 import { receiverReader } from './tables/receivers.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
-import { secretVersionReader } from './tables/secret-metadata.ts'
+import { presenceFrom, secretVersionReader } from './tables/secret-metadata.ts'
 import { userReader } from './tables/users.ts'
 import { workspaceReader } from './tables/workspaces.ts'
 
@@ -183,12 +183,16 @@ const readerOn = (
   db: Statements,
   {
     driver: { provider, dialect },
-    state: { adopted, applicationWrites },
+    state: { adopted, applicationWrites, presence },
     needs,
   }: { readonly driver: Driver; readonly state: DatabaseState; readonly needs: Needs },
 ): Reader => ({
   adopted,
-  integrations: integrationReader(db, dialect, applicationWrites),
+  integrations: integrationReader(db, dialect, {
+    shared: applicationWrites,
+    // In a database of ours, what is recorded tells.
+    presence: presenceFrom(adopted || applicationWrites ? presence : 'none'),
+  }),
   workspaces: workspaceReader(db, dialect),
   users: userReader(db, dialect),
   secrets: {

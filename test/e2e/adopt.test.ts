@@ -149,7 +149,7 @@ describe.each(kinds)('adopting on %s', (kind) => {
         id: 'IRFa-VaY2b_6KKrd',
         workspace: 'Acme',
         isActive: true,
-        webhookSecret: { set: null, fingerprint: null, setAt: null, previousValidUntil: null },
+        webhookSecret: { set: true, fingerprint: null, setAt: null, previousValidUntil: null },
         createdBy: 'cjld2cjxh0000qzrmn831i7rn',
         createdAt: '2026-01-02T03:04:05.000Z',
         version: 0,

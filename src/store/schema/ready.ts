@@ -14,7 +14,9 @@ import { onAdapter, type Statements } from '../database/statements.ts'
 import { saysOtherTables } from '../database/symptoms.ts'
 import { commandOn, type Database, displayUrl, type Provider } from '../database/url.ts'
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
+import { type PresenceSource, presenceSource } from '../tables/secret-metadata.ts'
 import { applicationTables } from './application-tables.ts'
+import { type Ownership, ownership, readOwnership } from './ownership.ts'
 import { noSearchPath, refuseOtherSchema, type SearchPath, searchPath } from './search-path.ts'
 
 /** How to open a database. */
@@ -47,14 +49,12 @@ export interface StoreOptions {
 }
 
 /** How a database stands to this program; it need not have any table. */
-export interface DatabaseState {
+export interface DatabaseState extends Ownership {
   /** `unmanaged`: it has tables, and this program has never been here. */
   readonly status: 'ready' | 'empty' | 'unmanaged' | 'outdated' | 'newer'
   readonly migrations: MigrationState
-  /** The application owns workspaces and users, and writes secrets too. */
-  readonly adopted: boolean
-  /** The application may write secrets, as far as the encryption mode goes. */
-  readonly applicationWrites: boolean
+  /** What tells which secrets there are. */
+  readonly presence: PresenceSource
 }
 
 /**
@@ -124,7 +124,8 @@ export const readState =
     const there = await listTables(db, provider)
     if (!namesSchema) refuseOtherSchema((await db.query(searchPath, empty))[0])
     const migrations = migrationState(provider, there.history ? await appliedMigrations(db) : [])
-    return { status: statusOf(migrations, there.others), migrations, ...(await readOwnership(db, migrations)) }
+    const { others, presence } = there
+    return { status: statusOf(migrations, others), migrations, presence, ...(await readOwnership(db, migrations)) }
   }
 
 /**
@@ -137,12 +138,13 @@ export const readStateFast =
   async (db: Statements): Promise<DatabaseState | undefined> => {
     const setting = (key: string) => sql`LEFT JOIN integration_settings ${sql([key])} ON ${sql([key])}.key = ${key}`
     const [row] = await db
-      .query<{ names: string | null; kind: string | null; mode: string | null } & SearchPath>(
+      .query<{ names: string | null; kind: string | null; mode: string | null; presence: PresenceSource } & SearchPath>(
         {
           ...(namesSchema ? noSearchPath : searchPath),
           names: dialect.jsonRows([sql`m.migration_name`], applied),
           kind: sql`database.value`,
           mode: sql`sealing.value`,
+          presence: presenceSource(provider),
         },
         sql`FROM (SELECT 1 AS one) o ${setting('database')} ${setting('sealing')}`,
       )
@@ -154,7 +156,12 @@ export const readStateFast =
     if (!row) return undefined
     refuseOtherSchema(row)
     const migrations = migrationState(provider, (JSON.parse(row.names ?? '[]') as [string][]).flat())
-    return { status: statusOf(migrations, true), migrations, ...ownership(row.kind, row.mode) }
+    return {
+      status: statusOf(migrations, true),
+      migrations,
+      presence: row.presence,
+      ...ownership(row.kind, row.mode),
+    }
   }
 
 /** What keeps a database from being used as it is; undefined when it is ready. */
@@ -236,18 +243,22 @@ function statusOf({ newer, applied, pending }: MigrationState, others: boolean):
   return others ? 'unmanaged' : 'empty'
 }
 
-/** Whether there is a table for Prisma's history, and whether there are others. A statement on a missing table would end a transaction on PostgreSQL. */
-async function listTables(db: Statements, provider: Provider): Promise<{ history: boolean; others: boolean }> {
+/** Whether there is a table for Prisma's history, whether there are others, and what tells of secrets. A statement on a missing table would end a transaction on PostgreSQL. */
+async function listTables(db: Statements, provider: Provider) {
   // Views of other names may be an extension's.
   const names = join(applicationTables)
-  const [row] = await db.query<{ history: number | boolean; others: number | boolean; nowhere: number | boolean }>(
+  const presence = presenceSource(provider)
+  type Flag = number | boolean
+  const [row] = await db.query<{ history: Flag; others: Flag; nowhere: Flag; presence: PresenceSource }>(
     provider === 'sqlite'
       ? {
+          presence,
           history: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_prisma_migrations')`,
           others: sql`EXISTS (SELECT 1 FROM sqlite_master WHERE (type = 'table' AND name <> '_prisma_migrations' AND name NOT GLOB 'sqlite_*') OR (type = 'view' AND lower(name) IN (${names})))`,
           nowhere: sql`1 = 0`,
         }
       : {
+          presence,
           history: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_prisma_migrations')`,
           others: sql`EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename <> '_prisma_migrations')
             OR EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname IN (${names}))`,
@@ -261,7 +272,7 @@ async function listTables(db: Statements, provider: Provider): Promise<{ history
       message: 'the schema that the database URL names does not exist, or this role may not use it',
       hint: 'create it with CREATE SCHEMA, or correct schema= in the URL',
     })
-  return { history: Boolean(row?.history), others: Boolean(row?.others) }
+  return { history: Boolean(row?.history), others: Boolean(row?.others), presence: row?.presence ?? 'none' }
 }
 
 const applied = sql`_prisma_migrations m WHERE m.finished_at IS NOT NULL AND m.rolled_back_at IS NULL`
@@ -274,23 +285,3 @@ async function appliedMigrations(db: Statements): Promise<string[]> {
   )
   return rows.map(({ name }) => name)
 }
-
-/** Who the tables belong to, and who writes them. */
-type Ownership = Pick<DatabaseState, 'adopted' | 'applicationWrites'>
-
-async function readOwnership(db: Statements, { applied }: MigrationState): Promise<Ownership> {
-  // The first migration makes the application's tables, the second the settings.
-  if (applied.length < 2) return ownership(null, null)
-  const rows = await db.query<{ key: string; value: string }>(
-    { key: sql`s.key`, value: sql`s.value` },
-    sql`FROM integration_settings s WHERE s.key IN ('database', 'sealing')`,
-  )
-  const value = (key: string) => rows.find((row) => row.key === key)?.value ?? null
-  return ownership(value('database'), value('sealing'))
-}
-
-/** What the settings say of the application; the mode is empty until the first change decides it. */
-const ownership = (kind: string | null, mode: string | null): Ownership => ({
-  adopted: kind === 'adopted',
-  applicationWrites: mode === 'off' || mode === 'migrating' || (kind === 'adopted' && mode !== 'required'),
-})

@@ -1,4 +1,5 @@
 import { secretColumns } from '../../integration.ts'
+import { presenceFunction } from '../tables/secret-metadata.ts'
 
 type Role = 'support' | 'receiver' | 'application' | 'operator' | 'key_admin'
 
@@ -122,6 +123,9 @@ ${Object.keys(rights)
 ${Object.entries(rights)
   .flatMap(([name, held]) => grant(name, held))
   .join('\n')}
+
+-- Whether a secret is there, and not its value: where the application writes secrets too, nothing else tells.
+${presenceFunction(quoted(schema), nameOf('support'))}
 
 DO $integrations$
 BEGIN

@@ -3,6 +3,7 @@ import type { Instant } from '../../brands.ts'
 import { type PlatformColumn, type SecretField, secretColumns, type TokenExpiry } from '../../integration.ts'
 import type { ColumnKind, Dialect } from '../database/driver.ts'
 import { all } from './page.ts'
+import type { Presence } from './secret-metadata.ts'
 
 /** Which integrations to list. Conditions combine: a row has to meet all that are given. */
 export interface IntegrationFilter {
@@ -61,8 +62,15 @@ export const active = sql`(i.is_active IS NOT FALSE)`
 const orMalformed = ({ isMalformed }: Dialect, kind: ColumnKind, column: Sql, condition: Sql) =>
   sql`(${condition} OR ${isMalformed(kind, column)})`
 
-/** The condition of a filter: a row that cannot be told to fail it meets it. `shared`: the application writes secrets too. */
-export function filterCondition(filter: IntegrationFilter, dialect: Dialect, shared: boolean): Sql {
+/** What is known of secrets that an application may write. */
+export interface Sharing {
+  /** The application writes secrets too. */
+  readonly shared: boolean
+  readonly presence: Presence
+}
+
+/** The condition of a filter: a row that cannot be told to fail it meets it. */
+export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sharing: Sharing): Sql {
   const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
   const require = (kind: ColumnKind, column: Sql, condition: Sql) =>
@@ -77,9 +85,9 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   const requireExpiry = (condition: Sql) => require('time', sql`i.token_expires_at`, condition)
   const expiresAt = comparableTime(sql`i.token_expires_at`)
   if (filter.expiringBefore !== undefined)
-    requireExpiry(sql`${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(shared)}`)
+    requireExpiry(sql`${expiresAt} <= ${timeLiteral(filter.expiringBefore)} OR ${unknownExpiry(sharing)}`)
   if (filter.expiredBefore !== undefined) requireExpiry(sql`${expiresAt} <= ${timeLiteral(filter.expiredBefore)}`)
-  if (filter.expiry !== undefined) requireExpiry(expiryIs(filter.expiry, shared))
+  if (filter.expiry !== undefined) requireExpiry(expiryIs(filter.expiry, sharing))
   const requireUse = (condition: Sql) => require('time', sql`i.last_used_at`, condition)
   if (filter.unusedSince !== undefined)
     requireUse(
@@ -89,7 +97,7 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   if (filter.fingerprint !== undefined)
     conditions.push(sql`EXISTS (SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.valid_until IS NULL
       AND s.fingerprint = ${filter.fingerprint})`)
-  if (filter.missingOneOf) require('text', sql`i.platform`, missing(filter.missingOneOf))
+  if (filter.missingOneOf) require('text', sql`i.platform`, missing(filter.missingOneOf, sharing))
   return all(conditions)
 }
 
@@ -98,28 +106,33 @@ export const currentSecret = (field: SecretField) =>
   sql`SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.field = ${secretColumns[field]} AND s.valid_until IS NULL`
 
 /** There is, or may be, an access token, and its expiry is unknown. */
-const unknownExpiry = (shared: boolean): Sql =>
-  shared
-    ? sql`(i.token_expires_at IS NULL AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
+const unknownExpiry = ({ shared, presence: { has } }: Sharing): Sql =>
+  shared || has
+    ? sql`(i.token_expires_at IS NULL AND ${has?.('accessToken') ?? sql`1 = 1`} AND NOT EXISTS (${currentSecret('accessToken')} AND s.never_expires))`
     : sql`(i.token_expires_at IS NULL AND (v.version IS NULL OR EXISTS (${currentSecret('accessToken')} AND NOT s.never_expires)))`
 
-function expiryIs(expiry: NonNullable<IntegrationFilter['expiry']>, shared: boolean): Sql {
+function expiryIs(expiry: NonNullable<IntegrationFilter['expiry']>, sharing: Sharing): Sql {
   const token = currentSecret('accessToken')
+  const isThere = isKnown('accessToken', sharing)
   switch (expiry) {
     case 'dated':
       return sql`i.token_expires_at IS NOT NULL`
     case 'never':
-      return sql`(i.token_expires_at IS NULL AND EXISTS (${token} AND s.never_expires))`
+      return sql`(i.token_expires_at IS NULL AND ${isThere} AND EXISTS (${token} AND s.never_expires))`
     case 'unknown':
-      return unknownExpiry(shared)
+      return unknownExpiry(sharing)
     case 'none':
-      return sql`(i.token_expires_at IS NULL AND NOT ${unknownExpiry(shared)} AND NOT EXISTS (${token}))`
+      return sql`(i.token_expires_at IS NULL AND NOT ${unknownExpiry(sharing)} AND NOT ${isThere})`
   }
 }
 
-function missing(required: { readonly [platform: string]: readonly SecretField[] }): Sql {
+/** Whether a secret is there, as far as is known. */
+const isKnown = (field: SecretField, { presence: { has } }: Sharing): Sql =>
+  has ? sql`(${has(field)})` : sql`EXISTS (${currentSecret(field)})`
+
+function missing(required: { readonly [platform: string]: readonly SecretField[] }, sharing: Sharing): Sql {
   const cases = Object.entries(required).map(([platform, fields]) => {
-    const lacks = fields.map((field) => sql`NOT EXISTS (${currentSecret(field)})`)
+    const lacks = fields.map((field) => sql`NOT ${isKnown(field, sharing)}`)
     return sql`(i.platform = ${platform} AND (${join(lacks, ' OR ')}))`
   })
   return sql`(${join(cases, ' OR ')})`

@@ -1,14 +1,20 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant } from '../../brands.ts'
 import type { Damageable } from '../../damage.ts'
-import type { IntegrationView, SecretFacts, SecretField, TokenExpiry } from '../../integration.ts'
-
+import {
+  type IntegrationView,
+  type SecretFacts,
+  type SecretField,
+  secretColumns,
+  type TokenExpiry,
+} from '../../integration.ts'
 import { type Json, sortKeys } from '../../json.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns } from '../database/statements.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'
 import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
+import type { Presence } from './secret-metadata.ts'
 import { expiryOf, type SecretSummary, secretFacts, secretFactsText } from './secret-metadata.ts'
 import type { integrationSorts } from './sorts.ts'
 
@@ -28,10 +34,12 @@ export interface IntegrationRow
   readonly oldFingerprint: Fingerprint | null
   readonly leased: boolean | number | bigint | null
   readonly secrets: string | null
+  /** The columns of the secrets that are there; null where the database was not asked. */
+  readonly held: string | null
 }
 
 /** What integrations are read from. */
-export function integrationSource(dialect: Dialect) {
+export function integrationSource(dialect: Dialect, { held }: Presence) {
   const { toRfc3339, comparableTime, binaryOrder, asText, whole, flag } = dialect
   const from = sql`integrations i LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id`
   const columns: Columns<IntegrationRow> = {
@@ -57,6 +65,7 @@ export function integrationSource(dialect: Dialect) {
     oldFingerprint: sql`r.old_fingerprint`,
     leased: leased(dialect),
     secrets: secretFactsText(dialect, sql`i.id`),
+    held,
   }
   return {
     columns,
@@ -98,12 +107,17 @@ export function toIntegration(row: IntegrationRow & Damageable, shared: boolean)
   const version = Number(row.version ?? 0)
   // The application wrote the row, or may have written to it, and its secrets are not recorded yet.
   const unread = shared || spoilt || version === 0
+  const isSet = (field: SecretField) =>
+    row.held?.includes(secretColumns[field]) ?? (secrets?.get(field)?.current ? true : unread ? null : false)
   const shown = (field: SecretField): SecretFacts => {
     const secret = secrets?.get(field)
+    const set = isSet(field)
+    // The application may have cleared it since it was recorded.
+    const current = set === false ? undefined : secret?.current
     return {
-      set: secret?.current ? true : unread ? null : false,
-      fingerprint: secret?.current?.fingerprint ?? null,
-      setAt: secret?.current?.setAt ?? null,
+      set,
+      fingerprint: current?.fingerprint ?? null,
+      setAt: current?.setAt ?? null,
       previousValidUntil: secret?.previousValidUntil ?? null,
     }
   }
@@ -122,7 +136,7 @@ export function toIntegration(row: IntegrationRow & Damageable, shared: boolean)
     accessToken: shown('accessToken'),
     refreshToken,
     tokenExpiresAt: row.tokenExpiresAt,
-    tokenExpiry: tokenExpiry(row.tokenExpiresAt, secrets?.get('accessToken')?.current, unread),
+    tokenExpiry: tokenExpiry(row.tokenExpiresAt, secrets?.get('accessToken')?.current, isSet('accessToken')),
     tokenRefresh: tokenRefreshOf(attempt, refreshToken.fingerprint),
     app: row.app,
     slackTeamId: row.slackTeamId,
@@ -161,7 +175,7 @@ function parsed(text: string | null): Json {
   }
 }
 
-function tokenExpiry(expiresAt: Instant | null, token: SecretSummary['current'], unread: boolean): TokenExpiry {
-  if (expiresAt === null && !token) return unread ? 'unknown' : null
+function tokenExpiry(expiresAt: Instant | null, token: SecretSummary['current'], isSet: boolean | null): TokenExpiry {
+  if (expiresAt === null && isSet === false) return null
   return expiryOf(expiresAt, token?.neverExpires ?? false)
 }

@@ -11,6 +11,7 @@ import {
   type IntegrationFilter,
   type IntegrationMatch,
   matchCondition,
+  type Sharing,
   splitsOf,
 } from './integration-filter.ts'
 import { type IntegrationRow, integrationSource, toIntegration } from './integration-rows.ts'
@@ -72,12 +73,12 @@ export interface IntegrationWriter {
   remove(...ids: readonly IntegrationId[]): Promise<void>
 }
 
-/** Reads integrations. `shared`: the application writes secrets too. */
-export function integrationReader(db: Statements, dialect: Dialect, shared: boolean): IntegrationReader {
+/** Reads integrations. */
+export function integrationReader(db: Statements, dialect: Dialect, sharing: Sharing): IntegrationReader {
   const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
-  const source = integrationSource(dialect)
-  const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, shared)
-  const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, shared)
+  const source = integrationSource(dialect, sharing.presence)
+  const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, sharing.shared)
+  const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, sharing)
   const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
   const matching = (match: IntegrationMatch): Sql => sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}`
   const inOrder = sql`ORDER BY ${order}`

@@ -1,9 +1,10 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { join, raw, type Sql } from 'sql-template-tag'
 import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import { type Damageable, damaged, refuseDamaged } from '../../damage.ts'
 import { type SecretField, secretColumns, secretFields, type TokenExpiry } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
+import type { Provider } from '../database/url.ts'
 
 const fieldOfColumn = new Map<string, SecretField>(secretFields.map((field) => [secretColumns[field], field]))
 
@@ -164,3 +165,67 @@ export const expiryOf = (expiresAt: Instant | null, neverExpires: boolean): 'dat
   expiresAt !== null ? 'dated' : neverExpires ? 'never' : 'unknown'
 
 const later = (a: Instant | null, b: Instant): Instant => (a !== null && a > b ? a : b)
+
+/**
+ * What tells a database role which secrets an integration has: their columns; on PostgreSQL a function with the right of the
+ * owner, for a role that may not read the columns; or nothing.
+ */
+export type PresenceSource = 'columns' | 'function' | 'none'
+
+/** Which secrets an integration (`i`) has, without their values. */
+export interface Presence {
+  /** The columns of those that are there, in one text; NULL where it cannot be told. */
+  readonly held: Sql
+  /** Whether one is there; undefined where it cannot be told. */
+  readonly has: ((field: SecretField) => Sql) | undefined
+}
+
+/** Which secrets an integration has, as far as a source tells. */
+export function presenceFrom(source: PresenceSource): Presence {
+  switch (source) {
+    case 'columns':
+      return { held: heldOf('i'), has: (field) => sql`${raw(`i.${secretColumns[field]}`)} IS NOT NULL` }
+    case 'function':
+      return { held: calledOf, has: (field) => sql`strpos(${calledOf}, ${secretColumns[field]}) > 0` }
+    case 'none':
+      return { held: sql`NULL`, has: undefined }
+  }
+}
+
+/** The columns of an integration that hold something, each followed by a space. */
+const heldOf = (table: string): Sql =>
+  sql`(${join(
+    Object.values(secretColumns).map((column) =>
+      raw(`CASE WHEN ${table}.${column} IS NULL THEN '' ELSE '${column} ' END`),
+    ),
+    ' || ',
+  )})`
+
+/** The name of the function, which `db roles` makes. A view would keep the application from changing its columns. */
+const functionName = 'integration_held_secrets'
+
+const calledOf = sql`${raw(functionName)}(i.id)`
+
+/** What of the two the role of a session may use, by a statement that reads no table of the application. */
+export const presenceSource = (provider: Provider): Sql =>
+  provider === 'sqlite'
+    ? sql`'columns'`
+    : sql`CASE WHEN (SELECT count(*) FROM pg_attribute t WHERE t.attrelid = to_regclass('integrations') AND t.attname IN (${join(Object.values(secretColumns))})
+          AND has_column_privilege(t.attrelid, t.attnum, 'SELECT')) = ${secretFields.length} THEN 'columns'
+        WHEN has_function_privilege(to_regprocedure('${raw(functionName)}(text)'), 'EXECUTE') THEN 'function' ELSE 'none' END`
+
+/**
+ * The SQL that makes the function, for a role.
+ *
+ * @param schema where the tables are, as SQL names it
+ */
+export const presenceFunction = (schema: string, role: string): string => {
+  const name = `${schema}.${functionName}(text)`
+  return `CREATE OR REPLACE FUNCTION ${name} RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $integrations$
+BEGIN
+  RETURN (SELECT ${heldOf('i').sql} FROM ${schema}.integrations i WHERE i.id = $1);
+END
+$integrations$;
+REVOKE ALL ON FUNCTION ${name} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ${name} TO ${role};`
+}

@@ -4,6 +4,7 @@ import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
 import { holderReader } from '../../../src/store/secrets/holders.ts'
 import { type IntegrationReader, integrationReader } from '../../../src/store/tables/integrations.ts'
 import type { Page } from '../../../src/store/tables/page.ts'
+import { presenceFrom } from '../../../src/store/tables/secret-metadata.ts'
 import { workspaceReader } from '../../../src/store/tables/workspaces.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../../support/database.ts'
 import { plansOf } from '../../support/plans.ts'
@@ -97,6 +98,9 @@ const lookups: {
 }
 
 /** A plan that reads all integrations, or an index of theirs without an order that ends early. */
+/** As in a database of this program. */
+const recorded = { shared: false, presence: presenceFrom('none') }
+
 const scans =
   /Seq Scan on integrations(?!.*never executed)|SCAN (i|integrations)( USING COVERING INDEX \S+)?( LEFT-JOIN)?$/m
 
@@ -116,7 +120,7 @@ describe.each(kinds)('on %s', (kind) => {
     for (const [what, [read, index, other = index]] of Object.entries(lookups)) {
       let rows = 0
       const plans = await plansOf(db, async (db, dialect) => {
-        rows = await read(integrationReader(db, dialect, false))
+        rows = await read(integrationReader(db, dialect, recorded))
       })
       const plan = plans.at(-1) ?? ''
       const named = kind === 'sqlite' ? index : other
@@ -156,7 +160,7 @@ describe.each(kinds)('on %s', (kind) => {
     const db = await filled(kind)
     const [plan = ''] = await plansOf(db, async (db, dialect) => {
       const match = { by: 'column', platform: 'slack', column: 'slackTeamId', value: 'T7' } as const
-      await integrationReader(db, dialect, false).match(match, 1001)
+      await integrationReader(db, dialect, recorded).match(match, 1001)
     })
     expect(plan.match(/USE TEMP B-TREE FOR ORDER BY|Sort Key/g)?.length).toBe(1)
   })

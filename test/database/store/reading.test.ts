@@ -9,6 +9,7 @@ import { onAdapter } from '../../../src/store/database/statements.ts'
 import { openStore } from '../../../src/store/open.ts'
 import { integrationReader } from '../../../src/store/tables/integrations.ts'
 import type { Page } from '../../../src/store/tables/page.ts'
+import { presenceFrom } from '../../../src/store/tables/secret-metadata.ts'
 import { addMany, freshDatabase, kinds } from '../../support/database.ts'
 import { storeOptions } from '../../support/keyring.ts'
 
@@ -91,7 +92,10 @@ describe('a list whose statements see no moment together', () => {
         await change(meanwhile.before)
         return statements.queryPage(columns, rest)
       }
-      const { list } = integrationReader({ ...statements, queryPage }, driver.dialect, false)
+      const { list } = integrationReader({ ...statements, queryPage }, driver.dialect, {
+        shared: false,
+        presence: presenceFrom('none'),
+      })
       for await (const rows of list({}, { sort: 'lastUsedAt', descending: false, ...page })) {
         seen.push(...rows.map(({ id }) => id))
         await change(meanwhile.after)

@@ -22,10 +22,17 @@ export const command = (ctx: Context) =>
     .action(async (ref) => {
       const { integration, versions } = await listSecrets(await ctx.store(), ref)
       await ctx.output.rows(secretVersionView, (emit) => emit(versions), { paged: true })
-      for (const field of secretFields)
-        if (integration[field].set === null)
+      for (const field of secretFields) {
+        const { set } = integration[field]
+        const isRecorded = versions.some((version) => version.field === field && version.state === 'current')
+        const name = `the ${flagOf(field)}`
+        if (set === null)
           ctx.output.note(
-            `the ${flagOf(field)} may be set: the application writes it, and this program has not read it yet`,
+            `${name} may be set: the application writes it, and the database role may not see whether it is there`,
           )
+        if (set && !isRecorded)
+          ctx.output.note(`${name} is set: the application has written it, and this program has not read it yet`)
+        if (set === false && isRecorded) ctx.output.note(`${name} is not set any more: the application has removed it`)
+      }
       ctx.output.noteIfEmpty(versions.length)
     })
