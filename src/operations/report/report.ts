@@ -32,7 +32,7 @@ export const report = (store: Store, { filter, newWithinMs, emit }: ReportOption
     // What was printed would be printed twice.
     if (shown > 0) throw interrupted(shown)
     const setting = await settingOf(db)
-    const sharedBy = await db.report.sharedFingerprints()
+    const common = await commonOf(db, setting)
     const newSince = newWithinMs === undefined ? undefined : setting.now - newWithinMs
     const findings = { error: 0, warning: 0, unknown: 0 }
     let undated = 0
@@ -50,7 +50,7 @@ export const report = (store: Store, { filter, newWithinMs, emit }: ReportOption
     let integrations = 0
     for await (const batch of db.integrations.list(filter, { sort: 'id', descending: false, inPages: true })) {
       integrations += batch.length
-      await tell((await factsOf(db, batch, sharedBy)).flatMap((facts) => judge(facts, setting)))
+      await tell((await factsOf(db, batch, common)).flatMap((facts) => judge(facts, setting)))
     }
     return { integrations, findings, undated }
   })
@@ -68,12 +68,33 @@ async function settingOf(db: Reader): Promise<Setting> {
   }
 }
 
+/** What concerns several integrations, read before them. */
+interface Common {
+  readonly sharedBy: ReadonlyMap<Fingerprint, number>
+  /** Whether every value that is recorded is under a key that decrypts, or may be plain. */
+  readonly isStoredWell: boolean
+}
+
+async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<Common> {
+  const use = await db.keys.usage()
+  return {
+    sharedBy: await db.report.sharedFingerprints(),
+    isStoredWell: use.every(({ keyId, current }) =>
+      keyId === null ? !required || current === 0 : usableKeys.has(keyId),
+    ),
+  }
+}
+
 async function factsOf(
   db: Reader,
   integrations: readonly IntegrationView[],
-  sharedBy: ReadonlyMap<Fingerprint, number>,
+  { sharedBy, isStoredWell }: Common,
 ): Promise<Facts[]> {
-  const noted = await db.report.noted(integrations.map(({ id }) => id))
+  // Of all others there is nothing to note.
+  const some = isStoredWell
+    ? integrations.filter(({ webhookSecret }) => webhookSecret.previousValidUntil !== null)
+    : integrations
+  const noted = await db.report.noted(some.map(({ id }) => id))
   const notedOf = new Map<string, (typeof noted)[number][]>()
   for (const one of noted) notedOf.set(one.integrationId, [...(notedOf.get(one.integrationId) ?? []), one])
   const facts: Facts[] = []
