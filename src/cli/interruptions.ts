@@ -8,12 +8,13 @@ const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const exitCodeOf = (signal: (typeof deferred)[number] | undefined) =>
   signal === undefined ? undefined : 128 + constants.signals[signal]
 
-/** Takes the first signal that would end this program for a request to stop soon; the second signal ends it. */
-export function stopRequests() {
+/** Takes the first signal that would end this program for a request to stop soon, which `told` is called for; the second signal ends it. */
+export function stopRequests(told: () => void = () => {}) {
   let requested: (typeof deferred)[number] | undefined
   let begun = false
   const request = (signal: (typeof deferred)[number]) => {
     requested = signal
+    told()
   }
   return {
     /** Whether it was asked to stop. */

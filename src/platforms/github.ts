@@ -1,7 +1,8 @@
 import { jsonOf, objectOf } from '../json.ts'
+import type { Secret } from '../secret.ts'
 import { deliveryHeaders, eventOf, readWebhook, samples } from './github-webhooks.ts'
 import { retryAfter, secondsUntil } from './http.ts'
-import { definePlatform, type Finding, noToken } from './platform.ts'
+import { definePlatform, type Finding, noToken, type Revocation } from './platform.ts'
 
 const docs = 'https://docs.github.com/en'
 
@@ -57,17 +58,11 @@ export const github = definePlatform({
 
     // https://docs.github.com/en/rest/users/users#get-the-authenticated-user
     async check(ask, token): Promise<Finding> {
-      const authorization = `Bearer ${token.reveal()}`
-      const headers = { authorization, accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
-      const answer = await ask('user', { method: 'GET', headers })
+      const answer = await ask('user', { method: 'GET', headers: { ...version, ...bearer(token) } })
       if (!answer.answered) return { verdict: 'unreachable', code: answer.why }
       const { status } = answer
       const code = `http_${status}`
-      // A rate limit can be a 403 too: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-      const again = { ...untilReset(answer.headers), ...retryAfter(answer.headers) }
-      const exhausted = answer.headers.get('x-ratelimit-remaining') === '0' || answer.headers.has('retry-after')
-      if (status === 429 || (status === 403 && exhausted))
-        return { verdict: 'unreachable', code: 'ratelimited', ...again }
+      if (isLimited(answer)) return { verdict: 'unreachable', code: 'ratelimited', ...untilAllowed(answer.headers) }
       if (status >= 500) return { verdict: 'unreachable', code }
       if (status === 401) return { verdict: 'refused', code }
       if (status === 403) return { verdict: 'limited', code }
@@ -81,6 +76,32 @@ export const github = definePlatform({
         ...(scopes === null ? {} : { scopes: scopes.split(/[\s,]+/).filter(Boolean) }),
         ...expiryOf(answer.headers),
       }
+    },
+
+    revoker: {
+      pattern: /^(gh[opsu]_|github_pat_)/,
+      destroys: 'GitHub notifies the owner of the token, and cannot restore it',
+      async revoke(ask, token): Promise<Revocation> {
+        const value = token.reveal()
+        // https://docs.github.com/en/rest/apps/installations#revoke-an-installation-access-token revokes the token that asks;
+        // https://docs.github.com/en/rest/credentials/revoke any other, and answers nobody who has signed in.
+        const answer = value.startsWith('ghs_')
+          ? await ask('installation/token', { method: 'DELETE', headers: { ...version, ...bearer(token) }, once: true })
+          : await ask('credentials/revoke', {
+              method: 'POST',
+              headers: { ...version, 'content-type': 'application/json' },
+              body: JSON.stringify({ credentials: [value] }),
+              once: true,
+            })
+        if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
+        const { status } = answer
+        if (status === 204) return { outcome: 'revoked', code: null }
+        if (status === 202) return { outcome: 'accepted', code: null }
+        if (isLimited(answer)) return { outcome: 'failed', code: 'ratelimited', ...untilAllowed(answer.headers) }
+        const code = `http_${status}`
+        if (status === 401) return { outcome: 'invalid', code }
+        return { outcome: [403, 404, 422].includes(status) ? 'refused' : 'unknown', code }
+      },
     },
   },
   webhooks: {
@@ -96,6 +117,14 @@ export const github = definePlatform({
   },
 })
 
+const version = { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
+
+const bearer = (token: Secret) => ({ authorization: `Bearer ${token.reveal()}` })
+
+/** A rate limit can be a 403 too: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+const isLimited = ({ status, headers }: { readonly status: number; readonly headers: Headers }) =>
+  status === 429 || (status === 403 && (headers.get('x-ratelimit-remaining') === '0' || headers.has('retry-after')))
+
 /** When a token expires: GitHub says it in answers to personal access tokens that do, as in `2027-01-31 12:00:00 UTC` or with `-0800`. */
 function expiryOf(headers: Headers): { expiresAt?: Date } {
   const text = headers.get('github-authentication-token-expiration') ?? ''
@@ -105,9 +134,9 @@ function expiryOf(headers: Headers): { expiresAt?: Date } {
   return Number.isNaN(expiresAt.getTime()) ? {} : { expiresAt }
 }
 
-/** The time until a used-up rate limit is reset. */
-function untilReset(headers: Headers): { retryAfterSeconds?: number } {
+/** The time until GitHub accepts requests again: what it says, or until a used-up rate limit is reset. */
+function untilAllowed(headers: Headers): { retryAfterSeconds?: number } {
   const reset = headers.get('x-ratelimit-reset') ?? ''
   const exhausted = headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)
-  return exhausted ? secondsUntil(Number(reset) * 1000, headers) : {}
+  return { ...(exhausted ? secondsUntil(Number(reset) * 1000, headers) : {}), ...retryAfter(headers) }
 }

@@ -13,9 +13,12 @@ export type Answer =
 
 /** A request to a platform's API. */
 export interface Question {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   readonly headers?: { readonly [name: string]: string }
-  readonly body?: URLSearchParams
+  /** A form, or JSON, whose type the headers name. */
+  readonly body?: URLSearchParams | string
+  /** Its answer must not be lost: it gets a connection of its own. */
+  readonly once?: true
 }
 
 /** Sends a request to a platform's API; network errors are answers too, never thrown. @param path relative to the API's base */
@@ -33,7 +36,7 @@ const requestTimeoutMs = 20_000
  */
 export const createClient =
   (base: URL, timeoutMs = requestTimeoutMs): Ask =>
-  async (path, { method, headers, body }) => {
+  async (path, { method, headers, body, once }) => {
     let response: Response
     const signal = AbortSignal.timeout(timeoutMs)
     try {
@@ -42,8 +45,8 @@ export const createClient =
         headers: {
           ...headers,
           'user-agent': 'integrations',
-          // An idle connection may be closed at the moment of the request, and a refresh token can be sent only once.
-          ...(body ? { connection: 'close' } : {}),
+          // An idle connection may be closed at the moment of the request.
+          ...(once ? { connection: 'close' } : {}),
         },
         redirect: 'manual',
         signal,

@@ -93,6 +93,31 @@ export type Renewal =
   | { readonly outcome: 'refused'; readonly code: string | null; readonly reauthorize: boolean }
   | { readonly outcome: 'failed' | 'unknown'; readonly code: string | null }
 
+/**
+ * A platform's answer to the request to revoke a token: `revoked`; `accepted`, the platform will revoke it; `invalid`, the
+ * token was not valid any more; `refused` and `failed`, nothing was changed, for good or at this time; `unknown`, the token
+ * may have been revoked.
+ */
+export interface Revocation {
+  readonly outcome: 'revoked' | 'accepted' | 'invalid' | 'refused' | 'failed' | 'unknown'
+  /** The platform's own code, or that of a network error; null for none. */
+  readonly code: string | null
+  /** What else the code may mean: a sentence in lower case, without a full stop. */
+  readonly reason?: string
+  /** The time after which to retry, where the platform names one. */
+  readonly retryAfterSeconds?: number
+}
+
+/** How a platform revokes access tokens. */
+export interface TokenRevoker {
+  /** The form of the tokens that the API revokes. */
+  readonly pattern: RegExp
+  /** What else a revocation does: a sentence without a full stop. */
+  readonly destroys: string
+  /** Revokes a token. Where the answer is lost, the outcome is `unknown`. */
+  revoke(ask: Ask, token: Secret): Promise<Revocation>
+}
+
 /** The part of a platform's API that concerns credentials. */
 export interface PlatformApi {
   /** The base URL, with a slash at the end. */
@@ -103,6 +128,8 @@ export interface PlatformApi {
   refresh?(ask: Ask, client: OAuthClient, refreshToken: Secret): Promise<Renewal>
   /** The page on which a person authorizes the application again. */
   readonly reauthorize?: string
+  /** Revokes access tokens. Absent for a platform without an API for that. */
+  readonly revoker?: TokenRevoker
 }
 
 /** A webhook with a valid signature. */

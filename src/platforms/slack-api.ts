@@ -1,7 +1,7 @@
 import { type Json, type JsonObject, jsonOf, objectOf } from '../json.ts'
 import { Secret } from '../secret.ts'
 import { type Answer, codeOf, retryAfter } from './http.ts'
-import type { Finding, PlatformApi, Renewal, Verdict } from './platform.ts'
+import type { Finding, PlatformApi, Renewal, Revocation, Verdict } from './platform.ts'
 import { mistakeIn } from './secret-mistakes.ts'
 
 /** The page of a person's Slack apps. */
@@ -41,6 +41,8 @@ export const slackApi = {
       method: 'POST',
       headers: { authorization: `Basic ${Buffer.from(`${id}:${secret.reveal()}`).toString('base64')}` },
       body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }),
+      // A refresh token can be sent only once.
+      once: true,
     })
     if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
     if (answer.status === 429) return { outcome: 'failed', code: 'ratelimited' }
@@ -64,6 +66,26 @@ export const slackApi = {
     if (code === 'ratelimited') return { outcome: 'failed', code }
     return { outcome: 'unknown', code: code ?? `http_${answer.status}` }
   },
+
+  // https://docs.slack.dev/reference/methods/auth.revoke
+  revoker: {
+    pattern: /^(?:xoxe\.)?xox[bp]-/,
+    destroys: 'Slack deactivates the bot user of a revoked bot token, and removes it from its channels',
+    async revoke(ask, token): Promise<Revocation> {
+      const headers = { authorization: `Bearer ${token.reveal()}` }
+      const answer = await ask('auth.revoke', { method: 'POST', headers, once: true })
+      if (!answer.answered) return { outcome: answer.sent ? 'unknown' : 'failed', code: answer.why }
+      if (answer.status === 429) return { outcome: 'failed', code: 'ratelimited', ...retryAfter(answer.headers) }
+      const body = bodyOf(answer)
+      if (answer.status >= 500 || body === undefined) return { outcome: 'unknown', code: `http_${answer.status}` }
+      if (body.ok === true && body.revoked === true) return { outcome: 'revoked', code: null }
+      if (body.ok === true && body.revoked === false) return { outcome: 'refused', code: 'not_revoked' }
+      const code = codeOf(body.error) ?? `http_${answer.status}`
+      const outcome = revocations.get(code) ?? 'unknown'
+      const reason = 'Slack also answers so when the app does not allow the address of this machine'
+      return { outcome, code, ...(code === 'invalid_auth' ? { reason } : {}) }
+    },
+  },
 } satisfies PlatformApi
 
 /** The lifetime of a token in seconds; null for an implausible value. */
@@ -72,10 +94,11 @@ const lifetime = (seconds: Json | undefined): number | null =>
 
 const bodyOf = (answer: Answer) => (answer.answered ? objectOf(jsonOf(answer.text)) : undefined)
 
-const codes = (verdict: Verdict, list: string) => list.split(' ').map((code): [string, Verdict] => [code, verdict])
+const codes = <Meaning extends string>(meaning: Meaning, list: string) =>
+  list.split(' ').map((code): [string, Meaning] => [code, meaning])
 
 /** What Slack's refusals mean for a token. https://docs.slack.dev/reference/methods/auth.test#errors */
-const verdicts = new Map([
+const verdicts = new Map<string, Verdict>([
   // invalid_auth also stands for an address that is not on the app's list.
   ...codes('refused', 'invalid_auth token_revoked account_inactive not_authed not_allowed_token_type'),
   ...codes('expired', 'token_expired'),
@@ -88,6 +111,14 @@ const verdicts = new Map([
 // Third parties have seen invalid_grant with status 400.
 const deadRefreshTokens = new Set(['invalid_refresh_token', 'invalid_grant', 'token_revoked', 'token_expired'])
 const badClients = new Set(['bad_client_secret', 'invalid_client_id', 'invalid_client', 'invalid_grant_type'])
+
+/** What Slack's refusals to revoke a token mean; after any other, it may be revoked. https://docs.slack.dev/reference/methods/auth.revoke#errors */
+const revocations = new Map<string, Revocation['outcome']>([
+  ...codes('invalid', 'invalid_auth token_revoked token_expired account_inactive'),
+  ...codes('refused', 'not_bearer_token not_allowed_token_type not_authed missing_scope no_permission access_denied'),
+  ...codes('refused', 'team_access_not_granted two_factor_setup_required ekm_access_denied'),
+  ...codes('failed', 'ratelimited team_added_to_org org_login_required'),
+])
 
 function refusal(answer: Answer, body: JsonObject | undefined): Finding {
   if (!answer.answered) return { verdict: 'unreachable', code: answer.why }

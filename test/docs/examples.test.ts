@@ -59,7 +59,8 @@ async function surroundings(file: string): Promise<Record<string, string>> {
   const tokens = slack.install(1)
   const newTokens = slack.install(2)
   const api = await startPlatformServer()
-  for (const each of [tokens, newTokens]) api.script(accessToken(each), slackOk({ team_id: 'T012AB3CD' }))
+  for (const each of [tokens, newTokens])
+    api.script(accessToken(each), slackOk({ team_id: 'T012AB3CD', revoked: true }))
   api.script(botToken(), slackError('token_revoked'))
   const endpoint = createServer(async (request, response) => {
     response.end(Object(await json(request)).challenge ?? 'ok')

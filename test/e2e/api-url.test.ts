@@ -23,6 +23,10 @@ describe.each([
   ['refresh', ['refresh', 'support', '--force']],
   ['recover', ['recover', 'support']],
   ['rotate', ['rotate', 'support', '--access-token-env', 'TOKEN', '--no-expiry', '--grace', '0', '--check']],
+  ['rotate --revoke', ['rotate', 'support', '--access-token-env', 'TOKEN', '--no-expiry', '--grace', '0', '--revoke']],
+  ['remove', ['remove', 'support', '--revoke', '--confirm', 'support']],
+  ['secrets finish', ['secrets', 'finish', 'support', 'access-token', '--revoke', '--confirm', 'support']],
+  ['secrets revoke', ['secrets', 'revoke', 'support', 'access-token', '--confirm', 'support']],
 ])('%s sends no token to an address where no webhook may be sent', (_, command) => {
   test.each([
     ['https://169.254.169.254/latest/', metadata('169.254.169.254')],
@@ -73,17 +77,18 @@ test.each([['--allow-private'], ['--api-url', 'slack=http://127.0.0.1:9/']])(
   async (...flags) => {
     const [flag] = flags
     const before = await db.query('SELECT * FROM integration_events')
-    for (const command of [
-      ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other'],
-      ['rotate', 'support'],
+    const token = ['--access-token-env', 'TOKEN', '--no-expiry']
+    for (const [which, ...command] of [
+      ['--check', 'add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'other', ...token],
+      ['--check or --revoke', 'rotate', 'support', ...token],
+      ['--revoke', 'remove', 'support', '--confirm', 'support'],
+      ['--revoke', 'secrets', 'finish', 'support', 'access-token'],
     ])
-      expect(await runInProcess([...command, '--access-token-env', 'TOKEN', '--no-expiry', ...flags], { env })).toEqual(
-        {
-          code: 2,
-          stdout: '',
-          stderr: `error: ${flag} has no effect without --check\nhint: pass --check too, or leave ${flag} out\n`,
-        },
-      )
+      expect(await runInProcess([...command, ...flags], { env })).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `error: ${flag} has no effect without ${which}\nhint: pass ${which} too, or leave ${flag} out\n`,
+      })
     expect(await db.query('SELECT * FROM integration_events')).toEqual(before)
   },
 )

@@ -105,7 +105,8 @@ test('commands, flags and choices', async () => {
   const secrets = ['webhook-secret', 'access-token', 'refresh-token']
   expect(await complete('integrations secrets finish Acme/support ')).toEqual(secrets)
   expect(await complete('integrations exec Acme/support --field ')).toEqual(secrets)
-  expect(await complete('integrations audit list --action secret.re')).toEqual(['secret.reveal', 'secret.revert'])
+  const readings = ['secret.reveal', 'secret.revert', 'secret.revoke']
+  expect(await complete('integrations audit list --action secret.re')).toEqual(readings)
   expect(await complete('integrations audit list --action=tok')).toEqual(['token', 'token.recover', 'token.refresh'])
   expect(await complete('integrations audit list --verdict ref')).toEqual(['refused'])
   expect(await complete('integrations audit list --field acc')).toEqual(['access-token'])

@@ -73,8 +73,24 @@ export const endless: Script = (response) => {
   more()
 }
 
-const usual = (path: string): Script =>
-  path.endsWith('/me') ? pylonOk() : path.endsWith('/user') ? githubOk() : slackOk()
+/** Slack's answer to the request to revoke a good token. */
+export const slackRevoked: Script = { body: { ok: true, revoked: true } }
+
+const usual = (path: string): Script => {
+  if (path.endsWith('/auth.revoke')) return slackRevoked
+  if (path.endsWith('/credentials/revoke')) return { status: 202, body: '' }
+  if (path.endsWith('/installation/token')) return { status: 204, body: '' }
+  return path.endsWith('/me') ? pylonOk() : path.endsWith('/user') ? githubOk() : slackOk()
+}
+
+/** The token that a request is about: GitHub takes those to revoke in the body. */
+async function tokenOf(request: IncomingMessage): Promise<string> {
+  const { authorization } = request.headers
+  if (authorization !== undefined) return authorization.replace(/^Bearer /, '')
+  let body = ''
+  for await (const chunk of request.setEncoding('utf8')) body += chunk
+  return body === '' ? '' : JSON.parse(body).credentials.join()
+}
 
 /**
  * Starts a server.
@@ -87,10 +103,10 @@ export async function startPlatformServer(host = '127.0.0.1'): Promise<PlatformS
   let connections = 0
   let under = 0
   let most = 0
-  const server: Server = createServer((request, response) => {
+  const server: Server = createServer(async (request, response) => {
     most = Math.max(most, ++under)
     response.on('close', () => under--)
-    const token = request.headers.authorization?.replace(/^Bearer /, '') ?? ''
+    const token = await tokenOf(request)
     const { pathname } = new URL(request.url ?? '/', 'http://here')
     asked.push({ method: request.method ?? '', path: pathname, token })
     const left = scripts.get(token) ?? []

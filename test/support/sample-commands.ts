@@ -117,6 +117,11 @@ export const changingCommands: readonly Sample[] = [
   { command: 'rotate', args: ['rotate', 'Acme/desk', ...piped], input: signingSecret(6) },
   { command: 'rotate', args: ['rotate', 'Acme/support', ...piped, '--end-previous'], input: signingSecret(7) },
   { command: 'check', args: ['check', 'Acme/support'], env: api },
+  {
+    command: 'secrets revoke',
+    args: ['secrets', 'revoke', 'Acme/support', 'access-token', '--confirm', 'support'],
+    env: api,
+  },
   { command: 'disable', args: ['disable', 'Acme/support'] },
   { command: 'enable', args: ['enable', 'Acme/support'] },
   { command: 'toggle', args: ['toggle', 'Acme/support'] },

@@ -2,44 +2,79 @@ import { Command } from '@commander-js/extra-typings'
 import { refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
+import { planRevocation } from '../../operations/secrets/revocation.ts'
 import type { Context } from '../context.ts'
-import { declareChange, dryRunOption, examples, ifVersionOption, refArgument } from '../input/arguments.ts'
+import {
+  allowPrivateOption,
+  apiUrlOption,
+  apiUrls,
+  declareChange,
+  dryRunOption,
+  examples,
+  ifVersionOption,
+  refArgument,
+} from '../input/arguments.ts'
 import { confirmByTyping, confirmOption } from '../input/consent.ts'
+import { revocationWarning, revokeOption } from '../input/revocation.ts'
 import { outcomeOf } from '../output/values.ts'
-import { stillAccepted } from '../views/grace-period.ts'
+import { hasExpired, stillAccepted } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
+import { revokeAfterChange } from '../views/revocation.ts'
 
 /** `integrations remove` */
 export const command = (ctx: Context) =>
   declareChange(new Command('remove'), ctx.output, integrationView)
     .description(
-      'Remove an integration with its secrets and config. Nothing is kept, and the removal cannot be undone.',
+      'Remove an integration with its secrets and config. Nothing is kept, and the removal cannot be undone. The platform goes on accepting the access token until its expiry, unless --revoke has the platform revoke it.',
     )
     .addArgument(refArgument())
+    .addOption(revokeOption('its access tokens'))
     .addOption(confirmOption())
     .addOption(ifVersionOption())
+    .addOption(apiUrlOption())
+    .addOption(allowPrivateOption())
     .addOption(dryRunOption())
-    .addHelpText(...examples('integrations remove Acme/support', 'integrations remove Acme/support --confirm support'))
-    .action(async (ref, { confirm, ifVersion, dryRun }) => {
+    .addHelpText(
+      ...examples(
+        'integrations remove Acme/support',
+        'integrations remove Acme/support --confirm support',
+        'integrations remove Acme/support --revoke',
+      ),
+    )
+    .action(async (ref, { confirm, ifVersion, ...options }) => {
+      const { dryRun, revoke } = options
+      const urls = await apiUrls(ctx, { ...options, check: revoke, asks: revoke && !dryRun, flags: '--revoke' })
       const store = await ctx.store()
       const shown = await store.read((db) => findIntegration(db, ref))
       const name = refOf(shown)
+      const destroyed = revoke ? revocationWarning(await planRevocation(store, shown.id, { scope: 'all' })) : ''
       const left =
-        shown.accessToken.set === false ? undefined : stillAccepted(shown, 'accessToken', `the token of ${name}`)
-      if (!dryRun)
+        revoke || shown.accessToken.set === false || hasExpired(shown)
+          ? undefined
+          : stillAccepted(shown, 'accessToken', `the token of ${name}`)
+      const asked = confirm === undefined && !dryRun
+      if (!asked && destroyed !== '') ctx.output.note(destroyed)
+      if (!dryRun) {
+        const more = [left === undefined ? '' : `${left}.`, destroyed].filter((sentence) => sentence !== '')
         await confirmByTyping(ctx, {
           word: shown.name,
           confirm,
-          warning: `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.${left === undefined ? '' : ` ${left}.`}`,
+          warning: [
+            `This removes ${name} (${shown.platform}) with its secrets and config; nothing is kept.`,
+            ...more,
+          ].join(' '),
         })
-      const asked = confirm === undefined && !dryRun
-      const removed = await removeIntegration(store, shown.id, {
+      }
+      const { integration, tokens } = await removeIntegration(store, shown.id, {
         dryRun,
         ifVersion: ifVersion ?? (asked ? shown.version : undefined),
+        revoke: revoke ? urls : undefined,
       })
-      await ctx.output.change(integrationView, removed, {
+      const { told, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
+      await ctx.output.change(integrationView, integration, {
         outcome: outcomeOf(true, dryRun),
-        sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config`,
+        sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config${told}`,
       })
       if (left !== undefined && !asked) ctx.output.note(left)
+      if (error) throw error
     })

@@ -1,9 +1,10 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import type { Instant } from '../../brands.ts'
-import { badInput } from '../../errors.ts'
+import { badInput, shellWord } from '../../errors.ts'
 import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { prepareRotation } from '../../operations/secrets/prepare-rotation.ts'
+import { planRevocation, revokerOf } from '../../operations/secrets/revocation.ts'
 import { type Rotated, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
@@ -26,18 +27,21 @@ import {
   secretFlags,
   warnAll,
 } from '../input/arguments.ts'
+import { confirmOption } from '../input/consent.ts'
 import { askExpiry, givenExpiry, noteExpiry, warnIfExpired, withExpiryOptions } from '../input/expiry.ts'
+import { confirmRevocation, requireRevoke, revokeOption } from '../input/revocation.ts'
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
+import { revokeAfterChange } from '../views/revocation.ts'
 
 function rotateCommand() {
   const command = withExpiryOptions(
     new Command('rotate')
       .description(
-        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret. A token is given out, and not matched: a previous token is kept here for --grace, for secrets revert, and the platform accepts it until its expiry or revocation.',
+        'Replace one secret, or several in one transaction. The previous secret stays valid for --grace in endpoints that use the receiver library: enter the new secret at the platform meanwhile. A second rotation within the grace period is refused, unless --end-previous expires the previous secret. A token is given out, and not matched: a previous token is kept here for --grace, for secrets revert, and the platform accepts it until its expiry or revocation. With --grace 0, --revoke has the platform revoke it, and all others that are kept, once the new token is stored.',
       )
       .addArgument(refArgument())
       .addOption(
@@ -72,6 +76,8 @@ function rotateCommand() {
         'expire a previous secret that is still valid, and with --grace 0 forget one that cannot be decrypted',
       ).default(false),
     )
+    .addOption(revokeOption('the previous access tokens'))
+    .addOption(confirmOption())
     .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(checkOption())
@@ -83,6 +89,7 @@ function rotateCommand() {
       'integrations rotate Acme/support --field webhook-secret',
       'printf %s "$NEW" | integrations rotate Acme/support --webhook-secret-stdin --grace 24h',
       'integrations rotate Acme/support --access-token-env TOKEN --refresh-token-env REFRESH --expires-in 12h --grace 1h',
+      'integrations rotate Acme/support --access-token-env TOKEN --no-expiry --grace 0 --revoke',
     ),
   )
 }
@@ -90,16 +97,25 @@ function rotateCommand() {
 /** `integrations rotate` */
 export const command = (ctx: Context) =>
   declareChange(rotateCommand(), ctx.output, integrationView).action(async (ref, options) => {
-    const { generate, forceShape, endPrevious, dryRun, shared } = options
-    const urls = await apiUrls(ctx, options)
+    const { generate, forceShape, endPrevious, dryRun, shared, revoke } = options
+    requireRevoke(options)
+    if (revoke && options.grace !== 0)
+      throw badInput('--revoke needs --grace 0: there is no way back to a revoked token', 'pass --grace 0 too')
+    const urls = await apiUrls(ctx, {
+      ...options,
+      check: options.check || revoke,
+      asks: options.check || (revoke && !dryRun),
+      flags: '--check or --revoke',
+    })
     const given = await givenSecrets(ctx, options)
     const named = options.field ?? []
     if (generate && named.length === 0)
       throw badInput('--generate needs --field', 'name the secret, as in --field webhook-secret --generate')
     const store = await ctx.store()
     const shown = await store.read((db) => findIntegration(db, ref, { damagedToo: true }))
-    const replacing = { named, given, generate, grace: options.grace ?? options.until }
-    const fields = await fieldsToReplace(ctx, shown, replacing)
+    const replacing = { named, given, generate, revoke, grace: options.grace ?? options.until }
+    const consent = revoke && !dryRun && options.confirm === undefined
+    const fields = await fieldsToReplace(ctx, shown, { ...replacing, needsConsent: consent })
     const without = fields.filter((field) => !given[field])
     const asked = !generate && without.length > 0
     const replaced = fields.filter((field) => shown[field].set !== false)
@@ -113,10 +129,12 @@ export const command = (ctx: Context) =>
       endPrevious,
       dryRun,
       // What a person was shown must still be so.
-      ifVersion: options.ifVersion ?? (asked ? shown.version : undefined),
+      ifVersion: options.ifVersion ?? (asked || consent ? shown.version : undefined),
+      revoke: revoke ? urls : undefined,
     }
     if (asked)
       await prepareRotation(store, shown.id, { ...plan, fields, expiry: givenExpiry(options), check: options.check })
+    if (revoke) await agreeToRevoke(ctx, shown, { ...options, fields, token: given.accessToken?.value })
     if (agreed) ctx.output.note(`${replaced.map(agreedFate).join('; ')}; change that with --grace`)
     const platform = platformOf(shown)
     const made: NewSecrets = generate
@@ -136,17 +154,53 @@ export const command = (ctx: Context) =>
     const rotated = options.check
       ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
+    const { told, error } = await revokeAfterChange(ctx, dryRun ? [] : rotated.tokens, urls)
     warnAll(ctx, rotated.warnings)
     const [{ before, after }] = rotated.changed
     if (after !== before) warnIfExpired(ctx, rotation.expiry)
     if (rotated.fields.includes('accessToken')) noteExpiry(ctx, after, before)
-    await answer(ctx, rotated, { ref, given: fields, dryRun, shared })
+    await answer(ctx, rotated, { ref, given: fields, dryRun, shared, revoke, told })
+    if (error) throw error
   })
+
+/** Refuses to revoke secrets of which one cannot be revoked. @throws BAD_INPUT */
+function requireRevocable(integration: IntegrationView, fields: readonly SecretField[]): void {
+  // Beside its access token, the answer says what becomes of a refresh token.
+  const [field = 'accessToken'] = fields.filter((one) => one !== 'refreshToken' || !fields.includes('accessToken'))
+  revokerOf(integration, field)
+}
+
+/** Refuses what cannot be revoked, and has a person agree to what a revocation destroys. @throws BAD_INPUT, INPUT_REQUIRED, CANCELLED */
+async function agreeToRevoke(
+  ctx: Context,
+  shown: IntegrationView,
+  {
+    fields,
+    confirm,
+    dryRun,
+    token,
+  }: { fields: readonly SecretField[]; confirm?: string | undefined; dryRun: boolean; token: Secret | undefined },
+): Promise<void> {
+  requireRevocable(shown, fields)
+  const plan = await planRevocation(await ctx.store(), shown.id, { scope: 'all', token })
+  await confirmRevocation(ctx, plan, { confirm, dryRun })
+}
+
+/** What the answer to a rotation takes besides its outcome. */
+interface Asked {
+  readonly ref: string
+  readonly given: readonly SecretField[]
+  readonly dryRun: boolean
+  readonly shared: boolean
+  readonly revoke: boolean
+  /** What came of the revocation. */
+  readonly told: string
+}
 
 async function answer(
   ctx: Context,
   { changed: [first, ...others], fields }: Rotated,
-  { ref, given, dryRun, shared }: { ref: string; given: readonly SecretField[]; dryRun: boolean; shared: boolean },
+  { ref, given, dryRun, shared, revoke, told }: Asked,
 ): Promise<void> {
   const { before, after } = first
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
@@ -155,7 +209,7 @@ async function answer(
   const where = (fields.length > 0 ? all : all.slice(1)).map(refOf)
   const ends = fields.includes('webhookSecret') && after.webhookSecret.previousValidUntil === null
   const refused = ends ? await whenRefused(ctx) : undefined
-  const fates = fields.map((field) => describePrevious(first, field, { dryRun, refused }))
+  const fates = fields.map((field) => describePrevious(first, field, { dryRun, refused, revoke }))
   const sentence =
     where.length > 0
       ? `${dryRun ? 'would replace' : 'replaced'} the ${flags(fields.length > 0 ? fields : given)} of ${where.join(', ')}${fates.join('')}`
@@ -163,9 +217,10 @@ async function answer(
         ? `${dryRun ? 'would set' : 'set'} the expiry of the access-token of ${refOf(after)}, which is already stored, to ${after.tokenExpiresAt ?? 'never'}`
         : `${refOf(after)} already has this ${flags(given)}${after === before ? '; no changes made' : `, and no other is ${given.includes('webhookSecret') ? 'accepted' : 'kept here'} ${dryRun ? 'then' : 'from now on'}`}`
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
-  const told = { outcome: outcomeOf(after !== before || others.length > 0, dryRun), sentence, next }
-  if (!shared) return ctx.output.change(integrationView, after, told)
-  await ctx.output.changes(integrationView, all, told)
+  const outcome = outcomeOf(after !== before || others.length > 0, dryRun)
+  const said = { outcome, sentence: `${sentence}${told}`, next }
+  if (!shared) return ctx.output.change(integrationView, after, said)
+  await ctx.output.changes(integrationView, all, said)
 }
 
 const flags = (fields: readonly SecretField[]) => fields.map(flagOf).join(' and ')
@@ -179,11 +234,21 @@ async function fieldsToReplace(
     given,
     generate,
     grace,
-  }: { named: readonly SecretField[]; given: NewSecrets; generate: boolean; grace: number | Instant | undefined },
+    revoke,
+    needsConsent,
+  }: {
+    named: readonly SecretField[]
+    given: NewSecrets
+    generate: boolean
+    grace: number | Instant | undefined
+    revoke: boolean
+    needsConsent: boolean
+  },
 ): Promise<readonly SecretField[]> {
   const platform = platformOf(integration)
   const fields = secretFields.filter((field) => given[field] || named.includes(field))
   for (const field of fields) secretDefinition(platform, field)
+  if (revoke) requireRevocable(integration, fields)
   const without = generate ? [] : fields.filter((field) => !given[field])
   const missing =
     fields.length === 0
@@ -191,7 +256,11 @@ async function fieldsToReplace(
       : without.map((field) => `--${flagOf(field)}-stdin, -file or -env`)
   const replaced = (fields.length === 0 ? secretFields : fields).some((field) => integration[field].set !== false)
   if (missing.length > 0)
-    prompts.require([...missing, ...(grace === undefined && replaced ? ['--grace <duration>'] : [])])
+    prompts.require([
+      ...missing,
+      ...(grace === undefined && replaced ? ['--grace <duration>'] : []),
+      ...(needsConsent ? [`--confirm ${shellWord(integration.name)}`] : []),
+    ])
   if (fields.length > 0) return fields
   const choices = entriesOf(platform.secrets).map(([value, { label: name }]) => ({ value, name }))
   return [await prompts.choose('Which secret?', '--webhook-secret-stdin or another secret', choices)]

@@ -144,7 +144,7 @@ export const allowPrivateOption = () =>
  * Where platforms are to be asked: INTEGRATIONS_API_URL, and before it the option. Each address has to be one that a
  * webhook may be sent to, too: the requests hold tokens.
  *
- * @param options `check`: of a command that asks them only then; `asks`: whether it asks them this time
+ * @param options `check`: of a command that asks them only then; `asks`: whether it asks them this time; `flags`: those that have it ask
  * @throws BAD_INPUT
  */
 export async function apiUrls(
@@ -154,11 +154,12 @@ export async function apiUrls(
     allowPrivate,
     check = true,
     asks = check,
-  }: { apiUrl?: readonly string[] | undefined; allowPrivate: boolean; check?: boolean; asks?: boolean },
+    flags = '--check',
+  }: { apiUrl?: readonly string[] | undefined; allowPrivate: boolean; check?: boolean; asks?: boolean; flags?: string },
 ): Promise<ApiUrls> {
   const given = apiUrl.length > 0 ? '--api-url' : allowPrivate ? '--allow-private' : undefined
   if (given && !check)
-    throw badInput(`${given} has no effect without --check`, `pass --check too, or leave ${given} out`)
+    throw badInput(`${given} has no effect without ${flags}`, `pass ${flags} too, or leave ${given} out`)
   const set = host.env.INTEGRATIONS_API_URL ?? ''
   const urls = new Map([...(set === '' ? [] : set.split(',')), ...apiUrl].map(parseApiUrl))
   if (!check) return urls

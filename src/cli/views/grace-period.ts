@@ -10,7 +10,7 @@ import { readAfterChange } from './after-change.ts'
  * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.
  * Empty when there was no value.
  *
- * @param options `name`: what to call it; `refused`: as from `whenRefused`
+ * @param options `name`: what to call it; `refused`: as from `whenRefused`; `revoke`: the platform is to revoke an access token
  */
 export function describePrevious(
   { before, after }: Changed,
@@ -20,20 +20,32 @@ export function describePrevious(
     // What cannot be read may have been nothing.
     name = `${before[field].set === null ? 'any' : 'the'} previous ${flagOf(field)}`,
     refused = 'from now on',
-  }: { readonly dryRun: boolean; readonly name?: string; readonly refused?: string | undefined },
+    revoke = false,
+  }: {
+    readonly dryRun: boolean
+    readonly name?: string
+    readonly refused?: string | undefined
+    readonly revoke?: boolean
+  },
 ): string {
   if (before[field].set === false) return ''
   const previous = `; ${name}`
   const until = after[field].previousValidUntil
   const is = dryRun ? 'would be' : 'is'
-  if (field !== 'webhookSecret')
-    return until === null
-      ? `${previous} ${is} deleted here, and ${stillAccepted(after, field)}`
-      : `${previous} ${is} kept here until ${until} at the latest`
+  if (field !== 'webhookSecret') {
+    if (until !== null) return `${previous} ${is} kept here until ${until} at the latest`
+    const accepted =
+      field === 'accessToken' && (revoke || hasExpired(before)) ? '' : `, and ${stillAccepted(after, field)}`
+    return `${previous} ${is} deleted here${accepted}`
+  }
   return until === null
     ? `${previous} ${is} refused ${refused}`
     : `${previous} ${dryRun ? 'would stay' : 'stays'} valid until ${until} in endpoints that use the receiver library`
 }
+
+/** Whether an access token is known to have expired: its platform does not accept it. */
+export const hasExpired = ({ tokenExpiresAt }: IntegrationView): boolean =>
+  tokenExpiresAt !== null && Date.parse(tokenExpiresAt) <= Date.now()
 
 /** What becomes of a token that is deleted here, to go on with: the platform alone decides how long it accepts it. @param what what to call the token */
 export function stillAccepted({ platform }: IntegrationView, field: SecretField, what = 'it'): string {

@@ -1,7 +1,7 @@
 import { type IntegrationId, instantOf } from '../../brands.ts'
 import { damaged } from '../../damage.ts'
 import { is } from '../../errors.ts'
-import type { IntegrationView } from '../../integration.ts'
+import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { auditOnly, type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
 
@@ -30,7 +30,7 @@ export const setActive = (
  * platforms may deliver the news late. Receivers of the version before go on accepting previous secrets.
  *
  * @param at when the platform revoked them; null: unknown
- * @returns false when the integration was added, got an access token, or was enabled since
+ * @returns false when the integration was added, got an access token, or was enabled since, or this program had a previous token revoked
  * @throws NOT_FOUND, CONFLICT
  */
 export async function disableRevoked(store: Store, id: string, at: Date | null): Promise<boolean> {
@@ -47,8 +47,15 @@ export async function disableRevoked(store: Store, id: string, at: Date | null):
 /** How old news may be, in milliseconds, so that a token that was not recorded yet is taken for older than the news. */
 const freshNewsMs = 600_000
 
+/** How long before or after the news, in milliseconds, this program may have recorded that it had the token revoked. */
+const ownNewsMs = 60_000
+
 async function isConnectedSince(tx: Transaction, { id, createdAt, accessToken }: IntegrationView, at: Date) {
   if ([createdAt, accessToken.setAt].some((time) => time !== null && Date.parse(time) > at.getTime())) return true
+  // The news is of a token that this program had revoked because another had replaced it.
+  const own = { targetIds: [id], action: 'secret.revoke', field: `previous_${secretColumns.accessToken}` }
+  const since = instantOf(at.getTime() - ownNewsMs)
+  if ((await tx.audit.count({ ...own, since, until: instantOf(at.getTime() + ownNewsMs) })) > 0) return true
   const enabled = await tx.audit.count({ targetIds: [id], action: 'integration.enable', since: instantOf(at) })
   if (enabled > 0) return true
   // The application may have connected it again, and written the token itself.

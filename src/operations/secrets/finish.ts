@@ -2,6 +2,7 @@
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../../brands.ts'
 import { IntegrationsError } from '../../errors.ts'
 import { secretColumns } from '../../integration.ts'
+import type { ApiUrls } from '../../platforms/api-urls.ts'
 import { acceptedVersions, decryptAccepted } from '../../store/secrets/accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { ReceiverReport } from '../../store/tables/receivers.ts'
@@ -9,6 +10,7 @@ import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, changeIntegration } from '../change.ts'
 import { secretsCommand } from '../texts.ts'
 import type { SecretChangeOptions } from './history.ts'
+import { beginRevocation, type RevocableToken, revokerOf } from './revocation.ts'
 import { labelOf } from './values.ts'
 
 /** How old the report of a receiver that works is at most: it makes one every minute. */
@@ -23,19 +25,28 @@ export interface Finishing extends SecretChangeOptions {
   readonly whenUnused: number
   /** End the grace period whatever the recorded use. */
   readonly force: boolean
+  /** Have the platform revoke the previous access tokens, asked at these addresses. */
+  readonly revoke?: ApiUrls | undefined
 }
 
 /**
  * Ends a grace period: the previous secret is no longer accepted. Of a token, which no receiver accepts, the previous values
  * are destroyed here, whatever the reports of receivers say.
  *
+ * @returns also the tokens that are to be revoked now, with `revokeTokens`
  * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the platform has no such secret, CONFLICT, GRACE_PERIOD_ACTIVE while the
  *   previous secret may be in use; without `force` also DECRYPTION_FAILED, KEY_NOT_FOUND, DATABASE_INVALID when what
  *   receivers accept cannot be read
  */
-export const finishSecret = (store: Store, ref: string, { field, ...options }: Finishing): Promise<Changed> =>
-  changeIntegration(store, { ...options, ref }, async (tx, integration) => {
+export async function finishSecret(
+  store: Store,
+  ref: string,
+  { field, revoke, ...options }: Finishing,
+): Promise<Changed & { readonly tokens: readonly RevocableToken[] }> {
+  let tokens: readonly RevocableToken[] = []
+  const changed = await changeIntegration(store, { ...options, ref }, async (tx, integration) => {
     const label = labelOf(integration, field)
+    if (revoke) revokerOf(integration, field)
     const previous = await tx.secrets.previous(integration.id, field)
     if (!previous) return undefined
     const doubt =
@@ -46,6 +57,7 @@ export const finishSecret = (store: Store, ref: string, { field, ...options }: F
       const hint = `${doubt.until ? `wait until ${doubt.until}` : `check ${secretsCommand(ref)}`}, or pass --force`
       throw new IntegrationsError({ code: 'GRACE_PERIOD_ACTIVE', message: doubt.message, hint })
     }
+    if (revoke) tokens = await beginRevocation(tx, integration, { scope: 'previous', urls: revoke })
     await tx.secrets.finish(integration.id, field)
     const column = secretColumns[field]
     return {
@@ -54,6 +66,8 @@ export const finishSecret = (store: Store, ref: string, { field, ...options }: F
       fingerprints: [{ field: `previous_${column}`, from: previous.fingerprint, to: null }],
     }
   })
+  return { ...changed, tokens }
+}
 
 /** Why a previous secret may be in use. */
 interface Doubt {

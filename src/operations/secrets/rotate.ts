@@ -10,6 +10,7 @@ import {
   secretColumns,
   secretFields,
 } from '../../integration.ts'
+import type { ApiUrls } from '../../platforms/api-urls.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { FingerprintChange } from '../../store/audit/fingerprints.ts'
 import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/current.ts'
@@ -19,6 +20,7 @@ import { type Changed, type ChangeOptions, changeWithin, type Decision, findToCh
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { checkAndRetry, commandLine } from '../texts.ts'
 import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
+import { beginRevocation, type RevocableToken } from './revocation.ts'
 import {
   checkGenerated,
   checkShape,
@@ -48,6 +50,8 @@ export interface Rotation extends ChangeOptions {
   readonly forceShape: boolean
   /** Expire previous values that are still valid, and forget those that cannot be decrypted. */
   readonly endPrevious: boolean
+  /** Have the platform revoke the access tokens that are replaced, asked at these addresses. Without a grace period alone. */
+  readonly revoke?: ApiUrls | undefined
 }
 
 /** The result of a rotation: the named integration goes first, then those that shared its secret. */
@@ -56,6 +60,8 @@ export interface Rotated {
   /** The secrets of the named integration that were replaced; one that was stored already is not among them. */
   readonly fields: readonly SecretField[]
   readonly warnings: readonly string[]
+  /** The tokens that are to be revoked now, with `revokeTokens`. */
+  readonly tokens: readonly RevocableToken[]
 }
 
 /**
@@ -71,21 +77,28 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
   const found = await findToChange(store, ref, { damagedToo: true })
   return store.mutate(async (tx) => {
     const named = ofRotation(rotation, tx.now)
-    const { secrets, ifVersion } = rotation
+    const { secrets, ifVersion, revoke } = rotation
     if (secrets.refreshToken) await tx.refresh.forgetDamaged(found.id)
-    const first = await changeWithin(tx, { ...found, ifVersion }, (integration) =>
-      rotateWithin(tx, { integration, ...named }),
-    )
+    const current = secrets.accessToken && tx.secrets.fingerprint(secrets.accessToken.value)
+    const tokens: RevocableToken[] = []
+    const rotate = async (replacement: Replacement) => {
+      const { integration, fields } = replacement
+      if (revoke && fields.includes('accessToken'))
+        tokens.push(...(await beginRevocation(tx, integration, { scope: 'previous', current, urls: revoke })))
+      return rotateWithin(tx, replacement)
+    }
+    const first = await changeWithin(tx, { ...found, ifVersion }, (integration) => rotate({ integration, ...named }))
     const others: (typeof first)[] = []
     for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
       const other = await changeWithin(tx, { id: sharer }, (integration) =>
-        rotateWithin(tx, { ...named, integration, ref: sharer, fields, shared: first.replaced }),
+        rotate({ ...named, integration, ref: sharer, fields, shared: first.replaced }),
       )
       if (other.after !== other.before) others.push(other)
     }
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
     const { fields } = first
-    return { changed: [withoutValues(first), ...others.map(withoutValues)] as const, fields, warnings: [...warnings] }
+    const changed = [withoutValues(first), ...others.map(withoutValues)] as const
+    return { changed, fields, warnings: [...warnings], tokens }
   }, rotation)
 }
 

@@ -25,6 +25,7 @@ export const actions = [
   'secret.purge',
   'secret.reveal',
   'secret.revert',
+  'secret.revoke',
   'secret.rotate',
   'state.recorded',
   'token.recover',

@@ -208,7 +208,7 @@ describe.each(kinds)('the receiver on %s', (kind) => {
 
   test('accepts again what was switched on again, and switches off again what was taken back since', async () => {
     const { db, store, receive } = await start(kind, 1)
-    await add(store, 'support', signingSecret(1))
+    const id = await add(store, 'support', signingSecret(1))
     const receiver = await receive()
     const slack = async (event: object) => brief(await receiver.slack(fromSlack(signingSecret(1), slackEvent(event))))
     const isActive = () => db.query('SELECT is_active FROM integrations')
@@ -228,6 +228,20 @@ describe.each(kinds)('the receiver on %s', (kind) => {
     await setActive(store, 'support', { to: true })
     await slack({ type: 'tokens_revoked', tokens: { bot: ['U9'] } })
     expect(await isActive()).toEqual([{ is_active: no }])
+    await setActive(store, 'support', { to: true })
+    const revoked = async (field: string) => {
+      await store.mutate((tx) =>
+        tx.record({ action: 'secret.revoke', target: { type: 'integration', id, name: null }, fields: [field] }),
+      )
+      // Later than the integration was enabled, whatever the fraction of the second.
+      const event_time = Math.ceil(Date.now() / 1000) + 1
+      const news = slackEvent({ type: 'tokens_revoked', tokens: { bot: ['U9'] } }, { event_time })
+      await receiver.slack(fromSlack(signingSecret(1), news))
+      return isActive()
+    }
+    expect(await revoked('access_token')).toEqual([{ is_active: no }])
+    await setActive(store, 'support', { to: true })
+    expect(await revoked('previous_access_token')).toEqual([{ is_active: yes }])
   })
 
   test('keeps to its channels, ignores what its own bot does, and lets other bots in where the config says so', async () => {
