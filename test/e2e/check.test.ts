@@ -483,8 +483,8 @@ test('an address for a platform is refused before anything is done', async () =>
     'error: integrations are given both by reference and by --all\nhint: pass references or --all, not both\n',
     'error: integrations are given both by reference and by filter\nhint: pass references or filters, not both\n',
     'error: no integrations are given\nhint: name integrations, pass --all, or pass a filter such as --platform slack\n',
-    ...Array(2).fill(
-      'error: --api-url has no effect without --check\nhint: pass --check too, or leave --api-url out\n',
+    ...['--check or --revoke', '--check'].map(
+      (flags) => `error: --api-url has no effect without ${flags}\nhint: pass ${flags} too, or leave --api-url out\n`,
     ),
   ])
   expect(await contents(db)).toEqual(before)

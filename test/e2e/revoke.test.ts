@@ -279,6 +279,22 @@ describe.each(kinds)('revocation on %s', (kind) => {
     expect(server.asked).toHaveLength(2)
   })
 
+  test('a refresh token, which no API revokes, is told of', async () => {
+    const { env } = await start()
+    const add = ['--access-token-env', 'TOKEN2', '--refresh-token-env', 'REFRESH', '--expires-in', '12h']
+    await addSlack({ ...env, REFRESH: refreshToken() }, 'sales', ...add)
+    const left =
+      'Slack still accepts the refresh token of Acme/sales until its expiry or revocation: https://docs.slack.dev/authentication/using-token-rotation\n'
+    for (const command of [
+      ['secrets', 'revoke', 'sales', 'access-token'],
+      ['remove', 'sales', '--revoke'],
+    ])
+      expect(await run([...command, '--confirm', 'sales', '-o', 'id'], { env })).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining(left),
+      })
+  })
+
   test('what cannot be revoked is refused before anything happens', async () => {
     const { db, env: given } = await start()
     const env = { ...given, REFRESH: refreshToken(), OTHER: ['xox', 'b_other_form'].join(''), PAGER: '' }

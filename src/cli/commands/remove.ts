@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { refOf } from '../../integration.ts'
+import { type IntegrationView, refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
 import { planRevocation } from '../../operations/secrets/revocation.ts'
@@ -17,7 +17,7 @@ import {
 import { confirmByTyping, confirmOption } from '../input/consent.ts'
 import { revocationWarning, revokeOption } from '../input/revocation.ts'
 import { outcomeOf } from '../output/values.ts'
-import { hasExpired, stillAccepted } from '../views/grace-period.ts'
+import { hasExpired, refreshTokenLeft, stillAccepted } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
 import { revokeAfterChange } from '../views/revocation.ts'
 
@@ -47,11 +47,8 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const shown = await store.read((db) => findIntegration(db, ref))
       const name = refOf(shown)
-      const destroyed = revoke ? revocationWarning(await planRevocation(store, shown.id, { scope: 'all' })) : ''
-      const left =
-        revoke || shown.accessToken.set === false || hasExpired(shown)
-          ? undefined
-          : stillAccepted(shown, 'accessToken', `the token of ${name}`)
+      const destroyed = revoke ? revocationWarning(await planRevocation(store, shown.id, { scope: 'all' }), dryRun) : ''
+      const left = leftAccepted(shown, revoke)
       const asked = confirm === undefined && !dryRun
       if (!asked && destroyed !== '') ctx.output.note(destroyed)
       if (!dryRun) {
@@ -78,3 +75,11 @@ export const command = (ctx: Context) =>
       if (left !== undefined && !asked) ctx.output.note(left)
       if (error) throw error
     })
+
+/** Which token the platform still accepts after the removal. */
+function leftAccepted(shown: IntegrationView, revoke: boolean): string | undefined {
+  const name = refOf(shown)
+  if (!revoke && shown.accessToken.set !== false && !hasExpired(shown))
+    return stillAccepted(shown, 'accessToken', `the token of ${name}`)
+  return refreshTokenLeft(shown)
+}

@@ -22,11 +22,14 @@ export function requireRevoke({
 }
 
 /** What a revocation destroys, as sentences; empty where there is nothing to revoke. */
-export function revocationWarning({ integration, platform, revoker, count, sharers }: RevocationPlan): string {
+export function revocationWarning(
+  { integration, platform, revoker, count, sharers }: RevocationPlan,
+  dryRun: boolean,
+): string {
   if (count === 0) return ''
   const what = count === 1 ? 'an access token' : `${count} access tokens`
   const others = sharers.length === 0 ? '' : ` Integrations with the same token: ${sharers.join(', ')}.`
-  return `${platform.title} will revoke ${what} of ${refOf(integration)}, which cannot be undone. ${revoker.destroys}.${others}`
+  return `${platform.title} ${dryRun ? 'would' : 'will'} revoke ${what} of ${refOf(integration)}, which cannot be undone. ${revoker.destroys}.${others}`
 }
 
 /**
@@ -39,7 +42,7 @@ export async function confirmRevocation(
   plan: RevocationPlan,
   { confirm, dryRun }: { readonly confirm: string | undefined; readonly dryRun: boolean },
 ): Promise<void> {
-  const warning = revocationWarning(plan)
+  const warning = revocationWarning(plan, dryRun)
   if (warning === '') return
   if (confirm !== undefined || dryRun) ctx.output.note(warning)
   if (!dryRun) await confirmByTyping(ctx, { word: plan.integration.name, confirm, warning })

@@ -1,4 +1,4 @@
-import { flagOf, type IntegrationView, type SecretField } from '../../integration.ts'
+import { flagOf, type IntegrationView, refOf, type SecretField } from '../../integration.ts'
 import type { Changed } from '../../operations/change.ts'
 import { knownReceivers } from '../../operations/secrets/receivers.ts'
 import { commandLine, secretsCommand } from '../../operations/texts.ts'
@@ -53,6 +53,12 @@ export function stillAccepted({ platform }: IntegrationView, field: SecretField,
   const page = known?.secrets[field]?.page
   return `${known?.title ?? platform} still accepts ${what} until its expiry or revocation${page === undefined ? '' : `: ${page}`}`
 }
+
+/** That the platform still accepts the refresh token, which no API revokes; undefined without one. */
+export const refreshTokenLeft = (integration: IntegrationView): string | undefined =>
+  integration.refreshToken.set === false
+    ? undefined
+    : stillAccepted(integration, 'refreshToken', `the refresh token of ${refOf(integration)}`)
 
 /** What to type during a grace period. */
 export const graceNextSteps = (ref: string, fields: readonly SecretField[]): string[] => [

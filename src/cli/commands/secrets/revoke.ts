@@ -21,6 +21,7 @@ import {
 import { confirmOption } from '../../input/consent.ts'
 import { confirmRevocation } from '../../input/revocation.ts'
 import { outcomeOf } from '../../output/values.ts'
+import { refreshTokenLeft } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
 import { untilAnswered } from '../../views/revocation.ts'
 
@@ -73,4 +74,6 @@ export const command = (ctx: Context) =>
           : `would have ${plan.platform.title} revoke the access-token of ${refOf(shown)}`,
         next: dryRun ? [] : [rotateCommand(ref, field)],
       })
+      const left = refreshTokenLeft(after)
+      if (left !== undefined) ctx.output.note(left)
     })
