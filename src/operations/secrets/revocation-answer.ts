@@ -1,7 +1,8 @@
-import { IntegrationsError, shellWord } from '../../errors.ts'
+import { IntegrationsError } from '../../errors.ts'
 import { flagOf, type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import type { Revocation } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
+import { commandLine } from '../texts.ts'
 
 /** A token of an integration, and what its platform answered to the request to revoke it. */
 export interface AnsweredToken {
@@ -51,11 +52,11 @@ export function revocationError(token: AnsweredToken, ref?: string): Integration
     failed:
       ref === undefined
         ? `revoke the token by hand at ${page}${gone}`
-        : `integrations secrets revoke ${shellWord(ref)} ${flagOf('accessToken')}`,
+        : commandLine('secrets revoke', [ref, flagOf('accessToken')]),
     unknown:
       ref === undefined
         ? `check at ${page} whether the token is gone, and revoke the token by hand otherwise${gone}`
-        : `integrations check ${shellWord(ref)} --no-fill`,
+        : commandLine('check', [ref], ['--no-fill']),
   }
   const codes = { refused: 'CREDENTIAL_REFUSED', failed: 'PLATFORM_FAILED', unknown: 'OUTCOME_UNKNOWN' } as const
   return new IntegrationsError({
