@@ -211,7 +211,8 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
       }),
     enable: (id, options = {}) => activate(id, true, options),
     disable: (id, options = {}) => activate(id, false, options),
-    remove: (id, options = {}) => changeOne(id, options, (store) => removeIntegration(store, id, {})),
+    remove: (id, options = {}) =>
+      changeOne(id, options, async (store) => (await removeIntegration(store, id, {})).integration),
     find: (id) => connection.use((store) => store.read((db) => integrationById(db, text('id', id)))),
     list: (workspaceId) =>
       connection.use((store) => {
