@@ -19,7 +19,7 @@ import { revocationWarning, revokeOption } from '../input/revocation.ts'
 import { outcomeOf } from '../output/values.ts'
 import { hasExpired, refreshTokenLeft, stillAccepted } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
-import { revokeAfterChange } from '../views/revocation.ts'
+import { revokeAfterChange } from './revocation.ts'
 
 /** `integrations remove` */
 export const command = (ctx: Context) =>

@@ -35,7 +35,7 @@ import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
 import { describePrevious, graceNextSteps, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
-import { revokeAfterChange } from '../views/revocation.ts'
+import { revokeAfterChange } from './revocation.ts'
 
 function rotateCommand() {
   const command = withExpiryOptions(

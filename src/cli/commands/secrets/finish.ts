@@ -22,7 +22,7 @@ import { duration } from '../../input/time.ts'
 import { outcomeOf } from '../../output/values.ts'
 import { stillAccepted, whenRefused } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
-import { revokeAfterChange } from '../../views/revocation.ts'
+import { revokeAfterChange } from '../revocation.ts'
 
 /** `integrations secrets finish` */
 export const command = (ctx: Context) =>

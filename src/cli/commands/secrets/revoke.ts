@@ -23,7 +23,7 @@ import { confirmRevocation } from '../../input/revocation.ts'
 import { outcomeOf } from '../../output/values.ts'
 import { refreshTokenLeft } from '../../views/grace-period.ts'
 import { integrationView } from '../../views/integration.ts'
-import { untilAnswered } from '../../views/revocation.ts'
+import { untilAnswered } from '../revocation.ts'
 
 /** `integrations secrets revoke` */
 export const command = (ctx: Context) =>
