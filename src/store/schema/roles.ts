@@ -37,7 +37,7 @@ const rights: { readonly [table: string]: Rights } = {
   integrations: {
     support: `SELECT (${integration})`,
     receiver: `SELECT (${integration}, ${secrets}), UPDATE (last_used_at)`,
-    application: `SELECT (${integration}, ${secrets}), INSERT (${integration}), UPDATE (${changeable}, ${secrets}), DELETE`,
+    application: `SELECT (${integration}, ${secrets}), INSERT (id, workspace_id, platform, name, ${changeable}, created_at), UPDATE (${changeable}, ${secrets}), DELETE`,
     operator: change,
     key_admin: `SELECT (${integration}, ${secrets}), UPDATE (${secrets})`,
   },
