@@ -151,12 +151,21 @@ export default defineConfig({
         {
           name: 'start',
           priority: 2,
-          test: /rolldown:runtime|\/commander\/|\/src\/(errors|secret|integration|json|damage|cli\/(run|program|usage|context|host|key-source|output\/(output|stdout|text|tone|values|clock|listing)|input\/(time|prompts|arguments|filters)|views\/(cells|integration))|store\/(database\/url|tables\/(sorts|all-rows))|operations\/(find|names))\.ts$|\/src\/platforms\/(?!signature)/,
+          test: /\/commander\/|\/src\/(errors|secret|integration|json|damage|cli\/(run|program|usage|context|host|key-source|output\/(output|stdout|text|tone|values|clock|listing)|input\/(time|prompts|arguments|filters)|views\/(cells|integration))|store\/(database\/url|tables\/(sorts|all-rows))|operations\/(find|names))\.ts$|\/src\/platforms\/(?!signature)/,
         },
         // What reading takes beside the driver.
         {
           name: 'read',
           test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|holders|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)|\/@prisma\/(debug|driver-adapter-utils)\//,
+        },
+        // What changing takes, and what changing secrets takes besides.
+        {
+          name: 'change',
+          test: /\/src\/(store\/(change|start-of-change|secrets\/(changes|versions|current|reencrypt))|crypto\/keyring|keys\/(lock|file)|operations\/(change|ids|integrations\/set-active)|cli\/(commands\/(change|activation)|views\/(changes|after-change)))\.ts$/,
+        },
+        {
+          name: 'secret-change',
+          test: /\/src\/(operations\/(check\/token|secrets\/(grace-period|rotate|receivers|values|prepare-rotation))|cli\/(input\/(expiry|secret-input)|views\/grace-period))\.ts$/,
         },
         { name: 'sqlite', test: /\/(libsql|@libsql|@prisma\/adapter-libsql)\/|\/store\/database\/sqlite\// },
       ],
