@@ -6,6 +6,7 @@ export default defineConfig({
     include: [
       'test/unit/{crypto,keys,platforms}/**/*.test.ts',
       'test/unit/receiver/match.test.ts',
+      'test/unit/store/decrypt*.test.ts',
       'test/property/encryption.test.ts',
     ],
     pool: 'threads',

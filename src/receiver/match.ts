@@ -3,7 +3,7 @@
 import { withDeadline } from '../library/deadline.ts'
 import { type Platform, schemeOf, type WebhookRequest } from '../platforms/platform.ts'
 import { matchesInTurns, readSignature, type Signature, type SignatureScheme } from '../platforms/signature.ts'
-import type { ValidSecret } from '../store/secrets/accepted.ts'
+import type { ValidSecret } from '../store/secrets/decrypt-accepted.ts'
 import { answerMs, isAway, type LookupCache } from './lookup/cache.ts'
 import { maxSecrets } from './lookup/find.ts'
 import type { LookupKey } from './lookup/keys.ts'

@@ -3,7 +3,7 @@ import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '.
 import { IntegrationsError } from '../../errors.ts'
 import { secretColumns } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
-import { acceptedVersions, decryptAccepted } from '../../store/secrets/accepted.ts'
+import { acceptedVersions, decryptAccepted } from '../../store/secrets/decrypt-accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { ReceiverReport } from '../../store/tables/receivers.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'

@@ -9,7 +9,7 @@ import type { Platform, Revocation, TokenRevoker } from '../../platforms/platfor
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
 import type { NewEvent } from '../../store/audit/events.ts'
-import { decryptAccepted } from '../../store/secrets/accepted.ts'
+import { decryptAccepted } from '../../store/secrets/decrypt-accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { auditOnly, changeWithin, targetOf } from '../change.ts'
 import type { AskOptions } from '../check/token.ts'

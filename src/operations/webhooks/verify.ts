@@ -1,7 +1,7 @@
 import { type IntegrationView, refOf, secretColumns } from '../../integration.ts'
 import { type Platform, schemeOf } from '../../platforms/platform.ts'
 import { platformOf, platforms } from '../../platforms/platforms.ts'
-import type { ValidSecret } from '../../store/secrets/accepted.ts'
+import type { ValidSecret } from '../../store/secrets/decrypt-accepted.ts'
 import type { Store } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { auditOnly, targetOf } from '../change.ts'

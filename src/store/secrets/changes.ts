@@ -8,7 +8,6 @@ import type { Secret } from '../../secret.ts'
 import { eventTexts, newestEvent } from '../audit/events.ts'
 import { countOf } from '../tables/page.ts'
 import { type SecretVersion, secretVersionReader } from '../tables/secret-metadata.ts'
-import { acceptedVersions } from './accepted.ts'
 import {
   type CurrentSecret,
   type CurrentSecrets,
@@ -18,6 +17,7 @@ import {
   type UnreadableSecret,
 } from './current.ts'
 import { NotRecorded } from './decrypt.ts'
+import { acceptedVersions } from './decrypt-accepted.ts'
 import { unreadable } from './stored.ts'
 import {
   allVersions,

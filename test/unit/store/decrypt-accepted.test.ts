@@ -8,7 +8,8 @@ import { Secret } from '../../../src/secret.ts'
 import { type AuditEvent, eventColumns, eventFormat, eventHash } from '../../../src/store/audit/events.ts'
 import type { PreviousValues } from '../../../src/store/audit/head.ts'
 import type { VersionState } from '../../../src/store/audit/row-state.ts'
-import { decryptAccepted, type StoredAccepted } from '../../../src/store/secrets/accepted.ts'
+import type { StoredAccepted } from '../../../src/store/secrets/accepted.ts'
+import { decryptAccepted } from '../../../src/store/secrets/decrypt-accepted.ts'
 import type { EncryptionMode } from '../../../src/store/tables/keys.ts'
 import { fingerprint, instant, integrationId } from '../../support/brands.ts'
 
@@ -52,6 +53,8 @@ const previous = (more: Partial<Version> = {}): Version => ({
   ...more,
 })
 
+const hints = new Set<string>()
+
 /** What is accepted of a rotated secret, of which something is different, and the messages of what is not. */
 function accepted(
   more: Partial<StoredAccepted> = {},
@@ -63,7 +66,9 @@ function accepted(
   }
   const refused: string[] = []
   const values = decryptAccepted({ keyring, mode, previous: says }, stored, (error) => {
-    refused.push(error instanceof IntegrationsError ? `${error.code}: ${error.message}` : String(error))
+    if (!(error instanceof IntegrationsError)) throw error
+    refused.push(`${error.code}: ${error.message}`)
+    hints.add(error.hint)
   })
   return [values.map(({ number, value, validUntil }) => [number, value.reveal(), validUntil]), ...refused]
 }
@@ -144,6 +149,7 @@ test('where the newest event was changed, nothing is accepted; where none tells 
     accepted({ newest: { ...newest, hash: '0' } }),
     accepted({ newest: { ...newest, damage: ['newest'] } as StoredAccepted['newest'] }),
   ]).toEqual(Array(3).fill([[], changedEvent]))
+  expect(hints).toContain('integrations audit verify; then store the secret again with integrations rotate')
   // An event of a version before tells that something was recorded, and not what.
   expect(accepted({ newest: event([], { format: null, state: null }) })).toEqual([[theNew], notRecorded])
   expect(accepted({ newest: null })).toEqual([[], notRecorded, notRecorded])
@@ -165,14 +171,18 @@ test('a current value is accepted as the event lists it where this program alone
   // Its version may say what it likes, where the event says another thing.
   const claimed = { ...foreign, versions: [{ ...current, fingerprint: print('foreign') }, previous()] }
   expect(accepted(claimed)).toEqual([[theOld], notRecorded])
-  expect(accepted({ ...claimed, newest: event([{ ...currentListed, valid_until: until }, previousListed]) })).toEqual([
-    [theOld],
-    notRecorded,
-  ])
+  expect(
+    accepted({
+      ...claimed,
+      newest: event([{ field, number: 2, fingerprint: print('foreign'), valid_until: until }, previousListed]),
+    }),
+  ).toEqual([[theOld], notRecorded])
   expect(accepted({ ...claimed, versions: unbound(), newest: null }, { says: 'unrecorded', mode: 'off' })).toEqual([
     [[null, 'foreign', null], theOld],
   ])
   expect(accepted({ current: null })).toEqual([[theOld]])
+  // In whichever order its versions come.
+  expect(accepted({ versions: [previous(), current] })).toEqual([[theNew, theOld]])
 })
 
 test('what cannot be read of a secret is told, and the rest is accepted', () => {
