@@ -85,8 +85,8 @@ export function expiryOf(expiry: TokenExpiry): Expiry {
 }
 
 /** A grace period in milliseconds. @throws BAD_INPUT */
-export function milliseconds(graceMs: number): number {
-  if (!Number.isFinite(graceMs) || graceMs < 0)
+export function milliseconds(graceMs: number | undefined): number {
+  if (graceMs === undefined || !Number.isFinite(graceMs) || graceMs < 0)
     throw badInput('graceMs is not a duration', 'pass a number of milliseconds as graceMs, 0 for none')
   return graceMs
 }

@@ -191,8 +191,16 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
           warnings: warnings.map(inOptions),
         }
       }),
-    rotate: (id, values, { graceMs, tokenExpiresAt, endPrevious = false, forceShape = false, ...options }) =>
-      changeOne(id, options, async (store, setBy) => {
+    rotate: (id, values, options) => {
+      // JavaScript checks no types.
+      const {
+        graceMs,
+        tokenExpiresAt,
+        endPrevious = false,
+        forceShape = false,
+        actor,
+      }: Partial<RotateOptions> = options ?? {}
+      return changeOne(id, { actor }, async (store, setBy) => {
         const secrets = newSecrets(values)
         if (Object.keys(secrets).length === 0)
           throw badInput('no secret is given', `pass at least one of ${secretFields.join(', ')}`)
@@ -208,7 +216,8 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
         })
         const [{ before, after }] = changed
         return { ...changeOf(before, after, warnings), fields }
-      }),
+      })
+    },
     enable: (id, options = {}) => activate(id, true, options),
     disable: (id, options = {}) => activate(id, false, options),
     remove: (id, options = {}) =>

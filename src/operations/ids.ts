@@ -17,7 +17,7 @@ export function checkId(
   if (value.trim() === '' || !value.isWellFormed() || unprintable.test(value) || value.includes('\uFFFD'))
     throw badInput(
       `${flag} is empty or contains unprintable characters`,
-      `to clear the value, pass --unset ${flag.slice(2)}`,
+      `leave ${flag} out; integrations update <ref> --unset ${flag.slice(2)} clears the value`,
     )
   // The application may have platforms that this program does not know.
   if (!platform) return value

@@ -187,6 +187,18 @@ describe.each(kinds)('the store on %s', (kind) => {
         'correct the value, or pass forceShape: true to accept it',
       ],
       [
+        'an empty id',
+        () => store.add({ ...other, slackTeamId: '' }),
+        'BAD_INPUT',
+        'leave slackTeamId out; integrations update <ref> --unset slack-team-id clears the value',
+      ],
+      [
+        'no options',
+        () => store.rotate(id, { accessToken: botToken(3) }, undefined as never),
+        'BAD_INPUT',
+        'pass a number of milliseconds as graceMs, 0 for none',
+      ],
+      [
         'a foreign id',
         () => store.add({ ...other, pylonAccountId: '1' }),
         'BAD_INPUT',
