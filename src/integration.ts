@@ -92,6 +92,33 @@ export interface IntegrationView extends Damageable {
   readonly version: number
 }
 
+/** What its platform said of an integration's access token, when `check` last asked. */
+export interface LastCheck {
+  /** As `check` prints it, but for `unreachable`, which says nothing of a token. */
+  readonly verdict: string
+  /** The platform's own word for it, or `differs` where stored data does; null for none. */
+  readonly code: string | null
+  readonly at: Instant
+}
+
+/** Webhooks for an integration that receivers have refused. */
+export interface RefusedWebhooks {
+  /** How many since then, at least: a day without any ends the count. */
+  readonly count: number
+  readonly since: Instant
+  /** When the last one came, and why it was refused: the reason of an outcome. */
+  readonly lastAt: Instant
+  readonly lastReason: string
+}
+
+/** An integration as lists and `show` have it. */
+export interface ListedIntegration extends IntegrationView {
+  /** null: the token that is there now was not checked. */
+  readonly lastCheck: LastCheck | null
+  /** null: none. */
+  readonly refusedWebhooks: RefusedWebhooks | null
+}
+
 /** How messages and the audit log name an integration: `workspace/name`. */
 export const refOf = ({ workspace, name }: Pick<IntegrationView, 'workspace' | 'name'>): string =>
   `${workspace}/${name}`

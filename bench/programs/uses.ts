@@ -1,6 +1,7 @@
 import type { IntegrationId } from '../../src/brands.ts'
 import { keyFile } from '../../src/keys/file.ts'
 import { openDatabase } from '../../src/library/database.ts'
+import { Refusals } from '../../src/receiver/refusals.ts'
 import { UsageRecorder } from '../../src/receiver/usage.ts'
 import { parseDatabaseUrl } from '../../src/store/database/url.ts'
 
@@ -22,6 +23,7 @@ async function run(count: number): Promise<void> {
     store,
     onError: failed,
     limits,
+    refusals: new Refusals(),
     keyring: () => Promise.reject(new Error('no keys')),
   })
   for (let i = 0; i < count; i++) {

@@ -224,9 +224,13 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
       changeOne(id, options, async (store) => (await removeIntegration(store, id, {})).integration),
     find: (id) => connection.use((store) => store.read((db) => integrationById(db, text('id', id)))),
     list: (workspaceId) =>
-      connection.use((store) => {
+      connection.use(async (store) => {
         const filter = { workspaceId: text('workspaceId', workspaceId) }
-        return store.snapshot((db) => allRows(db.integrations.list(filter, { sort: 'name', descending: false })))
+        const rows = await store.snapshot((db) =>
+          allRows(db.integrations.list(filter, { sort: 'name', descending: false })),
+        )
+        // As `find` gives them.
+        return rows.map(({ lastCheck: _, refusedWebhooks: __, ...integration }) => integration)
       }),
     close: connection.close,
   }

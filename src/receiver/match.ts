@@ -7,7 +7,7 @@ import type { ValidSecret } from '../store/secrets/decrypt-accepted.ts'
 import { answerMs, isAway, type LookupCache } from './lookup/cache.ts'
 import { maxSecrets } from './lookup/find.ts'
 import type { LookupKey } from './lookup/keys.ts'
-import { ageOf, type CacheEntry, type LookupResult } from './lookup/secrets.ts'
+import { type CacheEntry, databaseTime, type LookupResult } from './lookup/secrets.ts'
 import { type Rejected, rejected } from './outcome.ts'
 import type { Body } from './request/body.ts'
 
@@ -175,8 +175,7 @@ async function trySecrets(
 ): Promise<{ readonly match?: Match; readonly truncated: boolean }> {
   const valid: (MatchedEntry & { readonly scheme: SignatureScheme; readonly at: Date })[] = []
   for (const result of results) {
-    // Not by this machine's clock alone, which may have been set back since.
-    const at = new Date(result.startedAtMs + ageOf(result) + result.clockAheadMs)
+    const at = databaseTime(result)
     for (const entry of result.entries) {
       if (entry.integration.platform !== platform.id) continue
       const scheme = schemeOf(platform.webhooks, entry.integration.config)

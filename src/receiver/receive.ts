@@ -2,14 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitFunction } from 'p-limit'
 import { badInput, is } from '../errors.ts'
-import { isStorable } from '../integration.ts'
 import { disableRevoked } from '../operations/integrations/set-active.ts'
-import type { ParsedWebhook, Platform, WebhookRequest } from '../platforms/platform.ts'
+import type { ParsedWebhook, Platform } from '../platforms/platform.ts'
 import type { Store } from '../store/store.ts'
 import type { Duplicates } from './duplicates.ts'
 import type { AppSigners } from './lookup/app-signers.ts'
 import type { LookupCache } from './lookup/cache.ts'
-import { keyOf, type LookupKey } from './lookup/keys.ts'
+import { addressKeys, type LookupKey, lookupKeys } from './lookup/keys.ts'
 import type { LookupResult } from './lookup/secrets.ts'
 import {
   findMatch,
@@ -21,6 +20,7 @@ import {
   unreadable,
 } from './match.ts'
 import { handled, ignored, type Outcome, type Rejected, rejected } from './outcome.ts'
+import type { Refusals } from './refusals.ts'
 import type { BodyBudget, BodyPlace } from './request/body-budget.ts'
 import { type IncomingRequest, isBytes, normalized, type ReadBody, ReadRequest, readBody } from './request/request.ts'
 import type { UsageRecorder } from './usage.ts'
@@ -30,9 +30,6 @@ const maxUnsignedBytes = 4096
 
 /** How large a body may be that is read before its integration is looked up, where the address names it. */
 const maxStrangersBytes = 65_536
-
-/** How large a body may be that names no tenant. */
-const maxAnonymousBytes = 16_384
 
 /** How large a body may be that no integration of its tenant has signed. */
 const maxUnclaimedBytes = 65_536
@@ -45,14 +42,12 @@ const maxUnclaimedBytes = 65_536
 const refusalStepMs = 100
 const refusalJitterMs = 20
 
-/** How long an id may be that a request names, in UTF-16 units. */
-const maxIdLength = 200
-
 /** What receiving works with. */
 export interface Parts {
   readonly store: Store
   readonly cache: LookupCache
   readonly usage: UsageRecorder
+  readonly refusals: Refusals
   readonly bodies: BodyBudget
   /** Undated requests that came before. */
   readonly duplicates: Duplicates
@@ -70,19 +65,29 @@ interface Sent {
   readonly integrationId: string | undefined
 }
 
+/** A request that is being received. */
+interface Received extends Sent {
+  /** Which integrations it says it is for, as soon as that is read. */
+  keys: readonly LookupKey[]
+}
+
 /** Receives a webhook of a platform. */
 export async function receive(parts: Parts, sent: Sent): Promise<Outcome> {
+  const received: Received = { ...sent, keys: [] }
   const place = parts.bodies.open(`${sent.platform.id} ${sent.integrationId ?? ''}`)
   let outcome: Outcome
   try {
-    outcome = await receiveWithin(parts, sent, place)
+    outcome = await receiveWithin(parts, received, place)
   } catch (error) {
     parts.onError(error)
     outcome = rejected(503, 'unavailable')
   } finally {
     place.close()
   }
-  if (outcome.kind === 'rejected' && place.completedAt !== undefined) await endOfStep(place.completedAt)
+  if (outcome.kind !== 'rejected') return outcome
+  // What cannot be checked now is to be sent again.
+  if (outcome.status !== 503) parts.refusals.note(parts.cache, { ...received, reason: outcome.reason })
+  if (place.completedAt !== undefined) await endOfStep(place.completedAt)
   return outcome
 }
 
@@ -93,9 +98,9 @@ async function endOfStep(from: number): Promise<void> {
   for (let left = end - performance.now(); left > 0; left = end - performance.now()) await sleep(Math.ceil(left))
 }
 
-async function receiveWithin(parts: Parts, sent: Sent, place: BodyPlace): Promise<Outcome> {
-  const { platform, integrationId } = sent
-  const incoming = normalized(sent.incoming)
+async function receiveWithin(parts: Parts, received: Received, place: BodyPlace): Promise<Outcome> {
+  const { platform, integrationId } = received
+  const incoming = normalized(received.incoming)
   const arrivedAt = performance.now()
   const { webhooks } = platform
   const signatures = signaturesOf(incoming)
@@ -107,14 +112,18 @@ async function receiveWithin(parts: Parts, sent: Sent, place: BodyPlace): Promis
     if (refusal) return refusal
   }
   const read = await readBody(incoming, hopeless ? maxUnsignedBytes : webhooks.maxBodyBytes, place)
-  if (read.kind !== 'whole') return withoutBody(parts, read.kind, hopeless ? unreadable(each) : undefined)
+  if (read.kind !== 'whole') {
+    if (!webhooks.tenant && read.kind !== 'broken') received.keys = addressKeys(platform, integrationId)
+    return withoutBody(parts, read.kind, hopeless ? unreadable(each) : undefined)
+  }
   place.complete()
   const { body } = read
   const request = new ReadRequest(incoming, body)
   const unsigned = body.length > maxUnsignedBytes ? undefined : webhooks.unsigned?.(request)
   if (unsigned !== undefined) return handled(unsigned)
-  if (hopeless) return unreadable(each)
   const { keys, app } = lookupKeys(platform, request, integrationId)
+  received.keys = keys
+  if (hopeless) return unreadable(each)
   if (keys.length === 0) return rejected(401, 'unknown_integration')
   const signed = { platform, request, body, signatures, keys, app, arrivedAt }
   const match = await findMatch(parts.cache, signed)
@@ -178,25 +187,6 @@ async function hasStrays(cache: LookupCache, { id }: Platform): Promise<boolean>
 
 const isFor = ({ id }: Platform, { entries, keyMissing }: LookupResult) =>
   keyMissing || entries.some(({ integration }) => integration.platform === id)
-
-/** The integration that the address names. */
-const addressKeys = (platform: Platform, integrationId: string | undefined): LookupKey[] =>
-  integrationId !== undefined && isId(integrationId) ? [keyOf(platform, integrationId)] : []
-
-function lookupKeys(
-  platform: Platform,
-  request: WebhookRequest,
-  integrationId: string | undefined,
-): { readonly keys: LookupKey[]; readonly app: string | undefined } {
-  const { tenant } = platform.webhooks
-  if (!tenant) return { keys: addressKeys(platform, integrationId), app: undefined }
-  const { ids, app } = tenant.claims(request)
-  if (ids.length > 0) return { keys: ids.filter(isId).map((name) => keyOf(platform, name)), app }
-  // Many secrets are tried for it, so it has to be as small as the requests with which platforms try an endpoint.
-  return { keys: request.body.length > maxAnonymousBytes ? [] : [{ kind: 'platform', platform: platform.id }], app }
-}
-
-const isId = (id: string) => isStorable(id) && id.length <= maxIdLength
 
 /**
  * A request that no integration of its tenant has signed. An app that is installed in many workspaces receives such

@@ -20,6 +20,7 @@ import { SecretReader } from './lookup/secrets.ts'
 import { warmUp } from './lookup/warm-up.ts'
 import { type Outcome, rejected, type Token } from './outcome.ts'
 import { type Parts, receive } from './receive.ts'
+import { Refusals } from './refusals.ts'
 import { BodyBudget } from './request/body-budget.ts'
 import type { IncomingRequest } from './request/request.ts'
 import { requireTables, Startup } from './startup.ts'
@@ -207,7 +208,8 @@ async function begin({
   const store = await openDatabase({ database, keys, wait: waitMs, declaredAs: 'receiver', onReadable: onError })
   const secrets = new SecretReader({ store, keys, onError })
   const limits = { remember: Math.ceil(rememberMs / 1000), stale: Math.ceil(staleMs / 1000) }
-  const usage = new UsageRecorder({ store, onError, limits, keyring: () => secrets.keyring() })
+  const refusals = new Refusals()
+  const usage = new UsageRecorder({ store, onError, limits, refusals, keyring: () => secrets.keyring() })
   const cache = new LookupCache((key) => secrets.lookUp(key), { rememberMs, staleMs }, onError)
   const owner = `receiver@${hostname()}:${process.pid}`
   const refresh = { withinMs: refreshMarginMs, wait: waitMs, owner, urls, spool }
@@ -240,7 +242,7 @@ async function begin({
   }
   // In the background. What fails here fails again for the webhook that needs it, and is told then.
   if (rememberMs > 0 || staleMs > 0) warmUp({ store, secrets, cache }, warming.signal).catch(() => {})
-  const parts: Parts = { store, cache, usage, onError, ...lasting }
+  const parts: Parts = { store, cache, usage, refusals, onError, ...lasting }
   return { parts, tokens, replaced: store.replaced, abandon, close }
 }
 

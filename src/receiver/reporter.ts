@@ -1,9 +1,9 @@
 /** What a receiver reports of itself, so that `secrets finish` can tell whether a previous secret is in use. @module */
 import { type Fingerprint, type Instant, type IntegrationId, instantOf } from '../brands.ts'
 import type { Keyring } from '../crypto/keyring.ts'
+import { type ReceiverLimits, type ReportedMatch, signReport } from '../store/activity/receivers.ts'
 import { requireState } from '../store/audit/head.ts'
 import type { Store } from '../store/store.ts'
-import { type ReceiverLimits, type ReportedMatch, signReport } from '../store/tables/receivers.ts'
 import type { MatchedEntry } from './match.ts'
 
 /** How many current secrets a report names, and how many previous ones. */

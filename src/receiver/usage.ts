@@ -6,9 +6,10 @@ import { serialize } from '../concurrency.ts'
 import { is } from '../errors.ts'
 import { withDeadline } from '../library/deadline.ts'
 import { recordExternalChanges } from '../operations/secrets/history.ts'
-import type { Use } from '../store/secrets/usage.ts'
+import type { Use } from '../store/activity/usage.ts'
 import type { Store } from '../store/store.ts'
 import type { MatchedEntry } from './match.ts'
+import type { Refusals } from './refusals.ts'
 import { Reporter, type ReporterOptions } from './reporter.ts'
 
 /** How much time is left between two writes of an integration's usage, and between two reports of this receiver. */
@@ -31,17 +32,20 @@ type Pending = Map<number | null, { readonly count: number; readonly lastAt: Dat
 
 /** What usage is written down with. */
 interface UsageOptions extends ReporterOptions {
+  /** What is counted of refused webhooks. */
+  readonly refusals: Refusals
   /** Is told what could not be written; that is tried again with the next write. */
   readonly onError: (error: unknown) => void
 }
 
 /**
- * Writes down how secrets are used, and that this receiver is there: at most one write for each integration and minute,
- * for which no request waits.
+ * Writes down how secrets are used, which webhooks were refused, and that this receiver is there: at most one write for
+ * each integration and minute, for which no request waits.
  */
 export class UsageRecorder {
   readonly #store: Store
   readonly #onError: (error: unknown) => void
+  readonly #refusals: Refusals
   readonly #reporter: Reporter
   readonly #deadlineMs: number
   readonly #pending = new Map<IntegrationId, Pending>()
@@ -62,6 +66,7 @@ export class UsageRecorder {
   constructor({ onError, deadlineMs = writeDeadlineMs, ...options }: UsageOptions & { deadlineMs?: number }) {
     this.#store = options.store
     this.#onError = onError
+    this.#refusals = options.refusals
     this.#reporter = new Reporter(options)
     this.#deadlineMs = deadlineMs
   }
@@ -128,6 +133,8 @@ export class UsageRecorder {
       await turn()
     }
     for (const id of alone) if (!(await this.#writeAlone(id))) return
+    if (all) await this.#refusals.settled()
+    if (!(await this.#writeRefusals())) return
     if (this.#closing) await this.#attempt(() => this.#reporter.withdraw())
   }
 
@@ -173,13 +180,7 @@ export class UsageRecorder {
   /** @returns the uses to write alone; undefined when the database cannot be written */
   async #writeUses(uses: readonly Use[]): Promise<readonly Use[] | undefined> {
     let left: readonly Use[] = []
-    let isSent = false
-    let isAbandoned = false
-    const mayCount = () => {
-      isSent ||= !isAbandoned
-      return !isAbandoned
-    }
-    const write = async () => {
+    const write = async (mayCount: () => boolean) => {
       try {
         left = await this.#store.recordUsage((writer) => writer.used(uses, mayCount))
       } catch (error) {
@@ -188,12 +189,43 @@ export class UsageRecorder {
         left = uses
       }
     }
-    // What was sent without an answer may be done: it is not sent again with its count.
-    const failed = (error: unknown) => {
-      isAbandoned = true
-      this.#putBack(uses, isSent && is(error, 'DATABASE_UNREACHABLE') ? 0 : undefined)
+    return (await this.#attemptOnce(write, (count) => this.#putBack(uses, count))) ? left : undefined
+  }
+
+  /** @returns whether the database can be written */
+  async #writeRefusals(): Promise<boolean> {
+    const refusals = this.#refusals.take()
+    if (refusals.length === 0) return true
+    return this.#attemptOnce(
+      (mayCount) => this.#store.recordUsage((writer) => writer.refused(refusals, mayCount)),
+      (count) => {
+        for (const refusal of refusals) this.#refusals.add({ ...refusal, count: count ?? refusal.count })
+      },
+    )
+  }
+
+  /**
+   * Does what counts, which must not be done twice.
+   *
+   * @param write asks before it sends counts
+   * @param failed takes back what was not written; 0 in place of its count, where that may be there
+   * @returns whether the database can be written
+   */
+  #attemptOnce(write: (mayCount: () => boolean) => Promise<void>, failed: (count?: 0) => void): Promise<boolean> {
+    let isSent = false
+    let isAbandoned = false
+    const mayCount = () => {
+      isSent ||= !isAbandoned
+      return !isAbandoned
     }
-    return (await this.#attempt(write, failed)) ? left : undefined
+    return this.#attempt(
+      () => write(mayCount),
+      (error) => {
+        isAbandoned = true
+        // What was sent without an answer may be done.
+        failed(isSent && is(error, 'DATABASE_UNREACHABLE') ? 0 : undefined)
+      },
+    )
   }
 
   #putBack(uses: readonly Use[], count?: number): void {

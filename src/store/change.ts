@@ -2,6 +2,7 @@ import sql from 'sql-template-tag'
 import { instantOf } from '../brands.ts'
 import { type KeySet, keyFor, purposes } from '../crypto/key-set.ts'
 import { checkValue, type Keyring, type KnownKey, openKeyring } from '../crypto/keyring.ts'
+import { healthWriter } from './activity/health.ts'
 import { configRevisionWriter } from './audit/config-revisions.ts'
 import type { Attribution, Head, NewEvent } from './audit/events.ts'
 import {
@@ -159,6 +160,7 @@ export async function beginChange(
     apps: { ...db.apps, ...appWriter(tx, { keyring, now, written }) },
     refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
     configRevisions: { ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) },
+    health: { ...db.health, ...healthWriter(tx, now) },
     settings,
     keyring,
     previousValues: previous,

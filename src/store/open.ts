@@ -3,6 +3,9 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
+import { healthReader } from './activity/health.ts'
+import { receiverReader } from './activity/receivers.ts'
+import { usageWriter } from './activity/usage.ts'
 import { configRevisionReader } from './audit/config-revisions.ts'
 import { auditReader } from './audit/events.ts'
 import { requireKnownKeys } from './audit/head.ts'
@@ -30,13 +33,11 @@ import { acceptedSecretReader } from './secrets/accepted.ts'
 import { holderReader } from './secrets/holders.ts'
 import { reportReader } from './secrets/report-facts.ts'
 import { storedValueReader } from './secrets/stored.ts'
-import { usageWriter } from './secrets/usage.ts'
 import type { Reader, Store } from './store.ts'
 import { appReader } from './tables/apps.ts'
 import { damagedRows } from './tables/damaged-rows.ts'
 import { integrationReader } from './tables/integrations.ts'
 import { keyReader, type Settings } from './tables/keys.ts'
-import { receiverReader } from './tables/receivers.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
 import { presenceFrom, secretVersionReader } from './tables/secret-metadata.ts'
 import { userReader } from './tables/users.ts'
@@ -205,6 +206,7 @@ const readerOn = (
   apps: appReader(db, dialect),
   refresh: refreshReader(db, dialect),
   configRevisions: configRevisionReader(db, dialect),
+  health: healthReader(db, dialect),
   audit: auditReader(db, dialect),
   damagedRows: () => damagedRows(db, dialect),
   states: stateReader(db, dialect),

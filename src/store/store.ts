@@ -1,5 +1,8 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
+import type { HealthReader, HealthWriter } from './activity/health.ts'
+import type { ReceiverReader } from './activity/receivers.ts'
+import type { UsageWriter } from './activity/usage.ts'
 import type { ConfigRevisionReader, ConfigRevisionWriter } from './audit/config-revisions.ts'
 import type { AuditReader, NewEvent } from './audit/events.ts'
 import type { PreviousValues } from './audit/head.ts'
@@ -14,12 +17,10 @@ import type { HolderReader } from './secrets/holders.ts'
 import type { StoredValueWriter } from './secrets/reencrypt.ts'
 import type { ReportReader } from './secrets/report-facts.ts'
 import type { StoredValueReader } from './secrets/stored.ts'
-import type { UsageWriter } from './secrets/usage.ts'
 import type { AppReader, AppWriter } from './tables/apps.ts'
 import type { DamagedRow } from './tables/damaged-rows.ts'
 import type { IntegrationReader, IntegrationWriter } from './tables/integrations.ts'
 import type { EncryptionMode, KeyReader, KeyWriter, Settings } from './tables/keys.ts'
-import type { ReceiverReader } from './tables/receivers.ts'
 import type { RefreshReader, RefreshWriter } from './tables/refresh-attempts.ts'
 import type { SecretVersionReader } from './tables/secret-metadata.ts'
 import type { UserReader, UserWriter } from './tables/users.ts'
@@ -38,6 +39,7 @@ export interface Reader {
   readonly apps: AppReader
   readonly refresh: RefreshReader
   readonly configRevisions: ConfigRevisionReader
+  readonly health: HealthReader
   readonly audit: AuditReader
   /** What of this program's own tables cannot be read. */
   damagedRows(): Promise<readonly DamagedRow[]>
@@ -64,6 +66,7 @@ export interface Transaction extends Reader {
   readonly apps: AppReader & AppWriter
   readonly refresh: RefreshReader & RefreshWriter
   readonly configRevisions: ConfigRevisionReader & ConfigRevisionWriter
+  readonly health: HealthReader & HealthWriter
   readonly workspaces: WorkspaceReader & WorkspaceWriter
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */
@@ -128,7 +131,7 @@ export interface Store {
   mutate<T>(work: (tx: Transaction) => Promise<T>, options?: MutateOptions): Promise<T>
   /** The same database; its changes are recorded as those of another, by `declared_as`. What is closed with one is closed. */
   as(declaredAs: string): Store
-  /** Writes down how secrets were used, which is not a change; `work` may run again when the database is busy. */
+  /** Writes down how secrets were used, and which webhooks were refused, which is not a change; `work` may run again when the database is busy. */
   recordUsage<T>(work: (usage: UsageWriter) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

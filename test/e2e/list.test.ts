@@ -243,6 +243,8 @@ describe.each(kinds)('list on %s', (kind) => {
       'createdAt',
       'createdBy',
       'version',
+      'lastCheck',
+      'refusedWebhooks',
     ])
     // Winter and summer.
     await db.query("UPDATE integrations SET last_used_at = '2026-07-01 10:00:00' WHERE id = 'i-2'")

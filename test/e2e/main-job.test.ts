@@ -98,6 +98,8 @@ lastUsedAt\t
 createdAt\t<instant>
 createdBy\t
 version\t4
+lastCheck\t
+refusedWebhooks\t
 `,
       stderr: expect.stringContaining('the previous webhook-secret is refused from now on'),
     })

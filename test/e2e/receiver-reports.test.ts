@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { instantOf } from '../../src/brands.ts'
-import type { ReceiverReport } from '../../src/store/tables/receivers.ts'
+import type { ReceiverReport } from '../../src/store/activity/receivers.ts'
 import { kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { add, brief, rotate, start } from '../support/receiver.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type Fingerprint, type IntegrationId, instantOf } from '../../src/brands.ts'
-import type { ReceiverReport, ReportedMatch } from '../../src/store/tables/receivers.ts'
+import type { ReceiverReport, ReportedMatch } from '../../src/store/activity/receivers.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'

@@ -31,6 +31,7 @@ export const ownTables = [
   'integration_refresh_attempts',
   'integration_receivers',
   'integration_config_revisions',
+  'integration_health',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

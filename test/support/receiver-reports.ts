@@ -1,5 +1,5 @@
 import { keyFor } from '../../src/crypto/key-set.ts'
-import { type ReceiverReport, type SignedReport, signReport } from '../../src/store/tables/receivers.ts'
+import { type ReceiverReport, type SignedReport, signReport } from '../../src/store/activity/receivers.ts'
 import type { TestDatabase } from './database.ts'
 import { testKeys } from './keyring.ts'
 

@@ -17,7 +17,7 @@ const floors: Record<string, readonly string[]> = {
 
 /** The rooms of a floor, each with those of the same floor that it may import from besides itself. */
 const siblings: Record<string, readonly string[]> = {
-  store: ['store/audit', 'store/schema', 'store/secrets', 'store/tables', 'store/database'],
+  store: ['store/activity', 'store/audit', 'store/schema', 'store/secrets', 'store/tables', 'store/database'],
   // The migrations, which find their folder by how deep they are.
   'store/schema': [
     'store',
@@ -27,9 +27,10 @@ const siblings: Record<string, readonly string[]> = {
     'store/database/postgresql',
     'store/database/sqlite',
   ],
+  'store/activity': ['store/database'],
   'store/secrets': ['store/audit', 'store/tables', 'store/database'],
   'store/audit': ['store/tables', 'store/database'],
-  'store/tables': ['store/audit', 'store/database'],
+  'store/tables': ['store/activity', 'store/audit', 'store/database'],
   'store/database': ['store/database/postgresql'],
   'store/database/postgresql': ['store/database'],
   'store/database/sqlite': ['store/database'],

@@ -6,11 +6,11 @@ import type { Context } from '../context.ts'
 import { declareOutput, examples, page, withPageOptions } from '../input/arguments.ts'
 import { filterOf, noteUnknownExpiry, withFilters } from '../input/filters.ts'
 import { printRows } from '../output/listing.ts'
-import { integrationView } from '../views/integration.ts'
+import { listedView } from '../views/integration.ts'
 
 /** `integrations list` */
 export const command = (ctx: Context) => {
-  const command = declareOutput(new Command('list'), ctx.output, integrationView).description(
+  const command = declareOutput(new Command('list'), ctx.output, listedView).description(
     'List integrations. Filters combine: a row must match all of them.',
   )
   return withPageOptions(withFilters(command), integrationSorts)
@@ -37,7 +37,7 @@ export const command = (ctx: Context) => {
       const store = await ctx.store()
       const filter = { ...(await filterOf(store, options)), ...(await ofSecret(ctx, store, options)) }
       await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
-      await printRows(ctx, integrationView, {
+      await printRows(ctx, listedView, {
         table: (db) => db.integrations,
         filter,
         page: page(options, ctx.output),

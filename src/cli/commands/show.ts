@@ -4,12 +4,11 @@ import { findIntegration } from '../../operations/find.ts'
 import type { Reader } from '../../store/store.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples, refArgument } from '../input/arguments.ts'
-import type { View } from '../output/values.ts'
-import { integrationView } from '../views/integration.ts'
+import { listedView, shownView } from '../views/integration.ts'
 
 /** `integrations show` */
 export const command = (ctx: Context) =>
-  declareOutput(new Command('show'), ctx.output, integrationView)
+  declareOutput(new Command('show'), ctx.output, listedView)
     .description('Show an integration. For its secrets, only metadata is shown: whether and when they were set.')
     .addArgument(refArgument())
     .addHelpText(
@@ -18,10 +17,10 @@ export const command = (ctx: Context) =>
     .action(async (ref) => {
       const store = await ctx.store()
       const { integration, creator } = await store.read(async (db) => {
-        const integration = await findIntegration(db, ref)
+        const integration = await db.health.withHealth(await findIntegration(db, ref))
         return { integration, creator: ctx.output.table() ? await addressOf(db, integration) : undefined }
       })
-      await ctx.output.one(viewWith(creator), integration)
+      await ctx.output.one(shownView(creator), integration)
     })
 
 /** The e-mail address of who created an integration; undefined where that is not known. */
@@ -29,11 +28,3 @@ async function addressOf(db: Reader, { createdBy }: IntegrationView): Promise<st
   const [user] = createdBy === null ? [] : await db.users.match(createdBy)
   return user?.email
 }
-
-/** How one integration is shown: to people, with its creator's address in place of the id. */
-const viewWith = (address: string | undefined): View<IntegrationView> => ({
-  ...integrationView,
-  columns: integrationView.columns.map((column) =>
-    column.field === 'createdBy' && address !== undefined ? { ...column, cell: () => [address, 'plain'] } : column,
-  ),
-})

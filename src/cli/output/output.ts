@@ -94,7 +94,10 @@ export class Output {
 
   async #rows<Row>(view: View<Row>, source: RowSource<Row>, paged = false): Promise<void> {
     const kind = this.#format()
-    const columns = this.#columns(view, kind === 'json' || kind === 'jsonl' || kind === 'csv')
+    const columns = this.#columns(
+      kind === 'table' ? { ...view, short: [...view.short, ...(view.notable ?? [])] } : view,
+      kind === 'json' || kind === 'jsonl' || kind === 'csv',
+    )
     const unmeasured: Unmeasured<Row> = (emit) => source(emit, async () => {})
     const each = (line: (row: Row) => string) =>
       unmeasured((batch) => this.raw(batch.map((row) => `${line(row)}\n`).join('')))

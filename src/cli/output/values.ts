@@ -22,6 +22,8 @@ export interface View<Row> {
   readonly columns: readonly Column<Row>[]
   /** The fields of a table, and of text, unless `--fields` says otherwise. */
   readonly short: readonly string[]
+  /** Further fields of a table for people, which only has those in which some row has something to say. */
+  readonly notable?: readonly string[]
   /** The fields that matter most, in this order: the others go first from a table that is too wide for a terminal. */
   readonly essential?: readonly string[]
   /** The fields that tell people of one thing what others of it do, and are left out there unless `--fields` names them. */

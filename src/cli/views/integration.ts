@@ -1,5 +1,5 @@
 import type { Damageable } from '../../damage.ts'
-import type { IntegrationView, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
+import type { IntegrationView, ListedIntegration, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
 import type { Clock } from '../output/clock.ts'
 import type { Cell } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
@@ -82,4 +82,61 @@ export const integrationView: View<IntegrationView> = {
   essential: ['name', 'workspace', 'id', 'platform', 'isActive', 'tokenExpiresAt'],
   redundant: ['workspaceId', 'tokenExpiry'],
   id: (row) => row.id,
+}
+
+const dayMs = 86_400_000
+
+/** How lists show integrations: with what their health has to say, to people only where something is wrong. */
+export const listedView: View<ListedIntegration> = {
+  ...integrationView,
+  columns: [
+    ...integrationView.columns,
+    {
+      field: 'lastCheck',
+      head: 'check',
+      value: ({ lastCheck }) => lastCheck && { ...lastCheck },
+      cell: ({ lastCheck }) => [wrongWith(lastCheck), 'bad'],
+    },
+    {
+      field: 'refusedWebhooks',
+      head: 'refused',
+      value: ({ refusedWebhooks }) => refusedWebhooks && { ...refusedWebhooks },
+      cell: ({ refusedWebhooks: refused }, { now }) =>
+        refused && now - Date.parse(refused.lastAt) < dayMs ? [String(refused.count), 'bad'] : ['', 'plain'],
+    },
+  ],
+  notable: ['refusedWebhooks', 'lastCheck'],
+  essential: ['name', 'workspace', 'refusedWebhooks', 'lastCheck', 'id', 'platform', 'isActive', 'tokenExpiresAt'],
+}
+
+/** How one integration is shown. @param creator the e-mail address of who created it, which people see in place of the id */
+export const shownView = (creator: string | undefined): View<ListedIntegration> => ({
+  ...listedView,
+  columns: listedView.columns.map((column): Column<ListedIntegration> => {
+    if (column.field === 'createdBy' && creator !== undefined) return { ...column, cell: () => [creator, 'plain'] }
+    if (column.field === 'lastCheck') return { field: 'lastCheck', value: column.value, cell: lastCheckCell }
+    if (column.field === 'refusedWebhooks')
+      return { field: 'refusedWebhooks', value: column.value, cell: refusedWebhooksCell }
+    return column
+  }),
+})
+
+/** What a check has found, in a word; nothing where that is fine, or nothing is known. */
+const wrongWith = (check: ListedIntegration['lastCheck']): string =>
+  (check?.verdict === 'ok' ? check.code : check?.verdict) ?? ''
+
+function lastCheckCell({ lastCheck }: ListedIntegration, { tell }: Clock): Cell {
+  if (lastCheck === null) return ['', 'plain']
+  const { verdict, code, at } = lastCheck
+  return [
+    `${verdict}${code === null ? '' : ` (${code})`}, ${tell(at)[0]}`,
+    wrongWith(lastCheck) === '' ? 'good' : 'bad',
+  ]
+}
+
+function refusedWebhooksCell({ refusedWebhooks }: ListedIntegration, { tell, now }: Clock): Cell {
+  if (refusedWebhooks === null) return ['', 'plain']
+  const { count, since, lastAt, lastReason } = refusedWebhooks
+  const first = count === 1 ? '' : `the first ${tell(since)[0]}, the last `
+  return [`${count}, ${first}${tell(lastAt)[0]} (${lastReason})`, now - Date.parse(lastAt) < dayMs ? 'bad' : 'plain']
 }

@@ -7,6 +7,7 @@ import { columnOf, entriesOf, type IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Platform, Verdict } from '../../platforms/platform.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
+import type { CheckVerdict } from '../../store/activity/health.ts'
 import type { CurrentSecret, OpenCurrent } from '../../store/secrets/current.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
@@ -213,17 +214,35 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: CheckOpti
   return store.mutate(
     async (tx) => {
       const checked: Checked[] = []
+      const verdicts: [IntegrationId, CheckVerdict][] = []
       for (const [i, one] of asked.entries()) {
         const { integration, platform, answer } = one
         const filled = Object.keys(filling[i] ?? {}).length > 0 ? await fillIn(tx, one) : []
         await tx.record(eventOf(integration, urls, answer))
         const findings = differences(platform, integration, answer)
         checked.push({ ...answer, integration, findings, filled, error: errorOf(answer.verdict, findings) })
+        const verdict = verdictOf(one, findings)
+        if (verdict) verdicts.push([integration.id, verdict])
       }
+      // In the order in which receivers write, so that neither waits for the other.
+      for (const [id, verdict] of verdicts.sort(([a], [b]) => (a < b ? -1 : 1))) await tx.health.checked(id, verdict)
       return checked
     },
     { auditOnly: filling.every((change) => Object.keys(change).length === 0) },
   )
+}
+
+/** What a code of a platform may be to be kept: a platform may answer anything. */
+const keptCode = /^[\w.:-]{1,64}$/
+
+/** The verdict to keep; undefined for a platform that could not be reached, which leaves the one before as it is. */
+function verdictOf(
+  { answer: { verdict, code }, fingerprint }: Asked,
+  findings: readonly Difference[],
+): CheckVerdict | undefined {
+  if (verdict === 'unreachable') return undefined
+  if (verdict === 'ok' && findings.length > 0) return { verdict, code: 'differs', fingerprint }
+  return { verdict, code: code !== null && keptCode.test(code) ? code : null, fingerprint }
 }
 
 /** The empty fields of an integration, as the platform fills them. */

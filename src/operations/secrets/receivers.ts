@@ -1,8 +1,8 @@
 /** What receivers have said of themselves. @module */
 import type { KeySource } from '../../crypto/key-source.ts'
 import { openKeyring } from '../../crypto/keyring.ts'
+import type { ReceiverLimits } from '../../store/activity/receivers.ts'
 import type { Store } from '../../store/store.ts'
-import type { ReceiverLimits } from '../../store/tables/receivers.ts'
 
 /** The receivers that have reported lately. */
 export interface KnownReceivers {

@@ -173,6 +173,12 @@ export class LookupCache {
     return (await this.#admitUnverified(bodyBytes, () => this.#limitUnverified(async () => true))) ?? false
   }
 
+  /** What is remembered of a key, however long ago it was read. */
+  known(key: LookupKey): LookupResult | undefined {
+    const id = textOf(key)
+    return (this.#tenants.peek(id) ?? this.#unverified.peek(id))?.latest
+  }
+
   /** Keeps what was read without a request, so that it serves the first while the database is away. */
   keep(key: LookupKey, result: LookupResult): void {
     const id = textOf(key)

@@ -41,6 +41,10 @@ export interface LookupResult {
 export const ageOf = ({ startedAt, startedAtMs }: Pick<LookupResult, 'startedAt' | 'startedAtMs'>): number =>
   Math.max(performance.now() - startedAt, Date.now() - startedAtMs)
 
+/** What the database's clock says now: not by this machine's clock alone, which may have been set back since the reading. */
+export const databaseTime = (result: LookupResult): Date =>
+  new Date(result.startedAtMs + ageOf(result) + result.clockAheadMs)
+
 /** How old the keys must be before they are loaded again. */
 const minKeyAgeMs = 5000
 

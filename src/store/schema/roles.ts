@@ -60,6 +60,14 @@ const rights: { readonly [table: string]: Rights } = {
     key_admin: 'SELECT, UPDATE (client_secret, key_id)',
   },
   integration_refresh_attempts: { ...everyRole('SELECT'), application: 'SELECT, DELETE', operator: change },
+  integration_health: {
+    support: 'SELECT',
+    application: 'SELECT',
+    receiver:
+      'SELECT (integration_id, refused_count, refused_since, refused_at, refused_reason), INSERT (integration_id, refused_count, refused_since, refused_at, refused_reason), UPDATE (refused_count, refused_since, refused_at, refused_reason)',
+    operator: change,
+    key_admin: 'SELECT, INSERT, UPDATE',
+  },
   integration_config_revisions: { ...everyRole('SELECT'), application: 'SELECT, INSERT, UPDATE', operator: change },
   integration_events: { ...everyRole('SELECT'), application: append, operator: append, key_admin: append },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),

@@ -49,6 +49,17 @@ const columnsOf = {
     after: 'text',
     changed_at: 'time',
   },
+  integration_health: {
+    integration_id: 'text',
+    check_verdict: 'text',
+    check_code: 'text',
+    check_fingerprint: 'text',
+    checked_at: 'time',
+    refused_count: 'whole',
+    refused_since: 'time',
+    refused_at: 'time',
+    refused_reason: 'text',
+  },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } }
 
 const ofRow = (column: string) => sql([`r.${column}`])

@@ -1,8 +1,15 @@
 import sql, { empty, join, type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { columnName, type Damageable } from '../../damage.ts'
-import { entriesOf, type IntegrationInsert, type IntegrationView, type PlatformColumn } from '../../integration.ts'
+import {
+  entriesOf,
+  type IntegrationInsert,
+  type IntegrationView,
+  type ListedIntegration,
+  type PlatformColumn,
+} from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
+import { type HealthRow, healthColumns, healthJoin, joinHealth } from '../activity/health.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
@@ -33,7 +40,7 @@ export type NamedIntegration = Pick<IntegrationView, 'id' | 'platform' | Platfor
 const longestName = 1000
 
 /** What can be read of integrations; no secret is. */
-export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
+export interface IntegrationReader extends ListReader<IntegrationFilter, ListedIntegration> {
   /** The integrations that a name or id stands for, in order, at most `limit`: the first ones, of a tenant any. @throws RowsTooLong */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** The ids of the same. */
@@ -77,13 +84,20 @@ export interface IntegrationWriter {
 export function integrationReader(db: Statements, dialect: Dialect, sharing: Sharing): IntegrationReader {
   const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
   const source = integrationSource(dialect, sharing.presence)
+  // For lists alone: webhooks are received also by a role that may not read it.
+  const listed = {
+    ...source,
+    columns: { ...source.columns, ...healthColumns(dialect) },
+    columnsFrom: () => sql`${source.columnsFrom()} ${healthJoin}`,
+  }
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, sharing.shared)
+  const toListed = (row: IntegrationRow & HealthRow & Damageable) => joinHealth(toRow(row), row)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, sharing)
   const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
   const matching = (match: IntegrationMatch): Sql => sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}`
   const inOrder = sql`ORDER BY ${order}`
   return {
-    ...listReader({ db, dialect, source, condition, toRow }),
+    ...listReader({ db, dialect, source: listed, condition, toRow: toListed }),
     async match(match, limit) {
       // Strangers can ask for a tenant that has many, for which sorting takes long.
       const first = match.by === 'column' || match.by === 'columnIn' ? empty : inOrder

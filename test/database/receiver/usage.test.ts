@@ -1,9 +1,10 @@
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { IntegrationsError } from '../../../src/errors.ts'
+import { Refusals } from '../../../src/receiver/refusals.ts'
 import { UsageRecorder } from '../../../src/receiver/usage.ts'
+import type { UsageWriter } from '../../../src/store/activity/usage.ts'
 import { openStore } from '../../../src/store/open.ts'
-import type { UsageWriter } from '../../../src/store/secrets/usage.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { integrationId } from '../../support/brands.ts'
 import { type Kind, kinds, type TestDatabase } from '../../support/database.ts'
@@ -13,7 +14,11 @@ import { add, rotate, start } from '../../support/receiver.ts'
 import { signingSecret } from '../../support/samples.ts'
 
 /** Without a report, which needs keys. */
-const reporting = { limits: { remember: 5, stale: 300 }, keyring: () => Promise.reject(new Error('no keys')) }
+const reporting = {
+  limits: { remember: 5, stale: 300 },
+  refusals: new Refusals(),
+  keyring: () => Promise.reject(new Error('no keys')),
+}
 
 test.each(kinds)('on %s, a match is counted once, however often it is tried to write it', async (kind) => {
   const { db, store } = await start(kind)
@@ -200,7 +205,7 @@ test.each(['DATABASE_READ_ONLY', 'NOT_PERMITTED', 'DATABASE_INVALID'] as const)(
           written.push(...uses.map(({ id, count }) => [id, count]))
           return []
         }
-        return work({ report: unused, withdraw: unused, used })
+        return work({ report: unused, withdraw: unused, refused: unused, used })
       },
     } as Partial<Store> as Store
     const problems: unknown[] = []

@@ -25,6 +25,12 @@ test('every command is tried here', async () => {
   expect(new Set([...tried, ...neitherCommands, ...settledCommands])).toEqual(new Set(await everyCommand()))
 })
 
+/** What a receiver writes down of a refused webhook. */
+const refusedOne = `INSERT INTO integration_health (integration_id, refused_count, refused_since, refused_at, refused_reason)
+  SELECT min(id), 1, now(), now(), 'signature_stale' FROM integrations
+  ON CONFLICT (integration_id) DO UPDATE SET refused_count = integration_health.refused_count + excluded.refused_count,
+    refused_since = integration_health.refused_since, refused_at = excluded.refused_at, refused_reason = excluded.refused_reason`
+
 const nobodysKeys = () => ({ INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` })
 const denied =
   'error: the database role may not do this\nhint: connect as a role with the rights, or ask the owner of the database\n'
@@ -90,6 +96,7 @@ describe('roles of PostgreSQL', () => {
       'SELECT logs FROM _prisma_migrations',
       'UPDATE integrations SET last_used_at = NULL',
       'DELETE FROM integration_config_revisions',
+      'UPDATE integration_health SET refused_count = NULL',
       "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now())",
     ])
       expect([statement, await refusal(as.support.query(statement))]).toEqual([statement, '42501'])
@@ -107,6 +114,8 @@ describe('roles of PostgreSQL', () => {
       "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now()) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at",
       "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now()) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at",
       'DELETE FROM integration_receivers',
+      refusedOne,
+      refusedOne,
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, 'allowed'])
     for (const statement of [
@@ -120,6 +129,9 @@ describe('roles of PostgreSQL', () => {
       'DELETE FROM integration_settings',
       'DELETE FROM integration_events',
       'DELETE FROM integration_config_revisions',
+      "UPDATE integration_health SET check_verdict = 'ok'",
+      'SELECT check_verdict FROM integration_health',
+      'DELETE FROM integration_health',
       "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])

@@ -5,9 +5,9 @@ import type { Keyring } from '../../../src/crypto/keyring.ts'
 import type { IntegrationView } from '../../../src/integration.ts'
 import { Reporter } from '../../../src/receiver/reporter.ts'
 import { Secret } from '../../../src/secret.ts'
+import type { ReceiverReport } from '../../../src/store/activity/receivers.ts'
 import { headMac } from '../../../src/store/audit/head.ts'
 import type { Reader, Store } from '../../../src/store/store.ts'
-import type { ReceiverReport } from '../../../src/store/tables/receivers.ts'
 import { integrationId } from '../../support/brands.ts'
 
 const start = Date.parse('2026-01-02T03:04:05.000Z')
@@ -29,6 +29,7 @@ function reporting() {
         report: async ({ report }) => void Object.assign(state, { report: JSON.parse(report) }),
         withdraw: async () => void Object.assign(state, { report: undefined }),
         used: async () => [],
+        refused: async () => {},
       }),
   } as Partial<Store> as Store
   const limits = { remember: 5, stale: 300 }

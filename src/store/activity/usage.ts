@@ -3,7 +3,8 @@ import type { IntegrationId } from '../../brands.ts'
 import { type SecretField, secretColumns } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements } from '../database/statements.ts'
-import { type ReceiverWriter, receiverWriter } from '../tables/receivers.ts'
+import { type RefusalWriter, refusalWriter } from './health.ts'
+import { type ReceiverWriter, receiverWriter } from './receivers.ts'
 
 /** How a version of an integration's secret was used since that was last written down. */
 export interface Use {
@@ -20,7 +21,7 @@ export interface Use {
  * Writes down how secrets are used. That is not a change: it takes no part in the order of changes, raises no version,
  * and is not in the audit log.
  */
-export interface UsageWriter extends ReceiverWriter {
+export interface UsageWriter extends ReceiverWriter, RefusalWriter {
   /**
    * Adds uses to what is known, at most one of each version, all in the same statements. Another endpoint may know of a
    * later use.
@@ -37,6 +38,7 @@ const largestCount = 2_147_483_647
 /** Writes down how secrets are used. */
 export const usageWriter = (db: Statements, dialect: Dialect): UsageWriter => ({
   ...receiverWriter(db, dialect),
+  ...refusalWriter(db, dialect),
   async used(uses, mayCount) {
     const { comparableTime, isMalformed, updateRows } = dialect
     const givenTime = comparableTime(sql`given.at`)
