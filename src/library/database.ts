@@ -26,6 +26,7 @@ export async function openDatabase({ declaredAs, onReadable, ...options }: Datab
   const warning = readableByOthers(requirePrivateDatabase(options.database, me), me)
   const store = await openStore({
     ...options,
+    onReadable,
     me,
     neverBlock: true,
     create: false,
