@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
+import { begin, contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess, runner } from '../support/in-process.ts'
 import {
   type PlatformServer,
@@ -193,6 +193,18 @@ describe.each(kinds)('revocation on %s', (kind) => {
     await isSound(db, first, second)
   })
 
+  test('an integration with the same token that cannot be read keeps the answer from nobody', async () => {
+    const { db, env } = await start()
+    await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
+    await db.query("UPDATE integrations SET access_token = 'something' WHERE name = 'sales'")
+    const revoke = ['secrets', 'revoke', 'support', 'access-token', '--confirm', 'support']
+    expect(await run(revoke, { env })).toMatchObject({ code: 0 })
+    expect((await log(db, 4)).slice(1)).toEqual([
+      ended('access_token', 'done', 'revoked'),
+      'integration.update | done | Acme/support | token_expires_at',
+    ])
+  })
+
   test.each<[string, Script | undefined, object]>([
     [
       'refuses',
@@ -258,6 +270,23 @@ describe.each(kinds)('revocation on %s', (kind) => {
         /^secret\.revoke \| failed \| Acme\/support \| previous_access_token,fingerprint,outcome:(refused|failed|unknown),code:/,
       ),
     ])
+    await isSound(db, outcome)
+  })
+
+  test('an answer that cannot be recorded is told, with exit code 9', async () => {
+    const { db, env } = await start()
+    let end = async () => {}
+    server.script(token(1), async (response) => {
+      end = await begin(db, "UPDATE integration_settings SET updated_at = updated_at WHERE key = 'head'")
+      response.end(JSON.stringify({ ok: true, revoked: true }))
+    })
+    const outcome = await run([...rotate(2, ...revoking), '--wait', '500ms'], { env })
+    await end()
+    expect(outcome).toMatchObject({ code: 9, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) })
+    expect(outcome.stderr).toMatch(
+      /\nerror: Slack has revoked the previous access-token of Acme\/support; but that could not be recorded in the audit log \(.+\)\nhint: write the answer down elsewhere: the audit log says that the revocation was started\n$/,
+    )
+    expect((await log(db)).filter((event) => event.startsWith('secret.revoke'))).toEqual([started(previous)])
     await isSound(db, outcome)
   })
 

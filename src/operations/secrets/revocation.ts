@@ -11,7 +11,7 @@ import type { Secret } from '../../secret.ts'
 import type { NewEvent } from '../../store/audit/events.ts'
 import { decryptAccepted } from '../../store/secrets/decrypt-accepted.ts'
 import type { Store, Transaction } from '../../store/store.ts'
-import { auditOnly, changeWithin, targetOf } from '../change.ts'
+import { changeWithin, targetOf } from '../change.ts'
 import type { AskOptions } from '../check/token.ts'
 import { type AnsweredToken, describeRevocation } from './revocation-answer.ts'
 import { secretDefinition } from './values.ts'
@@ -181,12 +181,14 @@ export const isRevoked = ({ outcome }: Revocation): boolean =>
  * Has platforms revoke tokens, after the change that deleted them, or began this, and records their answers. A platform that
  * names a time is asked again as long as `wait` allows.
  *
+ * @param alsoStore stores what follows from the answers, in the same transaction; without it, nothing is changed
  * @throws OUTCOME_UNKNOWN when an answer cannot be recorded
  */
 export async function revokeTokens(
   store: Store,
   tokens: readonly RevocableToken[],
   asking: AskOptions,
+  alsoStore?: (tx: Transaction, revoked: readonly RevokedToken[]) => Promise<void>,
 ): Promise<readonly RevokedToken[]> {
   failpoint('revocation committed')
   const revoked: RevokedToken[] = []
@@ -199,9 +201,13 @@ export async function revokeTokens(
   failpoint('revocation answered')
   if (revoked.length === 0) return revoked
   try {
-    await store.mutate(async (tx) => {
-      for (const { answer, ...token } of revoked) await tx.record(eventOf(token, asking.urls, answer))
-    }, auditOnly)
+    await store.mutate(
+      async (tx) => {
+        for (const { answer, ...token } of revoked) await tx.record(eventOf(token, asking.urls, answer))
+        await alsoStore?.(tx, revoked)
+      },
+      { auditOnly: alsoStore === undefined },
+    )
   } catch (error) {
     if (!(error instanceof IntegrationsError)) throw error
     throw new IntegrationsError({

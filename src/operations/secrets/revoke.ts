@@ -1,6 +1,7 @@
 import { instantOf } from '../../brands.ts'
+import { isDecryptionFailure } from '../../errors.ts'
 import type { IntegrationView, SecretField } from '../../integration.ts'
-import type { Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import { auditOnly, type Changed, type ChangeOptions, changeWithin, findToChange } from '../change.ts'
 import type { AskOptions } from '../check/token.ts'
 import {
@@ -47,28 +48,34 @@ export async function revokeCurrent(
     { ...auditOnly, dryRun },
   )
   if (dryRun) return { before, after: before, revoked: undefined }
-  return uninterrupted(async () => {
-    const [revoked] = await revokeTokens(store, [token], asking)
-    const after = revoked && isRevoked(revoked.answer) ? await storeExpired(store, token) : before
-    return { before, after, revoked }
-  })
+  let after = before
+  const [revoked] = await uninterrupted(() =>
+    revokeTokens(store, [token], asking, async (tx, [one]) => {
+      if (one && isRevoked(one.answer)) after = (await storeExpired(tx, token)) ?? before
+    }),
+  )
+  return { before, after, revoked }
 }
 
-/** Stores that a token has expired, wherever it is current. @returns the integration that it was revoked for */
-const storeExpired = (store: Store, token: RevocableToken): Promise<IntegrationView> =>
-  store.mutate(async (tx) => {
-    const { id } = token.integration
-    let shown = token.integration
-    for (const holder of [id, ...(await sharersOf(tx, [token])).map((one) => one.id)]) {
-      const { after } = await changeWithin(tx, { id: holder }, async (integration) => {
-        const { accessToken } = await tx.secrets.read(holder, ['accessToken'])
-        const ends = integration.tokenExpiresAt
-        if (accessToken?.fingerprint !== token.fingerprint || (ends !== null && Date.parse(ends) <= tx.now.getTime()))
-          return { result: {} }
-        await tx.secrets.setExpiry(holder, accessToken.number, instantOf(tx.now))
-        return { facts: { action: 'integration.update', fields: ['token_expires_at'] }, result: {} }
+/** Stores that a token has expired, wherever it is current. @returns the integration that it was revoked for, unless it was removed meanwhile */
+async function storeExpired(tx: Transaction, token: RevocableToken): Promise<IntegrationView | undefined> {
+  const { id } = token.integration
+  let shown: IntegrationView | undefined
+  for (const holder of [id, ...(await sharersOf(tx, [token])).map((one) => one.id)]) {
+    if ((await tx.integrations.match({ by: 'id', value: holder }, 1)).length === 0) continue
+    const { after } = await changeWithin(tx, { id: holder }, async (integration) => {
+      const held = await tx.secrets.read(holder, ['accessToken']).catch((error: unknown) => {
+        // What cannot be read of another integration keeps the answer from nobody.
+        if (!isDecryptionFailure(error)) throw error
+        return undefined
       })
-      if (holder === id) shown = after
-    }
-    return shown
-  })
+      const ends = integration.tokenExpiresAt
+      const hasExpired = ends !== null && Date.parse(ends) <= tx.now.getTime()
+      if (held?.accessToken?.fingerprint !== token.fingerprint || hasExpired) return { result: {} }
+      await tx.secrets.setExpiry(holder, held.accessToken.number, instantOf(tx.now))
+      return { facts: { action: 'integration.update', fields: ['token_expires_at'] }, result: {} }
+    })
+    if (holder === id) shown = after
+  }
+  return shown
+}
