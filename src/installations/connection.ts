@@ -1,3 +1,5 @@
+import type { KeySet } from '../crypto/key-set.ts'
+import type { KeySource } from '../crypto/key-source.ts'
 import { badInput } from '../errors.ts'
 import { openDatabase } from '../library/database.ts'
 import { withDeadline } from '../library/deadline.ts'
@@ -23,7 +25,7 @@ interface ConnectionOptions {
 /** A connection to the database, which is opened when it is used, and again where a file has taken the place of another. */
 export function connectionTo({ database: url, keys }: ConnectionOptions) {
   const database = parseDatabaseUrl(text('database', url), { cwd: '/', env: process.env })
-  const source = keySource(keys, 'store')
+  const source = remembered(keySource(keys, 'store'))
   const running = new Set<Promise<unknown>>()
   let opened: Promise<Store> | undefined
   let closed = false
@@ -68,6 +70,19 @@ export function connectionTo({ database: url, keys }: ConnectionOptions) {
       await Promise.all(running)
       const store = await opened?.catch(() => undefined)
       if (store) await withDeadline(disconnectDeadlineMs, store.close()).catch(() => {})
+    },
+  }
+}
+
+/** Remembers a key set until the database knows a key that the set lacks: no secret manager is asked for each change. */
+function remembered(source: KeySource): KeySource {
+  let set: KeySet | undefined
+  return {
+    ...source,
+    async load(database) {
+      const isWhole = set && database?.keys.every(({ id, state }) => state === 'retired' || set?.has(id))
+      if (!set || !isWhole) set = await source.load(database)
+      return set
     },
   }
 }

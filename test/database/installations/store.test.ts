@@ -1,3 +1,5 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   createStore,
@@ -9,6 +11,7 @@ import { acme, adoptedDatabase, encryptionModes } from '../../support/adopted.ts
 import { contents, kinds, type TestDatabase } from '../../support/database.ts'
 import { runner } from '../../support/in-process.ts'
 import { openedStore, testKeyFile } from '../../support/keyring.ts'
+import { freshFolder, runProgram } from '../../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../../support/samples.ts'
 
 const left: IntegrationStore[] = []
@@ -291,6 +294,30 @@ describe.each(kinds)('the store on %s', (kind) => {
       message: 'the store is closed',
     })
   })
+})
+
+test('keys that a function gives are asked for once, and again when the database has others', async () => {
+  const db = await adoptedDatabase('sqlite', 'required')
+  const file = join(freshFolder(), 'keys.json')
+  copyFileSync(testKeyFile(), file)
+  let asked = 0
+  const set = async () => {
+    asked++
+    return readFileSync(file, 'utf8')
+  }
+  const store = await createStore({ database: db.url, keys: { set } })
+  left.push(store)
+  const { integration } = await store.add(slack)
+  await store.disable(integration.id)
+  expect(asked).toBe(1)
+  const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: file }
+  const { stdout: key } = await runProgram(['keys', 'add', '-o', 'id'], { env })
+  expect(await runProgram(['keys', 'activate', key.trim(), '-o', 'id'], { env })).toMatchObject({ code: 0 })
+  await store.rotate(integration.id, { accessToken: botToken(2) }, { graceMs: 0 })
+  await store.enable(integration.id)
+  expect(asked).toBe(2)
+  const newest = "SELECT key_id FROM integration_secrets WHERE field = 'access_token' AND valid_until IS NULL"
+  expect(await db.query(newest)).toContainEqual({ key_id: key.trim() })
 })
 
 test('wrong keys and a missing database are told at once', async () => {
