@@ -63,7 +63,7 @@ export async function reencrypt(
   let page: Page | undefined
   for (let done = 0; page === undefined || page.next !== undefined; ) {
     const cursor: StoredCursor | undefined = page?.next
-    const read = await store.snapshot((db) => readPage(db, { source, decrypt }, cursor))
+    const read = await store.snapshot((db) => readPage(db, { source, decrypt, whole: false }, cursor))
     // A finished page takes no write transaction, which others would wait for.
     page = read.finished ? read : await store.mutate((tx) => reencryptPage(tx, cursor))
     changed += page.changed
@@ -122,7 +122,7 @@ export const planReencryption = (
     const undecryptable: Undecryptable[] = []
     let page: ReadPage | undefined
     while (page === undefined || page.next !== undefined) {
-      page = await readPage(db, { source, decrypt }, page?.next)
+      page = await readPage(db, { source, decrypt, whole: true }, page?.next)
       changed += page.changed
       undecryptable.push(...page.undecryptable)
     }
@@ -130,10 +130,17 @@ export const planReencryption = (
     return { mode: page.mode, keyId: page.keyId, changed, undecryptable }
   })
 
+/** How a page is read. */
+interface PageReading extends ReencryptionOptions {
+  readonly source: KeySource
+  /** Whether to go on after a value that is left to do, with which the transaction that does it reads the page again. */
+  readonly whole: boolean
+}
+
 /** Decrypts the values of a page; `changed` counts the values to re-encrypt. */
 async function readPage(
   db: Reader,
-  { source, decrypt }: ReencryptionOptions & { readonly source: KeySource },
+  { source, decrypt, whole }: PageReading,
   cursor: StoredCursor | undefined,
 ): Promise<ReadPage> {
   const { mode, head } = await db.keys.settings()
@@ -161,6 +168,7 @@ async function readPage(
       finished = false
       // A value that the application wrote or cleared only has to be recorded, if its form is right.
       if (!isAsModeAsks(value, mode, keyId)) changed++
+      if (!whole) break
     }
   }
   return { finished, changed, undecryptable, mode, keyId, integrations, next }
