@@ -91,8 +91,9 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
       const { columns, table, joins, id } = sources[type]
       const events = dialect.jsonRows(
         Object.values(eventTexts(dialect)),
-        sql`integration_events e WHERE e.seq IN (SELECT x.seq FROM integration_events x WHERE x.target_id = ${id} AND x.target_type = ${type}
-          AND x.seq <= (SELECT h.seq FROM integration_settings h WHERE h.key = 'head') ORDER BY x.seq DESC LIMIT ${newestEvents})`,
+        // SQLite would walk through the whole log for "seq IN" the same.
+        sql`(SELECT x.* FROM integration_events x WHERE x.target_id = ${id} AND x.target_type = ${type}
+          AND x.seq <= (SELECT h.seq FROM integration_settings h WHERE h.key = 'head') ORDER BY x.seq DESC LIMIT ${newestEvents}) e`,
       )
       const states = new Map<string, RowState>()
       const stateAfter = (row: StateRow, recent: string | null) => {

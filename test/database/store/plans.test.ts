@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { newKey } from '../../../src/crypto/key-set.ts'
 import { stateReader } from '../../../src/store/audit/row-states.ts'
+import { WrittenColumns } from '../../../src/store/audit/written.ts'
 import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
 import { holderReader } from '../../../src/store/secrets/holders.ts'
 import { type IntegrationReader, integrationReader } from '../../../src/store/tables/integrations.ts'
@@ -130,7 +132,8 @@ describe.each(kinds)('on %s', (kind) => {
     expect(found).toEqual(expected)
   })
 
-  test('rows are compared with the log a page at a time, each found by its id', async () => {
+  /** The same database with an event about each integration. */
+  async function logged(): Promise<TestDatabase> {
     const db = await filled(kind)
     const numbers =
       kind === 'sqlite'
@@ -141,7 +144,30 @@ describe.each(kinds)('on %s', (kind) => {
       SELECT n + 1000, ${kind === 'sqlite' ? '' : 'timestamp '}'2026-01-02 03:04:05', '', 'integration.add', 'done', 'integration', 'i-' || CAST(n AS TEXT), '', '', 1, '', '{"columns":{}}', 2, '', '' FROM ${from}`)
     await db.query("UPDATE integration_settings SET seq = 21000 WHERE key = 'head'")
     if (kind === 'postgresql') await db.query('ANALYZE')
-    const plans = await plansOf(db, async (db, dialect) => {
+    return db
+  }
+
+  test('what a change leaves of rows is compared with their newest events, without a walk through the log', async () => {
+    const ids = ['i-7', 'i-8']
+    const [plan = '', ...others] = await plansOf(await logged(), async (db, dialect) => {
+      const states = await stateReader(db, dialect).after('integration', ids, {
+        key: newKey('audit'),
+        written: new WrittenColumns(),
+        asTheyAre: new Set(ids),
+        acknowledged: new Set(),
+        adopted: true,
+      })
+      expect([...states.keys()]).toEqual(ids)
+    })
+    expect(others).toEqual([])
+    expect(plan).toContain('integration_events_target_id_seq_idx')
+    // Of SQLite, what "e" names is made of the events that were found.
+    expect(plan).not.toMatch(/Seq Scan on integration_events|SCAN (?!e$)\w+$/m)
+    expect(plan.match(/(CO-ROUTINE|SCAN) e$/gm) ?? []).toEqual(kind === 'sqlite' ? ['CO-ROUTINE e', 'SCAN e'] : [])
+  })
+
+  test('rows are compared with the log a page at a time, each found by its id', async () => {
+    const plans = await plansOf(await logged(), async (db, dialect) => {
       const { rows, next } = await stateReader(db, dialect).unrecorded('integration', {
         adopted: true,
         limit: 200,
