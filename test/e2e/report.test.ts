@@ -228,6 +228,36 @@ describe.each(kinds)('report on %s', (kind) => {
       'integrations rotate secret-unknown --field webhook-secret --field access-token',
     )
 
+    const health = async (name: string, code: string, columns: string, values: string) => {
+      const id = await add(name)
+      await db.query(
+        `INSERT INTO integration_health (integration_id, ${columns}) SELECT integration_id, ${values} FROM integration_secrets WHERE integration_id = ? AND field = 'access_token'`,
+        id,
+      )
+      expectFault(
+        name,
+        code,
+        near(-60_000),
+        `integrations ${code === 'webhooks-refused' ? 'secrets list' : 'check'} ${id}`,
+      )
+    }
+    const check = 'check_verdict, check_code, check_fingerprint, checked_at'
+    const then = `'${at(-60_000)}'`
+    const time = kind === 'postgresql' ? `CAST(${then} AS timestamp)` : then
+    await health('check-failed', 'check-failed', check, `'refused', 'token_revoked', fingerprint, ${time}`)
+    await health('check-differs', 'check-differs', check, `'ok', 'differs', fingerprint, ${time}`)
+    await health('check-unknown', 'check-unknown', check, `'unknown', NULL, fingerprint, ${time}`)
+    await health(
+      'webhooks-refused',
+      'webhooks-refused',
+      'refused_count, refused_since, refused_at, refused_reason',
+      `2, ${time}, ${time}, 'signature_mismatch'`,
+    )
+    const used = await add('inactive-but-used')
+    await done(['disable', used])
+    await set(used, 'last_used_at', at(60_000))
+    expectFault('inactive-but-used', 'inactive-but-used', near(0), `integrations enable ${used}`)
+
     // One that is not in use may be as it likes.
     const off = await add('inactive')
     await set(off, 'token_expires_at', at(-days))
@@ -245,7 +275,7 @@ describe.each(kinds)('report on %s', (kind) => {
     expect(code).toBe(8)
     expect(JSON.parse(stderr).error).toMatchObject({
       code: 'CHECK_FAILED',
-      message: '10 errors, 9 warnings, 3 unknown findings in 25 integrations',
+      message: '11 errors, 12 warnings, 4 unknown findings in 30 integrations',
     })
 
     // Each daily job tells a finding once.

@@ -7,7 +7,7 @@ import {
   findingCodes,
   type Severity,
   severities,
-} from '../../operations/report/judge.ts'
+} from '../../operations/report/finding.ts'
 import { type Counts, report } from '../../operations/report/report.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples } from '../input/arguments.ts'

@@ -1,5 +1,5 @@
 import { refOf } from '../../integration.ts'
-import type { Finding, Severity } from '../../operations/report/judge.ts'
+import type { Finding, Severity } from '../../operations/report/finding.ts'
 import type { Tone } from '../output/tone.ts'
 import type { View } from '../output/values.ts'
 import { ago, value } from './cells.ts'

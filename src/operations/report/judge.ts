@@ -1,68 +1,20 @@
 import { type Instant, instantOf } from '../../brands.ts'
-import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, wordsOf } from '../../integration.ts'
+import { entriesOf, flagOf, type ListedIntegration, type SecretField, wordsOf } from '../../integration.ts'
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
 import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, rotateCommand } from '../texts.ts'
-
-/** How bad a finding is. `unknown`: it cannot be told whether something is wrong, which never counts as fine. */
-export const severities = ['error', 'warning', 'unknown'] as const
-export type Severity = (typeof severities)[number]
-
-/** Every finding by its code: how bad it is, and what it means. The codes are a public contract: scripts branch on them. */
-export const findingCodes = {
-  'row-unreadable': ['error', 'fields of the row cannot be read'],
-  'token-expired': ['error', 'the access token has expired'],
-  'refresh-overdue': ['error', 'the access token expires in less than an hour, and was not refreshed'],
-  'refresh-refused': ['error', 'the platform refused the last refresh'],
-  'refresh-outcome-unknown': ['error', 'the outcome of the last refresh is unknown'],
-  'reauthorization-needed': ['error', 'a person has to authorize the application again'],
-  'secret-missing': ['error', 'a secret that the platform needs is not set'],
-  'config-invalid': ['error', "the config does not match the platform's schema"],
-  'secret-not-encrypted': ['error', 'a current value is not encrypted, although the encryption mode is required'],
-  'key-unusable': ['error', 'a value is encrypted with a key that is retired, or that the database does not know'],
-  'token-expires-1d': ['error', 'the access token expires within 1 day'],
-  'token-expires-7d': ['warning', 'the access token expires within 7 days'],
-  'token-expires-30d': ['warning', 'the access token expires within 30 days'],
-  'previous-secret-in-use': [
-    'warning',
-    'the grace period ends within a day, and webhooks still come with the previous secret',
-  ],
-  'new-secret-unmatched': ['warning', 'a grace period is open, and no webhook has come with the new secret'],
-  'grace-period-open': ['warning', 'a previous webhook secret is still accepted'],
-  'secret-shared': ['warning', 'other integrations have the same value, though the platform issues one for each'],
-  'never-used': ['warning', 'never used in the 30 days since it was added'],
-  stale: ['warning', 'not used for 30 days'],
-  'receiver-silent': ['warning', 'no receiver has reported for 24 hours'],
-  'token-expiry-unknown': ['unknown', 'it is not known when the access token expires'],
-  'secret-unknown': ['unknown', 'it is not known whether a secret that the platform needs is set'],
-  'platform-unknown': ['unknown', 'this version does not know the platform'],
-  'use-not-recorded': ['unknown', 'no receiver records use, so nothing can be told about it'],
-} as const satisfies { readonly [code: string]: readonly [Severity, string] }
-
-/** The code of a finding. */
-export type FindingCode = keyof typeof findingCodes
-
-/** Something that is wrong, will be, or is not known. */
-export interface Finding {
-  readonly code: FindingCode
-  readonly severity: Severity
-  /** null: it is about the database. */
-  readonly integration: IntegrationView | null
-  /** Since when it is so; null: that is not known. */
-  readonly since: Instant | null
-  readonly evidence: string
-  /** A command to type; null: there is none that helps. */
-  readonly next: string | null
-}
+import { type Finding, type FindingCode, findingCodes } from './finding.ts'
 
 /** What is known of one integration. */
 export interface Facts {
-  readonly integration: IntegrationView
+  readonly integration: ListedIntegration
   readonly noted: readonly Omit<NotedVersion, 'integrationId'>[]
   /** The secrets whose values other integrations hold too, and how many hold each. */
   readonly shared: { readonly [F in SecretField]?: number }
   /** What is wrong with the config; null: nothing. */
   readonly configProblem: string | null
+  /** When this program last changed it; undefined where that does not matter, or is not known. */
+  readonly changedAt?: Instant | undefined
 }
 
 /** What is known of the database. */
@@ -125,12 +77,14 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
       }),
     ]
   const always = [...storage(facts, setting, about), ...sharing(facts, about)]
-  if (!integration.isActive) return always
+  if (!integration.isActive) return [...always, ...useThough(facts, setting, about)]
   if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
   return [
     ...missing(facts, about),
     ...token(facts, setting, about),
     ...refresh(facts, about),
+    ...check(facts, about),
+    ...refusals(facts, setting, about),
     ...gracePeriod(facts, setting, about),
     ...use(facts, setting, about),
     ...config(facts, about),
@@ -200,6 +154,28 @@ function refresh({ integration: { tokenRefresh, id } }: Facts, about: About): Fi
   }
 }
 
+function check({ integration: { lastCheck, id } }: Facts, about: About): Finding[] {
+  if (lastCheck === null || (lastCheck.verdict === 'ok' && lastCheck.code === null)) return []
+  const { verdict, code, at } = lastCheck
+  const kind = verdict === 'ok' ? 'check-differs' : verdict === 'unknown' ? 'check-unknown' : 'check-failed'
+  const evidence = `${verdict}${code === null ? '' : ` (${code})`}`
+  return [about(kind, { since: at, evidence, next: commandLine('check', [id]) })]
+}
+
+function refusals({ integration: { refusedWebhooks, id } }: Facts, { now }: Setting, about: About): Finding[] {
+  if (refusedWebhooks === null || now - Date.parse(refusedWebhooks.lastAt) > dayMs) return []
+  const { count, since, lastAt, lastReason } = refusedWebhooks
+  const evidence = `${count}, the last at ${lastAt}: ${lastReason}`
+  return [about('webhooks-refused', { since, evidence, next: commandLine('secrets list', [id]) })]
+}
+
+function useThough({ integration: { lastUsedAt, id }, changedAt }: Facts, { now }: Setting, about: About): Finding[] {
+  if (lastUsedAt === null || now - Date.parse(lastUsedAt) > dayMs) return []
+  if (changedAt === undefined || lastUsedAt <= changedAt) return []
+  const evidence = `last used at ${lastUsedAt}`
+  return [about('inactive-but-used', { since: changedAt, evidence, next: commandLine('enable', [id]) })]
+}
+
 function gracePeriod({ integration, noted }: Facts, { now }: Setting, about: About): Finding[] {
   const until = integration.webhookSecret.previousValidUntil
   if (until === null || Date.parse(until) <= now) return []
@@ -263,16 +239,4 @@ function sharing({ integration, shared }: Facts, about: About): Finding[] {
       next: `integrations list --fingerprint ${integration[field].fingerprint}`,
     }),
   )
-}
-
-/** Whether a finding came true after an instant; undefined where that is not known. @param newSince in milliseconds since 1970 */
-export const isNew = ({ since }: Finding, newSince: number): boolean | undefined =>
-  since === null ? undefined : Date.parse(since) >= newSince
-
-/** The worst first; those of the same kind by workspace and name. */
-export function byImportance(a: Finding, b: Finding): number {
-  const codes = Object.keys(findingCodes)
-  const rank = ({ severity, code }: Finding) => severities.indexOf(severity) * codes.length + codes.indexOf(code)
-  const name = ({ integration }: Finding) => (integration === null ? '' : refOf(integration))
-  return rank(a) - rank(b) || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0)
 }

@@ -1,12 +1,13 @@
 import type { Fingerprint } from '../../brands.ts'
 import { interrupted } from '../../errors.ts'
-import { type IntegrationView, type SecretField, secretFields } from '../../integration.ts'
+import { type IntegrationView, type ListedIntegration, type SecretField, secretFields } from '../../integration.ts'
 import { isObject } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import { inspectConfig } from '../config/document.ts'
-import { type Facts, type Finding, isNew, judge, judgeDatabase, type Setting, type Severity } from './judge.ts'
+import { type Finding, isNew, type Severity } from './finding.ts'
+import { type Facts, judge, judgeDatabase, type Setting } from './judge.ts'
 
 /** What a report counted. */
 export interface Counts {
@@ -87,7 +88,7 @@ async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<
 
 async function factsOf(
   db: Reader,
-  integrations: readonly IntegrationView[],
+  integrations: readonly ListedIntegration[],
   { sharedBy, isStoredWell }: Common,
 ): Promise<Facts[]> {
   // Of all others there is nothing to note.
@@ -97,6 +98,9 @@ async function factsOf(
   const noted = await db.report.noted(some.map(({ id }) => id))
   const notedOf = new Map<string, (typeof noted)[number][]>()
   for (const one of noted) notedOf.set(one.integrationId, [...(notedOf.get(one.integrationId) ?? []), one])
+  const changedAt = await db.report.changedAt(
+    integrations.flatMap(({ id, isActive, lastUsedAt }) => (isActive || lastUsedAt === null ? [] : [id])),
+  )
   const facts: Facts[] = []
   for (const integration of integrations)
     facts.push({
@@ -104,6 +108,7 @@ async function factsOf(
       noted: notedOf.get(integration.id) ?? [],
       shared: sharedValues(integration, sharedBy),
       configProblem: await configProblem(integration),
+      changedAt: changedAt.get(integration.id),
     })
   return facts
 }

@@ -26,6 +26,8 @@ export interface ReportReader {
   sharedFingerprints(): Promise<ReadonlyMap<Fingerprint, number>>
   /** When a receiver has last reported; null: none ever has, or all have stopped in order. */
   lastReport(): Promise<Instant | null>
+  /** When this program last changed some integrations. */
+  changedAt(ids: readonly IntegrationId[]): Promise<ReadonlyMap<IntegrationId, Instant>>
   /** Whether a use of any integration was ever recorded. */
   usesRecorded(): Promise<boolean>
 }
@@ -73,6 +75,14 @@ export function reportReader(db: Statements, dialect: Dialect): ReportReader {
         sql`FROM integration_receivers r ORDER BY ${comparableTime(sql`r.updated_at`)} DESC, r.id LIMIT 1`,
       )
       return row && !row.damage ? row.at : null
+    },
+    async changedAt(ids) {
+      if (ids.length === 0) return new Map()
+      const rows = await db.queryAll<{ id: IntegrationId; at: Instant }>(
+        { id: sql`v.integration_id`, at: toRfc3339(sql`v.updated_at`) },
+        sql`FROM integration_versions v WHERE v.integration_id IN (${join([...ids])})`,
+      )
+      return new Map(rows.flatMap(({ id, at, damage }) => (damage ? [] : [[id, at] as const])))
     },
     async usesRecorded() {
       const [row] = await db.query<{ used: number | boolean }>(

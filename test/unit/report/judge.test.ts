@@ -1,14 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { instantOf } from '../../../src/brands.ts'
-import type { IntegrationView, SecretFacts } from '../../../src/integration.ts'
-import {
-  type Facts,
-  type FindingCode,
-  findingCodes,
-  judge,
-  type Setting,
-} from '../../../src/operations/report/judge.ts'
+import type { ListedIntegration, SecretFacts } from '../../../src/integration.ts'
+import { type FindingCode, findingCodes } from '../../../src/operations/report/finding.ts'
+import { type Facts, judge, type Setting } from '../../../src/operations/report/judge.ts'
 
 const now = Date.parse('2026-11-28T00:00:00Z')
 const days = 86_400_000
@@ -21,8 +16,8 @@ const held = (setAt = at(-5 * days)): SecretFacts => ({
   previousValidUntil: null,
 })
 
-const fine: IntegrationView = {
-  id: 'a' as IntegrationView['id'],
+const fine: ListedIntegration = {
+  id: 'a' as ListedIntegration['id'],
   workspaceId: 'w',
   workspace: 'Acme',
   platform: 'slack',
@@ -44,6 +39,8 @@ const fine: IntegrationView = {
   createdAt: at(-5 * days),
   createdBy: null,
   version: 1,
+  lastCheck: { verdict: 'ok', code: null, at: at(-1000) },
+  refusedWebhooks: null,
 }
 
 const setting: Setting = {
@@ -64,7 +61,7 @@ const version = (more: Partial<Facts['noted'][number]> = {}): Facts['noted'][num
 })
 
 const clean: Facts = { integration: fine, noted: [], shared: {}, configProblem: null }
-const row = (facts: Facts, change: Partial<IntegrationView>): Facts => ({
+const row = (facts: Facts, change: Partial<ListedIntegration>): Facts => ({
   ...facts,
   integration: { ...facts.integration, ...change },
 })
@@ -78,6 +75,13 @@ const refreshing = (leftMs: number) => (facts: Facts) =>
   row(expiring(leftMs)(facts), { app: 'bot', refreshToken: held() })
 const used = version({ lastMatchedAt: at(-2) })
 const previousUsed = version({ state: 'previous', lastMatchedAt: at(-1) })
+
+const refused = (lastMs: number) => ({
+  count: 2,
+  since: at(lastMs),
+  lastAt: at(lastMs),
+  lastReason: 'signature_mismatch',
+})
 
 /** Faults of which an integration has one of each group at most, so that any mixture of them is one that there can be. */
 const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }[] = [
@@ -107,6 +111,12 @@ const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }
     'never-used': (facts) => row(facts, { lastUsedAt: null, createdAt: at(-30 * days - 1) }),
     stale: (facts) => row(facts, { lastUsedAt: at(-30 * days - 1) }),
   },
+  {
+    'check-failed': (facts) => row(facts, { lastCheck: { verdict: 'refused', code: 'token_revoked', at: at(-1) } }),
+    'check-differs': (facts) => row(facts, { lastCheck: { verdict: 'ok', code: 'differs', at: at(-1) } }),
+    'check-unknown': (facts) => row(facts, { lastCheck: { verdict: 'unknown', code: null, at: at(-1) } }),
+  },
+  { 'webhooks-refused': (facts) => row(facts, { refusedWebhooks: refused(-days) }) },
   { 'config-invalid': (facts) => ({ ...facts, configProblem: 'slackEvents must be array' }) },
   { 'secret-shared': (facts) => ({ ...facts, shared: { accessToken: 2 } }) },
   {
@@ -150,12 +160,18 @@ test('a millisecond makes the difference at each threshold', () => {
   expect(codes(row(clean, { lastUsedAt: at(-30 * days) }))).toEqual([])
   expect(codes(row(clean, { lastUsedAt: null, createdAt: at(-30 * days) }))).toEqual([])
   expect(codes(open(clean, 0, version()))).toEqual([])
+  expect(codes(row(clean, { refusedWebhooks: refused(-days - 1) }))).toEqual([])
+  const off = row({ ...clean, changedAt: at(-days) }, { isActive: false, lastUsedAt: at(-days + 1) })
+  expect(codes(off)).toEqual(['inactive-but-used'])
+  expect(codes(row(off, { lastUsedAt: at(-days) }))).toEqual([])
+  expect(codes(row({ ...off, changedAt: at(-2 * days) }, { lastUsedAt: at(-days - 1) }))).toEqual([])
+  expect(codes({ ...off, changedAt: undefined })).toEqual([])
   expect(codes(open(clean, days + 1, used, previousUsed))).toEqual(['grace-period-open'])
 })
 
 test('what is inactive is told of only what stays true, and what cannot be read of nothing else', () => {
   const every = faults.flatMap((group) => Object.values(group)).reduce((facts, fault) => fault(facts), clean)
-  const codes = (change: Partial<IntegrationView>, other: Partial<Setting> = {}) =>
+  const codes = (change: Partial<ListedIntegration>, other: Partial<Setting> = {}) =>
     judge(row(every, change), { ...setting, ...other })
       .map(({ code }) => code)
       .sort()

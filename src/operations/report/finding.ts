@@ -1,0 +1,70 @@
+import type { Instant } from '../../brands.ts'
+import { type ListedIntegration, refOf } from '../../integration.ts'
+
+/** How bad a finding is. `unknown`: it cannot be told whether something is wrong, which never counts as fine. */
+export const severities = ['error', 'warning', 'unknown'] as const
+export type Severity = (typeof severities)[number]
+
+/** Every finding by its code: how bad it is, and what it means. The codes are a public contract: scripts branch on them. */
+export const findingCodes = {
+  'row-unreadable': ['error', 'fields of the row cannot be read'],
+  'token-expired': ['error', 'the access token has expired'],
+  'refresh-overdue': ['error', 'the access token expires in less than an hour, and was not refreshed'],
+  'refresh-refused': ['error', 'the platform refused the last refresh'],
+  'refresh-outcome-unknown': ['error', 'the outcome of the last refresh is unknown'],
+  'reauthorization-needed': ['error', 'a person has to authorize the application again'],
+  'secret-missing': ['error', 'a secret that the platform needs is not set'],
+  'check-failed': ['error', 'the platform did not accept the access token when check last asked'],
+  'config-invalid': ['error', "the config does not match the platform's schema"],
+  'secret-not-encrypted': ['error', 'a current value is not encrypted, although the encryption mode is required'],
+  'key-unusable': ['error', 'a value is encrypted with a key that is retired, or that the database does not know'],
+  'token-expires-1d': ['error', 'the access token expires within 1 day'],
+  'token-expires-7d': ['warning', 'the access token expires within 7 days'],
+  'token-expires-30d': ['warning', 'the access token expires within 30 days'],
+  'previous-secret-in-use': [
+    'warning',
+    'the grace period ends within a day, and webhooks still come with the previous secret',
+  ],
+  'new-secret-unmatched': ['warning', 'a grace period is open, and no webhook has come with the new secret'],
+  'grace-period-open': ['warning', 'a previous webhook secret is still accepted'],
+  'secret-shared': ['warning', 'other integrations have the same value, though the platform issues one for each'],
+  'check-differs': ['warning', 'stored data differs from what the platform told check'],
+  'webhooks-refused': ['warning', 'receivers refused webhooks within 24 hours'],
+  'inactive-but-used': ['warning', 'inactive, and webhooks have come within 24 hours, since the last change'],
+  'never-used': ['warning', 'never used in the 30 days since it was added'],
+  stale: ['warning', 'not used for 30 days'],
+  'receiver-silent': ['warning', 'no receiver has reported for 24 hours'],
+  'token-expiry-unknown': ['unknown', 'it is not known when the access token expires'],
+  'secret-unknown': ['unknown', 'it is not known whether a secret that the platform needs is set'],
+  'check-unknown': ['unknown', 'the platform gave check an answer that says nothing'],
+  'platform-unknown': ['unknown', 'this version does not know the platform'],
+  'use-not-recorded': ['unknown', 'no receiver records use, so nothing can be told about it'],
+} as const satisfies { readonly [code: string]: readonly [Severity, string] }
+
+/** The code of a finding. */
+export type FindingCode = keyof typeof findingCodes
+
+/** Something that is wrong, will be, or is not known. */
+export interface Finding {
+  readonly code: FindingCode
+  readonly severity: Severity
+  /** null: it is about the database. */
+  readonly integration: ListedIntegration | null
+  /** Since when it is so; null: that is not known. */
+  readonly since: Instant | null
+  readonly evidence: string
+  /** A command to type; null: there is none that helps. */
+  readonly next: string | null
+}
+
+/** Whether a finding came true after an instant; undefined where that is not known. @param newSince in milliseconds since 1970 */
+export const isNew = ({ since }: Finding, newSince: number): boolean | undefined =>
+  since === null ? undefined : Date.parse(since) >= newSince
+
+/** The worst first; those of the same kind by workspace and name. */
+export function byImportance(a: Finding, b: Finding): number {
+  const codes = Object.keys(findingCodes)
+  const rank = ({ severity, code }: Finding) => severities.indexOf(severity) * codes.length + codes.indexOf(code)
+  const name = ({ integration }: Finding) => (integration === null ? '' : refOf(integration))
+  return rank(a) - rank(b) || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0)
+}
