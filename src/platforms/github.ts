@@ -83,9 +83,10 @@ export const github = definePlatform({
       destroys: 'GitHub notifies the owner of the token, and cannot restore it',
       async revoke(ask, token): Promise<Revocation> {
         const value = token.reveal()
+        const asksItself = value.startsWith('ghs_')
         // https://docs.github.com/en/rest/apps/installations#revoke-an-installation-access-token revokes the token that asks;
         // https://docs.github.com/en/rest/credentials/revoke any other, and answers nobody who has signed in.
-        const answer = value.startsWith('ghs_')
+        const answer = asksItself
           ? await ask('installation/token', { method: 'DELETE', headers: { ...version, ...bearer(token) }, once: true })
           : await ask('credentials/revoke', {
               method: 'POST',
@@ -99,8 +100,8 @@ export const github = definePlatform({
         if (status === 202) return { outcome: 'accepted', code: null }
         if (isLimited(answer)) return { outcome: 'failed', code: 'ratelimited', ...untilAllowed(answer.headers) }
         const code = `http_${status}`
-        if (status === 401) return { outcome: 'invalid', code }
-        return { outcome: [403, 404, 422].includes(status) ? 'refused' : 'unknown', code }
+        if (status === 401 && asksItself) return { outcome: 'invalid', code }
+        return { outcome: [401, 403, 404, 422].includes(status) ? 'refused' : 'unknown', code }
       },
     },
   },

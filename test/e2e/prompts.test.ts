@@ -358,7 +358,7 @@ describe.each(kinds)('questions on %s', (kind) => {
       kind === 'sqlite' ? `The database is file:${pathname}.` : `@${hostname}:${port}${pathname}.`,
     )
     expect(screen).toContain(
-      'Slack still accepts the token of Acme/support until its expiry or revocation: https://api.slack.com/apps.',
+      'Slack still accepts the token of Acme/support until its expiry or revocation: https://api.slack.com/apps. With --revoke, the token is revoked.',
     )
   })
 

@@ -3,6 +3,7 @@ import { type IntegrationView, refOf } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { removeIntegration } from '../../operations/integrations/remove.ts'
 import { planRevocation } from '../../operations/secrets/revocation.ts'
+import { findPlatform } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
 import {
   allowPrivateOption,
@@ -52,7 +53,12 @@ export const command = (ctx: Context) =>
       const asked = confirm === undefined && !dryRun
       if (!asked && destroyed !== '') ctx.output.note(destroyed)
       if (!dryRun) {
-        const more = [left === undefined ? '' : `${left}.`, destroyed].filter((sentence) => sentence !== '')
+        const offer = !revoke && shown.accessToken.set !== false && findPlatform(shown.platform)?.api.revoker
+        const more = [
+          left === undefined ? '' : `${left}.`,
+          offer ? 'With --revoke, the token is revoked.' : '',
+          destroyed,
+        ].filter((sentence) => sentence !== '')
         await confirmByTyping(ctx, {
           word: shown.name,
           confirm,

@@ -77,7 +77,7 @@ function rotateCommand() {
       ).default(false),
     )
     .addOption(revokeOption('the previous access tokens'))
-    .addOption(confirmOption())
+    .addOption(confirmOption('name', 'the name of the integration, for --revoke'))
     .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(checkOption())

@@ -45,7 +45,7 @@ test.each<[Answer, object]>([
 test.each<[Answer, object]>([
   [answered(202), { outcome: 'accepted', code: null }],
   [answered(204), { outcome: 'revoked', code: null }],
-  [answered(401), { outcome: 'invalid', code: 'http_401' }],
+  [answered(401), { outcome: 'refused', code: 'http_401' }],
   [answered(403), { outcome: 'refused', code: 'http_403' }],
   [answered(422), { outcome: 'refused', code: 'http_422' }],
   [answered(200), { outcome: 'unknown', code: 'http_200' }],
@@ -55,4 +55,12 @@ test.each<[Answer, object]>([
   [unsent, { outcome: 'failed', code: 'connection_refused' }],
 ])('GitHub: %j', async (answer, revocation) => {
   expect(await github.api.revoker.revoke(async () => answer, new Secret('a-token'))).toEqual(revocation)
+})
+
+test('GitHub: only a token that asks for itself is told to be invalid', async () => {
+  const installation = new Secret(['gh', 's_', 'a'.repeat(36)].join(''))
+  expect(await github.api.revoker.revoke(async () => answered(401), installation)).toEqual({
+    outcome: 'invalid',
+    code: 'http_401',
+  })
 })

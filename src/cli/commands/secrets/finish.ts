@@ -40,7 +40,7 @@ export const command = (ctx: Context) =>
     )
     .addOption(new Option('--force', 'expire the previous secret, whatever use is recorded').default(false))
     .addOption(revokeOption('the previous access tokens'))
-    .addOption(confirmOption())
+    .addOption(confirmOption('name', 'the name of the integration, for --revoke'))
     .addOption(ifVersionOption())
     .addOption(apiUrlOption())
     .addOption(allowPrivateOption())

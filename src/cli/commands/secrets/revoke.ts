@@ -34,7 +34,7 @@ export const command = (ctx: Context) =>
     )
     .addArgument(refArgument())
     .addArgument(secretFieldArgument())
-    .addOption(confirmOption())
+    .addOption(confirmOption('name', 'the name of the integration'))
     .addOption(ifVersionOption())
     .addOption(apiUrlOption())
     .addOption(allowPrivateOption())
