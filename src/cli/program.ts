@@ -37,7 +37,7 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     'Secrets',
     [
       'secrets',
-      'list versions of secrets, finish or revert a rotation, reveal a value',
+      'list versions of secrets, finish or revert a rotation, revoke a token, reveal a value',
       () => import('./commands/secrets.ts'),
     ],
   ],
