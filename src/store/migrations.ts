@@ -70,14 +70,14 @@ export function migrationState(provider: Provider, done: readonly string[]): Mig
  * @returns the names applied
  */
 export const applyMigrations = (
-  provider: Provider,
+  { provider, areViews }: MigratedTables,
   adapter: SqlDriverAdapter,
   { migrations, adopted }: { readonly migrations: Pick<MigrationState, 'pending'>; readonly adopted: boolean },
 ): Promise<string[]> =>
   withEngine(provider, adapter, async (engine) => {
     const skipped = adopted ? migrations.pending.filter(isForApplicationTables) : []
     await markApplied(provider, engine, skipped)
-    return [...skipped, ...(await applyPending(provider, engine))].sort()
+    return [...skipped, ...(await applyPending(engine, { provider, areViews }))].sort()
   })
 
 async function markApplied(provider: Provider, engine: SchemaEngine, names: readonly string[]): Promise<void> {
@@ -85,12 +85,22 @@ async function markApplied(provider: Provider, engine: SchemaEngine, names: read
     await engine.markMigrationApplied({ migrationName, migrationsList: migrationsList(provider) })
 }
 
+/** The tables that migrations are applied to. */
+export interface MigratedTables {
+  readonly provider: Provider
+  /** Those of the application are views, which no foreign key can refer to. */
+  readonly areViews: boolean
+}
+
+/** The statements that have a table of ours refer to integrations. */
+const references = /^ALTER TABLE "integration_\w+" ADD CONSTRAINT [^;]* REFERENCES "integrations"[^;]*;$/gm
+
 /** Tables of no interest to the engine: none. */
 export const noFilters = { externalTables: [], externalEnums: [] }
 
-async function applyPending(provider: Provider, engine: SchemaEngine): Promise<string[]> {
+async function applyPending(engine: SchemaEngine, { provider, areViews }: MigratedTables): Promise<string[]> {
   const { appliedMigrationNames } = await engine.applyMigrations({
-    migrationsList: migrationsList(provider),
+    migrationsList: migrationsList(provider, areViews ? (script) => script.replace(references, '') : undefined),
     filters: noFilters,
   })
   failpoint('migrations applied')
@@ -101,7 +111,7 @@ async function applyPending(provider: Provider, engine: SchemaEngine): Promise<s
  * Takes over a database whose application tables are there already: marks as applied what is about these, and applies the
  * rest, on a connection that the caller holds a write transaction on and commits.
  */
-export async function baseline(provider: Provider, adapter: SqlDriverAdapter): Promise<string[]> {
+export async function baseline({ provider, areViews }: MigratedTables, adapter: SqlDriverAdapter): Promise<string[]> {
   // Without the table the engine throws on SQLite, and takes the database for one that it must not touch.
   await adapter.executeScript(historyTable[provider])
   return withEngine(provider, adapter, async (engine) => {
@@ -109,7 +119,7 @@ export async function baseline(provider: Provider, adapter: SqlDriverAdapter): P
     if (taken.length === 0) throw new Error('this build has no migrations')
     await markApplied(provider, engine, taken)
     failpoint('tables taken over')
-    return [...taken, ...(await applyPending(provider, engine))].sort()
+    return [...taken, ...(await applyPending(engine, { provider, areViews }))].sort()
   })
 }
 
@@ -176,7 +186,7 @@ function migrationNames(provider: Provider): string[] {
     .sort()
 }
 
-function migrationsList(provider: Provider) {
+function migrationsList(provider: Provider, edit = (script: string) => script) {
   const baseDir = folder(provider)
   const content = (...path: string[]) => readFileSync(join(baseDir, ...path), 'utf8')
   return {
@@ -187,7 +197,7 @@ function migrationsList(provider: Provider) {
       path: name,
       migrationFile: {
         path: 'migration.sql',
-        content: { tag: 'ok' as const, value: content(name, 'migration.sql') },
+        content: { tag: 'ok' as const, value: edit(content(name, 'migration.sql')) },
       },
     })),
   }

@@ -6,7 +6,7 @@ import { runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const guide = readFileSync('docs/adopting.md', 'utf8')
-const leaving = /^```sql\n([\s\S]*?)^```/m.exec(guide)?.[1] ?? ''
+const leaving = /^```sql\n(BEGIN;\nDROP TABLE[\s\S]*?)^```/m.exec(guide)?.[1] ?? ''
 
 const tables = async (db: TestDatabase) =>
   (

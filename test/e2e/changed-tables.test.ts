@@ -68,7 +68,7 @@ const cases: Record<'both' | Kind, readonly Case[]> = {
     [
       'ALTER TABLE integrations RENAME TO connections; CREATE VIEW integrations AS SELECT DISTINCT * FROM connections',
       disable,
-      'integrations is a view, not a table',
+      'integrations is a view that takes no changes',
     ],
     [
       "ALTER TABLE integrations DROP COLUMN slack_team_name; ALTER TABLE integrations ADD COLUMN slack_team_name text GENERATED ALWAYS AS ('a') STORED",

@@ -125,7 +125,7 @@ the refresh-token is set: the application has written it, and this program has n
     await expect(login('receiver').query("SELECT integration_held_secrets('unfinished')")).rejects.toMatchObject({
       code: '42501',
     })
-    expect(await told(kind, { DATABASE_URL: login('receiver').url })).toEqual(seen)
+    expect(await told(kind, { DATABASE_URL: login('key_admin').url })).toEqual(seen)
     // It does not keep the application from changing its columns.
     await db.query('ALTER TABLE integrations ALTER COLUMN webhook_secret TYPE varchar(2000)')
     expect(await told(kind, env)).toEqual(seen)

@@ -160,6 +160,7 @@ export const settledCommands: readonly string[] = [
   'db migrate',
   'db adopt',
   'db new-id',
+  'db sweep',
   'keys init',
   'keys add',
   'keys activate',

@@ -2,10 +2,11 @@ import type { IdChange } from '../../operations/audit/new-id.ts'
 import { commandOn, type Database } from '../../store/database/url.ts'
 import { type ApplicationIndex, missingOf } from '../../store/schema/indexes.ts'
 import type { Counts, DatabaseStatus } from '../../store/schema/status.ts'
+import type { GoneIntegration } from '../../store/tables/integrations.ts'
 import type { Output } from '../output/output.ts'
 import type { Tone } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
-import { value } from './cells.ts'
+import { name, value } from './cells.ts'
 
 const names = (field: string, of: (row: DatabaseStatus) => readonly string[], tone: Tone): Column<DatabaseStatus> => ({
   field,
@@ -31,6 +32,13 @@ const statusTones: Record<DatabaseStatus['status'], Tone> = {
 export const idView: View<IdChange> = {
   columns: [value('id'), value('formerId')],
   short: ['id', 'formerId'],
+  id: ({ id }) => id,
+}
+
+/** How an integration that the application has deleted is shown. */
+export const goneView: View<GoneIntegration> = {
+  columns: [value('id'), name('name')],
+  short: ['id', 'name'],
   id: ({ id }) => id,
 }
 

@@ -11,6 +11,7 @@ export const actions = [
   'integration.enable',
   'integration.fill',
   'integration.remove',
+  'integration.sweep',
   'integration.update',
   'keys.activate',
   'keys.add',

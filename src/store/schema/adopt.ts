@@ -5,6 +5,7 @@ import { onAdapter, type Statements } from '../database/statements.ts'
 import { commandOn, displayUrl, type Provider } from '../database/url.ts'
 import { baseline, ownTables } from '../migrations.ts'
 import { listed, readDifferences } from './application-tables.ts'
+import { showsViews } from './catalogue.ts'
 import { readState, refusalFor, refuseReadOnly, requireKeys, type StoreOptions, withDatabase } from './ready.ts'
 
 /** What came of taking over a database. */
@@ -17,6 +18,8 @@ export interface Adoption {
   readonly applicationMigrations: readonly string[]
   /** What hinders nothing only if the application does its part. */
   readonly warnings: readonly string[]
+  /** The tables of the application are views. */
+  readonly areViews: boolean
   /** How many integrations have each filter in their configs; none has those that are left out. */
   readonly filters: readonly { readonly key: string; readonly integrations: number }[]
 }
@@ -60,7 +63,7 @@ export async function adoptDatabase(
         // Read again under the lock: another process may have done it since.
         const adoption = await plan(db)
         if (!adoption.done) return adoption
-        await baseline(provider, adapter)
+        await baseline({ provider, areViews: adoption.areViews }, adapter)
         await db.execute(
           sql`UPDATE integration_settings SET value = 'adopted', updated_at = ${new Date()} WHERE key = 'database'`,
         )
@@ -81,7 +84,8 @@ async function planAdoption(
   const { provider } = driver
   const state = await readState(driver)(db)
   const tables = ownTables(provider)
-  const adoption = { tables, applicationMigrations: state.migrations.unknown, warnings: [], filters: [] }
+  const areViews = await showsViews(db, provider)
+  const adoption = { tables, areViews, applicationMigrations: state.migrations.unknown, warnings: [], filters: [] }
   if (state.status === 'ready' || state.status === 'outdated') return { done: false, ...adoption }
   if (state.status !== 'unmanaged') throw refusalFor(database, state)
   const differences = await readDifferences(db, { provider, platforms }, 'unmanaged')

@@ -166,12 +166,10 @@ function* tableDifferences(
 ): Generator<Difference> {
   const isShared = table === insertedInto
   const isWritten = isShared || sharing === 'own'
-  if (found.isView)
-    yield {
-      text: `${table} is a view, not a table`,
-      hinders: isWritten && !found.isUpdatable ? 'changing' : 'adopting',
-    }
-  else if (found.primaryKey !== 'id')
+  if (found.isView) {
+    if (isWritten && !found.isUpdatable) yield { text: `${table} is a view that takes no changes`, hinders: 'changing' }
+    else if (provider === 'sqlite') yield adopting(`${table} is a view, not a table`)
+  } else if (found.primaryKey !== 'id')
     yield adopting(`the primary key of ${table} is ${found.primaryKey || 'none'}, not id`)
   for (const [name, column] of Object.entries(columns)) {
     const where = `${table}.${name}`

@@ -119,6 +119,12 @@ export async function readCatalogue(
   return tables
 }
 
+/** Whether what this program takes for the table of integrations is a view of the application. */
+export const showsViews = async (db: Statements, provider: Provider): Promise<boolean> =>
+  provider === 'postgresql' &&
+  db.some(sql`FROM pg_class c WHERE c.relname = 'integrations' AND c.relkind = 'v'
+    AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))`)
+
 const sqliteQueries = (tableNames: Sql) => {
   const tables = sql`(SELECT name, lower(name) AS "table", type = 'view' AS "isView" FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN (${tableNames}))`
   return {

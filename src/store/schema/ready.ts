@@ -16,6 +16,7 @@ import { commandOn, type Database, displayUrl, type Provider } from '../database
 import { applyMigrations, type MigrationState, migrationState } from '../migrations.ts'
 import { type PresenceSource, presenceSource } from '../tables/secret-metadata.ts'
 import { applicationTables } from './application-tables.ts'
+import { showsViews } from './catalogue.ts'
 import { type Ownership, ownership, readOwnership } from './ownership.ts'
 import { noSearchPath, refuseOtherSchema, type SearchPath, searchPath } from './search-path.ts'
 
@@ -206,7 +207,10 @@ export async function migrate(driver: Driver, database: Database): Promise<reado
     // Read again under the lock: another process may have done it since.
     const state = await readState(driver)(onAdapter(adapter, driver))
     refuseUnmanaged(database, state)
-    return state.status === 'ready' ? [] : applyMigrations(driver.provider, adapter, state)
+    if (state.status === 'ready') return []
+    const { provider } = driver
+    const areViews = await showsViews(onAdapter(adapter, driver), provider)
+    return applyMigrations({ provider, areViews }, adapter, state)
   })
 }
 

@@ -1,4 +1,4 @@
-import sql, { empty, join, type Sql } from 'sql-template-tag'
+import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Instant, IntegrationId } from '../../brands.ts'
 import { columnName, type Damageable } from '../../damage.ts'
 import {
@@ -39,6 +39,24 @@ export type NamedIntegration = Pick<IntegrationView, 'id' | 'platform' | Platfor
 /** The longest name that is suggested, in bytes. */
 const longestName = 1000
 
+/** An integration that the application has deleted. */
+export interface GoneIntegration {
+  readonly id: string
+  readonly name: string | null
+}
+
+/**
+ * The tables of what is kept about an integration. Their rows go with it by foreign keys, but where the application shows
+ * its integrations as a view, or deletes in SQLite without foreign keys.
+ */
+export const tablesOfIntegrations = [
+  'integration_versions',
+  'integration_secrets',
+  'integration_refresh_attempts',
+  'integration_config_revisions',
+  'integration_health',
+] as const
+
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, ListedIntegration> {
   /** The integrations that a name or id stands for, in order, at most `limit`: the first ones, of a tenant any. @throws RowsTooLong */
@@ -62,6 +80,8 @@ export interface IntegrationReader extends ListReader<IntegrationFilter, ListedI
     integration: { workspaceId: string; platform: string; name: string; except?: IntegrationId },
     limit: number,
   ): Promise<IntegrationId[]>
+  /** The integrations that are gone, of which this tool keeps something, with their last names where the log tells them. */
+  gone(): Promise<GoneIntegration[]>
   /** The stored text of the config: what JavaScript makes of it may have lost digits. */
   configText(id: IntegrationId): Promise<string | null>
 }
@@ -78,6 +98,8 @@ export interface IntegrationWriter {
   raiseVersion(id: IntegrationId, from: number, now: Date): Promise<boolean>
   /** Deletes integrations, and with them all that this tool keeps about them. */
   remove(...ids: readonly IntegrationId[]): Promise<void>
+  /** Deletes all that this tool keeps about integrations that are gone. */
+  forget(...ids: readonly string[]): Promise<void>
 }
 
 /** Reads integrations. */
@@ -162,6 +184,17 @@ export function integrationReader(db: Statements, dialect: Dialect, sharing: Sha
       )
       return rows.map(({ id }) => id)
     },
+    async gone() {
+      const kept = tablesOfIntegrations.map((table) => sql`SELECT integration_id AS id FROM ${raw(table)}`)
+      return db.queryAll<GoneIntegration>(
+        {
+          id: sql`k.id`,
+          name: sql`(SELECT e.target_name FROM integration_events e WHERE e.target_id = k.id AND e.target_type = 'integration'
+            AND e.target_name IS NOT NULL ORDER BY e.seq DESC LIMIT 1)`,
+        },
+        sql`FROM (${join(kept, ' UNION ')}) k WHERE NOT EXISTS (SELECT 1 FROM integrations i WHERE i.id = k.id) ORDER BY ${binaryOrder(sql`k.id`)}`,
+      )
+    },
     async configText(id) {
       const [row] = await db.query<{ id: string; config: string | null }>(
         { id: sql`i.id`, config: asText(sql`i.config`) },
@@ -171,6 +204,9 @@ export function integrationReader(db: Statements, dialect: Dialect, sharing: Sha
     },
   }
 }
+
+/** How many values one statement names. */
+const forgottenAtOnce = 500
 
 /** What is written for a field. @param nothing for no config, which is the column that an application may give a default */
 function storedAs(field: keyof IntegrationChange, value: string | boolean | JsonObject | null, nothing: Sql) {
@@ -185,6 +221,14 @@ export function integrationWriter(
   dialect: Dialect,
   written: WrittenColumns,
 ): IntegrationWriter {
+  const forget = async (...ids: readonly string[]) => {
+    for (let i = 0; i < ids.length; i += forgottenAtOnce)
+      for (const table of tablesOfIntegrations) {
+        const kept = sql`FROM ${raw(table)} WHERE integration_id IN (${join(ids.slice(i, i + forgottenAtOnce))})`
+        // Where a foreign key has done it, no right to delete is needed.
+        if (await tx.some(sql`${kept} LIMIT 1`)) await tx.execute(sql`DELETE ${kept}`)
+      }
+  }
   return {
     async lock(id) {
       if (dialect.lock) await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
@@ -213,6 +257,8 @@ export function integrationWriter(
     },
     async remove(...ids) {
       if (ids.length > 0) await tx.execute(sql`DELETE FROM integrations WHERE id IN (${join(ids)})`)
+      await forget(...ids)
     },
+    forget,
   }
 }

@@ -35,9 +35,10 @@ export const command = (ctx: Context) =>
       const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, {
         dryRun,
         filterKeys,
-        announce: ({ filters }) => {
+        announce: ({ filters, areViews }) => {
           ctx.output.note('what changes for the application:')
-          for (const text of [...effects[provider], ...filterEffect(filters)]) ctx.output.note(`  ${text}`)
+          const tables = areViews ? viewEffects : effects[provider]
+          for (const text of [...tables, ...filterEffect(filters)]) ctx.output.note(`  ${text}`)
         },
       })
       const status = await readStatus(ctx.storeOptions(false))
@@ -78,6 +79,10 @@ const effects: { readonly [P in Provider]: readonly string[] } = {
     'the file uses a write-ahead log',
   ],
 }
+
+const viewEffects = [
+  'no table of this program refers to the tables of the application: what is kept of an integration that the application deletes stays until integrations db sweep',
+]
 
 /** The keys of configs that choose events. */
 const filterKeys = platforms.flatMap(({ config }) =>
