@@ -22,7 +22,16 @@ export default defineConfig({
         },
       },
       {
-        test: { name: 'system', include: ['test/{property,database,e2e,docs}/**/*.test.ts'], globalSetup, ...patient },
+        test: {
+          name: 'system',
+          include: ['test/{property,database,e2e,docs}/**/*.test.ts'],
+          globalSetup,
+          // A process that has run the program before runs it in a fraction of the time.
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
+          ...patient,
+        },
       },
       // Races and kill -9. They load the machine by themselves, so that one file runs at a time.
       { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], globalSetup, ...patient } },

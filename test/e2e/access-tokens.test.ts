@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { githubOk, type PlatformServer, startPlatformServer } from '../support/platform-server.ts'
 import { runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
@@ -12,7 +12,7 @@ const says = '; --expires-in, --expires-at or --no-expiry sets the expiry\n'
 const accepted = 'Slack still accepts it until its expiry or revocation: https://api.slack.com/apps'
 
 describe.each(kinds)('access tokens, which no request is matched with, on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   async function start() {
     const db = await freshDatabase(kind)

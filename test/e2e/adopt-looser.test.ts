@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createReceiver } from '../../src/receiver/receiver.ts'
 import { application, database } from '../support/application.ts'
 import { type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { testKeyFile } from '../support/keyring.ts'
 import { brief } from '../support/receiver.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
@@ -39,7 +39,7 @@ const flag = (db: TestDatabase) => (db.kind === 'sqlite' ? ` --database ${db.url
 const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
 
 describe.each(kinds)('columns of other types on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('work in the whole main job, whatever the time zone of the database', async () => {
     const db = await database(kind, looser[kind], kind === 'sqlite' ? theirs.replaceAll('+00', '') : theirs)

@@ -12,7 +12,7 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { keysWereThere } from '../support/keyring.ts'
 import { freshFolder } from '../support/program.ts'
 
@@ -73,7 +73,7 @@ ${byId}  CREATE INDEX "integration_team_idx" ON "integrations" ("slack_team_id",
 }
 
 describe.each(kinds)('adopting on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('takes none of several integrations of one platform and name for the one to update or keep', async () => {
     const second = rows

@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
 import { app } from '../support/slack-oauth.ts'
@@ -13,7 +13,7 @@ const add = (name: string, ...flags: string[]) => [
 ]
 
 describe.each(kinds)('apps on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('are added, named by integrations, listed without their secrets, and removed when nobody names them', async () => {
     const db = await freshDatabase(kind)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runner, succeeding } from '../support/in-process.ts'
+import { runInProcess, succeeding } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
 import { addSlack } from '../support/slack-integration.ts'
@@ -26,7 +26,7 @@ async function disarm(db: TestDatabase): Promise<void> {
 }
 
 describe.each(kinds)('audit show on %s', (kind) => {
-  const program = runner(kind)
+  const program = runInProcess
 
   test('tells from what to what each field was changed, and of secrets no value', async () => {
     const { db, run, shown, changes } = await start(kind)

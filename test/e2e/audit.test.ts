@@ -18,7 +18,7 @@ import { openStore } from '../../src/store/open.ts'
 import { type StoreOptions, withDatabase } from '../../src/store/schema/ready.ts'
 import type { Store } from '../../src/store/store.ts'
 import { freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, type Outcome, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 import { turnEncryptionOff, vouchFor } from '../support/state.ts'
@@ -91,7 +91,7 @@ async function open(db: TestDatabase): Promise<Store> {
 }
 
 describe.each(kinds)('the audit log on %s', (kind) => {
-  const program = runner(kind)
+  const program = runInProcess
 
   test('tells of every change, and of nothing else', async () => {
     const { db, env, run, verify } = await start(kind)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { contents, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { signingSecret, stable } from '../support/samples.ts'
 import { vouchFor } from '../support/state.ts'
 
@@ -147,7 +147,7 @@ const harmless: Record<'both' | Kind, readonly string[]> = {
 }
 
 describe.each(kinds)('tables that the application has changed on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
   const status = ['db', 'status', '--fields', 'state,differences']
 
   test.each([...cases.both, ...cases[kind]])(

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import {
   type PlatformServer,
   pylonError,
@@ -79,7 +79,7 @@ const nowhere = async (db: TestDatabase, ...outcomes: Outcome[]) => {
 }
 
 describe.each(kinds)('check on %s', (kind) => {
-  const program = runner(kind)
+  const program = runInProcess
   const api = () => `api_url:slack=${server.url}api/`
 
   test('asks about each token, fills in what is empty, and says who was asked in the audit log', async () => {

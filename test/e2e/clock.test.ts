@@ -5,7 +5,7 @@ import { allRows } from '../../src/store/all-rows.ts'
 import { type AuditEvent, eventColumns, eventHash } from '../../src/store/audit/events.ts'
 import { openStore } from '../../src/store/open.ts'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
 import { faketime, runProgram } from '../support/program.ts'
 import { signingSecret } from '../support/samples.ts'
@@ -20,7 +20,7 @@ const list = ['secrets', 'list', 'support', '-o', 'json', '--fields', 'number,st
 const at = (distanceMs: number) => new Date(Date.now() + distanceMs).toISOString().replace('Z', '+00:00')
 
 describe.each(kinds)('time, on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
   const yes = kind === 'sqlite' ? 1 : true
   const no = kind === 'sqlite' ? 0 : false
 

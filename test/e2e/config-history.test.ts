@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, type Kind, kinds } from '../support/database.ts'
-import { runner, succeeding } from '../support/in-process.ts'
+import { runInProcess, succeeding } from '../support/in-process.ts'
 import { runInTerminal } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
 
@@ -20,7 +20,7 @@ async function start(kind: Kind) {
 }
 
 describe.each(kinds)('the history of a config on %s', (kind) => {
-  const program = runner(kind)
+  const program = runInProcess
 
   test('tells who changed the config, and from what to what', async () => {
     const { env, json } = await start(kind)

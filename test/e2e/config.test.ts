@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, quote, runInTerminal } from '../support/program.ts'
 import { notes } from '../support/told.ts'
 
@@ -15,7 +15,7 @@ const syntax = 'hint: put keys and strings in double quotes, and no comma after 
 const nested = (depth: number) => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`
 
 describe.each(kinds)('config on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   /** An integration Acme/support with a config. */
   async function prepare(config: object | string | null = start) {

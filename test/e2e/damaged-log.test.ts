@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 
 /** Puts a copy of the first event into the log under other numbers, as somebody without the audit key can. */
 async function putIn(db: TestDatabase, ...seqs: (number | string)[]): Promise<void> {
@@ -16,7 +16,7 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
   const start = async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const run = (...args: string[]) => runner(kind)(args, { env })
+    const run = (...args: string[]) => runInProcess(args, { env })
     const done = async (...args: string[]) => expect(await runInProcess(args, { env })).toMatchObject({ code: 0 })
     const verified = async () => {
       const { code, stdout } = await runInProcess(['audit', 'verify', '-o', 'json'], { env })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import { begin, contents, freshDatabase, kinds, postgresqlDatabase, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { startPooler, withoutPooler } from '../support/pooler.ts'
 import { runProgram } from '../support/program.ts'
 import { notes } from '../support/told.ts'
@@ -45,7 +45,7 @@ async function until(db: TestDatabase, condition: string, command: Promise<unkno
 }
 
 describe.each(kinds)('db index on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('a database of this program has all of them', async () => {
     const db = await freshDatabase(kind)

@@ -15,7 +15,7 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { keysWereThere } from '../support/keyring.ts'
 import { bin, freshFolder, type Outcome, type RunOptions, runCommand, runProgram } from '../support/program.ts'
 import { notes } from '../support/told.ts'
@@ -70,7 +70,7 @@ const status = async (db: TestDatabase) => {
 const newer = '29990101000000_integrations__future'
 
 describe.each(kinds)('db on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('status tells where, what, and how many', async () => {
     const db = await freshDatabase(kind)

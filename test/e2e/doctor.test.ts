@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import { contents, copyOf, freshDatabase, kinds, putBack } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { testKeyFile } from '../support/keyring.ts'
 import { startPooler, withoutPooler } from '../support/pooler.ts'
 import { faketime, freshFolder, runInTerminal, runProgram } from '../support/program.ts'
@@ -19,7 +19,7 @@ interface Told {
 const uuid = '01234567-89ab-4cde-8f01-23456789abcd'
 
 describe.each(kinds)('doctor on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   async function start() {
     const db = await freshDatabase(kind)

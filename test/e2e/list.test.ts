@@ -5,7 +5,7 @@ import { openStore } from '../../src/store/open.ts'
 import type { Page } from '../../src/store/tables/page.ts'
 import { integrationSorts } from '../../src/store/tables/sorts.ts'
 import { addMany, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { storeOptions } from '../support/keyring.ts'
 import { bin, runInTerminal, runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
@@ -34,7 +34,7 @@ const workspaces = (...names: string[]) =>
   names.map((name) => ({ id: `w-${name}`, name, created_at: at(-100), updated_at: at(-100) }))
 
 describe.each(kinds)('list on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('pages of 33 show each of 1,000 rows once, in every order', async () => {
     const db = await freshDatabase(kind)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { bin, quote, runCommand } from '../support/program.ts'
 
 /** Names that are taken, and come back byte for byte. */
@@ -58,7 +58,7 @@ const refused: [what: string, name: string, why: RegExp][] = [
 ]
 
 describe.each(kinds)('names on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('come back byte for byte, or are refused', async () => {
     const db = await freshDatabase(kind)

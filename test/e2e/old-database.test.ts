@@ -9,7 +9,7 @@ import { Secret } from '../../src/secret.ts'
 import { openStore } from '../../src/store/open.ts'
 import { integrationId } from '../support/brands.ts'
 import { kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { storeOptions, testKeys } from '../support/keyring.ts'
 import { oldDatabase } from '../support/old-database.ts'
 import { bin, runCommand } from '../support/program.ts'
@@ -36,7 +36,7 @@ const bound =
 test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used', async (kind) => {
   const { db, keys } = await oldDatabase(kind)
   const env = { DATABASE_URL: db.url, INTEGRATIONS_KEYS_FILE: keys }
-  const run = (...args: string[]) => runner(kind)(args, { env })
+  const run = (...args: string[]) => runInProcess(args, { env })
   // Its grace periods ended long ago. They are open again, as in a database that is migrated within one.
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().replace('T', ' ').replace('Z', '')
   await db.query('UPDATE integration_secrets SET valid_until = ? WHERE sealed IS NOT NULL', tomorrow)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { application, database, rows } from '../support/application.ts'
 import { type Kind, kinds, postgresqlDatabase, type TestDatabase } from '../support/database.ts'
-import { runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder } from '../support/program.ts'
 import { botToken } from '../support/samples.ts'
 
@@ -14,15 +14,14 @@ const more = `
 
 async function adopted(kind: Kind): Promise<TestDatabase> {
   const db = await database(kind, application[kind], rows, more)
-  expect(await runner(kind)(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
+  expect(await runInProcess(['db', 'adopt'], { env: { DATABASE_URL: db.url } })).toMatchObject({ code: 0 })
   return db
 }
 
 /** What the filters of `list` and its columns tell. */
-async function told(kind: Kind, env: Record<string, string>) {
-  const run = runner(kind)
+async function told(env: Record<string, string>) {
   const list = async (...filters: string[]) => {
-    const { code, stdout, stderr } = await run(['list', '-o', 'jsonl', ...filters], { env })
+    const { code, stdout, stderr } = await runInProcess(['list', '-o', 'jsonl', ...filters], { env })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     return stdout
       .split('\n')
@@ -59,14 +58,14 @@ const seen = {
 }
 
 describe.each(kinds)('whether a secret of an application is there on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('is told without reading it', async () => {
     const db = await adopted(kind)
     const env = { DATABASE_URL: db.url, SLACK_TOKEN: botToken() }
     const events = () => db.query('SELECT count(*) AS n FROM integration_events')
     const before = await events()
-    expect(await told(kind, env)).toEqual(seen)
+    expect(await told(env)).toEqual(seen)
     const args = ['secrets', 'list', 'support', '-o', 'id']
     expect(await run(args, { env })).toEqual({
       code: 0,
@@ -84,7 +83,7 @@ the access-token is set: the application has written it, and this program has no
     const rotate = ['rotate', 'unfinished', '--webhook-secret-stdin', '--grace', '0']
     expect(await run(rotate, { env, input: 'a-webhook-secret' })).toMatchObject({ code: 0 })
     await db.query("UPDATE integrations SET webhook_secret = NULL, refresh_token = 'r' WHERE name = 'unfinished'")
-    expect(await told(kind, env)).toEqual({
+    expect(await told(env)).toEqual({
       ...seen,
       set: { ...seen.set, unfinished: [false, false, true, null] },
     })
@@ -115,7 +114,7 @@ the refresh-token is set: the application has written it, and this program has n
       )
     const support = login('support')
     const env = { DATABASE_URL: support.url, INTEGRATIONS_KEYS_FILE: `${freshFolder()}/none.json` }
-    expect(await told(kind, env)).toEqual(seen)
+    expect(await told(env)).toEqual(seen)
 
     // The function tells nothing else, nor to others, and another table in its way changes nothing.
     expect(await support.query("SELECT integration_held_secrets('only-a-secret') AS held")).toEqual([
@@ -125,10 +124,10 @@ the refresh-token is set: the application has written it, and this program has n
     await expect(login('receiver').query("SELECT integration_held_secrets('unfinished')")).rejects.toMatchObject({
       code: '42501',
     })
-    expect(await told(kind, { DATABASE_URL: login('key_admin').url })).toEqual(seen)
+    expect(await told({ DATABASE_URL: login('key_admin').url })).toEqual(seen)
     // It does not keep the application from changing its columns.
     await db.query('ALTER TABLE integrations ALTER COLUMN webhook_secret TYPE varchar(2000)')
-    expect(await told(kind, env)).toEqual(seen)
+    expect(await told(env)).toEqual(seen)
 
     // Without it, what nobody has seen is unknown, and never absent.
     await db.query('REVOKE EXECUTE ON FUNCTION integration_held_secrets(text) FROM integrations_support')
@@ -140,9 +139,9 @@ the refresh-token is set: the application has written it, and this program has n
       none: [],
       expiring: ['only a secret', 'support', 'unfinished'],
     }
-    expect(await told(kind, env)).toEqual(blind)
+    expect(await told(env)).toEqual(blind)
     await db.query('DROP FUNCTION integration_held_secrets(text)')
-    expect(await told(kind, env)).toEqual(blind)
+    expect(await told(env)).toEqual(blind)
     const { stderr } = await run(['secrets', 'list', 'support', '-o', 'id'], { env })
     expect(stderr).toContain(
       'the webhook-secret may be set: the application writes it, and the database role may not see whether it is there\n',

@@ -19,7 +19,7 @@ import { writeSpool } from '../../src/operations/refresh/spool.ts'
 import { Secret } from '../../src/secret.ts'
 import { fingerprint, integrationId } from '../support/brands.ts'
 import { addMany, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { openedStore, testKeys } from '../support/keyring.ts'
 import { bin, environment, freshFolder, type Outcome, quote, runCommand } from '../support/program.ts'
 import { addSlack } from '../support/slack-integration.ts'
@@ -50,11 +50,7 @@ const addToken = (env: Record<string, string>, chain: Chain, name = 'support', e
     ...['--access-token-env', 'ACCESS', '--refresh-token-env', 'REFRESH', ...expires],
   )
 
-/** The program on a kind of database. */
-const runOn =
-  (kind: Kind) =>
-  (env: Record<string, string>, ...args: string[]) =>
-    runner(kind)([...args, '-o', 'json'], { env })
+const run = (env: Record<string, string>, ...args: string[]) => runInProcess([...args, '-o', 'json'], { env })
 
 /** The rows of an answer in the fields that matter. */
 const rowsOf = ({ stdout }: Outcome, ...fields: string[]) =>
@@ -107,8 +103,6 @@ const endLeases = (db: TestDatabase) =>
   db.query(`UPDATE integration_refresh_attempts SET lease_until = '2026-01-02 03:04:05'`)
 
 describe.each(kinds)('on %s', (kind) => {
-  const run = runOn(kind)
-
   test('a dry run tells of every integration, by name, and warns of a thousand failures', async () => {
     const db = await freshDatabase(kind)
     await addMany(db, 1200)
@@ -500,8 +494,6 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await run(env, 'keys', 'retire', last)).toMatchObject({ code: 0 })
   })
 })
-
-const run = runOn('sqlite')
 
 test('without a place for new tokens, no platform is asked', async () => {
   const { db, server, env } = await start('sqlite')

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { bin, quote, type RunOptions, runCommand, runInTerminal } from '../support/program.ts'
 import { botToken, signingSecret, stable } from '../support/samples.ts'
 
@@ -420,7 +420,7 @@ const refusals: Refusal[] = [
 ]
 
 describe.each(kinds)('refused on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   let db: TestDatabase
   let env: Record<string, string>

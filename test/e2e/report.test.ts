@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 
@@ -18,7 +18,7 @@ interface Told {
 }
 
 describe.each(kinds)('report on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
   const no = kind === 'sqlite' ? 0 : false
 
   /** A database whose integrations were all used, and which no one can complain of. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { begin, contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import {
   type PlatformServer,
   type Script,
@@ -40,7 +40,7 @@ const byHand = `revoke the token by hand at ${page}: its value is not stored her
 const it = 'the previous access-token of Acme/support'
 
 describe.each(kinds)('revocation on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
   const api = () => `api_url:slack=${server.url}api/`
 
   /** A database with the integration support, which has a token. */

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writ
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { contents, copyOf, freshDatabase, kinds, putBack, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder } from '../support/program.ts'
 
 describe.each(kinds)('a machine and the ends of audit logs that it has seen, on %s', (kind) => {
@@ -10,7 +10,7 @@ describe.each(kinds)('a machine and the ends of audit logs that it has seen, on 
   const machine = (db: TestDatabase, env: Record<string, string> = {}) => {
     const state = freshFolder()
     const own = { DATABASE_URL: db.url, XDG_STATE_HOME: state, ...env }
-    const start = (...args: string[]) => runner(kind)(args, { env: own })
+    const start = (...args: string[]) => runInProcess(args, { env: own })
     const run = (...args: string[]) => runInProcess(args, { env: own })
     const done = async (...args: string[]) => {
       const outcome = await runInProcess(args, { env: own })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 import { addSlack, revealed, rotate } from '../support/slack-integration.ts'
@@ -12,7 +12,7 @@ const history =
   'SELECT field, number, origin, set_by IS NOT NULL AS attributed, valid_until IS NULL AS is_current, never_expires FROM integration_secrets ORDER BY field, number'
 
 describe.each(kinds)('rotate on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   const yes = kind === 'sqlite' ? 1 : true
   const no = kind === 'sqlite' ? 0 : false

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type Fingerprint, type IntegrationId, instantOf } from '../../src/brands.ts'
 import type { ReceiverReport, ReportedMatch } from '../../src/store/activity/receivers.ts'
 import { begin, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { bin, freshFolder, quote, runCommand, runProgram } from '../support/program.ts'
 import { at, put, signed } from '../support/receiver-reports.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
@@ -46,7 +46,7 @@ const shown = async (env: Record<string, string>, ...args: string[]) =>
   JSON.parse((await runInProcess([...args, '-o', 'json'], { env })).stdout)
 
 describe.each(kinds)('secrets on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   const yes = kind === 'sqlite' ? 1 : true
   const no = kind === 'sqlite' ? 0 : false

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createReceiver } from '../../src/receiver/receiver.ts'
 import { contents, freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { testKeyFile } from '../support/keyring.ts'
 import { signingSecret } from '../support/samples.ts'
 import { fromSlack } from '../support/webhooks.ts'
@@ -17,7 +17,7 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
   const start = async () => {
     const db = await freshDatabase(kind)
     const env = { DATABASE_URL: db.url }
-    const run = (words: string, input = '') => runner(kind)(words.split(' '), { env, input })
+    const run = (words: string, input = '') => runInProcess(words.split(' '), { env, input })
     const done = async (words: string, input = '') => {
       const outcome = await runInProcess(words.split(' '), { env, input })
       expect([words, outcome]).toMatchObject([words, { code: 0 }])

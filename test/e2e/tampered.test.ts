@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase, kinds } from '../support/database.ts'
-import { runInProcess, runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { openedStore } from '../support/keyring.ts'
 import { freshFolder } from '../support/program.ts'
 
@@ -10,7 +10,7 @@ describe.each(kinds)('a database that somebody wrote to, on %s', (kind) => {
   const start = async () => {
     const db = await freshDatabase(kind)
     const run = (words: string, input = '', env: Record<string, string> = {}) =>
-      runner(kind)(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
+      runInProcess(words.split(' '), { env: { DATABASE_URL: db.url, ...env }, input })
     const done = async (words: string, input = '') =>
       expect(await runInProcess(words.split(' '), { env: { DATABASE_URL: db.url }, input })).toMatchObject({ code: 0 })
     await done('add --platform pylon --new-workspace Acme --name desk --webhook-secret-stdin', 'first-value-of-a-test')

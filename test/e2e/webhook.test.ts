@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { begin, contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { type Endpoint, startEndpoint } from '../support/endpoint.ts'
-import { runner } from '../support/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, type Outcome, runProgram } from '../support/program.ts'
 import { populate } from '../support/sample-commands.ts'
 import { signingSecret, stable } from '../support/samples.ts'
@@ -50,7 +50,7 @@ describe.each(kinds)('webhooks on %s', (kind) => {
 
   const run = (args: readonly string[], env: Record<string, string> = {}, input = '') =>
     // What is to be loaded before the program takes a process.
-    (env.NODE_OPTIONS ? runProgram : runner(kind))(args, { env: { DATABASE_URL: db.url, ...env }, input })
+    (env.NODE_OPTIONS ? runProgram : runInProcess)(args, { env: { DATABASE_URL: db.url, ...env }, input })
 
   /** Runs a command that may add events, and nothing else: gives its outcome and what it added. No secret shows. */
   async function recorded(args: readonly string[], input = '', env = {}): Promise<Outcome & { events: string[] }> {

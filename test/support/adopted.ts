@@ -1,6 +1,6 @@
 import { application, database, rows } from './application.ts'
 import type { Kind, TestDatabase } from './database.ts'
-import { runner } from './in-process.ts'
+import { runInProcess } from './in-process.ts'
 
 /** How a database keeps secrets. */
 export const encryptionModes = ['off', 'migrating', 'required'] as const
@@ -28,7 +28,7 @@ export async function adoptedDatabase(kind: Kind, mode: EncryptionMode): Promise
     ],
   }
   for (const command of words[mode]) {
-    const { code, stderr } = await runner(kind)(command.split(' '), { env: { DATABASE_URL: db.url } })
+    const { code, stderr } = await runInProcess(command.split(' '), { env: { DATABASE_URL: db.url } })
     if (code !== 0) throw new Error(`${command}: ${stderr}`)
   }
   return db

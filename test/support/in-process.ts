@@ -3,8 +3,7 @@ import { resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { expect } from 'vitest'
 import type { main } from '../../src/cli/main.ts'
-import type { Kind } from './database.ts'
-import { environment, type Outcome, type RunOptions, runProgram } from './program.ts'
+import { environment, type Outcome, type RunOptions } from './program.ts'
 
 /**
  * Has the program as it is built answer a command line, in this process: what bin/integrations.js starts, on streams
@@ -40,9 +39,6 @@ export const succeeding =
     expect(outcome, args.join(' ')).toMatchObject({ code: 0 })
     return outcome.stdout
   }
-
-/** What runs a command line in a test that both kinds of database have: a process for SQLite, this one for PostgreSQL. */
-export const runner = (kind: Kind): typeof runInProcess => (kind === 'sqlite' ? runProgram : runInProcess)
 
 function collector() {
   const chunks: Buffer[] = []

@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import type { SecretField } from '../../src/integration.ts'
 import type { JsonObject } from '../../src/json.ts'
 import { addIntegration } from '../../src/operations/integrations/add.ts'
@@ -10,18 +10,13 @@ import type { Store } from '../../src/store/store.ts'
 import { freshDatabase, type Kind } from './database.ts'
 import { storeOptions } from './keyring.ts'
 
-const left: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const end of left.splice(0).reverse()) await end()
-})
-
 const secret = (value: string) => ({ value: new Secret(value), origin: 'provided' as const })
 
 /** A database, its store, and what receives from it; all are closed after the test. */
 export async function start(kind: Kind, remember = 0) {
   const db = await freshDatabase(kind)
   const store = await openStore(storeOptions(db))
-  left.push(store.close)
+  onTestFinished(store.close)
   const errors: unknown[] = []
   const receive = async (more: Partial<ReceiverOptions> = {}): Promise<Receiver> => {
     const receiver = await createReceiver({
@@ -31,7 +26,7 @@ export async function start(kind: Kind, remember = 0) {
       onError: (error) => errors.push(error),
       ...more,
     })
-    left.push(receiver.close)
+    onTestFinished(receiver.close)
     return receiver
   }
   return { db, store, errors, receive }

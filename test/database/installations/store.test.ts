@@ -9,7 +9,7 @@ import {
 } from '../../../src/installations/store.ts'
 import { acme, adoptedDatabase, encryptionModes } from '../../support/adopted.ts'
 import { contents, kinds, type TestDatabase } from '../../support/database.ts'
-import { runner } from '../../support/in-process.ts'
+import { runInProcess } from '../../support/in-process.ts'
 import { openedStore, testKeyFile } from '../../support/keyring.ts'
 import { freshFolder, runProgram } from '../../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../../support/samples.ts'
@@ -121,7 +121,7 @@ describe.each(kinds)('the store on %s', (kind) => {
     ])
     const { integration_events, integration_settings, ...rest } = await contents(db)
     expect(rest).toEqual(Object.fromEntries(Object.entries(others).filter(([table]) => table in rest)))
-    const verified = await runner(kind)(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
+    const verified = await runInProcess(['audit', 'verify'], { env: { DATABASE_URL: db.url } })
     expect(verified).toMatchObject({ code: 0 })
   })
 

@@ -15,7 +15,7 @@ import {
   sqliteDatabase,
   type TestDatabase,
 } from '../../support/database.ts'
-import { runInProcess, runner } from '../../support/in-process.ts'
+import { runInProcess } from '../../support/in-process.ts'
 import { freshFolder, quote, runInTerminal, runProgram } from '../../support/program.ts'
 import { botToken, instant, signingSecret } from '../../support/samples.ts'
 import { notes, warnings } from '../../support/told.ts'
@@ -120,7 +120,7 @@ async function addKey({ env }: Place): Promise<string> {
 }
 
 describe.each(kinds)('keys on %s', (kind) => {
-  const run = runner(kind)
+  const run = runInProcess
 
   test('a key takes the place of another, for every value and without a version raised', async () => {
     const at = await place(kind)

@@ -2,8 +2,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlink
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { freshDatabase } from '../../support/database.ts'
-import { freshFolder, runProgram } from '../../support/program.ts'
+import { freshDatabase } from '../support/database.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 
 /** Ends the process, as kill -9 does, before one of its calls of the file system that name the keys. */
 const preload = join(freshFolder(), 'kill.cjs')
