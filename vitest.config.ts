@@ -33,6 +33,8 @@ export default defineConfig({
           ...patient,
         },
       },
+      // Installs and builds, with npm and the compilers of others.
+      { test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup, ...patient } },
       // Races and kill -9. They load the machine by themselves, so that one file runs at a time.
       { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], globalSetup, ...patient } },
     ],
