@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'rolldown'
 import { thirdParty } from './scripts/third-party.js'
@@ -56,18 +56,19 @@ const lighter = [
     `,
   ],
   // Node 20 optimizes a function of WebAssembly once it has run for a while, here half of the query compiler for the
-  // one query of most commands: 80 ms of 260. From Node 22 on it waits for 13,000,000. The flag goes back at once,
-  // because V8 takes nothing that was compiled before with other flags.
+  // one query of most commands: 80 ms of 260. From Node 22 on it waits for 13,000,000. It also validates all functions
+  // before the first is called: 4 ms. The flags go back at once, because V8 takes nothing that was compiled before with
+  // other flags.
   [
     /\/generated\/(sqlite|postgresql)\/internal\/class\.ts$/,
     'return new WebAssembly.Module(wasmArray)',
     `const { setFlagsFromString } = process.getBuiltinModule('node:v8')
-    const later = process.version.startsWith('v20.')
-    if (later) setFlagsFromString('--wasm-tiering-budget=13000000')
+    const set = (...flags) => process.version.startsWith('v20.') && flags.forEach((flag) => setFlagsFromString(flag))
+    set('--wasm-tiering-budget=13000000', '--wasm-lazy-validation')
     try {
       return new WebAssembly.Module(wasmArray)
     } finally {
-      if (later) setFlagsFromString('--wasm-tiering-budget=1800000')
+      set('--wasm-tiering-budget=1800000', '--no-wasm-lazy-validation')
     }`,
   ],
 ]
@@ -80,6 +81,21 @@ const lighterStart = {
     const changed = code.replace(there, instead)
     if (changed === code) throw new Error(`${id} has changed: see what it costs at start now`)
     return changed
+  },
+}
+
+/** Keeps the query compiler as a file of its bytes: Prisma has it as a text, which takes longer to read and to decode. */
+const compilerFile = {
+  name: 'compiler-file',
+  load(id) {
+    const [, name] = /([^/]+)\.wasm-base64\.mjs$/.exec(id) ?? []
+    if (name === undefined) return
+    const [, base64] = /"([\w+/]{1000,}=*)"/.exec(readFileSync(id, 'utf8')) ?? []
+    if (base64 === undefined) throw new Error(`${id} has changed: see where it keeps the query compiler now`)
+    this.emitFile({ type: 'asset', fileName: `${name}.wasm`, source: Buffer.from(base64, 'base64') })
+    return `import { readFileSync } from 'node:fs'
+      import { join } from 'node:path'
+      export const wasm = readFileSync(join(import.meta.dirname, '..', '${name}.wasm'))`
   },
 }
 
@@ -140,7 +156,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, lateParts, readyHelp, modulesOfLibrary, thirdParty],
+  plugins: [lighterStart, lateParts, compilerFile, readyHelp, modulesOfLibrary, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
