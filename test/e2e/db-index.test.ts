@@ -66,6 +66,11 @@ describe.each(kinds)('db index on %s', (kind) => {
     }
     const lacked = names.filter((name) => missing[name] === 'missing')
     expect(await states(db)).toEqual(missing)
+    expect(await run(['db', 'index', '--fields', 'name,outcome'], { env })).toEqual({
+      code: 0,
+      stdout: names.map((name) => `${name}\t${lacked.includes(name) ? 'would change' : 'unchanged'}\n`).join(''),
+      stderr: '',
+    })
     const byBytes = kind === 'sqlite' ? ' COLLATE BINARY' : ' COLLATE "C"'
     const flag = kind === 'sqlite' ? ` --database ${db.url}` : ''
     const status = await run(['db', 'status', '--fields', 'indexesMissing'], { env })

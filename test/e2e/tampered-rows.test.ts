@@ -210,14 +210,28 @@ test.each(kinds)('a later change of the same rows hides nothing, on %s', async (
   expect(await problems()).toEqual([`integration Globex/support: ${rest}`])
   // What a person has seen and explained is recorded as it is, but for secrets.
   const [{ id } = {}] = await db.query('SELECT id FROM integrations')
-  expect(
-    await runInProcess(['audit', 'acknowledge', '--row', String(id), '--reason', 'moved', '-o', 'table'], { env }),
-  ).toEqual({
+  const acknowledge = (row: string) =>
+    runInProcess(['audit', 'acknowledge', '--row', row, '--reason', 'moved', '-o', 'table'], { env })
+  expect(await acknowledge(String(id).slice(0, 5))).toMatchObject({ code: 3 })
+  expect(await acknowledge(String(id).slice(0, 8))).toEqual({
     code: 0,
     stdout: 'acknowledged 1 problem\n',
     stderr: '',
   })
   expect(await problems()).toEqual(['integration Globex/support: integration_secrets.set_by (webhook_secret 3)'])
+  // Of rows that begin alike, none is chosen.
+  const workspaces = ['same-beginning-1', 'same-beginning-2']
+  for (const one of workspaces)
+    await db.query(
+      'INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (?, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)',
+      one,
+      one,
+    )
+  expect(await acknowledge('same-beginning')).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `error: several rows are named "same-beginning"\nhint: use one of: ${workspaces.map((one) => `${one} (workspace ${one})`).join(', ')}\n`,
+  })
   expect(await runInProcess(['audit', 'acknowledge', '--row', 'x', '--reason', 'moved'], { env })).toEqual({
     code: 3,
     stdout: '',

@@ -469,10 +469,18 @@ describe.each(kinds)('webhooks on %s', (kind) => {
       ],
       [['sign', 'Acme/code', '--header', 'Content-Length: 1'], 'the header content-length is made for each request'],
       [['sign', 'Acme/code', '--header', 'X-A: \u0001'], 'the header x-a has a character that HTTP does not allow'],
+      [['sign', 'Acme/code', '--header', 'X-A: 1', '--header', 'x-a: 2'], 'the header x-a is given twice'],
+      [
+        ['send', 'Acme/code', endpoint.url, '--header', `@${file('twice', 'X-A: 1\nX-B: 2\nX-A: 1\n')}`],
+        'the header x-a is given twice',
+      ],
       [['sign', 'Acme/code', '--header', '@-'], 'standard input can hold one thing only'],
       [['send', 'Acme/code', endpoint.url, '--event', 'push', '--sample', 'ping'], 'cannot be used with'],
     ] as const)
       expect(await told(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message), events: [] })
+    // HTTP joins those whose value is a list.
+    const via = ['--header', 'Via: 1.1 a', '--header', 'via: 1.1 b']
+    expect((await told('sign', 'Acme/code', '--event', 'push', ...via)).stdout).toContain('\nvia: 1.1 a, 1.1 b\n')
     const alone = await recorded(['webhook', 'send', 'Acme/code', endpoint.url, '--event', 'push'])
     expect(alone).toMatchObject({
       code: 2,

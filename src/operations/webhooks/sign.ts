@@ -64,6 +64,10 @@ function eventHeader({ title, webhooks }: Platform, { body, event }: SignedConte
   return { [webhooks.event.header]: name }
 }
 
+/** Headers whose value is a list, which a request may have several times (RFC 9110). */
+const ofLists =
+  /^(accept|accept-(charset|encoding|language)|cache-control|content-(encoding|language)|forwarded|link|pragma|prefer|via|x-forwarded-(for|host|proto))$/
+
 /** Of HTTP itself: each request has its own. */
 const ofTransport = ['content-length', 'transfer-encoding', 'connection']
 
@@ -73,7 +77,12 @@ function givenHeaders({ title, webhooks }: Platform, { event, headers }: SignedC
   const signed = webhooks.schemes.flatMap(({ header, timestamp, also }) => [
     ...[header, ...(timestamp ? [timestamp.header] : []), ...Object.keys(also ?? {})],
   ])
+  const given = new Map<string, string>()
   for (const [name, value] of headers) {
+    const before = given.get(name)
+    if (before !== undefined && !ofLists.test(name))
+      throw badInput(`the header ${name} is given twice`, 'leave one of the two out')
+    given.set(name, before === undefined ? value : `${before}, ${value}`)
     if (signed.includes(name)) throw badInput(`the header ${name} belongs to the signature`, 'leave the header out')
     if (ofTransport.includes(name))
       throw badInput(`the header ${name} is made for each request`, 'leave the header out')
@@ -83,5 +92,5 @@ function givenHeaders({ title, webhooks }: Platform, { event, headers }: SignedC
     if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
       throw badInput(`the header ${name} has a character that HTTP does not allow`, 'write the value in ASCII')
   }
-  return Object.fromEntries(headers)
+  return Object.fromEntries(given)
 }

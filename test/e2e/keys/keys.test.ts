@@ -779,7 +779,7 @@ test('a mode that is not decided yet is not said to be one', async () => {
   const note = 'the mode is undecided, and there are no keys: the first change generates keys and decides the mode'
   expect(await runProgram(['keys', 'mode', '-o', 'json'], { env })).toEqual({
     code: 0,
-    stdout: '{\n  "mode": null\n}\n',
+    stdout: '{\n  "mode": null,\n  "outcome": "unchanged"\n}\n',
     stderr: notes(note),
   })
   expect(await runProgram(['keys', 'status', '-o', 'json', '--fields', 'mode,activeKey,problems'], { env })).toEqual({

@@ -26,13 +26,13 @@ export const command = (ctx: Context) =>
         'every event that was lost in a rollback of the log, as by a restored backup or a failover',
       ).default(false),
     )
-    .addOption(new Option('--row <id>', 'the id of a row that audit verify names'))
+    .addOption(new Option('--row <id>', 'the id of a row that audit verify names; the first 6 characters suffice'))
     .addOption(dryRunOption())
     .addHelpText(
       ...examples(
         'integrations audit acknowledge 4711 --reason "restored by hand, OPS-12"',
         'integrations audit acknowledge --rollback --reason "backup of Monday restored, OPS-13"',
-        'integrations audit acknowledge --row 019ab1de-0000-7000-8000-000000000001 --reason "moved by SQL, OPS-14"',
+        'integrations audit acknowledge --row 7674552b --reason "moved by SQL, OPS-14"',
       ),
     )
     .action(async (seq, { rollback, row, dryRun }) => {

@@ -4,7 +4,7 @@ import { type EncryptionMode, modes } from '../../../store/tables/keys.ts'
 import type { Context } from '../../context.ts'
 import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { confirmByTyping } from '../../input/consent.ts'
-import { outcomeOf } from '../../output/values.ts'
+import { changeView, outcomeOf } from '../../output/values.ts'
 import { modeView, undecided } from '../../views/key.ts'
 
 /** `integrations keys mode` */
@@ -27,7 +27,7 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       if (mode === undefined) {
         const settings = await store.read((db) => db.keys.settings())
-        await ctx.output.one(modeView, settings)
+        await ctx.output.one(changeView(modeView), { ...settings, outcome: 'unchanged' })
         if (settings.mode === null) ctx.output.note(undecided)
         return
       }
