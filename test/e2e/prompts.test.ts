@@ -218,6 +218,27 @@ describe.each(kinds)('questions on %s', (kind) => {
       })
     })
 
+    test('of several lines chooses nothing, and answers no question', async () => {
+      const { db, env } = await start()
+      const { code, screen } = await runInTerminal(
+        ['add', '--platform', 'pylon'],
+        [
+          ['❯ Acme', paste('Ac\nnew\nsecret\n')],
+          ['the answer has several lines: give it alone, on one line', ''],
+          ['❯ Acme', enter],
+          ['Name of the integration', `desk${enter}`],
+          ['Pylon webhook secret', enter],
+          ['Pylon API token', enter],
+        ],
+        { env },
+      )
+      expect({ code, screen }).toMatchObject({ code: 0, screen: expect.stringContaining('added Acme/desk') })
+      expect(await db.query('SELECT name FROM integrations ORDER BY name')).toEqual([
+        { name: 'desk' },
+        { name: 'support' },
+      ])
+    })
+
     test('of several lines is no name either', async () => {
       const { db, env } = await start()
       const { code, screen } = await runInTerminal(
@@ -234,6 +255,44 @@ describe.each(kinds)('questions on %s', (kind) => {
       })
       expect(screen).toContain('\u001b[?2004l')
     })
+  })
+
+  test('add --upsert keeps the secret that it replaces for a day, as rotate does', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url, SECRET: signingSecret(2) }
+    await addSlack(env)
+    const upsert = 'add --platform slack --workspace Acme --name support --upsert --webhook-secret-env SECRET'
+    const { code, screen } = await runInTerminal(upsert.split(' '), [], { env, columns: 200 })
+    expect(code).toBe(0)
+    expect(screen.replaceAll('\r', '')).toMatch(
+      /^the previous webhook-secret stays valid for 24 hours; change that with --grace\n.*replaced the webhook-secret of Acme\/support; the previous webhook-secret stays valid until /s,
+    )
+    const [{ hours } = {}] = await db.query(
+      kind === 'sqlite'
+        ? "SELECT CAST(round((julianday(valid_until) - julianday('now')) * 24) AS INTEGER) AS hours FROM integration_secrets WHERE valid_until IS NOT NULL"
+        : 'SELECT round(extract(epoch FROM valid_until - now()) / 3600)::int AS hours FROM integration_secrets WHERE valid_until IS NOT NULL',
+    )
+    expect(hours).toBe(24)
+    const again = await runInTerminal(upsert.split(' '), [], { env, columns: 200 })
+    expect(again).toMatchObject({ code: 0, screen: expect.not.stringContaining('24 hours') })
+  })
+
+  test('add asks for the token whose expiry is given until there is one', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url }
+    await addSlack(env)
+    const { code, screen } = await runInTerminal(
+      'add --platform slack --workspace Acme --name new --no-expiry'.split(' '),
+      [
+        ['Slack signing secret (leave empty to set it later)', enter],
+        ['Slack bot or user token (whose expiry is given)', enter],
+        ['the answer is empty', '\u0003'],
+      ],
+      { env },
+    )
+    expect(code).toBe(130)
+    expect(screen).not.toContain('refresh token')
+    expect(await db.query('SELECT name FROM integrations')).toEqual([{ name: 'support' }])
   })
 
   test('a value that is refused at a prompt is asked for again, and nothing of it stays or is shown', async () => {
@@ -291,7 +350,6 @@ describe.each(kinds)('questions on %s', (kind) => {
       for (const [flags, code] of [
         [[], 5],
         [['--if-missing'], 0],
-        [['--upsert'], 2],
         [['--upsert', '--grace', '8d'], 2],
       ] as const) {
         const unasked = await runInTerminal([...one, ...flags], [], { env: values })

@@ -48,7 +48,13 @@ import {
 import { duration } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
 import { differences } from '../views/changes.ts'
-import { describePrevious, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
+import {
+  agreedGraceMs,
+  describePrevious,
+  noteAgreedGrace,
+  warnIfNoReceiver,
+  whenRefused,
+} from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
 
 function addCommand() {
@@ -79,7 +85,7 @@ function addCommand() {
     .addOption(
       new Option(
         '--grace <duration>',
-        'with --upsert: how long a secret that is replaced stays valid, 7d at most; 0 for a leak',
+        'with --upsert: how long a secret that is replaced stays valid, 7d at most; 0 for a leak (default: 24h at a terminal)',
       ).argParser(duration),
     )
     .addOption(
@@ -122,6 +128,7 @@ export const command = (ctx: Context) =>
     const name =
       options.name ?? (await ctx.prompts.text('Name of the integration', '--name <name>', named('integration')))
     const store = await ctx.store()
+    const agreed = upsert && grace === undefined && ctx.prompts.possible()
     const given: Addition = {
       platform: platform.id,
       workspace,
@@ -134,13 +141,13 @@ export const command = (ctx: Context) =>
       app,
       setBy: ctx.actor(),
       ifExists: upsert ? 'update' : ifMissing ? 'keep' : undefined,
-      gracePeriod: grace,
+      gracePeriod: agreed ? agreedGraceMs : grace,
       endPrevious,
       expiresFromNow: options.expiresIn !== undefined,
       forceShape,
       dryRun,
     }
-    const addition = await askMissing(ctx, given, { platform, options })
+    const addition = await askMissing(ctx, given, { platform, options, agreed })
     const added = options.check
       ? await addCheckedIntegration(store, addition, { urls, wait: ctx.options.wait })
       : await addIntegration(store, addition)
@@ -228,27 +235,38 @@ const named = (what: 'integration' | 'workspace') => (answer: string) => void ch
 async function askMissing(
   ctx: Context,
   given: Addition,
-  { platform, options }: { platform: Platform; options: ExpiryOptions },
+  { platform, options, agreed }: { platform: Platform; options: ExpiryOptions; agreed: boolean },
 ): Promise<Addition> {
-  const questions = missingSecrets(platform, given.secrets, given.forceShape)
-  if (!ctx.prompts.possible() || (questions.length === 0 && given.expiry !== 'unknown')) return given
+  const questions = missingSecrets(platform, given)
+  const asks = questions.length > 0 || given.expiry === 'unknown'
+  if (!ctx.prompts.possible() || !(asks || agreed)) return given
   // The token of an expiry that was given may be an answer.
   const expiry = given.secrets.accessToken ? given.expiry : 'unknown'
-  const { outcome } = await addIntegration(await ctx.store(), { ...given, expiry, dryRun: true })
+  const planned = await addIntegration(await ctx.store(), { ...given, expiry, dryRun: true })
+  const { outcome, before, fields = [] } = planned
   if (outcome === 'unchanged') return given
+  if (agreed && before)
+    noteAgreedGrace(
+      ctx,
+      fields.filter((field) => before[field].set !== false),
+    )
   const secrets = outcome === 'added' ? { ...given.secrets, ...(await askSecrets(ctx, questions)) } : given.secrets
   return { ...given, secrets, expiry: await askExpiry(ctx, options, secrets) }
 }
 
-const missingSecrets = (platform: Platform, given: object, forceShape: boolean) =>
+const missingSecrets = (platform: Platform, { secrets, expiry, forceShape }: Addition) =>
   entriesOf(platform.secrets)
-    .filter(([field]) => !(field in given))
-    .map(([field, { label }]) => ({
-      field,
-      question: `${platform.title} ${label} (leave empty to set it later)`,
-      required: false,
-      check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
-    }))
+    .filter(([field]) => !(field in secrets))
+    .map(([field, { label }]) => {
+      // An expiry that was given is that of a token.
+      const required = field === 'accessToken' && expiry !== 'unknown'
+      return {
+        field,
+        question: `${platform.title} ${label} (${required ? 'whose expiry is given' : 'leave empty to set it later'})`,
+        required,
+        check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
+      }
+    })
 
 async function readConfigFlag(ctx: Context, given: string | undefined, onStdin: number): Promise<JsonObject | null> {
   if (given === undefined) return null

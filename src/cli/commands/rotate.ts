@@ -33,7 +33,14 @@ import { confirmRevocation, requireRevoke, revokeOption } from '../input/revocat
 import { askSecrets, generated, givenSecrets, withSecretFlags } from '../input/secret-input.ts'
 import { duration, instant } from '../input/time.ts'
 import { outcomeOf } from '../output/values.ts'
-import { describePrevious, graceNextSteps, warnIfNoReceiver, whenRefused } from '../views/grace-period.ts'
+import {
+  agreedGraceMs,
+  describePrevious,
+  graceNextSteps,
+  noteAgreedGrace,
+  warnIfNoReceiver,
+  whenRefused,
+} from '../views/grace-period.ts'
 import { integrationView } from '../views/integration.ts'
 import { revokeAfterChange } from './revocation.ts'
 
@@ -119,11 +126,10 @@ export const command = (ctx: Context) =>
     const without = fields.filter((field) => !given[field])
     const asked = !generate && without.length > 0
     const replaced = fields.filter((field) => shown[field].set !== false)
-    // A day, where a person can see that; a script that replaces a value has to say how long.
     const agreed = replacing.grace === undefined && replaced.length > 0 && ctx.prompts.possible()
     const plan = {
       typed: ref,
-      gracePeriod: agreed ? 86_400_000 : replacing.grace,
+      gracePeriod: agreed ? agreedGraceMs : replacing.grace,
       shared,
       forceShape,
       endPrevious,
@@ -135,7 +141,7 @@ export const command = (ctx: Context) =>
     if (asked)
       await prepareRotation(store, shown.id, { ...plan, fields, expiry: givenExpiry(options), check: options.check })
     if (revoke) await agreeToRevoke(ctx, shown, { ...options, fields, token: given.accessToken?.value })
-    if (agreed) ctx.output.note(`${replaced.map(agreedFate).join('; ')}; change that with --grace`)
+    if (agreed) noteAgreedGrace(ctx, replaced)
     const platform = platformOf(shown)
     const made: NewSecrets = generate
       ? Object.assign({}, ...without.map(generated))
@@ -272,7 +278,3 @@ const question = (platform: Platform, field: SecretField, forceShape: boolean) =
   required: true,
   check: (value: Secret) => void checkShape(platform, field, { value, forceShape }),
 })
-
-/** What becomes of the previous value of a secret in the grace period that a person agrees to. */
-const agreedFate = (field: SecretField) =>
-  `the previous ${flagOf(field)} ${field === 'webhookSecret' ? 'stays valid' : 'is kept here'} for 24 hours`

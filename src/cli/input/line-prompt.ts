@@ -9,6 +9,7 @@ import {
   useState,
 } from '@inquirer/core'
 import { plural } from '../output/text.ts'
+import { restMs, severalLines } from './paste-guard.ts'
 
 /** A question that one line answers. */
 interface Question {
@@ -18,9 +19,6 @@ interface Question {
   /** What is wrong with an answer; true for nothing. */
   readonly validate: (answer: string) => true | string
 }
-
-/** How long after Enter the rest of a paste may come, where the terminal does not say what is pasted. */
-const restMs = 50
 
 /**
  * Asks for a line. A paste of several lines is refused as a whole: its first line would answer this question, and the
@@ -88,5 +86,3 @@ export const linePrompt = createPrompt<string, Question>(({ message, masked, val
     problem === undefined ? '' : theme.style.error(problem),
   ]
 })
-
-const severalLines = 'the answer has several lines: give it alone, on one line'

@@ -1,6 +1,7 @@
 import { cancelled, IntegrationsError } from '../../errors.ts'
 import type { Host } from '../host.ts'
 import { printable } from '../output/text.ts'
+import type { PasteGuard } from './paste-guard.ts'
 
 /** One of several answers. */
 export interface Choice<Value extends string = string> {
@@ -84,6 +85,32 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
       return linePrompt(question, streams()).finally(() => host.stderr.write(bracketedPaste.off))
     })
 
+  /** Asks what is chosen by keys: a paste of several lines would choose, and answer the next questions. */
+  const askKeys = <T>(
+    flag: string,
+    question: (keys: { input: PasteGuard; output: NodeJS.WritableStream; signal: AbortSignal }) => Promise<T>,
+  ) =>
+    ask(flag, async () => {
+      const { PasteGuard: Guard, restMs, severalLines } = await import('./paste-guard.ts')
+      for (;;) {
+        const refused = new AbortController()
+        const { signal } = refused
+        const input = new Guard(streams().input, () => refused.abort())
+        host.stderr.write(bracketedPaste.on)
+        try {
+          return await question({ ...streams(), input, signal })
+        } catch (error) {
+          if (!signal.aborted) throw error
+          // The rest of the paste is no answer to what is asked again.
+          await new Promise((done) => setTimeout(done, restMs))
+          host.stderr.write(`${severalLines}\n`)
+        } finally {
+          input.end()
+          host.stderr.write(bracketedPaste.off)
+        }
+      }
+    })
+
   const inquirer = () => import('@inquirer/prompts')
 
   return {
@@ -93,17 +120,19 @@ export function prompts(host: Host, allowed: () => boolean): Prompts {
       (await askLine(message, flag, { masked: false, check: (answer) => check(answer.trim()) })).trim(),
     secret: (message, flag, check) => askLine(message, flag, { masked: true, check }),
     choose: (message, flag, choices) =>
-      ask(flag, async () =>
-        (await inquirer()).select({ message: printable(message), choices: choosable(choices) }, streams()),
+      askKeys(flag, async (keys) =>
+        (await inquirer()).select({ message: printable(message), choices: choosable(choices) }, keys),
       ),
     search: (message, flag, find) =>
-      ask(flag, async () =>
+      askKeys(flag, async (keys) =>
         (await inquirer()).search(
           { message: printable(message), source: async (typed) => choosable(await find(typed ?? '')) },
-          streams(),
+          keys,
         ),
       ),
     confirm: (message, flag, otherwise = false) =>
-      ask(flag, async () => (await inquirer()).confirm({ message: printable(message), default: otherwise }, streams())),
+      askKeys(flag, async (keys) =>
+        (await inquirer()).confirm({ message: printable(message), default: otherwise }, keys),
+      ),
   }
 }

@@ -60,6 +60,19 @@ export const refreshTokenLeft = (integration: IntegrationView): string | undefin
     ? undefined
     : stillAccepted(integration, 'refreshToken', `the refresh token of ${refOf(integration)}`)
 
+/** The grace period of a person who does not say how long; a script that replaces a value has to say it. */
+export const agreedGraceMs = 86_400_000
+
+/** Says what becomes of the previous values of secrets in that grace period. */
+export const noteAgreedGrace = ({ output }: Context, fields: readonly SecretField[]): void => {
+  if (fields.length === 0) return
+  const fates = fields.map(
+    (field) =>
+      `the previous ${flagOf(field)} ${field === 'webhookSecret' ? 'stays valid' : 'is kept here'} for 24 hours`,
+  )
+  output.note(`${fates.join('; ')}; change that with --grace`)
+}
+
 /** What to type during a grace period. */
 export const graceNextSteps = (ref: string, fields: readonly SecretField[]): string[] => [
   secretsCommand(ref),
