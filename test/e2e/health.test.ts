@@ -153,7 +153,7 @@ no room in 40 columns for platform, isActive, lastUsedAt, tokenExpiresAt, id
       expect(await run(args)).toMatchObject({
         code: 0,
         stdout: '{"name":"support","lastCheck":null}\n',
-        stderr: expect.stringContaining(`the column checked_at of the row \\"${id.support}\\" cannot be read`),
+        stderr: expect.stringContaining(`the column health of the row \\"${id.support}\\" cannot be read`),
       })
     expect(JSON.parse((await run(['audit', 'verify', '-o', 'json'])).stdout).problems).toEqual([
       expect.objectContaining({ table: 'integration_health', id: id.support }),

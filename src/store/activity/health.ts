@@ -4,19 +4,24 @@ import type { Fingerprint, Instant, IntegrationId } from '../../brands.ts'
 import type { Damageable } from '../../damage.ts'
 import type { IntegrationView, LastCheck, ListedIntegration, RefusedWebhooks } from '../../integration.ts'
 import type { Dialect } from '../database/driver.ts'
-import type { Columns, Statements } from '../database/statements.ts'
+import type { Statements } from '../database/statements.ts'
 
-/** What is stored of an integration, as `healthColumns` selects it; null where nothing is. */
+/** What is stored of an integration, as `healthText` selects it; null or no row where nothing is. */
 export interface HealthRow {
-  readonly checkVerdict: string | null
-  readonly checkCode: string | null
-  readonly checkFingerprint: Fingerprint | null
-  readonly checkedAt: Instant | null
-  readonly refusedCount: bigint | number | null
-  readonly refusedSince: Instant | null
-  readonly refusedAt: Instant | null
-  readonly refusedReason: string | null
+  readonly health: string | null
 }
+
+/** The cells of a row in `HealthRow`, in the order of `healthText`. */
+type HealthCells = readonly [
+  verdict: string | null,
+  code: string | null,
+  fingerprint: string | null,
+  checkedAt: Instant | null,
+  count: number | string | null,
+  since: Instant | null,
+  lastAt: Instant | null,
+  reason: string | null,
+]
 
 /** The verdict of a platform on an access token. */
 export interface CheckVerdict extends Pick<LastCheck, 'verdict' | 'code'> {
@@ -64,58 +69,47 @@ const quietMs = 86_400_000
 /** The largest number that a count can be on PostgreSQL; a count stays as it is where it would be larger. */
 const largestCount = 2_147_483_647
 
-/** What is joined to integrations (`i`) for `healthColumns`. */
-export const healthJoin: Sql = sql`LEFT JOIN integration_health h ON h.integration_id = i.id`
+/** What is stored of an integration, in one cell: few have anything, and a list would take its time for eight. */
+export const healthText = ({ whole, toRfc3339, jsonRows }: Dialect, id: Sql): Sql =>
+  jsonRows(
+    [
+      ...[sql`h.check_verdict`, sql`h.check_code`, sql`h.check_fingerprint`, toRfc3339(sql`h.checked_at`)],
+      ...[whole(sql`h.refused_count`), toRfc3339(sql`h.refused_since`), toRfc3339(sql`h.refused_at`)],
+      sql`h.refused_reason`,
+    ],
+    sql`integration_health h WHERE h.integration_id = ${id}`,
+  )
 
-/** The columns of health (`h`). */
-export const healthColumns = ({ whole, toRfc3339 }: Dialect): Columns<HealthRow> => ({
-  checkVerdict: sql`h.check_verdict`,
-  checkCode: sql`h.check_code`,
-  checkFingerprint: sql`h.check_fingerprint`,
-  checkedAt: toRfc3339(sql`h.checked_at`),
-  refusedCount: whole(sql`h.refused_count`),
-  refusedSince: toRfc3339(sql`h.refused_since`),
-  refusedAt: toRfc3339(sql`h.refused_at`),
-  refusedReason: sql`h.refused_reason`,
-})
-
-/** An integration with its health. What cannot be read of a row is left out, and the damage says so. */
-export function joinHealth(integration: IntegrationView, row: HealthRow & Damageable): ListedIntegration {
-  const isWhole = (prefix: string) => !row.damage?.some((name) => name.startsWith(prefix))
+/** An integration with its health. Where some of that cannot be read, nothing of it is shown, and the damage says so. */
+export function joinHealth(
+  integration: IntegrationView,
+  { health, damage }: HealthRow & Damageable,
+): ListedIntegration {
+  const [cells] = health === null || damage?.includes('health') ? [] : (JSON.parse(health) as readonly HealthCells[])
   return Object.assign(integration, {
-    lastCheck: isWhole('check') ? lastCheckOf(row, integration.accessToken.fingerprint) : null,
-    refusedWebhooks: isWhole('refused') ? refusedWebhooksOf(row) : null,
+    lastCheck: cells ? lastCheckOf(cells, integration.accessToken.fingerprint) : null,
+    refusedWebhooks: cells ? refusedWebhooksOf(cells) : null,
   })
 }
 
 /** The verdict on a token says nothing of the one that took its place. */
-function lastCheckOf(
-  { checkVerdict, checkCode, checkFingerprint, checkedAt }: HealthRow,
-  fingerprint: Fingerprint | null,
-): LastCheck | null {
-  if (checkVerdict === null || checkedAt === null) return null
-  if (fingerprint === null || checkFingerprint !== fingerprint) return null
-  return { verdict: checkVerdict, code: checkCode, at: checkedAt }
+function lastCheckOf([verdict, code, checked, at]: HealthCells, fingerprint: Fingerprint | null): LastCheck | null {
+  if (verdict === null || at === null || checked === null || checked !== fingerprint) return null
+  return { verdict, code, at }
 }
 
-function refusedWebhooksOf({
-  refusedCount,
-  refusedSince,
-  refusedAt,
-  refusedReason,
-}: HealthRow): RefusedWebhooks | null {
-  if (refusedCount === null || refusedSince === null || refusedAt === null || refusedReason === null) return null
-  return { count: Number(refusedCount), since: refusedSince, lastAt: refusedAt, lastReason: refusedReason }
+function refusedWebhooksOf([, , , , count, since, lastAt, lastReason]: HealthCells): RefusedWebhooks | null {
+  if (count === null || since === null || lastAt === null || lastReason === null) return null
+  return { count: Number(count), since, lastAt, lastReason }
 }
 
 /** Reads health. */
 export const healthReader = (db: Statements, dialect: Dialect): HealthReader => ({
   async withHealth(integration) {
-    const [row] = await db.queryAll<HealthRow>(
-      healthColumns(dialect),
-      sql`FROM integrations i ${healthJoin} WHERE i.id = ${integration.id}`,
+    const [row = { health: null }] = await db.queryAll<HealthRow>(
+      { health: healthText(dialect, sql`i.id`) },
+      sql`FROM integrations i WHERE i.id = ${integration.id}`,
     )
-    if (!row) return Object.assign(integration, { lastCheck: null, refusedWebhooks: null })
     const damage = [...(integration.damage ?? []), ...(row.damage ?? [])]
     return joinHealth(damage.length > 0 ? { ...integration, damage } : integration, row)
   },

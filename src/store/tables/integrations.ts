@@ -9,7 +9,7 @@ import {
   type PlatformColumn,
 } from '../../integration.ts'
 import type { JsonObject } from '../../json.ts'
-import { type HealthRow, healthColumns, healthJoin, joinHealth } from '../activity/health.ts'
+import { type HealthRow, healthText, joinHealth } from '../activity/health.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
@@ -107,11 +107,7 @@ export function integrationReader(db: Statements, dialect: Dialect, sharing: Sha
   const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
   const source = integrationSource(dialect, sharing.presence)
   // For lists alone: webhooks are received also by a role that may not read it.
-  const listed = {
-    ...source,
-    columns: { ...source.columns, ...healthColumns(dialect) },
-    columnsFrom: () => sql`${source.columnsFrom()} ${healthJoin}`,
-  }
+  const listed = { ...source, columns: { ...source.columns, health: healthText(dialect, sql`i.id`) } }
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, sharing.shared)
   const toListed = (row: IntegrationRow & HealthRow & Damageable) => joinHealth(toRow(row), row)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, sharing)
