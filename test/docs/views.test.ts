@@ -42,6 +42,10 @@ test('an application with other names shows its tables as views, and the whole m
     await db.query(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1`),
   ).toEqual([{ table_name: 'Connection' }, { table_name: 'Member' }, { table_name: 'Team' }])
 
+  // As after an upgrade: what makes a table that would refer to the views.
+  await db.query('DROP TABLE credentials.integration_health')
+  await db.query("DELETE FROM credentials._prisma_migrations WHERE migration_name LIKE '%__health'")
+  await does(['db', 'migrate'])
   await does(['rotate', 'first', '--webhook-secret-stdin', '--grace', '1h'], signingSecret(2))
   const flags = [
     '--created-by',
@@ -101,12 +105,12 @@ test('an application with other names shows its tables as views, and the whole m
   const dry = await does(['db', 'sweep', '--dry-run', '--fields', 'id,name'])
   expect(dry).toEqual({
     stdout: 'cl1connection\tAcme/first\n',
-    stderr: 'would delete what was kept of 1 integration\n',
+    stderr: 'would delete what is kept of 1 integration: Acme/first\n',
   })
   expect((await kept()).length).toBe(3)
   expect(await does(['db', 'sweep', '-o', 'id'])).toEqual({
     stdout: 'cl1connection\n',
-    stderr: 'deleted what was kept of 1 integration\n',
+    stderr: 'deleted what was kept of 1 integration: Acme/first\n',
   })
   expect(await kept()).toEqual([])
   expect((await does(['audit', 'list', '--action', 'integration.sweep', '--fields', 'target'])).stdout).toBe(
@@ -119,11 +123,20 @@ test('an application with other names shows its tables as views, and the whole m
   expect(await db.query('SELECT count(*)::int AS n FROM "Team"')).toEqual([{ n: 1 }])
 })
 
-test('a view that takes no changes is refused', async () => {
-  const fixed = views.replace('SELECT "id", "teamId"', 'SELECT DISTINCT "id", "teamId"')
-  const db = await database('postgresql', tables, fixed)
+test.each([
+  ['DISTINCT "id", "teamId" AS workspace_id', '', 'integrations is a view that takes no changes'],
+  [
+    'DISTINCT "id", "teamId" AS workspace_id',
+    `CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';
+     CREATE TRIGGER change INSTEAD OF INSERT OR UPDATE OR DELETE ON credentials.integrations FOR EACH ROW EXECUTE FUNCTION change();`,
+    'integrations is a view that only triggers can change',
+  ],
+  ['"id", lower("teamId") AS workspace_id', '', 'the database generates integrations.workspace_id'],
+])('a view of SELECT %s and %j is refused', async (columns, triggers, difference) => {
+  const fixed = views.replace('"id", "teamId" AS workspace_id', columns)
+  const db = await database('postgresql', tables, fixed, triggers)
   expect(await runInProcess(['db', 'adopt'], { env: { DATABASE_URL: `${db.url}?schema=credentials` } })).toMatchObject({
     code: 6,
-    stderr: expect.stringContaining('(1) integrations is a view that takes no changes\n'),
+    stderr: expect.stringContaining(` 1 place from what this program can share: (1) ${difference}\n`),
   })
 })

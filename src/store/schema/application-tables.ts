@@ -169,6 +169,8 @@ function* tableDifferences(
   if (found.isView) {
     if (isWritten && !found.isUpdatable) yield { text: `${table} is a view that takes no changes`, hinders: 'changing' }
     else if (provider === 'sqlite') yield adopting(`${table} is a view, not a table`)
+    // A trigger sees a row as it was before the application's change, and puts it back.
+    else if (isShared && found.needsTriggers) yield adopting(`${table} is a view that only triggers can change`)
   } else if (found.primaryKey !== 'id')
     yield adopting(`the primary key of ${table} is ${found.primaryKey || 'none'}, not id`)
   for (const [name, column] of Object.entries(columns)) {

@@ -25,6 +25,8 @@ export interface CatalogueTable {
   readonly isView: boolean
   /** Whether rows can be inserted, updated and deleted. */
   readonly isUpdatable: boolean
+  /** Whether only triggers of a view do that. */
+  readonly needsTriggers: boolean
   /** A trigger may fill columns of a row before it is inserted. */
   readonly hasFiller: boolean
   readonly columns: ReadonlyMap<string, CatalogueColumn>
@@ -39,6 +41,7 @@ interface ColumnRow extends Omit<CatalogueColumn, 'nullable' | 'isGenerated' | '
   readonly table: string
   readonly isView: boolean | number
   readonly isUpdatable: boolean | number
+  readonly needsTriggers: boolean | number
   readonly hasFiller: boolean | number
   /** The name of the column for those who look it up. */
   readonly key: string
@@ -68,6 +71,7 @@ export async function readCatalogue(
       table: sql`q."table"`,
       isView: sql`(q."isView")`,
       isUpdatable: sql`(q."isUpdatable")`,
+      needsTriggers: sql`(q."needsTriggers")`,
       hasFiller: sql`(q."hasFiller")`,
       key: sql`q.key`,
       name: sql`q.name`,
@@ -95,6 +99,7 @@ export async function readCatalogue(
     tables.set(name, {
       isView: of(columns).some(({ isView }) => isView),
       isUpdatable: of(columns).some(({ isUpdatable }) => isUpdatable),
+      needsTriggers: of(columns).some(({ needsTriggers }) => needsTriggers),
       hasFiller: of(columns).some(({ hasFiller }) => hasFiller),
       columns: new Map(
         of(columns).map(({ key, name, type, base, category, default: expression, ...flags }) => [
@@ -128,7 +133,7 @@ export const showsViews = async (db: Statements, provider: Provider): Promise<bo
 const sqliteQueries = (tableNames: Sql) => {
   const tables = sql`(SELECT name, lower(name) AS "table", type = 'view' AS "isView" FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN (${tableNames}))`
   return {
-    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, c.type AS base, 0 AS "hasFiller", NULL AS labels, NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
+    columns: sql`SELECT t."table", t."isView", lower(c.name) AS key, c.name, c.type, c.type AS base, 0 AS "hasFiller", t."isView" AS "needsTriggers", NULL AS labels, NOT c."notnull" AS nullable, c.hidden > 1 AS "isGenerated",
       CASE WHEN c.hidden > 1 THEN 'generated' ELSE c.dflt_value END AS "default",
       CASE WHEN (SELECT l.strict FROM pragma_table_list(t.name) l WHERE l.schema = 'main') THEN 'strict' ELSE '' END AS category,
       NOT t."isView" OR EXISTS (SELECT 1 FROM sqlite_master m WHERE m.type = 'trigger' AND lower(m.tbl_name) = t."table") AS "isUpdatable"
@@ -160,7 +165,8 @@ const postgresqlQueries = (tableNames: Sql) => {
   // A view takes changes when it shows rows of one table as they are, or has triggers that make them.
   const isUpdatable = sql`(t.relkind IN ('r', 'p') OR pg_relation_is_updatable(t.oid, true) & 28 = 28)`
   return {
-    columns: sql`SELECT t."table", t.relkind IN ('v', 'm') AS "isView", ${isUpdatable} AS "isUpdatable", a.attname::text AS key, a.attname::text AS name,
+    columns: sql`SELECT t."table", t.relkind IN ('v', 'm') AS "isView", ${isUpdatable} AS "isUpdatable",
+      t.relkind NOT IN ('r', 'p') AND pg_relation_is_updatable(t.oid, false) & 28 <> 28 AS "needsTriggers", a.attname::text AS key, a.attname::text AS name,
       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A') AND g.tgtype & 7 = 7) AS "hasFiller",
       format_type(a.atttypid, a.atttypmod) AS type, format_type(b.oid, b.modifier) AS base, y.typcategory::text AS category,
       (SELECT json_agg(e.enumlabel)::text FROM pg_enum e WHERE e.enumtypid = b.oid) AS labels, NOT (a.attnotnull OR b."notNull") AS nullable,

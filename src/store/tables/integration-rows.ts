@@ -14,8 +14,7 @@ import type { Columns } from '../database/statements.ts'
 import { active } from './integration-filter.ts'
 import type { Source } from './page.ts'
 import { type AttemptState, leased, tokenRefreshOf } from './refresh-attempts.ts'
-import type { Presence } from './secret-metadata.ts'
-import { expiryOf, type SecretSummary, secretFacts, secretFactsText } from './secret-metadata.ts'
+import { expiryOf, type Presence, type SecretSummary, secretFacts, secretFactsText } from './secret-metadata.ts'
 import type { integrationSorts } from './sorts.ts'
 
 /** An integration as `integrationSource` selects it. */

@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings'
 import { sweepIntegrations } from '../../../operations/integrations/sweep.ts'
+import type { GoneIntegration } from '../../../store/tables/integrations.ts'
 import type { Context } from '../../context.ts'
 import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { plural } from '../../output/text.ts'
@@ -22,6 +23,14 @@ export const command = (ctx: Context) =>
         sentence:
           gone.length === 0
             ? 'nothing is kept of integrations that are gone'
-            : `${dryRun ? 'would delete' : 'deleted'} what was kept of ${plural(gone.length, 'integration')}`,
+            : `${dryRun ? 'would delete what is' : 'deleted what was'} kept of ${plural(gone.length, 'integration')}: ${namesOf(gone)}`,
       })
     })
+
+/** How many are named in a sentence; the other formats have all. */
+const mostNamed = 10
+
+function namesOf(gone: readonly GoneIntegration[]): string {
+  const names = gone.slice(0, mostNamed).map(({ id, name }) => name ?? id)
+  return gone.length > mostNamed ? `${names.join(', ')} and ${gone.length - mostNamed} more` : names.join(', ')
+}
