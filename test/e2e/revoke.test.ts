@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { adoptedDatabase } from '../support/adopted.ts'
 import { begin, contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import {
@@ -191,6 +192,37 @@ describe.each(kinds)('revocation on %s', (kind) => {
     ])
     expect(await revealed(env, 'access-token')).toBe(token(1))
     await isSound(db, first, second)
+  })
+
+  test('of integrations that seemed to share the token, one to which the application gave another keeps it', async () => {
+    const db = await adoptedDatabase(kind, 'off')
+    const env = {
+      DATABASE_URL: db.url,
+      INTEGRATIONS_API_URL: server.everything,
+      ...Object.fromEntries([1, 2, 3].map((n) => [`TOKEN${n}`, token(n)])),
+    }
+    for (const name of ['support', 'sales', 'care'])
+      await run(
+        [
+          ...['add', '--platform', 'slack', '--workspace', 'Acme', '--name', name, '--access-token-env', 'TOKEN1'],
+          ...['--no-expiry', '-o', 'id'],
+        ],
+        { env },
+      )
+    await db.query("UPDATE integrations SET access_token = ? WHERE name = 'sales'", token(3))
+    const path = ['Acme/support@slack', ...rotate(2, '--shared').slice(2)]
+    expect(await run(['rotate', ...path, ...revoking], { env })).toMatchObject({ code: 0 })
+    expect(server.asked.map((one) => one.token)).toEqual([token(1)])
+    const started = "SELECT target_name AS target FROM integration_events WHERE outcome = 'started' ORDER BY seq"
+    expect(await db.query(started)).toEqual(['support', 'care'].map((name) => ({ target: `Acme/${name}` })))
+    const held = await db.query("SELECT name, access_token FROM integrations WHERE platform = 'slack' ORDER BY name")
+    expect(held).toEqual(
+      [
+        ['care', 2],
+        ['sales', 3],
+        ['support', 2],
+      ].map(([name, n]) => ({ name, access_token: token(Number(n)) })),
+    )
   })
 
   test('an integration with the same token that cannot be read keeps the answer from nobody', async () => {

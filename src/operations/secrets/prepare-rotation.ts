@@ -5,7 +5,8 @@ import type { Store } from '../../store/store.ts'
 import { changeWithin } from '../change.ts'
 import { nothingToCheck } from '../check/token.ts'
 import { gracePeriodEnd, requireNoPrevious } from './grace-period.ts'
-import { type Rotation, readCurrent } from './rotate.ts'
+import { readCurrent } from './read-current.ts'
+import type { Rotation } from './rotate.ts'
 import { requireTokenFor, secretDefinition } from './values.ts'
 
 /** A rotation whose new values are not known yet. */

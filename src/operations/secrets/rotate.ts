@@ -1,5 +1,5 @@
 import type { Instant, IntegrationId } from '../../brands.ts'
-import { conflict, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
+import { conflict, IntegrationsError } from '../../errors.ts'
 import {
   type Expiry,
   expiresAt,
@@ -20,6 +20,7 @@ import { type Changed, type ChangeOptions, changeWithin, type Decision, findToCh
 import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
 import { checkAndRetry, commandLine } from '../texts.ts'
 import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
+import { readCurrent } from './read-current.ts'
 import { beginRevocation, type RevocableToken } from './revocation.ts'
 import {
   checkGenerated,
@@ -90,9 +91,15 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
     const first = await changeWithin(tx, { ...found, ifVersion }, (integration) => rotate({ integration, ...named }))
     const others: (typeof first)[] = []
     for (const [sharer, fields] of rotation.shared ? await sharersOf(tx, first.replaced) : []) {
-      const other = await changeWithin(tx, { id: sharer }, (integration) =>
-        rotate({ ...named, integration, ref: sharer, fields, shared: first.replaced }),
-      )
+      const other = await changeWithin(tx, { id: sharer }, async (integration) => {
+        // One that only seemed to have the value keeps its own.
+        const due = await holding(tx, sharer, {
+          fields,
+          values: first.replaced,
+          unreadableToo: forgetsUnreadable(tx, named),
+        })
+        return rotate({ ...named, integration, ref: sharer, fields: due })
+      })
       if (other.after !== other.before) others.push(other)
     }
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
@@ -152,8 +159,6 @@ export interface Replacement {
   readonly rotation: Rotation
   /** The end of the grace period. */
   readonly until: Date
-  /** Replace only these values, which another integration had. */
-  readonly shared: Held | undefined
 }
 
 /** The part of a replacement that comes of what a person asked for. */
@@ -162,22 +167,34 @@ export const ofRotation = (rotation: Rotation, now: Date): Omit<Replacement, 'in
   fields: given(rotation.secrets),
   rotation,
   until: gracePeriodEnd(rotation.gracePeriod, now),
-  shared: undefined,
 })
+
+/** Whether values that cannot be decrypted may be replaced. */
+const forgetsUnreadable = ({ now }: Transaction, { rotation, until }: Pick<Replacement, 'rotation' | 'until'>) =>
+  rotation.endPrevious && until <= now
+
+/** Those of an integration's secrets that have the values which another integration had. @throws DECRYPTION_FAILED, KEY_NOT_FOUND */
+async function holding(
+  tx: Transaction,
+  id: IntegrationId,
+  { values, ...which }: Parameters<typeof readCurrent>[2] & { readonly values: Held },
+): Promise<readonly SecretField[]> {
+  const held = await readCurrent(tx, id, which)
+  return which.fields.filter((field) => held[field]?.fingerprint === values[field]?.fingerprint)
+}
 
 /** Replaces secrets of one integration within a transaction, as `rotateSecrets` does. */
 export async function rotateWithin(
   tx: Transaction,
-  { integration, ref, fields, rotation, until, shared }: Replacement,
+  { integration, ref, fields, rotation, until }: Replacement,
 ): Promise<Decision<{ replaced: Held; fields: readonly SecretField[]; warnings: readonly string[] }>> {
   const platform = platformOf(integration)
   const warnings: string[] = []
   const fingerprints: FingerprintChange[] = []
-  const unreadableToo = rotation.endPrevious && until <= tx.now
+  const unreadableToo = forgetsUnreadable(tx, { rotation, until })
   const held = await readCurrent(tx, integration.id, { fields, unreadableToo })
-  const due = shared ? fields.filter((field) => held[field]?.fingerprint === shared[field]?.fingerprint) : fields
-  const stored = due.filter((field) => isHeld(held[field], newSecret(rotation, field)))
-  const replaced = due.filter((field) => !stored.includes(field))
+  const stored = fields.filter((field) => isHeld(held[field], newSecret(rotation, field)))
+  const replaced = fields.filter((field) => !stored.includes(field))
   const ended: SecretField[] = []
   const endsAtOnce = rotation.endPrevious || (rotation.gracePeriod !== undefined && until <= tx.now)
   const named = (label: string) => (rotation.shared ? `${label} of ${refOf(integration)}` : label)
@@ -274,27 +291,4 @@ const isNews = (
 ): boolean => {
   if (expiry === 'never') return tokenExpiry !== 'never'
   return expiry !== 'unknown' && expiry !== tokenExpiresAt && !(expiresFromNow && tokenExpiresAt !== null)
-}
-
-/**
- * The current values of secrets.
- *
- * @param options `unreadableToo`: return values that cannot be decrypted as well: they can be replaced, without a grace period
- * @throws DECRYPTION_FAILED, KEY_NOT_FOUND
- */
-export async function readCurrent(
-  tx: Transaction,
-  id: IntegrationId,
-  { fields, unreadableToo }: { readonly fields: readonly SecretField[]; readonly unreadableToo: boolean },
-): Promise<{ [F in SecretField]?: CurrentSecret | UnreadableSecret }> {
-  const held: { [F in SecretField]?: CurrentSecret | UnreadableSecret } = {}
-  for (const field of fields) {
-    try {
-      Object.assign(held, await tx.secrets.read(id, [field]))
-    } catch (error) {
-      if (!isDecryptionFailure(error) || !unreadableToo) throw error
-      Object.assign(held, { [field]: await tx.secrets.readRaw(id, field) })
-    }
-  }
-  return held
 }
