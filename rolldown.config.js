@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'rolldown'
 import { thirdParty } from './scripts/third-party.js'
@@ -84,21 +84,6 @@ const lighterStart = {
   },
 }
 
-/** Keeps the query compiler as a file of its bytes: Prisma has it as a text, which takes longer to read and to decode. */
-const compilerFile = {
-  name: 'compiler-file',
-  load(id) {
-    const [, name] = /([^/]+)\.wasm-base64\.mjs$/.exec(id) ?? []
-    if (name === undefined) return
-    const [, base64] = /"([\w+/]{1000,}=*)"/.exec(readFileSync(id, 'utf8')) ?? []
-    if (base64 === undefined) throw new Error(`${id} has changed: see where it keeps the query compiler now`)
-    this.emitFile({ type: 'asset', fileName: `${name}.wasm`, source: Buffer.from(base64, 'base64') })
-    return `import { readFileSync } from 'node:fs'
-      import { join } from 'node:path'
-      export const wasm = readFileSync(join(import.meta.dirname, '..', '${name}.wasm'))`
-  },
-}
-
 /** Writes down what `--help` prints, so that it need not be made again each time. */
 const readyHelp = {
   name: 'ready-help',
@@ -156,7 +141,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, lateParts, compilerFile, readyHelp, modulesOfLibrary, thirdParty],
+  plugins: [lighterStart, lateParts, readyHelp, modulesOfLibrary, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
