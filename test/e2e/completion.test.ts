@@ -88,7 +88,7 @@ describe.each(kinds)('completion in bash from %s', (kind) => {
 })
 
 test('commands, flags and choices', async () => {
-  expect(await complete('integrations re')).toEqual(['refresh', 'recover', 'remove'])
+  expect(await complete('integrations re')).toEqual(['refresh', 'recover', 'report', 'remove'])
   expect(await complete('integrations workspaces re')).toEqual(['rename', 'remove'])
   expect(await complete('integrations -o json workspaces sh')).toEqual(['show'])
   expect(await complete('integrations remove --')).toEqual(
