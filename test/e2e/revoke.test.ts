@@ -14,6 +14,7 @@ import {
 import { bin, environment, type Outcome, runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed } from '../support/slack-integration.ts'
+import { turnEncryptionOff } from '../support/state.ts'
 
 let server: PlatformServer
 /** Where nothing listens. */
@@ -320,6 +321,36 @@ describe.each(kinds)('revocation on %s', (kind) => {
     )
     expect((await log(db)).filter((event) => event.startsWith('secret.revoke'))).toEqual([started(previous)])
     await isSound(db, outcome)
+  })
+
+  test('a token that the application has written is revoked, and not one that it has replaced', async () => {
+    const db = await freshDatabase(kind)
+    await turnEncryptionOff(db)
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.everything, TOKEN1: token(1), TOKEN2: token(2) }
+    await addSlack(env, 'support', '--access-token-env', 'TOKEN1', '--no-expiry')
+    await db.query('UPDATE integrations SET access_token = ?', token(3))
+    expect(await run(rotate(2, ...revoking), { env })).toMatchObject({ code: 0 })
+    expect(server.asked.map((one) => one.token)).toEqual([token(3)])
+    expect(await runInProcess(['audit', 'verify'], { env })).toMatchObject({ code: 0 })
+  })
+
+  test('with --shared, a token is revoked once, and recorded of each integration that had it', async () => {
+    const { db, env } = await start()
+    await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
+    expect(await run(rotate(2, ...revoking, '--shared'), { env })).toMatchObject({ code: 0 })
+    expect(server.asked.map((one) => one.token)).toEqual([token(1)])
+    const of = (name: string, event: string) => event.replace('Acme/support', name)
+    expect((await log(db, 4)).sort()).toEqual(
+      ['Acme/support', 'Acme/sales']
+        .flatMap((name) => [
+          of(name, started(previous)),
+          of(name, 'secret.rotate | done | Acme/support | access_token'),
+          of(name, ended(previous, 'done', 'revoked')),
+        ])
+        .sort(),
+    )
+    expect(await revealed(env, 'access-token', 'sales')).toBe(token(2))
+    await isSound(db)
   })
 
   test('of a token that is still stored, the hints are commands', async () => {
