@@ -353,6 +353,23 @@ describe.each(kinds)('revocation on %s', (kind) => {
     await isSound(db)
   })
 
+  test('a token that another integration still has is expired there', async () => {
+    const { db, env } = await start()
+    await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
+    const outcome = await run(rotate(2, ...revoking), { env })
+    expect(outcome).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('Integrations with the same token: Acme/sales.'),
+    })
+    const { stdout } = await runInProcess(['list', '--expired', '--fields', 'name'], { env })
+    expect(stdout).toBe('sales\n')
+    expect((await log(db, 4)).slice(-2)).toEqual([
+      ended(previous, 'done', 'revoked'),
+      'integration.update | done | Acme/sales | token_expires_at',
+    ])
+    await isSound(db, outcome)
+  })
+
   test('of a token that is still stored, the hints are commands', async () => {
     const { env } = await start()
     server.script(token(1), slackError('ratelimited'), slackError('fatal_error'))

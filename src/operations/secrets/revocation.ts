@@ -1,7 +1,7 @@
 /** Revoking access tokens at their platform, which accepts them otherwise until they expire. @module */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Fingerprint, IntegrationId } from '../../brands.ts'
-import { badInput, IntegrationsError } from '../../errors.ts'
+import { type Fingerprint, type IntegrationId, instantOf } from '../../brands.ts'
+import { badInput, IntegrationsError, isDecryptionFailure } from '../../errors.ts'
 import { failpoint } from '../../failpoint.ts'
 import { type IntegrationView, refOf, type SecretField, secretColumns } from '../../integration.ts'
 import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.ts'
@@ -23,7 +23,10 @@ export interface RevocableToken extends Omit<AnsweredToken, 'answer'> {
 }
 
 /** A token, and what its platform answered. */
-export type RevokedToken = AnsweredToken & Pick<RevocableToken, 'fingerprint'>
+export interface RevokedToken extends AnsweredToken, Pick<RevocableToken, 'fingerprint'> {
+  /** The integrations that still have the token, as they are now: it is stored with each that it has expired. */
+  readonly expired: readonly IntegrationView[]
+}
 
 /** The revocation of tokens before it happens. */
 export interface RevocationPlan {
@@ -144,10 +147,7 @@ function unknownForm(integration: IntegrationView, fingerprint: Fingerprint): In
 }
 
 /** The other integrations that have one of some tokens. */
-export async function sharersOf(
-  tx: Transaction,
-  tokens: readonly RevocableToken[],
-): Promise<readonly IntegrationView[]> {
+async function sharersOf(tx: Transaction, tokens: readonly RevocableToken[]): Promise<readonly IntegrationView[]> {
   const ids = new Set<IntegrationId>()
   for (const { integration, fingerprint, value } of tokens)
     for (const id of await tx.secrets.sharing('accessToken', fingerprint, value)) if (id !== integration.id) ids.add(id)
@@ -174,50 +174,73 @@ const eventOf = (
 })
 
 /** Whether a platform does not accept a token any more, or soon will not. */
-export const isRevoked = ({ outcome }: Revocation): boolean =>
+const isRevoked = ({ outcome }: Revocation): boolean =>
   outcome === 'revoked' || outcome === 'accepted' || outcome === 'invalid'
 
 /**
- * Has platforms revoke tokens, after the change that deleted them, or began this, and records their answers. A platform that
- * names a time is asked again as long as `wait` allows.
+ * Has platforms revoke tokens, after the change that deleted them, or began this, and records their answers. A revoked token
+ * has expired wherever it is still stored. A platform that names a time is asked again as long as `wait` allows.
  *
- * @param alsoStore stores what follows from the answers, in the same transaction; without it, nothing is changed
  * @throws OUTCOME_UNKNOWN when an answer cannot be recorded
  */
 export async function revokeTokens(
   store: Store,
   tokens: readonly RevocableToken[],
   asking: AskOptions,
-  alsoStore?: (tx: Transaction, revoked: readonly RevokedToken[]) => Promise<void>,
 ): Promise<readonly RevokedToken[]> {
   failpoint('revocation committed')
-  const revoked: RevokedToken[] = []
-  const asked = new Map<Fingerprint, Revocation>()
-  for (const { value, ...token } of tokens) {
-    const answer = asked.get(token.fingerprint) ?? (await ask({ ...token, value }, asking))
-    asked.set(token.fingerprint, answer)
-    revoked.push({ ...token, answer })
-  }
+  const answers = new Map<Fingerprint, Revocation>()
+  for (const token of tokens)
+    if (!answers.has(token.fingerprint)) answers.set(token.fingerprint, await ask(token, asking))
   failpoint('revocation answered')
-  if (revoked.length === 0) return revoked
+  if (tokens.length === 0) return []
+  const answered = tokens.flatMap((token) => {
+    const answer = answers.get(token.fingerprint)
+    return answer ? [{ token, answer }] : []
+  })
   try {
-    await store.mutate(
-      async (tx) => {
-        for (const { answer, ...token } of revoked) await tx.record(eventOf(token, asking.urls, answer))
-        await alsoStore?.(tx, revoked)
-      },
-      { auditOnly: alsoStore === undefined },
-    )
+    return await store.mutate(async (tx) => {
+      for (const { token, answer } of answered) await tx.record(eventOf(token, asking.urls, answer))
+      const revoked: RevokedToken[] = []
+      for (const { token, answer } of answered) {
+        const { value: _, ...facts } = token
+        revoked.push({ ...facts, answer, expired: isRevoked(answer) ? await storeExpired(tx, token) : [] })
+      }
+      return revoked
+    })
   } catch (error) {
     if (!(error instanceof IntegrationsError)) throw error
+    const told = answered.map(({ token, answer }) => describeRevocation({ ...token, answer }))
     throw new IntegrationsError({
       code: 'OUTCOME_UNKNOWN',
-      message: `${revoked.map((one) => describeRevocation(one)).join('; ')}; but that could not be recorded in the audit log (${error.message})`,
+      message: `${told.join('; ')}; but that could not be recorded in the audit log (${error.message})`,
       hint: 'write the answer down elsewhere: the audit log says that the revocation was started',
       cause: error,
     })
   }
-  return revoked
+}
+
+/** Stores that a token has expired, wherever it is current. @returns the integrations that have it */
+async function storeExpired(tx: Transaction, token: RevocableToken): Promise<readonly IntegrationView[]> {
+  const holders: IntegrationView[] = []
+  for (const id of [token.integration.id, ...(await sharersOf(tx, [token])).map((one) => one.id)]) {
+    if ((await tx.integrations.match({ by: 'id', value: id }, 1)).length === 0) continue
+    const { after, holds } = await changeWithin(tx, { id }, async (integration) => {
+      const held = await tx.secrets.read(id, ['accessToken']).catch((error: unknown) => {
+        // What cannot be read of another integration keeps the answer from nobody.
+        if (!isDecryptionFailure(error)) throw error
+        return undefined
+      })
+      const ends = integration.tokenExpiresAt
+      const hasExpired = ends !== null && Date.parse(ends) <= tx.now.getTime()
+      const holds = held?.accessToken?.fingerprint === token.fingerprint
+      if (!held?.accessToken || !holds || hasExpired) return { result: { holds } }
+      await tx.secrets.setExpiry(id, held.accessToken.number, instantOf(tx.now))
+      return { facts: { action: 'integration.update', fields: ['token_expires_at'] }, result: { holds } }
+    })
+    if (holds) holders.push(after)
+  }
+  return holders
 }
 
 async function ask({ integration, value }: RevocableToken, { urls, wait }: AskOptions): Promise<Revocation> {

@@ -1,18 +1,8 @@
-import { instantOf } from '../../brands.ts'
-import { isDecryptionFailure } from '../../errors.ts'
-import type { IntegrationView, SecretField } from '../../integration.ts'
-import type { Store, Transaction } from '../../store/store.ts'
+import type { SecretField } from '../../integration.ts'
+import type { Store } from '../../store/store.ts'
 import { auditOnly, type Changed, type ChangeOptions, changeWithin, findToChange } from '../change.ts'
 import type { AskOptions } from '../check/token.ts'
-import {
-  beginRevocation,
-  isRevoked,
-  type RevocableToken,
-  type RevokedToken,
-  revokerOf,
-  revokeTokens,
-  sharersOf,
-} from './revocation.ts'
+import { beginRevocation, type RevokedToken, revokerOf, revokeTokens } from './revocation.ts'
 import { noSecret } from './values.ts'
 
 /** Which current token to revoke. */
@@ -24,8 +14,7 @@ export interface CurrentRevocation extends ChangeOptions {
 }
 
 /**
- * Has the platform revoke the current access token of an integration, which stays stored; that it has expired is stored with
- * it, in every integration that has the same token.
+ * Has the platform revoke the current access token of an integration, which stays stored, as expired.
  *
  * @returns the integration before and after; undefined in place of the answer for a dry run
  * @throws NOT_FOUND also without a token, AMBIGUOUS, BAD_INPUT when no API of the platform revokes it, CONFLICT,
@@ -48,34 +37,6 @@ export async function revokeCurrent(
     { ...auditOnly, dryRun },
   )
   if (dryRun) return { before, after: before, revoked: undefined }
-  let after = before
-  const [revoked] = await uninterrupted(() =>
-    revokeTokens(store, [token], asking, async (tx, [one]) => {
-      if (one && isRevoked(one.answer)) after = (await storeExpired(tx, token)) ?? before
-    }),
-  )
-  return { before, after, revoked }
-}
-
-/** Stores that a token has expired, wherever it is current. @returns the integration that it was revoked for, unless it was removed meanwhile */
-async function storeExpired(tx: Transaction, token: RevocableToken): Promise<IntegrationView | undefined> {
-  const { id } = token.integration
-  let shown: IntegrationView | undefined
-  for (const holder of [id, ...(await sharersOf(tx, [token])).map((one) => one.id)]) {
-    if ((await tx.integrations.match({ by: 'id', value: holder }, 1)).length === 0) continue
-    const { after } = await changeWithin(tx, { id: holder }, async (integration) => {
-      const held = await tx.secrets.read(holder, ['accessToken']).catch((error: unknown) => {
-        // What cannot be read of another integration keeps the answer from nobody.
-        if (!isDecryptionFailure(error)) throw error
-        return undefined
-      })
-      const ends = integration.tokenExpiresAt
-      const hasExpired = ends !== null && Date.parse(ends) <= tx.now.getTime()
-      if (held?.accessToken?.fingerprint !== token.fingerprint || hasExpired) return { result: {} }
-      await tx.secrets.setExpiry(holder, held.accessToken.number, instantOf(tx.now))
-      return { facts: { action: 'integration.update', fields: ['token_expires_at'] }, result: {} }
-    })
-    if (holder === id) shown = after
-  }
-  return shown
+  const [revoked] = await uninterrupted(() => revokeTokens(store, [token], asking))
+  return { before, after: revoked?.expired.find(({ id }) => id === before.id) ?? before, revoked }
 }
