@@ -249,6 +249,26 @@ describe.each(kinds)('sixty integrations on %s', (kind) => {
     ).toBe(5)
   })
 
+  test('are in columns where a name has emoji of several, and a name with invisible characters has escapes', async () => {
+    const db = await freshDatabase(kind)
+    const team = '👩\u200d💻 Team'
+    for (const name of [team, 'a\u202eb'])
+      await db.query(
+        'INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)',
+        idOf(name),
+        name,
+        at(-90),
+        at(-90),
+      )
+    const { screen } = await runInTerminal(['workspaces', 'list', '--fields', 'name,createdAt'], [], {
+      env: { DATABASE_URL: db.url, NO_COLOR: '1' },
+      columns: 80,
+    })
+    expect(screen.replaceAll('\r\n', '\n')).toBe(
+      `NAME        CREATED\na\\u{202e}b  3 months ago\n${team}     3 months ago\n`,
+    )
+  })
+
   test('leave the action of an event whole, and what it ended with', async () => {
     const db = await freshDatabase(kind)
     const events = [

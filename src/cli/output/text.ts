@@ -4,14 +4,27 @@ export const plural = (count: number, noun: string): string => `${count} ${noun}
 /** Characters that a terminal acts on or hides, the ones that names may not contain. */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu
 
+/**
+ * The same, but for what joins emoji to one, as in 👩‍💻: joiners and tags are invisible alone. TypeScript knows no flag `v`
+ * for this version of JavaScript, which every Node has that the package is for.
+ */
+const unprintableBesideEmoji = new RegExp(`(\\p{RGI_Emoji})|${unprintable.source}`, 'gv')
+
+/** What emoji are joined with: zero-width joiners, and the tags of a flag. */
+const joiners = /[\u200d\u{e007f}]/u
+
 /** What most texts are made of alone; looking up the properties of every character of a long list takes its time. */
 const notAscii = /[^\x20-\x7e\n]/
 
 const short: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
-/** A text in which nothing can act on a terminal: what could is shown as an escape, as in `\u{1b}`. */
+/** A text in which nothing can act on a terminal, or is invisible: that is shown as an escape, as in `\u{1b}`. */
 export const printable = (text: string): string =>
-  text.replace(unprintable, (character) => short[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+  joiners.test(text)
+    ? text.replace(unprintableBesideEmoji, (character, emoji?: string) => emoji ?? escaped(character))
+    : text.replace(unprintable, escaped)
+
+const escaped = (character: string) => short[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
 
 /** JSON text that means the same and is safe on a terminal. */
 export const printableJson = (json: string): string =>

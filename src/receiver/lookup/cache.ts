@@ -64,7 +64,10 @@ export class LookupCache {
     sizeCalculation: ({ latest }) => sizeOf(latest),
   })
   readonly #unverified = new LRUCache<string, Lookup>({ max: maxLookups })
-  /** A few for each platform. */
+  /**
+   * Two for each platform at most, of as many integrations as secrets are tried. Their characters have no limit: without a
+   * result, each request that names no integration would scan again.
+   */
   readonly #scans = new Map<string, Lookup>()
   readonly #admitTenant = createAdmissionLimit()
   readonly #admitUnverified = createAdmissionLimit()
