@@ -52,7 +52,10 @@ export const post = (url: string, body: string, headers: Record<string, string>)
     const sent = request(url, { method: 'POST', headers, agent }, (response) => {
       response.resume().on('end', () => done(response.statusCode ?? 0))
     })
-    sent.on('error', failed).end(body)
+    // A connection that was kept may be closed by the other end just as it is used again.
+    sent
+      .on('error', (error) => (sent.reusedSocket ? post(url, body, headers).then(done, failed) : failed(error)))
+      .end(body)
   })
 
 /** Posts a body as Slack does. @returns the status */
