@@ -161,7 +161,8 @@ export async function begin(db: TestDatabase, statement: string): Promise<() => 
 
 async function createPostgresql(options: string): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll('-', '')}`
-  await postgresqlDatabase(inject('postgresql')).query(`CREATE DATABASE ${name} ${options}`)
+  // Copied as files, without a log of every page: nothing has to survive.
+  await postgresqlDatabase(inject('postgresql')).query(`CREATE DATABASE ${name} ${options} STRATEGY file_copy`)
   const url = new URL(inject('postgresql'))
   url.pathname = `/${name}`
   return postgresqlDatabase(url.href)

@@ -32,8 +32,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const api = await startPlatformServer()
   process.env.INTEGRATIONS_TEST_API = api.everything
   // A test has a database of its own, so that vacuuming goes round hundreds; it connects for each query, of which
-  // hashing the password is half.
-  const settings = ['autovacuum=off', 'full_page_writes=off', 'scram_iterations=1']
+  // hashing the password is half. Pages in memory are read sooner than another process is asked for them.
+  const settings = ['autovacuum=off', 'full_page_writes=off', 'scram_iterations=1', 'io_method=sync']
   const server = await startPostgresql(settings, hasRoom('/dev/shm') ? '/dev/shm' : tmpdir())
   const postgresql = server.url
 
