@@ -231,7 +231,7 @@ const refusals: Refusal[] = [
     what: 'an unknown field',
     args: ['list', '--fields', 'id,nmae'],
     code: 2,
-    stderr: /^error: there is no field "nmae"\nhint: the fields are id, name, platform, .*version\n$/,
+    stderr: /^error: there is no field "nmae"\nhint: the fields are id, name, platform, .*refusedWebhooks\n$/,
   },
   {
     what: 'an unknown field of a change',
