@@ -224,13 +224,9 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
       changeOne(id, options, async (store) => (await removeIntegration(store, id, {})).integration),
     find: (id) => connection.use((store) => store.read((db) => integrationById(db, text('id', id)))),
     list: (workspaceId) =>
-      connection.use(async (store) => {
+      connection.use((store) => {
         const filter = { workspaceId: text('workspaceId', workspaceId) }
-        const rows = await store.snapshot((db) =>
-          allRows(db.integrations.list(filter, { sort: 'name', descending: false })),
-        )
-        // As `find` gives them.
-        return rows.map(({ lastCheck: _, refusedWebhooks: __, ...integration }) => integration)
+        return store.snapshot((db) => allRows(db.integrations.list(filter, { sort: 'name', descending: false })))
       }),
     close: connection.close,
   }

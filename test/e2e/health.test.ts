@@ -155,6 +155,8 @@ no room in 40 columns for platform, isActive, lastUsedAt, tokenExpiresAt, id
         stdout: '{"name":"support","lastCheck":null}\n',
         stderr: expect.stringContaining(`the column health of the row \\"${id.support}\\" cannot be read`),
       })
+    // A command that a filter chose the integration for goes on.
+    expect(await run(['refresh', '--all'])).toMatchObject({ code: 0 })
     expect(JSON.parse((await run(['audit', 'verify', '-o', 'json'])).stdout).problems).toEqual([
       expect.objectContaining({ table: 'integration_health', id: id.support }),
     ])

@@ -38,7 +38,7 @@ export const command = (ctx: Context) => {
       const filter = { ...(await filterOf(store, options)), ...(await ofSecret(ctx, store, options)) }
       await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
       await printRows(ctx, listedView, {
-        table: (db) => db.integrations,
+        table: (db) => db.integrations.listed,
         filter,
         page: page(options, ctx.output),
         add: 'integrations add',

@@ -49,7 +49,7 @@ export const report = (store: Store, { filter, newWithinMs, emit }: ReportOption
     }
     if (Object.keys(filter).length === 0) await tell(judgeDatabase(setting))
     let integrations = 0
-    for await (const batch of db.integrations.list(filter, { sort: 'id', descending: false, inPages: true })) {
+    for await (const batch of db.integrations.listed.list(filter, { sort: 'id', descending: false, inPages: true })) {
       integrations += batch.length
       await tell((await factsOf(db, batch, common)).flatMap((facts) => judge(facts, setting)))
     }

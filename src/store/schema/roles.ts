@@ -62,7 +62,7 @@ const rights: { readonly [table: string]: Rights } = {
   integration_refresh_attempts: { ...everyRole('SELECT'), application: 'SELECT, DELETE', operator: change },
   integration_health: {
     support: 'SELECT',
-    application: 'SELECT',
+    application: 'SELECT (integration_id)',
     receiver:
       'SELECT (integration_id, refused_count, refused_since, refused_at, refused_reason), INSERT (integration_id, refused_count, refused_since, refused_at, refused_reason), UPDATE (refused_count, refused_since, refused_at, refused_reason)',
     operator: change,

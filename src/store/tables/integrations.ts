@@ -58,7 +58,9 @@ export const tablesOfIntegrations = [
 ] as const
 
 /** What can be read of integrations; no secret is. */
-export interface IntegrationReader extends ListReader<IntegrationFilter, ListedIntegration> {
+export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
+  /** The same with their health, which not every role may read. */
+  readonly listed: ListReader<IntegrationFilter, ListedIntegration>
   /** The integrations that a name or id stands for, in order, at most `limit`: the first ones, of a tenant any. @throws RowsTooLong */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** The ids of the same. */
@@ -106,7 +108,6 @@ export interface IntegrationWriter {
 export function integrationReader(db: Statements, dialect: Dialect, sharing: Sharing): IntegrationReader {
   const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
   const source = integrationSource(dialect, sharing.presence)
-  // For lists alone: webhooks are received also by a role that may not read it.
   const listed = { ...source, columns: { ...source.columns, health: healthText(dialect, sql`i.id`) } }
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, sharing.shared)
   const toListed = (row: IntegrationRow & HealthRow & Damageable) => joinHealth(toRow(row), row)
@@ -115,7 +116,8 @@ export function integrationReader(db: Statements, dialect: Dialect, sharing: Sha
   const matching = (match: IntegrationMatch): Sql => sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}`
   const inOrder = sql`ORDER BY ${order}`
   return {
-    ...listReader({ db, dialect, source: listed, condition, toRow: toListed }),
+    ...listReader({ db, dialect, source, condition, toRow }),
+    listed: listReader({ db, dialect, source: listed, condition, toRow: toListed }),
     async match(match, limit) {
       // Strangers can ask for a tenant that has many, for which sorting takes long.
       const first = match.by === 'column' || match.by === 'columnIn' ? empty : inOrder
