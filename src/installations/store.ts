@@ -110,7 +110,7 @@ export interface IntegrationStore {
    *   `ifExists: 'update'`, what `rotate` throws
    * @example
    * await store.add({ workspaceId, platform: 'slack', name: team.id, slackTeamId: team.id, secrets: { accessToken, webhookSecret } },
-   *   { ifExists: 'update', graceMs: 0, actor: user.id })
+   *   { ifExists: 'update', graceMs: 86_400_000, actor: user.id })
    */
   add(installation: Installation, options?: AddOptions): Promise<Added>
   /**

@@ -7,7 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { acme, adoptedDatabase } from '../support/adopted.ts'
 import { document } from '../support/documents.ts'
 import { openedStore, testKeyFile } from '../support/keyring.ts'
-import { freshFolder } from '../support/program.ts'
+import { freshFolder, runProgram } from '../support/program.ts'
 import { botToken, signingSecret } from '../support/samples.ts'
 
 const team = 'T012AB3CD'
@@ -71,6 +71,13 @@ test('the callback of the guide installs, installs again, and removes, each for 
   const row = (n: number) => [acme.workspaceId, team, signingSecret(), botToken(n), true, acme.userId]
   const [first] = await installed()
   expect(first?.row).toEqual(row(2))
+  // While the signing secret is being replaced, and the one before it is accepted.
+  const env = { DATABASE_URL: db.url }
+  for (const command of [
+    'rotate T012AB3CD --webhook-secret-stdin --grace 1h',
+    'secrets revert T012AB3CD webhook-secret',
+  ])
+    expect(await runProgram(command.split(' '), { env, input: signingSecret(2) }), command).toMatchObject({ code: 0 })
   await db.query("UPDATE integrations SET is_active = 0 WHERE platform = 'slack'")
   expect(await ask(pathname + search)).toBe(200)
   expect(await installed()).toEqual([{ id: first?.id, row: row(3) }])
@@ -82,7 +89,7 @@ test('the callback of the guide installs, installs again, and removes, each for 
   app.kill()
   expect((await once(app, 'exit'))[0]).toBe(0)
   const declared = await db.query(
-    'SELECT action, declared_as FROM integration_events WHERE target_id = ? ORDER BY seq',
+    'SELECT action, declared_as FROM integration_events WHERE target_id = ? AND declared_as IS NOT NULL ORDER BY seq',
     first?.id ?? '',
   )
   expect(declared.map(({ action, declared_as }) => [action, declared_as])).toEqual(
