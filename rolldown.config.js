@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'rolldown'
 import { thirdParty } from './scripts/third-party.js'
@@ -38,22 +38,39 @@ const lighter = [
   ],
   // Colours of messages that are never printed: Node makes the stream of stdout to tell whether it is a terminal, 3 ms.
   [/\/@prisma\/debug\/dist\/index\.mjs$/, 'process.stdout && process.stdout.isTTY', 'false'],
-  // A diagnostic report tells the C library from another: 5 ms. npm has installed the one that fits. It is found from
-  // libsql's folder, and that without what Node loads to read the "exports" of a package: 1 ms.
+  // A diagnostic report tells the C library from another: 5 ms. npm has installed the one that fits. The binary is where
+  // libsql finds it, whose folder is found without what Node loads to read the "exports" of a package, 1 ms, or else
+  // beside the bundle of an application. No bundler knows by these words that anything is required, and would look for
+  // the binaries of all systems.
   [
     /\/libsql\/index\.js$/,
     /const \{ load, currentTarget \}[\s\S]*?\n}\n/,
     `const { existsSync, realpathSync } = require('node:fs')
-    const installed = (require.resolve.paths('libsql') ?? []).map((folder) => folder + '/libsql/index.js').find(existsSync)
-    const load = require('node:module').createRequire(installed ? realpathSync(installed) : require.resolve('libsql'))
+    const { createRequire } = require('node:module')
     function requireNative() {
-      try {
-        return load('@libsql/' + process.platform + '-' + process.arch + (process.platform === 'linux' ? '-gnu' : ''))
-      } catch {
-        return load('@libsql/' + load('@neon-rs/load').currentTarget())
+      const here = createRequire(__filename)
+      const installed = here.resolve.paths('libsql').map((folder) => folder + '/libsql/index.js').find(existsSync)
+      const load = installed ? createRequire(realpathSync(installed)) : here
+      const name = '@libsql/' + process.platform + '-' + process.arch
+      const attempts = []
+      for (const system of ['-gnu', '-musl', '-gnueabihf', '-musleabihf', '-msvc', '']) {
+        try {
+          return load(name + system)
+        } catch (error) {
+          attempts.push(error)
+        }
       }
+      throw attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts[0]
     }
     `,
+  ],
+  // Its native variant is not here: bundlers of applications warn of that, and a variable would ask for it.
+  [/\/pg\/lib\/index\.js$/, /if \(forceNative\) \{[\s\S]*$/, 'module.exports = new PG(clientConstructor)\n'],
+  // A global variable of ours in an application, for nothing.
+  [
+    /\/generated\/(sqlite|postgresql)\/client\.ts$/,
+    "globalThis['__dirname'] = path.dirname(fileURLToPath(import.meta.url))",
+    '',
   ],
   // Node 20 optimizes a function of WebAssembly once it has run for a while, here half of the query compiler for the
   // one query of most commands: 80 ms of 260. From Node 22 on it waits for 13,000,000. It also validates all functions
@@ -93,6 +110,26 @@ const readyHelp = {
     writeFileSync('dist/help.txt', execFileSync(process.execPath, ['bin/integrations.js', '--help'], { env }))
   },
 }
+
+/** Writes the migrations down: an application that bundles the library has no folder of ours beside its bundle. */
+const migrationsInside = {
+  name: 'migrations-inside',
+  load(id) {
+    if (!id.endsWith('/src/store/migration-files.ts')) return
+    const providers = ['sqlite', 'postgresql'].map((provider) => [
+      provider,
+      migrationsIn(`prisma/migrations/${provider}`),
+    ])
+    return `const migrations = ${JSON.stringify(Object.fromEntries(providers))}
+      export const migrationFiles = (provider) => migrations[provider]`
+  },
+}
+
+const migrationsIn = (folder) =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => ({ name, statements: readFileSync(join(folder, name, 'migration.sql'), 'utf8') }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 
 /** Parts of Node that take longer to load than a row to read, by the chunks whose reads do without: each is loaded on first use. */
 const late = {
@@ -141,13 +178,12 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, lateParts, readyHelp, modulesOfLibrary, thirdParty],
+  plugins: [lighterStart, migrationsInside, lateParts, readyHelp, modulesOfLibrary, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',
     format: 'cjs',
     entryFileNames: '[name].cjs',
-    // As deep as src/store, from where the migrations are found.
     chunkFileNames: 'chunks/[name]-[hash].cjs',
     // What every start reads is one file.
     codeSplitting: {
@@ -159,7 +195,7 @@ export default defineConfig({
           priority: 2,
           test: /\/commander\/|\/src\/(errors|secret|integration|json|damage|cli\/(run|program|usage|context|host|key-source|output\/(output|stdout|text|tone|values|clock|listing)|input\/(time|prompts|arguments|filters)|views\/(cells|integration))|store\/(database\/url|tables\/(sorts|all-rows))|operations\/(find|names))\.ts$|\/src\/platforms\/(?!signature)/,
         },
-        // What reading takes beside the driver.
+        // What reading takes beside the driver, with what both drivers share: PostgreSQL is not to load libsql.
         {
           name: 'read',
           test: /\/src\/(store\/(open|store|audit\/|tables\/|secrets\/(accepted|decrypt|holders|stored|usage)|schema\/(ready|application-tables)|database\/[\w-]+\.ts)|files\.ts)|\/@prisma\/(debug|driver-adapter-utils)\//,

@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import { failpoint } from '../failpoint.ts'
 import type { Provider } from './database/url.ts'
+import { migrationFiles } from './migration-files.ts'
 import type { SchemaEngine } from './schema/engine.ts'
 
 /**
@@ -125,22 +124,21 @@ export async function baseline({ provider, areViews }: MigratedTables, adapter: 
 
 /** The tables that this program keeps beside the application's: those that the migrations make which are not about those. */
 export function ownTables(provider: Provider): string[] {
-  const own = migrationsList(provider).migrationDirectories.filter(({ path }) => !isForApplicationTables(path))
-  return own.flatMap(({ migrationFile }) =>
-    [...migrationFile.content.value.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
+  const own = migrationFiles(provider).filter(({ name }) => !isForApplicationTables(name))
+  return own.flatMap(({ statements }) =>
+    [...statements.matchAll(/^CREATE TABLE "(\w+)"/gm)].map(([, name = '']) => name),
   )
 }
 
 /** The triggers that the migrations make, by name: on SQLite the statement, on PostgreSQL what the function runs. */
 export function ownTriggers(provider: Provider): ReadonlyMap<string, string> {
-  const texts = migrationsList(provider).migrationDirectories.map(({ migrationFile }) => migrationFile.content.value)
   const made =
     provider === 'sqlite'
       ? /^(?<definition>CREATE TRIGGER "(?<name>\w+)"[\s\S]*?\nEND);/gm
       : /^CREATE OR REPLACE FUNCTION "(?<name>\w+)"\(\) RETURNS trigger LANGUAGE plpgsql AS \$\$(?<definition>[\s\S]*?)\$\$;/gm
   return new Map(
-    texts.flatMap((text) =>
-      [...text.matchAll(made)].map(({ groups }) => [groups?.name ?? '', groups?.definition ?? '']),
+    migrationFiles(provider).flatMap(({ statements }) =>
+      [...statements.matchAll(made)].map(({ groups }) => [groups?.name ?? '', groups?.definition ?? '']),
     ),
   )
 }
@@ -177,28 +175,14 @@ async function withEngine<T>(
   }
 }
 
-// As far from the sources as from the chunks of the bundle.
-const folder = (provider: Provider) => join(import.meta.dirname, '../../prisma/migrations', provider)
+const migrationNames = (provider: Provider) => migrationFiles(provider).map(({ name }) => name)
 
-function migrationNames(provider: Provider): string[] {
-  return readdirSync(folder(provider))
-    .filter((name) => ownName.test(name))
-    .sort()
-}
-
-function migrationsList(provider: Provider, edit = (script: string) => script) {
-  const baseDir = folder(provider)
-  const content = (...path: string[]) => readFileSync(join(baseDir, ...path), 'utf8')
-  return {
-    baseDir,
-    lockfile: { path: 'migration_lock.toml', content: content('migration_lock.toml') },
-    shadowDbInitScript: '',
-    migrationDirectories: migrationNames(provider).map((name) => ({
-      path: name,
-      migrationFile: {
-        path: 'migration.sql',
-        content: { tag: 'ok' as const, value: edit(content(name, 'migration.sql')) },
-      },
-    })),
-  }
-}
+const migrationsList = (provider: Provider, edit = (script: string) => script) => ({
+  baseDir: '',
+  lockfile: { path: 'migration_lock.toml', content: `provider = "${provider}"\n` },
+  shadowDbInitScript: '',
+  migrationDirectories: migrationFiles(provider).map(({ name, statements }) => ({
+    path: name,
+    migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: edit(statements) } },
+  })),
+})

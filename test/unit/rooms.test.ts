@@ -18,7 +18,7 @@ const floors: Record<string, readonly string[]> = {
 /** The rooms of a floor, each with those of the same floor that it may import from besides itself. */
 const siblings: Record<string, readonly string[]> = {
   store: ['store/activity', 'store/audit', 'store/schema', 'store/secrets', 'store/tables', 'store/database'],
-  // The migrations, which find their folder by how deep they are.
+  // The migrations.
   'store/schema': [
     'store',
     'store/audit',
