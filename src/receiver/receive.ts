@@ -149,7 +149,7 @@ function withoutBody(
   onError(
     badInput(
       'the body of the request was read before the receiver got the request, so the signature cannot be checked',
-      'pass the raw bytes of the body, or a clone of the request, as docs/receiving-webhooks.md shows',
+      'put the route before what reads the body, as docs/frameworks.md shows, or pass the bytes or a clone of the request',
     ),
   )
   return rejected(500, 'body_consumed')

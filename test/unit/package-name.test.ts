@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
+import frameworks from '../frameworks/package.json' with { type: 'json' }
 
-/** The packages that may be named: this one, and those that it installs itself. */
+/** The packages that may be named: this one, those that it installs itself, and those that it is tested with. */
 const known = new Set([
   packageJson.name,
-  ...Object.keys({ ...packageJson.dependencies, ...packageJson.devDependencies }),
+  ...Object.keys({ ...packageJson.dependencies, ...packageJson.devDependencies, ...frameworks.dependencies }),
 ])
 
 // What installs names packages to the end of the command; what runs one names it first.

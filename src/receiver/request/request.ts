@@ -31,9 +31,9 @@ export interface NodeHeaders {
 }
 
 /**
- * Makes a request of one of Node's `http`, or of a framework that keeps the raw body: Express with
- * `express.raw({ type: '*\u002f*' })`, Fastify with a parser for buffers. The signature covers the bytes that came: a body
- * that was parsed and written again does not match it.
+ * Makes a request of one of Node's `http`, as Express, Fastify (`request.raw`) and Koa (`context.req`) have it, or of the
+ * headers and the body of a serverless function. The signature covers the bytes that came: a body that was parsed and
+ * written again does not match it.
  *
  * @param body the bytes of the body, where they were read already; by default the request itself is read
  * @throws BAD_INPUT for a body that was parsed
@@ -109,7 +109,7 @@ function isParsed(body: unknown): body is undefined {
   if (body === null || body === undefined || isEmptyObject(body)) return true
   throw badInput(
     'the body of the request was parsed, but the signature covers the raw bytes',
-    'configure the framework to keep the raw body, as docs/receiving-webhooks.md shows',
+    'put the route before the parser, as docs/frameworks.md shows, or have the parser keep the bytes',
   )
 }
 
