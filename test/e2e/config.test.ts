@@ -114,6 +114,21 @@ describe.each(kinds)('config on %s', (kind) => {
     expect(object).toMatchObject({ id: 'support-1', config: { ...stored, slackEvents: ['message'] }, version: 2 })
   })
 
+  test('set adds to an array with +=, once, and to nothing else', async () => {
+    const { config, state } = await prepare(null)
+    const add = (...values: string[]) => config(['set', 'Acme/support', ...values])
+    expect(await add('slackEvents+="message"', 'slackEvents+="app_mention"')).toMatchObject({ code: 0 })
+    const stored = { slackEvents: ['message', 'app_mention'] }
+    expect(await state()).toEqual({ config: stored, version: 1 })
+    expect(await add('slackEvents+="message"')).toMatchObject({ code: 0, stderr: stillSo })
+    expect(await add('slackEvents[0]+="x"')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'error: slackEvents[0] is not an array\nhint: replace the value with slackEvents[0]=…\n',
+    })
+    expect(await state()).toEqual({ config: stored, version: 1 })
+  })
+
   test('unset removes what all its paths meant before, and leaves no gap', async () => {
     const { config, again, state } = await prepare({
       slackChannels: [help, news, { ...help, name: 'old' }],

@@ -16,7 +16,7 @@ async function start() {
   writeFileSync(less, '#!/bin/sh\necho "less $LESS"\nexec cat\n')
   chmodSync(less, 0o755)
   const env = { DATABASE_URL: db.url, NO_COLOR: '1', PATH: `${folder}:${process.env.PATH}` }
-  return async (args: readonly string[], more: Record<string, string> = {}) => {
+  const run = async (args: readonly string[], more: Record<string, string> = {}) => {
     const program = [...('PAGER' in more ? [] : ['env', '-u', 'PAGER']), process.execPath, bin]
     const { code, screen } = await runInTerminal([...args, '--fields', 'name'], [], {
       env: { ...env, ...more },
@@ -24,6 +24,7 @@ async function start() {
     })
     return { code, screen: screen.replaceAll('\r\n', '\n').trimEnd() }
   }
+  return Object.assign(run, { db })
 }
 
 const sixty = ['list', '--limit', '60']
@@ -51,6 +52,13 @@ test('no pager is started for what fits, where none is wanted, and where nobody 
   for (const env of [{ CI: '1' }, { TERM: 'dumb' }]) expect(await run(sixty, env)).toEqual(plain)
   expect((await run(['list', '--limit', '38'])).screen).toMatch(/^NAME\n(many-\d+\n){38}1462 more: .*$/)
   expect((await run(['list', '--limit', '39'])).screen).toMatch(/^less FRX\nNAME\n(many-\d+\n){39}1461 more: .*$/)
+})
+
+test('a warning about a row waits until the pager is left, which would be drawn over', async () => {
+  const run = await start()
+  await run.db.query("UPDATE integrations SET slack_team_name = CAST(X'ff' AS TEXT) WHERE name = 'many-00002'")
+  const { screen } = await run(['list', '--all'], { PAGER: 'sed -n "$=" ; echo left' })
+  expect(screen).toMatch(/^1501\nleft\nwarning: the column slack_team_name of /)
 })
 
 test('a pager may be left at any time, which is no error', async () => {

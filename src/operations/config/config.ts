@@ -119,11 +119,13 @@ export function valueAt(config: JsonObject | null, path: string): Json {
 export interface Assignment {
   readonly path: string
   readonly value: Json
+  /** Whether the value is to be added to the array there, unless the array has the value. */
+  readonly adds: boolean
 }
 
-/** Reads `path=value`. @throws BAD_INPUT when there is no `=`, or the value is not JSON */
+/** Reads `path=value`, or `path+=value`. @throws BAD_INPUT when there is no `=`, or the value is not JSON */
 export async function readAssignment(text: string): Promise<Assignment> {
-  const [, path, value] = /^((?:\\.|[^\\=])*)=(.*)$/su.exec(text) ?? []
+  const [, path, plus, value] = /^((?:\\.|[^\\=])*?)(\+?)=(.*)$/su.exec(text) ?? []
   if (path === undefined || value === undefined)
     throw badInput(`${JSON.stringify(text)} is not of the form path=value`, `as in '${text}="value"'`)
   readPath(path)
@@ -133,16 +135,23 @@ export async function readAssignment(text: string): Promise<Assignment> {
       `the value of ${path} is not JSON`,
       `put text in double quotes that the shell does not remove: ${forShell(path, value)}`,
     )
-  return { path, value: await parseJson(value, `the value of ${path}`) }
+  return { path, value: await parseJson(value, `the value of ${path}`), adds: plus === '+' }
 }
 
-/** A config with values set at dotted paths. @throws BAD_INPUT for a path through a plain value, or past the end of an array */
+/** A config with values set at dotted paths. @throws BAD_INPUT for a path through a plain value, or past the end of an array, and to add to what is no array */
 export function withValues(config: JsonObject, assignments: readonly Assignment[]): JsonObject {
-  for (const assignment of assignments) put(config, assignment)
+  for (const assignment of assignments) assignment.adds ? add(config, assignment) : put(config, assignment)
   return config
 }
 
-function put(config: JsonObject, { path, value }: Assignment): void {
+function add(config: JsonObject, { path, value }: Assignment): void {
+  const present = readPath(path).reduce<Json | undefined>(child, config) ?? []
+  if (!Array.isArray(present)) throw badInput(`${path} is not an array`, `replace the value with ${path}=…`)
+  if (!present.some((one) => JSON.stringify(one) === JSON.stringify(value)))
+    put(config, { path, value: [...present, value] })
+}
+
+function put(config: JsonObject, { path, value }: Pick<Assignment, 'path' | 'value'>): void {
   const keys = readPath(path)
   let at: Json = config
   for (const [i, key] of keys.entries()) {

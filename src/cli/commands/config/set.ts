@@ -13,12 +13,13 @@ export const command = (ctx: Context) =>
     )
     .argument(
       '<path=value...>',
-      'where in the config, and the new value; \\. and \\= for a dot and an equals sign in a key',
+      'where in the config, and the new value; += adds to an array what is not in it; \\. and \\= for a dot and an equals sign in a key',
     )
     .addHelpText(
       ...examples(
         `integrations config set Acme/support 'slackChannels[0].name="triage"'`,
         `integrations config set Acme/support 'slackEvents=["message", "app_mention"]'`,
+        `integrations config set Acme/support 'slackEvents+="team_join"'`,
       ),
     )
     .action(async (ref, texts, options) => {
