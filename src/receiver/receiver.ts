@@ -101,8 +101,8 @@ export type Receiver = {
    */
   token(ref: string): Promise<Token>
   /**
-   * Writes down how secrets were used, which is otherwise done once a minute: for platforms that freeze a process after
-   * its answer. Never throws; `onError` is told what could not be written.
+   * Writes down how secrets were used, and which webhooks were refused, which is otherwise done once a minute: for
+   * platforms that freeze a process after its answer. Never throws; `onError` is told what could not be written.
    *
    * @example
    * after(() => receiver.flush()) // Next.js
