@@ -1,6 +1,6 @@
 import type { KeySet } from '../crypto/key-set.ts'
 import type { KeySource } from '../crypto/key-source.ts'
-import { badInput } from '../errors.ts'
+import { badInput, IntegrationsError, keysMissing } from '../errors.ts'
 import { openDatabase } from '../library/database.ts'
 import { withDeadline } from '../library/deadline.ts'
 import { type Keys, keySource } from '../library/key-source.ts'
@@ -81,8 +81,17 @@ function remembered(source: KeySource): KeySource {
     ...source,
     async load(database) {
       const isWhole = set && database?.keys.every(({ id, state }) => state === 'retired' || set?.has(id))
-      if (!set || !isWhole) set = await source.load(database)
+      if (!set || !isWhole) set = await source.load(database).catch(refuse)
       return set
     },
   }
+}
+
+/** The message of the application's own error may hold what its function has asked with. @throws KEYS_MISSING in its place */
+function refuse(error: unknown): never {
+  if (error instanceof IntegrationsError) throw error
+  throw keysMissing(
+    `the function of keys.set has failed (${error instanceof Error ? error.name : typeof error})`,
+    'have the function return the text of a JWK Set, and log its own errors',
+  )
 }

@@ -330,6 +330,7 @@ test('wrong keys and a missing database are told at once', async () => {
   expect([
     await code({ database: db.url, keys: { set: '{"keys":[]}' } }),
     await code({ database: db.url, keys: {} as never }),
+    await code({ database: db.url, keys: { set: () => Promise.reject(new TypeError('fetch failed')) } }),
     await code({ database: 'file:/nowhere/x.db', keys: { file: testKeyFile() } }),
-  ]).toEqual(['KEYS_MISSING', 'KEYS_INVALID', 'DATABASE_MISSING'])
+  ]).toEqual(['KEYS_MISSING', 'KEYS_INVALID', 'KEYS_MISSING', 'DATABASE_MISSING'])
 })
