@@ -82,3 +82,16 @@ test.each([
     expect(text(screen)).toEqual(text(stdout + stderr))
   }
 })
+
+test.each([
+  [['env'], 'environment'],
+  [['exit'], 'exit-codes'],
+  [['secrets', 'finsh'], 'secrets finish'],
+  [['rotate', 'secrets'], 'rotate'],
+])('help that was asked for in other words leads to what there is: %j', async (words, there) => {
+  expect(await runProgram(['help', ...words])).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `error: there is no help for "${words.join(' ')}"\nhint: integrations help ${there}\n`,
+  })
+})
