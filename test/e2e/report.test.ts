@@ -312,6 +312,7 @@ describe.each(kinds)('report on %s', (kind) => {
 
   test('says that use is not recorded, or that receivers are silent', async () => {
     const { db, env, add } = await start()
+    expect(await reported(env)).toMatchObject({ code: 0, findings: [] })
     await add('one')
     const about = async () => (await reported(env)).findings.map(({ code, integration }) => [code, integration])
     await db.query('UPDATE integrations SET last_used_at = NULL')

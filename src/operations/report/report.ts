@@ -47,12 +47,12 @@ export const report = (store: Store, { filter, newWithinMs, emit }: ReportOption
       shown += told.length
       if (told.length > 0) await emit(told)
     }
-    if (Object.keys(filter).length === 0) await tell(judgeDatabase(setting))
     let integrations = 0
     for await (const batch of db.integrations.listed.list(filter, { sort: 'id', descending: false, inPages: true })) {
       integrations += batch.length
       await tell((await factsOf(db, batch, common)).flatMap((facts) => judge(facts, setting)))
     }
+    if (integrations > 0 && Object.keys(filter).length === 0) await tell(judgeDatabase(setting))
     return { integrations, findings, undated }
   })
 }
