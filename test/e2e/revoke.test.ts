@@ -212,7 +212,12 @@ describe.each(kinds)('revocation on %s', (kind) => {
       )
     await db.query("UPDATE integrations SET access_token = ? WHERE name = 'sales'", token(3))
     const path = ['Acme/support@slack', ...rotate(2, '--shared').slice(2)]
-    expect(await run(['rotate', ...path, ...revoking], { env })).toMatchObject({ code: 0 })
+    expect(await run(['rotate', ...path, ...revoking], { env })).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(
+        / Integrations with the same token: .*, whose previous access tokens are revoked too\.\n/,
+      ),
+    })
     expect(server.asked.map((one) => one.token)).toEqual([token(1)])
     const started = "SELECT target_name AS target FROM integration_events WHERE outcome = 'started' ORDER BY seq"
     expect(await db.query(started)).toEqual(['support', 'care'].map((name) => ({ target: `Acme/${name}` })))

@@ -184,12 +184,19 @@ async function agreeToRevoke(
     fields,
     confirm,
     dryRun,
+    shared,
     token,
-  }: { fields: readonly SecretField[]; confirm?: string | undefined; dryRun: boolean; token: Secret | undefined },
+  }: {
+    fields: readonly SecretField[]
+    confirm?: string | undefined
+    dryRun: boolean
+    shared: boolean
+    token: Secret | undefined
+  },
 ): Promise<void> {
   requireRevocable(shown, fields)
   const plan = await planRevocation(await ctx.store(), shown.id, { scope: 'all', token })
-  await confirmRevocation(ctx, plan, { confirm, dryRun })
+  await confirmRevocation(ctx, plan, { confirm, dryRun, shared })
 }
 
 /** What the answer to a rotation takes besides its outcome. */

@@ -21,14 +21,22 @@ export function requireRevoke({
     throw badInput('--confirm has no effect without --revoke', 'pass --revoke too, or leave --confirm out')
 }
 
-/** What a revocation destroys, as sentences; empty where there is nothing to revoke. */
+/**
+ * What a revocation destroys, as sentences; empty where there is nothing to revoke.
+ *
+ * @param shared whether the same is done for the other integrations with the token
+ */
 export function revocationWarning(
   { integration, platform, revoker, count, sharers }: RevocationPlan,
   dryRun: boolean,
+  shared = false,
 ): string {
   if (count === 0) return ''
   const what = count === 1 ? 'an access token' : `${count} access tokens`
-  const others = sharers.length === 0 ? '' : ` Integrations with the same token: ${sharers.join(', ')}.`
+  const others =
+    sharers.length === 0
+      ? ''
+      : ` Integrations with the same token: ${sharers.join(', ')}${shared ? ', whose previous access tokens are revoked too' : ''}.`
   return `${platform.title} ${dryRun ? 'would' : 'will'} revoke ${what} of ${refOf(integration)}, which cannot be undone. ${revoker.destroys}.${others}`
 }
 
@@ -40,9 +48,13 @@ export function revocationWarning(
 export async function confirmRevocation(
   ctx: Context,
   plan: RevocationPlan,
-  { confirm, dryRun }: { readonly confirm: string | undefined; readonly dryRun: boolean },
+  {
+    confirm,
+    dryRun,
+    shared,
+  }: { readonly confirm: string | undefined; readonly dryRun: boolean; readonly shared?: boolean },
 ): Promise<void> {
-  const warning = revocationWarning(plan, dryRun)
+  const warning = revocationWarning(plan, dryRun, shared)
   if (warning === '') return
   if (confirm !== undefined || dryRun) ctx.output.note(warning)
   if (!dryRun) await confirmByTyping(ctx, { word: plan.integration.name, confirm, warning })
