@@ -192,13 +192,14 @@ describe.each(kinds)('rotate on %s', (kind) => {
 
   test('a secret that came with a newline is stored without it', async () => {
     const { env } = await start()
-    for (const [n, end] of [
-      [2, '\n'],
-      [3, '\r\n'],
-      [4, ''],
+    for (const [n, end, ...from] of [
+      [2, '\n', '--webhook-secret-stdin'],
+      [3, '\r\n', '--webhook-secret-stdin'],
+      [4, '', '--webhook-secret-stdin'],
+      [5, '\n', '--webhook-secret-file', '-'],
     ] as const) {
       expect(
-        await run(['rotate', 'support', '--webhook-secret-stdin', '--grace', '0'], {
+        await run(['rotate', 'support', ...from, '--grace', '0'], {
           env,
           input: `${signingSecret(n)}${end}`,
         }),
