@@ -45,10 +45,11 @@ const idleTimers = Object.fromEntries(
     .map((name) => [name, (work: () => void, milliseconds: number) => setTimeout(work, milliseconds >>> 0).unref()]),
 )
 
-let loading: Promise<void> | undefined
+/** There is one module of bindings in a process, whatever else is there twice: bound anew, it would lead the timers of engines astray. */
+const bound = bindings.__wbg_set_wasm as typeof bindings.__wbg_set_wasm & { loading?: Promise<void> }
 
 function load(): Promise<void> {
-  loading ??= (async () => {
+  bound.loading ??= (async () => {
     const entry = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm')
     const bytes = await readFile(join(entry, '..', 'schema_engine_bg.wasm'))
     // Without it a panic would end as a failure to report one.
@@ -59,5 +60,5 @@ function load(): Promise<void> {
     bindings.__wbg_set_wasm(instance.exports)
     ;(instance.exports.__wbindgen_start as () => void)()
   })()
-  return loading
+  return bound.loading
 }
