@@ -145,12 +145,18 @@ function otherKeys(path: string): string {
 }
 
 const whereChanging = (code: number) => (sample: Sample) => (changes.has(sample.command) ? code : 0)
-/** Without the right keys, nothing can be changed, and the log cannot be verified; keys status says so. */
+/** Without the right keys, nothing can be changed, and the log cannot be verified; keys status and doctor say so. */
 const withoutKeys = (code: number) => (sample: Sample) => {
   // An integration is looked for first, also under the name that it would have been given.
   if (sample.args.includes('Acme/care')) return 3
-  return sample.command === 'keys status' ? 8 : sample.command === 'audit verify' ? code : whereChanging(code)(sample)
+  if (['keys status', 'doctor'].includes(sample.command)) return 8
+  return sample.command === 'audit verify' ? code : whereChanging(code)(sample)
 }
+/** Without a database, little can be done; doctor says so. */
+const withoutDatabase =
+  (code: number, ...without: readonly string[]) =>
+  ({ command }: Sample) =>
+    apart.has(command) || without.includes(command) ? 0 : command === 'doctor' ? 8 : code
 const add = (...more: string[]) => ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', ...more]
 
 /** Every failure. With `samples`, this is the table: each command meets each failure that can happen to it. */
@@ -282,7 +288,7 @@ const failures: readonly Failure[] = [
           ? `file:${file('no-database', 'no database '.repeat(100))}`
           : `postgresql://postgres:${given.password}@127.0.0.1:1/none`,
     }),
-    code: ({ command }) => (apart.has(command) ? 0 : command === 'db roles' ? 0 : 6),
+    code: withoutDatabase(6, 'db roles'),
   },
   {
     name: 'a password that is refused',
@@ -292,12 +298,12 @@ const failures: readonly Failure[] = [
       url.password = given.password
       return { DATABASE_URL: url.href }
     },
-    code: ({ command }) => (apart.has(command) || command === 'db roles' ? 0 : 4),
+    code: withoutDatabase(4, 'db roles'),
   },
   {
     name: 'a database URL that cannot be read',
     env: () => ({ DATABASE_URL: `postgresql://user:${given.password}@[host/database` }),
-    code: ({ command }) => (apart.has(command) ? 0 : 2),
+    code: withoutDatabase(2),
   },
   { name: 'read-only', env: () => ({ INTEGRATIONS_READ_ONLY: '1' }), code: whereChanging(4) },
   {
