@@ -88,9 +88,10 @@ export function createContext(host: Host): Context {
       store ??= import('../store/open.ts').then(async ({ openStore }) => {
         const options = context.storeOptions(create)
         // SQLite makes files beside it once it is open, which go away with this process.
-        const warning = readableByOthers(options.database, me)
+        const readable = readableByOthers(options.database, me)
         const opened = await openStore(options)
-        if (warning && opened.adopted && opened.applicationWrites) context.output.warn(warning)
+        if (readable && opened.adopted && opened.applicationWrites)
+          context.output.warn(`${readable.message}: ${readable.hint}`)
         return opened
       })
       return store

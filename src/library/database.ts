@@ -23,7 +23,7 @@ export interface DatabaseOptions extends Pick<StoreOptions, 'database' | 'keys' 
  */
 export async function openDatabase({ declaredAs, onReadable, ...options }: DatabaseOptions): Promise<Store> {
   const me = process.getuid?.()
-  const warning = readableByOthers(requirePrivateDatabase(options.database, me), me)
+  const readable = readableByOthers(requirePrivateDatabase(options.database, me), me)
   const store = await openStore({
     ...options,
     onReadable,
@@ -43,6 +43,7 @@ export async function openDatabase({ declaredAs, onReadable, ...options }: Datab
       programVersion: packageJson.version,
     },
   })
-  if (warning && store.adopted && store.applicationWrites) onReadable(new Error(warning))
+  if (readable && store.adopted && store.applicationWrites)
+    onReadable(new Error(`${readable.message}: ${readable.hint}`))
   return store
 }

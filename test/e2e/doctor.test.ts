@@ -150,6 +150,17 @@ describe.each(kinds)('doctor on %s', (kind) => {
       },
     )
 
+    // What cannot be read hides nothing else.
+    await db.query("UPDATE integration_keys SET purpose = 'other' WHERE purpose = 'audit'")
+    expect(await told(env)).toEqual({
+      code: 8,
+      checks: {
+        ...whole.checks,
+        keys: expect.arrayContaining(['problem']),
+        'audit log': expect.arrayContaining(['problem']),
+      },
+    })
+
     await putBack(db, backup)
     expect(await runInProcess(['workspaces', 'add', 'Globex'], { env })).toMatchObject({ code: 0 })
     await putBack(db, backup)

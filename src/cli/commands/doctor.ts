@@ -76,10 +76,8 @@ async function checkDatabase(ctx: Context): Promise<Check[]> {
     const { readStatus } = await import('../../store/schema/status.ts')
     const status = await readStatus(options)
     checks.push(...checkStatus(options.database, status, await poolingOf(options)))
-    if (readable && status.adopted && status.applicationWrites) {
-      const [detail = '', hint = ''] = readable.split(': ')
-      checks.push({ check: 'files', state: 'warning', detail, hint })
-    }
+    if (readable && status.adopted && status.applicationWrites)
+      checks.push({ check: 'files', state: 'warning', detail: readable.message, hint: readable.hint })
     if (status.reason) return checks
     const [source, version] = [ctx.keys(), packageJson.version]
     const contents = await withOwnStore(ctx, { wait: ctx.options.wait }, (store) =>

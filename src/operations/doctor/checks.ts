@@ -77,7 +77,7 @@ function poolerCheck(pooling: Pooling | undefined): Check {
 
 /**
  * What a database holds that is ready, beside this machine: clocks, versions, keys, the end of the audit log, and files that
- * refreshes have left here. Changes nothing and decrypts no secret.
+ * refreshes have left here. Changes nothing and decrypts no secret. A check that fails is a problem, and the others go on.
  *
  * @param spool where this machine keeps new tokens; undefined where it cannot
  */
@@ -89,17 +89,27 @@ export async function checkContents(
     version,
   }: { readonly source: KeySource; readonly spool: string | undefined; readonly version: string },
 ): Promise<Check[]> {
+  const [last] = await store.snapshot((db) => allRows(db.audit.list({}, newest)))
+  const checks: readonly (readonly [check: string, work: () => Promise<Check | readonly Check[]>])[] = [
+    ['clock', async () => clockCheck(await skewOf(store), last)],
+    ['program', async () => versionCheck(version, last)],
+    ['keys', () => keyChecks(store, source)],
+    ['audit log', () => logCheck(store, source)],
+    ['refreshes', async () => spoolCheck(await store.read(({ keys }) => keys.id()), spool)],
+  ]
+  const told: Check[] = []
+  for (const [check, work] of checks)
+    told.push(...[await work().catch((error: unknown) => failed(check, error))].flat())
+  return told
+}
+
+const newest = { sort: 'seq', descending: true, limit: 1 } as const
+
+/** By how much this machine's clock is behind that of the database, in milliseconds. */
+async function skewOf(store: Store): Promise<number> {
   const sent = Date.now()
   const clock = await store.read((db) => db.clock())
-  const skewMs = clock.getTime() - (sent + Date.now()) / 2
-  const [last] = await store.snapshot((db) => allRows(db.audit.list({}, { sort: 'seq', descending: true, limit: 1 })))
-  return [
-    clockCheck(skewMs, last),
-    await versionCheck(version, last),
-    ...(await keyChecks(store, source)),
-    await logCheck(store, source),
-    spoolCheck(await store.read(({ keys }) => keys.id()), spool),
-  ]
+  return clock.getTime() - (sent + Date.now()) / 2
 }
 
 function clockCheck(skewMs: number, last: AuditEvent | undefined): Check {

@@ -77,7 +77,7 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
       }),
     ]
   const always = [...storage(facts, setting, about), ...sharing(facts, about)]
-  if (!integration.isActive) return [...always, ...useThough(facts, setting, about)]
+  if (!integration.isActive) return [...always, ...useWhileInactive(facts, setting, about)]
   if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
   return [
     ...missing(facts, about),
@@ -169,7 +169,11 @@ function refusals({ integration: { refusedWebhooks, id } }: Facts, { now }: Sett
   return [about('webhooks-refused', { since, evidence, next: commandLine('secrets list', [id]) })]
 }
 
-function useThough({ integration: { lastUsedAt, id }, changedAt }: Facts, { now }: Setting, about: About): Finding[] {
+function useWhileInactive(
+  { integration: { lastUsedAt, id }, changedAt }: Facts,
+  { now }: Setting,
+  about: About,
+): Finding[] {
   if (lastUsedAt === null || now - Date.parse(lastUsedAt) > dayMs) return []
   if (changedAt === undefined || lastUsedAt <= changedAt) return []
   const evidence = `last used at ${lastUsedAt}`

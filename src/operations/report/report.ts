@@ -73,14 +73,14 @@ async function settingOf(db: Reader): Promise<Setting> {
 interface Common {
   readonly sharedBy: ReadonlyMap<Fingerprint, number>
   /** Whether every value that is recorded is under a key that decrypts, or may be plain. */
-  readonly isStoredWell: boolean
+  readonly hasUsableKeys: boolean
 }
 
 async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<Common> {
   const use = await db.keys.usage()
   return {
     sharedBy: await db.report.sharedFingerprints(),
-    isStoredWell: use.every(({ keyId, current }) =>
+    hasUsableKeys: use.every(({ keyId, current }) =>
       keyId === null ? !required || current === 0 : usableKeys.has(keyId),
     ),
   }
@@ -89,10 +89,10 @@ async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<
 async function factsOf(
   db: Reader,
   integrations: readonly ListedIntegration[],
-  { sharedBy, isStoredWell }: Common,
+  { sharedBy, hasUsableKeys }: Common,
 ): Promise<Facts[]> {
   // Of all others there is nothing to note.
-  const some = isStoredWell
+  const some = hasUsableKeys
     ? integrations.filter(({ webhookSecret }) => webhookSecret.previousValidUntil !== null)
     : integrations
   const noted = await db.report.noted(some.map(({ id }) => id))

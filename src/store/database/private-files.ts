@@ -76,12 +76,18 @@ function targetOf(file: string): string {
   }
 }
 
-/** A warning of an embedded database that other users can read, where secrets are not encrypted; undefined for a private one. */
-export function readableByOthers(database: Database, me: User): string | undefined {
+/** An embedded database that other users can read, where secrets are not encrypted; undefined for a private one. */
+export function readableByOthers(
+  database: Database,
+  me: User,
+): { readonly message: string; readonly hint: string } | undefined {
   if (me === undefined || database.provider !== 'sqlite') return undefined
   const readable = filesOf(database.file).filter((path) => ((factsOf(path)?.mode ?? 0) & 0o044) !== 0)
   if (readable.length === 0) return undefined
-  return `other users can read the secrets in the database file ${database.file}: chmod go-r ${readable.map(shellWord).join(' ')}`
+  return {
+    message: `other users can read the secrets in the database file ${database.file}`,
+    hint: `chmod go-r ${readable.map(shellWord).join(' ')}`,
+  }
 }
 
 /**

@@ -30,7 +30,7 @@ export const command = (ctx: Context) =>
       const { readStatus } = await import('../../../store/schema/status.ts')
       const { adoptDatabase } = await import('../../../store/schema/adopt.ts')
       const options = ctx.storeOptions(false)
-      const warning = readableByOthers(options.database, options.me)
+      const readable = readableByOthers(options.database, options.me)
       const { provider } = options.database
       const { done, tables, applicationMigrations, warnings } = await adoptDatabase(options, {
         dryRun,
@@ -47,7 +47,8 @@ export const command = (ctx: Context) =>
         await prepareKeys(store)
         await recordStates(store)
       }
-      if (dryRun && warning && (done || (status.adopted && status.applicationWrites))) ctx.output.warn(warning)
+      if (dryRun && readable && (done || (status.adopted && status.applicationWrites)))
+        ctx.output.warn(`${readable.message}: ${readable.hint}`)
       if (!done) {
         await ctx.output.change(databaseView, status, {
           outcome: 'unchanged',

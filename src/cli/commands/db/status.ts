@@ -18,10 +18,11 @@ export const command = (ctx: Context) =>
       const { readStatus } = await import('../../../store/schema/status.ts')
       const options = ctx.storeOptions(false)
       // SQLite makes files beside it once it is open, which go away with this process.
-      const warning = readableByOthers(options.database, options.me)
+      const readable = readableByOthers(options.database, options.me)
       const status = await readStatus(options)
       await ctx.output.one(databaseView, status)
-      if (warning && status.adopted && status.applicationWrites) ctx.output.warn(warning)
+      if (readable && status.adopted && status.applicationWrites)
+        ctx.output.warn(`${readable.message}: ${readable.hint}`)
       noteReason(ctx.output, status)
       if (status.adopted) noteIndexes(ctx.output, options.database, status)
     })
