@@ -111,8 +111,16 @@ export interface RefusedWebhooks {
   readonly lastReason: string
 }
 
+/** What people say of an integration, for themselves. */
+export interface Labels {
+  /** Who answers for it; null: nobody is named. */
+  readonly owner: string | null
+  readonly tags: { readonly [name: string]: string }
+  readonly note: string | null
+}
+
 /** An integration as lists and `show` have it. */
-export interface ListedIntegration extends IntegrationView {
+export interface ListedIntegration extends IntegrationView, Labels {
   /** null: the token that is there now was not checked. */
   readonly lastCheck: LastCheck | null
   /** null: none. */

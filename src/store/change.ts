@@ -25,6 +25,7 @@ import type { Reader, Transaction } from './store.ts'
 import { appWriter } from './tables/apps.ts'
 import { integrationWriter } from './tables/integrations.ts'
 import { type EncryptionMode, type KeyWriter, keyWriter, type Settings, unknownMode } from './tables/keys.ts'
+import { labelWriter } from './tables/labels.ts'
 import { refreshWriter } from './tables/refresh-attempts.ts'
 import { userWriter } from './tables/users.ts'
 import { workspaceWriter } from './tables/workspaces.ts'
@@ -160,7 +161,8 @@ export async function beginChange(
     apps: { ...db.apps, ...appWriter(tx, { keyring, now, written }) },
     refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
     configRevisions: { ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) },
-    health: { ...db.health, ...healthWriter(tx, now) },
+    health: healthWriter(tx, now),
+    labels: { ...db.labels, ...labelWriter(tx, written) },
     settings,
     keyring,
     previousValues: previous,

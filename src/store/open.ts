@@ -3,7 +3,6 @@ import type { Instant } from '../brands.ts'
 import { type KeySet, keyFor, newKey, purposes } from '../crypto/key-set.ts'
 import { databaseInvalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { healthReader } from './activity/health.ts'
 import { receiverReader } from './activity/receivers.ts'
 import { usageWriter } from './activity/usage.ts'
 import { configRevisionReader } from './audit/config-revisions.ts'
@@ -38,6 +37,7 @@ import { appReader } from './tables/apps.ts'
 import { damagedRows } from './tables/damaged-rows.ts'
 import { integrationReader } from './tables/integrations.ts'
 import { keyReader, type Settings } from './tables/keys.ts'
+import { labelReader } from './tables/labels.ts'
 import { refreshReader } from './tables/refresh-attempts.ts'
 import { presenceFrom, secretVersionReader } from './tables/secret-metadata.ts'
 import { userReader } from './tables/users.ts'
@@ -206,7 +206,7 @@ const readerOn = (
   apps: appReader(db, dialect),
   refresh: refreshReader(db, dialect),
   configRevisions: configRevisionReader(db, dialect),
-  health: healthReader(db, dialect),
+  labels: labelReader(db, dialect),
   audit: auditReader(db, dialect),
   damagedRows: () => damagedRows(db, dialect),
   states: stateReader(db, dialect),

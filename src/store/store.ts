@@ -1,6 +1,6 @@
 import type { Keyring } from '../crypto/keyring.ts'
 import type { IntegrationsError } from '../errors.ts'
-import type { HealthReader, HealthWriter } from './activity/health.ts'
+import type { HealthWriter } from './activity/health.ts'
 import type { ReceiverReader } from './activity/receivers.ts'
 import type { UsageWriter } from './activity/usage.ts'
 import type { ConfigRevisionReader, ConfigRevisionWriter } from './audit/config-revisions.ts'
@@ -21,6 +21,7 @@ import type { AppReader, AppWriter } from './tables/apps.ts'
 import type { DamagedRow } from './tables/damaged-rows.ts'
 import type { IntegrationReader, IntegrationWriter } from './tables/integrations.ts'
 import type { EncryptionMode, KeyReader, KeyWriter, Settings } from './tables/keys.ts'
+import type { LabelReader, LabelWriter } from './tables/labels.ts'
 import type { RefreshReader, RefreshWriter } from './tables/refresh-attempts.ts'
 import type { SecretVersionReader } from './tables/secret-metadata.ts'
 import type { UserReader, UserWriter } from './tables/users.ts'
@@ -39,7 +40,7 @@ export interface Reader {
   readonly apps: AppReader
   readonly refresh: RefreshReader
   readonly configRevisions: ConfigRevisionReader
-  readonly health: HealthReader
+  readonly labels: LabelReader
   readonly audit: AuditReader
   /** What of this program's own tables cannot be read. */
   damagedRows(): Promise<readonly DamagedRow[]>
@@ -66,7 +67,8 @@ export interface Transaction extends Reader {
   readonly apps: AppReader & AppWriter
   readonly refresh: RefreshReader & RefreshWriter
   readonly configRevisions: ConfigRevisionReader & ConfigRevisionWriter
-  readonly health: HealthReader & HealthWriter
+  readonly health: HealthWriter
+  readonly labels: LabelReader & LabelWriter
   readonly workspaces: WorkspaceReader & WorkspaceWriter
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */

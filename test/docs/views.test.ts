@@ -43,8 +43,8 @@ test('an application with other names shows its tables as views, and the whole m
   ).toEqual([{ table_name: 'Connection' }, { table_name: 'Member' }, { table_name: 'Team' }])
 
   // As after an upgrade: what makes a table that would refer to the views.
-  await db.query('DROP TABLE credentials.integration_health')
-  await db.query("DELETE FROM credentials._prisma_migrations WHERE migration_name LIKE '%__health'")
+  await db.query('DROP TABLE credentials.integration_labels')
+  await db.query("DELETE FROM credentials._prisma_migrations WHERE migration_name LIKE '%__labels'")
   await does(['db', 'migrate'])
   await does(['rotate', 'first', '--webhook-secret-stdin', '--grace', '1h'], signingSecret(2))
   const flags = [

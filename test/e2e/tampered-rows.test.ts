@@ -123,6 +123,13 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
     ],
   ],
   [
+    [
+      `INSERT INTO integration_labels (integration_id, key, value) SELECT id, 'team', 'x' FROM integrations ${support}`,
+      `INSERT INTO integration_labels (integration_id, key, value) SELECT id, 'owner', 'eve' FROM integrations ${support}`,
+    ],
+    ['integration Acme/support: integration_labels.owner, integration_labels.team'],
+  ],
+  [
     ["UPDATE integration_keys SET state = 'retired' WHERE purpose = 'seal'"],
     ['key: the key is retired; the log last set it active'],
   ],

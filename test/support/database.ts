@@ -32,6 +32,7 @@ export const ownTables = [
   'integration_receivers',
   'integration_config_revisions',
   'integration_health',
+  'integration_labels',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

@@ -17,7 +17,7 @@ export const command = (ctx: Context) =>
     .action(async (ref) => {
       const store = await ctx.store()
       const { integration, creator } = await store.read(async (db) => {
-        const integration = await db.health.withHealth(await findIntegration(db, ref))
+        const integration = await db.integrations.asListed(await findIntegration(db, ref))
         return { integration, creator: ctx.output.table() ? await addressOf(db, integration) : undefined }
       })
       await ctx.output.one(shownView(creator), integration)

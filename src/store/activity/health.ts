@@ -41,12 +41,6 @@ export interface Refusal {
   readonly reason: string
 }
 
-/** What can be read of an integration's health. */
-export interface HealthReader {
-  /** Says of an integration what is known. */
-  withHealth(integration: IntegrationView): Promise<ListedIntegration>
-}
-
 /** What a change can write of health. */
 export interface HealthWriter {
   /** Puts the verdict of a platform in the place of the last one. Nothing of an integration that is gone. */
@@ -80,11 +74,14 @@ export const healthText = ({ whole, toRfc3339, jsonRows }: Dialect, id: Sql): Sq
     sql`integration_health h WHERE h.integration_id = ${id}`,
   )
 
+/** What lists show of health. */
+type Health = Pick<ListedIntegration, 'lastCheck' | 'refusedWebhooks'>
+
 /** An integration with its health. Where some of that cannot be read, nothing of it is shown, and the damage says so. */
 export function joinHealth(
   integration: IntegrationView,
   { health, damage }: HealthRow & Damageable,
-): ListedIntegration {
+): IntegrationView & Health {
   const [cells] = health === null || damage?.includes('health') ? [] : (JSON.parse(health) as readonly HealthCells[])
   return Object.assign(integration, {
     lastCheck: cells ? lastCheckOf(cells, integration.accessToken.fingerprint) : null,
@@ -102,18 +99,6 @@ function refusedWebhooksOf([, , , , count, since, lastAt, lastReason]: HealthCel
   if (count === null || since === null || lastAt === null || lastReason === null) return null
   return { count: Number(count), since, lastAt, lastReason }
 }
-
-/** Reads health. */
-export const healthReader = (db: Statements, dialect: Dialect): HealthReader => ({
-  async withHealth(integration) {
-    const [row = { health: null }] = await db.queryAll<HealthRow>(
-      { health: healthText(dialect, sql`i.id`) },
-      sql`FROM integrations i WHERE i.id = ${integration.id}`,
-    )
-    const damage = [...(integration.damage ?? []), ...(row.damage ?? [])]
-    return joinHealth(damage.length > 0 ? { ...integration, damage } : integration, row)
-  },
-})
 
 /** Writes what platforms said, within a transaction. */
 export const healthWriter = (tx: Statements, now: Date): HealthWriter => ({

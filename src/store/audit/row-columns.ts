@@ -1,6 +1,7 @@
 import sql, { empty, type Sql } from 'sql-template-tag'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns } from '../database/statements.ts'
+import { readableLabelsText } from '../tables/labels.ts'
 import type { Target } from './events.ts'
 
 /** The kinds of rows whose state events keep. */
@@ -11,6 +12,7 @@ export type StatefulType = (typeof statefulTypes)[number]
 export interface StateRow {
   readonly id: string
   readonly secrets: string | null
+  readonly labels: string | null
   readonly [column: string]: string | number | bigint | null
 }
 
@@ -26,7 +28,7 @@ export interface StateSource {
 /** What the states of rows are read from, by their kind. */
 export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: StateSource } {
   const { toRfc3339, asText, whole, jsonRows } = dialect
-  const nothing = { secrets: sql`NULL` }
+  const nothing = { secrets: sql`NULL`, labels: sql`NULL` }
   return {
     workspace: {
       columns: { id: sql`w.id`, name: sql`w.name`, ...nothing },
@@ -74,6 +76,7 @@ export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: 
         'integration_refresh_attempts.lease_until': toRfc3339(sql`r.lease_until`),
         'integration_refresh_attempts.finished_at': toRfc3339(sql`r.finished_at`),
         'integration_refresh_attempts.code': sql`r.code`,
+        labels: readableLabelsText(dialect, sql`i.id`),
         secrets: jsonRows(
           [
             sql`s.field`,

@@ -4,6 +4,7 @@ import { rowHash } from '../../crypto/hmac.ts'
 import type { RootKey } from '../../crypto/key-set.ts'
 import type { Damageable } from '../../damage.ts'
 import { secretColumns } from '../../integration.ts'
+import { labelColumn, labelEntries } from '../tables/labels.ts'
 import { type AuditEvent, eventHash, eventsOf } from './events.ts'
 import type { StateRow } from './row-columns.ts'
 import { versionColumn } from './written.ts'
@@ -50,7 +51,7 @@ interface StateOptions {
 
 /** The state of a row, and the versions of its secrets as they are; undefined, and not in the state, where they cannot be read. */
 export function stateOf(
-  { id: _, secrets: versions, ...columns }: StateRow & Damageable,
+  { id: _, secrets: versions, labels, ...columns }: StateRow & Damageable,
   { key, id, told }: StateOptions,
 ): { readonly state: RowState; readonly held: readonly HeldVersion[] | undefined } {
   const kept = ([column, value]: [string, unknown]): [string, string][] => {
@@ -58,7 +59,8 @@ export function stateOf(
     const text = String(value)
     return [[column, column === 'config' || text.length > maxKept ? hashOf(key, { id, column, text }) : text]]
   }
-  const state = { columns: Object.fromEntries(Object.entries(columns).flatMap(kept)) }
+  const labelled = labelEntries(labels).map(([key, value]): [string, unknown] => [labelColumn(key), value])
+  const state = { columns: Object.fromEntries([...Object.entries(columns), ...labelled].flatMap(kept)) }
   const held = heldVersions(versions)
   if (versions === null || held === undefined || held.length === 0) return { state, held }
   const isTold = (one: HeldVersion) =>

@@ -4,6 +4,7 @@ import { type Damageable, damaged } from '../../damage.ts'
 import { firstRows, nextRows, rowsPerPage } from '../database/cells.ts'
 import type { Dialect } from '../database/driver.ts'
 import type { Columns, Statements } from '../database/statements.ts'
+import { isLabelColumn } from '../tables/labels.ts'
 import { eventTexts, newestEvent } from './events.ts'
 import { type StatefulType, type StateRow, type StateSource, stateSources } from './row-columns.ts'
 import {
@@ -207,7 +208,10 @@ function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date
   if (!recorded) return { ...told, differences: undefined }
   const { secrets = [] } = recorded
   const { state, held } = stateOf(columns as StateRow, { key, id, told: secrets })
-  const differences = Object.keys(columns).filter((column) => recorded.columns[column] !== state.columns[column])
+  const labels = [recorded, state].flatMap(({ columns }) => Object.keys(columns)).filter(isLabelColumn)
+  const differences = [...new Set([...Object.keys(columns), ...labels])].filter(
+    (column) => recorded.columns[column] !== state.columns[column],
+  )
   if (!held) return { ...told, differences: [...differences, 'integration_secrets'] }
   for (const was of secrets) {
     const is = held.find(({ field, number }) => field === was.field && number === was.number)

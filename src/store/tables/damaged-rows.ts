@@ -60,6 +60,7 @@ const columnsOf = {
     refused_at: 'time',
     refused_reason: 'text',
   },
+  integration_labels: { integration_id: 'text', key: 'text', value: 'text' },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } }
 
 const ofRow = (column: string) => sql([`r.${column}`])

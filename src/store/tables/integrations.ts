@@ -22,6 +22,7 @@ import {
   splitsOf,
 } from './integration-filter.ts'
 import { type IntegrationRow, integrationSource, toIntegration } from './integration-rows.ts'
+import { joinLabels, type LabelRow, labelsText } from './labels.ts'
 import { type ListReader, listReader } from './page.ts'
 
 /** What can be changed of an integration besides its secrets; a null clears. */
@@ -55,12 +56,15 @@ export const tablesOfIntegrations = [
   'integration_refresh_attempts',
   'integration_config_revisions',
   'integration_health',
+  'integration_labels',
 ] as const
 
 /** What can be read of integrations; no secret is. */
 export interface IntegrationReader extends ListReader<IntegrationFilter, IntegrationView> {
-  /** The same with their health, which not every role may read. */
+  /** The same with their health and labels, which not every role may read. */
   readonly listed: ListReader<IntegrationFilter, ListedIntegration>
+  /** Says of an integration what lists say of it, too. */
+  asListed(integration: IntegrationView): Promise<ListedIntegration>
   /** The integrations that a name or id stands for, in order, at most `limit`: the first ones, of a tenant any. @throws RowsTooLong */
   match(match: IntegrationMatch, limit: number): Promise<IntegrationView[]>
   /** The ids of the same. */
@@ -104,20 +108,48 @@ export interface IntegrationWriter {
   forget(...ids: readonly string[]): Promise<void>
 }
 
+/** Reads integrations with what is kept beside them for lists. */
+function listedReader({
+  source,
+  toRow,
+  ...from
+}: Parameters<typeof listReader<IntegrationFilter, IntegrationRow, IntegrationView>>[0]): Pick<
+  IntegrationReader,
+  'listed' | 'asListed'
+> {
+  const { db, dialect } = from
+  type BesideRow = HealthRow & LabelRow & Damageable
+  const beside = { health: healthText(dialect, sql`i.id`), labels: labelsText(dialect, sql`i.id`) }
+  const withBeside = (integration: IntegrationView, row: BesideRow) => joinLabels(joinHealth(integration, row), row)
+  return {
+    listed: listReader({
+      ...from,
+      source: { ...source, columns: { ...source.columns, ...beside } },
+      toRow: (row: IntegrationRow & BesideRow) => withBeside(toRow(row), row),
+    }),
+    async asListed(integration) {
+      const [row = { health: null, labels: null }] = await db.queryAll<BesideRow>(
+        beside,
+        sql`FROM integrations i WHERE i.id = ${integration.id}`,
+      )
+      const damage = [...(integration.damage ?? []), ...(row.damage ?? [])]
+      return withBeside(damage.length > 0 ? { ...integration, damage } : integration, row)
+    },
+  }
+}
+
 /** Reads integrations. */
 export function integrationReader(db: Statements, dialect: Dialect, sharing: Sharing): IntegrationReader {
   const { binaryOrder, asText, comparableTime, equals, startsWith, isMalformed } = dialect
   const source = integrationSource(dialect, sharing.presence)
-  const listed = { ...source, columns: { ...source.columns, health: healthText(dialect, sql`i.id`) } }
   const toRow = (row: IntegrationRow & Damageable) => toIntegration(row, sharing.shared)
-  const toListed = (row: IntegrationRow & HealthRow & Damageable) => joinHealth(toRow(row), row)
   const condition = (filter: IntegrationFilter) => filterCondition(filter, dialect, sharing)
   const order = sql`${binaryOrder(sql`w.name`)}, ${binaryOrder(sql`i.name`)}, ${binaryOrder(sql`i.id`)}`
   const matching = (match: IntegrationMatch): Sql => sql`FROM ${source.from} WHERE ${matchCondition(match, dialect)}`
   const inOrder = sql`ORDER BY ${order}`
   return {
     ...listReader({ db, dialect, source, condition, toRow }),
-    listed: listReader({ db, dialect, source: listed, condition, toRow: toListed }),
+    ...listedReader({ db, dialect, source, condition, toRow }),
     async match(match, limit) {
       // Strangers can ask for a tenant that has many, for which sorting takes long.
       const first = match.by === 'column' || match.by === 'columnIn' ? empty : inOrder

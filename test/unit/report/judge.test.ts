@@ -41,6 +41,9 @@ const fine: ListedIntegration = {
   version: 1,
   lastCheck: { verdict: 'ok', code: null, at: at(-1000) },
   refusedWebhooks: null,
+  owner: null,
+  tags: {},
+  note: null,
 }
 
 const setting: Setting = {
