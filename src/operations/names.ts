@@ -9,6 +9,12 @@ const maxNameLength = 1000
  */
 export const unprintable = /[\p{C}\p{Zl}\p{Zp}]/u
 
+/** Emoji, with what joins several to one, as in 👩‍🚀. TypeScript does not know the flag `v`, which every Node has. */
+const emoji = /\p{RGI_Emoji}/gv
+
+/** Characters that choose whether an emoji has colours: invisible elsewhere, so that two names would look the same. */
+const emojiStyles = /[\ufe0e\ufe0f]/
+
 /**
  * Checks a name to store. Both databases give an accepted name back byte for byte.
  *
@@ -20,7 +26,8 @@ export function checkName(what: string, name: string): string {
   if (name.trim() === '') throw refuse('is empty', 'give it at least one visible character')
   // Node decodes bytes that are not UTF-8 to U+FFFD.
   if (!name.isWellFormed() || name.includes('\uFFFD')) throw refuse('is not valid Unicode', 'type the name in UTF-8')
-  if (unprintable.test(name))
+  const besideEmoji = name.replace(emoji, '')
+  if (unprintable.test(besideEmoji) || emojiStyles.test(besideEmoji))
     throw refuse('contains a control, invisible or unassigned character', 'remove the character')
   if (name !== name.trim()) throw refuse('begins or ends with a space', 'remove the space')
   if (name !== name.normalize('NFC'))
