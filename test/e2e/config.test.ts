@@ -406,7 +406,7 @@ describe.each(kinds)('config on %s', (kind) => {
       }
       const { code, screen } = await runInTerminal(['config', 'edit', 'Acme/support', ...args], answers, { env })
       const [left] = readdirSync(temporary)
-      const kept = left === undefined ? undefined : join(temporary, left, 'config.json')
+      const kept = left === undefined ? undefined : join(temporary, left, 'config.jsonc')
       return {
         ...prepared,
         code,
@@ -418,6 +418,12 @@ describe.each(kinds)('config on %s', (kind) => {
       }
     }
     const rename = 'sed s/news/triage/ "$file" > "$file.new" && mv "$file.new" "$file"'
+    const keysOfSlack = `// The config of Acme/support (Slack). Lines that begin with // are left out.
+// slackChannels: array. The channels to listen to; all of them when absent.
+// slackEvents: array. The event types to handle; all of them when absent.
+// slackOtherBots: boolean. Whether to handle the messages of other bots, too; those of the own bot are never handled.
+// The whole schema: integrations config schema slack
+`
     const renamed = { ...start, slackChannels: [help, { ...news, name: 'triage' }] }
 
     test('shows the difference, asks, and saves', async () => {
@@ -436,11 +442,14 @@ describe.each(kinds)('config on %s', (kind) => {
         [],
       )
       expect(read('modes')).toBe('600\n700\n')
-      expect(read('text')).toBe(`${JSON.stringify(start, null, 2)}\n`)
+      expect(read('text')).toBe(`${keysOfSlack}${JSON.stringify(start, null, 2)}\n`)
     })
 
     test('does nothing when nothing changed, not even its layout', async () => {
-      for (const script of [':', 'tr -d "\\n" < "$file" > "$file.new" && mv "$file.new" "$file"']) {
+      for (const script of [
+        ':',
+        '{ grep ^// "$file"; grep -v ^// "$file" | tr -d "\\n"; } > "$file.new" && mv "$file.new" "$file"',
+      ]) {
         const { code, screen, state, kept } = await edit(script, [])
         expect({ code, screen, kept, ...(await state()) }).toEqual({
           code: 0,
@@ -502,16 +511,52 @@ describe.each(kinds)('config on %s', (kind) => {
       expect(late).toMatchObject({ code: 2, draft: `${JSON.stringify(renamed, null, 2)}\n` })
       expect(await edit('rm "$file"', [])).toMatchObject({ code: 2, draft: undefined })
       const { env, state } = await prepare()
-      const none = await runInTerminal(['config', 'edit', 'Acme/support'], [], {
-        env: { ...env, EDITOR: '/nowhere/editor' },
-      })
-      expect(none).toMatchObject({
-        code: 2,
-        screen: expect.stringContaining(
-          'error: the editor "/nowhere/editor" could not be started; nothing was changed',
-        ),
-      })
+      for (const none of ['/nowhere/editor', 'no-editor --wait', `${freshFolder()}/my editor`, "'unfinished"]) {
+        const { code, screen } = await runInTerminal(['config', 'edit', 'Acme/support'], [], {
+          env: { ...env, EDITOR: none, NO_COLOR: '1' },
+        })
+        expect({ code, screen: screen.replaceAll('\r', '') }).toEqual({
+          code: 2,
+          screen: `error: the editor ${JSON.stringify(none)} could not be started; nothing was changed\nhint: name another editor in VISUAL or EDITOR, or use integrations config patch\n`,
+        })
+      }
       expect(await state()).toEqual({ config: start, version: 0 })
+    })
+
+    test('is started as a shell reads it, and from a path with a space', async () => {
+      const folder = join(freshFolder(), 'my tools')
+      mkdirSync(folder)
+      const editor = join(folder, 'editor')
+      writeFileSync(
+        editor,
+        `#!/bin/sh\nfor file; do :; done\necho "$# $WORD" > ${quote(join(folder, 'given'))}\n${rename}\n`,
+        {
+          mode: 0o755,
+        },
+      )
+      for (const [command, given] of [
+        [editor, '1 '],
+        [`${quote(editor)} --wait -n`, '3 '],
+        [`WORD=two ${quote(editor)} "a b"`, '2 two'],
+        [`sh -c '"$MY_TOOLS/editor" "$@"' -`, '1 '],
+      ] as const) {
+        const { env, state } = await prepare()
+        const { code, screen } = await runInTerminal(
+          ['config', 'edit', 'Acme/support'],
+          [['Change the config', 'y\r']],
+          { env: { ...env, EDITOR: command, MY_TOOLS: folder } },
+        )
+        expect(
+          { command, code, given: readFileSync(join(folder, 'given'), 'utf8'), ...(await state()) },
+          screen,
+        ).toEqual({
+          command,
+          code: 0,
+          given: `${given}\n`,
+          config: renamed,
+          version: 1,
+        })
+      }
     })
 
     test("Ctrl-C in the editor is the editor's, SIGTERM ends both", async () => {

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { childEnvironment } from '../../child-environment.ts'
-import { badInput } from '../../errors.ts'
+import { badInput, shellWord } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import { readTextFile } from './secret-input.ts'
 
@@ -13,26 +13,29 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /**
  * Lets a person edit a text in `$VISUAL`, `$EDITOR` or vi, as often as `work` asks.
  *
- * The text lies in a private file. When `work` fails, or a signal ends the program, a text that differs from the one
- * given is kept there, and people are told where; otherwise the file is removed.
+ * The text lies in a private file, below lines of explanation. When `work` fails, or a signal ends the program, a text
+ * that differs from the one given is kept there alone, and people are told where; otherwise the file is removed.
  *
- * @param work is given what opens the editor, and gives the text as it was saved
+ * @param explanation lines without an end, which are left out of what is saved
+ * @param work is given what opens the editor, and gives the text as it was saved, with empty lines for the explanation
  * @throws BAD_INPUT when the editor does not start, fails, or leaves no text
  */
 export async function withEditor<T>(
   ctx: Context,
-  text: string,
+  { text, explanation }: { readonly text: string; readonly explanation: readonly string[] },
   work: (edit: () => Promise<string>) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'integrations-'))
-  const file = join(folder, 'config.json')
+  const file = join(folder, 'config.jsonc')
   let editor: ChildProcess | undefined
 
   const remove = () => rmSync(folder, { recursive: true, force: true })
   const keepOrRemove = () => {
-    const saved = savedText(file)
-    if (saved === undefined || saved === text) remove()
-    else ctx.output.note(`your text is kept in ${file}`)
+    const saved = savedText(file)?.replace(commentLines, '')
+    if (saved === undefined || saved === text) return remove()
+    // As it is, a command takes it.
+    writeFileSync(file, saved)
+    ctx.output.note(`your text is kept in ${file}`)
   }
   const stop = (signal: NodeJS.Signals) => {
     // Ctrl-C in an editor is the editor's.
@@ -49,12 +52,18 @@ export async function withEditor<T>(
   async function edit(): Promise<string> {
     const command = ctx.host.env.VISUAL || ctx.host.env.EDITOR || 'vi'
     const failure = await new Promise<string | undefined>((done) => {
-      // stdout is for the answer: the editor draws on stderr.
+      const notStarted = 'could not be started'
       const env = childEnvironment(ctx.host.env, { argv: ctx.host.argv })
-      editor = spawn(shellCommand(command, file), { shell: true, stdio: ['inherit', 2, 2], env })
-      editor.on('error', () => done('could not be started'))
+      const words = isAbsolute(command) && existsSync(command) ? shellWord(command) : command
+      if (!isWindows && !canStart(words, env)) return done(notStarted)
+      // stdout is for the answer: the editor draws on stderr.
+      const options: SpawnOptions = { stdio: ['inherit', 2, 2], env }
+      editor = isWindows
+        ? spawn(`${command} "${file}"`, { ...options, shell: true })
+        : spawn('/bin/sh', ['-c', startOf(words), command, file], options)
+      editor.on('error', () => done(notStarted))
       editor.on('close', (code, signal) =>
-        done(code === 0 ? undefined : code === 127 ? 'could not be started' : `ended with ${signal ?? code}`),
+        done(code === 0 ? undefined : code === 127 ? notStarted : `ended with ${signal ?? code}`),
       )
     })
     editor = undefined
@@ -63,11 +72,11 @@ export async function withEditor<T>(
         `the editor ${JSON.stringify(command)} ${failure}; nothing was changed`,
         'name another editor in VISUAL or EDITOR, or use integrations config patch',
       )
-    return readTextFile(file, 'the editor')
+    return (await readTextFile(file, 'the editor')).replace(commentLines, '\n')
   }
 
   try {
-    await writeFile(file, text, { mode: 0o600, flag: 'wx' })
+    await writeFile(file, `${explanation.map((line) => `// ${line}\n`).join('')}${text}`, { mode: 0o600, flag: 'wx' })
     listen('on')
     const result = await work(edit)
     remove()
@@ -89,6 +98,21 @@ function savedText(file: string): string | undefined {
   }
 }
 
-/** The variables may hold flags too, so a shell reads them; exec, since a shell in between would take the signals. */
-const shellCommand = (editor: string, file: string) =>
-  process.platform === 'win32' ? `${editor} "${file}"` : `exec ${editor} '${file.replaceAll("'", `'\\''`)}'`
+/** Lines of explanation: no string of JSON goes over several lines, so that none is part of a text. */
+const commentLines = /^[ \t]*\/\/.*(\n|$)/gm
+
+const isWindows = process.platform === 'win32'
+
+/**
+ * What starts an editor: the variables may hold flags and quotes, so a shell reads them, and variables before the name. exec,
+ * since a shell in between would take the signals.
+ */
+const startOf = (editor: string) => `exec env ${editor} "$@"`
+
+/** Whether a shell can read how an editor is started, and finds it: of what it does not find, the shell would tell itself. */
+function canStart(editor: string, env: NodeJS.ProcessEnv): boolean {
+  const ask = (...args: string[]) => spawnSync('/bin/sh', args, { stdio: 'ignore', env }).status
+  const find = `for word in ${editor}; do case $word in *=*) ;; *) command -v "$word" || exit 127; exit;; esac; done`
+  // More than words, as a redirection, is a mistake in the loop, of which nothing is known then.
+  return ask('-n', '-c', startOf(editor)) === 0 && ask('-c', find) !== 127
+}
