@@ -64,10 +64,10 @@ const newestKey = `SELECT id FROM integration_keys WHERE purpose = 'seal' AND st
 const oldestKey = `SELECT id FROM integration_keys WHERE purpose = 'seal' ORDER BY created_at`
 const aboutKey =
   (word: string, key: string): Step =>
-  async ({ db }) => ({
-    command: `keys ${word}`,
-    args: ['keys', word, String((await db.query(key))[0]?.id)],
-  })
+  async ({ db }) => {
+    const id = String((await db.query(key))[0]?.id)
+    return { command: `keys ${word}`, args: ['keys', word, id, ...(word === 'retire' ? ['--confirm', id] : [])] }
+  }
 const mode = (word: string): Step => ({ command: 'keys mode', args: ['keys', 'mode', word, '--confirm', word] })
 
 const filled = async (kind: Kind): Promise<Place> => ({

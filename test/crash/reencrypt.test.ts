@@ -122,6 +122,8 @@ describe.each(kinds)('on %s', (kind) => {
     // What was recorded is what was done, each value once.
     expect(Number(total?.n)).toBe(rows)
     for (const old of [...keySet().values()].filter(({ id, use }) => use === 'enc' && id !== key))
-      expect(await runProgram(['keys', 'retire', old.id, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+      expect(await runProgram(['keys', 'retire', old.id, '--confirm', old.id, '-o', 'id'], { env })).toMatchObject({
+        code: 0,
+      })
   }, 900_000)
 })

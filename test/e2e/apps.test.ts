@@ -98,7 +98,7 @@ describe.each(kinds)('apps on %s', (kind) => {
       code: 0,
       stdout: '{\n  "changed": 1\n}\n',
     })
-    expect(await say('keys', 'retire', String(old))).toMatchObject({ code: 0 })
+    expect(await say('keys', 'retire', String(old), '--confirm', String(old))).toMatchObject({ code: 0 })
     expect(await say('keys', 'status')).toMatchObject({ code: 0 })
     expect(await say('audit', 'verify', '-o', 'json', '--fields', 'ok,values')).toMatchObject({
       code: 0,

@@ -80,7 +80,7 @@ test.each(kinds)('a database that version 0.1.0 made on %s is migrated, and used
 
   // Its keys go on, and go out of use.
   expect(await run('keys', 'reencrypt')).toMatchObject({ code: 0 })
-  expect(await run('keys', 'retire', firstKeys[kind])).toMatchObject({ code: 0 })
+  expect(await run('keys', 'retire', firstKeys[kind], '--confirm', firstKeys[kind])).toMatchObject({ code: 0 })
   expect(await run('keys', 'status')).toMatchObject({ code: 0 })
   expect(await run('audit', 'verify')).toMatchObject({ code: 0 })
 })

@@ -485,13 +485,13 @@ describe.each(kinds)('on %s', (kind) => {
       `the outcome of a refresh of Acme/support is unknown, and new tokens may be in a file that needs the key ${old}`,
     ])
     expect(rowsOf(await run(env, 'recover', id), 'outcome')).toEqual(['applied'])
-    expect(await run(env, 'keys', 'retire', String(old))).toMatchObject({ code: 0 })
+    expect(await run(env, 'keys', 'retire', String(old), '--confirm', String(old))).toMatchObject({ code: 0 })
     // What is begun from now on is sealed with the other key.
     server.mood = 'hung up'
     expect((await run(env, 'refresh', id, '--force')).code).toBe(9)
     expect(accessToken(chain)).toContain('1x2')
     const last = (await runInProcess(['keys', 'add', '-o', 'id'], { env })).stdout.trim()
-    expect(await run(env, 'keys', 'retire', last)).toMatchObject({ code: 0 })
+    expect(await run(env, 'keys', 'retire', last, '--confirm', last)).toMatchObject({ code: 0 })
   })
 })
 

@@ -61,7 +61,7 @@ describe.each(kinds)('how secrets are kept, changed by somebody without keys, on
     const added = (await done('keys add -o id')).trim()
     await done(`keys activate ${added}`)
     await done('keys reencrypt')
-    await done(`keys retire ${old}`)
+    await done(`keys retire ${old} --confirm ${old}`)
     const set = (id: string, state: string) => db.query('UPDATE integration_keys SET state = ? WHERE id = ?', state, id)
     await set(old, 'active')
     await set(added, 'decrypt-only')

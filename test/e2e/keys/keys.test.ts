@@ -213,7 +213,7 @@ describe.each(kinds)('keys on %s', (kind) => {
     expect(await run(['keys', 'reencrypt'], { env })).toMatchObject({ code: 0, stderr: 'changed 0 values\n' })
     expect(await everything(at)).toBe(after)
 
-    expect(await run(['keys', 'retire', old, '-o', 'id'], { env })).toEqual({
+    expect(await run(['keys', 'retire', old, '--confirm', old, '-o', 'id'], { env })).toEqual({
       code: 0,
       stdout: `${old}\n`,
       stderr: `retired the key ${old}: no value of this database needs it any more
@@ -298,10 +298,45 @@ others may need it: backups of this database from before, replicas that are behi
     })
     expect([await everything(at), readFileSync(file, 'utf8')]).toEqual(before)
 
-    expect(await runInProcess(['keys', 'retire', next, '-o', 'id'], { env })).toMatchObject({ code: 0 })
+    expect(await runInProcess(['keys', 'retire', next, '--confirm', next, '-o', 'id'], { env })).toMatchObject({
+      code: 0,
+    })
     const gone = { code: 5, ...refused(`the key ${next} is retired`, 'integrations keys add') }
     expect(await runInProcess(['keys', 'activate', next], { env })).toEqual(gone)
     expect(await runInProcess(['keys', 'add', next], { env })).toEqual(gone)
+  })
+
+  test('a key is retired by who names the key again, and is asked for what is refused by nobody', async () => {
+    const at = await place(kind)
+    const { env, file } = at
+    await addSupport(at)
+    const [old, next] = [await sealId(at), await addKey(at)]
+    const before = await everything(at)
+    expect(await run(['keys', 'retire', next], { env })).toEqual({
+      code: 2,
+      ...refused('--confirm is required when prompts are off or there is no terminal', `pass --confirm ${next}`),
+    })
+    expect(await run(['keys', 'retire', next, '--confirm', old], { env })).toEqual({
+      code: 2,
+      ...refused(`--confirm is not "${next}"`, `pass --confirm ${next}`),
+    })
+    const active = await runInTerminal(['keys', 'retire', old], [], { env })
+    expect(active).toMatchObject({ code: 5, screen: expect.not.stringContaining('Type ') })
+    const left = await runInTerminal(['keys', 'retire', next], [[`Type ${next}`, 'no\r']], { env })
+    expect(left).toMatchObject({
+      code: 130,
+      screen: expect.stringContaining(`This retires the key ${next} for good, which is in the key set ${file}.`),
+    })
+    expect(await everything(at)).toBe(before)
+
+    const done = await runInTerminal(['keys', 'retire', next], [[`Type ${next}`, `${next}\r`]], { env })
+    expect(done.code).toBe(0)
+    const after = await everything(at)
+    expect(await run(['keys', 'retire', next, '-o', 'json', '--fields', 'outcome'], { env })).toMatchObject({
+      code: 0,
+      stdout: '{\n  "outcome": "unchanged"\n}\n',
+    })
+    expect(await everything(at)).toBe(after)
   })
 
   test('without a key set keys are listed and counted, and none is made', async () => {
