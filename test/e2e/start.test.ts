@@ -170,7 +170,7 @@ test.each([
 
 const queryCompiler = ['@prisma/client', 'generated client']
 
-test.each(kinds)('a change on %s loads the query compiler where something is added alone', async (kind) => {
+test.each(kinds)('a change on %s loads the query compiler where a user or an app is added alone', async (kind) => {
   const db = await filledDatabase(kind)
   const env = { DATABASE_URL: db.url }
   const compilers = async (args: readonly string[], input = '') =>
@@ -181,11 +181,15 @@ test.each(kinds)('a change on %s loads the query compiler where something is add
     await compilers(['config', 'set', 'Acme/support', 'slackEvents=["app_mention"]']),
     await compilers(['rotate', 'Acme/support', '--webhook-secret-stdin', '--grace', '0', '--end-previous'], value),
     await compilers(['remove', 'Acme/desk', '--confirm', 'desk']),
-    (await compilers(['workspaces', 'add', 'Globex'])).sort(),
-  ]).toEqual([[], [], [], [], queryCompiler])
-  const actions = await db.query('SELECT action FROM integration_events ORDER BY seq DESC LIMIT 5')
+    await compilers([...'add --platform slack --workspace Acme --name desk --webhook-secret-stdin'.split(' ')], value),
+    await compilers(['workspaces', 'add', 'Globex']),
+    (await compilers(['users', 'add', 'ada@acme.example'])).sort(),
+  ]).toEqual([[], [], [], [], [], [], queryCompiler])
+  const actions = await db.query('SELECT action FROM integration_events ORDER BY seq DESC LIMIT 7')
   expect(actions.map(({ action }) => action)).toEqual([
+    'user.add',
     'workspace.add',
+    'integration.add',
     'integration.remove',
     'secret.rotate',
     'config.change',

@@ -22,7 +22,7 @@ export const addWorkspace = (
 ): Promise<{ readonly workspace: Workspace; readonly added: boolean }> =>
   store.mutate(
     async (tx) => (ifMissing ? ensureWorkspace(tx, name) : { workspace: await insertWorkspace(tx, name), added: true }),
-    { dryRun, withModels: true },
+    { dryRun },
   )
 
 /** Renames a workspace. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, NOT_PERMITTED in an adopted database */

@@ -119,7 +119,7 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
         )
       return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
     },
-    { dryRun: addition.dryRun, withModels: true },
+    { dryRun: addition.dryRun },
   )
 }
 

@@ -93,12 +93,12 @@ export async function addKey(
   if (!dryRun) await verifyKeys(store)
   const key = newKey('encryption')
   if (dryRun || !source.writable) {
-    const planned = await store.mutate((tx) => register(tx, key), { dryRun: true, withModels: true })
+    const planned = await store.mutate((tx) => register(tx, key), { dryRun: true })
     return source.writable ? planned : { ...planned, toStore: jwk(key) }
   }
   // The key set first: a key that the database alone knows could encrypt values, and would be lost.
   await source.add([key])
-  return store.mutate((tx) => register(tx, key), { withModels: true })
+  return store.mutate((tx) => register(tx, key))
 }
 
 /** A key that a set has to hold. */
@@ -109,21 +109,18 @@ interface KeyInSet {
 
 /** Registers a key of the key set with the database. @throws KEYS_MISSING, BAD_INPUT, NOT_PERMITTED, CONFLICT when the key is retired */
 export const registerKey = (store: Store, { source, id }: KeyInSet, options: DryRun): Promise<KeyChange> =>
-  store.mutate(
-    async (tx) => {
-      await tx.keys.requireAdmin()
-      const known = (await tx.keys.list()).find((key) => key.id === id)
-      if (known) {
-        requireEncryptionKey(known)
-        if (known.state === 'retired') throw retired(id)
-        return { key: known, already: true }
-      }
-      const key = inSet(tx, { source, id })
-      if (key.use !== 'enc') throw badInput(`the key ${id} is not an encryption key`, 'name a key whose "use" is "enc"')
-      return register(tx, key)
-    },
-    { ...options, withModels: true },
-  )
+  store.mutate(async (tx) => {
+    await tx.keys.requireAdmin()
+    const known = (await tx.keys.list()).find((key) => key.id === id)
+    if (known) {
+      requireEncryptionKey(known)
+      if (known.state === 'retired') throw retired(id)
+      return { key: known, already: true }
+    }
+    const key = inSet(tx, { source, id })
+    if (key.use !== 'enc') throw badInput(`the key ${id} is not an encryption key`, 'name a key whose "use" is "enc"')
+    return register(tx, key)
+  }, options)
 
 async function register(tx: Transaction, key: RootKey): Promise<KeyChange> {
   const { checkValue } = await import('../../crypto/keyring.ts')

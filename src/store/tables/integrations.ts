@@ -12,6 +12,7 @@ import type { JsonObject } from '../../json.ts'
 import { type HealthRow, healthText, joinHealth } from '../activity/health.ts'
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
+import { insertRow } from '../database/insert.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import {
   filterCondition,
@@ -263,9 +264,11 @@ export function integrationWriter(
     async lock(id) {
       if (dialect.lock) await tx.some(sql`FROM integrations WHERE id = ${id} ${dialect.lock}`)
     },
-    async insert(id, { config, ...columns }, now) {
-      const data = { id, ...columns, createdAt: now, ...(config ? { config } : {}) }
-      await (await tx.models()).integration.create({ data, select: { id: true } })
+    async insert(id, { config, tokenExpiresAt, ...columns }, now) {
+      // None is what the column has by default.
+      const given = config && { config: JSON.stringify(config) }
+      const expiry = tokenExpiresAt && new Date(tokenExpiresAt)
+      await insertRow(tx, 'integrations', { id, ...columns, ...given, tokenExpiresAt: expiry, createdAt: now })
       written.add('integration', id, wholeRow)
     },
     async update(id, change) {

@@ -7,6 +7,7 @@ import { databaseInvalid, IntegrationsError } from '../../errors.ts'
 import { secretColumns, secretFields } from '../../integration.ts'
 import { type AuditEvent, eventsOf, eventTexts, type Head } from '../audit/events.ts'
 import type { Dialect } from '../database/driver.ts'
+import { insertRow } from '../database/insert.ts'
 import type { Columns, Statements, WritableStatements } from '../database/statements.ts'
 import { currentSecret } from './integration-filter.ts'
 import { countOf } from './page.ts'
@@ -248,8 +249,9 @@ const knownKeys = (text: string | null): KnownKey[] =>
 /** Changes keys and the encryption mode, within a transaction. */
 export const keyWriter = (tx: WritableStatements): KeyWriter => ({
   async insert(key, now) {
+    const { id, state, checkValue } = key
     const purpose = key.purpose === 'encryption' ? storedEncryption : key.purpose
-    await (await tx.models()).integrationKey.create({ data: { ...key, purpose, createdAt: now }, select: { id: true } })
+    await insertRow(tx, 'integration_keys', { id, purpose, state, checkValue, createdAt: now })
   },
   async setState(id, state) {
     await tx.execute(sql`UPDATE integration_keys SET state = ${state} WHERE id = ${id}`)

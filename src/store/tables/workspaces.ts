@@ -4,6 +4,7 @@ import type { Workspace } from '../../integration.ts'
 
 import { type WrittenColumns, wholeRow } from '../audit/written.ts'
 import type { Dialect } from '../database/driver.ts'
+import { insertRow } from '../database/insert.ts'
 import type { Statements, WritableStatements } from '../database/statements.ts'
 import { all, type ListReader, listReader, type Source } from './page.ts'
 import type { workspaceSorts } from './sorts.ts'
@@ -60,10 +61,7 @@ export function workspaceReader(db: Statements, dialect: Dialect): WorkspaceRead
 /** Changes workspaces, within a transaction. */
 export const workspaceWriter = (tx: WritableStatements, written: WrittenColumns): WorkspaceWriter => ({
   async insert(id, name, now) {
-    await (await tx.models()).workspace.create({
-      data: { id, name, createdAt: now, updatedAt: now },
-      select: { id: true },
-    })
+    await insertRow(tx, 'workspaces', { id, name, createdAt: now, updatedAt: now })
     written.add('workspace', id, wholeRow)
   },
   async rename(id, name, now) {
