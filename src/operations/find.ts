@@ -4,6 +4,7 @@ import { IntegrationsError, notFound, quoted } from '../errors.ts'
 import { type IntegrationView, isStorable, refOf, type User, type Workspace } from '../integration.ts'
 import type { Reader, Store } from '../store/store.ts'
 import type { IntegrationFilter } from '../store/tables/integration-filter.ts'
+import type { ListReader } from '../store/tables/page.ts'
 import { operandWord } from './texts.ts'
 
 const shortestIdPrefix = 6
@@ -64,7 +65,12 @@ export const withoutConfig = (one: IntegrationView): IntegrationView => ({ ...on
 /** A choice of integrations: by references, or by a filter. */
 export type Chosen =
   | { readonly kind: 'refs'; readonly refs: readonly string[] }
-  | { readonly kind: 'filter'; readonly filter: IntegrationFilter }
+  | {
+      readonly kind: 'filter'
+      readonly filter: IntegrationFilter
+      /** Reads those that the filter leaves; absent: as the store does. It may need a snapshot. */
+      readonly from?: ((db: Reader) => ListReader<IntegrationFilter, IntegrationView>) | undefined
+    }
 
 /**
  * The chosen integrations, some at a time: in the order of their references, each once, or by workspace and name. Their configs are left
@@ -74,7 +80,8 @@ export type Chosen =
  */
 export async function* readChosen(db: Reader, chosen: Chosen): AsyncGenerator<readonly IntegrationView[]> {
   if (chosen.kind === 'filter') {
-    for await (const some of db.integrations.list(chosen.filter, { sort: 'workspace', descending: false }))
+    const integrations = chosen.from?.(db) ?? db.integrations
+    for await (const some of integrations.list(chosen.filter, { sort: 'workspace', descending: false }))
       yield some.map(withoutConfig)
     return
   }

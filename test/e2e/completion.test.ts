@@ -108,6 +108,13 @@ test('commands, flags and choices', async () => {
   const readings = ['secret.reveal', 'secret.revert', 'secret.revoke']
   expect(await complete('integrations audit list --action secret.re')).toEqual(readings)
   expect(await complete('integrations audit list --action=tok')).toEqual(['token', 'token.recover', 'token.refresh'])
+  expect(await complete('integrations list --finding token-expires-')).toEqual([
+    'token-expires-1d',
+    'token-expires-7d',
+    'token-expires-30d',
+  ])
+  expect(await complete('integrations check --finding use-')).toEqual([])
+  expect(await complete('integrations report --finding use-')).toEqual(['use-not-recorded'])
   expect(await complete('integrations audit list --verdict ref')).toEqual(['refused'])
   expect(await complete('integrations audit list --field acc')).toEqual(['access-token'])
   expect(await complete('integrations completion ')).toEqual(['bash', 'zsh', 'fish'])

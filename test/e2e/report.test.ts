@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { findingCodes, isIntegrationCode } from '../../src/operations/report/finding.ts'
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 
+const integrationCodes = (Object.keys(findingCodes) as (keyof typeof findingCodes)[]).filter(isIntegrationCode)
 const days = 86_400_000
 
 /** An instant so long from now, as both databases take it. */
@@ -12,6 +14,7 @@ const at = (distanceMs: number) => new Date(Date.now() + distanceMs).toISOString
 interface Told {
   readonly severity: string
   readonly code: string
+  readonly id: string | null
   readonly integration: string | null
   readonly since: string | null
   readonly next: string | null
@@ -277,6 +280,18 @@ describe.each(kinds)('report on %s', (kind) => {
       code: 'CHECK_FAILED',
       message: '11 errors, 12 warnings, 4 unknown findings in 30 integrations',
     })
+
+    // What the report lists can be acted on.
+    const idsWith = (code: string) => findings.flatMap((one) => (one.code === code ? [one.id] : []))
+    for (const code of integrationCodes) {
+      const listed = await run(['list', '--finding', code, '-o', 'id', '--sort', 'name'], { env })
+      expect([code, listed.code, listed.stdout.split('\n').slice(0, -1).sort()]).toEqual([
+        code,
+        0,
+        idsWith(code).sort(),
+      ])
+    }
+    expect(new Set(findings.map(({ code }) => code)).size).toBeGreaterThan(20)
 
     // Each daily job tells a finding once.
     const recent = await reported(env, '--new-since', '25h', '--fail-on', 'never')

@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import type { Store } from '../../store/store.ts'
+import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import { integrationSorts } from '../../store/tables/sorts.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples, page, withPageOptions } from '../input/arguments.ts'
-import { filterOf, noteUnknownExpiry, withFilters } from '../input/filters.ts'
+import { filterOf, noteUnknownExpiry, readerOf, withFilters } from '../input/filters.ts'
 import { printRows } from '../output/listing.ts'
 import { listedView } from '../views/integration.ts'
 
@@ -30,19 +30,19 @@ export const command = (ctx: Context) => {
       ...examples(
         'integrations list --platform slack --expiring 7d',
         'integrations list --stale 30d -o json --fields id,name,lastUsedAt',
+        'integrations list --finding secret-missing --finding check-failed',
         'integrations list --all -o jsonl',
       ),
     )
     .action(async (options) => {
       const store = await ctx.store()
       const filter = { ...(await filterOf(store, options)), ...(await ofSecret(ctx, store, options)) }
-      await noteUnknownExpiry(ctx, store, { kind: 'filter', filter })
-      await printRows(ctx, listedView, {
-        table: (db) => db.integrations.listed,
-        filter,
-        page: page(options, ctx.output),
-        add: 'integrations add',
-      })
+      const from = await readerOf(options)
+      await noteUnknownExpiry(ctx, store, { kind: 'filter', filter, from })
+      const listing = { filter, page: page(options, ctx.output) }
+      if (from) return printRows(ctx, listedView, { ...listing, table: from, inSnapshot: true })
+      const table = (db: Reader) => db.integrations.listed
+      await printRows(ctx, listedView, { ...listing, table, add: 'integrations add' })
     })
 }
 

@@ -12,6 +12,7 @@ import { type Counts, report } from '../../operations/report/report.ts'
 import type { Context } from '../context.ts'
 import { declareOutput, examples } from '../input/arguments.ts'
 import { filterOf, withFilters } from '../input/filters.ts'
+import { findingOption } from '../input/finding-code.ts'
 import { duration } from '../input/time.ts'
 import { plural } from '../output/text.ts'
 import type { RowSource } from '../output/values.ts'
@@ -29,7 +30,8 @@ export const command = (ctx: Context) => {
   const command = declareOutput(new Command('report'), ctx.output, findingView).description(
     'Tell in one list what is wrong with integrations, what will be, and what is not known. Needs no keys and changes nothing; all of it is of one moment. A table shows the worst first, and 20 findings of each code; other formats show all, in the order of ids. Exits with 8 when there is a finding of --fail-on or worse.',
   )
-  return withFilters(command, { expiring: false })
+  return withFilters(command, { expiring: false, finding: false })
+    .addOption(findingOption())
     .addOption(
       new Option('--fail-on <severity>', 'the least severity that is a failure')
         .choices([...severities, 'never'])
@@ -49,15 +51,15 @@ export const command = (ctx: Context) => {
         'integrations report --new-since 25h -o jsonl',
       ),
     )
-    .action(async ({ failOn, newSince, ...filters }) => {
+    .action(async ({ failOn, newSince, finding, ...filters }) => {
       const store = await ctx.store()
-      const filter = await filterOf(store, filters)
+      const what = { filter: await filterOf(store, filters), codes: finding, newWithinMs: newSince }
       let counts: Counts | undefined
       let next: string | null = null
       const left = new Map<FindingCode, number>()
       const source: RowSource<Finding> = async (emit) => {
         if (!ctx.output.table()) {
-          counts = await report(store, { filter, newWithinMs: newSince, emit })
+          counts = await report(store, { ...what, emit })
           return
         }
         const shown = new Map<FindingCode, Finding[]>()
@@ -68,7 +70,7 @@ export const command = (ctx: Context) => {
             else left.set(finding.code, (left.get(finding.code) ?? 0) + 1)
           }
         }
-        counts = await report(store, { filter, newWithinMs: newSince, emit: keep })
+        counts = await report(store, { ...what, emit: keep })
         const sorted = [...shown.values()].flat().sort(byImportance)
         next = sorted[0]?.next ?? null
         await emit(sorted)

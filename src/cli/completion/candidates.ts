@@ -1,10 +1,12 @@
 import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings'
+import { findingCodes, isIntegrationCode } from '../../operations/report/finding.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
 import { topicNames } from '../commands/help.ts'
 import { fieldsOf } from '../input/arguments.ts'
 import { actionFilters } from '../input/audit-filters.ts'
+import { allCodes } from '../input/finding-code.ts'
 import { printable } from '../output/text.ts'
 
 /** What a word could be completed to. */
@@ -97,6 +99,11 @@ async function valuesOf(
       return platforms.map(({ id, title }) => ({ value: id, description: title }))
     case 'action':
       return listed(actionFilters)
+    case 'code':
+      return (command.name() === 'report' ? allCodes : allCodes.filter(isIntegrationCode)).map((code) => ({
+        value: code,
+        description: findingCodes[code][1],
+      }))
     case 'topic':
       return [...subcommandsOf(command.parent ?? command), ...listed(topicNames)]
     case 'fields': {

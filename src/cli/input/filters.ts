@@ -2,11 +2,13 @@ import { Argument, type Command, Option, type OptionValues } from '@commander-js
 import { instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
+import type { IntegrationCode } from '../../operations/report/finding.ts'
 import { platformById, platforms, requiredFields } from '../../platforms/platforms.ts'
-import type { Store } from '../../store/store.ts'
+import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import type { Context } from '../context.ts'
 import { withText } from './arguments.ts'
+import { findingFilter } from './finding-code.ts'
 import { duration } from './time.ts'
 
 const expiries = ['never', 'dated', 'unknown', 'none'] as const
@@ -26,16 +28,17 @@ export interface FilterOptions {
   readonly stale?: number | undefined
   readonly neverUsed?: true | undefined
   readonly missingSecret?: true | undefined
+  readonly finding?: readonly IntegrationCode[] | undefined
 }
 
 /** References to integrations, as a command about several takes them. */
 export const refsArgument = () =>
   new Argument('[ref...]', 'ids, workspace/name, unique names, or the first 6 or more characters of ids')
 
-/** Adds the options that filter integrations. `expiring`: not for a command that has an option of that name. */
+/** Adds the options that filter integrations. `expiring` and `finding`: not for a command that has an option of that name. */
 export const withFilters = <A extends unknown[], O extends OptionValues>(
   command: Command<A, O>,
-  { expiring = true } = {},
+  { expiring = true, finding = true } = {},
 ) => {
   const scoped = command
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
@@ -57,6 +60,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
         'whose access token expires within this time, has expired, or has an unknown expiry',
       ).argParser(duration),
     )
+  if (finding) scoped.addOption(findingFilter())
   return scoped
     .addOption(
       new Option('--expired', 'whose access token has expired; prints on stderr how many have an unknown expiry'),
@@ -104,11 +108,21 @@ const platformOf = async (store: Store, platform: string): Promise<string> =>
     ? platform
     : platformById(platform.toLowerCase()).id
 
+/** What reads the integrations with one of the findings that are asked for; undefined where none are. */
+export async function readerOf({ finding: codes }: FilterOptions) {
+  if (!codes) return undefined
+  // What other lists do without is loaded here.
+  const { withFindings } = await import('../../operations/report/with-findings.ts')
+  return (db: Reader) => withFindings(db, codes)
+}
+
 /** For a filter of expired tokens, tells people how many others have an unknown expiry. */
 export async function noteUnknownExpiry({ output }: Context, store: Store, which: Chosen): Promise<void> {
-  const { expiredBefore, ...others }: IntegrationFilter = which.kind === 'filter' ? which.filter : {}
-  if (expiredBefore === undefined) return
-  const unknown = await store.read((db) => db.integrations.count({ ...others, expiry: 'unknown' }))
+  if (which.kind !== 'filter' || which.filter.expiredBefore === undefined) return
+  const { from, filter } = which
+  const { expiredBefore: _, ...others } = filter
+  const count = (db: Reader) => (from?.(db) ?? db.integrations).count({ ...others, expiry: 'unknown' })
+  const unknown = await (from ? store.snapshot(count) : store.read(count))
   if (unknown > 0) output.note(`${unknown} more have an unknown expiry: integrations list --expiry unknown`)
 }
 
@@ -123,8 +137,9 @@ export async function chosen(
   options: FilterOptions & { readonly all: boolean },
 ): Promise<Chosen> {
   const filter = await filterOf(store, options)
-  checkChoice(refs, options.all, Object.keys(filter).length > 0)
-  return refs.length > 0 ? { kind: 'refs', refs } : { kind: 'filter', filter }
+  const from = await readerOf(options)
+  checkChoice(refs, options.all, Object.keys(filter).length > 0 || from !== undefined)
+  return refs.length > 0 ? { kind: 'refs', refs } : { kind: 'filter', filter, from }
 }
 
 /** Refuses integrations that are given in two ways, or not at all; `filtered`: undefined for a command without filters. @throws BAD_INPUT */

@@ -37,12 +37,15 @@ export async function printRows<Filter extends object, Row>(
     filter,
     page,
     add,
+    inSnapshot = false,
   }: {
     readonly table: (db: Reader) => Listed<Filter, Row>
     readonly filter: Filter
     readonly page: Page
     /** What to type where there are no rows at all. */
     readonly add?: string
+    /** However few the rows are, the table reads them by several statements. */
+    readonly inSnapshot?: boolean
   },
 ): Promise<void> {
   const store = await ctx.store()
@@ -56,7 +59,7 @@ export async function printRows<Filter extends object, Row>(
       last = batch.at(-1) ?? last
       await emit(batch, idLength)
     }
-    if (page.cursor === undefined && (page.limit ?? 0) <= few) {
+    if (!inSnapshot && page.cursor === undefined && (page.limit ?? 0) <= few) {
       const limit = page.limit ?? few + 1
       const first = await store
         .read(async (db) => {
@@ -83,7 +86,7 @@ export async function printRows<Filter extends object, Row>(
     await readRows(emit, measure)
     // Before people look at the rows in a pager: the connection may be gone when they have seen enough.
     if (ctx.output.table() && page.limit !== undefined && shown >= page.limit)
-      more = (await store.read((db) => table(db).count(filter, page))) - shown
+      more = (await (inSnapshot ? store.snapshot : store.read)((db) => table(db).count(filter, page))) - shown
   }
   await ctx.output.rows(view, printed, { endEarly: true, paged: true })
   const isWhole = page.cursor === undefined && Object.values(filter).every((one) => one === undefined)

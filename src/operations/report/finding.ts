@@ -44,6 +44,17 @@ export const findingCodes = {
 /** The code of a finding. */
 export type FindingCode = keyof typeof findingCodes
 
+/** The codes of findings about the database itself. */
+export type DatabaseCode = 'receiver-silent' | 'use-not-recorded'
+
+/** The codes of findings about an integration. */
+export type IntegrationCode = Exclude<FindingCode, DatabaseCode>
+
+const databaseCodes: { readonly [C in DatabaseCode]: true } = { 'receiver-silent': true, 'use-not-recorded': true }
+
+/** Whether findings with a code are about an integration. */
+export const isIntegrationCode = (code: FindingCode): code is IntegrationCode => !(code in databaseCodes)
+
 /** Something that is wrong, will be, or is not known. */
 export interface Finding {
   readonly code: FindingCode

@@ -3,7 +3,7 @@ import { entriesOf, flagOf, type ListedIntegration, type SecretField, wordsOf } 
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
 import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, rotateCommand } from '../texts.ts'
-import { type Finding, type FindingCode, findingCodes } from './finding.ts'
+import { type DatabaseCode, type Finding, findingCodes, type IntegrationCode } from './finding.ts'
 
 /** What is known of one integration. */
 export interface Facts {
@@ -45,7 +45,7 @@ const unusedMs = 30 * dayMs
 
 /** What is to be said of the database itself. */
 export function judgeDatabase({ now, usesRecorded, lastReport }: Setting): Finding[] {
-  const about = (code: FindingCode, more: Pick<Finding, 'since' | 'evidence' | 'next'>): Finding => ({
+  const about = (code: DatabaseCode, more: Pick<Finding, 'since' | 'evidence' | 'next'>): Finding => ({
     code,
     severity: findingCodes[code][0],
     integration: null,
@@ -92,7 +92,7 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
   ]
 }
 
-type About = (code: FindingCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
+type About = (code: IntegrationCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
 
 function missing({ integration }: Facts, about: About): Finding[] {
   const platform = findPlatform(integration.platform)

@@ -164,13 +164,16 @@ async function* pages<Row extends object>(
   await db.execute(sql`DECLARE listing NO SCROLL CURSOR FOR
     SELECT ${names(selected)}, (sum(bytes::bigint * bytes) OVER (ROWS BETWEEN 1 FOLLOWING AND ${raw(String(most))} FOLLOWING))::float8 AS after
     FROM (SELECT q.*, ${bytes(selected)} AS bytes FROM (${query}) q OFFSET 0) q`)
-  for (let size = 1; size > 0; ) {
-    const { rows, after } = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
-    if (rows.length > 0) yield rows
-    size = after === 0 ? 0 : Math.min(Math.max(Math.floor(pageBytes ** 2 / after), 1), most)
+  try {
+    for (let size = 1; size > 0; ) {
+      const { rows, after } = await db.fetch<Row>(columns, sql`FETCH ${raw(String(size))} FROM listing`)
+      if (rows.length > 0) yield rows
+      size = after === 0 ? 0 : Math.min(Math.max(Math.floor(pageBytes ** 2 / after), 1), most)
+    }
+  } finally {
+    // The same transaction may read another listing. One that has failed takes no statement, and its first error counts.
+    await db.execute(sql`CLOSE listing`).catch(() => {})
   }
-  // The same transaction may read another listing.
-  await db.execute(sql`CLOSE listing`)
 }
 
 /** Gives each batch while the server is reading the next. */
@@ -188,7 +191,8 @@ async function* readAhead<Row>(batches: AsyncGenerator<Row[]>): AsyncGenerator<R
       yield batch.value
     }
   } finally {
-    // The caller ends the transaction, and nothing may be under way on its connection by then.
+    // The caller ends the transaction, or reads another listing: nothing may be under way on its connection by then.
     await next.catch(() => {})
+    await batches.return(undefined)
   }
 }

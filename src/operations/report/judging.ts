@@ -1,0 +1,102 @@
+/** What a report finds of integrations, wherever that is asked for: by the same facts, and judged in the same way. @module */
+import type { Fingerprint } from '../../brands.ts'
+import { type IntegrationView, type ListedIntegration, type SecretField, secretFields } from '../../integration.ts'
+import { isObject } from '../../json.ts'
+import { findPlatform } from '../../platforms/platforms.ts'
+import type { Reader } from '../../store/store.ts'
+import { inspectConfig } from '../config/document.ts'
+import type { Finding } from './finding.ts'
+import { type Facts, judge, type Setting } from './judge.ts'
+
+/** Judges integrations of a database as it is at one moment. */
+export interface Judging {
+  readonly setting: Setting
+  /** The findings of some integrations, in their order, each with the very object that was given. */
+  of(integrations: readonly ListedIntegration[]): Promise<readonly Finding[]>
+}
+
+/** Reads what concerns several integrations, to judge them then, some at a time. */
+export async function beginJudging(db: Reader): Promise<Judging> {
+  const setting = await settingOf(db)
+  const common = await commonOf(db, setting)
+  return {
+    setting,
+    of: async (integrations) => (await factsOf(db, integrations, common)).flatMap((facts) => judge(facts, setting)),
+  }
+}
+
+async function settingOf(db: Reader): Promise<Setting> {
+  const { mode } = await db.keys.settings()
+  const keys = await db.keys.rows()
+  return {
+    now: (await db.clock()).getTime(),
+    required: mode === 'required',
+    usableKeys: new Set(keys.flatMap(({ id, state }) => (state === 'retired' ? [] : [id]))),
+    usesRecorded: await db.report.usesRecorded(),
+    lastReport: await db.report.lastReport(),
+  }
+}
+
+/** What concerns several integrations, read before them. */
+interface Common {
+  readonly sharedBy: ReadonlyMap<Fingerprint, number>
+  /** Whether every value that is recorded is under a key that decrypts, or may be plain. */
+  readonly hasUsableKeys: boolean
+}
+
+async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<Common> {
+  const use = await db.keys.usage()
+  return {
+    sharedBy: await db.report.sharedFingerprints(),
+    hasUsableKeys: use.every(({ keyId, current }) =>
+      keyId === null ? !required || current === 0 : usableKeys.has(keyId),
+    ),
+  }
+}
+
+async function factsOf(
+  db: Reader,
+  integrations: readonly ListedIntegration[],
+  { sharedBy, hasUsableKeys }: Common,
+): Promise<Facts[]> {
+  // Of all others there is nothing to note.
+  const some = hasUsableKeys
+    ? integrations.filter(({ webhookSecret }) => webhookSecret.previousValidUntil !== null)
+    : integrations
+  const noted = await db.report.noted(some.map(({ id }) => id))
+  const notedOf = new Map<string, (typeof noted)[number][]>()
+  for (const one of noted) notedOf.set(one.integrationId, [...(notedOf.get(one.integrationId) ?? []), one])
+  const changedAt = await db.report.changedAt(
+    integrations.flatMap(({ id, isActive, lastUsedAt }) => (isActive || lastUsedAt === null ? [] : [id])),
+  )
+  const facts: Facts[] = []
+  for (const integration of integrations)
+    facts.push({
+      integration,
+      noted: notedOf.get(integration.id) ?? [],
+      shared: sharedValues(integration, sharedBy),
+      configProblem: await configProblem(integration),
+      changedAt: changedAt.get(integration.id),
+    })
+  return facts
+}
+
+function sharedValues(integration: IntegrationView, sharedBy: ReadonlyMap<Fingerprint, number>): Facts['shared'] {
+  const platform = findPlatform(integration.platform)
+  const shared: { [F in SecretField]?: number } = {}
+  for (const field of secretFields) {
+    const { fingerprint } = integration[field]
+    const holders = fingerprint === null ? undefined : sharedBy.get(fingerprint)
+    if (holders !== undefined && !platform?.secrets[field]?.ofApp) shared[field] = holders
+  }
+  return shared
+}
+
+/** The first thing that is wrong with a config; null for nothing. */
+async function configProblem({ platform: id, config }: IntegrationView): Promise<string | null> {
+  const platform = findPlatform(id)
+  if (config === null || !platform) return null
+  if (!isObject(config)) return 'the config is not a JSON object'
+  const [error] = (await inspectConfig(platform, config)).filter(({ severity }) => severity === 'error')
+  return error ? `${error.path} ${error.message}`.trim() : null
+}
