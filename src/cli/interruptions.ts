@@ -3,16 +3,17 @@ import { cancelled } from '../errors.ts'
 import { type IntegrationView, refOf } from '../integration.ts'
 import type { Context } from './context.ts'
 
-const deferred = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Signals that end this program, unless it listens for them. */
+export const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-const exitCodeOf = (signal: (typeof deferred)[number] | undefined) =>
+const exitCodeOf = (signal: (typeof endingSignals)[number] | undefined) =>
   signal === undefined ? undefined : 128 + constants.signals[signal]
 
 /** Takes the first signal that would end this program for a request to stop soon, which `told` is called for; the second signal ends it. */
 export function stopRequests(told: () => void = () => {}) {
-  let requested: (typeof deferred)[number] | undefined
+  let requested: (typeof endingSignals)[number] | undefined
   let begun = false
-  const request = (signal: (typeof deferred)[number]) => {
+  const request = (signal: (typeof endingSignals)[number]) => {
     requested = signal
     told()
   }
@@ -23,12 +24,12 @@ export function stopRequests(told: () => void = () => {}) {
     exitCode: () => exitCodeOf(requested),
     /** From now on. */
     begin: () => {
-      if (!begun) for (const signal of deferred) process.once(signal, request)
+      if (!begun) for (const signal of endingSignals) process.once(signal, request)
       begun = true
     },
     /** From now on, the first signal ends the program again. */
     end: () => {
-      for (const signal of deferred) process.off(signal, request)
+      for (const signal of endingSignals) process.off(signal, request)
     },
   }
 }
@@ -36,8 +37,8 @@ export function stopRequests(told: () => void = () => {}) {
 /** Defers the signals that would end this program during a request whose answer a platform gives only once. */
 export function createSignalGuard({ output }: Context) {
   const running = new Map<symbol, string>()
-  let signalled: (typeof deferred)[number] | undefined
-  const onSignal = (signal: (typeof deferred)[number]) => {
+  let signalled: (typeof endingSignals)[number] | undefined
+  const onSignal = (signal: (typeof endingSignals)[number]) => {
     const names = [...running.values()].join(', ')
     if (signalled === undefined) output.note(`stopping once the platform has answered, within 20 seconds: ${names}`)
     else
@@ -54,13 +55,13 @@ export function createSignalGuard({ output }: Context) {
     async uninterrupted<T>(integration: IntegrationView, work: () => Promise<T>): Promise<T> {
       if (signalled !== undefined) throw cancelled('stopped by a signal')
       const key = Symbol()
-      if (running.size === 0) for (const signal of deferred) process.on(signal, onSignal)
+      if (running.size === 0) for (const signal of endingSignals) process.on(signal, onSignal)
       running.set(key, refOf(integration))
       try {
         return await work()
       } finally {
         running.delete(key)
-        if (running.size === 0) for (const signal of deferred) process.off(signal, onSignal)
+        if (running.size === 0) for (const signal of endingSignals) process.off(signal, onSignal)
       }
     },
   }

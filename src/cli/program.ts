@@ -1,8 +1,10 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import packageJson from '../../package.json' with { type: 'json' }
+import { badInput } from '../errors.ts'
 import { unprintable } from '../operations/names.ts'
 import type { Context } from './context.ts'
-import { type Format, formats, isJson } from './host.ts'
+import { type Format, formats, isJson, type ReportFormat, reportFormats } from './host.ts'
+import { ownFormatsOf } from './input/arguments.ts'
 import { duration } from './input/time.ts'
 import { fitHelp } from './output/help-text.ts'
 import { reportUsage } from './usage.ts'
@@ -89,10 +91,9 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
       new Option('-d, --database <url>', 'file: or postgresql: URL (default: DATABASE_URL, else an embedded database)'),
     )
     .addOption(
-      new Option(
-        '-o, --output <format>',
-        'output format (default: table on a terminal, else tab-separated text)',
-      ).choices(formats),
+      new Option('-o, --output <format>', 'output format (default: table on a terminal, else tab-separated text)')
+        .choices(formats)
+        .argParser(format),
     )
     .addOption(new Option('--fields <fields>', 'the fields to show, separated by commas').argParser(fieldList))
     .addOption(new Option('--utc', 'tell times in tables by the clock, in UTC').conflicts('local'))
@@ -107,6 +108,7 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--read-only', 'refuse every change').default(false))
     .addOption(new Option('--as <name>', 'who makes the change, for the audit log').argParser(declared))
     .addOption(new Option('--reason <text>', 'why the change is made, for the audit log').argParser(declared))
+    .hook('preAction', (_, command) => refuseFormatOfOthers(command, ctx.options.output))
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showSuggestionAfterError()
@@ -131,6 +133,20 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
   if (wanted('complete')) root.addCommand((await import('./commands/complete.ts')).command(ctx), { hidden: true })
   reportUsage(root, ctx.host.argv)
   return root
+}
+
+/** Reads a format; which of them a command has, is known once it is. @throws InvalidArgumentError */
+function format(text: string): Format | ReportFormat {
+  const known = [...formats, ...reportFormats].find((one) => one === text)
+  if (known) return known
+  throw new InvalidArgumentError(`the formats are ${formats.join(', ')}; report also has ${reportFormats.join(', ')}`)
+}
+
+/** @throws BAD_INPUT for a format that the command does not have */
+function refuseFormatOfOthers(command: CommandUnknownOpts, asked: Format | ReportFormat | undefined): void {
+  const own = reportFormats.find((one) => one === asked)
+  if (own && !ownFormatsOf.get(command)?.includes(own))
+    throw badInput(`-o ${own} is a format of report alone`, `the formats are ${formats.join(', ')}`)
 }
 
 /** The format that arguments ask for; undefined for none, or one that is refused later. */

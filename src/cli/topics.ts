@@ -73,6 +73,9 @@ Terminal:
   LESS                 options of less (default: FRX)
   TZ                   the time zone of --local
 
+In a GitHub job:
+  GITHUB_STEP_SUMMARY  the file that "report" adds its markdown to
+
 Who makes a change (recorded as the environment says, which is not proof):
   GITHUB_ACTIONS, GITHUB_ACTOR, GITHUB_RUN_ID
   GITLAB_CI, GITLAB_USER_LOGIN, CI_JOB_ID
@@ -99,6 +102,7 @@ Formats (--output, -o): ${formats.join(', ')}
   jsonl    one object per line, printed as rows are read
   csv      with a header line; a cell that a spreadsheet would run as a formula begins with '
   id       only ids, one per line
+  report has more of them, which its help lists.
   Without --output, a pipe gets the columns of the table as text: no header, separated by tabs, never truncated.
 
   With json and jsonl, each line of standard error is a JSON object with a "level": "info" and "warning" with a

@@ -2,7 +2,7 @@ import { type Argument, type CommandUnknownOpts, InvalidArgumentError, type Opti
 import type { CommanderError } from 'commander'
 import { badInput, type IntegrationsError } from '../errors.ts'
 import { flagOf, secretFields } from '../integration.ts'
-import { formats } from './host.ts'
+import { formats, reportFormats } from './host.ts'
 import { isReferring, mayBeRef, OptionLikeRef } from './input/option-like-ref.ts'
 
 const secretFlags: readonly string[] = [...secretFields, 'clientSecret'].map((field) => `--${flagOf(field)}`)
@@ -137,7 +137,7 @@ function unknownCommand(command: CommandUnknownOpts, text: string, argv: readonl
 /** The option that prints as another program's does: `--json`, `--format`. */
 function formatOption(flag: string): string | undefined {
   const name = flag.replace(/^-+/, '')
-  if (formats.some((one) => one === name)) return `pass -o ${name}`
+  if ([...formats, ...reportFormats].some((one) => one === name)) return `pass -o ${name}`
   return name === 'format' ? `pass -o with one of ${formats.join(', ')}` : undefined
 }
 

@@ -1,35 +1,33 @@
 import { Command, Option } from '@commander-js/extra-typings'
-import { checkFailed } from '../../errors.ts'
-import {
-  byImportance,
-  type Finding,
-  type FindingCode,
-  findingCodes,
-  type Severity,
-  severities,
-} from '../../operations/report/finding.ts'
+import { badInput, checkFailed } from '../../errors.ts'
+import { findingCodes, type Severity, severities } from '../../operations/report/finding.ts'
 import { type Counts, report } from '../../operations/report/report.ts'
 import type { Context } from '../context.ts'
-import { declareOutput, examples } from '../input/arguments.ts'
+import { reportFormats } from '../host.ts'
+import { declareOutput, examples, ownFormatsOf } from '../input/arguments.ts'
 import { filterOf, withFilters } from '../input/filters.ts'
 import { findingOption } from '../input/finding-code.ts'
 import { duration } from '../input/time.ts'
+import { Output } from '../output/output.ts'
 import { plural } from '../output/text.ts'
-import type { RowSource } from '../output/values.ts'
-import { findingView } from '../views/report.ts'
-
-/** How many findings of each code a table shows. */
-const shownOfEach = 20
+import { writerOf } from '../report/formats.ts'
+import { addToJobSummary } from '../report/job-summary.ts'
+import { writeWhole } from '../report/out-file.ts'
+import { type Find, printRows, printText } from '../report/print.ts'
+import { findingView, sentenceOf } from '../views/report.ts'
 
 const codesHelp = Object.entries(findingCodes)
   .map(([code, [severity, meaning]]) => `  ${code.padEnd(25)}${severity.padEnd(9)}${meaning}`)
   .join('\n')
 
+const formatsHelp = `  markdown  the worst first, cut at 60,000 characters`
+
 /** `integrations report` */
 export const command = (ctx: Context) => {
   const command = declareOutput(new Command('report'), ctx.output, findingView).description(
-    'Tell in one list what is wrong with integrations, what will be, and what is not known. Needs no keys and changes nothing; all of it is of one moment. A table shows the worst first, and 20 findings of each code; other formats show all, in the order of ids. Exits with 8 when there is a finding of --fail-on or worse.',
+    'Tell in one list what is wrong with integrations, what will be, and what is not known. Needs no keys and changes nothing; all of it is of one moment. A table shows the worst first, and 20 findings of each code; other formats show all, in the order of ids. Exits with 8 when there is a finding of --fail-on or worse. In a GitHub job, the summary of the job gets the report as markdown, whatever the format (GITHUB_STEP_SUMMARY).',
   )
+  ownFormatsOf.set(command, reportFormats)
   return withFilters(command, { expiring: false, finding: false })
     .addOption(findingOption())
     .addOption(
@@ -43,58 +41,60 @@ export const command = (ctx: Context) => {
         'only what came true within this time, for a job that tells each finding once',
       ).argParser(duration),
     )
+    .addOption(new Option('--out <file>', 'write to a file, whole or not at all, in place of standard output (-)'))
+    .addHelpText('after', `\nFormats besides those of every command:\n${formatsHelp}`)
     .addHelpText('after', `\nFindings:\n${codesHelp}`)
     .addHelpText(
       ...examples(
         'integrations report',
         'integrations report --platform slack --fail-on unknown -o json',
         'integrations report --new-since 25h -o jsonl',
+        'integrations report -o markdown --out report.md',
       ),
     )
-    .action(async ({ failOn, newSince, finding, ...filters }) => {
-      const store = await ctx.store()
-      const what = { filter: await filterOf(store, filters), codes: finding, newWithinMs: newSince }
+    .action(async ({ failOn, newSince, finding, out = '-', ...filters }) => {
+      const failing = failOn === 'never' ? [] : severities.slice(0, severities.indexOf(failOn) + 1)
+      const own = reportFormats.find((format) => format === ctx.options.output)
+      if (own && ctx.options.fields) throw badInput(`-o ${own} has no fields to choose`, 'leave --fields out')
+      const { env, argv, stderr, cwd } = ctx.host
+      const { GITHUB_STEP_SUMMARY: summary } = env
+      const forJob = summary ? await writerOf('markdown', { failing }) : undefined
       let counts: Counts | undefined
-      let next: string | null = null
-      const left = new Map<FindingCode, number>()
-      const source: RowSource<Finding> = async (emit) => {
-        if (!ctx.output.table()) {
-          counts = await report(store, { ...what, emit })
-          return
+      const print = async (output: Output) => {
+        const store = await ctx.store()
+        const filter = await filterOf(store, filters)
+        const find: Find = async (emit) => {
+          counts = await report(store, {
+            filter,
+            codes: finding,
+            newWithinMs: newSince,
+            emit: async (findings) => {
+              forJob?.find(findings)
+              await emit(findings)
+            },
+          })
+          return counts
         }
-        const shown = new Map<FindingCode, Finding[]>()
-        const keep = async (findings: readonly Finding[]) => {
-          for (const finding of findings) {
-            const same = shown.get(finding.code) ?? []
-            if (same.length < shownOfEach) shown.set(finding.code, [...same, finding])
-            else left.set(finding.code, (left.get(finding.code) ?? 0) + 1)
-          }
-        }
-        counts = await report(store, { ...what, emit: keep })
-        const sorted = [...shown.values()].flat().sort(byImportance)
-        next = sorted[0]?.next ?? null
-        await emit(sorted)
+        return own ? printText(output, find, await writerOf(own, { failing })) : printRows(output, find)
       }
-      await ctx.output.rows(findingView, source, { paged: true })
-      for (const [code, n] of left) ctx.output.note(`${n} more of ${code}: -o jsonl shows all`)
-      if (counts) conclude(ctx, counts, { failOn, newSince, next })
+      const next = await (out === '-'
+        ? print(ctx.output)
+        : writeWhole(out, cwd(), (stdout) => print(new Output({ env, argv, stderr, stdout }, () => ctx.options))))
+      if (counts === undefined) return
+      if (summary && forJob) addToJobSummary(summary, forJob.text(counts), ctx.output)
+      conclude(ctx, counts, { failing, newSince, next })
     })
 }
 
 function conclude(
-  ctx: Context,
-  { integrations, findings, undated }: Counts,
-  { failOn, newSince, next }: { failOn: Severity | 'never'; newSince: number | undefined; next: string | null },
+  { output }: Context,
+  counts: Counts,
+  { failing, newSince, next }: { failing: readonly Severity[]; newSince: number | undefined; next: string | null },
 ): void {
-  const words = { error: 'error', warning: 'warning', unknown: 'unknown finding' } as const
-  const counted = severities.flatMap((severity) =>
-    findings[severity] === 0 ? [] : [plural(findings[severity], words[severity])],
-  )
-  const sentence = `${counted.length === 0 ? 'no findings' : counted.join(', ')} in ${plural(integrations, 'integration')}`
-  if (newSince !== undefined && undated > 0)
-    ctx.output.note(`left out, as it is not known since when they are true: ${plural(undated, 'finding')}`)
-  const failing = failOn === 'never' ? [] : severities.slice(0, severities.indexOf(failOn) + 1)
-  if (failing.some((severity) => findings[severity] > 0))
+  if (newSince !== undefined && counts.undated > 0)
+    output.note(`left out, as it is not known since when they are true: ${plural(counts.undated, 'finding')}`)
+  const sentence = sentenceOf(counts)
+  if (failing.some((severity) => counts.findings[severity] > 0))
     throw checkFailed(sentence, next ?? 'the field next of each finding is what to type: -o json')
-  ctx.output.note(sentence)
+  output.note(sentence)
 }

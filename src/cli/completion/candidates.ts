@@ -4,7 +4,7 @@ import { platforms } from '../../platforms/platforms.ts'
 import { allRows } from '../../store/all-rows.ts'
 import type { Reader } from '../../store/store.ts'
 import { topicNames } from '../commands/help.ts'
-import { fieldsOf } from '../input/arguments.ts'
+import { fieldsOf, ownFormatsOf } from '../input/arguments.ts'
 import { actionFilters } from '../input/audit-filters.ts'
 import { allCodes } from '../input/finding-code.ts'
 import { printable } from '../output/text.ts'
@@ -41,7 +41,11 @@ export async function candidates(
         ? listed(inOrders(placeholder, choices, begun))
         : await valuesOf({ command, placeholder, begun }, (work) => lookup(database, work)),
     )
-  if (option) return values(placeholderOf(option), option.argChoices, current)
+  const choicesOf = (option: Option) =>
+    option.long === '--output'
+      ? [...(option.argChoices ?? []), ...(ownFormatsOf.get(command) ?? [])]
+      : option.argChoices
+  if (option) return values(placeholderOf(option), choicesOf(option), current)
   if (!flagsEnded && current.startsWith('-')) {
     const options = optionsOf(command)
     const [, flag, begun = ''] = /^(--[^=]+)=(.*)$/s.exec(current) ?? []
@@ -51,7 +55,7 @@ export async function candidates(
         options.map(({ long, short, description }) => ({ value: long ?? short ?? '', description })),
       )
     const assigned = options.find(({ long }) => long === flag)
-    const found = assigned ? await values(placeholderOf(assigned), assigned.argChoices, begun) : []
+    const found = assigned ? await values(placeholderOf(assigned), choicesOf(assigned), begun) : []
     return found.map((one) => (one === aFile ? one : { ...one, value: `${flag}=${one.value}` }))
   }
   const argument =

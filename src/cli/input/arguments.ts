@@ -13,6 +13,7 @@ import type { Platform } from '../../platforms/platform.ts'
 import { platforms } from '../../platforms/platforms.ts'
 import type { Page } from '../../store/tables/page.ts'
 import type { Context } from '../context.ts'
+import type { ReportFormat } from '../host.ts'
 import type { Output } from '../output/output.ts'
 import { changeView, type View } from '../output/values.ts'
 
@@ -67,6 +68,9 @@ export const examples = (...lines: string[]): ['after', string] => [
 
 /** The fields that a command answers with, for completion. */
 export const fieldsOf = new WeakMap<CommandUnknownOpts, readonly string[]>()
+
+/** The formats that a command has besides those of every command. */
+export const ownFormatsOf = new WeakMap<CommandUnknownOpts, readonly ReportFormat[]>()
 
 /** Says which fields a command answers with, and refuses others before it does anything. */
 export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {

@@ -1,7 +1,7 @@
 import { type Damageable, damageText } from '../../damage.ts'
 import { badInput, type IntegrationsError } from '../../errors.ts'
 import type { Json } from '../../json.ts'
-import { type Format, type GlobalOptions, type Host, isJson } from '../host.ts'
+import { type Format, formatOf, type GlobalOptions, isJson, type Streams } from '../host.ts'
 import { clockOf } from './clock.ts'
 import { fitHelp } from './help-text.ts'
 import { Stdout } from './stdout.ts'
@@ -28,13 +28,13 @@ const jsonHint = 'leave --fields out; leave -o out, or pass -o json'
 
 /** Where answers go (stdout) and everything else (stderr). */
 export class Output {
-  readonly #host: Host
+  readonly #host: Streams
   readonly #options: () => GlobalOptions
   readonly #stdout: Stdout
   #late = ''
 
   /** @param options read when something is printed */
-  constructor(host: Host, options: () => GlobalOptions) {
+  constructor(host: Streams, options: () => GlobalOptions) {
     this.#host = host
     this.#options = options
     this.#stdout = new Stdout(host, (text) => this.warn(text))
@@ -279,13 +279,13 @@ export class Output {
   }
 
   /** Whether no fields are chosen, and no format but one of these; without `-o`, the format counts as a table. */
-  #isOneOf(formats: readonly Format[]): boolean {
+  #isOneOf(some: readonly Format[]): boolean {
     const { output = 'table', fields } = this.#options()
-    return formats.includes(output) && fields === undefined
+    return some.some((format) => format === output) && fields === undefined
   }
 
   #format(): Format | 'text' {
-    return this.#options().output ?? (this.#host.stdout.isTTY ? 'table' : 'text')
+    return formatOf(this.#options()) ?? (this.#host.stdout.isTTY ? 'table' : 'text')
   }
 
   #paint(to: 'stdout' | 'stderr') {

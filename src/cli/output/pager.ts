@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import type { Writable } from 'node:stream'
 import { childEnvironment } from '../../child-environment.ts'
 import { errorCodes, IntegrationsError } from '../../errors.ts'
-import type { Host } from '../host.ts'
+import type { Streams } from '../host.ts'
 
 /** A pager that shows what is written to it. */
 export interface Pager {
@@ -29,7 +29,7 @@ const notStarted: readonly (number | null)[] = [126, 127]
  * @returns undefined where there is to be none (`cat`, or nothing), where less is not installed, and where the one of `PAGER`
  *   cannot be started, which `warn` tells
  */
-export async function startPager({ env, argv }: Host, warn: (text: string) => void): Promise<Pager | undefined> {
+export async function startPager({ env, argv }: Streams, warn: (text: string) => void): Promise<Pager | undefined> {
   const command = (env.PAGER ?? 'less').trim()
   if (command === '' || command === 'cat') return undefined
   const options = env.LESS ?? 'FRX'

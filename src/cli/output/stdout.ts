@@ -1,5 +1,5 @@
 import { errorCodes, IntegrationsError, systemCode } from '../../errors.ts'
-import type { GlobalOptions, Host } from '../host.ts'
+import type { GlobalOptions, Streams } from '../host.ts'
 import type { Pager } from './pager.ts'
 
 /**
@@ -7,13 +7,13 @@ import type { Pager } from './pager.ts'
  * with the exit code of the check.
  */
 export class Stdout {
-  readonly #host: Host
+  readonly #host: Streams
   readonly #warn: (text: string) => void
   #pager: Pager | undefined
   #closed: IntegrationsError | undefined
   #later: (() => void)[] = []
 
-  constructor(host: Host, warn: (text: string) => void) {
+  constructor(host: Streams, warn: (text: string) => void) {
     this.#host = host
     this.#warn = warn
     // Failures reach the caller that waits for the write; without a listener they would end the process as well.

@@ -1,5 +1,7 @@
 import { refOf } from '../../integration.ts'
-import type { Finding, Severity } from '../../operations/report/finding.ts'
+import { type Finding, type Severity, severities } from '../../operations/report/finding.ts'
+import type { Counts } from '../../operations/report/report.ts'
+import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import type { View } from '../output/values.ts'
 import { ago, value } from './cells.ts'
@@ -30,4 +32,14 @@ export const findingView: View<Finding> = {
   short: ['severity', 'code', 'integration', 'since', 'evidence'],
   essential: ['integration', 'code', 'severity', 'since'],
   id: ({ integration }) => integration?.id ?? '',
+}
+
+const words = { error: 'error', warning: 'warning', unknown: 'unknown finding' } as const
+
+/** How many findings there are, as in `2 errors, 1 warning in 12 integrations`. */
+export function sentenceOf({ findings, integrations }: Counts): string {
+  const counted = severities.flatMap((severity) =>
+    findings[severity] === 0 ? [] : [plural(findings[severity], words[severity])],
+  )
+  return `${counted.length === 0 ? 'no findings' : counted.join(', ')} in ${plural(integrations, 'integration')}`
 }

@@ -1,5 +1,5 @@
 import type { Instant } from '../../brands.ts'
-import { type ListedIntegration, refOf } from '../../integration.ts'
+import { entriesOf, type ListedIntegration, refOf } from '../../integration.ts'
 
 /** How bad a finding is. `unknown`: it cannot be told whether something is wrong, which never counts as fine. */
 export const severities = ['error', 'warning', 'unknown'] as const
@@ -55,6 +55,11 @@ const databaseCodes: { readonly [C in DatabaseCode]: true } = { 'receiver-silent
 /** Whether findings with a code are about an integration. */
 export const isIntegrationCode = (code: FindingCode): code is IntegrationCode => !(code in databaseCodes)
 
+/** The codes, those of the worst findings first. */
+export const codesWorstFirst: readonly FindingCode[] = severities.flatMap((severity) =>
+  entriesOf(findingCodes).flatMap(([code, [own]]) => (own === severity ? [code] : [])),
+)
+
 /** Something that is wrong, will be, or is not known. */
 export interface Finding {
   readonly code: FindingCode
@@ -74,8 +79,7 @@ export const isNew = ({ since }: Finding, newSince: number): boolean | undefined
 
 /** The worst first; those of the same kind by workspace and name. */
 export function byImportance(a: Finding, b: Finding): number {
-  const codes = Object.keys(findingCodes)
-  const rank = ({ severity, code }: Finding) => severities.indexOf(severity) * codes.length + codes.indexOf(code)
   const name = ({ integration }: Finding) => (integration === null ? '' : refOf(integration))
+  const rank = ({ code }: Finding) => codesWorstFirst.indexOf(code)
   return rank(a) - rank(b) || (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0)
 }

@@ -1,14 +1,19 @@
+import { type Instant, instantOf } from '../../brands.ts'
 import { interrupted } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
-import { type Finding, type FindingCode, isNew, type Severity } from './finding.ts'
+import { codesWorstFirst, type Finding, type FindingCode, isIntegrationCode, isNew, type Severity } from './finding.ts'
 import { judgeDatabase } from './judge.ts'
 import { beginJudging } from './judging.ts'
 
 /** What a report counted. */
 export interface Counts {
+  /** The moment that the report is of, by the database's clock. */
+  readonly at: Instant
   readonly integrations: number
   readonly findings: { readonly [S in Severity]: number }
+  /** The same of each code that was looked for, the worst first. */
+  readonly byCode: ReadonlyMap<FindingCode, number>
   /** With a time of beginning asked for: how many findings were left out of which it is not known. */
   readonly undated: number
 }
@@ -33,15 +38,23 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
     const judging = await beginJudging(db)
     const newSince = newWithinMs === undefined ? undefined : judging.setting.now - newWithinMs
     const findings = { error: 0, warning: 0, unknown: 0 }
+    const isWhole = Object.keys(filter).length === 0
+    const lookedFor = codesWorstFirst.filter(
+      (code) => (codes?.includes(code) ?? true) && (isWhole || isIntegrationCode(code)),
+    )
+    const byCode = new Map(lookedFor.map((code) => [code, 0]))
     let undated = 0
     const tell = async (all: readonly Finding[]) => {
       const told = all.filter((finding) => {
-        if (codes && !codes.includes(finding.code)) return false
+        if (!byCode.has(finding.code)) return false
         const isTold = newSince === undefined || isNew(finding, newSince)
         if (isTold === undefined) undated++
         return isTold
       })
-      for (const { severity } of told) findings[severity]++
+      for (const { severity, code } of told) {
+        findings[severity]++
+        byCode.set(code, (byCode.get(code) ?? 0) + 1)
+      }
       shown += told.length
       if (told.length > 0) await emit(told)
     }
@@ -50,7 +63,7 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
       integrations += batch.length
       await tell(await judging.of(batch))
     }
-    if (integrations > 0 && Object.keys(filter).length === 0) await tell(judgeDatabase(judging.setting))
-    return { integrations, findings, undated }
+    if (integrations > 0 && isWhole) await tell(judgeDatabase(judging.setting))
+    return { at: instantOf(judging.setting.now), integrations, findings, byCode, undated }
   })
 }

@@ -1,0 +1,10 @@
+import type { ReportFormat } from '../host.ts'
+import type { Writer, WriterOptions } from './writer.ts'
+
+const load: { readonly [F in ReportFormat]: () => Promise<(options: WriterOptions) => Writer> } = {
+  markdown: async () => (await import('./markdown.ts')).markdown,
+}
+
+/** What writes a report in a format, which is loaded on first use. */
+export const writerOf = async (format: ReportFormat, options: WriterOptions): Promise<Writer> =>
+  (await load[format]())(options)

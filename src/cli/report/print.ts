@@ -1,0 +1,44 @@
+import { byImportance, type Finding, type FindingCode } from '../../operations/report/finding.ts'
+import type { Counts } from '../../operations/report/report.ts'
+import type { Output } from '../output/output.ts'
+import { findingView } from '../views/report.ts'
+import type { Writer } from './writer.ts'
+
+/** Makes a report, and hands on the findings as they are found. */
+export type Find = (emit: (findings: readonly Finding[]) => Promise<void>) => Promise<Counts>
+
+/** How many findings of each code a table shows. */
+const shownOfEach = 20
+
+/** Prints findings as any rows; a table has the worst first, and not all of them. @returns what to type for the first of a table */
+export async function printRows(output: Output, find: Find): Promise<string | null> {
+  if (!output.table()) {
+    await output.rows(findingView, async (emit) => void (await find(emit)))
+    return null
+  }
+  const shown = new Map<FindingCode, Finding[]>()
+  const left = new Map<FindingCode, number>()
+  let next: string | null = null
+  const source = async (emit: (findings: readonly Finding[]) => Promise<void>) => {
+    await find(async (findings) => {
+      for (const finding of findings) {
+        const same = shown.get(finding.code) ?? []
+        if (same.length < shownOfEach) shown.set(finding.code, [...same, finding])
+        else left.set(finding.code, (left.get(finding.code) ?? 0) + 1)
+      }
+    })
+    const sorted = [...shown.values()].flat().sort(byImportance)
+    next = sorted[0]?.next ?? null
+    await emit(sorted)
+  }
+  await output.rows(findingView, source, { paged: true })
+  for (const [code, n] of left) output.note(`${n} more of ${code}: -o jsonl shows all`)
+  return next
+}
+
+/** Prints a report in a format of its own. @returns null, as the text says what to type */
+export async function printText(output: Output, find: Find, writer: Writer): Promise<null> {
+  const counts = await find(async (findings) => writer.find(findings))
+  for (const part of writer.text(counts)) await output.raw(part)
+  return null
+}
