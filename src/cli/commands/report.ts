@@ -20,7 +20,8 @@ const codesHelp = Object.entries(findingCodes)
   .map(([code, [severity, meaning]]) => `  ${code.padEnd(25)}${severity.padEnd(9)}${meaning}`)
   .join('\n')
 
-const formatsHelp = `  markdown  the worst first, cut at 60,000 characters`
+const formatsHelp = `  markdown  the worst first, cut at 60,000 characters
+  junit     a test for each finding: it fails where --fail-on says so, and is skipped else`
 
 /** `integrations report` */
 export const command = (ctx: Context) => {

@@ -3,6 +3,7 @@ import type { Writer, WriterOptions } from './writer.ts'
 
 const load: { readonly [F in ReportFormat]: () => Promise<(options: WriterOptions) => Writer> } = {
   markdown: async () => (await import('./markdown.ts')).markdown,
+  junit: async () => (await import('./junit.ts')).junit,
 }
 
 /** What writes a report in a format, which is loaded on first use. */
