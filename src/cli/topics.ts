@@ -110,6 +110,7 @@ Formats (--output, -o): ${formats.join(', ')}
   "retryable", "committed", and, when the version of an integration is another, its "version".
 
 Changes: the "outcome" is "changed", "unchanged" when there was nothing to change (exit code 0), or "would change" after --dry-run.
+  What platforms answered to --revoke and secrets revoke is in "revocations", with an "outcome" for each token.
 
 Fields (--fields a,b): chooses and orders the fields, in every format but id. The help of a command lists its fields.
 

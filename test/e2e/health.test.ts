@@ -48,6 +48,40 @@ const refuse = async (db: TestDatabase, id: string | undefined, count: number, h
 }
 
 describe.each(kinds)('on %s', (kind) => {
+  test('add --check and rotate --check keep the verdict on the token that they store, and on no other', async () => {
+    const { db, run, shown } = await withTokens(kind, 'support', 'sales', 'care')
+    const ok = { verdict: 'ok', code: null, at: instant }
+    const add = [
+      'add',
+      '--platform',
+      'slack',
+      '--workspace',
+      'Acme',
+      '--name',
+      'new',
+      '--access-token-stdin',
+      '--check',
+    ]
+    const [added, shared, refused] = [nextToken(), nextToken(), nextToken()]
+    expect(await run([...add, '--no-expiry'], added)).toMatchObject({ code: 0 })
+    expect((await shown('new')).lastCheck).toEqual(ok)
+    expect(await run([...add, '--no-expiry', '--upsert', '--grace', '0'], nextToken())).toMatchObject({ code: 0 })
+    expect((await shown('new')).lastCheck).toEqual(ok)
+
+    const rotate = (name: string, token: string, ...flags: string[]) =>
+      run(['rotate', name, '--access-token-stdin', '--no-expiry', '--grace', '0', ...flags], token)
+    for (const name of ['support', 'sales']) await rotate(name, shared)
+    server.script(refused, slackError('token_revoked'))
+    expect(await rotate('support', refused, '--check')).toMatchObject({ code: 4 })
+    const before = await contents(db)
+    expect(await rotate('support', nextToken(), '--check', '--shared', '--dry-run')).toMatchObject({ code: 0 })
+    expect((await contents(db)).integration_health).toEqual(before.integration_health)
+    expect(await rotate('support', nextToken(), '--check', '--shared')).toMatchObject({ code: 0 })
+    const verdicts = Promise.all(['support', 'sales', 'care'].map(async (name) => (await shown(name)).lastCheck))
+    expect(await verdicts).toEqual([ok, ok, null])
+    expect(await run(['audit', 'verify'])).toMatchObject({ code: 0 })
+  })
+
   test('the last verdict of check is kept, and says nothing of another token', async () => {
     const { db, run, shown, token } = await withTokens(kind, 'revoked', 'fine', 'other', 'lost')
     server.script(token.revoked ?? '', slackError('token_revoked'))

@@ -75,6 +75,11 @@ describe.each(kinds)('revocation on %s', (kind) => {
   const ended = (field: string, outcome: string, answer: string) =>
     `secret.revoke | ${outcome} | Acme/support | ${field},fingerprint,outcome:${answer},${api()}`
   const previous = 'previous_access_token'
+  const fingerprint = expect.stringMatching(/^[0-9a-f]{16}$/)
+  const idsOf = async (db: TestDatabase, ...names: string[]) => {
+    const rows = await db.query('SELECT id, name FROM integrations')
+    return names.map((wanted) => rows.find(({ name }) => name === wanted)?.id)
+  }
 
   /** The log verifies, and no token is in the database or in an answer. */
   const isSound = async (db: TestDatabase, ...outcomes: Outcome[]) => {
@@ -153,7 +158,7 @@ describe.each(kinds)('revocation on %s', (kind) => {
           '-o',
           'json',
           '--fields',
-          'name,tokenExpiry,outcome',
+          'name,tokenExpiry,outcome,revocations',
           ...flags,
         ],
         { env },
@@ -162,15 +167,22 @@ describe.each(kinds)('revocation on %s', (kind) => {
     const dry = await revoke('--dry-run')
     expect([dry.code, JSON.parse(dry.stdout)]).toEqual([
       0,
-      { name: 'support', tokenExpiry: 'never', outcome: 'would change' },
+      { name: 'support', tokenExpiry: 'never', outcome: 'would change', revocations: [] },
     ])
     expect(await contents(db)).toEqual(before)
     const first = await revoke('--confirm', 'support')
+    const [support, sales] = await idsOf(db, 'support', 'sales')
+    const revocation = { field: 'accessToken', state: 'current', fingerprint, outcome: 'revoked', code: null }
+    const revocations = [{ ...revocation, expiredIn: [support, sales] }]
     expect({ ...first, stdout: JSON.parse(first.stdout), stderr: stable(first.stderr) }).toEqual({
       code: 0,
-      stdout: { name: 'support', tokenExpiry: 'dated', outcome: 'changed' },
+      stdout: { name: 'support', tokenExpiry: 'dated', outcome: 'changed', revocations },
       stderr: [
         { level: 'info', message: warning('an access token', ' Integrations with the same token: Acme/sales.').trim() },
+        {
+          level: 'warning',
+          message: `the revoked access-token is that of Acme/sales, too, where its expiry is set to now; to replace it: integrations rotate <id> --field access-token --shared`,
+        },
         { level: 'info', message: 'Slack has revoked the access-token of Acme/support; its expiry is <instant>' },
         { level: 'info', next: ['integrations rotate support --field access-token'] },
       ]
@@ -180,7 +192,10 @@ describe.each(kinds)('revocation on %s', (kind) => {
     const { stdout } = await runInProcess(['list', '--expired', '--fields', 'name'], { env })
     expect(stdout).toBe('sales\nsupport\n')
     const second = await revoke('--confirm', 'support')
-    expect(JSON.parse(second.stdout).outcome).toBe('unchanged')
+    expect(JSON.parse(second.stdout)).toMatchObject({
+      outcome: 'unchanged',
+      revocations: [{ ...revocation, outcome: 'invalid', code: 'invalid_auth', expiredIn: [support, sales] }],
+    })
     expect(second.stderr).toContain('did not accept the access-token of Acme/support any more (invalid_auth)')
     expect(second.stderr).toContain('Slack also answers so when the app does not allow the address of this machine')
     expect(await log(db, 4)).toEqual([
@@ -236,7 +251,12 @@ describe.each(kinds)('revocation on %s', (kind) => {
     await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
     await db.query("UPDATE integrations SET access_token = 'something' WHERE name = 'sales'")
     const revoke = ['secrets', 'revoke', 'support', 'access-token', '--confirm', 'support']
-    expect(await run(revoke, { env })).toMatchObject({ code: 0 })
+    expect(await run(revoke, { env })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(
+        'warning: the revoked access-token may be that of Acme/sales, too, where the stored value cannot be decrypted\n',
+      ),
+    })
     expect((await log(db, 4)).slice(1)).toEqual([
       ended('access_token', 'done', 'revoked'),
       'integration.update | done | Acme/support | token_expires_at',
@@ -297,8 +317,10 @@ describe.each(kinds)('revocation on %s', (kind) => {
     const nowhere = { ...env, INTEGRATIONS_API_URL: `slack=${closed}` }
     const outcome = await run(rotate(2, ...revoking, '-o', 'json'), { env: script ? env : nowhere })
     const { error } = JSON.parse(outcome.stderr.trim().split('\n').at(-1) ?? '')
-    expect([JSON.parse(outcome.stdout).outcome, error]).toEqual([
-      'changed',
+    const words = { 4: 'refused', 7: 'failed', 9: 'unknown' } as Record<number, string>
+    const verdict = { state: 'previous', outcome: words[error.exit], code: expect.any(String), expiredIn: [] }
+    expect([JSON.parse(outcome.stdout), error]).toEqual([
+      expect.objectContaining({ outcome: 'changed', revocations: [{ field: 'accessToken', fingerprint, ...verdict }] }),
       { ...told, retryable: false, committed: true },
     ])
     expect(outcome.code).toBe(error.exit)
@@ -342,7 +364,14 @@ describe.each(kinds)('revocation on %s', (kind) => {
   test('with --shared, a token is revoked once, and recorded of each integration that had it', async () => {
     const { db, env } = await start()
     await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
-    expect(await run(rotate(2, ...revoking, '--shared'), { env })).toMatchObject({ code: 0 })
+    const shared = await run(rotate(2, ...revoking, '--shared', '-o', 'json'), { env })
+    const revocation = { field: 'accessToken', state: 'previous', fingerprint, outcome: 'revoked', code: null }
+    expect(JSON.parse(shared.stdout)).toEqual(
+      ['support', 'sales'].map((name) =>
+        expect.objectContaining({ name, revocations: [{ ...revocation, expiredIn: [] }] }),
+      ),
+    )
+    expect(shared.stderr).not.toContain('expiry is set to now')
     expect(server.asked.map((one) => one.token)).toEqual([token(1)])
     const of = (name: string, event: string) => event.replace('Acme/support', name)
     expect((await log(db, 4)).sort()).toEqual(
@@ -361,10 +390,13 @@ describe.each(kinds)('revocation on %s', (kind) => {
   test('a token that another integration still has is expired there', async () => {
     const { db, env } = await start()
     await addSlack(env, 'sales', '--access-token-env', 'TOKEN1', '--no-expiry')
+    const [sales] = await idsOf(db, 'sales')
     const outcome = await run(rotate(2, ...revoking), { env })
     expect(outcome).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('Integrations with the same token: Acme/sales.'),
+      stderr: expect.stringContaining(
+        `warning: the revoked access-token is that of Acme/sales, too, where its expiry is set to now; to replace it: integrations rotate ${sales} --field access-token --shared\n`,
+      ),
     })
     const { stdout } = await runInProcess(['list', '--expired', '--fields', 'name'], { env })
     expect(stdout).toBe('sales\n')

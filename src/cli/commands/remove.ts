@@ -19,12 +19,12 @@ import { confirmByTyping, confirmOption } from '../input/consent.ts'
 import { revocationWarning, revokeOption } from '../input/revocation.ts'
 import { outcomeOf } from '../output/values.ts'
 import { hasExpired, refreshTokenLeft, stillAccepted } from '../views/grace-period.ts'
-import { integrationView } from '../views/integration.ts'
+import { revokingView, withRevocations } from '../views/revocation.ts'
 import { revokeAfterChange } from './revocation.ts'
 
 /** `integrations remove` */
 export const command = (ctx: Context) =>
-  declareChange(new Command('remove'), ctx.output, integrationView)
+  declareChange(new Command('remove'), ctx.output, revokingView)
     .description(
       'Remove an integration with its secrets and config. Nothing is kept, and the removal cannot be undone. The platform goes on accepting the access token until its expiry, unless --revoke has the platform revoke it.',
     )
@@ -73,8 +73,8 @@ export const command = (ctx: Context) =>
         ifVersion: ifVersion ?? (asked ? shown.version : undefined),
         revoke: revoke ? urls : undefined,
       })
-      const { told, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
-      await ctx.output.change(integrationView, integration, {
+      const { told, revoked, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
+      await ctx.output.change(revokingView, withRevocations(integration, revoked), {
         outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} ${name} with its secrets and config${told}`,
       })

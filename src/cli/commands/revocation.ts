@@ -4,10 +4,13 @@ import { describeRevocation, revocationError } from '../../operations/secrets/re
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Context } from '../context.ts'
 import { stopRequests } from '../interruptions.ts'
+import { warnOfSharers } from '../views/revocation.ts'
 
 /** What came of a revocation: the rest of the sentence about the change, and the error to end with once that is printed. */
 export interface RevocationEnd {
   readonly told: string
+  /** Those of which the answer is recorded. */
+  readonly revoked: readonly RevokedToken[]
   readonly error: IntegrationsError | undefined
 }
 
@@ -29,7 +32,7 @@ export async function revokeAfterChange(
   tokens: readonly RevocableToken[],
   urls: ApiUrls,
 ): Promise<RevocationEnd> {
-  if (tokens.length === 0) return { told: '', error: undefined }
+  if (tokens.length === 0) return { told: '', revoked: [], error: undefined }
   try {
     const store = await ctx.store()
     const revoked = await untilAnswered(ctx, () => revokeTokens(store, tokens, { urls, wait: ctx.options.wait }))
@@ -41,13 +44,14 @@ export async function revokeAfterChange(
       else told.set(describeRevocation(one), [one, ...(told.get(describeRevocation(one)) ?? [])])
       if (one.answer.reason) ctx.output.warn(one.answer.reason)
     }
+    warnOfSharers(ctx, revoked)
     const worst = worstOf(errors.map(({ code }) => code))
     const error = errors.find(({ code }) => code === worst)
     for (const other of errors) if (other !== error) ctx.output.warn(other.message)
     const sentences = [...told.values()].map((same) => `; ${describeRevocation(same[0], same.length)}`)
-    return { told: sentences.join(''), error }
+    return { told: sentences.join(''), revoked, error }
   } catch (error) {
     if (!(error instanceof IntegrationsError)) throw error
-    return { told: '', error }
+    return { told: '', revoked: [], error }
   }
 }

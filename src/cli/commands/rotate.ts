@@ -4,7 +4,7 @@ import { badInput, shellWord } from '../../errors.ts'
 import { entriesOf, flagOf, type IntegrationView, refOf, type SecretField, secretFields } from '../../integration.ts'
 import { findIntegration } from '../../operations/find.ts'
 import { prepareRotation } from '../../operations/secrets/prepare-rotation.ts'
-import { planRevocation, revokerOf } from '../../operations/secrets/revocation.ts'
+import { planRevocation, type RevokedToken, revokerOf } from '../../operations/secrets/revocation.ts'
 import { type Rotated, type Rotation, rotateCheckedSecrets, rotateSecrets } from '../../operations/secrets/rotate.ts'
 import { checkShape, type NewSecrets, secretDefinition } from '../../operations/secrets/values.ts'
 import type { Platform } from '../../platforms/platform.ts'
@@ -41,7 +41,7 @@ import {
   warnIfNoReceiver,
   whenRefused,
 } from '../views/grace-period.ts'
-import { integrationView } from '../views/integration.ts'
+import { revokingView, withRevocations } from '../views/revocation.ts'
 import { revokeAfterChange } from './revocation.ts'
 
 function rotateCommand() {
@@ -103,7 +103,7 @@ function rotateCommand() {
 
 /** `integrations rotate` */
 export const command = (ctx: Context) =>
-  declareChange(rotateCommand(), ctx.output, integrationView).action(async (ref, options) => {
+  declareChange(rotateCommand(), ctx.output, revokingView).action(async (ref, options) => {
     const { generate, forceShape, endPrevious, dryRun, shared, revoke } = options
     requireRevoke(options)
     if (revoke && options.grace !== 0)
@@ -160,12 +160,12 @@ export const command = (ctx: Context) =>
     const rotated = options.check
       ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
       : await rotateSecrets(store, shown.id, rotation)
-    const { told, error } = await revokeAfterChange(ctx, dryRun ? [] : rotated.tokens, urls)
+    const { told, revoked, error } = await revokeAfterChange(ctx, dryRun ? [] : rotated.tokens, urls)
     warnAll(ctx, rotated.warnings)
     const [{ before, after }] = rotated.changed
     if (after !== before) warnIfExpired(ctx, rotation.expiry)
     if (rotated.fields.includes('accessToken')) noteExpiry(ctx, after, before)
-    await answer(ctx, rotated, { ref, given: fields, dryRun, shared, revoke, told })
+    await answer(ctx, rotated, { ref, given: fields, dryRun, shared, revoke, told, revoked })
     if (error) throw error
   })
 
@@ -208,12 +208,13 @@ interface Asked {
   readonly revoke: boolean
   /** What came of the revocation. */
   readonly told: string
+  readonly revoked: readonly RevokedToken[]
 }
 
 async function answer(
   ctx: Context,
   { changed: [first, ...others], fields }: Rotated,
-  { ref, given, dryRun, shared, revoke, told }: Asked,
+  { ref, given, dryRun, shared, revoke, told, revoked }: Asked,
 ): Promise<void> {
   const { before, after } = first
   const open = fields.filter((field) => after[field].previousValidUntil !== null)
@@ -232,8 +233,9 @@ async function answer(
   const next = dryRun || open.length === 0 ? [] : graceNextSteps(ref, open)
   const outcome = outcomeOf(after !== before || others.length > 0, dryRun)
   const said = { outcome, sentence: `${sentence}${told}`, next }
-  if (!shared) return ctx.output.change(integrationView, after, said)
-  await ctx.output.changes(integrationView, all, said)
+  const answered = (integration: IntegrationView) => withRevocations(integration, revoked)
+  if (!shared) return ctx.output.change(revokingView, answered(after), said)
+  await ctx.output.changes(revokingView, all.map(answered), said)
 }
 
 const flags = (fields: readonly SecretField[]) => fields.map(flagOf).join(' and ')

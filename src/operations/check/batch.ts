@@ -21,6 +21,7 @@ import {
   eventOf,
   type TokenAnswer,
   usableIds,
+  verdictToKeep,
 } from './token.ts'
 
 /** The result of a check for one integration. */
@@ -221,7 +222,7 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: CheckOpti
         await tx.record(eventOf(integration, urls, answer))
         const findings = differences(platform, integration, answer)
         checked.push({ ...answer, integration, findings, filled, error: errorOf(answer.verdict, findings) })
-        const verdict = verdictOf(one, findings)
+        const verdict = verdictToKeep(answer, findings, one.fingerprint)
         if (verdict) verdicts.push([integration.id, verdict])
       }
       // In the order in which receivers write, so that neither waits for the other.
@@ -230,19 +231,6 @@ const finish = (store: Store, asked: readonly Asked[], { urls, fill }: CheckOpti
     },
     { auditOnly: filling.every((change) => Object.keys(change).length === 0) },
   )
-}
-
-/** What a code of a platform may be to be kept: a platform may answer anything. */
-const keptCode = /^[\w.:-]{1,64}$/
-
-/** The verdict to keep; undefined for a platform that could not be reached, which leaves the one before as it is. */
-function verdictOf(
-  { answer: { verdict, code }, fingerprint }: Asked,
-  findings: readonly Difference[],
-): CheckVerdict | undefined {
-  if (verdict === 'unreachable') return undefined
-  if (verdict === 'ok' && findings.length > 0) return { verdict, code: 'differs', fingerprint }
-  return { verdict, code: code !== null && keptCode.test(code) ? code : null, fingerprint }
 }
 
 /** The empty fields of an integration, as the platform fills them. */

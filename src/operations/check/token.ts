@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Instant, instantOf } from '../../brands.ts'
+import { type Fingerprint, type Instant, instantOf } from '../../brands.ts'
 import { badInput, checkFailed, IntegrationsError } from '../../errors.ts'
 import {
   type Expiry,
@@ -13,8 +13,9 @@ import { type ApiUrls, askPlatform, overridden } from '../../platforms/api-urls.
 import type { Finding, Platform, Verdict } from '../../platforms/platform.ts'
 import { platformOf } from '../../platforms/platforms.ts'
 import type { Secret } from '../../secret.ts'
+import type { CheckVerdict } from '../../store/activity/health.ts'
 import type { NewEvent } from '../../store/audit/events.ts'
-import type { Store } from '../../store/store.ts'
+import type { Store, Transaction } from '../../store/store.ts'
 import { auditOnly, targetOf } from '../change.ts'
 import { checkId } from '../ids.ts'
 
@@ -136,6 +137,41 @@ export const eventOf = (integration: IntegrationView, urls: ApiUrls, answer?: To
   ],
 })
 
+/** What a code of a platform may be to be kept: a platform may answer anything. */
+const keptCode = /^[\w.:-]{1,64}$/
+
+/** The verdict on a token to keep; undefined for a platform that could not be reached, which leaves the one before as it is. */
+export function verdictToKeep(
+  { verdict, code }: TokenAnswer,
+  findings: readonly Difference[],
+  fingerprint: Fingerprint,
+): CheckVerdict | undefined {
+  if (verdict === 'unreachable') return undefined
+  if (verdict === 'ok' && findings.length > 0) return { verdict, code: 'differs', fingerprint }
+  return { verdict, code: code !== null && keptCode.test(code) ? code : null, fingerprint }
+}
+
+/** A new token, and what its platform has said of it. */
+export interface CheckedToken {
+  readonly answer: TokenAnswer
+  readonly token: Secret
+}
+
+/** Keeps the verdict on a token that was just stored, within its change, of the integrations that have it after that. */
+export async function keepVerdict(
+  tx: Transaction,
+  changed: readonly IntegrationView[],
+  { answer, token }: CheckedToken,
+): Promise<void> {
+  const fingerprint = tx.secrets.fingerprint(token)
+  const holders = changed.filter(({ accessToken }) => accessToken.fingerprint === fingerprint)
+  // In the order in which receivers write, so that neither waits for the other.
+  for (const one of holders.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    const verdict = verdictToKeep(answer, differences(platformOf(one), one, answer), fingerprint)
+    if (verdict) await tx.health.checked(one.id, verdict)
+  }
+}
+
 /** The error for `--check` without an access token. */
 export const nothingToCheck = (): IntegrationsError =>
   badInput('--check needs an access token', 'pass the token too, as in --access-token-stdin, or omit --check')
@@ -150,21 +186,21 @@ export interface NewToken {
 /**
  * Asks the platform about a new token, and rejects a token that the platform refuses, or that belongs to another tenant.
  *
- * @returns the owner and expiry of the token, and warnings
+ * @returns the answer, the expiry of the token, and warnings
  * @throws CREDENTIAL_REFUSED, PLATFORM_FAILED, CHECK_FAILED
  */
 export async function checkNewToken(
   store: Store,
   { integration, token, expiry }: NewToken,
   asking: AskOptions,
-): Promise<{ ids: TokenAnswer['ids']; expiry: Expiry; warnings: string[] }> {
+): Promise<{ answer: TokenAnswer; expiry: Expiry; warnings: string[] }> {
   const { urls } = asking
   const platform = platformOf(integration)
   await store.mutate((tx) => tx.record(eventOf(integration, urls)), auditOnly)
   const answer = await askAbout({ platform, integration, token }, asking)
   await store.mutate((tx) => tx.record(eventOf(integration, urls, answer)), auditOnly)
   refuse(platform, answer)
-  const { ids, expiresAt } = answer
+  const { expiresAt } = answer
   const [other] = differences(platform, { ...integration, tokenExpiresAt: null, tokenExpiry: 'unknown' }, answer)
   if (other && other.field !== 'tokenExpiresAt')
     throw checkFailed(
@@ -175,10 +211,10 @@ export async function checkNewToken(
     answer.verdict === 'limited'
       ? [`${platform.title} accepts the token, with limited permissions${detail(answer)}`]
       : []
-  if (expiresAt === null || expiry === 'unknown') return { ids, expiry: expiresAt ?? expiry, warnings }
+  if (expiresAt === null || expiry === 'unknown') return { answer, expiry: expiresAt ?? expiry, warnings }
   if (expiry === 'never' || differ(expiry, expiresAt))
     warnings.push(`${platform.title} reports that the token expires at ${expiresAt}`)
-  return { ids, expiry, warnings }
+  return { answer, expiry, warnings }
 }
 
 const detail = ({ code, reason }: TokenAnswer) =>

@@ -16,7 +16,14 @@ import { platformById, platformOf } from '../../platforms/platforms.ts'
 import type { FingerprintChanges } from '../../store/audit/fingerprints.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { changeWithin, targetOf } from '../change.ts'
-import { type AskOptions, checkNewToken, nothingToCheck, usableIds } from '../check/token.ts'
+import {
+  type AskOptions,
+  type CheckedToken,
+  checkNewToken,
+  keepVerdict,
+  nothingToCheck,
+  usableIds,
+} from '../check/token.ts'
 import { changeConfigWithin, loadConfigLibraries } from '../config/config.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
@@ -60,6 +67,8 @@ export interface Addition {
   /** Accept secrets and ids that do not look like those of the platform. */
   readonly forceShape: boolean
   readonly dryRun: boolean
+  /** The access token, and what the platform has said of it. */
+  readonly checked?: CheckedToken | undefined
 }
 
 /** What came of an addition. */
@@ -94,33 +103,41 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
   if (addition.ifExists === 'update') await loadConfigLibraries()
   return store.mutate(
     async (tx) => {
-      const workspace = await workspaceFor(tx, addition.workspace)
-      const named = { workspaceId: workspace.id, platform: platform.id, name }
-      const [existing, ...others] = await tx.integrations.named(named, candidatesShown + 1)
-      if (existing === undefined && addition.ifVersion !== undefined)
-        throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
-      if (existing === undefined)
-        return { integration: await insert(tx, workspace.id, { ...addition, ids }), outcome: 'added', warnings: shapes }
-      if (!addition.ifExists)
-        throw nameTaken({
-          workspace: workspace.name,
-          title: platform.title,
-          name,
-          hint: 'choose another --name, or pass --upsert to update the integration, or --if-missing to leave it as it is',
-        })
-      if (others.length > 0)
-        throw ambiguous(
-          'integration',
-          `${refOf({ workspace: workspace.name, name })}@${platform.id}`,
-          [existing, ...others].map((id) => ({
-            ref: id,
-            facts: { id, name, workspace: workspace.name, platform: platform.id },
-          })),
-        )
-      return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
+      const added = await addWithin(tx, { ...addition, ids }, shapes)
+      if (addition.checked) await keepVerdict(tx, [added.integration], addition.checked)
+      return added
     },
     { dryRun: addition.dryRun },
   )
+}
+
+async function addWithin(tx: Transaction, addition: Addition, warnings: readonly string[]): Promise<Added> {
+  const { name } = addition
+  const platform = platformById(addition.platform)
+  const workspace = await workspaceFor(tx, addition.workspace)
+  const named = { workspaceId: workspace.id, platform: platform.id, name }
+  const [existing, ...others] = await tx.integrations.named(named, candidatesShown + 1)
+  if (existing === undefined && addition.ifVersion !== undefined)
+    throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
+  if (existing === undefined)
+    return { integration: await insert(tx, workspace.id, addition), outcome: 'added', warnings }
+  if (!addition.ifExists)
+    throw nameTaken({
+      workspace: workspace.name,
+      title: platform.title,
+      name,
+      hint: 'choose another --name, or pass --upsert to update the integration, or --if-missing to leave it as it is',
+    })
+  if (others.length > 0)
+    throw ambiguous(
+      'integration',
+      `${refOf({ workspace: workspace.name, name })}@${platform.id}`,
+      [existing, ...others].map((id) => ({
+        ref: id,
+        facts: { id, name, workspace: workspace.name, platform: platform.id },
+      })),
+    )
+  return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
 }
 
 async function workspaceFor(tx: Transaction, given: Addition['workspace']): Promise<Workspace> {
@@ -235,7 +252,7 @@ export async function addCheckedIntegration(store: Store, addition: Addition, as
   const { integration, before } = planned
   const platform = platformOf(integration)
   const token = { integration, token: accessToken.value, expiry: addition.expiry }
-  const answer = await checkNewToken(store, token, asking)
+  const { answer, expiry, warnings } = await checkNewToken(store, token, asking)
   const missing = Object.entries(usableIds(platform, answer.ids)).filter(
     ([column]) => integration[column as PlatformColumn] === null,
   )
@@ -245,7 +262,8 @@ export async function addCheckedIntegration(store: Store, addition: Addition, as
     // What was planned as new is not updated.
     ifExists: !before && addition.ifExists === 'update' ? undefined : addition.ifExists,
     ids: { ...Object.fromEntries(missing), ...addition.ids },
-    expiry: answer.expiry,
+    expiry,
+    checked: { answer, token: accessToken.value },
   })
-  return { ...committed, warnings: [...committed.warnings, ...answer.warnings] }
+  return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }

@@ -26,6 +26,8 @@ export interface RevocableToken extends Omit<AnsweredToken, 'answer'> {
 export interface RevokedToken extends AnsweredToken, Pick<RevocableToken, 'fingerprint'> {
   /** The integrations that still have the token, as they are now: it is stored with each that it has expired. */
   readonly expired: readonly IntegrationView[]
+  /** The integrations that may have it, as their value cannot be decrypted. */
+  readonly unread: readonly IntegrationView[]
 }
 
 /** The revocation of tokens before it happens. */
@@ -204,7 +206,8 @@ export async function revokeTokens(
       const revoked: RevokedToken[] = []
       for (const { token, answer } of answered) {
         const { value: _, ...facts } = token
-        revoked.push({ ...facts, answer, expired: isRevoked(answer) ? await storeExpired(tx, token) : [] })
+        const holders = isRevoked(answer) ? await storeExpired(tx, token) : { expired: [], unread: [] }
+        revoked.push({ ...facts, answer, ...holders })
       }
       return revoked
     })
@@ -220,15 +223,17 @@ export async function revokeTokens(
   }
 }
 
-/** Stores that a token has expired, wherever it is current. @returns the integrations that have it */
-async function storeExpired(tx: Transaction, token: RevocableToken): Promise<readonly IntegrationView[]> {
-  const holders: IntegrationView[] = []
+/** Stores that a token has expired, wherever it is current. @returns the integrations that have it, and that may have it */
+async function storeExpired(tx: Transaction, token: RevocableToken): Promise<Pick<RevokedToken, 'expired' | 'unread'>> {
+  const expired: IntegrationView[] = []
+  const unread: IntegrationView[] = []
   for (const id of [token.integration.id, ...(await sharersOf(tx, [token])).map((one) => one.id)]) {
     if ((await tx.integrations.match({ by: 'id', value: id }, 1)).length === 0) continue
     const { after, holds } = await changeWithin(tx, { id }, async (integration) => {
       const held = await tx.secrets.read(id, ['accessToken']).catch((error: unknown) => {
         // What cannot be read of another integration keeps the answer from nobody.
         if (!isDecryptionFailure(error)) throw error
+        unread.push(integration)
         return undefined
       })
       const ends = integration.tokenExpiresAt
@@ -238,9 +243,9 @@ async function storeExpired(tx: Transaction, token: RevocableToken): Promise<rea
       await tx.secrets.setExpiry(id, held.accessToken.number, instantOf(tx.now))
       return { facts: { action: 'integration.update', fields: ['token_expires_at'] }, result: { holds } }
     })
-    if (holds) holders.push(after)
+    if (holds) expired.push(after)
   }
-  return holders
+  return { expired, unread }
 }
 
 async function ask({ integration, value }: RevocableToken, { urls, wait }: AskOptions): Promise<Revocation> {

@@ -17,7 +17,7 @@ import type { CurrentSecret, UnreadableSecret } from '../../store/secrets/curren
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
-import { type AskOptions, checkNewToken, nothingToCheck } from '../check/token.ts'
+import { type AskOptions, type CheckedToken, checkNewToken, keepVerdict, nothingToCheck } from '../check/token.ts'
 import { checkAndRetry, commandLine } from '../texts.ts'
 import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
 import { readCurrent } from './read-current.ts'
@@ -53,6 +53,8 @@ export interface Rotation extends ChangeOptions {
   readonly endPrevious: boolean
   /** Have the platform revoke the access tokens that are replaced, asked at these addresses. Without a grace period alone. */
   readonly revoke?: ApiUrls | undefined
+  /** The new access token, and what the platform has said of it. */
+  readonly checked?: CheckedToken | undefined
 }
 
 /** The result of a rotation: the named integration goes first, then those that shared its secret. */
@@ -102,6 +104,8 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
       })
       if (other.after !== other.before) others.push(other)
     }
+    const all = [first, ...others].map(({ after }) => after)
+    if (rotation.checked) await keepVerdict(tx, all, rotation.checked)
     const warnings = new Set([first, ...others].flatMap((one) => one.warnings))
     const { fields } = first
     const changed = [withoutValues(first), ...others.map(withoutValues)] as const
@@ -127,8 +131,9 @@ export async function rotateCheckedSecrets(
   const [{ before }] = prepared.changed
   if (prepared.changed.every((one) => one.after === one.before)) return prepared
   const token = { integration: before, token: accessToken.value, expiry: rotation.expiry }
-  const { expiry, warnings } = await checkNewToken(store, token, asking)
-  const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version })
+  const { answer, expiry, warnings } = await checkNewToken(store, token, asking)
+  const checked = { answer, token: accessToken.value }
+  const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version, checked })
   return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }
 

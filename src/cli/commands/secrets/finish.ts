@@ -21,12 +21,12 @@ import { confirmRevocation, requireRevoke, revokeOption } from '../../input/revo
 import { duration } from '../../input/time.ts'
 import { outcomeOf } from '../../output/values.ts'
 import { stillAccepted, whenRefused } from '../../views/grace-period.ts'
-import { integrationView } from '../../views/integration.ts'
+import { revokingView, withRevocations } from '../../views/revocation.ts'
 import { revokeAfterChange } from '../revocation.ts'
 
 /** `integrations secrets finish` */
 export const command = (ctx: Context) =>
-  declareChange(new Command('finish'), ctx.output, integrationView)
+  declareChange(new Command('finish'), ctx.output, revokingView)
     .summary('expire the previous secret early')
     .description(
       'Expire the previous secret before its grace period is over. Refused (exit 5) while the previous secret may be in use: when it matched a request recently, when no running receiver has matched a request with the current secret, or when the report of a receiver is missing, older than two minutes, or not its own. Lack of recorded use is not treated as proof of disuse. Of a token, which requests do not match, the stored previous values are deleted; the platform goes on accepting them until they expire or are revoked there, which --revoke does.',
@@ -72,17 +72,17 @@ export const command = (ctx: Context) =>
       })
       const [flag, where] = [flagOf(field), refOf(after)]
       if (before.version === after.version)
-        return ctx.output.change(integrationView, after, {
+        return ctx.output.change(revokingView, withRevocations(after, []), {
           outcome: 'unchanged',
           sentence: `${where} has no previous ${flag}; no changes made`,
         })
-      const { told, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
+      const { told, revoked, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
       const until = before[field].previousValidUntil
       const sentence =
         field === 'webhookSecret'
           ? `${dryRun ? 'would expire' : 'expired'} the previous ${flag} of ${where}, which was valid until ${until}; receivers ${dryRun ? 'would ' : ''}refuse it ${await whenRefused(ctx)}`
           : `${dryRun ? 'would delete' : 'deleted'} every previous ${flag} of ${where}, kept here until ${until} at the latest${revoke ? told : `; ${stillAccepted(after, field, 'each')}`}`
-      await ctx.output.change(integrationView, after, {
+      await ctx.output.change(revokingView, withRevocations(after, revoked), {
         outcome: outcomeOf(true, dryRun),
         sentence,
         next: dryRun ? [] : [secretsCommand(ref)],

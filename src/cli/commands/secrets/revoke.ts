@@ -22,12 +22,12 @@ import { confirmOption } from '../../input/consent.ts'
 import { confirmRevocation } from '../../input/revocation.ts'
 import { outcomeOf } from '../../output/values.ts'
 import { refreshTokenLeft } from '../../views/grace-period.ts'
-import { integrationView } from '../../views/integration.ts'
+import { revokingView, warnOfSharers, withRevocations } from '../../views/revocation.ts'
 import { untilAnswered } from '../revocation.ts'
 
 /** `integrations secrets revoke` */
 export const command = (ctx: Context) =>
-  declareChange(new Command('revoke'), ctx.output, integrationView)
+  declareChange(new Command('revoke'), ctx.output, revokingView)
     .summary('have the platform revoke the current access token')
     .description(
       'Have the platform revoke the current access token, which stays stored with its expiry set to now. To replace the token and revoke the previous one, use rotate --grace 0 --revoke. Only access tokens of Slack and GitHub can be revoked by an API. The audit log records the attempt before the platform is asked, and the answer afterwards. A token that the platform did not accept any more counts as revoked. Exits with 4 when the platform refuses, with 7 when it could not be asked, and with 9 when its answer was lost.',
@@ -66,8 +66,9 @@ export const command = (ctx: Context) =>
       const error = revoked && revocationError(revoked, ref)
       if (error) throw error
       if (revoked?.answer.reason) ctx.output.warn(revoked.answer.reason)
+      if (revoked) warnOfSharers(ctx, [revoked])
       const isChange = revoked?.answer.outcome !== 'invalid' || after.version !== before.version
-      await ctx.output.change(integrationView, after, {
+      await ctx.output.change(revokingView, withRevocations(after, revoked ? [revoked] : []), {
         outcome: outcomeOf(isChange, dryRun),
         sentence: revoked
           ? `${describeRevocation(revoked)}; its expiry is ${after.tokenExpiresAt}`
