@@ -175,15 +175,13 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
     })
   const activate = (id: string, to: boolean, options: ChangeOptions) =>
     changeOne(id, options, async (store) => {
-      const { before, after } = await setActive(store, id, { to })
+      const { before, after } = await setActive(store, { id }, { to })
       return changeOf(before, after, [])
     })
   return {
     add: (installation, options = {}) =>
       change(options, async (store, setBy) => {
         const addition = await additionOf(installation, options, setBy)
-        const { createdBy } = addition
-        if (createdBy !== undefined) await store.readForChange((db) => requireUser(db, createdBy))
         const { outcome, integration, warnings } = await addIntegration(store, addition)
         return {
           outcome: outcome === 'updated' ? 'changed' : outcome,
@@ -204,16 +202,20 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
         const secrets = newSecrets(values)
         if (Object.keys(secrets).length === 0)
           throw badInput('no secret is given', `pass at least one of ${secretFields.join(', ')}`)
-        const { changed, fields, warnings } = await rotateSecrets(store, id, {
-          typed: id,
-          secrets,
-          expiry: expiryOf(tokenExpiresAt),
-          setBy,
-          gracePeriod: milliseconds(graceMs),
-          shared: false,
-          forceShape,
-          endPrevious,
-        })
+        const { changed, fields, warnings } = await rotateSecrets(
+          store,
+          { id },
+          {
+            typed: id,
+            secrets,
+            expiry: expiryOf(tokenExpiresAt),
+            setBy,
+            gracePeriod: milliseconds(graceMs),
+            shared: false,
+            forceShape,
+            endPrevious,
+          },
+        )
         const [{ before, after }] = changed
         return { ...changeOf(before, after, warnings), fields }
       })
@@ -221,7 +223,7 @@ export async function createStore(options: StoreOptions): Promise<IntegrationSto
     enable: (id, options = {}) => activate(id, true, options),
     disable: (id, options = {}) => activate(id, false, options),
     remove: (id, options = {}) =>
-      changeOne(id, options, async (store) => (await removeIntegration(store, id, {})).integration),
+      changeOne(id, options, async (store) => (await removeIntegration(store, { id }, {})).integration),
     find: (id) => connection.use((store) => store.read((db) => integrationById(db, text('id', id)))),
     list: (workspaceId) =>
       connection.use((store) => {
@@ -240,6 +242,7 @@ const changeOf = (before: IntegrationView, after: IntegrationView, warnings: rea
 
 async function additionOf(installation: Installation, options: AddOptions, setBy: string): Promise<Addition> {
   const { ifExists, graceMs, endPrevious, forceShape = false } = options
+  const createdBy = optionalText('createdBy', installation.createdBy)
   if (ifExists !== undefined && ifExists !== 'keep' && ifExists !== 'update')
     throw badInput('ifExists is neither "keep" nor "update"', 'pass ifExists: "update", or leave it out')
   return {
@@ -250,7 +253,7 @@ async function additionOf(installation: Installation, options: AddOptions, setBy
     expiry: expiryOf(installation.tokenExpiresAt),
     ids: idsOf(installation),
     config: await configOf(installation.config),
-    createdBy: optionalText('createdBy', installation.createdBy),
+    createdBy: createdBy === undefined ? undefined : { id: createdBy },
     app: optionalText('app', installation.app),
     setBy,
     ifExists,
@@ -270,9 +273,4 @@ async function integrationById(db: Reader, id: string): Promise<IntegrationView 
 async function requireIntegration(db: Reader, id: string): Promise<void> {
   if (await integrationById(db, id)) return
   throw noSuch('integration', id).with({ hint: 'pass the id of an integration, as add returns it' })
-}
-
-async function requireUser(db: Reader, id: string): Promise<void> {
-  const [found] = await db.users.match(id)
-  if (found?.id !== id) throw noSuch('user', id)
 }

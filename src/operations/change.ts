@@ -6,7 +6,7 @@ import { type IntegrationView, refOf, secretColumns, secretFields } from '../int
 import type { NewEvent, Target } from '../store/audit/events.ts'
 import type { FingerprintChanges } from '../store/audit/fingerprints.ts'
 import type { Store, Transaction } from '../store/store.ts'
-import { findIntegration } from './find.ts'
+import { findIntegration, type Ref, refText } from './find.ts'
 import { checkAndRetry } from './texts.ts'
 
 /** Whether to do everything but the change itself. */
@@ -54,7 +54,7 @@ export async function changeIntegration(
     ref,
     damagedToo,
     ...options
-  }: ChangeOptions & { readonly ref: string; readonly damagedToo?: boolean; readonly auditOnly?: boolean },
+  }: ChangeOptions & { readonly ref: Ref; readonly damagedToo?: boolean; readonly auditOnly?: boolean },
   work: (tx: Transaction, integration: IntegrationView) => Promise<Facts | undefined>,
 ): Promise<Changed> {
   const found = await findToChange(store, ref, { damagedToo })
@@ -82,11 +82,11 @@ export interface FoundIntegration {
  */
 export async function findToChange(
   store: Store,
-  ref: string,
+  ref: Ref,
   { damagedToo = false }: { readonly damagedToo?: boolean | undefined } = {},
 ): Promise<FoundIntegration> {
   const found = await store.readForChange((db) => findIntegration(db, ref, { damagedToo }))
-  return { id: found.id, path: found.id.startsWith(ref) ? undefined : refOf(found) }
+  return { id: found.id, path: found.id.startsWith(refText(ref)) ? undefined : refOf(found) }
 }
 
 /**

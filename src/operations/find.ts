@@ -13,6 +13,12 @@ export const candidatesShown = 10
 const namesCompared = 1000
 const maxAudited = 1000
 
+/** What stands for one item: what a person typed, or an id alone, which is never taken for the name of another. */
+export type Ref = string | { readonly id: string }
+
+/** A reference as text, for messages and hints. */
+export const refText = (ref: Ref): string => (typeof ref === 'string' ? ref : ref.id)
+
 /**
  * The integration that a reference stands for: an exact id, else `workspace/name`, else a unique name, each of these two also
  * with `@platform` behind it, else a unique id prefix of at least 6 characters, else a name in other case.
@@ -20,14 +26,15 @@ const maxAudited = 1000
  * @param options `damagedToo`: also one with columns other than its id that cannot be read, to replace what they hold
  * @throws NOT_FOUND with similar names, AMBIGUOUS with the candidates, DATABASE_INVALID
  */
-export async function findIntegration(db: Reader, ref: string, { damagedToo = false } = {}): Promise<IntegrationView> {
+export async function findIntegration(db: Reader, given: Ref, { damagedToo = false } = {}): Promise<IntegrationView> {
+  const ref = refText(given)
   if (!isStorable(ref)) throw noSuch('integration', ref)
   const { match } = db.integrations
   const limit = candidatesShown + 1
   const [, value = ref, platform] = /^(.+)@(\w+)$/.exec(ref) ?? []
   const ofPlatform = { value, platform: platform?.toLowerCase() }
-  const tries = [
-    () => match({ by: 'id', value: ref }, 1),
+  const byId = () => match({ by: 'id', value: ref }, 1)
+  const others = [
     () => match({ by: 'path', value: ref }, limit),
     () => match({ by: 'name', value: ref }, limit),
     async () => (platform === undefined ? [] : match({ by: 'path', ...ofPlatform }, limit)),
@@ -36,14 +43,15 @@ export async function findIntegration(db: Reader, ref: string, { damagedToo = fa
     () => match({ by: 'path', anyCase: true, ...ofPlatform }, limit),
     () => match({ by: 'name', anyCase: true, ...ofPlatform }, limit),
   ]
-  for (const attempt of tries) {
-    const [found, ...others] = await attempt()
-    if (found && others.length === 0) {
+  for (const attempt of typeof given === 'string' ? [byId, ...others] : [byId]) {
+    const [found, ...more] = await attempt()
+    if (found && more.length === 0) {
       if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
       return found
     }
-    if (found) throw ambiguous('integration', ref, namesOf([found, ...others]))
+    if (found) throw ambiguous('integration', ref, namesOf([found, ...more]))
   }
+  if (typeof given !== 'string') throw noSuch('integration', ref)
   throw noSuch('integration', ref, near(ref, await db.integrations.names(namesCompared)))
 }
 
@@ -102,7 +110,8 @@ export const findChosen = <T>(store: Store, chosen: Chosen, take: (one: Integrat
   })
 
 /** The workspace with this id, else with this name, else with an id that begins so. @throws NOT_FOUND, AMBIGUOUS */
-export async function findWorkspace(db: Reader, ref: string, { damagedToo = false } = {}): Promise<Workspace> {
+export async function findWorkspace(db: Reader, ref: Ref, { damagedToo = false } = {}): Promise<Workspace> {
+  if (typeof ref !== 'string') return workspaceById(db, ref.id)
   const found = await workspaceOf(db, ref)
   if (!damagedToo || found.damage?.includes('id')) refuseDamage(found)
   return found
@@ -138,18 +147,21 @@ async function workspaceOf(db: Reader, ref: string): Promise<Workspace> {
 }
 
 /** The user with this id or e-mail address, else with an id that begins so. @throws NOT_FOUND, AMBIGUOUS */
-export async function findUser(db: Reader, ref: string): Promise<User> {
+export async function findUser(db: Reader, given: Ref): Promise<User> {
+  const ref = refText(given)
   const limit = candidatesShown + 1
-  const tries = [
-    () => db.users.match(ref),
+  const isMeant = (user: User) => typeof given === 'string' || user.id === ref
+  const matching = async () => (await db.users.match(ref)).filter(isMeant)
+  const others = [
     async () => (mayBeginId(ref) ? db.users.beginningWith(ref, limit) : []),
     () => db.users.withEmailInAnyCase(ref, limit),
   ]
   let found: User[] = []
+  const tries = typeof given === 'string' ? [matching, ...others] : [matching]
   for (const attempt of isStorable(ref) ? tries : []) if (found.length === 0) found = await attempt()
-  const [user, ...others] = found
+  const [user, ...more] = found
   if (user === undefined) throw noSuch('user', ref)
-  if (others.length > 0)
+  if (more.length > 0)
     throw ambiguous(
       'user',
       ref,

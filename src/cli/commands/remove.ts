@@ -68,11 +68,15 @@ export const command = (ctx: Context) =>
           ].join(' '),
         })
       }
-      const { integration, tokens } = await removeIntegration(store, shown.id, {
-        dryRun,
-        ifVersion: ifVersion ?? (asked ? shown.version : undefined),
-        revoke: revoke ? urls : undefined,
-      })
+      const { integration, tokens } = await removeIntegration(
+        store,
+        { id: shown.id },
+        {
+          dryRun,
+          ifVersion: ifVersion ?? (asked ? shown.version : undefined),
+          revoke: revoke ? urls : undefined,
+        },
+      )
       const { told, revoked, error } = await revokeAfterChange(ctx, dryRun ? [] : tokens, urls)
       await ctx.output.change(revokingView, withRevocations(integration, revoked), {
         outcome: outcomeOf(true, dryRun),

@@ -158,8 +158,8 @@ export const command = (ctx: Context) =>
       setBy: ctx.actor(),
     }
     const rotated = options.check
-      ? await rotateCheckedSecrets(store, shown.id, { ...rotation, asking: { urls, wait: ctx.options.wait } })
-      : await rotateSecrets(store, shown.id, rotation)
+      ? await rotateCheckedSecrets(store, { id: shown.id }, { ...rotation, asking: { urls, wait: ctx.options.wait } })
+      : await rotateSecrets(store, { id: shown.id }, rotation)
     const { told, revoked, error } = await revokeAfterChange(ctx, dryRun ? [] : rotated.tokens, urls)
     warnAll(ctx, rotated.warnings)
     const [{ before, after }] = rotated.changed

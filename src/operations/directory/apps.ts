@@ -8,7 +8,7 @@ import type { Secret } from '../../secret.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import { clientSecretColumn } from '../../store/tables/apps.ts'
 import type { DryRun } from '../change.ts'
-import { ambiguous, mayBeginId, noSuch } from '../find.ts'
+import { ambiguous, mayBeginId, noSuch, type Ref, refText } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { checkClientSecret } from '../secrets/values.ts'
 import { commandLine } from '../texts.ts'
@@ -84,7 +84,7 @@ export async function addApp(
 }
 
 /** Removes an OAuth app and its secret. @throws NOT_FOUND, CONFLICT while an integration uses it */
-export const removeApp = (store: Store, ref: string, options: DryRun): Promise<App> =>
+export const removeApp = (store: Store, ref: Ref, options: DryRun): Promise<App> =>
   store.mutate(async (tx) => {
     const app = await findApp(tx, ref)
     if (app.integrations > 0)
@@ -111,10 +111,12 @@ export const removeApp = (store: Store, ref: string, options: DryRun): Promise<A
  * @param platform the platform that the app has to belong to
  * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT when the app belongs to another platform
  */
-export async function findApp(db: Reader, ref: string, platform?: string): Promise<App> {
+export async function findApp(db: Reader, given: Ref, platform?: string): Promise<App> {
+  const ref = refText(given)
   const apps = await db.apps.list()
-  const named = apps.find(({ id }) => id === ref) ?? apps.find(({ name }) => name === ref)
-  const beginning = named || !mayBeginId(ref) ? [] : apps.filter(({ id }) => id.startsWith(ref))
+  const isText = typeof given === 'string'
+  const named = apps.find(({ id }) => id === ref) ?? (isText ? apps.find(({ name }) => name === ref) : undefined)
+  const beginning = named || !isText || !mayBeginId(ref) ? [] : apps.filter(({ id }) => id.startsWith(ref))
   const [app = named, ...others] = beginning
   if (!app) throw noSuch('app', ref)
   if (others.length > 0)

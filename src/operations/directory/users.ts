@@ -3,7 +3,7 @@ import { badInput } from '../../errors.ts'
 import type { User } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
 import type { DryRun } from '../change.ts'
-import { findUser } from '../find.ts'
+import { findUser, type Ref } from '../find.ts'
 import { alreadyExists, checkName, unprintable } from '../names.ts'
 import { refuseAdopted } from './workspaces.ts'
 
@@ -27,7 +27,7 @@ export const addUser = (store: Store, { email, name }: Pick<User, 'email' | 'nam
   )
 
 /** Removes a user; the integrations of the user stay, without a creator. @throws NOT_FOUND, NOT_PERMITTED in an adopted database */
-export const removeUser = (store: Store, ref: string, options: DryRun): Promise<User> =>
+export const removeUser = (store: Store, ref: Ref, options: DryRun): Promise<User> =>
   store.mutate(async (tx) => {
     refuseAdopted(tx, 'users')
     const user = await findUser(tx, ref)

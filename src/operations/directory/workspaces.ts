@@ -3,7 +3,7 @@ import { conflict, IntegrationsError, shellWord } from '../../errors.ts'
 import type { Workspace } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { type DryRun, removalOf } from '../change.ts'
-import { findWorkspace } from '../find.ts'
+import { findWorkspace, type Ref, refText } from '../find.ts'
 import { alreadyExists, checkName } from '../names.ts'
 import { leaseHeld } from '../refresh/eligibility.ts'
 import { commandLine } from '../texts.ts'
@@ -62,7 +62,7 @@ export interface WorkspaceRemoval extends DryRun {
  */
 export async function removeWorkspace(
   store: Store,
-  ref: string,
+  ref: Ref,
   { integrations, progress, stops, ...options }: WorkspaceRemoval,
 ): Promise<Workspace> {
   let whole: Workspace | undefined
@@ -73,7 +73,7 @@ export async function removeWorkspace(
     const batch = await store
       .mutate((tx) => {
         began = performance.now()
-        return removeBatch(tx, whole?.id ?? ref, { limit, shown, isFirst: whole === undefined })
+        return removeBatch(tx, whole ? { id: whole.id } : ref, { limit, shown, isFirst: whole === undefined })
       }, options)
       .catch((error: unknown) => {
         throw whole ? endedEarly(error, whole, removed) : error
@@ -99,7 +99,7 @@ const batchMs = 500
 /** Removes the first integrations of a workspace, and with the last of them the workspace. */
 async function removeBatch(
   tx: Transaction,
-  ref: string,
+  ref: Ref,
   { limit, shown, isFirst }: { readonly limit: number; readonly shown: number | undefined; readonly isFirst: boolean },
 ): Promise<{ readonly workspace: Workspace; readonly removed: number; readonly isLast: boolean }> {
   refuseAdopted(tx, 'workspaces')
@@ -107,7 +107,7 @@ async function removeBatch(
   if (shown !== undefined && workspace.integrations !== shown)
     throw conflict(
       `${workspace.name} now has ${workspace.integrations} integrations, not ${shown}`,
-      `check them with integrations list --workspace ${shellWord(ref)}, and try again`,
+      `check them with integrations list --workspace ${shellWord(refText(ref))}, and try again`,
     )
   const { integrations, hasMore } = await tx.integrations.within(workspace.id, limit)
   const ids = integrations.map(({ id }) => id)

@@ -28,7 +28,7 @@ import { changeConfigWithin, loadConfigLibraries } from '../config/config.ts'
 import { checkConfig } from '../config/document.ts'
 import { findApp } from '../directory/apps.ts'
 import { ensureWorkspace } from '../directory/workspaces.ts'
-import { ambiguous, candidatesShown, findUser, findWorkspace, workspaceById } from '../find.ts'
+import { ambiguous, candidatesShown, findUser, findWorkspace, type Ref, workspaceById } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
 import { ofRotation, rotateWithin } from '../secrets/rotate.ts'
@@ -52,7 +52,7 @@ export interface Addition {
   readonly expiresFromNow?: boolean
   readonly ids: { readonly [C in PlatformColumn]?: string }
   readonly config: JsonObject | null
-  readonly createdBy?: string | undefined
+  readonly createdBy?: Ref | undefined
   /** The name or id of an OAuth app. */
   readonly app?: string | undefined
   readonly setBy: string

@@ -2,7 +2,7 @@ import type { IntegrationView } from '../../integration.ts'
 import type { ApiUrls } from '../../platforms/api-urls.ts'
 import type { Store } from '../../store/store.ts'
 import { type ChangeOptions, removalOf, versionConflict } from '../change.ts'
-import { findIntegration } from '../find.ts'
+import { findIntegration, type Ref } from '../find.ts'
 import { refuseWhileRefreshed } from '../refresh/eligibility.ts'
 import { beginRevocation, type RevocableToken } from '../secrets/revocation.ts'
 
@@ -21,7 +21,7 @@ export interface Removal extends ChangeOptions {
  */
 export const removeIntegration = (
   store: Store,
-  ref: string,
+  ref: Ref,
   { ifVersion, revoke, ...options }: Removal,
 ): Promise<{ readonly integration: IntegrationView; readonly tokens: readonly RevocableToken[] }> =>
   store.mutate(async (tx) => {

@@ -4,6 +4,7 @@ import { is } from '../../errors.ts'
 import { type IntegrationView, secretColumns } from '../../integration.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import { auditOnly, type Changed, type ChangeOptions, changeIntegration } from '../change.ts'
+import type { Ref } from '../find.ts'
 
 /**
  * Enables or disables an integration, or switches between the two.
@@ -12,7 +13,7 @@ import { auditOnly, type Changed, type ChangeOptions, changeIntegration } from '
  */
 export const setActive = (
   store: Store,
-  ref: string,
+  ref: Ref,
   { to, ...options }: ChangeOptions & { readonly to: boolean | 'toggle' },
 ): Promise<Changed> =>
   changeIntegration(store, { ...options, ref, damagedToo: true }, async (tx, { damage, ...integration }) => {
@@ -35,7 +36,7 @@ export const setActive = (
  */
 export async function disableRevoked(store: Store, id: string, at: Date | null): Promise<boolean> {
   let connectedSince = false
-  await changeIntegration(store, { ...auditOnly, ref: id }, async (tx, integration) => {
+  await changeIntegration(store, { ...auditOnly, ref: { id } }, async (tx, integration) => {
     connectedSince = at !== null && (await isConnectedSince(tx, integration, at))
     if (connectedSince || !integration.isActive) return undefined
     await tx.integrations.update(integration.id, { isActive: false })

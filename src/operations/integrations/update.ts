@@ -4,7 +4,7 @@ import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
 import { type Changed, type ChangeOptions, changeIntegration, type Facts } from '../change.ts'
 import { findApp } from '../directory/apps.ts'
-import { findUser } from '../find.ts'
+import { findUser, type Ref } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
 
@@ -12,7 +12,7 @@ import { checkName, nameTaken } from '../names.ts'
 export interface Update extends ChangeOptions {
   readonly name?: string | undefined
   /** A user's id or e-mail address. */
-  readonly createdBy?: string | null | undefined
+  readonly createdBy?: Ref | null | undefined
   /** The name or id of an OAuth app. */
   readonly app?: string | null | undefined
   readonly ids: { readonly [C in PlatformColumn]?: string | null }
@@ -43,7 +43,7 @@ export async function updateWithin(
     (await tx.integrations.named({ workspaceId, platform: platformId, name: update.name, except }, 1)).length > 0
   )
     throw nameTaken({ workspace: integration.workspace, title: platform?.title ?? platformId, name: update.name })
-  const createdBy = typeof update.createdBy === 'string' ? (await findUser(tx, update.createdBy)).id : update.createdBy
+  const createdBy = update.createdBy ? (await findUser(tx, update.createdBy)).id : update.createdBy
   const app = typeof update.app === 'string' ? await findApp(tx, update.app, integration.platform) : update.app
   const wanted: IntegrationChange = {
     ...(update.name === undefined ? {} : { name: update.name }),

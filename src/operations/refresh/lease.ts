@@ -78,7 +78,7 @@ export async function beginRefresh(
   const beganAtMs = Date.now()
   if (await isOthersTurn(tx, turn)) return { outcome: 'busy' }
   await tx.integrations.lock(id)
-  const integration = await findIntegration(tx, id)
+  const integration = await findIntegration(tx, { id })
   const eligibility = await eligibilityOf(tx, integration, due)
   if (!mayBeDue(eligibility)) return eligibility
   const last = await tx.refresh.of(id)

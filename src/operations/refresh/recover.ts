@@ -105,7 +105,7 @@ type Found =
  */
 async function resolveLocally(tx: Transaction, id: IntegrationId, options: RecoverOptions): Promise<Found> {
   await tx.integrations.lock(id)
-  const integration = await findIntegration(tx, id, { damagedToo: true })
+  const integration = await findIntegration(tx, { id }, { damagedToo: true })
   const attempt = await tx.refresh.of(id)
   let unreadable: { readonly error: unknown } | undefined
   for (const file of readSpool(options.spool)) {

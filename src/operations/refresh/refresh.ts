@@ -37,15 +37,15 @@ export interface Refreshed {
   readonly expiresAt: Instant | null
 }
 
-/** Whether an integration's token is due; asks no platform, and needs no key. @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT */
+/** Whether an integration's token is due; asks no platform, and needs no key. @throws NOT_FOUND, BAD_INPUT */
 const inspect = (
   store: Store,
-  ref: string,
+  id: IntegrationId,
   due: LeaseOptions,
 ): Promise<{ integration: IntegrationView; eligibility: Eligibility }> =>
   serialize(store, () =>
     store.read(async (db) => {
-      const integration = await findIntegration(db, ref)
+      const integration = await findIntegration(db, { id })
       return { integration, eligibility: await eligibilityOf(db, integration, due) }
     }),
   )
@@ -56,16 +56,16 @@ const inspect = (
  * before the platform is asked, and its answer is kept in a file until it is in the database: an attempt whose outcome is
  * unknown is never retried.
  *
- * @throws NOT_FOUND, AMBIGUOUS, BAD_INPUT for an integration that cannot be refreshed, LEASE_HELD when another process
+ * @throws NOT_FOUND, BAD_INPUT for an integration that cannot be refreshed, LEASE_HELD when another process
  *   holds the lease for longer than `wait`, CREDENTIAL_REFUSED, PLATFORM_FAILED when the platform has changed nothing,
  *   OUTCOME_UNKNOWN when it may have, CONFLICT when the refresh token was replaced meanwhile
  */
-export async function refreshOne(store: Store, ref: string, options: RefreshOptions): Promise<Refreshed> {
+export async function refreshOne(store: Store, id: IntegrationId, options: RefreshOptions): Promise<Refreshed> {
   const deadline = performance.now() + options.wait
   const { uninterrupted = (_, work) => work() } = options
   let awaited: string | undefined
   for (;;) {
-    const { integration, eligibility } = await inspect(store, ref, { ...options, awaited })
+    const { integration, eligibility } = await inspect(store, id, { ...options, awaited })
     const turn = performance.now() < deadline ? options.turn : undefined
     const result = mayBeDue(eligibility)
       ? await uninterrupted(integration, () => exchange(store, integration.id, { ...options, turn, awaited }))

@@ -8,6 +8,7 @@ import { acceptedVersions, decryptAccepted } from '../../store/secrets/decrypt-a
 import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, changeIntegration } from '../change.ts'
+import { type Ref, refText } from '../find.ts'
 import { secretsCommand } from '../texts.ts'
 import type { SecretChangeOptions } from './history.ts'
 import { beginRevocation, type RevocableToken, revokerOf } from './revocation.ts'
@@ -40,7 +41,7 @@ export interface Finishing extends SecretChangeOptions {
  */
 export async function finishSecret(
   store: Store,
-  ref: string,
+  ref: Ref,
   { field, revoke, ...options }: Finishing,
 ): Promise<Changed & { readonly tokens: readonly RevocableToken[] }> {
   let tokens: readonly RevocableToken[] = []
@@ -54,7 +55,7 @@ export async function finishSecret(
         ? undefined
         : await doubtOf(tx, { ...options, id: integration.id, field, label, previous })
     if (doubt) {
-      const hint = `${doubt.until ? `wait until ${doubt.until}` : `check ${secretsCommand(ref)}`}, or pass --force`
+      const hint = `${doubt.until ? `wait until ${doubt.until}` : `check ${secretsCommand(refText(ref))}`}, or pass --force`
       throw new IntegrationsError({ code: 'GRACE_PERIOD_ACTIVE', message: doubt.message, hint })
     }
     if (revoke) tokens = await beginRevocation(tx, integration, { scope: 'previous', urls: revoke })

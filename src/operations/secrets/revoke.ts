@@ -2,6 +2,7 @@ import type { SecretField } from '../../integration.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly, type Changed, type ChangeOptions, changeWithin, findToChange } from '../change.ts'
 import type { AskOptions } from '../check/token.ts'
+import { type Ref, refText } from '../find.ts'
 import { beginRevocation, type RevokedToken, revokerOf, revokeTokens } from './revocation.ts'
 import { noSecret } from './values.ts'
 
@@ -22,7 +23,7 @@ export interface CurrentRevocation extends ChangeOptions {
  */
 export async function revokeCurrent(
   store: Store,
-  ref: string,
+  ref: Ref,
   { field, asking, uninterrupted, ifVersion, dryRun = false }: CurrentRevocation,
 ): Promise<Changed & { readonly revoked: RevokedToken | undefined }> {
   const found = await findToChange(store, ref)
@@ -31,7 +32,7 @@ export async function revokeCurrent(
       changeWithin(tx, { ...found, ifVersion }, async (integration) => {
         revokerOf(integration, field)
         const [token] = await beginRevocation(tx, integration, { scope: 'current', urls: asking.urls })
-        if (!token) throw noSecret(integration, field, ref)
+        if (!token) throw noSecret(integration, field, refText(ref))
         return { result: { token } }
       }),
     { ...auditOnly, dryRun },

@@ -18,6 +18,7 @@ import type { Store, Transaction } from '../../store/store.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { type Changed, type ChangeOptions, changeWithin, type Decision, findToChange } from '../change.ts'
 import { type AskOptions, type CheckedToken, checkNewToken, keepVerdict, nothingToCheck } from '../check/token.ts'
+import type { Ref } from '../find.ts'
 import { checkAndRetry, commandLine } from '../texts.ts'
 import { gracePeriodEnd, requireNoPrevious, which } from './grace-period.ts'
 import { readCurrent } from './read-current.ts'
@@ -75,7 +76,7 @@ export interface Rotated {
  *   CONFLICT when the application wrote a column meanwhile or the value is the previous one, GRACE_PERIOD_ACTIVE when a secret still has a previous value,
  *   DECRYPTION_FAILED, KEY_NOT_FOUND
  */
-export async function rotateSecrets(store: Store, ref: string, rotation: Rotation): Promise<Rotated> {
+export async function rotateSecrets(store: Store, ref: Ref, rotation: Rotation): Promise<Rotated> {
   requireTokenFor(rotation.expiry, rotation.secrets.accessToken !== undefined)
   const found = await findToChange(store, ref, { damagedToo: true })
   return store.mutate(async (tx) => {
@@ -121,7 +122,7 @@ export async function rotateSecrets(store: Store, ref: string, rotation: Rotatio
  */
 export async function rotateCheckedSecrets(
   store: Store,
-  ref: string,
+  ref: Ref,
   { asking, ...rotation }: Rotation & { readonly asking: AskOptions },
 ): Promise<Rotated> {
   const { accessToken } = rotation.secrets
@@ -133,7 +134,11 @@ export async function rotateCheckedSecrets(
   const token = { integration: before, token: accessToken.value, expiry: rotation.expiry }
   const { answer, expiry, warnings } = await checkNewToken(store, token, asking)
   const checked = { answer, token: accessToken.value }
-  const committed = await rotateSecrets(store, before.id, { ...rotation, expiry, ifVersion: before.version, checked })
+  const committed = await rotateSecrets(
+    store,
+    { id: before.id },
+    { ...rotation, expiry, ifVersion: before.version, checked },
+  )
   return { ...committed, warnings: [...committed.warnings, ...warnings] }
 }
 

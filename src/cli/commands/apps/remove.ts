@@ -24,7 +24,7 @@ export const command = (ctx: Context) =>
           confirm,
           warning: `This removes the app ${shown.name}; its tokens can no longer be refreshed.`,
         })
-      const removed = await removeApp(store, shown.id, { dryRun })
+      const removed = await removeApp(store, { id: shown.id }, { dryRun })
       await ctx.output.change(appView, removed, {
         outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} the app ${removed.name}`,

@@ -62,7 +62,7 @@ export const command = (ctx: Context) =>
         ifVersion: ifVersion ?? (asked ? shown.version : undefined),
         dryRun,
       }
-      const { before, after, revoked } = await revokeCurrent(store, shown.id, revoking)
+      const { before, after, revoked } = await revokeCurrent(store, { id: shown.id }, revoking)
       const error = revoked && revocationError(revoked, ref)
       if (error) throw error
       if (revoked?.answer.reason) ctx.output.warn(revoked.answer.reason)

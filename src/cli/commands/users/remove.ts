@@ -24,7 +24,7 @@ export const command = (ctx: Context) =>
           confirm,
           warning: `This removes ${shown.email}; integrations they created stay.`,
         })
-      const removed = await removeUser(store, shown.id, { dryRun })
+      const removed = await removeUser(store, { id: shown.id }, { dryRun })
       await ctx.output.change(userView, removed, {
         outcome: outcomeOf(true, dryRun),
         sentence: `${dryRun ? 'would remove' : 'removed'} the user ${removed.email}`,

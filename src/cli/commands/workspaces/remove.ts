@@ -35,16 +35,20 @@ export const command = (ctx: Context) =>
       const integrations = asked ? shown.integrations : undefined
       const { begin, end, requested, exitCode } = stopRequests()
       const removed = await withProgressBar(ctx, 'integrations', (update) =>
-        removeWorkspace(store, shown.id, {
-          dryRun,
-          integrations,
-          progress: (done, of) => {
-            // Until something is removed, a signal ends the program as ever.
-            begin()
-            update(done, of)
+        removeWorkspace(
+          store,
+          { id: shown.id },
+          {
+            dryRun,
+            integrations,
+            progress: (done, of) => {
+              // Until something is removed, a signal ends the program as ever.
+              begin()
+              update(done, of)
+            },
+            stops: requested,
           },
-          stops: requested,
-        })
+        )
           .catch((error) => {
             ctx.exitCode = exitCode() ?? 0
             throw error
