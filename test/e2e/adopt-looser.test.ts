@@ -41,6 +41,36 @@ const shown = (db: TestDatabase) => db.url.replace(/:[^:@/]*@/, '@')
 describe.each(kinds)('columns of other types on %s', (kind) => {
   const run = runInProcess
 
+  test('an expiry is news when the column does not hold it already, as precisely as it can', async () => {
+    const db = await database(kind, looser[kind], kind === 'sqlite' ? theirs.replaceAll('+00', '') : theirs)
+    const env = { DATABASE_URL: db.url, TOKEN: botToken() }
+    expect(await run(['db', 'adopt'], { env })).toMatchObject({ code: 0 })
+    const command = {
+      add: ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support', '--upsert', '--grace', '0'],
+      rotate: ['rotate', 'support', '--grace', '0'],
+    }
+    const set = async (which: keyof typeof command, expiry: string) => {
+      const args = [...command[which], '--access-token-env', 'TOKEN', '--expires-at', expiry, '-o', 'json']
+      const { stdout } = await run([...args, '--fields', 'outcome,tokenExpiresAt,version'], { env })
+      return Object.values(JSON.parse(stdout))
+    }
+    const exact = (fraction: string) => `2031-01-02T03:04:05.${kind === 'sqlite' ? fraction : '000'}Z`
+    expect([
+      await set('add', '2031-01-02T03:04:05.400Z'),
+      await set('rotate', '2031-01-02T03:04:05.400Z'),
+      await set('add', '2031-01-02T03:04:05.400Z'),
+      await set('rotate', '2031-01-02T03:04:05.300Z'),
+      await set('rotate', '2031-01-02T03:04:06.000Z'),
+    ]).toEqual([
+      ['changed', exact('400'), 1],
+      ['unchanged', exact('400'), 1],
+      ['unchanged', exact('400'), 1],
+      kind === 'sqlite' ? ['changed', exact('300'), 2] : ['unchanged', exact('000'), 1],
+      ['changed', '2031-01-02T03:04:06.000Z', kind === 'sqlite' ? 3 : 2],
+    ])
+    expect(await run(['audit', 'verify'], { env })).toMatchObject({ code: 0 })
+  })
+
   test('work in the whole main job, whatever the time zone of the database', async () => {
     const db = await database(kind, looser[kind], kind === 'sqlite' ? theirs.replaceAll('+00', '') : theirs)
     if (kind === 'postgresql')

@@ -266,8 +266,7 @@ export async function rotateWithin(
     changed.push('token_expires_at')
   }
   if (stored.includes('accessToken') && token && token.fingerprint !== null && isNews(rotation, integration)) {
-    await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)
-    changed.push('token_expires_at')
+    if (await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)) changed.push('token_expires_at')
   }
   const action = replaced.length > 0 ? 'secret.rotate' : ended.length > 0 ? 'secret.finish' : 'integration.update'
   return {

@@ -75,8 +75,13 @@ export interface SecretWriter {
    * @param value itself, where it is known: what the application alone has written has no fingerprint yet
    */
   sharing(field: SecretField, fingerprint: Fingerprint, value?: Secret): Promise<IntegrationId[]>
-  /** Gives the current access token another expiry. @param number the number of its version */
-  setExpiry(id: IntegrationId, number: number, expiry: Expiry): Promise<void>
+  /**
+   * Gives the current access token another expiry.
+   *
+   * @param number the number of its version
+   * @returns false when the column, at its precision, held the same before
+   */
+  setExpiry(id: IntegrationId, number: number, expiry: Expiry): Promise<boolean>
   /** The fingerprint that a value has in this database. */
   fingerprint(value: Secret): Fingerprint
   /** The newest version of a field that is not current and still valid. */

@@ -140,19 +140,30 @@ export async function rememberExpiry({ tx }: SecretContext, id: IntegrationId): 
   )
 }
 
-/** Gives the current access token another expiry, in the column of the application and in its version. */
+/**
+ * Gives the current access token another expiry, in the column of the application and in its version.
+ *
+ * @returns whether the column has changed, which may keep whole seconds alone
+ */
 export async function setExpiry(
   context: SecretContext,
   id: IntegrationId,
   { number, expiry }: { readonly number: number; readonly expiry: Expiry },
-): Promise<void> {
-  const { tx, written } = context
+): Promise<boolean> {
+  const { tx, written, dialect } = context
+  const stored = async () => {
+    const ends = { ends: dialect.toRfc3339(sql`i.token_expires_at`) }
+    const [row] = await tx.queryAll<{ ends: string | null }>(ends, sql`FROM integrations i WHERE i.id = ${id}`)
+    return row?.ends
+  }
   const at = { id, field: 'accessToken' } as const
   const end = expiresAt(expiry)
   const date = end === null ? null : new Date(end)
+  const before = await stored()
   await tx.execute(sql`UPDATE integrations SET token_expires_at = ${date} WHERE id = ${id}`)
   written.add('integration', id, 'token_expires_at')
   await tx.execute(sql`UPDATE integration_secrets AS s SET never_expires = ${expiry === 'never'}, expires_at = ${date}
     WHERE ${allVersions(at)} AND s.number = ${number}`)
   wroteVersion(context, at, number)
+  return expiry === 'never' || before !== (await stored())
 }
