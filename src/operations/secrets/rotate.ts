@@ -26,6 +26,7 @@ import { beginRevocation, type RevocableToken } from './revocation.ts'
 import {
   checkGenerated,
   checkShape,
+  isNewExpiry,
   type NewSecret,
   type NewSecrets,
   requireTokenFor,
@@ -265,7 +266,7 @@ export async function rotateWithin(
     await tx.integrations.update(integration.id, { tokenExpiresAt })
     changed.push('token_expires_at')
   }
-  if (stored.includes('accessToken') && token && token.fingerprint !== null && isNews(rotation, integration)) {
+  if (stored.includes('accessToken') && token && token.fingerprint !== null && isNewExpiry(rotation, integration)) {
     if (await tx.secrets.setExpiry(integration.id, token.number, rotation.expiry)) changed.push('token_expires_at')
   }
   const action = replaced.length > 0 ? 'secret.rotate' : ended.length > 0 ? 'secret.finish' : 'integration.update'
@@ -292,12 +293,3 @@ const newSecret = ({ secrets }: Rotation, field: SecretField) => secrets[field] 
 /** Whether a value is what is stored already. */
 const isHeld = (held: CurrentSecret | UnreadableSecret | undefined, { value }: NewSecret): boolean =>
   held !== undefined && held.fingerprint !== null && held.value.reveal() === value.reveal()
-
-/** Whether an expiry was given, and is not what is known of the token. */
-const isNews = (
-  { expiry, expiresFromNow }: Pick<Rotation, 'expiry' | 'expiresFromNow'>,
-  { tokenExpiry, tokenExpiresAt }: IntegrationView,
-): boolean => {
-  if (expiry === 'never') return tokenExpiry !== 'never'
-  return expiry !== 'unknown' && expiry !== tokenExpiresAt && !(expiresFromNow && tokenExpiresAt !== null)
-}

@@ -148,3 +148,12 @@ export function checkGenerated(
 /** The environment variable that holds a secret, as in `SLACK_BOT_TOKEN`. @throws BAD_INPUT when there is no such secret */
 export const variableOf = (platform: Platform, field: SecretField, prefix = `${platform.id.toUpperCase()}_`): string =>
   `${prefix}${secretDefinition(platform, field).variable}`
+
+/** Whether an expiry was given, and is not what is known of the token; `expiresFromNow`: it is so long from now, which says nothing new of one that is known. */
+export const isNewExpiry = (
+  { expiry, expiresFromNow }: { readonly expiry: Expiry; readonly expiresFromNow?: boolean },
+  { tokenExpiry, tokenExpiresAt }: IntegrationView,
+): boolean => {
+  if (expiry === 'never') return tokenExpiry !== 'never'
+  return expiry !== 'unknown' && expiry !== tokenExpiresAt && !(expiresFromNow && tokenExpiresAt !== null)
+}
