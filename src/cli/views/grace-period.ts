@@ -4,7 +4,7 @@ import { knownReceivers } from '../../operations/secrets/receivers.ts'
 import { commandLine, secretsCommand } from '../../operations/texts.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Context } from '../context.ts'
-import { readAfterChange } from './after-change.ts'
+import { readAfterChange } from './changes.ts'
 
 /**
  * What happens to the previous value of a secret, as the second half of a sentence: until when it is valid, and where.

@@ -5,8 +5,8 @@ import type { EncryptionMode } from '../../store/tables/keys.ts'
 import type { Context } from '../context.ts'
 import type { Cell, Tone } from '../output/tone.ts'
 import type { Answer, Column, View } from '../output/values.ts'
-import { readAfterChange } from './after-change.ts'
 import { ago, value } from './cells.ts'
+import { readAfterChange } from './changes.ts'
 
 const states: Record<Key['state'], Tone> = { active: 'good', 'decrypt-only': 'plain', retired: 'dim' }
 
