@@ -110,7 +110,12 @@ export async function program(ctx: Context, wanted = mentionedIn(ctx.host.argv.s
     .addOption(new Option('--reason <text>', 'why the change is made, for the audit log').argParser(declared))
     .hook('preAction', (_, command) => refuseFormatOfOthers(command, ctx.options.output))
     .helpOption('-h, --help', 'print help')
-    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Those of a command above that does something itself are for that alone.
+      visibleGlobalOptions: ({ parent }) => (parent ? [...programOf(parent).options] : []),
+      subcommandTerm: (command) => command.name(),
+    })
     .showSuggestionAfterError()
     .configureOutput({
       outputError: () => {},
@@ -148,6 +153,9 @@ function refuseFormatOfOthers(command: CommandUnknownOpts, asked: Format | Repor
   if (own && !ownFormatsOf.get(command)?.includes(own))
     throw badInput(`-o ${own} is a format of report alone`, `the formats are ${formats.join(', ')}`)
 }
+
+const programOf = (command: CommandUnknownOpts): CommandUnknownOpts =>
+  command.parent ? programOf(command.parent) : command
 
 /** The format that arguments ask for; undefined for none, or one that is refused later. */
 function outputIn(argv: readonly string[]): Format | undefined {

@@ -17,6 +17,7 @@ import { auditLog, integrationTargets, type Recording, stateRecorded } from './a
 import { WrittenColumns } from './audit/written.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
+import { ignoredFindingWriter } from './report/ignored-findings.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
 import { bindPrevious, keptIntegrations, storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
@@ -163,6 +164,7 @@ export async function beginChange(
     configRevisions: { ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) },
     health: healthWriter(tx, now),
     labels: { ...db.labels, ...labelWriter(tx, written) },
+    ignoredFindings: { ...db.ignoredFindings, ...ignoredFindingWriter(tx, written) },
     settings,
     keyring,
     previousValues: previous,

@@ -16,6 +16,7 @@ import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
+import { ignoredFindingReader } from './report/ignored-findings.ts'
 import { compareTables, type Needs, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
 import {
   type DatabaseState,
@@ -213,6 +214,7 @@ const readerOn = (
   receivers: receiverReader(db, dialect),
   tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
   report: reportReader(db, dialect),
+  ignoredFindings: ignoredFindingReader(db, dialect),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

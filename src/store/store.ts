@@ -9,6 +9,7 @@ import type { PreviousValues } from './audit/head.ts'
 import type { StateReader } from './audit/row-states.ts'
 import type { SeenHeads } from './audit/seen.ts'
 import type { Database } from './database/url.ts'
+import type { IgnoredFindingReader, IgnoredFindingWriter } from './report/ignored-findings.ts'
 import type { TableDifference } from './schema/application-tables.ts'
 import type { TriggerDifference } from './schema/triggers.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
@@ -47,6 +48,7 @@ export interface Reader {
   readonly states: StateReader
   readonly receivers: ReceiverReader
   readonly report: ReportReader
+  readonly ignoredFindings: IgnoredFindingReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** How the triggers on the tables of this program differ from those of its migrations. */
@@ -69,6 +71,7 @@ export interface Transaction extends Reader {
   readonly configRevisions: ConfigRevisionReader & ConfigRevisionWriter
   readonly health: HealthWriter
   readonly labels: LabelReader & LabelWriter
+  readonly ignoredFindings: IgnoredFindingReader & IgnoredFindingWriter
   readonly workspaces: WorkspaceReader & WorkspaceWriter
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */

@@ -115,6 +115,17 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
   [['DELETE FROM integration_apps'], ['app acme: the row was removed without an event']],
   [
     [
+      `UPDATE integration_findings SET code = 'never-used', integration_id = NULL, until = ${later}, reason = 'x', ignored_by = 'eve'`,
+      `INSERT INTO integration_findings (id, code, until, reason, ignored_at) VALUES ('x', 'secret-missing', ${later}, 'x', ${later})`,
+    ],
+    [
+      'finding never-used of Acme/support: code, integration_id, until, reason, ignored_by',
+      'finding secret-missing everywhere: no event added the row',
+    ],
+  ],
+  [['DELETE FROM integration_findings'], ['finding stale of Acme/support: the row was removed without an event']],
+  [
+    [
       `INSERT INTO integration_refresh_attempts (integration_id, id, fence, state, owner, old_fingerprint, started_at, lease_until)
         SELECT id, 'x', 1, 'needs_reauth', 'eve', 'x', created_at, created_at FROM integrations`,
     ],
@@ -138,7 +149,7 @@ const cases: readonly (readonly [statements: readonly string[], named: readonly 
   [["UPDATE integration_settings SET value = 'off' WHERE key = 'sealing'"], ['mode off']],
   [["UPDATE integration_settings SET value = 'adopted' WHERE key = 'database'"], ['head']],
   [["UPDATE integration_settings SET mac = NULL WHERE key = 'head'"], ['head']],
-  [["UPDATE integration_settings SET seq = seq - 1 WHERE key = 'head'"], ['event 9', 'head']],
+  [["UPDATE integration_settings SET seq = seq - 1 WHERE key = 'head'"], ['event 10', 'head']],
 ]
 const removed = 'the trigger was removed'
 const changed = 'the trigger was changed, or switched off'
@@ -193,6 +204,8 @@ async function prepared(kind: Kind): Promise<TestDatabase> {
   await done('config set support slackEvents=["message"]')
   await done('rotate support --webhook-secret-stdin --grace 0', signingSecret(2))
   await done('rotate support --webhook-secret-stdin --grace 24h', signingSecret(3))
+  const until = new Date(Date.now() + 86_400_000).toISOString()
+  await done(`report ignore stale support --reason OPS-1 --until ${until}`)
   return db
 }
 

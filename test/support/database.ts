@@ -33,6 +33,7 @@ export const ownTables = [
   'integration_config_revisions',
   'integration_health',
   'integration_labels',
+  'integration_findings',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

@@ -83,5 +83,8 @@ export function countsOf(findings: readonly Finding[], integrations = findings.l
   const [error = 0, warning = 0, unknown = 0] = severities.map(
     (one) => findings.filter(({ severity }) => severity === one).length,
   )
-  return { at: moment, integrations, findings: { error, warning, unknown }, byCode, undated: 0 }
+  return {
+    ...{ at: moment, integrations, findings: { error, warning, unknown }, byCode },
+    ...{ undated: 0, ignored: 0, ignoredUntil: null },
+  }
 }

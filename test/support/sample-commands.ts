@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { createContext } from '../../src/cli/context.ts'
+import { fieldsOf } from '../../src/cli/input/arguments.ts'
 import { program } from '../../src/cli/program.ts'
 import { copyOf, freshDatabase, type Kind, type TestDatabase } from './database.ts'
 import { startEndpoint } from './endpoint.ts'
@@ -44,6 +45,7 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'config schema', args: ['config', 'schema', 'slack'] },
   { command: 'db status', args: ['db', 'status', '-o', 'json'] },
   { command: 'report', args: ['report', '--fail-on', 'never', '-o', 'json'] },
+  { command: 'report ignored', args: ['report', 'ignored', '-o', 'json'] },
   { command: 'db index', args: ['db', 'index'] },
   { command: 'completion', args: ['completion', 'bash'] },
   { command: 'complete', args: ['complete', 'zsh', '--', 'show', 'Acme/'] },
@@ -88,6 +90,9 @@ const piped = ['--webhook-secret-stdin', '--grace', '0']
 /** A server that plays the platforms, and knows every token. */
 const api = { INTEGRATIONS_API_URL: process.env.INTEGRATIONS_TEST_API ?? '' }
 
+/** An end of a finding that is ignored. */
+const soon = new Date(Date.now() + 86_400_000).toISOString()
+
 /** Every command that changes something, in an order in which each has something to do. */
 export const changingCommands: readonly Sample[] = [
   { command: 'init', args: ['init'] },
@@ -112,6 +117,11 @@ export const changingCommands: readonly Sample[] = [
     input: signingSecret(5),
   },
   { command: 'add', args: ['add', '--platform', 'pylon', '--new-workspace', 'Hooli', '--name', 'new'] },
+  {
+    command: 'report ignore',
+    args: ['report', 'ignore', 'stale', 'Acme/support', '--until', soon, '--reason', 'OPS-1'],
+  },
+  { command: 'report unignore', args: ['report', 'unignore', 'stale', 'Acme/support'] },
   { command: 'update', args: ['update', 'Acme/support', '--name', 'care'] },
   { command: 'update', args: ['update', 'Acme/care', '--name', 'support'] },
   { command: 'rotate', args: ['rotate', 'Acme/desk', ...piped], input: signingSecret(6) },
@@ -169,10 +179,11 @@ export const settledCommands: readonly string[] = [
 
 /** Every command that there is, as in `config get`, those for shells included. */
 export async function everyCommand(): Promise<string[]> {
-  const leaves = (command: CommandUnknownOpts, path: string[]): string[] =>
-    command.commands.length === 0
-      ? [path.join(' ')]
-      : command.commands.flatMap((one) => leaves(one, [...path, one.name()]))
+  const leaves = (command: CommandUnknownOpts, path: string[]): string[] => [
+    // One that does something itself answers with fields.
+    ...(command.commands.length === 0 || fieldsOf.has(command) ? [path.join(' ')] : []),
+    ...command.commands.flatMap((one) => leaves(one, [...path, one.name()])),
+  ]
   return leaves(await program(createContext(process), () => true), [])
 }
 

@@ -17,7 +17,15 @@ const floors: Record<string, readonly string[]> = {
 
 /** The rooms of a floor, each with those of the same floor that it may import from besides itself. */
 const siblings: Record<string, readonly string[]> = {
-  store: ['store/activity', 'store/audit', 'store/schema', 'store/secrets', 'store/tables', 'store/database'],
+  store: [
+    'store/activity',
+    'store/audit',
+    'store/report',
+    'store/schema',
+    'store/secrets',
+    'store/tables',
+    'store/database',
+  ],
   // The migrations.
   'store/schema': [
     'store',
@@ -28,6 +36,7 @@ const siblings: Record<string, readonly string[]> = {
     'store/database/sqlite',
   ],
   'store/activity': ['store/database'],
+  'store/report': ['store/audit', 'store/database'],
   'store/secrets': ['store/audit', 'store/tables', 'store/database'],
   'store/audit': ['store/tables', 'store/database'],
   'store/tables': ['store/activity', 'store/audit', 'store/database'],

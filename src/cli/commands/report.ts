@@ -1,4 +1,4 @@
-import { Command, Option } from '@commander-js/extra-typings'
+import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-typings'
 import { badInput, checkFailed } from '../../errors.ts'
 import { findingCodes, type Severity, severities } from '../../operations/report/finding.ts'
 import { type Counts, report } from '../../operations/report/report.ts'
@@ -14,7 +14,10 @@ import { writerOf } from '../report/formats.ts'
 import { addToJobSummary } from '../report/job-summary.ts'
 import { writeWhole } from '../report/out-file.ts'
 import { type Find, printRows, printText } from '../report/print.ts'
-import { findingView, sentenceOf } from '../views/report.ts'
+import { findingView, ignoredSentence, sentenceOf } from '../views/report.ts'
+import { command as ignore } from './report/ignore.ts'
+import { command as ignored } from './report/ignored.ts'
+import { command as unignore } from './report/unignore.ts'
 
 const codesHelp = Object.entries(findingCodes)
   .map(([code, [severity, meaning]]) => `  ${code.padEnd(25)}${severity.padEnd(9)}${meaning}`)
@@ -29,6 +32,8 @@ export const command = (ctx: Context) => {
     'Tell in one list what is wrong with integrations, what will be, and what is not known. Needs no keys and changes nothing; all of it is of one moment. A table shows the worst first, and 20 findings of each code; other formats show all, in the order of ids. Exits with 8 when there is a finding of --fail-on or worse. In a GitHub job, the summary of the job gets the report as markdown, whatever the format (GITHUB_STEP_SUMMARY).',
   )
   ownFormatsOf.set(command, reportFormats)
+  for (const subcommand of [ignore, ignored, unignore]) command.addCommand(subcommand(ctx))
+  command.hook('preSubcommand', refuseOptions)
   return withFilters(command, { expiring: false, finding: false })
     .addOption(findingOption())
     .addOption(
@@ -87,6 +92,16 @@ export const command = (ctx: Context) => {
     })
 }
 
+/** Refuses options of the report with a subcommand, which commander would take, and nothing would heed. @throws BAD_INPUT */
+function refuseOptions(report: CommandUnknownOpts, subcommand: CommandUnknownOpts): void {
+  const given = report.options.find((option) => report.getOptionValueSource(option.attributeName()) === 'cli')
+  if (given)
+    throw badInput(
+      `${given.long} has no effect on ${subcommand.name()}`,
+      `leave it out: integrations report ${subcommand.name()} --help lists the options`,
+    )
+}
+
 function conclude(
   { output }: Context,
   counts: Counts,
@@ -94,6 +109,7 @@ function conclude(
 ): void {
   if (newSince !== undefined && counts.undated > 0)
     output.note(`left out, as it is not known since when they are true: ${plural(counts.undated, 'finding')}`)
+  if (counts.ignored > 0) output.note(`${ignoredSentence(counts)}: integrations report ignored`)
   const sentence = sentenceOf(counts)
   if (failing.some((severity) => counts.findings[severity] > 0))
     throw checkFailed(sentence, next ?? 'the field next of each finding is what to type: -o json')

@@ -104,7 +104,11 @@ async function valuesOf(
     case 'action':
       return listed(actionFilters)
     case 'code':
-      return (command.name() === 'report' ? allCodes : allCodes.filter(isIntegrationCode)).map((code) => ({
+      return (
+        [command, command.parent].some((one) => one?.name() === 'report')
+          ? allCodes
+          : allCodes.filter(isIntegrationCode)
+      ).map((code) => ({
         value: code,
         description: findingCodes[code][1],
       }))

@@ -17,12 +17,14 @@ import type { ReportFormat } from '../host.ts'
 import type { Output } from '../output/output.ts'
 import { changeView, type View } from '../output/values.ts'
 
+const refForms =
+  'id, workspace/name, unique name, either of these with @platform, or the first 6 or more characters of the id'
+
 /** The reference to an integration, as every command about one takes it. */
-export const refArgument = () =>
-  new Argument(
-    '<ref>',
-    'id, workspace/name, unique name, either of these with @platform, or the first 6 or more characters of the id',
-  )
+export const refArgument = () => new Argument('<ref>', refForms)
+
+/** The same, of a command that is about one integration or all. */
+export const optionalRefArgument = () => new Argument('[ref]', refForms)
 
 /** The reference to a workspace. */
 export const workspaceArgument = () => new Argument('<workspace>', 'id or name of the workspace')
@@ -76,8 +78,11 @@ export const ownFormatsOf = new WeakMap<CommandUnknownOpts, readonly ReportForma
 export function declareOutput<C extends CommandUnknownOpts, Row>(command: C, output: Output, view: View<Row>): C {
   const fields = view.columns.map(({ field }) => field)
   fieldsOf.set(command, fields)
-  command.addHelpText('afterAll', `\nFields:\n${wrapped(fields.join(', '))}`)
-  command.hook('preAction', () => output.check(view))
+  // commander does both for the commands below, too.
+  const own: CommandUnknownOpts = command
+  const text = `\nFields:\n${wrapped(fields.join(', '))}`
+  command.addHelpText('afterAll', (shown) => (shown.command === own ? text : ''))
+  command.hook('preAction', (_, acting) => (acting === own ? output.check(view) : undefined))
   return command
 }
 

@@ -7,9 +7,9 @@ import type { Context } from '../context.ts'
 export const confirmOption = (placeholder = 'name', what = 'the name') =>
   new Option(`--confirm <${placeholder}>`, `confirm by repeating ${what} (required without a terminal)`)
 
-/** Refuses a command without a reason. @param what what the audit log keeps the reason with @throws INPUT_REQUIRED */
-export function requireReason({ options }: Context, what: string): void {
-  if (options.reason) return
+/** The reason of a command that needs one. @param what what the audit log keeps the reason with @throws INPUT_REQUIRED */
+export function requireReason({ options }: Context, what: string): string {
+  if (options.reason) return options.reason
   throw new IntegrationsError({
     code: 'INPUT_REQUIRED',
     message: `--reason is required: the audit log keeps it with ${what}`,

@@ -1,5 +1,5 @@
 /** How findings of a report are named on the command line. @module */
-import { InvalidArgumentError, Option } from '@commander-js/extra-typings'
+import { Argument, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { distance } from 'fastest-levenshtein'
 import {
   type FindingCode,
@@ -28,6 +28,10 @@ function integrationCode(text: string): IntegrationCode {
   if (isIntegrationCode(code)) return code
   throw new InvalidArgumentError(`${code} is about the database, and not about an integration`)
 }
+
+/** The code of a finding, as a command about one takes it. */
+export const codeArgument = () =>
+  new Argument('<code>', 'the code of the finding, as report shows it').argParser(findingCode)
 
 /** Chooses integrations by what a report finds. */
 export const findingFilter = () =>

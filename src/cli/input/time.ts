@@ -21,17 +21,40 @@ export const pastForms = 'an instant, a date (its midnight, local time), today, 
  * @throws InvalidArgumentError
  */
 export function past(text: string): Instant {
-  const local = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?))?$/.exec(text)
   try {
     if (text === 'today') return midnight(0)
     if (text === 'yesterday') return midnight(-1)
-    if (local) return localInstant(local[1] ?? '', local[2])
-    return /^\d{4}-/.test(text) ? instant(text) : instantOf(Date.now() - duration(text))
+    return /^\d{4}-/.test(text) ? dated(text) : instantOf(Date.now() - duration(text))
   } catch {
     throw new InvalidArgumentError(
       'write how long ago, as in 7d, today, yesterday, a date, as in 2027-01-31, or an instant, as in 2027-01-31T12:00:00Z',
     )
   }
+}
+
+/** How help says what `future` reads. */
+export const futureForms = 'a date (its midnight, local time), an instant, or how long from now, as in 30d'
+
+/**
+ * Reads a moment that may be ahead: an RFC 3339 instant, a date or a date and time in the time zone of this process, or how
+ * long from now, as in `30d`.
+ *
+ * @throws InvalidArgumentError
+ */
+export function future(text: string): Instant {
+  try {
+    return /^\d{4}-/.test(text) ? dated(text) : instantOf(Date.now() + duration(text))
+  } catch {
+    throw new InvalidArgumentError(
+      'write a date, as in 2027-01-31, an instant, as in 2027-01-31T12:00:00Z, or how long from now, as in 30d',
+    )
+  }
+}
+
+/** A date, or a date and a time, in the time zone of this process, or an instant. @throws InvalidArgumentError */
+function dated(text: string): Instant {
+  const [, date, time] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?))?$/.exec(text) ?? []
+  return date === undefined ? instant(text) : localInstant(date, time)
 }
 
 /** The beginning of a day in the time zone of this process. @param days from today on */

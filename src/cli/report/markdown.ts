@@ -1,7 +1,7 @@
 import { refOf } from '../../integration.ts'
 import { type Finding, type FindingCode, findingCodes } from '../../operations/report/finding.ts'
 import { printable } from '../output/text.ts'
-import { sentenceOf } from '../views/report.ts'
+import { ignoredSentence, sentenceOf } from '../views/report.ts'
 import type { Writer } from './writer.ts'
 
 /** How long the text may be, in characters: a comment on GitHub takes 65,536. */
@@ -22,7 +22,8 @@ export function markdown(): Writer {
       }
     },
     *text(counts) {
-      const title = `## ${capital(sentenceOf(counts))}\n\nAs of ${counts.at}.\n`
+      const ignored = counts.ignored > 0 ? ` ${ignoredSentence(counts)}.` : ''
+      const title = `## ${capital(sentenceOf(counts))}\n\nAs of ${counts.at}.${ignored}\n`
       const found = [...counts.byCode].flatMap(([code, count]) =>
         count === 0 ? [] : [{ code, count, head: headOf(code, count) }],
       )

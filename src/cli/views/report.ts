@@ -1,6 +1,7 @@
 import { refOf } from '../../integration.ts'
 import { type Finding, type Severity, severities } from '../../operations/report/finding.ts'
 import type { Counts } from '../../operations/report/report.ts'
+import type { IgnoredFinding } from '../../store/report/ignored-findings.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import type { View } from '../output/values.ts'
@@ -43,3 +44,38 @@ export function sentenceOf({ findings, integrations }: Counts): string {
   )
   return `${counted.length === 0 ? 'no findings' : counted.join(', ')} in ${plural(integrations, 'integration')}`
 }
+
+/** How many findings were left out, and until when, as in `2 more findings ignored, until 2027-01-31T12:00:00.000Z or later`. */
+export const ignoredSentence = ({ ignored, ignoredUntil }: Counts): string =>
+  `${plural(ignored, 'more finding')} ignored, until ${ignoredUntil}${ignored > 1 ? ' or later' : ''}`
+
+/** How ignored findings are shown. */
+export const ignoredFindingView: View<IgnoredFinding> = {
+  columns: [
+    value('code'),
+    {
+      field: 'integration',
+      value: (row) => ignoredRef(row),
+      cell: (row) => [ignoredRef(row) ?? 'all', 'plain'],
+      cut: 'middle',
+    },
+    { field: 'id', value: ({ integrationId }) => integrationId },
+    {
+      field: 'until',
+      value: ({ until }) => until,
+      cell: ({ until }, clock) => {
+        const [text, narrow] = clock.tell(until)
+        return Date.parse(until) > clock.now ? [text, 'plain', narrow] : [`ended ${text}`, 'warn', narrow]
+      },
+    },
+    { ...value('reason'), cut: 'end' },
+    ago('ignoredAt', 'ignored'),
+    { ...value('ignoredBy'), head: 'by', cut: 'end' },
+  ],
+  short: ['code', 'integration', 'until', 'reason', 'ignoredBy'],
+  essential: ['code', 'integration', 'until', 'reason'],
+  id: ({ integrationId }) => integrationId ?? '',
+}
+
+const ignoredRef = ({ workspace, name }: IgnoredFinding) =>
+  workspace === null || name === null ? null : refOf({ workspace, name })

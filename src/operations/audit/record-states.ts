@@ -1,7 +1,11 @@
 import { stateRecorded } from '../../store/audit/log.ts'
+import type { StatefulType } from '../../store/audit/row-columns.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly } from '../change.ts'
 import { recordedTypes } from './rows.ts'
+
+/** Kinds of rows that neither an application nor a version before has put in without an event: who else did is to be found out. */
+const alwaysRecorded: readonly StatefulType[] = ['finding']
 
 /** How many rows one change records. */
 const rowsAtOnce = 200
@@ -15,7 +19,7 @@ const rowsAtOnce = 200
  */
 export async function recordStates(store: Store): Promise<void> {
   const { adopted } = store
-  for (const type of recordedTypes(adopted)) {
+  for (const type of recordedTypes(adopted).filter((type) => !alwaysRecorded.includes(type))) {
     let after: string | undefined
     do {
       const page = await store.read((db) => db.states.unrecorded(type, { adopted, limit: rowsAtOnce, after }))

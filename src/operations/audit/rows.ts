@@ -52,7 +52,7 @@ export async function checkRows(db: Reader, { key, untrusted, adopted }: RowChec
 
 /** The kinds of rows of which events keep the state. */
 export const recordedTypes = (adopted: boolean): readonly StatefulType[] =>
-  adopted ? statefulTypes.filter((type) => type === 'app' || type === 'integration') : statefulTypes
+  adopted ? statefulTypes.filter((type) => type !== 'workspace' && type !== 'user') : statefulTypes
 
 function findingOf(
   type: StatefulType,

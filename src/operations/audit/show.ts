@@ -102,7 +102,7 @@ const isGenuine = (keyring: Keyring, event: AuditEvent & Damageable) =>
 function changesOf(event: AuditEvent, previous: AuditEvent | undefined): FieldChange[] | null {
   if (!statefulTypes.some((type) => type === event.targetType)) return []
   const after = stateAfter(event)
-  const before = previous ? stateAfter(previous) : event.action.endsWith('.add') ? nothing : undefined
+  const before = previous ? stateAfter(previous) : /\.(add|ignore)$/.test(event.action) ? nothing : undefined
   // Of a row that another program has put in, the log keeps no columns but those that were written since.
   if (!before || !after || before.foreign !== after.foreign) return null
   return [...columnChanges(before, after), ...secretChanges(before, after)]
@@ -112,7 +112,7 @@ const nothing: RowState = { columns: {} }
 
 /** The state that an event keeps; undefined for none, or for one of an older program. */
 function stateAfter({ state, action }: AuditEvent): RowState | undefined {
-  return state === null && action.endsWith('.remove') ? nothing : parseState(state)
+  return state === null && /\.(remove|unignore)$/.test(action) ? nothing : parseState(state)
 }
 
 function columnChanges({ columns: before }: RowState, { columns: after }: RowState): FieldChange[] {

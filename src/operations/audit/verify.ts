@@ -137,15 +137,17 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       state.push({ kind: 'database', problem: 'the head row does not vouch for the end of the log and the settings' })
     const adopted = settings.ownership === 'adopted'
     const rows = await checkRows(db, { key: keyring.auditKey, untrusted, adopted })
-    const found = rows.findings.map((one) => ({ kind: 'row' as const, ...one }))
+    // The application may write its own tables, and those of ours that go with an integration.
+    const isByApplication = ({ type }: RowFinding) => adopted && type === 'integration'
+    const found = rows.findings.flatMap((one) => (isByApplication(one) ? [] : [{ kind: 'row' as const, ...one }]))
     const triggers = (await db.triggerDifferences()).map(wrongTrigger)
     const damage = (await db.damagedRows()).map((one) => ({ kind: 'damage' as const, ...one }))
     return {
       ...values,
       ...counted,
       head,
-      problems: [...problems, ...state, ...triggers, ...(adopted ? [] : found), ...values.problems, ...damage],
-      rowsByApplication: adopted ? rows.findings : [],
+      problems: [...problems, ...state, ...triggers, ...found, ...values.problems, ...damage],
+      rowsByApplication: rows.findings.filter(isByApplication),
       notRecorded: rows.notRecorded,
     }
   })

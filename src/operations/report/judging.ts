@@ -1,11 +1,12 @@
 /** What a report finds of integrations, wherever that is asked for: by the same facts, and judged in the same way. @module */
-import type { Fingerprint } from '../../brands.ts'
+import type { Fingerprint, Instant } from '../../brands.ts'
 import { type IntegrationView, type ListedIntegration, type SecretField, secretFields } from '../../integration.ts'
 import { isObject } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Reader } from '../../store/store.ts'
 import { inspectConfig } from '../config/document.ts'
 import type { Finding } from './finding.ts'
+import { ignoredUntil } from './ignored.ts'
 import { type Facts, judge, type Setting } from './judge.ts'
 
 /** Judges integrations of a database as it is at one moment. */
@@ -13,6 +14,8 @@ export interface Judging {
   readonly setting: Setting
   /** The findings of some integrations, in their order, each with the very object that was given. */
   of(integrations: readonly ListedIntegration[]): Promise<readonly Finding[]>
+  /** Until when a finding is ignored; undefined: it is not. */
+  ignoredUntil(finding: Finding): Instant | undefined
 }
 
 /** Reads what concerns several integrations, to judge them then, some at a time. */
@@ -22,6 +25,7 @@ export async function beginJudging(db: Reader): Promise<Judging> {
   return {
     setting,
     of: async (integrations) => (await factsOf(db, integrations, common)).flatMap((facts) => judge(facts, setting)),
+    ignoredUntil: ignoredUntil(await db.ignoredFindings.list(), setting.now),
   }
 }
 

@@ -16,6 +16,9 @@ export interface Counts {
   readonly byCode: ReadonlyMap<FindingCode, number>
   /** With a time of beginning asked for: how many findings were left out of which it is not known. */
   readonly undated: number
+  /** How many more findings are ignored, and when the first of these counts again; null: there is none. */
+  readonly ignored: number
+  readonly ignoredUntil: Instant | null
 }
 
 /** Which integrations a report is of, and what of it. */
@@ -44,12 +47,21 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
     )
     const byCode = new Map(lookedFor.map((code) => [code, 0]))
     let undated = 0
+    let ignored = 0
+    let firstEnd: Instant | null = null
     const tell = async (all: readonly Finding[]) => {
       const told = all.filter((finding) => {
         if (!byCode.has(finding.code)) return false
         const isTold = newSince === undefined || isNew(finding, newSince)
+        if (isTold === false) return false
+        const end = judging.ignoredUntil(finding)
+        if (end !== undefined) {
+          ignored++
+          if (firstEnd === null || end < firstEnd) firstEnd = end
+          return false
+        }
         if (isTold === undefined) undated++
-        return isTold
+        return isTold === true
       })
       for (const { severity, code } of told) {
         findings[severity]++
@@ -64,6 +76,14 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
       await tell(await judging.of(batch))
     }
     if (integrations > 0 && isWhole) await tell(judgeDatabase(judging.setting))
-    return { at: instantOf(judging.setting.now), integrations, findings, byCode, undated }
+    return {
+      at: instantOf(judging.setting.now),
+      integrations,
+      findings,
+      byCode,
+      undated,
+      ignored,
+      ignoredUntil: firstEnd,
+    }
   })
 }

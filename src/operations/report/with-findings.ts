@@ -21,7 +21,11 @@ export function withFindings(
     let left = limit
     for await (const batch of listed.list(filter, { ...page, inPages: true })) {
       const findings = await judging.of(batch)
-      const found = new Set(findings.flatMap(({ code, integration }) => (wanted.has(code) ? [integration] : [])))
+      const found = new Set(
+        findings.flatMap((one) =>
+          wanted.has(one.code) && judging.ignoredUntil(one) === undefined ? [one.integration] : [],
+        ),
+      )
       const rows = batch.filter((one) => found.has(one)).slice(0, left)
       left -= rows.length
       if (rows.length > 0) yield rows

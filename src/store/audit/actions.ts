@@ -6,6 +6,8 @@ export const actions = [
   'config.change',
   'config.purge',
   'database.new_id',
+  'finding.ignore',
+  'finding.unignore',
   'integration.add',
   'integration.disable',
   'integration.enable',

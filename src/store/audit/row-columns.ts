@@ -5,7 +5,13 @@ import { readableLabelsText } from '../tables/labels.ts'
 import type { Target } from './events.ts'
 
 /** The kinds of rows whose state events keep. */
-export const statefulTypes = ['workspace', 'user', 'app', 'integration'] as const satisfies readonly Target['type'][]
+export const statefulTypes = [
+  'workspace',
+  'user',
+  'app',
+  'finding',
+  'integration',
+] as const satisfies readonly Target['type'][]
 export type StatefulType = (typeof statefulTypes)[number]
 
 /** A row as its state is read. */
@@ -27,7 +33,7 @@ export interface StateSource {
 
 /** What the states of rows are read from, by their kind. */
 export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: StateSource } {
-  const { toRfc3339, asText, whole, jsonRows } = dialect
+  const { toRfc3339 } = dialect
   const nothing = { secrets: sql`NULL`, labels: sql`NULL` }
   return {
     workspace: {
@@ -51,53 +57,76 @@ export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: 
       joins: empty,
       id: sql`a.id`,
     },
-    integration: {
+    finding: {
       columns: {
-        id: sql`i.id`,
-        name: sql`i.name`,
-        workspace_id: sql`i.workspace_id`,
-        platform: sql`i.platform`,
-        token_expires_at: toRfc3339(sql`i.token_expires_at`),
-        slack_team_id: sql`i.slack_team_id`,
-        slack_team_name: sql`i.slack_team_name`,
-        slack_bot_user_id: sql`i.slack_bot_user_id`,
-        pylon_account_id: sql`i.pylon_account_id`,
-        is_active: asText(sql`i.is_active`),
-        config: asText(sql`i.config`),
-        created_by: sql`i.created_by`,
-        'integration_versions.version': whole(sql`v.version`),
-        'integration_versions.app_id': sql`v.app_id`,
-        'integration_refresh_attempts.id': sql`r.id`,
-        'integration_refresh_attempts.fence': whole(sql`r.fence`),
-        'integration_refresh_attempts.state': sql`r.state`,
-        'integration_refresh_attempts.owner': sql`r.owner`,
-        'integration_refresh_attempts.old_fingerprint': sql`r.old_fingerprint`,
-        'integration_refresh_attempts.started_at': toRfc3339(sql`r.started_at`),
-        'integration_refresh_attempts.lease_until': toRfc3339(sql`r.lease_until`),
-        'integration_refresh_attempts.finished_at': toRfc3339(sql`r.finished_at`),
-        'integration_refresh_attempts.code': sql`r.code`,
-        labels: readableLabelsText(dialect, sql`i.id`),
-        secrets: jsonRows(
-          [
-            sql`s.field`,
-            whole(sql`s.number`),
-            sql`s.fingerprint`,
-            toRfc3339(sql`s.valid_until`),
-            sql`s.origin`,
-            toRfc3339(sql`s.set_at`),
-            sql`s.set_by`,
-            asText(sql`s.never_expires`),
-            toRfc3339(sql`s.expires_at`),
-            sql`CASE WHEN s.sealed IS NULL THEN 0 ELSE 1 END`,
-          ],
-          sql`integration_secrets s WHERE s.integration_id = i.id`,
-        ),
+        id: sql`f.id`,
+        code: sql`f.code`,
+        integration_id: sql`f.integration_id`,
+        workspace: sql`f.workspace`,
+        name: sql`f.name`,
+        until: toRfc3339(sql`f.until`),
+        reason: sql`f.reason`,
+        ignored_at: toRfc3339(sql`f.ignored_at`),
+        ignored_by: sql`f.ignored_by`,
+        ...nothing,
       },
-      title: sql`coalesce(w.name, i.workspace_id) || '/' || i.name`,
-      table: sql`integrations i`,
-      joins: sql`LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
-        LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
-      id: sql`i.id`,
+      title: sql`f.code || coalesce(' of ' || f.workspace || '/' || f.name, ' everywhere')`,
+      table: sql`integration_findings f`,
+      joins: empty,
+      id: sql`f.id`,
     },
+    integration: integrationSource(dialect),
+  }
+}
+
+function integrationSource(dialect: Dialect): StateSource {
+  const { toRfc3339, asText, whole, jsonRows } = dialect
+  return {
+    columns: {
+      id: sql`i.id`,
+      name: sql`i.name`,
+      workspace_id: sql`i.workspace_id`,
+      platform: sql`i.platform`,
+      token_expires_at: toRfc3339(sql`i.token_expires_at`),
+      slack_team_id: sql`i.slack_team_id`,
+      slack_team_name: sql`i.slack_team_name`,
+      slack_bot_user_id: sql`i.slack_bot_user_id`,
+      pylon_account_id: sql`i.pylon_account_id`,
+      is_active: asText(sql`i.is_active`),
+      config: asText(sql`i.config`),
+      created_by: sql`i.created_by`,
+      'integration_versions.version': whole(sql`v.version`),
+      'integration_versions.app_id': sql`v.app_id`,
+      'integration_refresh_attempts.id': sql`r.id`,
+      'integration_refresh_attempts.fence': whole(sql`r.fence`),
+      'integration_refresh_attempts.state': sql`r.state`,
+      'integration_refresh_attempts.owner': sql`r.owner`,
+      'integration_refresh_attempts.old_fingerprint': sql`r.old_fingerprint`,
+      'integration_refresh_attempts.started_at': toRfc3339(sql`r.started_at`),
+      'integration_refresh_attempts.lease_until': toRfc3339(sql`r.lease_until`),
+      'integration_refresh_attempts.finished_at': toRfc3339(sql`r.finished_at`),
+      'integration_refresh_attempts.code': sql`r.code`,
+      labels: readableLabelsText(dialect, sql`i.id`),
+      secrets: jsonRows(
+        [
+          sql`s.field`,
+          whole(sql`s.number`),
+          sql`s.fingerprint`,
+          toRfc3339(sql`s.valid_until`),
+          sql`s.origin`,
+          toRfc3339(sql`s.set_at`),
+          sql`s.set_by`,
+          asText(sql`s.never_expires`),
+          toRfc3339(sql`s.expires_at`),
+          sql`CASE WHEN s.sealed IS NULL THEN 0 ELSE 1 END`,
+        ],
+        sql`integration_secrets s WHERE s.integration_id = i.id`,
+      ),
+    },
+    title: sql`coalesce(w.name, i.workspace_id) || '/' || i.name`,
+    table: sql`integrations i`,
+    joins: sql`LEFT JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
+      LEFT JOIN integration_refresh_attempts r ON r.integration_id = i.id`,
+    id: sql`i.id`,
   }
 }

@@ -6,7 +6,7 @@ import type { Statements } from '../database/statements.ts'
 /** A row of a table of this program with columns that cannot be read. */
 export interface DamagedRow {
   readonly table: string
-  /** Of the integration, or the app. */
+  /** Of the integration, the app or the ignored finding. */
   readonly id: string
   readonly problem: string
 }
@@ -61,6 +61,17 @@ const columnsOf = {
     refused_reason: 'text',
   },
   integration_labels: { integration_id: 'text', key: 'text', value: 'text' },
+  integration_findings: {
+    id: 'text',
+    code: 'text',
+    integration_id: 'text',
+    workspace: 'text',
+    name: 'text',
+    until: 'time',
+    reason: 'text',
+    ignored_at: 'time',
+    ignored_by: 'text',
+  },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } }
 
 const ofRow = (column: string) => sql([`r.${column}`])

@@ -97,6 +97,7 @@ describe('roles of PostgreSQL', () => {
       'UPDATE integrations SET last_used_at = NULL',
       'DELETE FROM integration_config_revisions',
       'UPDATE integration_health SET refused_count = NULL',
+      'DELETE FROM integration_findings',
       "INSERT INTO integration_receivers (id, report, mac, updated_at) VALUES ('r', '', '', now())",
     ])
       expect([statement, await refusal(as.support.query(statement))]).toEqual([statement, '42501'])
@@ -132,6 +133,7 @@ describe('roles of PostgreSQL', () => {
       "UPDATE integration_health SET check_verdict = 'ok'",
       'SELECT check_verdict FROM integration_health',
       'DELETE FROM integration_health',
+      'SELECT code FROM integration_findings',
       "INSERT INTO integration_keys (id, purpose, state, check_value, created_at) VALUES ('x', 'seal', 'active', '', now())",
     ])
       expect([statement, await refusal(as.receiver.query(statement))]).toEqual([statement, '42501'])
