@@ -5,10 +5,11 @@ export const plural = (count: number, noun: string): string => `${count} ${noun}
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 /**
- * The same, but for what joins emoji to one, as in 👩‍💻: joiners and tags are invisible alone. TypeScript knows no flag `v`
- * for this version of JavaScript, which every Node has that the package is for.
+ * The same, but for what joins emoji to one, as in 👩‍💻: joiners and tags are invisible alone. Made on first use, since Node
+ * reads the list of all emoji for it: a tenth of what most commands take altogether. TypeScript knows no flag `v` for this
+ * version of JavaScript, which every Node has that the package is for.
  */
-const unprintableBesideEmoji = new RegExp(`(\\p{RGI_Emoji})|${unprintable.source}`, 'gv')
+let unprintableBesideEmoji: RegExp | undefined
 
 /** What emoji are joined with: zero-width joiners, and the tags of a flag. */
 const joiners = /[\u200d\u{e007f}]/u
@@ -19,10 +20,11 @@ const notAscii = /[^\x20-\x7e\n]/
 const short: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** A text in which nothing can act on a terminal, or is invisible: that is shown as an escape, as in `\u{1b}`. */
-export const printable = (text: string): string =>
-  joiners.test(text)
-    ? text.replace(unprintableBesideEmoji, (character, emoji?: string) => emoji ?? escaped(character))
-    : text.replace(unprintable, escaped)
+export function printable(text: string): string {
+  if (!joiners.test(text)) return text.replace(unprintable, escaped)
+  unprintableBesideEmoji ??= new RegExp(`(\\p{RGI_Emoji})|${unprintable.source}`, 'gv')
+  return text.replace(unprintableBesideEmoji, (character, emoji?: string) => emoji ?? escaped(character))
+}
 
 const escaped = (character: string) => short[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
 
