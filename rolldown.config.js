@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { defineConfig } from 'rolldown'
+import { dirname, join } from 'node:path'
+import { build, defineConfig } from 'rolldown'
 import { thirdParty } from './scripts/third-party.js'
 
 /**
@@ -131,6 +131,25 @@ const migrationsIn = (folder) =>
     .map(({ name }) => ({ name, statements: readFileSync(join(folder, name, 'migration.sql'), 'utf8') }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 
+/** Writes down the script and the style of the page of a report: its script is bundled for a browser. */
+const pageInside = {
+  name: 'page-inside',
+  async load(id) {
+    if (!id.endsWith('/src/cli/report/page/assets.ts')) return
+    const folder = join(dirname(id), 'client')
+    const { output } = await build({
+      input: join(folder, 'client.ts'),
+      platform: 'browser',
+      write: false,
+      output: { format: 'iife', minify: true },
+    })
+    const assets = { script: output[0].code.trim(), style: readFileSync(join(folder, 'style.css'), 'utf8') }
+    if (/<\/|<!--/.test(assets.script + assets.style))
+      throw new Error('the script or the style of the page ends itself')
+    return `export const pageAssets = () => (${JSON.stringify(assets)})`
+  },
+}
+
 /** Parts of Node that take longer to load than a row to read, by the chunks whose reads do without: each is loaded on first use. */
 const late = {
   read: ['node:crypto'],
@@ -178,7 +197,7 @@ export default defineConfig({
   // The client that speaks http and WebSocket as well is three times the size; only files are opened here.
   // jsonc-parser's "main" is a UMD build that cannot be bundled.
   resolve: { alias: { '@libsql/client': '@libsql/client/sqlite3', 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  plugins: [lighterStart, migrationsInside, lateParts, readyHelp, modulesOfLibrary, thirdParty],
+  plugins: [lighterStart, migrationsInside, pageInside, lateParts, readyHelp, modulesOfLibrary, thirdParty],
   // Node starts CommonJS faster than modules: by 6 ms of 20 for --help, by 10 of 50 for list.
   output: {
     dir: 'dist',

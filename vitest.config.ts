@@ -37,6 +37,8 @@ export default defineConfig({
       { test: { name: 'package', include: ['test/package/**/*.test.ts'], globalSetup, ...patient } },
       // What these need is installed from npm, and built: two minutes.
       { test: { name: 'frameworks', include: ['test/frameworks/**/*.test.ts'], globalSetup, ...patient } },
+      // The page of a report, in Chromium.
+      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], globalSetup, ...patient } },
       // Races and kill -9. They load the machine by themselves, so that one file runs at a time.
       { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], globalSetup, ...patient } },
     ],

@@ -10,7 +10,7 @@ import {
 import type { Counts } from '../../src/operations/report/report.ts'
 
 /** The moment of the reports that tests make up. */
-const moment: Instant = instantOf(Date.parse('2026-11-28T00:00:00Z'))
+export const moment: Instant = instantOf(Date.parse('2026-11-28T00:00:00Z'))
 
 /** Names that people, applications and platforms could give, to harm whoever looks at a report. */
 export const hostileNames: readonly string[] = [
@@ -85,6 +85,6 @@ export function countsOf(findings: readonly Finding[], integrations = findings.l
   )
   return {
     ...{ at: moment, integrations, findings: { error, warning, unknown }, byCode },
-    ...{ undated: 0, ignored: 0, ignoredUntil: null },
+    ...{ undated: 0, ignored: 0, ignoredUntil: null, changes: [] },
   }
 }

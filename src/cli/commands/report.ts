@@ -2,6 +2,7 @@ import { Command, type CommandUnknownOpts, Option } from '@commander-js/extra-ty
 import { badInput, checkFailed } from '../../errors.ts'
 import { findingCodes, type Severity, severities } from '../../operations/report/finding.ts'
 import { type Counts, report } from '../../operations/report/report.ts'
+import { displayUrl } from '../../store/database/url.ts'
 import type { Context } from '../context.ts'
 import { reportFormats } from '../host.ts'
 import { declareOutput, examples, ownFormatsOf } from '../input/arguments.ts'
@@ -23,7 +24,8 @@ const codesHelp = Object.entries(findingCodes)
   .map(([code, [severity, meaning]]) => `  ${code.padEnd(25)}${severity.padEnd(9)}${meaning}`)
   .join('\n')
 
-const formatsHelp = `  markdown  the worst first, cut at 60,000 characters
+const formatsHelp = `  html      a page for a browser, which can be sent: one file
+  markdown  the worst first, cut at 60,000 characters
   junit     a test for each finding: it fails where --fail-on says so, and is skipped else`
 
 /** `integrations report` */
@@ -64,12 +66,13 @@ export const command = (ctx: Context) => {
       if (own && ctx.options.fields) throw badInput(`-o ${own} has no fields to choose`, 'leave --fields out')
       const { env, argv, stderr, cwd } = ctx.host
       const { GITHUB_STEP_SUMMARY: summary } = env
-      const forJob = summary ? await writerOf('markdown', { failing }) : undefined
+      const writing = { failing, database: displayUrl(ctx.database()), limits: { ...filters, finding, newSince } }
+      const forJob = summary ? await writerOf('markdown', writing) : undefined
       let counts: Counts | undefined
       const print = async (output: Output) => {
         const store = await ctx.store()
         const filter = await filterOf(store, filters)
-        const find: Find = async (emit) => {
+        const find: Find = async (emit, writer) => {
           counts = await report(store, {
             filter,
             codes: finding,
@@ -78,10 +81,12 @@ export const command = (ctx: Context) => {
               forJob?.find(findings)
               await emit(findings)
             },
+            see: writer?.see,
+            lastChanges: writer?.lastChanges,
           })
           return counts
         }
-        return own ? printText(output, find, await writerOf(own, { failing })) : printRows(output, find)
+        return own ? printText(output, find, await writerOf(own, writing)) : printRows(output, find)
       }
       const next = await (out === '-'
         ? print(ctx.output)

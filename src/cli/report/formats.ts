@@ -2,6 +2,7 @@ import type { ReportFormat } from '../host.ts'
 import type { Writer, WriterOptions } from './writer.ts'
 
 const load: { readonly [F in ReportFormat]: () => Promise<(options: WriterOptions) => Writer> } = {
+  html: async () => (await import('./html.ts')).html,
   markdown: async () => (await import('./markdown.ts')).markdown,
   junit: async () => (await import('./junit.ts')).junit,
 }

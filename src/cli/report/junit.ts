@@ -15,7 +15,7 @@ interface Suite {
  * skipped, so that what a pipeline shows agrees with the exit code. A code without findings is a test that passes: a report
  * without tests is an error to Jenkins.
  */
-export function junit({ failing }: WriterOptions): Writer {
+export function junit({ failing }: Pick<WriterOptions, 'failing'>): Writer {
   const suites = new Map<FindingCode, Suite>()
   return {
     find(findings) {

@@ -4,8 +4,8 @@ import type { Output } from '../output/output.ts'
 import { findingView } from '../views/report.ts'
 import type { Writer } from './writer.ts'
 
-/** Makes a report, and hands on the findings as they are found. */
-export type Find = (emit: (findings: readonly Finding[]) => Promise<void>) => Promise<Counts>
+/** Makes a report, and hands on the findings as they are found, with what a writer needs besides. */
+export type Find = (emit: (findings: readonly Finding[]) => Promise<void>, writer?: Writer) => Promise<Counts>
 
 /** How many findings of each code a table shows. */
 const shownOfEach = 20
@@ -38,7 +38,7 @@ export async function printRows(output: Output, find: Find): Promise<string | nu
 
 /** Prints a report in a format of its own. @returns null, as the text says what to type */
 export async function printText(output: Output, find: Find, writer: Writer): Promise<null> {
-  const counts = await find(async (findings) => writer.find(findings))
+  const counts = await find(async (findings) => writer.find(findings), writer)
   for (const part of writer.text(counts)) await output.raw(part)
   return null
 }

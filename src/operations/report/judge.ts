@@ -1,5 +1,12 @@
 import { type Instant, instantOf } from '../../brands.ts'
-import { entriesOf, flagOf, type ListedIntegration, type SecretField, wordsOf } from '../../integration.ts'
+import {
+  entriesOf,
+  flagOf,
+  type IntegrationView,
+  type ListedIntegration,
+  type SecretField,
+  wordsOf,
+} from '../../integration.ts'
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
 import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, rotateCommand } from '../texts.ts'
@@ -121,15 +128,18 @@ function missing({ integration }: Facts, about: About): Finding[] {
   ]
 }
 
+/** Whether `refresh` can replace the access token of an integration. */
+export const isRefreshed = ({ platform, refreshToken, app }: IntegrationView): boolean =>
+  findPlatform(platform)?.api.refresh !== undefined && refreshToken.set !== false && app !== null
+
 function token({ integration }: Facts, { now }: Setting, about: About): Finding[] {
-  const { accessToken, tokenExpiresAt, tokenExpiry, refreshToken, app, id } = integration
+  const { accessToken, tokenExpiresAt, tokenExpiry, id } = integration
   const replace = rotateCommand(id, 'accessToken')
   if (tokenExpiresAt === null)
     return accessToken.set && tokenExpiry === 'unknown'
       ? [about('token-expiry-unknown', { since: accessToken.setAt, next: commandLine('check', [id]) })]
       : []
-  const refreshes =
-    findPlatform(integration.platform)?.api.refresh !== undefined && refreshToken.set !== false && app !== null
+  const refreshes = isRefreshed(integration)
   const next = refreshes ? commandLine('refresh', [id]) : replace
   const evidence = `expires at ${tokenExpiresAt}`
   const end = Date.parse(tokenExpiresAt)

@@ -1,9 +1,12 @@
 import { type Instant, instantOf } from '../../brands.ts'
 import { interrupted } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
+import type { ListedIntegration } from '../../integration.ts'
+import { allRows } from '../../store/all-rows.ts'
+import type { AuditEvent } from '../../store/audit/events.ts'
+import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import { codesWorstFirst, type Finding, type FindingCode, isIntegrationCode, isNew, type Severity } from './finding.ts'
-import { judgeDatabase } from './judge.ts'
+import { judgeDatabase, type Setting } from './judge.ts'
 import { beginJudging } from './judging.ts'
 
 /** What a report counted. */
@@ -19,7 +22,12 @@ export interface Counts {
   /** How many more findings are ignored, and when the first of these counts again; null: there is none. */
   readonly ignored: number
   readonly ignoredUntil: Instant | null
+  /** The last changes, the newest first: as many as were asked for. */
+  readonly changes: readonly AuditEvent[]
 }
+
+/** Sees integrations, whether anything is found of them or not, before what is found. */
+export type See = (integrations: readonly ListedIntegration[], setting: Setting) => void
 
 /** Which integrations a report is of, and what of it. */
 export interface ReportOptions {
@@ -30,13 +38,17 @@ export interface ReportOptions {
   readonly newWithinMs?: number | undefined
   /** Takes findings as they are made, in the order of the integrations' ids. */
   readonly emit: (findings: readonly Finding[]) => Promise<void>
+  readonly see?: See | undefined
+  /** How many of the last changes to read; absent: none. */
+  readonly lastChanges?: number | undefined
 }
 
 /** Tells what is wrong with integrations, will be, or is not known, all of one moment. Needs no keys, and writes nothing. */
-export const report = (store: Store, { filter, codes, newWithinMs, emit }: ReportOptions): Promise<Counts> => {
+export const report = (store: Store, options: ReportOptions): Promise<Counts> => {
+  const { filter, codes, newWithinMs, emit, see, lastChanges = 0 } = options
   let shown = 0
   return store.snapshot(async (db) => {
-    // What was printed would be printed twice.
+    // What was printed would be printed twice, and what was seen counted twice.
     if (shown > 0) throw interrupted(shown)
     const judging = await beginJudging(db)
     const newSince = newWithinMs === undefined ? undefined : judging.setting.now - newWithinMs
@@ -73,6 +85,10 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
     let integrations = 0
     for await (const batch of db.integrations.listed.list(filter, { sort: 'id', descending: false, inPages: true })) {
       integrations += batch.length
+      if (see) {
+        shown += batch.length
+        see(batch, judging.setting)
+      }
       await tell(await judging.of(batch))
     }
     if (integrations > 0 && isWhole) await tell(judgeDatabase(judging.setting))
@@ -84,6 +100,10 @@ export const report = (store: Store, { filter, codes, newWithinMs, emit }: Repor
       undated,
       ignored,
       ignoredUntil: firstEnd,
+      changes: lastChanges === 0 ? [] : await lastChangesOf(db, lastChanges),
     }
   })
 }
+
+const lastChangesOf = (db: Reader, limit: number) =>
+  allRows(db.audit.list({ changesOnly: true }, { sort: 'seq', descending: true, limit }))

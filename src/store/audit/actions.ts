@@ -46,5 +46,16 @@ export const actions = [
 /** The action of an event. */
 export type Action = (typeof actions)[number]
 
+/** The actions that change nothing: what was read, sent or asked, and what the log keeps for itself. */
+export const actionsWithoutChange: readonly Action[] = [
+  'platform.check',
+  'secret.exec',
+  'secret.reveal',
+  'state.recorded',
+  'webhook.send',
+  'webhook.sign',
+  'webhook.verify',
+]
+
 /** The names that actions have in older events, by their names of today. */
 export const formerActions: { readonly [A in Action]?: string } = { 'secret.external_change': 'secret.notice' }

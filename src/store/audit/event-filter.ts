@@ -2,13 +2,15 @@ import sql, { join, type Sql } from 'sql-template-tag'
 import type { Instant } from '../../brands.ts'
 import type { Dialect } from '../database/driver.ts'
 import { all } from '../tables/page.ts'
-import { type Action, formerActions } from './actions.ts'
+import { type Action, actionsWithoutChange, formerActions } from './actions.ts'
 
 /** Which events to list. Conditions combine. */
 export interface EventFilter {
   readonly targetIds?: readonly string[] | undefined
   /** An action, or its noun alone for all that was done to such things. Older events have the former name. */
   readonly action?: string | undefined
+  /** Only what was done and changed something. */
+  readonly changesOnly?: boolean
   /** What was changed or read, as the name of a column. */
   readonly field?: string | undefined
   /** The verdict of a platform on an access token. */
@@ -31,7 +33,7 @@ const hasPart = ({ contains }: Dialect, column: Sql, start: string): Sql =>
 
 /** The condition of SQL that events (`e`) meet which a filter leaves. */
 export function eventCondition(filter: EventFilter, dialect: Dialect): Sql {
-  const { targetIds, seq, before, action, field, verdict, actor, since, until } = filter
+  const { targetIds, seq, before, action, changesOnly, field, verdict, actor, since, until } = filter
   const { comparableTime, timeLiteral, contains } = dialect
   const conditions: Sql[] = []
   if (targetIds !== undefined)
@@ -45,6 +47,7 @@ export function eventCondition(filter: EventFilter, dialect: Dialect): Sql {
     conditions.push(
       sql`(e.action IN (${join(namesOf(action))}) OR substr(e.action, 1, ${[...action].length + 1}) = ${`${action}.`})`,
     )
+  if (changesOnly) conditions.push(sql`(e.outcome = 'done' AND e.action NOT IN (${join(actionsWithoutChange)}))`)
   const anyPart = (parts: readonly string[]) => parts.map((part) => hasPart(dialect, sql`e.fields`, `${part},`))
   if (field !== undefined) {
     // A signature with a previous secret names the secret so.
