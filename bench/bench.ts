@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { build, type RolldownOptions } from 'rolldown'
 import { loadConfig } from 'rolldown/config'
+import { browserProgram } from '../test/support/browser.ts'
 import { startPlatformServer } from '../test/support/platform-server.ts'
 import { startPostgresql } from '../test/support/postgresql.ts'
 import { toldApart } from './apart.ts'
@@ -32,6 +33,7 @@ import {
 import { flood, type Times } from './flood.ts'
 import { guessed } from './guesses.ts'
 import { inTurn, median, type Program, type Run, run } from './measure.ts'
+import { pageTimes } from './page.ts'
 
 const { quick, long } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, long: { type: 'boolean', default: false } },
@@ -347,6 +349,13 @@ async function check(folder: string, data: Data): Promise<void> {
   }
 }
 
+/** The page of a report with nearly as many findings as it lists, 10,000: of each integration there are 2.7. */
+async function page(folder: string, data: Data): Promise<void> {
+  const { open, key, findings } = await pageTimes(program, data, folder, starts)
+  line(`page of a report, opened (${findings})`, `${Math.round(open)} ms`, '', '1000 ms', open / 1000, 1)
+  line('a key in its filter', `${Math.round(key)} ms`, '', '200 ms', key / 200, 1)
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'integrations-bench-'))
 symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
 // Where what is bundled looks for the names of migrations.
@@ -372,6 +381,15 @@ try {
       const listing = (of: Data) => ours('list --all -o jsonl', of)
       const lots = await data(kind, 1_000_000)
       await memory(listing(lots), `memory at 1,000,000 rows (${kind})`, listing(few), `at ${many} rows`, 1.2)
+      const { peak = Number.NaN } = await run(ours('report -o html --fail-on never', lots), 'peak')
+      line(
+        `memory of report -o html at 1,000,000 rows (${kind})`,
+        `${Math.round(peak)} MiB`,
+        '',
+        '256 MiB',
+        peak / 256,
+        1,
+      )
     }
   }
   for (const kind of kinds) {
@@ -387,6 +405,8 @@ try {
   for (const kind of kinds) await apart(await data(kind, 0, `bench_${process.pid}_apart`))
   for (const kind of kinds) await check(folder, await data(kind, 0, `bench_${process.pid}_check`))
   await sealing(folder)
+  if (browserProgram) await page(folder, await data('sqlite', 3700, `bench_${process.pid}_page`))
+  else notes.push('Chromium is not installed: the page of a report is not measured')
   process.stdout.write(
     `node ${process.versions.node}, ${many} rows in the streams, and events to verify\n${lines.toString()}\n${notes.join('\n')}\n`,
   )
