@@ -11,12 +11,13 @@ export const everything = (
     r.set_at AS "refreshSetAt", r.fingerprint AS "refreshFingerprint", i.token_expires_at AS "tokenExpiresAt", i.slack_team_id AS "slackTeamId",
     i.slack_team_name AS "slackTeamName", i.slack_bot_user_id AS "slackBotUserId", i.pylon_account_id AS "pylonAccountId", i.config,
     i.last_used_at AS "lastUsedAt", i.created_at AS "createdAt", i.created_by AS "createdBy", coalesce(v.version, 0) AS "version",
-    h.check_verdict AS "checkVerdict", h.refused_count AS "refusedCount"
+    h.check_verdict AS "checkVerdict", h.refused_count AS "refusedCount", l.value AS "owner"
   FROM integrations i JOIN workspaces w ON w.id = i.workspace_id LEFT JOIN integration_versions v ON v.integration_id = i.id
     LEFT JOIN integration_secrets s ON s.integration_id = i.id AND s.field = 'webhook_secret' AND s.valid_until IS NULL
     LEFT JOIN integration_secrets a ON a.integration_id = i.id AND a.field = 'access_token' AND a.valid_until IS NULL
     LEFT JOIN integration_secrets r ON r.integration_id = i.id AND r.field = 'refresh_token' AND r.valid_until IS NULL
     LEFT JOIN integration_health h ON h.integration_id = i.id
+    LEFT JOIN integration_labels l ON l.integration_id = i.id AND l.key = 'owner'
   ORDER BY w.name ${bytes}, w.id ${bytes}, i.name ${bytes}, i.id ${bytes}`
 
 /** Prints rows as `list --all -o jsonl` does, a thousand lines at once. */
@@ -60,6 +61,9 @@ const shown = (row: Row) => ({
   createdAt: instant(row.createdAt ?? null),
   createdBy: row.createdBy,
   version: Number(row.version),
+  owner: row.owner,
+  tags: {},
+  note: null,
   lastCheck: row.checkVerdict,
   refusedWebhooks: row.refusedCount,
 })

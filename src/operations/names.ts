@@ -19,25 +19,40 @@ const withoutEmoji = (name: string) => (/[^\x20-\x7e]/.test(name) ? name.replace
 const emojiStyles = /[\ufe0e\ufe0f]/
 
 /**
- * Checks a name to store. Both databases give an accepted name back byte for byte.
+ * Checks a text of one line to store. Both databases give an accepted text back byte for byte.
+ *
+ * @param what the text in messages, as in "integration name"
+ * @param most how many characters it may have
+ * @throws BAD_INPUT
+ */
+export function checkText(what: string, text: string, most: number): void {
+  const noun = what.split(' ').at(-1)
+  const refuse = (why: string, hint: string) => badInput(`the ${what} ${why}`, hint)
+  if (text.trim() === '') throw refuse('is empty', 'give it at least one visible character')
+  // Node decodes bytes that are not UTF-8 to U+FFFD.
+  if (!text.isWellFormed() || text.includes('\uFFFD')) throw refuse('is not valid Unicode', `type the ${noun} in UTF-8`)
+  const besideEmoji = withoutEmoji(text)
+  if (unprintable.test(besideEmoji) || emojiStyles.test(besideEmoji))
+    throw refuse('contains a control, invisible or unassigned character', 'remove the character')
+  if (text !== text.trim()) throw refuse('begins or ends with a space', 'remove the space')
+  if (text !== text.normalize('NFC'))
+    throw refuse('is not in Unicode normal form C', 'type each accented letter as one character')
+  if ([...text].length > most) throw refuse(`is longer than ${most} characters`, `shorten the ${noun}`)
+}
+
+/**
+ * Checks a name to store.
  *
  * @param what the noun before "name" in messages, as in "integration"
  * @throws BAD_INPUT
  */
 export function checkName(what: string, name: string): string {
-  const refuse = (why: string, hint: string) => badInput(`the ${what} name ${why}`, hint)
-  if (name.trim() === '') throw refuse('is empty', 'give it at least one visible character')
-  // Node decodes bytes that are not UTF-8 to U+FFFD.
-  if (!name.isWellFormed() || name.includes('\uFFFD')) throw refuse('is not valid Unicode', 'type the name in UTF-8')
-  const besideEmoji = withoutEmoji(name)
-  if (unprintable.test(besideEmoji) || emojiStyles.test(besideEmoji))
-    throw refuse('contains a control, invisible or unassigned character', 'remove the character')
-  if (name !== name.trim()) throw refuse('begins or ends with a space', 'remove the space')
-  if (name !== name.normalize('NFC'))
-    throw refuse('is not in Unicode normal form C', 'type each accented letter as one character')
+  checkText(`${what} name`, name, maxNameLength)
   if (name.includes('/'))
-    throw refuse('contains a slash, which separates workspace and name', 'use another character, as in support-eu')
-  if ([...name].length > maxNameLength) throw refuse(`is longer than ${maxNameLength} characters`, 'shorten the name')
+    throw badInput(
+      `the ${what} name contains a slash, which separates workspace and name`,
+      'use another character, as in support-eu',
+    )
   return name
 }
 

@@ -243,6 +243,9 @@ describe.each(kinds)('list on %s', (kind) => {
       'createdAt',
       'createdBy',
       'version',
+      'owner',
+      'tags',
+      'note',
       'lastCheck',
       'refusedWebhooks',
     ])

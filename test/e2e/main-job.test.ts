@@ -98,6 +98,9 @@ lastUsedAt\t
 createdAt\t<instant>
 createdBy\t
 version\t4
+owner\t
+tags\t{}
+note\t
 lastCheck\t
 refusedWebhooks\t
 `,

@@ -55,7 +55,8 @@ import {
   warnIfNoReceiver,
   whenRefused,
 } from '../views/grace-period.ts'
-import { integrationView } from '../views/integration.ts'
+import { labelledView } from '../views/integration.ts'
+import { givenLabels, withLabelOptions } from './labels.ts'
 
 function addCommand() {
   const command = withExpiryOptions(
@@ -96,7 +97,7 @@ function addCommand() {
     .addOption(apiUrlOption())
     .addOption(allowPrivateOption())
     .addOption(dryRunOption())
-  return withIdFlags(withSecretFlags(command, secretFields)).addHelpText(
+  return withLabelOptions(withIdFlags(withSecretFlags(command, secretFields))).addHelpText(
     ...examples(
       'integrations add',
       `printf %s "$SECRET" | integrations add --platform slack --workspace Acme --name support \\
@@ -107,7 +108,7 @@ function addCommand() {
 
 /** `integrations add` */
 export const command = (ctx: Context) =>
-  declareChange(addCommand(), ctx.output, integrationView).action(async (options) => {
+  declareChange(addCommand(), ctx.output, labelledView).action(async (options) => {
     const { createdBy, app, forceShape, dryRun, ifMissing, upsert, grace, endPrevious } = options
     const needsUpsert = grace !== undefined ? '--grace' : endPrevious ? '--end-previous' : undefined
     if (needsUpsert && !upsert)
@@ -139,6 +140,7 @@ export const command = (ctx: Context) =>
       config,
       createdBy,
       app,
+      labels: givenLabels(options),
       setBy: ctx.actor(),
       ifExists: upsert ? 'update' : ifMissing ? 'keep' : undefined,
       gracePeriod: agreed ? agreedGraceMs : grace,
@@ -157,7 +159,7 @@ export const command = (ctx: Context) =>
     if (!dryRun && fields.includes('webhookSecret')) await warnIfNoReceiver(ctx, integration)
     if (addition.secrets.accessToken && outcome !== 'unchanged') noteExpiry(ctx, integration)
     const ref = refOf(integration)
-    await ctx.output.change(integrationView, integration, {
+    await ctx.output.change(labelledView, integration, {
       outcome: outcomeOf(outcome !== 'unchanged', dryRun),
       sentence:
         outcome === 'updated' && before

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { badInput } from '../../errors.ts'
 import { flagOf } from '../../integration.ts'
+import { checkTagKey } from '../../operations/integrations/labels.ts'
 import { updateIntegration } from '../../operations/integrations/update.ts'
 import type { Context } from '../context.ts'
 import {
@@ -19,9 +20,10 @@ import {
 } from '../input/arguments.ts'
 import { outcomeOf } from '../output/values.ts'
 import { differences } from '../views/changes.ts'
-import { integrationView } from '../views/integration.ts'
+import { labelledView } from '../views/integration.ts'
+import { givenLabels, withLabelOptions } from './labels.ts'
 
-const clearable = () => ['created-by', 'app', ...idFlags().map(({ flag }) => flag)]
+const clearable = () => ['created-by', 'app', 'owner', 'note', ...idFlags().map(({ flag }) => flag)]
 
 /** @throws InvalidArgumentError */
 function cleared(field: string): string {
@@ -32,7 +34,9 @@ function cleared(field: string): string {
 /** `integrations update` */
 export const command = (ctx: Context) => {
   const command = new Command('update')
-    .description('Change the name, the ids of the platform, the creator or the OAuth app. Secrets stay as they are.')
+    .description(
+      'Change the name, the ids of the platform, the creator, the OAuth app or the labels. Secrets stay as they are.',
+    )
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))
     .addOption(createdByOption())
@@ -45,28 +49,38 @@ export const command = (ctx: Context) => {
     .addOption(forceShapeOption())
     .addOption(ifVersionOption())
     .addOption(dryRunOption())
-  const described = withIdFlags(command).addHelpText(
-    ...examples(
-      'integrations update Acme/support --name help-desk',
-      'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
-    ),
-  )
-  return declareChange(described, ctx.output, integrationView).action(
-    async (ref, { name, createdBy, app, unset = [], ...options }) => {
+  const described = withLabelOptions(withIdFlags(command))
+    .addOption(
+      new Option('--untag <key>', 'remove the tag with this key; may be given several times').argParser(
+        each((key) => checkTagKey(key, `--unset ${key}`)),
+      ),
+    )
+    .addHelpText(
+      ...examples(
+        'integrations update Acme/support --name help-desk',
+        'integrations update Acme/support --slack-team-id T012AB3CD --unset slack-team-name',
+        'integrations update Acme/support --owner team-payments --tag env=production --untag trial',
+      ),
+    )
+  return declareChange(described, ctx.output, labelledView).action(
+    async (ref, { name, createdBy, app, unset = [], untag, ...options }) => {
       const ids = givenIds(options)
       const nulls = Object.fromEntries(
         idFlags()
           .filter(({ flag }) => unset.includes(flag))
           .map(({ column }) => [column, null]),
       )
-      const given = Object.entries({ createdBy, app }).flatMap(([field, value]) => (value === undefined ? [] : [field]))
+      const { owner, note, tags = {} } = givenLabels(options, untag)
+      const given = Object.entries({ createdBy, app, owner, note }).flatMap(([field, value]) =>
+        value === undefined ? [] : [field],
+      )
       const both = [...Object.keys(ids), ...given].find((field) => unset.includes(flagOf(field)))
       if (both) throw badInput(`${flagOf(both)} is both given and unset`, 'keep one of the two')
-      const nothing = name === undefined && given.length === 0 && unset.length === 0 && Object.keys(ids).length === 0
-      if (nothing)
+      const changes = [...given, ...unset, ...Object.keys(ids), ...Object.keys(tags)]
+      if (name === undefined && changes.length === 0)
         throw badInput(
           'there is nothing to change',
-          'pass --name, --created-by, --app, --unset or an id; see integrations update --help',
+          'pass --name, --created-by, --app, --owner, --tag, --note, --unset or an id; see integrations update --help',
         )
       const changed = await updateIntegration(await ctx.store(), ref, {
         ...options,
@@ -74,8 +88,13 @@ export const command = (ctx: Context) => {
         createdBy: unset.includes('created-by') ? null : createdBy,
         app: unset.includes('app') ? null : app,
         ids: { ...ids, ...nulls },
+        labels: {
+          owner: unset.includes('owner') ? null : owner,
+          note: unset.includes('note') ? null : note,
+          tags,
+        },
       })
-      await ctx.output.change(integrationView, changed.after, {
+      await ctx.output.change(labelledView, changed.after, {
         outcome: outcomeOf(changed.after !== changed.before, options.dryRun),
         sentence: differences(changed, options.dryRun),
       })

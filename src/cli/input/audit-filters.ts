@@ -37,7 +37,7 @@ function nearest(text: string): readonly string[] {
 /** The fields that events name, as flags name them. */
 export const auditedFields: readonly string[] = [
   ...[...secretFields, 'clientSecret'].map(flagOf),
-  ...['name', 'isActive', 'config', 'createdBy', 'app', 'tokenExpiresAt'].map(flagOf),
+  ...['name', 'isActive', 'config', 'createdBy', 'app', 'tokenExpiresAt', 'labels'].map(flagOf),
   ...idFlags().map(({ flag }) => flag),
 ]
 

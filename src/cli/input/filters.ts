@@ -2,16 +2,19 @@ import { Argument, type Command, Option, type OptionValues } from '@commander-js
 import { instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
+import { checkTagKey } from '../../operations/integrations/labels.ts'
 import type { IntegrationCode } from '../../operations/report/finding.ts'
 import { platformById, platforms, requiredFields } from '../../platforms/platforms.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
 import type { Context } from '../context.ts'
-import { withText } from './arguments.ts'
+import { each, withText } from './arguments.ts'
 import { findingFilter } from './finding-code.ts'
 import { duration } from './time.ts'
 
 const expiries = ['never', 'dated', 'unknown', 'none'] as const
+
+type Tag = NonNullable<IntegrationFilter['tags']>[number]
 
 /** What the options of `withFilters` are parsed to. */
 export interface FilterOptions {
@@ -22,6 +25,9 @@ export interface FilterOptions {
   readonly name?: string | undefined
   readonly exactName?: string | undefined
   readonly createdBy?: string | undefined
+  /** false: nobody is named. */
+  readonly owner?: string | boolean | undefined
+  readonly tag?: readonly Tag[] | undefined
   readonly expiring?: number | undefined
   readonly expired?: true | undefined
   readonly expiry?: (typeof expiries)[number] | undefined
@@ -53,6 +59,14 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--name <text>', withText('the name')))
     .addOption(new Option('--exact-name <name>', 'whose whole name this is').conflicts('name'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
+    .addOption(new Option('--owner <text>', 'whose owner this is'))
+    .addOption(new Option('--no-owner', 'without an owner'))
+    .addOption(
+      new Option(
+        '--tag <tag>',
+        'with this tag: key=value, or key alone for any value; may be given several times, and all must match',
+      ).argParser(each(tagOf)),
+    )
   if (expiring)
     scoped.addOption(
       new Option(
@@ -76,6 +90,11 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--missing-secret', 'without a secret that the platform needs, or possibly missing it'))
 }
 
+function tagOf(text: string): Tag {
+  const [, key = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(text) ?? []
+  return { key: checkTagKey(key), ...(value === undefined ? {} : { value }) }
+}
+
 /**
  * The integrations that parsed options mean; a filter without conditions when there are none.
  *
@@ -84,12 +103,14 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
 export async function filterOf(store: Store, given: FilterOptions): Promise<IntegrationFilter> {
   const now = Date.now()
   const at = (milliseconds: number) => instantOf(now + milliseconds)
-  const { workspace, createdBy, name } = given
+  const { workspace, createdBy, owner, tag: tags, name } = given
   const platform = given.platform === undefined ? undefined : await platformOf(store, given.platform)
   return {
     ...(workspace === undefined ? {} : { workspaceId: (await store.read((db) => findWorkspace(db, workspace))).id }),
     ...(createdBy === undefined ? {} : { createdBy: (await store.read((db) => findUser(db, createdBy))).id }),
     ...(platform === undefined ? {} : { platform }),
+    ...(typeof owner === 'string' ? { owner } : owner === false ? { owner: null } : {}),
+    ...(tags === undefined ? {} : { tags }),
     ...(name === undefined ? {} : { nameContains: name }),
     ...(given.exactName === undefined ? {} : { name: given.exactName }),
     ...(given.active ? { active: true } : given.inactive ? { active: false } : {}),

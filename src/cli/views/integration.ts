@@ -1,5 +1,12 @@
 import type { Damageable } from '../../damage.ts'
-import type { IntegrationView, ListedIntegration, SecretFacts, SecretField, TokenRefresh } from '../../integration.ts'
+import type {
+  IntegrationView,
+  Labels,
+  ListedIntegration,
+  SecretFacts,
+  SecretField,
+  TokenRefresh,
+} from '../../integration.ts'
 import type { Clock } from '../output/clock.ts'
 import type { Cell } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
@@ -84,13 +91,34 @@ export const integrationView: View<IntegrationView> = {
   id: (row) => row.id,
 }
 
+/** How integrations are shown with their labels, where those are known. */
+export const labelledView: View<IntegrationView & Partial<Labels>> = {
+  ...integrationView,
+  columns: [
+    ...integrationView.columns,
+    { field: 'owner', value: ({ owner = null }) => owner, cut: 'middle' },
+    {
+      field: 'tags',
+      value: ({ tags }) => ({ ...tags }),
+      cell: ({ tags = {} }) => [
+        Object.entries(tags)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(', '),
+        'plain',
+      ],
+      cut: 'end',
+    },
+    { field: 'note', value: ({ note = null }) => note, cut: 'end' },
+  ],
+}
+
 const dayMs = 86_400_000
 
 /** How lists show integrations: with what their health has to say, to people only where something is wrong. */
 export const listedView: View<ListedIntegration> = {
-  ...integrationView,
+  ...labelledView,
   columns: [
-    ...integrationView.columns,
+    ...labelledView.columns,
     {
       field: 'lastCheck',
       head: 'check',

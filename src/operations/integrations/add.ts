@@ -5,6 +5,7 @@ import {
   entriesOf,
   expiresAt,
   type IntegrationView,
+  type Labels,
   type PlatformColumn,
   refOf,
   type SecretField,
@@ -33,6 +34,7 @@ import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
 import { ofRotation, rotateWithin } from '../secrets/rotate.ts'
 import { checkShape, type NewSecrets, requireTokenFor } from '../secrets/values.ts'
+import { changeLabels, checkLabels, type LabelChange, withLabels } from './labels.ts'
 import { updateWithin } from './update.ts'
 
 /** An integration to add. */
@@ -55,6 +57,8 @@ export interface Addition {
   readonly createdBy?: Ref | undefined
   /** The name or id of an OAuth app. */
   readonly app?: string | undefined
+  /** Given, they are told of the integration, too. */
+  readonly labels?: LabelChange | undefined
   readonly setBy: string
   /** What to do when the workspace has an integration of this platform and name, which is an error by default: `update` gives it what is given here. */
   readonly ifExists?: 'keep' | 'update' | undefined
@@ -73,11 +77,11 @@ export interface Addition {
 
 /** What came of an addition. */
 export interface Added {
-  readonly integration: IntegrationView
+  readonly integration: IntegrationView & Partial<Labels>
   /** `updated` and `unchanged`: it was there before. */
   readonly outcome: 'added' | 'updated' | 'unchanged'
   /** One that was there, as it was. */
-  readonly before?: IntegrationView
+  readonly before?: IntegrationView & Partial<Labels>
   /** The secrets that were replaced in it. */
   readonly fields?: readonly SecretField[]
   /** Warnings about its values. */
@@ -98,6 +102,7 @@ export async function addIntegration(store: Store, addition: Addition): Promise<
   const ids = Object.fromEntries(
     entriesOf(addition.ids).map(([column, id]) => [column, checkId(platform, column, { value: id, forceShape })]),
   )
+  if (addition.labels) checkLabels(addition.labels)
   requireTokenFor(expiry, secrets.accessToken !== undefined)
   if (addition.config) shapes.push(...(await checkConfig(platform, addition.config)))
   if (addition.ifExists === 'update') await loadConfigLibraries()
@@ -119,8 +124,10 @@ async function addWithin(tx: Transaction, addition: Addition, warnings: readonly
   const [existing, ...others] = await tx.integrations.named(named, candidatesShown + 1)
   if (existing === undefined && addition.ifVersion !== undefined)
     throw conflict(`${workspace.name}/${name} was just removed`, 'add it again')
-  if (existing === undefined)
-    return { integration: await insert(tx, workspace.id, addition), outcome: 'added', warnings }
+  if (existing === undefined) {
+    const added = await insert(tx, workspace.id, addition)
+    return { integration: await told(tx, added, addition), outcome: 'added', warnings }
+  }
   if (!addition.ifExists)
     throw nameTaken({
       workspace: workspace.name,
@@ -137,7 +144,7 @@ async function addWithin(tx: Transaction, addition: Addition, warnings: readonly
         facts: { id, name, workspace: workspace.name, platform: platform.id },
       })),
     )
-  return addition.ifExists === 'keep' ? keep(tx, existing) : updateExisting(tx, existing, addition)
+  return addition.ifExists === 'keep' ? keep(tx, existing, addition) : updateExisting(tx, existing, addition)
 }
 
 async function workspaceFor(tx: Transaction, given: Addition['workspace']): Promise<Workspace> {
@@ -150,6 +157,13 @@ async function workspaceFor(tx: Transaction, given: Addition['workspace']): Prom
       return (await ensureWorkspace(tx, given.name)).workspace
   }
 }
+
+/** An integration as an answer has it. */
+const told = (
+  tx: Transaction,
+  integration: IntegrationView,
+  { labels }: Addition,
+): Promise<IntegrationView & Partial<Labels>> => (labels ? withLabels(tx, integration) : Promise.resolve(integration))
 
 async function insert(tx: Transaction, workspaceId: string, addition: Addition): Promise<IntegrationView> {
   const { platform, name, secrets, expiry, setBy } = addition
@@ -184,13 +198,14 @@ async function insert(tx: Transaction, workspaceId: string, addition: Addition):
     fingerprints.push({ field: secretColumns[field], from: null, to: print ?? null })
   }
   if (app) await tx.apps.link(id, app.id)
+  const labels = await changeLabels(tx, id, addition.labels ?? {})
   await tx.integrations.raiseVersion(id, 0, tx.now)
   const [added] = await tx.integrations.match({ by: 'id', value: id }, 1)
   if (!added) throw new Error('the integration just added is not there')
   await tx.record({
     action: 'integration.add',
     target: targetOf(added),
-    fields: fingerprints.map(({ field }) => field),
+    fields: [...fingerprints.map(({ field }) => field), ...labels],
     fingerprints,
     versionBefore: 0,
     versionAfter: 1,
@@ -198,18 +213,18 @@ async function insert(tx: Transaction, workspaceId: string, addition: Addition):
   return added
 }
 
-async function keep(tx: Transaction, id: IntegrationId): Promise<Added> {
+async function keep(tx: Transaction, id: IntegrationId, addition: Addition): Promise<Added> {
   const [integration] = await tx.integrations.match({ by: 'id', value: id }, 1)
   if (!integration) throw new Error('the integration that has the name is not there')
-  return { integration, outcome: 'unchanged', warnings: [] }
+  return { integration: await told(tx, integration, addition), outcome: 'unchanged', warnings: [] }
 }
 
 /** Gives an integration that is there what was given for it; what was not given stays. */
 async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addition): Promise<Added> {
   const { config, secrets, gracePeriod, endPrevious = false, ifVersion } = addition
   const { before, ...updated } = await changeWithin(tx, { id, ifVersion }, async (integration) => ({
+    result: { was: await told(tx, integration, addition) },
     facts: await updateWithin(tx, integration, { ...addition, name: undefined }),
-    result: {},
   }))
   let { after } = updated
   const warnings: string[] = []
@@ -229,9 +244,9 @@ async function updateExisting(tx: Transaction, id: IntegrationId, addition: Addi
     after = changed.after
   }
   return {
-    integration: after,
+    integration: await told(tx, after, addition),
     outcome: after.version === before.version ? 'unchanged' : 'updated',
-    before,
+    before: updated.was,
     fields,
     warnings,
   }

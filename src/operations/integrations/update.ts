@@ -1,12 +1,13 @@
-import { columnOf, entriesOf, type IntegrationView, type PlatformColumn } from '../../integration.ts'
+import { columnOf, entriesOf, type IntegrationView, type Labels, type PlatformColumn } from '../../integration.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
 import type { Store, Transaction } from '../../store/store.ts'
 import type { IntegrationChange } from '../../store/tables/integrations.ts'
-import { type Changed, type ChangeOptions, changeIntegration, type Facts } from '../change.ts'
+import { type Changed, type ChangeOptions, changeWithin, type Facts, findToChange } from '../change.ts'
 import { findApp } from '../directory/apps.ts'
 import { findUser, type Ref } from '../find.ts'
 import { checkId } from '../ids.ts'
 import { checkName, nameTaken } from '../names.ts'
+import { changeLabels, checkLabels, type LabelChange, withLabels } from './labels.ts'
 
 /** New values for fields that are not secret; null clears a field. */
 export interface Update extends ChangeOptions {
@@ -16,23 +17,40 @@ export interface Update extends ChangeOptions {
   /** The name or id of an OAuth app. */
   readonly app?: string | null | undefined
   readonly ids: { readonly [C in PlatformColumn]?: string | null }
+  readonly labels?: LabelChange | undefined
   /** Accept ids that do not look like those of the platform. */
   readonly forceShape: boolean
 }
 
-/** Changes an integration's name, platform ids, creator or app. @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT */
-export function updateIntegration(store: Store, ref: string, update: Update): Promise<Changed> {
+/**
+ * Changes an integration's name, platform ids, creator, app or labels.
+ *
+ * @throws BAD_INPUT, NOT_FOUND, AMBIGUOUS, ALREADY_EXISTS, CONFLICT
+ */
+export async function updateIntegration(store: Store, ref: string, update: Update): Promise<ChangedWithLabels> {
   if (update.name !== undefined) checkName('integration', update.name)
-  return changeIntegration(store, { ...update, ref, damagedToo: true }, (tx, integration) =>
-    updateWithin(tx, integration, update),
-  )
+  if (update.labels) checkLabels(update.labels)
+  const found = await findToChange(store, ref, { damagedToo: true })
+  return store.mutate(async (tx) => {
+    const { was, before, after } = await changeWithin(tx, { ...found, ...update }, async (integration) => ({
+      result: { was: await withLabels(tx, integration) },
+      facts: await updateWithin(tx, integration, update),
+    }))
+    return { before: was, after: after === before ? was : await withLabels(tx, after) }
+  }, update)
+}
+
+/** The same as a change, with labels. */
+interface ChangedWithLabels extends Changed {
+  readonly before: IntegrationView & Labels
+  readonly after: IntegrationView & Labels
 }
 
 /** Changes an integration within a transaction. @returns what to record; undefined when it has these values already */
 export async function updateWithin(
   tx: Transaction,
   integration: IntegrationView,
-  update: Pick<Update, 'name' | 'createdBy' | 'app' | 'ids' | 'forceShape'>,
+  update: Pick<Update, 'name' | 'createdBy' | 'app' | 'ids' | 'labels' | 'forceShape'>,
 ): Promise<Facts | undefined> {
   const platform = findPlatform(integration.platform)
   for (const [column, id] of entriesOf(update.ids))
@@ -57,5 +75,6 @@ export async function updateWithin(
     await tx.apps.link(integration.id, app?.id ?? null)
     fields.push('app')
   }
+  if (update.labels) fields.push(...(await changeLabels(tx, integration.id, update.labels)))
   return fields.length === 0 ? undefined : { action: 'integration.update', fields }
 }

@@ -52,7 +52,9 @@ export function eventCondition(filter: EventFilter, dialect: Dialect): Sql {
   if (field !== undefined) {
     // A signature with a previous secret names the secret so.
     const named = anyPart([field, `previous_${field}`])
-    conditions.push(sql`(${join([...named, hasPart(dialect, sql`e.fingerprints`, `${field}=`)], ' OR ')})`)
+    // A label is named with its key.
+    const labelled = hasPart(dialect, sql`e.fields`, `${field}.`)
+    conditions.push(sql`(${join([...named, labelled, hasPart(dialect, sql`e.fingerprints`, `${field}=`)], ' OR ')})`)
   }
   if (verdict !== undefined)
     conditions.push(sql`(${join(anyPart([`verdict:${verdict}`, `access_token:${verdict}`]), ' OR ')})`)

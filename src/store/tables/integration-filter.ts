@@ -23,6 +23,10 @@ export interface IntegrationFilter {
   /** Not used since this instant, never used included. */
   readonly unusedSince?: Instant
   readonly neverUsed?: boolean
+  /** null: nobody is named. */
+  readonly owner?: string | null
+  /** Tags that it has, with these values or, without one, any. */
+  readonly tags?: readonly { readonly key: string; readonly value?: string }[]
   /** Of the current value of any of its secrets. */
   readonly fingerprint?: string
   /** Per platform, the secrets without which an integration is incomplete; it lacks one, as far as is known. */
@@ -97,8 +101,21 @@ export function filterCondition(filter: IntegrationFilter, dialect: Dialect, sha
   if (filter.fingerprint !== undefined)
     conditions.push(sql`EXISTS (SELECT 1 FROM integration_secrets s WHERE s.integration_id = i.id AND s.valid_until IS NULL
       AND s.fingerprint = ${filter.fingerprint})`)
+  if (filter.owner === null) conditions.push(sql`NOT EXISTS (${labels} AND l.key = 'owner')`)
+  else if (filter.owner !== undefined) conditions.push(hasLabel(dialect, 'owner', filter.owner))
+  for (const { key, value } of filter.tags ?? []) conditions.push(hasLabel(dialect, key, value))
   if (filter.missingOneOf) require('text', sql`i.platform`, missing(filter.missingOneOf, sharing))
   return all(conditions)
+}
+
+/** A query for labels of an integration (`i`). */
+const labels = sql`SELECT 1 FROM integration_labels l WHERE l.integration_id = i.id`
+
+/** Whether an integration has a label, with this value where one is given. */
+function hasLabel(dialect: Dialect, key: string, value?: string): Sql {
+  const holds = (column: Sql, text: string) => orMalformed(dialect, 'text', column, sql`${column} = ${text}`)
+  const has = sql`${labels} AND ${holds(sql`l.key`, key)}`
+  return sql`EXISTS (${value === undefined ? has : sql`${has} AND ${holds(sql`l.value`, value)}`})`
 }
 
 /** A query for what is recorded of the current secret of an integration (`i`). */

@@ -13,10 +13,10 @@ export interface LabelRow {
   readonly labels: string | null
 }
 
-/** What can be read of labels besides what integrations show. */
+/** What can be read of labels. */
 export interface LabelReader {
-  /** The labels of an integration by their keys; null: the value cannot be read. */
-  of(id: IntegrationId): Promise<ReadonlyMap<string, string | null>>
+  /** The labels of an integration; where one of them cannot be read, none, and the damage says so. */
+  of(id: IntegrationId): Promise<Labels & Damageable>
 }
 
 /** What can be changed of labels. */
@@ -58,11 +58,11 @@ export function joinLabels<I extends object>(integration: I, { labels, damage }:
 /** Reads labels. */
 export const labelReader = (db: Statements, dialect: Dialect): LabelReader => ({
   async of(id) {
-    const [row] = await db.queryAll<LabelRow>(
-      { labels: readableLabelsText(dialect, sql`i.id`) },
+    const [row = { labels: null }] = await db.queryAll<LabelRow>(
+      { labels: labelsText(dialect, sql`i.id`) },
       sql`FROM integrations i WHERE i.id = ${id}`,
     )
-    return new Map(labelEntries(row?.labels ?? null))
+    return joinLabels<Damageable>(row.damage ? { damage: row.damage } : {}, row)
   },
 })
 
