@@ -190,7 +190,7 @@ test('keys and the mode are for their administrator, which an operator is told',
     ['add', next],
     ['activate', next],
     ['reencrypt'],
-    ['retire', String(old?.id)],
+    ['retire', String(old?.id), '--confirm', String(old?.id)],
     ['mode', 'migrating', '--confirm', 'migrating'],
     ['mode', 'required', '--confirm', 'required'],
   ]
