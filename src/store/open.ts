@@ -8,6 +8,7 @@ import { usageWriter } from './activity/usage.ts'
 import { configRevisionReader } from './audit/config-revisions.ts'
 import { auditReader } from './audit/events.ts'
 import { requireKnownKeys } from './audit/head.ts'
+import { revocationReader } from './audit/revocations.ts'
 import { stateReader } from './audit/row-states.ts'
 import { FollowedLog, type HeadMemory, SeenHeads } from './audit/seen.ts'
 import type { ChangeEnd } from './change.ts'
@@ -215,6 +216,7 @@ const readerOn = (
   tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
   report: reportReader(db, dialect),
   ignoredFindings: ignoredFindingReader(db, dialect),
+  revocations: revocationReader(db, dialect),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

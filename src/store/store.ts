@@ -6,6 +6,7 @@ import type { UsageWriter } from './activity/usage.ts'
 import type { ConfigRevisionReader, ConfigRevisionWriter } from './audit/config-revisions.ts'
 import type { AuditReader, NewEvent } from './audit/events.ts'
 import type { PreviousValues } from './audit/head.ts'
+import type { RevocationReader } from './audit/revocations.ts'
 import type { StateReader } from './audit/row-states.ts'
 import type { SeenHeads } from './audit/seen.ts'
 import type { Database } from './database/url.ts'
@@ -49,6 +50,7 @@ export interface Reader {
   readonly receivers: ReceiverReader
   readonly report: ReportReader
   readonly ignoredFindings: IgnoredFindingReader
+  readonly revocations: RevocationReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** How the triggers on the tables of this program differ from those of its migrations. */

@@ -266,6 +266,21 @@ describe.each(kinds)('report on %s', (kind) => {
     await set(off, 'token_expires_at', at(-days))
     await done(['disable', off])
 
+    const revoked = await add('revocation-outcome-unknown')
+    await db.query(
+      `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, fields, os_user, host, pid, program_version, format, previous_hash, hash)
+       SELECT (SELECT max(seq) + 1 FROM integration_events), ${kind === 'postgresql' ? 'CAST(? AS timestamp)' : '?'}, '', 'secret.revoke', 'started', 'integration', integration_id, 'access_token,fingerprint:' || fingerprint, '', '', 1, '', 2, '', ''
+       FROM integration_secrets WHERE integration_id = ? AND field = 'access_token'`,
+      at(-days),
+      revoked,
+    )
+    expectFault(
+      'revocation-outcome-unknown',
+      'revocation-outcome-unknown',
+      near(-days),
+      `integrations secrets revoke ${revoked} access-token`,
+    )
+
     const { code, findings, stderr } = await reported(env)
     const told = Object.fromEntries(
       findings.map(({ integration, code, since, next }) => [
@@ -278,7 +293,7 @@ describe.each(kinds)('report on %s', (kind) => {
     expect(code).toBe(8)
     expect(JSON.parse(stderr).error).toMatchObject({
       code: 'CHECK_FAILED',
-      message: '11 errors, 12 warnings, 4 unknown findings in 30 integrations',
+      message: '12 errors, 12 warnings, 4 unknown findings in 31 integrations',
     })
 
     // What the report lists can be acted on.

@@ -14,7 +14,7 @@ import {
 import { bin, environment, type Outcome, runInTerminal } from '../support/program.ts'
 import { botToken, refreshToken, signingSecret, stable } from '../support/samples.ts'
 import { addSlack, revealed } from '../support/slack-integration.ts'
-import { turnEncryptionOff } from '../support/state.ts'
+import { changeNewestEvent, turnEncryptionOff } from '../support/state.ts'
 
 let server: PlatformServer
 /** Where nothing listens. */
@@ -588,6 +588,38 @@ describe.each(kinds)('a process that is ended while it waits for the platform, o
       await db.query("SELECT outcome FROM integration_events WHERE action = 'secret.revoke' ORDER BY seq"),
     ).toEqual(outcomes.map((outcome) => ({ outcome })))
     expect(await runInProcess(['audit', 'verify'], { env })).toMatchObject({ code: 0 })
+    const fields = ['-o', 'json', '--fields', 'field,number,revocation']
+    const { stdout } = await runInProcess(['secrets', 'list', 'support', ...fields], { env })
+    expect(JSON.parse(stdout)).toEqual([
+      { field: 'access-token', number: 2, revocation: null },
+      { field: 'access-token', number: 1, revocation: code === null ? 'started' : 'revoked' },
+      { field: 'webhook-secret', number: 1, revocation: null },
+    ])
+  })
+
+  test('a report tells that the outcome is unknown, until the platform was asked again', async () => {
+    const db = await freshDatabase(kind)
+    const env = { DATABASE_URL: db.url, INTEGRATIONS_API_URL: server.everything, OLD: token(1) }
+    const id = await addSlack(env, 'support', '--access-token-env', 'OLD', '--no-expiry')
+    const revoke = ['secrets', 'revoke', id, 'access-token']
+    await interrupted([...revoke, '--confirm', 'support'], env, 'SIGKILL')
+    const found = async () => {
+      const flags = ['-o', 'json', '--fail-on', 'never', '--fields', 'severity,code,id,next']
+      const { stdout } = await runInProcess(['report', '--finding', 'revocation-outcome-unknown', ...flags], { env })
+      return JSON.parse(stdout)
+    }
+    // Another process may still be asking.
+    expect(await found()).toEqual([])
+    const [{ at } = {}] = await db.query(
+      'SELECT CAST(at AS text) AS at FROM integration_events ORDER BY seq DESC LIMIT 1',
+    )
+    await changeNewestEvent(db, 'at', new Date(Date.now() - 3_600_000).toISOString().replace('Z', '+00:00'))
+    const next = `integrations ${revoke.join(' ')}`
+    expect(await found()).toEqual([{ severity: 'error', code: 'revocation-outcome-unknown', id, next }])
+    await changeNewestEvent(db, 'at', String(at))
+    server.script(token(1), { body: { ok: true, revoked: true } })
+    expect(await runInProcess([...revoke, '--confirm', 'support'], { env })).toMatchObject({ code: 0 })
+    expect(await found()).toEqual([])
   })
 })
 

@@ -88,6 +88,7 @@ describe.each(kinds)('secrets on %s', (kind) => {
         fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
         tokenExpiresAt: null,
         tokenExpiry: null,
+        revocation: null,
         ...version,
       })),
     )

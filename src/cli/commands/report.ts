@@ -21,7 +21,7 @@ import { command as ignored } from './report/ignored.ts'
 import { command as unignore } from './report/unignore.ts'
 
 const codesHelp = Object.entries(findingCodes)
-  .map(([code, [severity, meaning]]) => `  ${code.padEnd(25)}${severity.padEnd(9)}${meaning}`)
+  .map(([code, [severity, meaning]]) => `  ${code.padEnd(27)}${severity.padEnd(9)}${meaning}`)
   .join('\n')
 
 const formatsHelp = `  html      a page for a browser, which can be sent: one file

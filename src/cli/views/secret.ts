@@ -1,4 +1,5 @@
 import { flagOf } from '../../integration.ts'
+import type { ListedVersion } from '../../operations/secrets/history.ts'
 import type { SecretVersion } from '../../store/tables/secret-metadata.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
@@ -11,7 +12,7 @@ const stateTones = { current: 'good', previous: 'warn', expired: 'dim' } as cons
 >
 
 /** How the versions of secrets are shown. */
-export const secretVersionView: View<SecretVersion> = {
+export const secretVersionView: View<ListedVersion> = {
   columns: [
     { field: 'field', value: (row) => flagOf(row.field) },
     { ...value('number'), head: '#' },
@@ -48,6 +49,7 @@ export const secretVersionView: View<SecretVersion> = {
       },
     },
     value('matchCount'),
+    value('revocation'),
   ],
   short: ['field', 'number', 'state', 'fingerprint', 'setAt', 'setBy', 'tokenExpiresAt', 'lastMatchedAt'],
   essential: ['field', 'state', 'lastMatchedAt', 'number', 'tokenExpiresAt', 'fingerprint', 'setAt'],

@@ -13,6 +13,7 @@ export const findingCodes = {
   'refresh-refused': ['error', 'the platform refused the last refresh'],
   'refresh-outcome-unknown': ['error', 'the outcome of the last refresh is unknown'],
   'reauthorization-needed': ['error', 'a person has to authorize the application again'],
+  'revocation-outcome-unknown': ['error', 'it is unknown whether the platform has revoked an access token'],
   'secret-missing': ['error', 'a secret that the platform needs is not set'],
   'check-failed': ['error', 'the platform did not accept the access token when check last asked'],
   'config-invalid': ['error', "the config does not match the platform's schema"],

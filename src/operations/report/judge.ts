@@ -8,6 +8,7 @@ import {
   wordsOf,
 } from '../../integration.ts'
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
+import type { UnknownRevocation } from '../../store/audit/revocations.ts'
 import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, rotateCommand } from '../texts.ts'
 import { type DatabaseCode, type Finding, findingCodes, type IntegrationCode } from './finding.ts'
@@ -16,6 +17,8 @@ import { type DatabaseCode, type Finding, findingCodes, type IntegrationCode } f
 export interface Facts {
   readonly integration: ListedIntegration
   readonly noted: readonly Omit<NotedVersion, 'integrationId'>[]
+  /** The requests to revoke an access token whose outcome is not known. */
+  readonly revocations: readonly UnknownRevocation[]
   /** The secrets whose values other integrations hold too, and how many hold each. */
   readonly shared: { readonly [F in SecretField]?: number }
   /** What is wrong with the config; null: nothing. */
@@ -50,6 +53,9 @@ const expiryThresholds = [
 
 const unusedMs = 30 * dayMs
 
+/** For how long a revocation may be under way. */
+const revocationMs = 120_000
+
 /** What is to be said of the database itself. */
 export function judgeDatabase({ now, usesRecorded, lastReport }: Setting): Finding[] {
   const about = (code: DatabaseCode, more: Pick<Finding, 'since' | 'evidence' | 'next'>): Finding => ({
@@ -83,7 +89,7 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
         next: 'integrations audit verify',
       }),
     ]
-  const always = [...storage(facts, setting, about), ...sharing(facts, about)]
+  const always = [...revocation(facts, setting, about), ...storage(facts, setting, about), ...sharing(facts, about)]
   if (!integration.isActive) return [...always, ...useWhileInactive(facts, setting, about)]
   if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
   return [
@@ -229,6 +235,32 @@ function use({ integration }: Facts, { now, usesRecorded }: Setting, about: Abou
 function config({ integration, configProblem }: Facts, about: About): Finding[] {
   if (configProblem === null) return []
   return [about('config-invalid', { evidence: configProblem, next: commandLine('config edit', [integration.id]) })]
+}
+
+function revocation({ integration, revocations }: Facts, { now }: Setting, about: About): Finding[] {
+  const { id, platform, accessToken, tokenExpiresAt, lastCheck } = integration
+  const isStored = ({ fingerprint }: UnknownRevocation) => fingerprint === accessToken.fingerprint
+  const unknown = revocations.filter((one) => {
+    const end = isStored(one) ? tokenExpiresAt : one.expiresAt
+    if (now - Date.parse(one.at) < revocationMs || (end !== null && Date.parse(end) <= now)) return false
+    const isRefused = lastCheck?.verdict === 'refused' || lastCheck?.verdict === 'expired'
+    return !(isStored(one) && isRefused && lastCheck.at > one.at)
+  })
+  const [first] = unknown
+  if (!first) return []
+  const { title = platform, secrets } = findPlatform(platform) ?? {}
+  const stored = unknown.find(isStored)
+  const { at } = stored ?? first
+  const others = unknown.length === 1 ? '' : `, and ${unknown.length - 1} other${unknown.length === 2 ? '' : 's'}`
+  return [
+    about('revocation-outcome-unknown', {
+      since: first.at,
+      evidence: stored
+        ? `${title} was asked at ${at} to revoke the access token${others}`
+        : `${title} was asked at ${at} to revoke an access token that is not stored any more${others}: revoke the token by hand at ${secrets?.accessToken?.page ?? title}`,
+      next: stored ? commandLine('secrets revoke', [id, flagOf('accessToken')]) : null,
+    }),
+  ]
 }
 
 function storage({ integration: { id }, noted }: Facts, { required, usableKeys }: Setting, about: About): Finding[] {

@@ -1,8 +1,9 @@
 /** What a report finds of integrations, wherever that is asked for: by the same facts, and judged in the same way. @module */
-import type { Fingerprint, Instant } from '../../brands.ts'
+import { type Fingerprint, type Instant, instantOf } from '../../brands.ts'
 import { type IntegrationView, type ListedIntegration, type SecretField, secretFields } from '../../integration.ts'
 import { isObject } from '../../json.ts'
 import { findPlatform } from '../../platforms/platforms.ts'
+import type { UnknownRevocation } from '../../store/audit/revocations.ts'
 import type { Reader } from '../../store/store.ts'
 import { inspectConfig } from '../config/document.ts'
 import type { Finding } from './finding.ts'
@@ -41,16 +42,24 @@ async function settingOf(db: Reader): Promise<Setting> {
   }
 }
 
+/**
+ * For how long it is told that the outcome of a revocation is unknown, in milliseconds: of a token whose value is gone, no
+ * command can learn more.
+ */
+const revocationsMs = 90 * 86_400_000
+
 /** What concerns several integrations, read before them. */
 interface Common {
+  readonly revocations: ReadonlyMap<string, readonly UnknownRevocation[]>
   readonly sharedBy: ReadonlyMap<Fingerprint, number>
   /** Whether every value that is recorded is under a key that decrypts, or may be plain. */
   readonly hasUsableKeys: boolean
 }
 
-async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<Common> {
+async function commonOf(db: Reader, { now, required, usableKeys }: Setting): Promise<Common> {
   const use = await db.keys.usage()
   return {
+    revocations: await db.revocations.unknown(instantOf(now - revocationsMs)),
     sharedBy: await db.report.sharedFingerprints(),
     hasUsableKeys: use.every(({ keyId, current }) =>
       keyId === null ? !required || current === 0 : usableKeys.has(keyId),
@@ -61,7 +70,7 @@ async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<
 async function factsOf(
   db: Reader,
   integrations: readonly ListedIntegration[],
-  { sharedBy, hasUsableKeys }: Common,
+  { revocations, sharedBy, hasUsableKeys }: Common,
 ): Promise<Facts[]> {
   // Of all others there is nothing to note.
   const some = hasUsableKeys
@@ -78,6 +87,7 @@ async function factsOf(
     facts.push({
       integration,
       noted: notedOf.get(integration.id) ?? [],
+      revocations: revocations.get(integration.id) ?? [],
       shared: sharedValues(integration, sharedBy),
       configProblem: await configProblem(integration),
       changedAt: changedAt.get(integration.id),

@@ -8,14 +8,23 @@ import { findIntegration } from '../find.ts'
 import { secretsCommand } from '../texts.ts'
 import { labelOf, noPrevious } from './values.ts'
 
+/** A version of a secret, and what its platform has last answered to the request to revoke it. */
+export interface ListedVersion extends SecretVersion {
+  /** An outcome of a revocation, or `started` where no answer is recorded; null: no request is. */
+  readonly revocation: string | null
+}
+
 /** The recorded versions of an integration's secrets. @throws NOT_FOUND, AMBIGUOUS */
 export const listSecrets = (
   store: Store,
   ref: string,
-): Promise<{ integration: IntegrationView; versions: readonly SecretVersion[] }> =>
+): Promise<{ integration: IntegrationView; versions: readonly ListedVersion[] }> =>
   store.read(async (db) => {
     const integration = await findIntegration(db, ref)
-    return { integration, versions: await db.secrets.versions(integration.id) }
+    const versions = await db.secrets.versions(integration.id)
+    const answers = await db.revocations.answers(integration.id)
+    const answerTo = ({ fingerprint }: SecretVersion) => (fingerprint && answers.get(fingerprint)) ?? null
+    return { integration, versions: versions.map((one) => ({ ...one, revocation: answerTo(one) })) }
   })
 
 /** How to change a secret. */

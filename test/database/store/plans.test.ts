@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { instantOf } from '../../../src/brands.ts'
 import { newKey } from '../../../src/crypto/key-set.ts'
+import { revocationReader } from '../../../src/store/audit/revocations.ts'
 import { stateReader } from '../../../src/store/audit/row-states.ts'
 import { WrittenColumns } from '../../../src/store/audit/written.ts'
 import { acceptedSecretReader } from '../../../src/store/secrets/accepted.ts'
@@ -180,6 +182,15 @@ describe.each(kinds)('on %s', (kind) => {
       expect(plan).not.toMatch(scans)
       expect(plan).not.toMatch(/Seq Scan on integration_events|SCAN e$/m)
     }
+  })
+
+  test('requests to revoke a token are found among many events', async () => {
+    const plans = await plansOf(await logged(), async (db, dialect) => {
+      const { unknown } = revocationReader(db, dialect)
+      expect(await unknown(instantOf(0))).toEqual(new Map())
+    })
+    expect(plans.length).toBe(1)
+    expect(plans[0]).toContain('integration_events_revocations_idx')
   })
 
   test('of the integrations of a team, those alone are sorted that are read', async () => {

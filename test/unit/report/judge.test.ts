@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { instantOf } from '../../../src/brands.ts'
+import { type Fingerprint, instantOf } from '../../../src/brands.ts'
 import type { ListedIntegration, SecretFacts } from '../../../src/integration.ts'
 import { type FindingCode, findingCodes } from '../../../src/operations/report/finding.ts'
 import { type Facts, judge, type Setting } from '../../../src/operations/report/judge.ts'
+import { slack } from '../../../src/platforms/slack.ts'
 
 const now = Date.parse('2026-11-28T00:00:00Z')
 const days = 86_400_000
@@ -63,7 +64,7 @@ const version = (more: Partial<Facts['noted'][number]> = {}): Facts['noted'][num
   ...more,
 })
 
-const clean: Facts = { integration: fine, noted: [], shared: {}, configProblem: null }
+const clean: Facts = { integration: fine, noted: [], revocations: [], shared: {}, configProblem: null }
 const row = (facts: Facts, change: Partial<ListedIntegration>): Facts => ({
   ...facts,
   integration: { ...facts.integration, ...change },
@@ -121,6 +122,12 @@ const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }
   },
   { 'webhooks-refused': (facts) => row(facts, { refusedWebhooks: refused(-days) }) },
   { 'config-invalid': (facts) => ({ ...facts, configProblem: 'slackEvents must be array' }) },
+  {
+    'revocation-outcome-unknown': (facts) => ({
+      ...facts,
+      revocations: [{ fingerprint: 'fedcba9876543210' as Fingerprint, at: at(-120_000), expiresAt: null }],
+    }),
+  },
   { 'secret-shared': (facts) => ({ ...facts, shared: { accessToken: 2 } }) },
   {
     'secret-not-encrypted': (facts) => noted(facts, version({ field: 'accessToken', keyId: null })),
@@ -178,16 +185,56 @@ test('what is inactive is told of only what stays true, and what cannot be read 
     judge(row(every, change), { ...setting, ...other })
       .map(({ code }) => code)
       .sort()
-  const stays = ['key-unusable', 'secret-not-encrypted', 'secret-shared']
+  const stays = ['key-unusable', 'revocation-outcome-unknown', 'secret-not-encrypted', 'secret-shared']
   expect(codes({ isActive: false })).toEqual(stays)
-  expect(codes({ isActive: false }, { required: false })).toEqual(['key-unusable', 'secret-shared'])
+  expect(codes({ isActive: false }, { required: false })).toEqual([
+    'key-unusable',
+    'revocation-outcome-unknown',
+    'secret-shared',
+  ])
   expect(codes({ platform: 'other' })).toEqual([
     'key-unusable',
     'platform-unknown',
+    'revocation-outcome-unknown',
     'secret-not-encrypted',
     'secret-shared',
   ])
   expect(codes({ damage: ['name'] })).toEqual(['row-unreadable'])
   expect(codes({})).toContain('stale')
   expect(codes({}, { usesRecorded: false })).not.toContain('stale')
+})
+
+test('an unknown outcome of a revocation is told while the platform may accept the token', () => {
+  const asked = (fingerprint: string, agoMs: number, expiresAt: number | null = null) => ({
+    fingerprint: fingerprint as Fingerprint,
+    at: at(-agoMs),
+    expiresAt: expiresAt === null ? null : at(expiresAt),
+  })
+  const [stored, gone] = [String(held().fingerprint), 'fedcba9876543210']
+  const told = (change: Partial<ListedIntegration>, ...revocations: Facts['revocations']) =>
+    judge(row({ ...clean, revocations }, change), setting)
+      .filter(({ code }) => code === 'revocation-outcome-unknown')
+      .map(({ since, evidence, next }) => [since, evidence, next])
+  const [hour, then] = [3_600_000, at(-3_600_000)]
+  const again = [
+    then,
+    `Slack was asked at ${then} to revoke the access token`,
+    'integrations secrets revoke a access-token',
+  ]
+  const byHand = `revoke the token by hand at ${slack.secrets.accessToken.page}`
+  expect(told({}, asked(stored, hour))).toEqual([again])
+  expect(told({}, asked(gone, hour))).toEqual([
+    [then, `Slack was asked at ${then} to revoke an access token that is not stored any more: ${byHand}`, null],
+  ])
+  expect(told({}, asked(gone, 2 * hour), asked(stored, hour))).toEqual([
+    [at(-2 * hour), `${again[1]}, and 1 other`, again[2]],
+  ])
+  // The process that asks may still be at work, or the token has ended since.
+  expect(told({}, asked(stored, 119_999), asked(gone, hour, 0))).toEqual([])
+  expect(told({ tokenExpiresAt: at(0) }, asked(stored, hour))).toEqual([])
+  const checked = (verdict: string, agoMs: number) =>
+    told({ lastCheck: { verdict, code: null, at: at(-agoMs) } }, asked(stored, hour)).length
+  expect([checked('refused', 1), checked('expired', 1), checked('ok', 1), checked('refused', 2 * hour)]).toEqual([
+    0, 0, 1, 1,
+  ])
 })
