@@ -29,7 +29,10 @@ export async function readStartOfChange(db: Statements, dialect: Dialect): Promi
       now: ofHead(toRfc3339(now)),
       role: ofHead(role),
       newest: ofHead(sql`(SELECT ${toRfc3339(sql`e.at`)} FROM integration_events e WHERE e.seq = s.seq)`),
-      foreign: ofHead(sql`(SELECT max(1) FROM integration_events e WHERE e.seq > s.seq)`),
+      // The highest: PostgreSQL would walk through the log to find any.
+      foreign: ofHead(
+        sql`CASE WHEN (SELECT max(e.seq) FROM integration_events e WHERE e.seq > s.seq) IS NOT NULL THEN 1 END`,
+      ),
       earliest: ofHead(
         sql`(SELECT ${toRfc3339(sql`min(v.valid_until)`)} FROM integration_secrets v WHERE v.sealed IS NOT NULL)`,
       ),

@@ -5,17 +5,15 @@ import type { Columns } from '../database/statements.ts'
 
 /** The search path that a session has by itself, and the schemas with tables of this program, as JSON. */
 export interface SearchPath {
-  readonly path: string | null
-  /** What it is where nothing sets it. */
-  readonly usual: string | null
+  /** The path, and what it is where nothing sets it, as JSON: the server makes a row of each of its settings for both. */
+  readonly paths: string | null
   readonly role: string | null
   readonly schemas: string | null
 }
 
 /** Reads the search path that PostgreSQL goes back to: with a statement of ours, another is set. */
 export const searchPath: Columns<SearchPath> = {
-  path: sql`(SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path')`,
-  usual: sql`(SELECT s.boot_val FROM pg_settings s WHERE s.name = 'search_path')`,
+  paths: sql`(SELECT json_build_array(s.reset_val, s.boot_val)::text FROM pg_settings s WHERE s.name = 'search_path')`,
   role: sql`current_user::text`,
   schemas: sql`(SELECT json_agg(n.nspname)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relname = 'integration_settings' AND c.relkind IN ('r', 'p') AND has_schema_privilege(n.oid, 'USAGE'))`,
@@ -23,8 +21,7 @@ export const searchPath: Columns<SearchPath> = {
 
 /** Nothing in its place, where the URL names a schema. */
 export const noSearchPath: Columns<SearchPath> = {
-  path: sql`NULL`,
-  usual: sql`NULL`,
+  paths: sql`NULL`,
   role: sql`NULL`,
   schemas: sql`NULL`,
 }
@@ -35,7 +32,8 @@ export const noSearchPath: Columns<SearchPath> = {
  *
  * @throws BAD_INPUT
  */
-export function refuseOtherSchema({ path, usual, role, schemas }: Partial<SearchPath> = {}): void {
+export function refuseOtherSchema({ paths, role, schemas }: Partial<SearchPath> = {}): void {
+  const [path, usual] = JSON.parse(paths ?? '[]') as (string | null)[]
   const ours = JSON.parse(schemas ?? '[]') as string[]
   const names = schemasOf(path ?? '')
   const holder = names.map((name) => (name === '$user' ? (role ?? '') : name)).find((name) => ours.includes(name))

@@ -52,11 +52,12 @@ const typed = (value: string | number | Date) =>
 export const dialect: Dialect = {
   select: (columns, rest) =>
     sql`SELECT ${join(columns.map(([name, value]) => sql`${guarded(value)} AS ${raw(`"${name}"`)}`))} ${rest}`,
+  // Without the OFFSET, PostgreSQL would plan and compute each column twice, once to measure it.
   selectPage: (columns, rest) =>
     sql`SELECT ${names(columns)}, q.after FROM (
         SELECT q.*, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS start,
           (sum(bytes) OVER () - sum(bytes) OVER (ROWS UNBOUNDED PRECEDING))::float8 AS after
-        FROM (SELECT q.*, ${bytes(columns)} AS bytes FROM (${dialect.select(columns, rest)}) q) q) q
+        FROM (SELECT q.*, ${bytes(columns)} AS bytes FROM (SELECT * FROM (${dialect.select(columns, rest)}) q OFFSET 0) q) q) q
       WHERE q.start < ${raw(String(pageBytes))}`,
   whole: (column) =>
     sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
