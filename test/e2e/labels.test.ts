@@ -139,8 +139,15 @@ describe.each(kinds)('on %s', (kind) => {
       expect([filters, await chosen(...filters)]).toEqual([filters, names])
     const checked = await run('check', '--tag', 'tier', '--no-fill', '-o', 'id')
     expect(checked.stdout).toBe(`${id.billing}\n`)
-    const reported = JSON.parse((await run('report', '--no-owner', '--fail-on', 'never', '-o', 'json')).stdout)
-    expect(reported.map(({ integration }: { integration: string }) => integration)).toEqual(['Acme/support'])
+    const reported = (...args: string[]) => run('report', ...args, '--finding', 'secret-missing', '--fail-on', 'never')
+    const fields = ['-o', 'csv', '--fields', 'integration,owner']
+    expect((await reported('--no-owner', ...fields)).stdout).toBe('integration,owner\nAcme/support,\n')
+    expect((await reported('--tag', 'env', ...fields)).stdout).toBe(
+      'integration,owner\nAcme/billing,team-a\nAcme/desk,team-b\n',
+    )
+    expect((await reported('--no-owner', '--tag', 'env=x', '-o', 'html')).stdout).toContain(
+      '"limits":["--no-owner","--tag env=x"',
+    )
   })
 
   test('what is no label is refused, with what to type, and nothing is changed', async () => {

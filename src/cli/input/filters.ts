@@ -14,8 +14,6 @@ import { duration } from './time.ts'
 
 const expiries = ['never', 'dated', 'unknown', 'none'] as const
 
-type Tag = NonNullable<IntegrationFilter['tags']>[number]
-
 /** What the options of `withFilters` are parsed to. */
 export interface FilterOptions {
   readonly workspace?: string | undefined
@@ -27,7 +25,7 @@ export interface FilterOptions {
   readonly createdBy?: string | undefined
   /** false: nobody is named. */
   readonly owner?: string | boolean | undefined
-  readonly tag?: readonly Tag[] | undefined
+  readonly tag?: readonly string[] | undefined
   readonly expiring?: number | undefined
   readonly expired?: true | undefined
   readonly expiry?: (typeof expiries)[number] | undefined
@@ -65,7 +63,12 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
       new Option(
         '--tag <tag>',
         'with this tag: key=value, or key alone for any value; may be given several times, and all must match',
-      ).argParser(each(tagOf)),
+      ).argParser(
+        each((text) => {
+          checkTagKey(tagOf(text).key)
+          return text
+        }),
+      ),
     )
   if (expiring)
     scoped.addOption(
@@ -90,9 +93,9 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--missing-secret', 'without a secret that the platform needs, or possibly missing it'))
 }
 
-function tagOf(text: string): Tag {
-  const [, key = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(text) ?? []
-  return { key: checkTagKey(key), ...(value === undefined ? {} : { value }) }
+function tagOf(text: string): NonNullable<IntegrationFilter['tags']>[number] {
+  const at = text.indexOf('=')
+  return at === -1 ? { key: text } : { key: text.slice(0, at), value: text.slice(at + 1) }
 }
 
 /**
@@ -103,14 +106,14 @@ function tagOf(text: string): Tag {
 export async function filterOf(store: Store, given: FilterOptions): Promise<IntegrationFilter> {
   const now = Date.now()
   const at = (milliseconds: number) => instantOf(now + milliseconds)
-  const { workspace, createdBy, owner, tag: tags, name } = given
+  const { workspace, createdBy, owner, tag, name } = given
   const platform = given.platform === undefined ? undefined : await platformOf(store, given.platform)
   return {
     ...(workspace === undefined ? {} : { workspaceId: (await store.read((db) => findWorkspace(db, workspace))).id }),
     ...(createdBy === undefined ? {} : { createdBy: (await store.read((db) => findUser(db, createdBy))).id }),
     ...(platform === undefined ? {} : { platform }),
     ...(typeof owner === 'string' ? { owner } : owner === false ? { owner: null } : {}),
-    ...(tags === undefined ? {} : { tags }),
+    ...(tag === undefined ? {} : { tags: tag.map(tagOf) }),
     ...(name === undefined ? {} : { nameContains: name }),
     ...(given.exactName === undefined ? {} : { name: given.exactName }),
     ...(given.active ? { active: true } : given.inactive ? { active: false } : {}),

@@ -36,6 +36,7 @@ export function html({ database, limits }: WriterOptions): Writer {
 /** An option as it is typed, more or less: durations are in hours. */
 function limitWords([option, value]: readonly [string, unknown]): readonly string[] {
   if (value === undefined) return []
+  if (value === false) return [shown(`--no-${flagOf(option)}`)]
   const text = value === true ? '' : typeof value === 'number' ? ` ${value / 3_600_000}h` : ` ${value}`
   return [shown(`--${flagOf(option)}${text}`)]
 }

@@ -68,6 +68,7 @@ function testOf(
   const lines = [
     findingCodes[code][1],
     evidence,
+    ...(integration?.owner ? [`owner: ${integration.owner}`] : []),
     ...(since === null ? [] : [`since ${since}`]),
     ...(next === null ? [] : [`next: ${next}`]),
   ]

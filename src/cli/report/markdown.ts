@@ -51,6 +51,7 @@ const headOf = (code: FindingCode, count: number) =>
 function lineOf({ code, integration, since, evidence, next }: Finding): string {
   const parts = [
     integration === null ? 'the database' : inert(refOf(integration)),
+    ...(integration?.owner ? [`owner: ${inert(integration.owner)}`] : []),
     ...(since === null ? [] : [`since ${since}`]),
     ...(evidence === findingCodes[code][1] ? [] : [inert(evidence)]),
     ...(next === null ? [] : [`next: ${inert(next)}`]),

@@ -26,11 +26,13 @@ export const findingView: View<Finding> = {
     },
     { field: 'id', value: ({ integration }) => integration?.id ?? null },
     { field: 'platform', value: ({ integration }) => integration?.platform ?? null },
+    { field: 'owner', value: ({ integration }) => integration?.owner ?? null, cut: 'middle' },
     ago('since', 'since'),
     { ...value('evidence'), cut: 'end' },
     { ...value('next'), cut: 'end' },
   ],
   short: ['severity', 'code', 'integration', 'since', 'evidence'],
+  notable: ['owner'],
   essential: ['integration', 'code', 'severity', 'since'],
   id: ({ integration }) => integration?.id ?? '',
 }

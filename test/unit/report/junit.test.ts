@@ -39,7 +39,7 @@ function written(findings: readonly Finding[], failing: readonly Severity[] = ['
 
 test('JUnit has a suite for each code: failures fail, other findings are skipped, none is a test that passes', () => {
   const findings = [
-    findingOf('token-expired', { since: null }),
+    findingOf('token-expired', { since: null, integration: integrationOf({ owner: 'team-a' }) }),
     findingOf('secret-not-encrypted', { evidence: 'the webhook secret is not encrypted' }),
     findingOf('secret-not-encrypted', { evidence: 'the access token is not encrypted' }),
     findingOf('stale'),
@@ -69,7 +69,7 @@ test('JUnit has a suite for each code: failures fail, other findings are skipped
           [
             'failure',
             { type: 'error', message: 'seen' },
-            'the access token has expired\nseen\nnext: integrations show id-1',
+            'the access token has expired\nseen\nowner: team-a\nnext: integrations show id-1',
           ],
         ],
       ],
@@ -102,7 +102,7 @@ test('--fail-on says what fails', () => {
 test('names, evidence and commands do nothing in XML, and what it forbids is U+FFFD', () => {
   const findings = hostileNames.map((name, i) =>
     findingOf('stale', {
-      integration: integrationOf({ workspace: name, name, id: `${i}` as ListedIntegration['id'] }),
+      integration: integrationOf({ workspace: name, name, owner: name, id: `${i}` as ListedIntegration['id'] }),
       evidence: name,
       next: name,
     }),
