@@ -4,7 +4,7 @@ export const formats = ['table', 'json', 'jsonl', 'csv', 'id'] as const
 export type Format = (typeof formats)[number]
 
 /** The formats that `report` has besides. */
-export const reportFormats = ['html', 'markdown', 'junit'] as const
+export const reportFormats = ['html', 'markdown', 'junit', 'openmetrics'] as const
 /** A format of `report` alone. */
 export type ReportFormat = (typeof reportFormats)[number]
 

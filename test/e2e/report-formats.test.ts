@@ -24,7 +24,7 @@ const failing = ['report', '--fail-on', 'unknown']
 const sentence = '1 unknown finding in 1 integration'
 const told = `error: ${sentence}\nhint: the field next of each finding is what to type: -o json\n`
 /** A text with its moments left out. */
-const timeless = (text: string) => text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z?/g, '…')
+const timeless = (text: string) => text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z?|(?<=_report_timestamp_seconds )\S+/g, '…')
 const markdown = `## ${sentence[0]?.toUpperCase()}${sentence.slice(1)}
 
 As of ….

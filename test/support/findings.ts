@@ -12,6 +12,9 @@ import type { Counts } from '../../src/operations/report/report.ts'
 /** The moment of the reports that tests make up. */
 export const moment: Instant = instantOf(Date.parse('2026-11-28T00:00:00Z'))
 
+/** An instant so many milliseconds after it. */
+export const at = (distanceMs: number): Instant => instantOf(Date.parse(moment) + distanceMs)
+
 /** Names that people, applications and platforms could give, to harm whoever looks at a report. */
 export const hostileNames: readonly string[] = [
   '</script><img src=x onerror=alert(1)>',

@@ -24,9 +24,10 @@ const codesHelp = Object.entries(findingCodes)
   .map(([code, [severity, meaning]]) => `  ${code.padEnd(27)}${severity.padEnd(9)}${meaning}`)
   .join('\n')
 
-const formatsHelp = `  html      a page for a browser, which can be sent: one file
-  markdown  the worst first, cut at 60,000 characters
-  junit     a test for each finding: it fails where --fail-on says so, and is skipped else`
+const formatsHelp = `  html         a page for a browser, which can be sent: one file
+  markdown     the worst first, cut at 60,000 characters
+  junit        a test for each finding: it fails where --fail-on says so, and is skipped else
+  openmetrics  gauges for Prometheus: findings by code, and when access tokens expire and integrations were last used`
 
 /** `integrations report` */
 export const command = (ctx: Context) => {
@@ -66,7 +67,12 @@ export const command = (ctx: Context) => {
       if (own && ctx.options.fields) throw badInput(`-o ${own} has no fields to choose`, 'leave --fields out')
       const { env, argv, stderr, cwd } = ctx.host
       const { GITHUB_STEP_SUMMARY: summary } = env
-      const writing = { failing, database: displayUrl(ctx.database()), limits: { ...filters, finding, newSince } }
+      const writing = {
+        failing,
+        database: displayUrl(ctx.database()),
+        limits: { ...filters, finding, newSince },
+        warn: (text: string) => ctx.output.warn(text),
+      }
       const forJob = summary ? await writerOf('markdown', writing) : undefined
       let counts: Counts | undefined
       const print = async (output: Output) => {

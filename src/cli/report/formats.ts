@@ -5,6 +5,7 @@ const load: { readonly [F in ReportFormat]: () => Promise<(options: WriterOption
   html: async () => (await import('./html.ts')).html,
   markdown: async () => (await import('./markdown.ts')).markdown,
   junit: async () => (await import('./junit.ts')).junit,
+  openmetrics: async () => (await import('./openmetrics.ts')).openmetrics,
 }
 
 /** What writes a report in a format, which is loaded on first use. */

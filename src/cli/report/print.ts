@@ -7,6 +7,9 @@ import type { Writer } from './writer.ts'
 /** Makes a report, and hands on the findings as they are found, with what a writer needs besides. */
 export type Find = (emit: (findings: readonly Finding[]) => Promise<void>, writer?: Writer) => Promise<Counts>
 
+/** How much of a text is written at once, in characters. */
+const writtenAtOnce = 65_536
+
 /** How many findings of each code a table shows. */
 const shownOfEach = 20
 
@@ -39,6 +42,13 @@ export async function printRows(output: Output, find: Find): Promise<string | nu
 /** Prints a report in a format of its own. @returns null, as the text says what to type */
 export async function printText(output: Output, find: Find, writer: Writer): Promise<null> {
   const counts = await find(async (findings) => writer.find(findings), writer)
-  for (const part of writer.text(counts)) await output.raw(part)
+  let text = ''
+  for (const part of writer.text(counts)) {
+    text += part
+    if (text.length < writtenAtOnce) continue
+    await output.raw(text)
+    text = ''
+  }
+  await output.raw(text)
   return null
 }

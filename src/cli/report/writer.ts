@@ -5,6 +5,8 @@ import type { Counts, See } from '../../operations/report/report.ts'
 export interface WriterOptions {
   /** The severities whose findings are failures. */
   readonly failing: readonly Severity[]
+  /** Warns people. */
+  readonly warn: (text: string) => void
   /** The URL of the database, without a password. */
   readonly database: string
   /** The options that limit the report, as they were parsed. */
