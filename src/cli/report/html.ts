@@ -27,7 +27,7 @@ export function html({ database, limits }: WriterOptions): Writer {
         ignored,
         ignoredUntil,
         ...page.collected(),
-        changes: changes.map(changeOf),
+        changes: changes?.map(changeOf) ?? null,
       })
     },
   }

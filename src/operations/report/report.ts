@@ -22,8 +22,8 @@ export interface Counts {
   /** How many more findings are ignored, and when the first of these counts again; null: there is none. */
   readonly ignored: number
   readonly ignoredUntil: Instant | null
-  /** The last changes, the newest first: as many as were asked for. */
-  readonly changes: readonly AuditEvent[]
+  /** The last changes, the newest first; null: they were not asked for, or the report is not of the whole database. */
+  readonly changes: readonly AuditEvent[] | null
 }
 
 /** Sees integrations, whether anything is found of them or not, before what is found. */
@@ -100,7 +100,7 @@ export const report = (store: Store, options: ReportOptions): Promise<Counts> =>
       undated,
       ignored,
       ignoredUntil: firstEnd,
-      changes: lastChanges === 0 ? [] : await lastChangesOf(db, lastChanges),
+      changes: lastChanges > 0 && isWhole ? await lastChangesOf(db, lastChanges) : null,
     }
   })
 }

@@ -120,7 +120,7 @@ test('texts of the database are data in the page, without anything that ends it,
     isPartial: false,
     ignored: 0,
     ignoredUntil: null,
-    changes: [],
+    changes: null,
   }
   const html = pageOf(data, { script: 'alert(0)', style: 'p {}' })
   const [, json = ''] = /<script type="application\/json" id="data">([^<]*)<\/script>/.exec(html) ?? []

@@ -24,7 +24,8 @@ export interface PageData {
   readonly use: UseCounts
   /** The worst first. Of more than `listedFindings`, some of each code. */
   readonly findings: readonly PageFinding[]
-  readonly changes: readonly PageChange[]
+  /** The newest first; null: the page is not of the whole database. */
+  readonly changes: readonly PageChange[] | null
 }
 
 /** How many findings of each severity there are. */

@@ -28,7 +28,7 @@ function draw(data: PageData): void {
       expirySection(data.expiry, now),
       useSection(data.use, now),
       list.section,
-      changeSection(data.changes, now),
+      ...(data.changes === null ? [] : [changeSection(data.changes, now)]),
       element(
         'footer',
         {},
