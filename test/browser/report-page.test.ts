@@ -174,6 +174,8 @@ describe.skipIf(without)('the page of a report', () => {
       '<!--<script>alert(1)</script>',
       'left\u202eright\u2066\u0007\u200b',
       "'); alert(1); //",
+      'x'.repeat(400),
+      ' ',
     ]
     const db = await start()
     await seedIntegrations(db, hostile.length + 1)
@@ -192,8 +194,16 @@ describe.skipIf(without)('the page of a report', () => {
       "UPDATE integration_events SET target_name = ?, reason = ?, os_user = ? WHERE target_type = 'integration'",
       ...hostile.slice(0, 3),
     )
-    for (const javaScriptEnabled of [true, false]) {
-      const { page, asked, told } = await open(await report(db), { javaScriptEnabled })
+    for (const [javaScriptEnabled, width] of [
+      [true, 1240],
+      [true, 390],
+      [false, 1240],
+    ] as const) {
+      const { page, asked, told } = await open(await report(db), {
+        javaScriptEnabled,
+        viewport: { width, height: 900 },
+      })
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
       const text = await page.locator('body').innerText()
       expect(text).toContain(javaScriptEnabled ? hostile[0] : 'Open this file in a browser that runs scripts')
       if (javaScriptEnabled) {

@@ -184,7 +184,7 @@ function changeSection(changes: readonly PageChange[], now: number): HTMLElement
               action,
               named(target),
               named(who),
-              named(reason ?? ''),
+              reason === null ? '' : named(reason),
             ]),
             { numbersFrom: 5, name: 'changes' },
           ),

@@ -79,4 +79,5 @@ export const scrolling = (label: string, child: Element): HTMLElement =>
   element('div', { class: 'scrolling', role: 'region', tabindex: 0, 'aria-label': label }, child)
 
 /** A name of the database: what is written from right to left in it moves nothing beside it. */
-export const named = (name: string): HTMLElement => element('bdi', { class: 'name' }, name)
+export const named = (name: string): HTMLElement =>
+  element('bdi', { class: 'name' }, name.trim() === '' ? `"${name}"` : name)

@@ -107,9 +107,15 @@ const listTable = (body: HTMLElement) =>
       element(
         'tr',
         { role: 'row' },
-        ...['Severity', 'Finding', 'Integration', 'Since', 'What to type'].map((head) =>
-          element('th', { role: 'columnheader', scope: 'col' }, head),
-        ),
+        ...(
+          [
+            ['severity', 'Severity'],
+            ['what', 'Finding'],
+            ['who', 'Integration'],
+            ['since', 'Since'],
+            ['next', 'What to type'],
+          ] as const
+        ).map(([name, head]) => element('th', { role: 'columnheader', scope: 'col', class: name }, head)),
       ),
     ),
     body,
