@@ -1,7 +1,8 @@
 /**
  * npm run docs
  *
- * Writes docs/reference.md from the help of the commands, and the pictures of the README (pictures.ts).
+ * Writes docs/reference.md from the help of the commands, the pictures of the README (pictures.ts), and the schema of reports
+ * (report-schema.ts).
  */
 import { writeFile } from 'node:fs/promises'
 import type { CommandUnknownOpts } from '@commander-js/extra-typings'
@@ -9,6 +10,7 @@ import { createContext } from '../src/cli/context.ts'
 import { program } from '../src/cli/program.ts'
 import { topics } from '../src/cli/topics.ts'
 import { draw } from './pictures.ts'
+import { reportSchema, reportSchemaFile } from './report-schema.ts'
 
 /** Where the reference is. */
 export const referenceFile = 'docs/reference.md'
@@ -47,5 +49,9 @@ function help(command: CommandUnknownOpts): string {
 }
 
 if (process.argv[1]?.endsWith('docs.ts'))
-  for (const [file, text] of Object.entries({ ...(await draw()), [referenceFile]: await reference() }))
+  for (const [file, text] of Object.entries({
+    ...(await draw()),
+    [referenceFile]: await reference(),
+    [reportSchemaFile]: reportSchema(),
+  }))
     await writeFile(file, text)

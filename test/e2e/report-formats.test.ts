@@ -8,6 +8,7 @@ import { formats, reportFormats } from '../../src/cli/host.ts'
 import { addMany, freshDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { bin, environment, freshFolder, runCommand, runProgram } from '../support/program.ts'
+import { schemaProblems } from '../support/report-schema.ts'
 
 /** A database with an integration whose platform no version of this program knows: an unknown finding. */
 async function withFinding() {
@@ -40,6 +41,23 @@ test('-o markdown is the report as markdown', async () => {
   const { env } = await withFinding()
   const { stdout, ...outcome } = await runInProcess([...failing, '-o', 'markdown'], { env })
   expect({ ...outcome, stdout: timeless(stdout) }).toEqual({ code: 8, stdout: markdown, stderr: told })
+})
+
+test('JSON is as its schema says, which finds what is not', async () => {
+  const { env } = await withFinding()
+  const { stdout } = await runInProcess([...failing, '-o', 'jsonl'], { env })
+  const finding = JSON.parse(stdout)
+  expect(finding).toEqual({
+    ...{ severity: 'unknown', code: 'platform-unknown', integration: 'Acme/one', id: 'id-1', platform: 'other' },
+    ...{ owner: null, since: null, evidence: 'this version does not know the platform', next: null },
+  })
+  expect(schemaProblems(finding, 'finding')).toEqual([])
+  for (const wrong of [{ code: 'other' }, { severity: null }, { since: 'yesterday' }, { evidence: 1 }])
+    expect(schemaProblems({ ...finding, ...wrong }, 'finding')).not.toEqual([])
+  for (const field of Object.keys(finding)) {
+    const { [field]: _, ...less } = finding
+    expect(schemaProblems(less, 'finding')).not.toEqual([])
+  }
 })
 
 test.each([undefined, ...formats, ...reportFormats])('--out writes -o %s to a file of its owner', async (format) => {

@@ -3,6 +3,7 @@ import { findingCodes, isIntegrationCode } from '../../src/operations/report/fin
 import { contents, freshDatabase, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { freshFolder, runInTerminal } from '../support/program.ts'
+import { schemaProblems } from '../support/report-schema.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
 
 const integrationCodes = (Object.keys(findingCodes) as (keyof typeof findingCodes)[]).filter(isIntegrationCode)
@@ -55,7 +56,9 @@ describe.each(kinds)('report on %s', (kind) => {
 
   const reported = async (env: Record<string, string>, ...flags: string[]) => {
     const { code, stdout, stderr } = await run(['report', '-o', 'json', ...flags], { env })
-    return { code, stderr, findings: JSON.parse(stdout) as Told[] }
+    const findings = JSON.parse(stdout) as Told[]
+    expect(schemaProblems(findings)).toEqual([])
+    return { code, stderr, findings }
   }
 
   test('finds nothing where nothing is wrong, without keys, and changes nothing', async () => {
