@@ -28,6 +28,7 @@ const commands: readonly (readonly [heading: string, ...entries: Entry[]])[] = [
     ['refresh', 'refresh access tokens that expire soon', () => import('./commands/refresh.ts')],
     ['recover', 'resolve refreshes whose outcome is unknown', () => import('./commands/recover.ts')],
     ['report', 'tell what is wrong, what expires and what is not known', () => import('./commands/report.ts')],
+    ['policy', 'say which ages, expiry and owner integrations are asked for', () => import('./commands/policy.ts')],
     ['check', 'ask the platforms whether access tokens work', () => import('./commands/check.ts')],
     ['enable', 'make an integration active', () => import('./commands/enable.ts')],
     ['disable', 'make an integration inactive', () => import('./commands/disable.ts')],

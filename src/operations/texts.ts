@@ -32,3 +32,15 @@ export const rotateCommand = (ref: string, ...fields: readonly SecretField[]): s
 /** What to do when an integration changed meanwhile. */
 export const checkAndRetry = (ref: string): string =>
   `check what changed with ${commandLine('show', [ref])}, and try again`
+
+const units = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+] as const
+
+/** A time of whole seconds in the largest unit that it is a multiple of, as it can be typed: `90d`, `36h`. @param ms in milliseconds */
+export function durationText(ms: number): string {
+  const [size, unit] = units.find(([size]) => ms % size === 0) ?? [1000, 's']
+  return `${ms / size}${unit}`
+}

@@ -18,6 +18,7 @@ import { WrittenColumns } from './audit/written.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
 import { ignoredFindingWriter } from './report/ignored-findings.ts'
+import { policyWriter } from './report/policies.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
 import { bindPrevious, keptIntegrations, storedValueWriter } from './secrets/reencrypt.ts'
 import type { SecretContext } from './secrets/versions.ts'
@@ -165,6 +166,7 @@ export async function beginChange(
     health: healthWriter(tx, now),
     labels: { ...db.labels, ...labelWriter(tx, written) },
     ignoredFindings: { ...db.ignoredFindings, ...ignoredFindingWriter(tx, written) },
+    policies: { ...db.policies, ...policyWriter(tx, { now, written }) },
     settings,
     keyring,
     previousValues: previous,

@@ -18,6 +18,7 @@ import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
 import { ignoredFindingReader } from './report/ignored-findings.ts'
+import { policyReader } from './report/policies.ts'
 import { compareTables, type Needs, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
 import {
   type DatabaseState,
@@ -217,6 +218,7 @@ const readerOn = (
   report: reportReader(db, dialect),
   ignoredFindings: ignoredFindingReader(db, dialect),
   revocations: revocationReader(db, dialect),
+  policies: policyReader(db, dialect),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

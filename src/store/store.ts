@@ -11,6 +11,7 @@ import type { StateReader } from './audit/row-states.ts'
 import type { SeenHeads } from './audit/seen.ts'
 import type { Database } from './database/url.ts'
 import type { IgnoredFindingReader, IgnoredFindingWriter } from './report/ignored-findings.ts'
+import type { PolicyReader, PolicyWriter } from './report/policies.ts'
 import type { TableDifference } from './schema/application-tables.ts'
 import type { TriggerDifference } from './schema/triggers.ts'
 import type { AcceptedSecretReader } from './secrets/accepted.ts'
@@ -51,6 +52,7 @@ export interface Reader {
   readonly report: ReportReader
   readonly ignoredFindings: IgnoredFindingReader
   readonly revocations: RevocationReader
+  readonly policies: PolicyReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
   /** How the triggers on the tables of this program differ from those of its migrations. */
@@ -74,6 +76,7 @@ export interface Transaction extends Reader {
   readonly health: HealthWriter
   readonly labels: LabelReader & LabelWriter
   readonly ignoredFindings: IgnoredFindingReader & IgnoredFindingWriter
+  readonly policies: PolicyReader & PolicyWriter
   readonly workspaces: WorkspaceReader & WorkspaceWriter
   readonly users: UserReader & UserWriter
   /** As they are once the first change has decided the mode. */

@@ -112,6 +112,7 @@ test('commands, flags and choices', async () => {
     'token-expires-1d',
     'token-expires-7d',
     'token-expires-30d',
+    'token-expires-soon',
   ])
   expect(await complete('integrations check --finding use-')).toEqual([])
   expect(await complete('integrations report --finding use-')).toEqual(['use-not-recorded'])

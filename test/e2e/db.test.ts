@@ -237,7 +237,7 @@ test.each(inPublic)('a schema of its own is made ready, migrated and adopted bes
   await db.query('CREATE SCHEMA "Own"')
   expect(await runInProcess(['init', '-o', 'id'], inSchema('Own'))).toMatchObject({ code: 0 })
   const whole = await there('Own')
-  expect([whole.length, await done('Own')]).toEqual([16, migrations.map((migration_name) => ({ migration_name }))])
+  expect([whole.length, await done('Own')]).toEqual([17, migrations.map((migration_name) => ({ migration_name }))])
 
   await db.query('ALTER SCHEMA "Own" RENAME TO behind')
   await db.query(

@@ -34,6 +34,7 @@ export const ownTables = [
   'integration_health',
   'integration_labels',
   'integration_findings',
+  'integration_policies',
 ] as const
 
 /** Takes a database back to what the first migration made, apart from Prisma's history. */

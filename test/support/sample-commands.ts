@@ -47,6 +47,7 @@ export const readOnlyCommands: readonly Sample[] = [
   { command: 'db status', args: ['db', 'status', '-o', 'json'] },
   { command: 'report', args: ['report', '--fail-on', 'never', '-o', 'json'] },
   { command: 'report ignored', args: ['report', 'ignored', '-o', 'json'] },
+  { command: 'policy list', args: ['policy', 'list', '-o', 'json'] },
   { command: 'db index', args: ['db', 'index'] },
   { command: 'completion', args: ['completion', 'bash'] },
   { command: 'complete', args: ['complete', 'zsh', '--', 'show', 'Acme/'] },
@@ -122,6 +123,8 @@ export const changingCommands: readonly Sample[] = [
     command: 'report ignore',
     args: ['report', 'ignore', 'stale', 'Acme/support', '--until', soon, '--reason', 'OPS-1'],
   },
+  { command: 'policy set', args: ['policy', 'set', 'all', '--max-secret-age', '90d', '--require-owner'] },
+  { command: 'policy remove', args: ['policy', 'remove', 'all'] },
   { command: 'report unignore', args: ['report', 'unignore', 'stale', 'Acme/support'] },
   { command: 'update', args: ['update', 'Acme/support', '--name', 'care'] },
   {

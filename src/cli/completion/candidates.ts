@@ -141,6 +141,8 @@ async function valuesOf(
           .filter(({ purpose, state }) => purpose === 'encryption' && state === 'decrypt-only')
           .map(({ id, state }) => ({ value: id, description: state })),
       )
+    case 'policy':
+      return read(async (db) => listed((await db.policies.list()).map(({ name }) => name)))
     case 'app':
       return read(async (db) => (await db.apps.list()).map(({ id, name }) => named(name, id, begun)))
     case 'workspace':

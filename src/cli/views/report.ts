@@ -1,11 +1,13 @@
 import { refOf } from '../../integration.ts'
 import { type Finding, type Severity, severities } from '../../operations/report/finding.ts'
+import type { CountedPolicy } from '../../operations/report/policies.ts'
 import type { Counts } from '../../operations/report/report.ts'
+import { durationText } from '../../operations/texts.ts'
 import type { IgnoredFinding } from '../../store/report/ignored-findings.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
-import type { View } from '../output/values.ts'
-import { ago, value } from './cells.ts'
+import type { Column, View } from '../output/values.ts'
+import { ago, name, value } from './cells.ts'
 
 const tones: Record<Severity, Tone> = { error: 'bad', warning: 'warn', unknown: 'dim' }
 
@@ -81,3 +83,48 @@ export const ignoredFindingView: View<IgnoredFinding> = {
 
 const ignoredRef = ({ workspace, name }: IgnoredFinding) =>
   workspace === null || name === null ? null : refOf({ workspace, name })
+
+const time = (field: 'maxSecretAge' | 'maxTokenAge' | 'expiresWithin' | 'unusedAfter'): Column<CountedPolicy> => ({
+  field,
+  value: ({ [field]: seconds }) => (seconds === null ? null : durationText(seconds * 1000)),
+})
+
+const required = (field: 'expiryRequired' | 'ownerRequired'): Column<CountedPolicy> => ({
+  ...value(field),
+  cell: ({ [field]: isRequired }) => [isRequired ? 'yes' : '', 'plain'],
+})
+
+/** How policies are shown; times as they can be typed, as in `90d`. */
+export const policyView: View<CountedPolicy> = {
+  columns: [
+    name('name'),
+    value('platform'),
+    name('workspace'),
+    {
+      field: 'tag',
+      value: ({ tagKey, tagValue }) => (tagKey === null || tagValue === null ? tagKey : `${tagKey}=${tagValue}`),
+      cut: 'middle',
+    },
+    time('maxSecretAge'),
+    time('maxTokenAge'),
+    time('expiresWithin'),
+    time('unusedAfter'),
+    required('expiryRequired'),
+    required('ownerRequired'),
+    value('integrations'),
+  ],
+  short: ['name', 'integrations'],
+  notable: [
+    ...['platform', 'workspace', 'tag', 'maxSecretAge', 'maxTokenAge', 'expiresWithin', 'unusedAfter'],
+    ...['expiryRequired', 'ownerRequired'],
+  ],
+  essential: ['name', 'maxSecretAge', 'maxTokenAge', 'tag', 'platform', 'workspace', 'integrations'],
+  id: (policy) => policy.name,
+}
+
+/** How a policy that was removed is shown. */
+export const removedPolicyView: View<{ readonly name: string }> = {
+  columns: [name('name')],
+  short: ['name'],
+  id: (policy) => policy.name,
+}

@@ -5,7 +5,7 @@ import { auditOnly } from '../change.ts'
 import { recordedTypes } from './rows.ts'
 
 /** Kinds of rows that neither an application nor a version before has put in without an event: who else did is to be found out. */
-const alwaysRecorded: readonly StatefulType[] = ['finding']
+const alwaysRecorded: readonly StatefulType[] = ['finding', 'policy']
 
 /** How many rows one change records. */
 const rowsAtOnce = 200

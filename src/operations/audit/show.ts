@@ -140,8 +140,11 @@ function secretChanges({ secrets: before = [] }: RowState, { secrets: after = []
     .filter(({ before, after }) => JSON.stringify(before) !== JSON.stringify(after))
 }
 
-const numbers: readonly string[] = ['integration_versions.version', 'integration_refresh_attempts.fence']
-const truths: readonly string[] = ['is_active', 'never_expires']
+const numbers: readonly string[] = [
+  ...['integration_versions.version', 'integration_refresh_attempts.fence'],
+  ...['max_secret_age', 'max_token_age', 'expires_within', 'unused_after'],
+]
+const truths: readonly string[] = ['is_active', 'never_expires', 'expiry_required', 'owner_required']
 
 /** The value of a column that is kept as a text. The databases write truth values in their own ways. */
 function readValue(column: string, text: string | undefined): Json {

@@ -22,6 +22,11 @@ export const findingCodes = {
   'token-expires-1d': ['error', 'the access token expires within 1 day'],
   'token-expires-7d': ['warning', 'the access token expires within 7 days'],
   'token-expires-30d': ['warning', 'the access token expires within 30 days'],
+  'token-expires-soon': ['warning', 'the access token expires within the time that a policy names'],
+  'secret-old': ['warning', 'a webhook secret or a refresh token is older than a policy allows'],
+  'token-old': ['warning', 'the access token is older than a policy allows'],
+  'expiry-missing': ['warning', 'the access token never expires, although a policy requires an expiry'],
+  'owner-missing': ['warning', 'it has no owner, although a policy requires an owner'],
   'previous-secret-in-use': [
     'warning',
     'the grace period ends within a day, and webhooks still come with the previous secret',
@@ -32,11 +37,12 @@ export const findingCodes = {
   'check-differs': ['warning', 'stored data differs from what the platform told check'],
   'webhooks-refused': ['warning', 'receivers refused webhooks within 24 hours'],
   'inactive-but-used': ['warning', 'inactive, and webhooks have come within 24 hours, since the last change'],
-  'never-used': ['warning', 'never used in the 30 days since it was added'],
-  stale: ['warning', 'not used for 30 days'],
+  'never-used': ['warning', 'never used in the 30 days since it was added, or in the time that a policy names'],
+  stale: ['warning', 'not used for 30 days, or for the time that a policy names'],
   'receiver-silent': ['warning', 'no receiver has reported for 24 hours'],
   'token-expiry-unknown': ['unknown', 'it is not known when the access token expires'],
   'secret-unknown': ['unknown', 'it is not known whether a secret that the platform needs is set'],
+  'age-unknown': ['unknown', 'it is not known how old a secret or a token is, although a policy limits the age'],
   'check-unknown': ['unknown', 'the platform gave check an answer that says nothing'],
   'platform-unknown': ['unknown', 'this version does not know the platform'],
   'use-not-recorded': ['unknown', 'no receiver records use, so nothing can be told about it'],
@@ -73,6 +79,9 @@ export interface Finding {
   /** A command to type; null: there is none that helps. */
   readonly next: string | null
 }
+
+/** Makes a finding about an integration; what is left out is null, or the meaning of the code. */
+export type About = (code: IntegrationCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
 
 /** Whether a finding came true after an instant; undefined where that is not known. @param newSince in milliseconds since 1970 */
 export const isNew = ({ since }: Finding, newSince: number): boolean | undefined =>

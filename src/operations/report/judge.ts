@@ -9,9 +9,13 @@ import {
 } from '../../integration.ts'
 import { findPlatform, requiredFields } from '../../platforms/platforms.ts'
 import type { UnknownRevocation } from '../../store/audit/revocations.ts'
+import type { Policy } from '../../store/report/policies.ts'
 import type { NotedVersion } from '../../store/secrets/report-facts.ts'
-import { commandLine, rotateCommand } from '../texts.ts'
-import { type DatabaseCode, type Finding, findingCodes, type IntegrationCode } from './finding.ts'
+import { commandLine, durationText, rotateCommand } from '../texts.ts'
+import { type About, type DatabaseCode, type Finding, findingCodes } from './finding.ts'
+import { judgeByPolicy } from './judge-policies.ts'
+import { judgeUse, judgeUseWhileInactive } from './judge-use.ts'
+import { type Asked, askedOf, beginning } from './policy.ts'
 
 /** What is known of one integration. */
 export interface Facts {
@@ -39,6 +43,8 @@ export interface Setting {
   readonly usesRecorded: boolean
   /** When a receiver last reported; null: none does. */
   readonly lastReport: Instant | null
+  /** What integrations are asked to keep. */
+  readonly policies: readonly Policy[]
 }
 
 const hourMs = 3_600_000
@@ -50,8 +56,6 @@ const expiryThresholds = [
   ['token-expires-7d', 7 * dayMs],
   ['token-expires-30d', 30 * dayMs],
 ] as const
-
-const unusedMs = 30 * dayMs
 
 /** For how long a revocation may be under way. */
 const revocationMs = 120_000
@@ -90,22 +94,23 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
       }),
     ]
   const always = [...revocation(facts, setting, about), ...storage(facts, setting, about), ...sharing(facts, about)]
-  if (!integration.isActive) return [...always, ...useWhileInactive(facts, setting, about)]
+  if (!integration.isActive)
+    return [...always, ...judgeUseWhileInactive(integration, { now: setting.now, changedAt: facts.changedAt }, about)]
   if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
+  const asked = askedOf(setting.policies, integration)
   return [
     ...missing(facts, about),
-    ...token(facts, setting, about),
+    ...token(facts, { ...setting, asked }, about),
     ...refresh(facts, about),
     ...check(facts, about),
     ...refusals(facts, setting, about),
     ...gracePeriod(facts, setting, about),
-    ...use(facts, setting, about),
+    ...judgeUse(integration, { ...setting, asked }, about),
     ...config(facts, about),
+    ...judgeByPolicy(integration, { now: setting.now, asked }, about),
     ...always,
   ]
 }
-
-type About = (code: IntegrationCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
 
 function missing({ integration }: Facts, about: About): Finding[] {
   const platform = findPlatform(integration.platform)
@@ -138,7 +143,11 @@ function missing({ integration }: Facts, about: About): Finding[] {
 export const isRefreshed = ({ platform, refreshToken, app }: IntegrationView): boolean =>
   findPlatform(platform)?.api.refresh !== undefined && refreshToken.set !== false && app !== null
 
-function token({ integration }: Facts, { now }: Setting, about: About): Finding[] {
+function token(
+  { integration }: Facts,
+  { now, asked: { expiresWithin } }: { readonly now: number; readonly asked: Asked },
+  about: About,
+): Finding[] {
   const { accessToken, tokenExpiresAt, tokenExpiry, id } = integration
   const replace = rotateCommand(id, 'accessToken')
   if (tokenExpiresAt === null)
@@ -153,8 +162,17 @@ function token({ integration }: Facts, { now }: Setting, about: About): Finding[
     return [about('token-expired', { since: tokenExpiresAt, evidence: `expired at ${tokenExpiresAt}`, next })]
   if (refreshes)
     return end - now < hourMs ? [about('refresh-overdue', { since: instantOf(end - hourMs), evidence, next })] : []
-  const [code, ms] = expiryThresholds.find(([, ms]) => end - now <= ms) ?? []
-  return code === undefined ? [] : [about(code, { since: instantOf(end - ms), evidence, next })]
+  const [code, ms] =
+    expiryThresholds.find(([, ms]) => end - now <= ms && (!expiresWithin || ms <= expiresWithin.ms)) ?? []
+  if (code !== undefined) return [about(code, { since: instantOf(end - ms), evidence, next })]
+  if (!expiresWithin || end - now > expiresWithin.ms) return []
+  return [
+    about('token-expires-soon', {
+      since: beginning(end - expiresWithin.ms, expiresWithin),
+      evidence: `${evidence}; the policy ${expiresWithin.policy} warns ${durationText(expiresWithin.ms)} before`,
+      next,
+    }),
+  ]
 }
 
 function refresh({ integration: { tokenRefresh, id } }: Facts, about: About): Finding[] {
@@ -185,17 +203,6 @@ function refusals({ integration: { refusedWebhooks, id } }: Facts, { now }: Sett
   return [about('webhooks-refused', { since, evidence, next: commandLine('secrets list', [id]) })]
 }
 
-function useWhileInactive(
-  { integration: { lastUsedAt, id }, changedAt }: Facts,
-  { now }: Setting,
-  about: About,
-): Finding[] {
-  if (lastUsedAt === null || now - Date.parse(lastUsedAt) > dayMs) return []
-  if (changedAt === undefined || lastUsedAt <= changedAt) return []
-  const evidence = `last used at ${lastUsedAt}`
-  return [about('inactive-but-used', { since: changedAt, evidence, next: commandLine('enable', [id]) })]
-}
-
 function gracePeriod({ integration, noted }: Facts, { now }: Setting, about: About): Finding[] {
   const until = integration.webhookSecret.previousValidUntil
   if (until === null || Date.parse(until) <= now) return []
@@ -218,18 +225,6 @@ function gracePeriod({ integration, noted }: Facts, { now }: Setting, about: Abo
       next: commandLine('secrets finish', [integration.id, 'webhook-secret']),
     }),
   ]
-}
-
-function use({ integration }: Facts, { now, usesRecorded }: Setting, about: About): Finding[] {
-  if (!usesRecorded) return []
-  const { lastUsedAt, createdAt, id } = integration
-  const from = Date.parse(lastUsedAt ?? createdAt)
-  if (now - from <= unusedMs) return []
-  const since = instantOf(from + unusedMs)
-  const next = commandLine('disable', [id])
-  return lastUsedAt === null
-    ? [about('never-used', { since, evidence: `added at ${createdAt}, and never used`, next })]
-    : [about('stale', { since, evidence: `last used at ${lastUsedAt}`, next })]
 }
 
 function config({ integration, configProblem }: Facts, about: About): Finding[] {

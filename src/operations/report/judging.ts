@@ -39,6 +39,7 @@ async function settingOf(db: Reader): Promise<Setting> {
     usableKeys: new Set(keys.flatMap(({ id, state }) => (state === 'retired' ? [] : [id]))),
     usesRecorded: await db.report.usesRecorded(),
     lastReport: await db.report.lastReport(),
+    policies: await db.policies.list(),
   }
 }
 

@@ -27,7 +27,7 @@ export interface Attribution {
 
 /** What an event is about. It keeps the name that it had then. */
 export interface Target {
-  readonly type: 'integration' | 'workspace' | 'user' | 'app' | 'finding' | 'key' | 'database'
+  readonly type: 'integration' | 'workspace' | 'user' | 'app' | 'finding' | 'policy' | 'key' | 'database'
   readonly id: string
   readonly name: string | null
 }

@@ -10,6 +10,7 @@ export const statefulTypes = [
   'user',
   'app',
   'finding',
+  'policy',
   'integration',
 ] as const satisfies readonly Target['type'][]
 export type StatefulType = (typeof statefulTypes)[number]
@@ -33,7 +34,7 @@ export interface StateSource {
 
 /** What the states of rows are read from, by their kind. */
 export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: StateSource } {
-  const { toRfc3339 } = dialect
+  const { toRfc3339, asText } = dialect
   const nothing = { secrets: sql`NULL`, labels: sql`NULL` }
   return {
     workspace: {
@@ -74,6 +75,27 @@ export function stateSources(dialect: Dialect): { readonly [T in StatefulType]: 
       table: sql`integration_findings f`,
       joins: empty,
       id: sql`f.id`,
+    },
+    policy: {
+      columns: {
+        id: sql`p.name`,
+        platform: sql`p.platform`,
+        workspace_id: sql`p.workspace_id`,
+        tag_key: sql`p.tag_key`,
+        tag_value: sql`p.tag_value`,
+        max_secret_age: asText(sql`p.max_secret_age`),
+        max_token_age: asText(sql`p.max_token_age`),
+        expires_within: asText(sql`p.expires_within`),
+        unused_after: asText(sql`p.unused_after`),
+        expiry_required: asText(sql`p.expiry_required`),
+        owner_required: asText(sql`p.owner_required`),
+        updated_at: toRfc3339(sql`p.updated_at`),
+        ...nothing,
+      },
+      title: sql`p.name`,
+      table: sql`integration_policies p`,
+      joins: empty,
+      id: sql`p.name`,
     },
     integration: integrationSource(dialect),
   }

@@ -70,6 +70,7 @@ const rights: { readonly [table: string]: Rights } = {
   },
   integration_labels: { support: 'SELECT', application: 'SELECT', operator: change, key_admin: 'SELECT' },
   integration_findings: { support: 'SELECT', operator: change, key_admin: 'SELECT' },
+  integration_policies: { support: 'SELECT', operator: change, key_admin: 'SELECT' },
   integration_config_revisions: { ...everyRole('SELECT'), application: 'SELECT, INSERT, UPDATE', operator: change },
   integration_events: { ...everyRole('SELECT'), application: append, operator: append, key_admin: append },
   _prisma_migrations: everyRole('SELECT (migration_name, started_at, finished_at, rolled_back_at)'),

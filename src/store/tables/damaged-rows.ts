@@ -6,7 +6,7 @@ import type { Statements } from '../database/statements.ts'
 /** A row of a table of this program with columns that cannot be read. */
 export interface DamagedRow {
   readonly table: string
-  /** Of the integration, the app or the ignored finding. */
+  /** Of the integration, the app, the ignored finding or the policy. */
   readonly id: string
   readonly problem: string
 }
@@ -71,6 +71,20 @@ const columnsOf = {
     reason: 'text',
     ignored_at: 'time',
     ignored_by: 'text',
+  },
+  integration_policies: {
+    name: 'text',
+    platform: 'text',
+    workspace_id: 'text',
+    tag_key: 'text',
+    tag_value: 'text',
+    max_secret_age: 'whole',
+    max_token_age: 'whole',
+    expires_within: 'whole',
+    unused_after: 'whole',
+    expiry_required: 'flag',
+    owner_required: 'flag',
+    updated_at: 'time',
   },
 } as const satisfies { readonly [table: string]: { readonly [column: string]: ColumnKind } }
 

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Fingerprint, instantOf } from '../../../src/brands.ts'
+import { type Fingerprint, type Instant, instantOf } from '../../../src/brands.ts'
 import type { ListedIntegration, SecretFacts } from '../../../src/integration.ts'
 import { type FindingCode, findingCodes } from '../../../src/operations/report/finding.ts'
 import { type Facts, judge, type Setting } from '../../../src/operations/report/judge.ts'
 import { slack } from '../../../src/platforms/slack.ts'
+import type { Policy } from '../../../src/store/report/policies.ts'
 
 const now = Date.parse('2026-11-28T00:00:00Z')
 const days = 86_400_000
@@ -47,12 +48,32 @@ const fine: ListedIntegration = {
   note: null,
 }
 
+/** A day in seconds, as policies count. */
+const day = 86_400
+
+/** A policy for the integrations that have its name as a tag. */
+function policy(name: string, asks: Partial<Policy>): Policy {
+  return {
+    ...{ name, platform: null, workspaceId: null, workspace: null, tagKey: name, tagValue: null },
+    ...{ maxSecretAge: null, maxTokenAge: null, expiresWithin: null, unusedAfter: null },
+    ...{ expiryRequired: false, ownerRequired: false, updatedAt: at(-1000) },
+    ...asks,
+  }
+}
+
 const setting: Setting = {
   now,
   required: true,
   usableKeys: new Set(['enc-1']),
   usesRecorded: true,
   lastReport: at(-1000),
+  policies: [
+    policy('secrets', { maxSecretAge: 4 * day }),
+    policy('tokens', { maxTokenAge: 4 * day }),
+    policy('dated', { expiryRequired: true }),
+    policy('early', { expiresWithin: 60 * day }),
+    policy('owned', { ownerRequired: true }),
+  ],
 }
 
 const version = (more: Partial<Facts['noted'][number]> = {}): Facts['noted'][number] => ({
@@ -69,6 +90,8 @@ const row = (facts: Facts, change: Partial<ListedIntegration>): Facts => ({
   ...facts,
   integration: { ...facts.integration, ...change },
 })
+const tagged = (facts: Facts, ...names: string[]): Facts =>
+  row(facts, { tags: { ...facts.integration.tags, ...Object.fromEntries(names.map((name) => [name, ''])) } })
 const noted = (facts: Facts, ...more: Facts['noted']): Facts => ({ ...facts, noted: [...facts.noted, ...more] })
 const secret = (facts: Facts, change: Partial<SecretFacts>): Facts =>
   row(facts, { webhookSecret: { ...facts.integration.webhookSecret, ...change } })
@@ -95,6 +118,8 @@ const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }
     'token-expires-7d': expiring(7 * days),
     'token-expires-30d': expiring(30 * days),
     'refresh-overdue': refreshing(3_599_000),
+    'token-expires-soon': (facts) => tagged(expiring(60 * days)(facts), 'early'),
+    'expiry-missing': (facts) => tagged(facts, 'dated'),
     'token-expiry-unknown': (facts) => row(facts, { tokenExpiry: 'unknown' }),
   },
   {
@@ -121,6 +146,13 @@ const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }
     'check-unknown': (facts) => row(facts, { lastCheck: { verdict: 'unknown', code: null, at: at(-1) } }),
   },
   { 'webhooks-refused': (facts) => row(facts, { refusedWebhooks: refused(-days) }) },
+  { 'secret-old': (facts) => tagged(row(facts, { refreshToken: held() }), 'secrets') },
+  {
+    'token-old': (facts) => tagged(facts, 'tokens'),
+    'age-unknown': (facts) =>
+      tagged(row(facts, { accessToken: { ...facts.integration.accessToken, setAt: null } }), 'tokens'),
+  },
+  { 'owner-missing': (facts) => tagged(facts, 'owned') },
   { 'config-invalid': (facts) => ({ ...facts, configProblem: 'slackEvents must be array' }) },
   {
     'revocation-outcome-unknown': (facts) => ({
@@ -177,6 +209,64 @@ test('a millisecond makes the difference at each threshold', () => {
   expect(codes(row({ ...off, changedAt: at(-2 * days) }, { lastUsedAt: at(-days - 1) }))).toEqual([])
   expect(codes({ ...off, changedAt: undefined })).toEqual([])
   expect(codes(open(clean, days + 1, used, previousUsed))).toEqual(['grace-period-open'])
+})
+
+test('of several policies for an integration, the strictest of each number counts', () => {
+  const asking = (facts: Facts, ...policies: Policy[]) =>
+    judge(facts, { ...setting, policies: policies.map((one) => ({ ...one, tagKey: null })) }).map(
+      ({ code, evidence }) => `${code}: ${evidence}`,
+    )
+  const secretSet = `the webhook secret was set at ${at(-5 * days)}`
+  expect(asking(clean, policy('a', { maxSecretAge: 5 * day }), policy('b', { maxSecretAge: 5 * day - 1 }))).toEqual([
+    `secret-old: ${secretSet}; the policy b allows 431999s`,
+  ])
+  // At the very millisecond, it is not too old.
+  expect(asking(clean, policy('a', { maxSecretAge: 5 * day, maxTokenAge: 5 * day }))).toEqual([])
+  const end = `expires at ${at(50 * days)}`
+  expect(
+    asking(expiring(50 * days)(clean), policy('a', { expiresWithin: 60 * day }), policy('b', { expiresWithin: day })),
+  ).toEqual([`token-expires-soon: ${end}; the policy a warns 60d before`])
+  const unused = row(clean, { lastUsedAt: at(-2 * days) })
+  expect(asking(unused, policy('a', { unusedAfter: 40 * day }), policy('b', { unusedAfter: day }))).toEqual([
+    `stale: last used at ${at(-2 * days)}`,
+  ])
+  // A policy sets the threshold, later than usual, too.
+  expect(asking(row(clean, { lastUsedAt: at(-35 * days) }), policy('a', { unusedAfter: 40 * day }))).toEqual([])
+  expect(asking(expiring(3 * days)(clean), policy('a', { expiresWithin: day }))).toEqual([])
+  expect(asking(expiring(3 * days)(clean), policy('a', { expiresWithin: 30 * day }))).toEqual([
+    `token-expires-7d: expires at ${at(3 * days)}`,
+  ])
+  // Scopes.
+  const codes = (scope: Partial<Policy>, change: Partial<ListedIntegration> = {}) =>
+    judge(row(clean, change), {
+      ...setting,
+      policies: [{ ...policy('x', { ownerRequired: true }), tagKey: null, ...scope }],
+    })
+      .map(({ code }) => code)
+      .join()
+  const scopes: readonly (readonly [Partial<Policy>, boolean, Partial<ListedIntegration>?])[] = [
+    [{}, true],
+    [{ platform: 'slack', workspaceId: 'w' }, true],
+    [{ platform: 'github' }, false],
+    [{ platform: 'slack', workspaceId: 'v' }, false],
+    [{ tagKey: 'env' }, false],
+    [{ tagKey: 'env' }, true, { tags: { env: 'test' } }],
+    [{ tagKey: 'env', tagValue: 'production' }, false, { tags: { env: 'test' } }],
+    [{ tagKey: 'env', tagValue: 'test' }, true, { tags: { env: 'test' } }],
+    [{ tagKey: 'constructor' }, false],
+    [{}, false, { owner: 'team' }],
+    [{}, false, { isActive: false }],
+  ]
+  for (const [scope, isAsked, change] of scopes)
+    expect([scope, change, codes(scope, change)]).toEqual([scope, change, isAsked ? 'owner-missing' : ''])
+})
+
+test('what is wrong by a policy began when the policy was set, at the earliest', () => {
+  const since = (updatedAt: Instant) =>
+    judge(clean, { ...setting, policies: [{ ...policy('a', { maxTokenAge: day }), tagKey: null, updatedAt }] })[0]
+      ?.since
+  expect(since(at(-5 * days))).toBe(at(-4 * days))
+  expect(since(at(-1000))).toBe(at(-1000))
 })
 
 test('what is inactive is told of only what stays true, and what cannot be read of nothing else', () => {

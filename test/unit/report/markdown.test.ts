@@ -36,7 +36,7 @@ The access token has expired.
 
 ### warning: stale (2)
 
-Not used for 30 days.
+Not used for 30 days, or for the time that a policy names.
 
 - \`Acme/a\`, since 2026-11-28T00:00:00.000Z, \`seen\`, next: \`integrations show id-1\`
 - \`Acme/b\`, since 2026-11-28T00:00:00.000Z, \`seen\`, next: \`integrations show id-1\`
@@ -72,7 +72,7 @@ test('names, evidence and commands do nothing in markdown, whatever they hold', 
       .replaceAll(', owner: ', '')
       .trim(),
   ).toBe(
-    `${hostileNames.length} warnings in ${hostileNames.length} integrations As of 2026-11-28T00:00:00.000Z. warning: stale (${hostileNames.length}) Not used for 30 days. ${hostileNames.map(() => ', since 2026-11-28T00:00:00.000Z, , next:').join(' ')}`,
+    `${hostileNames.length} warnings in ${hostileNames.length} integrations As of 2026-11-28T00:00:00.000Z. warning: stale (${hostileNames.length}) Not used for 30 days, or for the time that a policy names. ${hostileNames.map(() => ', since 2026-11-28T00:00:00.000Z, , next:').join(' ')}`,
   )
 })
 

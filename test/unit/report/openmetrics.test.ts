@@ -7,7 +7,10 @@ import { codesWorstFirst, findingCodes } from '../../../src/operations/report/fi
 import type { Setting } from '../../../src/operations/report/judge.ts'
 import { at, countsOf, findingOf, hostileNames, integrationOf } from '../../support/findings.ts'
 
-const setting: Setting = { now: 0, required: true, usableKeys: new Set(), usesRecorded: true, lastReport: null }
+const setting: Setting = {
+  ...{ now: 0, required: true, usableKeys: new Set(), usesRecorded: true, lastReport: null },
+  policies: [],
+}
 
 function written(integrations: readonly ListedIntegration[], { usesRecorded = true } = {}) {
   const warnings: string[] = []

@@ -10,7 +10,14 @@ import { findingOf, hostileNames, integrationOf, moment } from '../../support/fi
 
 const now = Date.parse(moment)
 const at = (days: number) => instantOf(now + days * 86_400_000)
-const setting = { now, usesRecorded: true, required: true, usableKeys: new Set<string>(), lastReport: null }
+const setting = {
+  now,
+  usesRecorded: true,
+  required: true,
+  usableKeys: new Set<string>(),
+  lastReport: null,
+  policies: [],
+}
 
 const add = (into: ReturnType<typeof collector>, integration: ListedIntegration, ...codes: FindingCode[]) => {
   into.see([integration], setting)
