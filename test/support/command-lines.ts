@@ -28,7 +28,11 @@ function unknownIn(root: CommandUnknownOpts, words: readonly string[]): string[]
   let command = root
   const flags = new Set(['--help', ...root.options.flatMap(({ long, short }) => [long, short])])
   const unknown: string[] = []
-  for (const word of line) {
+  for (const [index, word] of line.entries()) {
+    // What a flag takes is no command.
+    const last = index > 0 ? line[index - 1] : '-'
+    if ([...root.options, ...command.options].find(({ long, short }) => last === long || last === short)?.required)
+      continue
     const next = command.commands.find((one) => one.name() === word)
     if (next) {
       command = next
