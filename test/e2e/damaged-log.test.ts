@@ -182,3 +182,17 @@ describe.each(kinds)('a damaged audit log on %s', (kind) => {
     })
   })
 })
+
+test('an event whose number is a fraction, as SQLite takes it, ends no check', async () => {
+  const db = await freshDatabase('sqlite')
+  const run = (...args: string[]) => runInProcess(args, { env: { DATABASE_URL: db.url } })
+  for (const name of ['Acme', 'Globex']) expect(await run('workspaces', 'add', name)).toMatchObject({ code: 0 })
+  for (const name of ['no_update', 'no_delete', 'no_replace']) await db.query(`DROP TRIGGER integration_events_${name}`)
+  await db.query("UPDATE integration_events SET seq = seq - 0.5 WHERE action = 'workspace.add'")
+  await db.query("DELETE FROM workspaces WHERE name = 'Globex'")
+  const { code, stdout } = await run('audit', 'verify', '-o', 'json')
+  expect([code, JSON.parse(stdout).problems]).toEqual([
+    8,
+    expect.arrayContaining([expect.objectContaining({ name: 'Acme', problem: 'no event added the row' })]),
+  ])
+})

@@ -99,7 +99,8 @@ export async function checkChain(db: Reader, options: ChainOptions): Promise<Cha
   for await (const batch of db.audit.list({}, { sort: 'seq', descending: false }))
     for (const event of batch) {
       events++
-      const seq = event.damage?.includes('seq') ? last.seq + 1n : BigInt(event.seq)
+      // SQLite takes a fraction for a number, too.
+      const seq = /^-?\d+$/.test(event.seq) ? BigInt(event.seq) : last.seq + 1n
       if (seq === checkpoint?.seq) kept = event.hash
       if (seq === seen?.seq) seenHash = event.hash
       if (event.damage || event.hash !== eventHash(keyring, event.previousHash, event)) {

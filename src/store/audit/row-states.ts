@@ -164,7 +164,7 @@ export function stateReader(db: Statements, dialect: Dialect): StateReader {
         const rows = await db.queryAll<Pick<ComparedRow, 'id' | 'name'> & { readonly seq: number | bigint | string }>(
           { id: sql`e.target_id`, name: sql`coalesce(e.target_name, e.target_id)`, seq: dialect.whole(sql`e.seq`) },
           sql`FROM integration_events e WHERE e.seq > ${after} AND e.target_type = ${type} AND e.state IS NOT NULL
-            AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${table} WHERE ${id} = e.target_id)
+            AND NOT ${dialect.isMalformed('whole', sql`e.seq`)} AND e.seq = ${newestEvent(type, sql`e.target_id`, anyNumber)} AND NOT EXISTS (SELECT 1 FROM ${table} WHERE ${id} = e.target_id)
             ORDER BY e.seq LIMIT ${rowsAtOnce}`,
         )
         yield rows
@@ -196,8 +196,10 @@ interface EventRow {
 }
 
 function compared(row: StateRow & EventRow & Damageable, key: RootKey, now: Date): ComparedRow {
-  const { title, event, format, recordedState, ...columns } = row
+  const { title, event: number, format, recordedState, ...columns } = row
   const { id } = row
+  // SQLite takes a fraction for a number, too, and an event of that number is none of this program's.
+  const event = row.damage?.includes('event') ? null : number
   const recorded = parseState(recordedState)
   const told = {
     id,
