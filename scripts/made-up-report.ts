@@ -100,6 +100,7 @@ export async function madeUpReport(): Promise<string> {
       const refreshed = ['--expires-in', '12h', '--refresh-token-env', 'R', '--app', 'bot']
       const expiry =
         expires === null ? ['--no-expiry'] : expires === 'refreshed' ? refreshed : ['--expires-at', instant(expires)]
+      const owned = owners[name] === undefined ? [] : ['--owner', owners[name]]
       const isNew = integrations.findIndex(([other]) => other === workspace) === i
       const named = [
         '--platform',
@@ -109,6 +110,7 @@ export async function madeUpReport(): Promise<string> {
         '--name',
         name,
         '--force-shape',
+        ...owned,
       ]
       at(
         added,
@@ -138,6 +140,13 @@ export async function madeUpReport(): Promise<string> {
   } finally {
     rmSync(home, { recursive: true, force: true })
   }
+}
+
+/** Who answers for what. */
+const owners: { readonly [name: string]: string } = {
+  ...{ support: 'team-support', desk: 'team-support', visits: 'team-support', tours: 'team-support' },
+  ...{ alerts: 'team-platform', deploys: 'team-platform', 'on-call': 'team-platform', releases: 'team-platform' },
+  ...{ builds: 'team-platform', security: 'team-platform', sales: 'team-growth', billing: 'team-growth' },
 }
 
 const instant = (days: number) => new Date(moment + days * dayMs).toISOString()

@@ -14,7 +14,7 @@ const file = join(tmpdir(), `integrations-report-${process.pid}.html`)
 writeFileSync(file, await madeUpReport())
 const browser = await startBrowser()
 for (const theme of ['light', 'dark'] as const) {
-  const page = await browser.newPage({ colorScheme: theme, viewport: { width: 1240, height: 1180 } })
+  const page = await browser.newPage({ colorScheme: theme, viewport: { width: 1240, height: 1160 } })
   await page.goto(`file://${file}`)
   await page.screenshot({ path: `docs/report-${theme}.png` })
 }

@@ -93,6 +93,7 @@ describe.skipIf(without)('the page of a report', () => {
         'Integrations report',
         'In short',
         'By platform',
+        'By owner',
         'What was found',
         'Expiry of access tokens',
         'Next to be replaced',
@@ -124,10 +125,19 @@ describe.skipIf(without)('the page of a report', () => {
         "pylon | 4 | 0 | 2 | 1 | 1 of 4",
       ]
     `)
+    expect(await cells('Integrations and findings by owner')).toMatchInlineSnapshot(`
+      [
+        "Owner | Integrations | Errors | Warnings | Unknown | No finding",
+        "team-platform | 6 | 2 | 1 | 0 | 3 of 6",
+        "no owner | 6 | 1 | 1 | 0 | 3 of 5",
+        "team-support | 8 | 0 | 4 | 1 | 3 of 8",
+        "team-growth | 2 | 0 | 1 | 0 | 1 of 2",
+      ]
+    `)
     expect((await cells('Findings, the worst first')).slice(0, 3)).toMatchInlineSnapshot(`
       [
         "Severity | Finding | Integration | Since | What to type",
-        "error | the access token has expired expired at Nov 25, 2026, 07:00 UTC token-expired | Acme/alerts slack | 3 days ago | integrations rotate 019ab1de-5f0c-4d3a-9c41-2b7e6f80a1d3 --field access-token",
+        "error | the access token has expired expired at Nov 25, 2026, 07:00 UTC token-expired | Acme/alerts slack owner team-platform | 3 days ago | integrations rotate 019ab1de-5f0c-4d3a-9c41-2b7e6f80a1d3 --field access-token",
         "error | the platform did not accept the access token when check last asked refused (token_revoked) check-failed | Hooli/search slack | 1 day ago | integrations check 029ab1de-5f0c-4d3a-9c41-2b7e6f80a1d3",
       ]
     `)
@@ -188,6 +198,10 @@ describe.skipIf(without)('the page of a report', () => {
         JSON.stringify({ [text]: text, slackEvents: text }),
         ids[i] ?? '',
       )
+    await db.query(
+      "INSERT INTO integration_labels (integration_id, key, value) SELECT id, 'owner', ? FROM integrations",
+      hostile[1] ?? '',
+    )
     await db.query('DROP TRIGGER integration_events_no_update')
     await db.query('UPDATE workspaces SET name = ?', hostile.join(' '))
     await db.query(

@@ -36,7 +36,8 @@ export function html({ database, limits }: WriterOptions): Writer {
 /** An option as it is typed, more or less: durations are in hours. */
 function limitWords([option, value]: readonly [string, unknown]): readonly string[] {
   if (value === undefined) return []
-  if (value === false) return [shown(`--no-${flagOf(option)}`)]
+  if (Array.isArray(value)) return value.flatMap((one) => limitWords([option, one]))
+  if (value === false) return [`--no-${flagOf(option)}`]
   const text = value === true ? '' : typeof value === 'number' ? ` ${value / 3_600_000}h` : ` ${value}`
   return [shown(`--${flagOf(option)}${text}`)]
 }

@@ -29,7 +29,7 @@ const listed = { since: moment, evidence: 'seen', next: 'integrations show id-1'
 test('a page counts integrations and findings by platform, code, expiry and last use', () => {
   const expiring = (days: number) => ({ tokenExpiry: 'dated' as const, tokenExpiresAt: at(days) })
   const page = collector()
-  const expired = integrationOf({ name: 'expired', ...expiring(-8), lastUsedAt: at(-8) })
+  const expired = integrationOf({ name: 'expired', owner: 'ana', ...expiring(-8), lastUsedAt: at(-8) })
   add(page, expired, 'token-expired', 'token-expired', 'stale')
   add(page, integrationOf({ name: 'fine', platform: 'pylon', ...expiring(3) }))
   add(page, integrationOf({ name: 'refreshed', ...expiring(0.5), app: 'bot', lastUsedAt: at(-0.1) }))
@@ -38,26 +38,30 @@ test('a page counts integrations and findings by platform, code, expiry and last
   add(page, integrationOf({ name: 'off', isActive: false, ...expiring(3) }), 'secret-shared')
   page.find([findingOf('receiver-silent', { integration: null })])
   const { expiry, use, ...rest } = page.collected()
-  const counts = { inactive: 0, clean: 0, error: 0, warning: 0, unknown: 0 }
+  const counts = { isRest: false, inactive: 0, clean: 0, error: 0, warning: 0, unknown: 0 }
   const code = (name: FindingCode, count: number) => ({
     code: name,
     severity: findingCodes[name][0],
     meaning: findingCodes[name][1],
     count,
   })
-  const ofExpired = { integration: 'Acme/expired', platform: 'slack', ...listed }
+  const ofExpired = { integration: 'Acme/expired', platform: 'slack', owner: 'ana', ...listed }
   expect(rest).toEqual({
     platforms: [
-      { ...counts, platform: 'slack', integrations: 4, inactive: 1, clean: 2, error: 2, warning: 2 },
-      { ...counts, platform: 'pylon', integrations: 1, clean: 1 },
+      { ...counts, name: 'slack', integrations: 4, inactive: 1, clean: 2, error: 2, warning: 2 },
+      { ...counts, name: 'pylon', integrations: 1, clean: 1 },
+    ],
+    owners: [
+      { ...counts, name: 'ana', integrations: 1, error: 2, warning: 1 },
+      { ...counts, name: null, integrations: 4, inactive: 1, clean: 3, warning: 1 },
     ],
     codes: [code('token-expired', 2), code('secret-shared', 1), code('stale', 1), code('receiver-silent', 1)],
     findings: [
       { code: 'token-expired', ...ofExpired },
       { code: 'token-expired', ...ofExpired },
-      { code: 'secret-shared', integration: 'Acme/off', platform: 'slack', ...listed },
+      { code: 'secret-shared', integration: 'Acme/off', platform: 'slack', owner: null, ...listed },
       { code: 'stale', ...ofExpired },
-      { code: 'receiver-silent', integration: null, platform: null, ...listed },
+      { code: 'receiver-silent', integration: null, platform: null, owner: null, ...listed },
     ],
   })
   const { weeks, ...outside } = expiry
@@ -71,8 +75,8 @@ test('a page counts integrations and findings by platform, code, expiry and last
     never: 0,
     unknown: 0,
     next: [
-      { integration: 'Acme/fine', platform: 'pylon', at: at(3) },
-      { integration: 'Globex/far', platform: 'slack', at: at(400) },
+      { integration: 'Acme/fine', platform: 'pylon', owner: null, at: at(3) },
+      { integration: 'Globex/far', platform: 'slack', owner: null, at: at(400) },
     ],
   })
   const weeksOf = (...numbers: number[]) => [...numbers, ...Array<number>(12 - numbers.length).fill(0)]
@@ -106,14 +110,15 @@ test('of more findings than a page lists, it lists some of each code and counts 
   const sizes = (rows: readonly { readonly integrations: number }[]) => rows.map(({ integrations }) => integrations)
   expect(sizes(use.rows)).toEqual([...Array(20).fill(1), listedFindings - 19])
   expect(use.rows.at(-1)?.workspace).toBe(null)
-  expect(sizes(platforms)).toEqual([...Array(50).fill(1), listedFindings - 49])
-  expect(platforms.at(-1)).toMatchObject({ platform: null, warning: listedFindings - 49, clean: 0 })
+  expect(sizes(platforms)).toEqual([...Array(20).fill(1), listedFindings - 19])
+  expect(platforms[0]).toMatchObject({ name: 'p0', error: 1, warning: 1 })
+  expect(platforms.at(-1)).toMatchObject({ name: null, isRest: true, warning: listedFindings - 19, clean: 0 })
 })
 
 test('texts of the database are data in the page, without anything that ends it, and as a terminal shows them', () => {
   const page = collector()
   for (const name of hostileNames) {
-    const integration = integrationOf({ name, workspace: name, workspaceId: name, platform: name })
+    const integration = integrationOf({ name, workspace: name, workspaceId: name, platform: name, owner: name })
     page.see([integration], setting)
     page.find([findingOf('config-invalid', { integration, evidence: `${name}${'x'.repeat(1000)}`, next: name })])
   }

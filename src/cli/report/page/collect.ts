@@ -1,4 +1,4 @@
-import { type IntegrationView, refOf } from '../../../integration.ts'
+import { type IntegrationView, type ListedIntegration, refOf } from '../../../integration.ts'
 import { codesWorstFirst, type Finding, type FindingCode, findingCodes } from '../../../operations/report/finding.ts'
 import { isRefreshed } from '../../../operations/report/judge.ts'
 import type { See } from '../../../operations/report/report.ts'
@@ -8,9 +8,9 @@ import {
   type ExpiryCounts,
   expiryWeeksAhead,
   expiryWeeksBack,
+  type GroupCounts,
   type PageData,
   type PageFinding,
-  type PlatformCounts,
   type UseCounts,
   useWeeks,
 } from './data.ts'
@@ -21,8 +21,9 @@ const weekMs = 7 * 86_400_000
 export const listedFindings = 10_000
 /** How many findings of each code a page lists, where all are too many. */
 export const listedOfEach = 200
-/** How many platforms, which the database may name as it likes, are told apart. */
-const countedPlatforms = 50
+/** How many platforms, and how many owners, are told apart; the database may name as many as it likes. */
+const countedGroups = 1000
+const listedGroups = 20
 /** How many workspaces are told apart; so many are held in memory. */
 const countedWorkspaces = 10_000
 const listedWorkspaces = 20
@@ -31,7 +32,7 @@ const listedExpiries = 10
 const textLength = 300
 
 /** What a page shows of integrations and findings. */
-export type Collected = Pick<PageData, 'platforms' | 'codes' | 'expiry' | 'use' | 'findings'>
+export type Collected = Pick<PageData, 'platforms' | 'owners' | 'codes' | 'expiry' | 'use' | 'findings'>
 
 /** Takes in what a report reads, and holds counts in place of rows. */
 export interface Collector {
@@ -43,25 +44,21 @@ export interface Collector {
 
 /** Collects what a page shows. */
 export function collector(): Collector {
-  const platforms = new Map<string | null, Changing<PlatformCounts>>()
+  const platforms = groupCounter()
+  const owners = groupCounter()
   const findings = findingList()
   const expiry = expiryCounter()
   const use = useCounter()
   let recorded = false
-  let last: IntegrationView | null = null
-  const countsOf = (platform: string) => {
-    const id = platforms.has(platform) || platforms.size < countedPlatforms ? platform : null
-    const counts = platforms.get(id) ?? noCounts(id)
-    platforms.set(id, counts)
-    return counts
-  }
+  let last: ListedIntegration | null = null
   return {
     see(integrations, { now, usesRecorded }) {
       recorded = usesRecorded
       for (const integration of integrations) {
-        const counts = countsOf(integration.platform)
-        counts.integrations++
-        counts[integration.isActive ? 'clean' : 'inactive']++
+        for (const counts of [platforms.of(integration.platform), owners.of(integration.owner)]) {
+          counts.integrations++
+          counts[integration.isActive ? 'clean' : 'inactive']++
+        }
         if (!integration.isActive || integration.damage) continue
         expiry.add(integration, now)
         use.add(integration, now)
@@ -71,17 +68,17 @@ export function collector(): Collector {
       findings.add(found)
       for (const { integration, severity } of found) {
         if (integration === null) continue
-        const counts = countsOf(integration.platform)
-        counts[severity]++
-        if (integration.isActive && integration !== last) counts.clean--
+        for (const counts of [platforms.of(integration.platform), owners.of(integration.owner)]) {
+          counts[severity]++
+          if (integration.isActive && integration !== last) counts.clean--
+        }
         last = integration
       }
     },
     collected: () => ({
       ...findings.collected(),
-      platforms: [...platforms.values()]
-        .map((counts) => ({ ...counts, platform: counts.platform === null ? null : shown(counts.platform) }))
-        .sort((a, b) => Number(a.platform === null) - Number(b.platform === null) || b.integrations - a.integrations),
+      platforms: platforms.collected(),
+      owners: owners.collected(),
       expiry: expiry.collected(),
       use: { recorded, rows: use.collected() },
     }),
@@ -90,14 +87,43 @@ export function collector(): Collector {
 
 type Changing<T> = { -readonly [K in keyof T]: T[K] }
 
-const noCounts = (platform: string | null): Changing<PlatformCounts> => ({
-  platform,
-  integrations: 0,
-  inactive: 0,
-  clean: 0,
-  error: 0,
-  warning: 0,
-  unknown: 0,
+const noCounts = { integrations: 0, inactive: 0, clean: 0, error: 0, warning: 0, unknown: 0 } as const
+
+/** Counts integrations by a text of theirs. */
+function groupCounter() {
+  const groups = new Map<string | null, Changing<GroupCounts>>()
+  const rest: Changing<GroupCounts> = { name: null, isRest: true, ...noCounts }
+  return {
+    of(name: string | null): Changing<GroupCounts> {
+      const known = groups.get(name)
+      if (known || groups.size >= countedGroups) return known ?? rest
+      const counts = { name, isRest: false, ...noCounts }
+      groups.set(name, counts)
+      return counts
+    },
+    /** Nothing where no integration has such a text. */
+    collected(): readonly GroupCounts[] {
+      const sorted = [...groups.values()].sort(
+        (a, b) => b.error - a.error || b.warning - a.warning || b.integrations - a.integrations,
+      )
+      if (sorted.every(({ name }) => name === null)) return []
+      const others = sorted.splice(listedGroups).reduce(sumOf, rest)
+      return [
+        ...sorted.map((counts) => ({ ...counts, name: counts.name === null ? null : shown(counts.name) })),
+        ...(others.integrations === 0 ? [] : [others]),
+      ]
+    },
+  }
+}
+
+const sumOf = (a: GroupCounts, b: GroupCounts): GroupCounts => ({
+  ...a,
+  integrations: a.integrations + b.integrations,
+  inactive: a.inactive + b.inactive,
+  clean: a.clean + b.clean,
+  error: a.error + b.error,
+  warning: a.warning + b.warning,
+  unknown: a.unknown + b.unknown,
 })
 
 /** A text of the database as the page shows it: short, and as a terminal shows it. */
@@ -148,6 +174,7 @@ const pageFinding = ({ code, integration, since, evidence, next }: Finding): Pag
   code,
   integration: integration && shown(refOf(integration)),
   platform: integration && shown(integration.platform),
+  owner: integration?.owner ? shown(integration.owner) : null,
   since: since && shown(since),
   evidence: shown(evidence),
   next: next && printable(next),
@@ -156,9 +183,9 @@ const pageFinding = ({ code, integration, since, evidence, next }: Finding): Pag
 function expiryCounter() {
   const weeks = Array.from({ length: expiryWeeksBack + expiryWeeksAhead }, () => ({ all: 0, refreshed: 0 }))
   const counts = { earlier: 0, later: 0, never: 0, unknown: 0 }
-  let next: { integration: IntegrationView; ms: number }[] = []
+  let next: { integration: ListedIntegration; ms: number }[] = []
   return {
-    add(integration: IntegrationView, now: number) {
+    add(integration: ListedIntegration, now: number) {
       const { tokenExpiry, tokenExpiresAt } = integration
       if (tokenExpiry === null) return
       const ms = Date.parse(tokenExpiresAt ?? '')
@@ -184,6 +211,7 @@ function expiryCounter() {
       next: next.map(({ integration, ms }) => ({
         integration: shown(refOf(integration)),
         platform: shown(integration.platform),
+        owner: integration.owner === null ? null : shown(integration.owner),
         at: new Date(ms).toISOString(),
       })),
     }),

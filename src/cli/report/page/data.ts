@@ -18,7 +18,10 @@ export interface PageData {
   readonly ignored: number
   /** When the first of these counts again, as RFC 3339; null: there is none. */
   readonly ignoredUntil: string | null
-  readonly platforms: readonly PlatformCounts[]
+  /** Those with the most errors first. */
+  readonly platforms: readonly GroupCounts[]
+  /** The same; empty: nobody is named. */
+  readonly owners: readonly GroupCounts[]
   readonly codes: readonly CodeCounts[]
   readonly expiry: ExpiryCounts
   readonly use: UseCounts
@@ -31,10 +34,12 @@ export interface PageData {
 /** How many findings of each severity there are. */
 export type SeverityCounts = { readonly [S in Severity]: number }
 
-/** What was counted of the integrations of a platform. */
-export interface PlatformCounts extends SeverityCounts {
-  /** null: all platforms that are not listed. */
-  readonly platform: string | null
+/** What was counted of the integrations of a platform, or of an owner. */
+export interface GroupCounts extends SeverityCounts {
+  /** null: nobody is named as their owner. */
+  readonly name: string | null
+  /** Whether these are all that have no row of their own. */
+  readonly isRest: boolean
   readonly integrations: number
   readonly inactive: number
   /** Active integrations without a finding. */
@@ -58,7 +63,12 @@ export interface ExpiryCounts {
   readonly never: number
   readonly unknown: number
   /** The next that a person has to replace, the soonest first. */
-  readonly next: readonly { readonly integration: string; readonly platform: string; readonly at: string }[]
+  readonly next: readonly {
+    readonly integration: string
+    readonly platform: string
+    readonly owner: string | null
+    readonly at: string
+  }[]
 }
 
 /** When active integrations were last used. */
@@ -83,6 +93,7 @@ export interface PageFinding {
   /** null: the finding is about the database. */
   readonly integration: string | null
   readonly platform: string | null
+  readonly owner: string | null
   readonly since: string | null
   readonly evidence: string
   readonly next: string | null

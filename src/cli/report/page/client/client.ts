@@ -1,5 +1,5 @@
 /** Draws the page of a report from the data in it. Texts of the database become text nodes, and nothing else. @module */
-import type { CodeCounts, PageChange, PageData, PlatformCounts } from '../data.ts'
+import type { CodeCounts, GroupCounts, PageChange, PageData } from '../data.ts'
 import { type Child, element, named, section, shape, table } from './dom.ts'
 import { expirySection } from './expiry.ts'
 import { badge, type FindingList, findingList } from './findings.ts'
@@ -24,7 +24,12 @@ function draw(data: PageData): void {
     ?.replaceChildren(
       heading(data, now),
       totals(data),
-      element('div', { class: 'beside' }, platformSection(data), codeSection(data.codes, list)),
+      element(
+        'div',
+        { class: 'beside' },
+        element('div', {}, platformSection(data), ...(data.owners.length === 0 ? [] : [ownerSection(data)])),
+        codeSection(data.codes, list),
+      ),
       expirySection(data.expiry, now),
       useSection(data.use, now),
       list.section,
@@ -104,27 +109,32 @@ function totals({ codes, platforms, isPartial }: PageData): HTMLElement {
 function platformSection({ platforms }: PageData): HTMLElement {
   if (platforms.length === 0)
     return section('platforms', 'By platform', element('p', { class: 'none' }, 'There are no integrations.'))
-  return section(
-    'platforms',
-    'By platform',
-    table(
-      'Integrations and findings by platform',
-      ['Platform', 'Integrations', 'Errors', 'Warnings', 'Unknown', 'No finding'],
-      platforms.map((one) => [
-        one.platform === null ? 'all others' : named(one.platform),
-        count(one.integrations),
-        ...severities.map((severity) => figure(one[severity], severity)),
-        part(one),
-      ]),
-    ),
-  )
+  return section('platforms', 'By platform', groupTable('Platform', platforms))
 }
+
+const ownerSection = ({ owners }: PageData) => section('owners', 'By owner', groupTable('Owner', owners))
+
+const groupTable = (head: string, groups: readonly GroupCounts[]) =>
+  table(
+    `Integrations and findings by ${head.toLowerCase()}`,
+    [head, 'Integrations', 'Errors', 'Warnings', 'Unknown', 'No finding'],
+    groups.map((one) => [
+      one.isRest
+        ? element('span', { class: 'dim' }, 'all others')
+        : one.name === null
+          ? element('span', { class: 'dim' }, 'no owner')
+          : named(one.name),
+      count(one.integrations),
+      ...severities.map((severity) => figure(one[severity], severity)),
+      part(one),
+    ]),
+  )
 
 const figure = (number: number, severity: string): Child =>
   number === 0 ? element('span', { class: 'dim' }, '0') : element('b', { class: `of-${severity}` }, count(number))
 
 /** The part of active integrations that have no finding, as a bar and a number. */
-function part({ clean, integrations, inactive }: PlatformCounts): Child {
+function part({ clean, integrations, inactive }: GroupCounts): Child {
   const active = integrations - inactive
   if (active === 0) return element('span', { class: 'dim' }, 'none active')
   const width = 60

@@ -16,6 +16,7 @@ export function expirySection(expiry: ExpiryCounts, now: number): HTMLElement {
   const { weeks, next } = expiry
   const start = (i: number) => now + (i - expiryWeeksBack) * weekMs
   const known = weeks.some(({ all }) => all > 0)
+  const owned = next.some(({ owner }) => owner !== null)
   const beyond = [
     [expiry.earlier, 'expired earlier'],
     [expiry.later, 'later'],
@@ -53,12 +54,13 @@ export function expirySection(expiry: ExpiryCounts, now: number): HTMLElement {
       ? element('p', { class: 'none' }, 'None whose expiry is known.')
       : table(
           'Access tokens that are next to be replaced',
-          ['Integration', 'Platform', 'Expires', 'Time left'],
-          next.map(({ integration, platform, at }) => {
+          ['Integration', 'Platform', ...(owned ? ['Owner'] : []), 'Expires', 'Time left'],
+          next.map(({ integration, platform, owner, at }) => {
             const ms = Date.parse(at)
-            return [named(integration), named(platform), day(ms), fromNow(ms, now)]
+            const who = owned ? [owner === null ? '' : named(owner)] : []
+            return [named(integration), named(platform), ...who, day(ms), fromNow(ms, now)]
           }),
-          { numbersFrom: 4, name: 'dates' },
+          { numbersFrom: 5, name: 'dates' },
         ),
     ...(known
       ? [

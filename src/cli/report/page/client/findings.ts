@@ -92,8 +92,10 @@ export function findingList(findings: readonly PageFinding[], codes: readonly Co
   }
 }
 
-const textOf = ({ code, integration, platform, evidence }: PageFinding, { severity, meaning }: CodeCounts) =>
-  [severity, code, meaning, integration ?? 'the database', platform ?? '', evidence].join(' ').toLowerCase()
+const textOf = ({ code, integration, platform, owner, evidence }: PageFinding, { severity, meaning }: CodeCounts) =>
+  [severity, code, meaning, integration ?? 'the database', platform ?? '', owner ?? '', evidence]
+    .join(' ')
+    .toLowerCase()
 
 // A narrow screen shows each row as a card; the roles keep what the display of a card would take from a table.
 const listTable = (body: HTMLElement) =>
@@ -122,7 +124,7 @@ const listTable = (body: HTMLElement) =>
   )
 
 function row(
-  { finding: { code, integration, platform, since, evidence, next }, kind }: Entry,
+  { finding: { code, integration, platform, owner, since, evidence, next }, kind }: Entry,
   now: number,
 ): HTMLElement {
   const cell = (name: string, ...children: (Node | string)[]) =>
@@ -143,6 +145,7 @@ function row(
       'who',
       integration === null ? element('span', { class: 'dim' }, 'the database') : named(integration),
       ...(platform === null ? [] : [' ', element('span', { class: 'platform' }, named(platform))]),
+      ...(owner === null ? [] : [' ', element('span', { class: 'owner' }, 'owner ', named(owner))]),
     ),
     cell(
       'since',

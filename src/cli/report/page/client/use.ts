@@ -52,7 +52,11 @@ function rowOf({ workspace, integrations, never, earlier, weeks }: UseCounts['ro
   return element(
     'tr',
     {},
-    element('th', { scope: 'row' }, workspace === null ? 'all others' : named(workspace)),
+    element(
+      'th',
+      { scope: 'row' },
+      workspace === null ? element('span', { class: 'dim' }, 'all others') : named(workspace),
+    ),
     ...weeks.map((number) => cell(number, 'used')),
     cell(earlier, 'stale'),
     cell(never, 'stale'),
