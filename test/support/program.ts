@@ -106,16 +106,25 @@ export function runInTerminal(
     let screen = ''
     let seen = 0
     let next = 0
+    let isTyping = false
+    const look = () => {
+      const answer = answers[next]
+      const at = answer && !isTyping ? screen.indexOf(answer[0], seen) : -1
+      if (!answer || at < 0) return
+      seen = at + answer[0].length
+      next++
+      isTyping = true
+      // The question is drawn before its keys are listened for.
+      setTimeout(async () => {
+        child.stdin.write(typeof answer[1] === 'string' ? answer[1] : await answer[1]())
+        isTyping = false
+        // What was drawn at once holds the next question, too, and nothing more comes.
+        look()
+      }, 150)
+    }
     child.stdout.setEncoding('utf8').on('data', (text) => {
       screen += text
-      const answer = answers[next]
-      const at = answer ? screen.indexOf(answer[0], seen) : -1
-      if (answer && at >= 0) {
-        seen = at + answer[0].length
-        next++
-        // The question is drawn before its keys are listened for.
-        setTimeout(async () => child.stdin.write(typeof answer[1] === 'string' ? answer[1] : await answer[1]()), 150)
-      }
+      look()
     })
     child.on('error', failed)
     child.on('close', (code) => done({ code, screen }))

@@ -66,6 +66,8 @@ export async function withEditor<T>(
         done(code === 0 ? undefined : code === 127 ? notStarted : `ended with ${signal ?? code}`),
       )
     })
+    // The news of a Ctrl-C that ended the editor may come after the news of that end.
+    await new Promise((done) => setImmediate(done))
     editor = undefined
     if (failure !== undefined)
       throw badInput(
