@@ -1,4 +1,5 @@
 import type { KeySource } from '../../crypto/key-source.ts'
+import { damageText } from '../../damage.ts'
 import { is } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { activeKeyOf, type EncryptionMode, type KeyUsage } from '../../store/tables/keys.ts'
@@ -27,14 +28,14 @@ export interface KeyStatus {
 /** Checks whether values are encrypted as the mode asks, and whether the key set has the keys. Decrypts nothing. */
 export async function keyStatus(store: Store, source: KeySource): Promise<KeyStatus> {
   const { keys, use, unusable } = await listKeys(store, source)
-  const { mode } = await store.read((db) => db.keys.settings())
+  const mode = await store.read((db) => db.keys.mode())
   const activeKey = activeKeyOf(keys)
   const recorded = use.find(({ keyId }) => keyId === null)?.current ?? 0
   // In `required`, the columns are not even queried without keys.
   const plain = mode !== 'required' ? recorded : unusable ? null : await plainIfPermitted(store)
   // Only in `required` is there a role that may not read secrets, nor ask whether a secret is set.
   const unread = mode === 'required' ? null : await store.read((db) => db.keys.unread())
-  const problems = [...encryptionProblems(mode, activeKey, use), ...keyProblems(keys, source)]
+  const problems = [...damageProblems(keys), ...encryptionProblems(mode, activeKey, use), ...keyProblems(keys, source)]
   if (mode === 'required' && plain !== null && plain > 0)
     problems.unshift({
       problem: `current values are not encrypted, although the mode is required: ${plain}`,
@@ -80,6 +81,12 @@ function encryptionProblems(mode: EncryptionMode | null, activeKey: string | nul
       ]
     return []
   })
+}
+
+function damageProblems(keys: readonly Key[]) {
+  return keys.flatMap(({ id, damage }) =>
+    damage ? [{ problem: damageText(id, damage), hint: 'restore the table integration_keys from a backup' }] : [],
+  )
 }
 
 const keyProblems = (keys: readonly Key[], source: KeySource) =>

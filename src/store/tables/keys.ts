@@ -70,6 +70,8 @@ export interface KeyReader {
   id(): Promise<string>
   /** The settings that decide how a change is made. @throws DATABASE_INVALID for an unknown encryption mode */
   settings(): Promise<Settings>
+  /** How secrets are stored, whatever is wrong with the keys. @throws DATABASE_INVALID for an unknown encryption mode */
+  mode(): Promise<EncryptionMode | null>
   /** How many values each key encrypts, as far as is recorded. */
   usage(): Promise<KeyUsage[]>
   /** Whether no change was ever made here: only then are keys generated. */
@@ -106,12 +108,12 @@ export function keyReader(db: Statements, dialect: Dialect): KeyReader {
       },
       sql`FROM integration_keys k ORDER BY k.created_at, k.id`,
     )
-  const id = async () => {
-    const [row] = await db.query<{ id: string }>(
-      { id: sql`s.value` },
-      sql`FROM integration_settings s WHERE s.key = 'id'`,
+  const setting = async (key: string) => {
+    const [row] = await db.query<{ value: string }>(
+      { value: sql`s.value` },
+      sql`FROM integration_settings s WHERE s.key = ${key}`,
     )
-    return row?.id ?? ''
+    return row?.value ?? ''
   }
   const list = async () => refuseDamaged(await rows()).map((row) => ({ ...row, purpose: purposeOf(row.purpose) }))
   return {
@@ -119,13 +121,16 @@ export function keyReader(db: Statements, dialect: Dialect): KeyReader {
     rows: async () =>
       (await rows()).map(({ purpose: stored, ...row }) => {
         const purpose = knownPurpose(stored)
-        return purpose ? { ...row, purpose } : { ...row, purpose: stored, damage: row.damage ?? ['purpose'] }
+        const isState = /^(active|decrypt-only|retired)$/.test(row.state)
+        const damage = row.damage ?? [purpose ? [] : 'purpose', isState ? [] : 'state'].flat()
+        return { ...row, purpose: purpose ?? stored, ...(damage.length > 0 ? { damage } : {}) }
       }),
     async known() {
-      return { id: await id(), keys: await list() }
+      return { id: await setting('id'), keys: await list() }
     },
-    id,
+    id: () => setting('id'),
     settings: async () => settingsOf(await db.query(settingColumns(dialect), settingRows)),
+    mode: async () => modeOf(await setting('sealing')),
     async usage() {
       const rows = await db.queryAll<{ keyId: string | null; current: bigint | number; previous: bigint | number }>(
         {

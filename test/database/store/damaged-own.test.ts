@@ -71,6 +71,33 @@ describe.each(kinds)('damage of the tables of this program on %s', (kind) => {
     })
     expect(stderr).toContain(`warning: ${told('check_value', fingerprint)}`)
     expect(stderr).toContain(`warning: ${told('purpose', audit)}`)
+
+    const [{ id: other = '' } = {}] = await db.query("SELECT id FROM integration_keys WHERE purpose = 'seal'")
+    const hint = 'restore the table integration_keys from a backup'
+    const damaged = [
+      { problem: told('check_value', fingerprint), hint },
+      { problem: told('purpose', audit), hint },
+    ]
+    const status = async () => {
+      const outcome = await run('keys', 'status', '-o', 'json')
+      const { mode, activeKey, keys, problems } = JSON.parse(outcome.stdout)
+      return { code: outcome.code, mode, activeKey, keys: keys.length, problems }
+    }
+    const known = { code: 8, mode: 'required', keys: 3 }
+    const byText = (list: { problem: string }[]) => list.sort((a, b) => (a.problem < b.problem ? -1 : 1))
+    const first = await status()
+    expect({ ...first, problems: byText(first.problems) }).toEqual({
+      ...known,
+      activeKey: other,
+      problems: byText(damaged),
+    })
+    await db.query("UPDATE integration_keys SET state = 'other' WHERE purpose = 'seal'")
+    expect(await status()).toMatchObject({
+      ...known,
+      activeKey: null,
+      problems: expect.arrayContaining([...damaged, { problem: told('state', String(other)), hint }]),
+    })
+    expect(await run('keys', 'mode', '--fields', 'mode')).toMatchObject({ code: 0, stdout: 'required\n' })
   })
 
   test('in what tells which key a value needs hides no key, and keeps each key', async () => {

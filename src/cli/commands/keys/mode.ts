@@ -26,9 +26,9 @@ export const command = (ctx: Context) =>
     .action(async (mode, { confirm, dryRun }) => {
       const store = await ctx.store()
       if (mode === undefined) {
-        const settings = await store.read((db) => db.keys.settings())
-        await ctx.output.one(changeView(modeView), { ...settings, outcome: 'unchanged' })
-        if (settings.mode === null) ctx.output.note(undecided)
+        const stored = await store.read((db) => db.keys.mode())
+        await ctx.output.one(changeView(modeView), { mode: stored, outcome: 'unchanged' })
+        if (stored === null) ctx.output.note(undecided)
         return
       }
       // What is refused is refused before anybody is asked.
