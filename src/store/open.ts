@@ -219,6 +219,7 @@ const readerOn = (
   ignoredFindings: ignoredFindingReader(db, dialect),
   revocations: revocationReader(db, dialect),
   policies: policyReader(db, dialect),
+  showsViews: async () => (await import('./schema/catalogue.ts')).showsViews(db, provider),
   triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
   async clock() {
     const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)

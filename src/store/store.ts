@@ -55,6 +55,8 @@ export interface Reader {
   readonly policies: PolicyReader
   /** How the tables differ from those that this program can share with an application. */
   tableDifferences(): Promise<readonly TableDifference[]>
+  /** Whether the application shows its integrations as a view. */
+  showsViews(): Promise<boolean>
   /** How the triggers on the tables of this program differ from those of its migrations. */
   triggerDifferences(): Promise<readonly TriggerDifference[]>
   /** The database's clock. */

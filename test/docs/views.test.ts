@@ -1,10 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { createStore } from '../../src/installations/store.ts'
 import { createReceiver } from '../../src/receiver/receiver.ts'
 import { database } from '../support/application.ts'
 import { document } from '../support/documents.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { testKeyFile } from '../support/keyring.ts'
+import { runInTerminal } from '../support/program.ts'
 import { brief } from '../support/receiver.ts'
+import { withRoles } from '../support/roles.ts'
 import { signingSecret } from '../support/samples.ts'
 import { fromSlack } from '../support/webhooks.ts'
 
@@ -91,6 +94,20 @@ test('an application with other names shows its tables as views, and the whole m
     { label: 'second', memberId: 'cl1member', slackTeamId: 'T012AB3CD', used: true, updated: true },
   ])
 
+  // The role of the application suffices to remove what it has added, and leaves nothing either.
+  const { application } = await withRoles({ ...db, url })
+  const store = await createStore({ database: application.url, keys: { file: testKeyFile() } })
+  onTestFinished(store.close)
+  const [{ workspaceId = '' } = {}] = await store.list('cl1team')
+  const third = await store.add({ workspaceId, platform: 'github', name: 'third', config: {} })
+  await store.rotate(third.integration.id, { webhookSecret: 'a-webhook-secret' }, { graceMs: 60_000 })
+  await store.rotate(third.integration.id, { webhookSecret: 'another-secret' }, { graceMs: 60_000 })
+  await db.query(
+    `INSERT INTO credentials.integration_health (integration_id, refused_count, refused_since, refused_at, refused_reason)
+     VALUES ('${third.integration.id}', 1, now(), now(), 'signature_mismatch')`,
+  )
+  await store.remove(third.integration.id)
+
   // This program leaves nothing of what it removes, and sweeps after the application.
   const kept = async () => {
     const counts = await db.query(`SELECT integration_id AS id, 'version' AS what FROM credentials.integration_versions
@@ -108,7 +125,25 @@ test('an application with other names shows its tables as views, and the whole m
     stderr: 'would delete what is kept of 1 integration: Acme/first\n',
   })
   expect((await kept()).length).toBe(3)
-  expect(await does(['db', 'sweep', '-o', 'id'])).toEqual({
+  // What the view does not show may be there: the number is the proof that somebody has looked.
+  const asked = { code: 2, stdout: '' }
+  expect(await runInProcess(['db', 'sweep'], { env })).toEqual({
+    ...asked,
+    stderr: 'error: --confirm is required when prompts are off or there is no terminal\nhint: pass --confirm 1\n',
+  })
+  expect(await runInProcess(['db', 'sweep', '--confirm', '2'], { env })).toEqual({
+    ...asked,
+    stderr: 'error: --confirm is not "1"\nhint: pass --confirm 1\n',
+  })
+  const left = await runInTerminal(['db', 'sweep'], [['Type 1 to confirm', 'no\r']], { env, columns: 300 })
+  expect(left).toMatchObject({
+    code: 130,
+    screen: expect.stringContaining(
+      'This deletes for good what is kept of 1 integration that the view integrations does not show: Acme/first. Check first that the application has deleted them.',
+    ),
+  })
+  expect((await kept()).length).toBe(3)
+  expect(await does(['db', 'sweep', '--confirm', '1', '-o', 'id'])).toEqual({
     stdout: 'cl1connection\n',
     stderr: 'deleted what was kept of 1 integration: Acme/first\n',
   })

@@ -1,4 +1,5 @@
 import { secretColumns } from '../../integration.ts'
+import { tablesOfIntegrations } from '../tables/integrations.ts'
 import { presenceFunction } from '../tables/secret-metadata.ts'
 
 type Role = 'support' | 'receiver' | 'application' | 'operator' | 'key_admin'
@@ -143,6 +144,10 @@ BEGIN
   -- In an adopted database, workspaces and users are the application's.
   IF EXISTS (SELECT FROM ${table('integration_settings')} WHERE key = 'database' AND value = 'own') THEN
     GRANT ${change} ON ${table('workspaces')}, ${table('users')} TO ${nameOf('operator')};
+  END IF;
+  -- No foreign key deletes what is kept of an integration that a view shows: the store of the application does.
+  IF EXISTS (SELECT FROM pg_class WHERE oid = '${table('integrations').replaceAll("'", "''")}'::regclass AND relkind = 'v') THEN
+    GRANT DELETE ON ${tablesOfIntegrations.map(table).join(', ')} TO ${nameOf('application')};
   END IF;
   -- What is granted to every role, or to a role that this one is a member of, is not taken back above.
 ${[
