@@ -17,14 +17,14 @@ const disconnectDeadlineMs = 3000
 
 /** What a connection is made with. */
 interface ConnectionOptions {
-  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`. */
+  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`; a relative path is one of the working directory. */
   readonly database: string
   readonly keys: Keys
 }
 
 /** A connection to the database, which is opened when it is used, and again where a file has taken the place of another. */
 export function connectionTo({ database: url, keys }: ConnectionOptions) {
-  const database = parseDatabaseUrl(text('database', url), { cwd: '/', env: process.env })
+  const database = parseDatabaseUrl(text('database', url), { cwd: process.cwd(), env: process.env })
   const source = remembered(keySource(keys, 'store'))
   const running = new Set<Promise<unknown>>()
   let opened: Promise<Store> | undefined

@@ -34,7 +34,7 @@ export type { Installation, IntegrationView, Secrets, TokenExpiry }
 
 /** What a store works with. */
 export interface StoreOptions {
-  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`. */
+  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`; a relative path is one of the working directory. */
   readonly database: string
   readonly keys: Keys
 }

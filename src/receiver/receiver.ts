@@ -47,7 +47,7 @@ const refreshMarginMs = 7_200_000
 
 /** What a receiver works with. */
 export interface ReceiverOptions {
-  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`. */
+  /** A URL, as in `postgresql://app@db.example.com/app` or `file:/srv/app/integrations.db`; a relative path is one of the working directory. */
   readonly database: string
   readonly keys: Keys
   /** How long secrets are remembered, in seconds: so long a revoked secret can still match. 5 by default, 60 at most. */
@@ -141,7 +141,7 @@ export async function createReceiver(options: ReceiverOptions): Promise<Receiver
   const rememberMs = within(60, 'remember', options.remember ?? 5) * 1000
   const staleMs = within(3600, 'staleSeconds', options.staleSeconds ?? 300) * 1000
   const spool = options.spool ?? join(homedir(), '.local', 'state', 'integrations', 'spool')
-  const database = parseDatabaseUrl(options.database, { cwd: '/', env: process.env })
+  const database = parseDatabaseUrl(options.database, { cwd: process.cwd(), env: process.env })
   const lasting = {
     duplicates: new Duplicates(),
     unclaimed: semaphore(1),

@@ -181,9 +181,9 @@ test('what draws on terminals is imported by cli alone, what speaks to databases
   expect(wrong).toEqual([])
 })
 
-test('only cli touches the process and its streams; the library knows who and which it is', () => {
+test('only cli touches the process and its streams; the library knows who and which it is, and where', () => {
   // The library hands on the variables of PostgreSQL's own programs, which complete a database URL.
-  const library = /\bprocess\.(?!pid\b|getuid\b|env\b(?!\.))|\bconsole\.|'node:process'/
+  const library = /\bprocess\.(?!pid\b|getuid\b|cwd\b|env\b(?!\.))|\bconsole\.|'node:process'/
   const touching = { cli: /(?!)/, receiver: library, installations: library, library }
   const others = /\bprocess\.|\bconsole\.|'node:process'/
   const wrong = files

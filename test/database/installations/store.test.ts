@@ -1,5 +1,5 @@
 import { copyFileSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   createStore,
@@ -7,6 +7,7 @@ import {
   type IntegrationStore,
   type IntegrationView,
 } from '../../../src/installations/store.ts'
+import { createReceiver } from '../../../src/receiver/receiver.ts'
 import { acme, adoptedDatabase, encryptionModes } from '../../support/adopted.ts'
 import { contents, kinds, type TestDatabase } from '../../support/database.ts'
 import { runInProcess } from '../../support/in-process.ts'
@@ -52,6 +53,17 @@ const events = async (db: TestDatabase, id: string) =>
       id,
     )
   ).map(({ action, fields, declared_as, ci_identity }) => [action, fields, declared_as, ci_identity])
+
+test('a relative path is one of the working directory, as for the command', async () => {
+  const db = await adoptedDatabase('sqlite', 'off')
+  const path = relative(process.cwd(), db.url.slice('file:'.length))
+  const [store, receiver] = await Promise.all([
+    storeOf({ url: `file:${path}` }),
+    createReceiver({ database: `file:${path}`, keys: { file: testKeyFile() }, onError: () => {} }),
+  ])
+  await receiver.close()
+  expect(await store.list(acme.workspaceId)).toHaveLength(1)
+})
 
 describe.each(kinds)('the store on %s', (kind) => {
   test.each(encryptionModes)('in the mode %s, installs, replaces, pauses and removes', async (mode) => {
