@@ -38,7 +38,7 @@ export const fingerprint = (key: RootKey, value: Secret): Fingerprint =>
  * @param columns every column in the order of the table, null for none
  */
 export const eventMac = (key: RootKey, previous: string, columns: readonly (string | null)[]): string =>
-  hmacHex(key, 'audit/v1', ...['integrations/audit/v1', previous, ...columns].map(lengthPrefixed))
+  hmacHex(key, 'audit/v1', lengthPrefixed('integrations/audit/v1', previous, ...columns))
 
 /**
  * What vouches for the state of a database: the parts, each with its length before it.
@@ -46,14 +46,19 @@ export const eventMac = (key: RootKey, previous: string, columns: readonly (stri
  * @param parts what the state consists of, null for none
  */
 export const stateMac = (key: RootKey, parts: readonly (string | null)[]): string =>
-  hmacHex(key, 'state/v1', ...['integrations/state/v1', ...parts].map(lengthPrefixed))
+  hmacHex(key, 'state/v1', lengthPrefixed('integrations/state/v1', ...parts))
 
 /** What vouches for a report of a receiver. @param parts the database, the receiver and the report */
 export const reportMac = (key: RootKey, parts: readonly [database: string, receiver: string, report: string]): string =>
-  hmacHex(key, 'receiver/v1', ...parts.map(lengthPrefixed))
+  hmacHex(key, 'receiver/v1', lengthPrefixed(...parts))
 
 /** What stands for a long text, or for several rows, of a row whose state the audit log keeps. */
 export const rowHash = (key: RootKey, parts: readonly string[]): string =>
-  hmacHex(key, 'row/v1', ...parts.map(lengthPrefixed))
+  hmacHex(key, 'row/v1', lengthPrefixed(...parts))
 
-const lengthPrefixed = (text: string | null) => (text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`)
+/** Texts, each with its length before it, as one: to hash each by itself takes half as long again. */
+function lengthPrefixed(...texts: readonly (string | null)[]): string {
+  let all = ''
+  for (const text of texts) all += text === null ? '-;' : `${Buffer.byteLength(text)}:${text};`
+  return all
+}
