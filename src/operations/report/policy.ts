@@ -36,10 +36,22 @@ const fits = ({ platform, workspaceId, tagKey, tagValue }: PolicyScope, one: Sco
 
 const nothing: Asked = {}
 
+/** What is asked together by policies that were read together, by their names: most integrations have the same. */
+const askedTogether = new WeakMap<readonly Policy[], Map<string, Asked>>()
+
 /** What policies ask of an integration, the strictest of each: the least age and time without use, the earliest warning. */
 export function askedOf(policies: readonly Policy[], integration: Scoped): Asked {
   const own = policies.filter((policy) => fits(policy, integration))
   if (own.length === 0) return nothing
+  const known = askedTogether.get(policies) ?? new Map<string, Asked>()
+  askedTogether.set(policies, known)
+  const names = own.map(({ name }) => name).join('/')
+  const asked = known.get(names) ?? strictestOf(own)
+  known.set(names, asked)
+  return asked
+}
+
+function strictestOf(own: readonly Policy[]): Asked {
   const strictest = (field: 'maxSecretAge' | 'maxTokenAge' | 'expiresWithin' | 'unusedAfter', sign: 1 | -1) => {
     const limits = own.flatMap(({ name, updatedAt, [field]: seconds }) =>
       seconds === null ? [] : [{ policy: name, setAt: updatedAt, ms: seconds * 1000 }],
