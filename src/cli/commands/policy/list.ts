@@ -7,6 +7,7 @@ import { policyView } from '../../views/report.ts'
 /** `integrations policy list` */
 export const command = (ctx: Context) =>
   declareOutput(new Command('list'), ctx.output, policyView)
+    .summary('list policies')
     .description('List policies, each with the number of the integrations that it is for.')
     .addHelpText(...examples('integrations policy list', 'integrations policy list -o json'))
     .action(async () => {

@@ -8,6 +8,7 @@ import { removedPolicyView } from '../../views/report.ts'
 /** `integrations policy remove` */
 export const command = (ctx: Context) =>
   declareChange(new Command('remove'), ctx.output, removedPolicyView)
+    .summary('remove a policy')
     .description('Remove a policy. The audit log keeps what it asked.')
     .argument('<policy>', 'name of the policy')
     .addOption(dryRunOption())
