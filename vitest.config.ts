@@ -9,8 +9,12 @@ export default defineConfig({
   test: {
     // A test mostly waits for the program it started.
     maxWorkers: availableParallelism() + 1,
-    // Of tests that import the sources; what those that start the program run is not counted.
-    coverage: { include: ['src/**'], exclude: ['src/store/generated/**'], reporter: ['text'] },
+    // Of tests that import the sources; what those that start the program or a browser run is not counted.
+    coverage: {
+      include: ['src/**'],
+      exclude: ['src/store/generated/**', 'src/cli/report/page/client/**'],
+      reporter: ['text'],
+    },
     projects: [
       {
         test: {
