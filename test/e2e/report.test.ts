@@ -270,19 +270,29 @@ describe.each(kinds)('report on %s', (kind) => {
     await done(['disable', off])
 
     const revoked = await add('revocation-outcome-unknown')
-    await db.query(
-      `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, fields, os_user, host, pid, program_version, format, previous_hash, hash)
-       SELECT (SELECT max(seq) + 1 FROM integration_events), ${kind === 'postgresql' ? 'CAST(? AS timestamp)' : '?'}, '', 'secret.revoke', 'started', 'integration', integration_id, 'access_token,fingerprint:' || fingerprint, '', '', 1, '', 2, '', ''
-       FROM integration_secrets WHERE integration_id = ? AND field = 'access_token'`,
-      at(-days),
+    const [{ fingerprint: asked } = {}] = await db.query(
+      "SELECT fingerprint FROM integration_secrets WHERE integration_id = ? AND field = 'access_token'",
       revoked,
     )
+    for (const [id, name, token] of [
+      [revoked, 'revocation-outcome-unknown', asked],
+      ['removed', 'removed', 'fedcba9876543210'],
+    ])
+      await db.query(
+        `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, target_name, fields, os_user, host, pid, program_version, format, previous_hash, hash)
+         SELECT max(seq) + 1, ${kind === 'postgresql' ? 'CAST(? AS timestamp)' : '?'}, '', 'secret.revoke', 'started', 'integration', ?, ?, ?, '', '', 1, '', 2, '', '' FROM integration_events`,
+        at(-days),
+        String(id),
+        `Acme/${name}`,
+        `access_token,fingerprint:${token}`,
+      )
     expectFault(
       'revocation-outcome-unknown',
       'revocation-outcome-unknown',
       near(-days),
       `integrations secrets revoke ${revoked} access-token`,
     )
+    expectFault('null', 'revocation-outcome-unknown', near(-days), null)
 
     const { code, findings, stderr } = await reported(env)
     const told = Object.fromEntries(
@@ -296,11 +306,11 @@ describe.each(kinds)('report on %s', (kind) => {
     expect(code).toBe(8)
     expect(JSON.parse(stderr).error).toMatchObject({
       code: 'CHECK_FAILED',
-      message: '12 errors, 12 warnings, 4 unknown findings in 31 integrations',
+      message: '13 errors, 12 warnings, 4 unknown findings in 31 integrations',
     })
 
     // What the report lists can be acted on.
-    const idsWith = (code: string) => findings.flatMap((one) => (one.code === code ? [one.id] : []))
+    const idsWith = (code: string) => findings.flatMap((one) => (one.code === code && one.id !== null ? [one.id] : []))
     for (const code of integrationCodes) {
       const listed = await run(['list', '--finding', code, '-o', 'id', '--sort', 'name'], { env })
       expect([code, listed.code, listed.stdout.split('\n').slice(0, -1).sort()]).toEqual([

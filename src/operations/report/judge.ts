@@ -14,6 +14,7 @@ import type { NotedVersion } from '../../store/secrets/report-facts.ts'
 import { commandLine, durationText, rotateCommand } from '../texts.ts'
 import { type About, type DatabaseCode, type Finding, findingCodes } from './finding.ts'
 import { judgeByPolicy } from './judge-policies.ts'
+import { judgeRevocations } from './judge-revocations.ts'
 import { judgeUse, judgeUseWhileInactive } from './judge-use.ts'
 import { type Asked, askedOf, beginning } from './policy.ts'
 
@@ -57,9 +58,6 @@ const expiryThresholds = [
   ['token-expires-30d', 30 * dayMs],
 ] as const
 
-/** For how long a revocation may be under way. */
-const revocationMs = 120_000
-
 /** What is to be said of the database itself. */
 export function judgeDatabase({ now, usesRecorded, lastReport }: Setting): Finding[] {
   const about = (code: DatabaseCode, more: Pick<Finding, 'since' | 'evidence' | 'next'>): Finding => ({
@@ -93,7 +91,11 @@ export function judge(facts: Facts, setting: Setting): Finding[] {
         next: 'integrations audit verify',
       }),
     ]
-  const always = [...revocation(facts, setting, about), ...storage(facts, setting, about), ...sharing(facts, about)]
+  const always = [
+    ...judgeRevocations(facts, setting.now, about),
+    ...storage(facts, setting, about),
+    ...sharing(facts, about),
+  ]
   if (!integration.isActive)
     return [...always, ...judgeUseWhileInactive(integration, { now: setting.now, changedAt: facts.changedAt }, about)]
   if (!findPlatform(integration.platform)) return [about('platform-unknown'), ...always]
@@ -230,32 +232,6 @@ function gracePeriod({ integration, noted }: Facts, { now }: Setting, about: Abo
 function config({ integration, configProblem }: Facts, about: About): Finding[] {
   if (configProblem === null) return []
   return [about('config-invalid', { evidence: configProblem, next: commandLine('config edit', [integration.id]) })]
-}
-
-function revocation({ integration, revocations }: Facts, { now }: Setting, about: About): Finding[] {
-  const { id, platform, accessToken, tokenExpiresAt, lastCheck } = integration
-  const isStored = ({ fingerprint }: UnknownRevocation) => fingerprint === accessToken.fingerprint
-  const unknown = revocations.filter((one) => {
-    const end = isStored(one) ? tokenExpiresAt : one.expiresAt
-    if (now - Date.parse(one.at) < revocationMs || (end !== null && Date.parse(end) <= now)) return false
-    const isRefused = lastCheck?.verdict === 'refused' || lastCheck?.verdict === 'expired'
-    return !(isStored(one) && isRefused && lastCheck.at > one.at)
-  })
-  const [first] = unknown
-  if (!first) return []
-  const { title = platform, secrets } = findPlatform(platform) ?? {}
-  const stored = unknown.find(isStored)
-  const { at } = stored ?? first
-  const others = unknown.length === 1 ? '' : `, and ${unknown.length - 1} other${unknown.length === 2 ? '' : 's'}`
-  return [
-    about('revocation-outcome-unknown', {
-      since: first.at,
-      evidence: stored
-        ? `${title} was asked at ${at} to revoke the access token${others}`
-        : `${title} was asked at ${at} to revoke an access token that is not stored any more${others}: revoke the token by hand at ${secrets?.accessToken?.page ?? title}`,
-      next: stored ? commandLine('secrets revoke', [id, flagOf('accessToken')]) : null,
-    }),
-  ]
 }
 
 function storage({ integration: { id }, noted }: Facts, { required, usableKeys }: Setting, about: About): Finding[] {

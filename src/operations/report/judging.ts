@@ -9,32 +9,49 @@ import { inspectConfig } from '../config/document.ts'
 import type { Finding } from './finding.ts'
 import { ignoredUntil } from './ignored.ts'
 import { type Facts, judge, type Setting } from './judge.ts'
+import { judgeRemoved } from './judge-revocations.ts'
 
 /** Judges integrations of a database as it is at one moment. */
 export interface Judging {
   readonly setting: Setting
   /** The findings of some integrations, in their order, each with the very object that was given. */
   of(integrations: readonly ListedIntegration[]): Promise<readonly Finding[]>
+  /** The findings of integrations that are not there any more. */
+  ofRemoved(): Promise<readonly Finding[]>
   /** Until when a finding is ignored; undefined: it is not. */
   ignoredUntil(finding: Finding): Instant | undefined
 }
 
 /** Reads what concerns several integrations, to judge them then, some at a time. */
 export async function beginJudging(db: Reader): Promise<Judging> {
-  const setting = await settingOf(db)
-  const common = await commonOf(db, setting)
+  const now = await db.clock()
+  const revocations = await db.revocations.unknown(instantOf(now.getTime() - revocationsMs))
+  const setting = await settingOf(db, now)
+  const common = { revocations, ...(await commonOf(db, setting)) }
   return {
     setting,
     of: async (integrations) => (await factsOf(db, integrations, common)).flatMap((facts) => judge(facts, setting)),
+    ofRemoved: async () => judgeRemoved(await removedOf(db, revocations), setting.now),
     ignoredUntil: ignoredUntil(await db.ignoredFindings.list(), setting.now),
   }
 }
 
-async function settingOf(db: Reader): Promise<Setting> {
+/** Requests to revoke a token whose outcome is not known, by integration. */
+type Revocations = ReadonlyMap<string, readonly UnknownRevocation[]>
+
+/** The requests for integrations that are not there any more. */
+async function removedOf(db: Reader, revocations: Revocations): Promise<UnknownRevocation[]> {
+  const [first, ...others] = revocations.keys()
+  if (first === undefined) return []
+  const there = new Set<string>(await db.integrations.idsOf({ by: 'ids', ids: [first, ...others] }, revocations.size))
+  return [...revocations].flatMap(([id, requests]) => (there.has(id) ? [] : requests))
+}
+
+async function settingOf(db: Reader, now: Date): Promise<Setting> {
   const { mode } = await db.keys.settings()
   const keys = await db.keys.rows()
   return {
-    now: (await db.clock()).getTime(),
+    now: now.getTime(),
     required: mode === 'required',
     usableKeys: new Set(keys.flatMap(({ id, state }) => (state === 'retired' ? [] : [id]))),
     usesRecorded: await db.report.usesRecorded(),
@@ -51,16 +68,15 @@ const revocationsMs = 90 * 86_400_000
 
 /** What concerns several integrations, read before them. */
 interface Common {
-  readonly revocations: ReadonlyMap<string, readonly UnknownRevocation[]>
+  readonly revocations: Revocations
   readonly sharedBy: ReadonlyMap<Fingerprint, number>
   /** Whether every value that is recorded is under a key that decrypts, or may be plain. */
   readonly hasUsableKeys: boolean
 }
 
-async function commonOf(db: Reader, { now, required, usableKeys }: Setting): Promise<Common> {
+async function commonOf(db: Reader, { required, usableKeys }: Setting): Promise<Omit<Common, 'revocations'>> {
   const use = await db.keys.usage()
   return {
-    revocations: await db.revocations.unknown(instantOf(now - revocationsMs)),
     sharedBy: await db.report.sharedFingerprints(),
     hasUsableKeys: use.every(({ keyId, current }) =>
       keyId === null ? !required || current === 0 : usableKeys.has(keyId),

@@ -91,6 +91,7 @@ export const report = (store: Store, options: ReportOptions): Promise<Counts> =>
       }
       await tell(await judging.of(batch))
     }
+    if (isWhole) await tell(await judging.ofRemoved())
     if (integrations > 0 && isWhole) await tell(judgeDatabase(judging.setting))
     return {
       at: instantOf(judging.setting.now),

@@ -11,6 +11,8 @@ export interface UnknownRevocation {
   readonly fingerprint: Fingerprint
   /** When the platform was asked. */
   readonly at: Instant
+  /** The integration with its workspace, as they were named then. */
+  readonly name: string | null
   /** When the token expires, as far as is recorded with its value. */
   readonly expiresAt: Instant | null
 }
@@ -32,18 +34,18 @@ export function revocationReader(db: Statements, dialect: Dialect): RevocationRe
 
   /** The events about revocations, in their order. What cannot be read of the log, audit verify tells. */
   async function events(condition: Sql) {
-    const rows = await db.queryInPages<{ id: string | null; at: Instant; fields: string | null }>(
-      { id: sql`e.target_id`, at: toRfc3339(sql`e.at`), fields: sql`e.fields` },
+    const rows = await db.queryInPages<{ id: string | null; name: string | null; at: Instant; fields: string | null }>(
+      { id: sql`e.target_id`, name: sql`e.target_name`, at: toRfc3339(sql`e.at`), fields: sql`e.fields` },
       // Written out, so that the index of these events alone is used.
       sql`FROM integration_events e WHERE e.action = 'secret.revoke' AND ${condition} ORDER BY e.seq`,
     )
-    return rows.flatMap(({ id, at, fields, damage }) => {
+    return rows.flatMap(({ id, name, at, fields, damage }) => {
       const parts = damage ? [] : (fields ?? '').split(',')
       const part = (name: string) => parts.find((one) => one.startsWith(`${name}:`))?.slice(name.length + 1)
       const fingerprint = part('fingerprint') as Fingerprint | undefined
       return id === null || fingerprint === undefined
         ? []
-        : [{ id, at, fingerprint, answer: part('outcome') ?? 'started' }]
+        : [{ id, name, at, fingerprint, answer: part('outcome') ?? 'started' }]
     })
   }
 
@@ -68,19 +70,19 @@ export function revocationReader(db: Statements, dialect: Dialect): RevocationRe
     },
     async unknown(since) {
       /** By token: the integrations for which its platform was asked, and when first without an answer. */
-      const open = new Map<Fingerprint, Map<string, Instant>>()
-      for (const { id, at, fingerprint, answer } of await events(
+      const open = new Map<Fingerprint, Map<string, Pick<UnknownRevocation, 'at' | 'name'>>>()
+      for (const { id, name, at, fingerprint, answer } of await events(
         sql`${comparableTime(sql`e.at`)} >= ${timeLiteral(since)}`,
       )) {
-        const asked = open.get(fingerprint) ?? new Map<string, Instant>()
+        const asked = open.get(fingerprint) ?? new Map<string, Pick<UnknownRevocation, 'at' | 'name'>>()
         if (answer !== 'started' && answer !== 'unknown') open.delete(fingerprint)
-        else open.set(fingerprint, asked.set(id, asked.get(id) ?? at))
+        else open.set(fingerprint, asked.set(id, asked.get(id) ?? { at, name }))
       }
       const ends = await expiries([...open.keys()])
       const unknown = new Map<string, UnknownRevocation[]>()
       for (const [fingerprint, asked] of open)
-        for (const [id, at] of asked) {
-          const one = { fingerprint, at, expiresAt: ends.get(fingerprint) ?? null }
+        for (const [id, request] of asked) {
+          const one = { fingerprint, ...request, expiresAt: ends.get(fingerprint) ?? null }
           unknown.set(id, [...(unknown.get(id) ?? []), one])
         }
       return unknown

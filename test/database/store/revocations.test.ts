@@ -12,12 +12,13 @@ describe.each(kinds)('on %s', (kind) => {
     let seq = 1000
     const event = (hour: number, id: string, token: string, outcome?: string) =>
       db.query(
-        `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, fields, os_user, host, pid, program_version, format, previous_hash, hash)
-         VALUES (?, ?, '', 'secret.revoke', ?, 'integration', ?, ?, '', '', 1, '', 2, '', '')`,
+        `INSERT INTO integration_events (seq, at, request_id, action, outcome, target_type, target_id, target_name, fields, os_user, host, pid, program_version, format, previous_hash, hash)
+         VALUES (?, ?, '', 'secret.revoke', ?, 'integration', ?, ?, ?, '', '', 1, '', 2, '', '')`,
         ++seq,
         stored(hour),
         outcome === undefined ? 'started' : outcome === 'revoked' ? 'done' : 'failed',
         id,
+        `Acme/${id}`,
         `access_token,fingerprint:${token}${outcome === undefined ? '' : `,outcome:${outcome}`}`,
       )
     await event(0, 'a', 'early')
@@ -43,11 +44,16 @@ describe.each(kinds)('on %s', (kind) => {
       answers: await revocations.answers('a'),
     }))
     await store.close()
-    const asked = (fingerprint: string, hour: number) => ({ fingerprint, at: at(hour), expiresAt: null })
+    const asked = (id: string, fingerprint: string, hour: number) => ({
+      fingerprint,
+      at: at(hour),
+      name: `Acme/${id}`,
+      expiresAt: null,
+    })
     expect(Object.fromEntries(unknown)).toEqual({
-      a: [asked('lost', 1), asked('unknown', 4)],
-      b: [asked('lost', 2)],
-      d: [asked('again', 9)],
+      a: [asked('a', 'lost', 1), asked('a', 'unknown', 4)],
+      b: [asked('b', 'lost', 2)],
+      d: [asked('d', 'again', 9)],
     })
     expect(Object.fromEntries(answers)).toEqual({
       early: 'started',

@@ -4,6 +4,7 @@ import { type Fingerprint, type Instant, instantOf } from '../../../src/brands.t
 import type { ListedIntegration, SecretFacts } from '../../../src/integration.ts'
 import { type FindingCode, findingCodes } from '../../../src/operations/report/finding.ts'
 import { type Facts, judge, type Setting } from '../../../src/operations/report/judge.ts'
+import { judgeRemoved } from '../../../src/operations/report/judge-revocations.ts'
 import { slack } from '../../../src/platforms/slack.ts'
 import type { Policy } from '../../../src/store/report/policies.ts'
 
@@ -157,7 +158,7 @@ const faults: readonly { readonly [C in FindingCode]?: (facts: Facts) => Facts }
   {
     'revocation-outcome-unknown': (facts) => ({
       ...facts,
-      revocations: [{ fingerprint: 'fedcba9876543210' as Fingerprint, at: at(-120_000), expiresAt: null }],
+      revocations: [{ fingerprint: 'fedcba9876543210' as Fingerprint, at: at(-120_000), name: null, expiresAt: null }],
     }),
   },
   { 'secret-shared': (facts) => ({ ...facts, shared: { accessToken: 2 } }) },
@@ -298,6 +299,7 @@ test('an unknown outcome of a revocation is told while the platform may accept t
   const asked = (fingerprint: string, agoMs: number, expiresAt: number | null = null) => ({
     fingerprint: fingerprint as Fingerprint,
     at: at(-agoMs),
+    name: 'Acme/support',
     expiresAt: expiresAt === null ? null : at(expiresAt),
   })
   const [stored, gone] = [String(held().fingerprint), 'fedcba9876543210']
@@ -326,5 +328,27 @@ test('an unknown outcome of a revocation is told while the platform may accept t
     told({ lastCheck: { verdict, code: null, at: at(-agoMs) } }, asked(stored, hour)).length
   expect([checked('refused', 1), checked('expired', 1), checked('ok', 1), checked('refused', 2 * hour)]).toEqual([
     0, 0, 1, 1,
+  ])
+})
+
+test('of a removed integration, the name is told that it had', () => {
+  const request = { fingerprint: 'fedcba9876543210' as Fingerprint, name: 'Acme/old', expiresAt: null }
+  const told = judgeRemoved(
+    [
+      { ...request, at: at(-120_000) },
+      { ...request, at: at(-119_999) },
+      { ...request, at: at(-days), expiresAt: at(0) },
+    ],
+    now,
+  )
+  expect(told).toEqual([
+    {
+      code: 'revocation-outcome-unknown',
+      severity: 'error',
+      integration: null,
+      since: at(-120_000),
+      evidence: `the platform was asked at ${at(-120_000)} to revoke an access token of Acme/old, which is removed: revoke the token by hand`,
+      next: null,
+    },
   ])
 })
