@@ -58,7 +58,10 @@ test('names, evidence and commands do nothing in markdown, whatever they hold', 
       next: name,
     }),
   )
-  const html = marked(written(findings), { async: false })
+  const text = written(findings)
+  // Not even where a program takes the text for another kind.
+  expect(text).not.toContain('<')
+  const html = marked(text, { async: false })
   const outside = html.replace(/<code>[^<]*<\/code>/g, '')
   expect([...new Set(outside.match(/<[^>]*>/g))].sort()).toEqual([
     ...['</h2>', '</h3>', '</li>', '</p>', '</ul>', '<h2>', '<h3>', '<li>', '<p>', '<ul>'],

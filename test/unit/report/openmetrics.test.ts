@@ -98,22 +98,25 @@ test('where no use is recorded, it is not known when those were last used that h
 })
 
 test.each([
-  [1250, 1, 'integration', undefined, [1250]],
-  [1251, 2, 'workspace and platform', '{"workspace":"w0","platform":"slack"}', [2]],
-  [1251, 1251, 'platform', '{"platform":"slack"}', [1]],
-] as const)('%i integrations in %i workspaces are told by %s', (count, workspaces, by, labels, series) => {
+  [1250, 1, 1, 'integration', undefined, 1250],
+  [1251, 2, 1, 'workspace and platform', '{"workspace":"w0","platform":"p0"}', 2],
+  [1251, 1251, 1, 'platform', '{"platform":"p0"}', 1],
+  [1251, 1251, 1251, 'nothing', '{}', 1],
+] as const)('%i integrations in %i workspaces on %i platforms are told by %s', (...one) => {
+  const [count, workspaces, platforms, by, labels, series] = one
   const { text, warnings } = written(
     Array.from({ length: count }, (_, i) =>
       integrationOf({
         ...id(String(i)),
         workspace: `w${i % workspaces}`,
+        platform: `p${i % platforms}`,
         tokenExpiresAt: i === 0 ? null : at(1000 * i),
         tokenExpiry: i === 0 ? 'unknown' : 'dated',
       }),
     ),
   )
   const samples = read(text)
-  expect([Object.keys(samples.integrations_token_expiry_known ?? {}).length]).toEqual(series)
+  expect(Object.keys(samples.integrations_token_expiry_known ?? {}).length).toBe(series)
   expect(text.split('\n').length).toBeLessThan(5_100)
   expect(warnings).toEqual(
     labels === undefined
