@@ -17,6 +17,7 @@ import { auditLog, integrationTargets, type Recording, stateRecorded } from './a
 import { WrittenColumns } from './audit/written.ts'
 import type { Dialect } from './database/driver.ts'
 import type { WritableStatements } from './database/statements.ts'
+import { withParts } from './parts.ts'
 import { ignoredFindingWriter } from './report/ignored-findings.ts'
 import { policyWriter } from './report/policies.ts'
 import { purgeExpired, purgeLimit, secretWriter } from './secrets/changes.ts'
@@ -152,28 +153,22 @@ export async function beginChange(
     const head = await log.append((head) => headMac(keyring, state, head, previous))
     return { kept: log.length() > 0, changed, bound, id: state.id, head }
   }
-  const changes = {
-    ...db,
-    integrations: { ...db.integrations, ...integrationWriter(tx, dialect, written) },
-    secrets: { ...db.secrets, ...secretWriter(context) },
-    storedValues: { ...db.storedValues, ...storedValueWriter(context) },
-    workspaces: { ...db.workspaces, ...workspaceWriter(tx, written) },
-    users: { ...db.users, ...userWriter(tx, written) },
-    keys: { ...db.keys, ...recorded(keyWriter(tx), state) },
-    apps: { ...db.apps, ...appWriter(tx, { keyring, now, written }) },
-    refresh: { ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) },
-    configRevisions: { ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) },
-    health: healthWriter(tx, now),
-    labels: { ...db.labels, ...labelWriter(tx, written) },
-    ignoredFindings: { ...db.ignoredFindings, ...ignoredFindingWriter(tx, written) },
-    policies: { ...db.policies, ...policyWriter(tx, { now, written }) },
-    settings,
-    keyring,
-    previousValues: previous,
-    now,
-    purge,
-    record,
-  }
+  const parts = withParts(db, {
+    integrations: () => ({ ...db.integrations, ...integrationWriter(tx, dialect, written) }),
+    secrets: () => ({ ...db.secrets, ...secretWriter(context) }),
+    storedValues: () => ({ ...db.storedValues, ...storedValueWriter(context) }),
+    workspaces: () => ({ ...db.workspaces, ...workspaceWriter(tx, written) }),
+    users: () => ({ ...db.users, ...userWriter(tx, written) }),
+    keys: () => ({ ...db.keys, ...recorded(keyWriter(tx), state) }),
+    apps: () => ({ ...db.apps, ...appWriter(tx, { keyring, now, written }) }),
+    refresh: () => ({ ...db.refresh, ...refreshWriter(tx, { dialect, now, written }) }),
+    configRevisions: () => ({ ...db.configRevisions, ...configRevisionWriter(tx, { now, dialect }) }),
+    health: () => healthWriter(tx, now),
+    labels: () => ({ ...db.labels, ...labelWriter(tx, written) }),
+    ignoredFindings: () => ({ ...db.ignoredFindings, ...ignoredFindingWriter(tx, written) }),
+    policies: () => ({ ...db.policies, ...policyWriter(tx, { now, written }) }),
+  })
+  const changes = Object.assign(parts, { settings, keyring, previousValues: previous, now, purge, record })
   return { changes, append }
 }
 

@@ -17,6 +17,7 @@ import { fileCheck } from './database/private-files.ts'
 import { createSession, type Session } from './database/session.ts'
 import type { Statements } from './database/statements.ts'
 import { commandOn, displayUrl } from './database/url.ts'
+import { withParts } from './parts.ts'
 import { ignoredFindingReader } from './report/ignored-findings.ts'
 import { policyReader } from './report/policies.ts'
 import { compareTables, type Needs, readDifferences, type Sharing, sharingOf } from './schema/application-tables.ts'
@@ -158,7 +159,7 @@ function storeOn(opened: Opened, options: OpenOptions): Store {
           async (tx) => {
             const { changes, append } = await beginChange(tx, { dialect, db: reader(tx), ...prepared })
             await log.begin(changes)
-            const result = await work({ ...changes, acceptLog: () => log.accept() })
+            const result = await work(Object.assign(changes, { acceptLog: () => log.accept() }))
             end = await append()
             return { result, keep: end.kept && !dryRun }
           },
@@ -190,42 +191,48 @@ const readerOn = (
     state: { adopted, applicationWrites, presence },
     needs,
   }: { readonly driver: Driver; readonly state: DatabaseState; readonly needs: Needs },
-): Reader => ({
-  adopted,
-  integrations: integrationReader(db, dialect, {
-    shared: applicationWrites,
-    // In a database of ours, what is recorded tells.
-    presence: presenceFrom(adopted || applicationWrites ? presence : 'none'),
-  }),
-  workspaces: workspaceReader(db, dialect),
-  users: userReader(db, dialect),
-  secrets: {
-    ...secretVersionReader(db, dialect),
-    ...acceptedSecretReader(db, dialect),
-    ...holderReader(db, dialect),
-  },
-  storedValues: storedValueReader(db, dialect),
-  keys: keyReader(db, dialect),
-  apps: appReader(db, dialect),
-  refresh: refreshReader(db, dialect),
-  configRevisions: configRevisionReader(db, dialect),
-  labels: labelReader(db, dialect),
-  audit: auditReader(db, dialect),
-  damagedRows: () => damagedRows(db, dialect),
-  states: stateReader(db, dialect),
-  receivers: receiverReader(db, dialect),
-  tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
-  report: reportReader(db, dialect),
-  ignoredFindings: ignoredFindingReader(db, dialect),
-  revocations: revocationReader(db, dialect),
-  policies: policyReader(db, dialect),
-  showsViews: async () => (await import('./schema/catalogue.ts')).showsViews(db, provider),
-  triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
-  async clock() {
-    const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)
-    return new Date(row?.now ?? Number.NaN)
-  },
-})
+): Reader =>
+  withParts(
+    {
+      adopted,
+      damagedRows: () => damagedRows(db, dialect),
+      tableDifferences: () => readDifferences(db, needs, sharingOf({ adopted })),
+      showsViews: async () => (await import('./schema/catalogue.ts')).showsViews(db, provider),
+      triggerDifferences: async () => (await import('./schema/triggers.ts')).triggerDifferences(db, provider),
+      async clock() {
+        const [row] = await db.query<{ now: Instant }>({ now: dialect.toRfc3339(dialect.now) }, empty)
+        return new Date(row?.now ?? Number.NaN)
+      },
+    },
+    {
+      integrations: () =>
+        integrationReader(db, dialect, {
+          shared: applicationWrites,
+          // In a database of ours, what is recorded tells.
+          presence: presenceFrom(adopted || applicationWrites ? presence : 'none'),
+        }),
+      workspaces: () => workspaceReader(db, dialect),
+      users: () => userReader(db, dialect),
+      secrets: () => ({
+        ...secretVersionReader(db, dialect),
+        ...acceptedSecretReader(db, dialect),
+        ...holderReader(db, dialect),
+      }),
+      storedValues: () => storedValueReader(db, dialect),
+      keys: () => keyReader(db, dialect),
+      apps: () => appReader(db, dialect),
+      refresh: () => refreshReader(db, dialect),
+      configRevisions: () => configRevisionReader(db, dialect),
+      labels: () => labelReader(db, dialect),
+      audit: () => auditReader(db, dialect),
+      states: () => stateReader(db, dialect),
+      receivers: () => receiverReader(db, dialect),
+      report: () => reportReader(db, dialect),
+      ignoredFindings: () => ignoredFindingReader(db, dialect),
+      revocations: () => revocationReader(db, dialect),
+      policies: () => policyReader(db, dialect),
+    },
+  )
 
 /** The key set, generated for a database that knows no keys. What a dry run generates is not written down. */
 async function keySet(

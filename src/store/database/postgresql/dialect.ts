@@ -1,33 +1,37 @@
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
 import { quoted } from '../../../errors.ts'
-import { maxTextBytes, maxWhole, pageBytes } from '../cells.ts'
+import { maxTextBytes, maxWhole, naming, pageBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
 import type { Select, Statements } from '../statements.ts'
 
-const maxBytes = raw(String(maxTextBytes))
-
 /** How a row tells of a cell that it does not hold. */
-const marked = (size: Sql) => sql`chr(127) || 'text ' || ${size} || ' '`
+const marked = (size: string) => `chr(127) || 'text ' || ${size} || ' '`
 
-/** A column as it is, as in `i.name`: one of texts. Its length is told without reading it. */
-const guarded = (value: Sql) =>
-  /^\w+\.\w+$/.test(value.sql)
-    ? sql`CASE WHEN octet_length((${value})::text) > ${maxBytes} THEN ${marked(sql`octet_length((${value})::text)`)} ELSE (${value})::text END`
-    : value
+/** A column of texts; its length is told without reading it. */
+const textOrMark = (column: string) =>
+  `CASE WHEN octet_length((${column})::text) > ${maxTextBytes} THEN ${marked(`octet_length((${column})::text)`)} ELSE (${column})::text END`
+
+/** A column as it is, as in `i.name`: one of texts. */
+const guarded = (value: Sql) => (/^\w+\.\w+$/.test(value.sql) ? naming(value, textOrMark) : value)
 
 /** JavaScript has no infinity, and no year of more than six digits. */
-const isInstant = (column: Sql) => sql`${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'`
+const isInstant = (column: string) => `${column} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'`
+
+const isNotWhole = (column: string) => `(${column} NOT BETWEEN -${maxWhole} AND ${maxWhole})`
 
 function isMalformed(kind: ColumnKind, column: Sql): Sql {
   switch (kind) {
     case 'text':
       // The second looks like what tells of the first.
-      return sql`(octet_length((${column})::text) > ${maxBytes} OR strpos((${column})::text, chr(127)) > 0)`
+      return naming(
+        column,
+        (name) => `(octet_length((${name})::text) > ${maxTextBytes} OR strpos((${name})::text, chr(127)) > 0)`,
+      )
     case 'whole':
-      return sql`(${column} NOT BETWEEN -${maxWhole} AND ${maxWhole})`
+      return naming(column, isNotWhole)
     case 'time':
-      return sql`(NOT ${isInstant(column)})`
+      return naming(column, (name) => `(NOT ${isInstant(name)})`)
     case 'flag':
       return sql`FALSE`
   }
@@ -60,7 +64,11 @@ export const dialect: Dialect = {
         FROM (SELECT q.*, ${bytes(columns)} AS bytes FROM (SELECT * FROM (${dialect.select(columns, rest)}) q OFFSET 0) q) q) q
       WHERE q.start < ${raw(String(pageBytes))}`,
   whole: (column) =>
-    sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(sql`octet_length((${column})::text)`)} ELSE (${column})::text END`,
+    naming(
+      column,
+      (name) =>
+        `CASE WHEN ${isNotWhole(name)} THEN ${marked(`octet_length((${name})::text)`)} ELSE (${name})::text END`,
+    ),
   flag: (_, made) => made,
   isMalformed,
   lock: sql`FOR UPDATE`,
@@ -79,8 +87,11 @@ export const dialect: Dialect = {
     return held.map(({ index }) => index)
   },
   toRfc3339: (column) =>
-    sql`CASE WHEN ${isInstant(column)} THEN to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-      ELSE chr(127) || 'timestamp ' || length((${column})::text) || ' ' || upper(encode(convert_to((${column})::text, 'UTF8'), 'hex')) END`,
+    naming(
+      column,
+      (name) => `CASE WHEN ${isInstant(name)} THEN to_char(${name}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+      ELSE chr(127) || 'timestamp ' || length((${name})::text) || ' ' || upper(encode(convert_to((${name})::text, 'UTF8'), 'hex')) END`,
+    ),
   comparableTime: (column) => column,
   now: sql`(clock_timestamp() AT TIME ZONE 'UTC')`,
   nowPlus: (milliseconds) =>
@@ -101,7 +112,11 @@ export const dialect: Dialect = {
   nothing: sql`DEFAULT`,
   // What takes few bytes where it is stored may be long only when it was packed well, which takes some.
   asText: (column) =>
-    sql`CASE WHEN pg_column_size(${column}) > 2000 AND octet_length(${column}::text) > ${maxBytes} THEN ${marked(sql`octet_length(${column}::text)`)} ELSE ${column}::text END`,
+    naming(
+      column,
+      (name) =>
+        `CASE WHEN pg_column_size(${name}) > 2000 AND octet_length(${name}::text) > ${maxTextBytes} THEN ${marked(`octet_length(${name}::text)`)} ELSE ${name}::text END`,
+    ),
   // lower() of the C collation changes ASCII letters alone, as SQLite's does.
   equalsInAnyCase: (column, text) => sql`lower(${column} COLLATE "C") = lower(${text} COLLATE "C")`,
   contains: (column, text) => sql`strpos(lower(${column} COLLATE "C"), lower(${text} COLLATE "C")) > 0`,

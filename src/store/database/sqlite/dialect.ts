@@ -1,57 +1,63 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import sql, { empty, join, raw, type Sql } from 'sql-template-tag'
 import type { Damageable } from '../../../damage.ts'
-import { firstRows, maxAnswerBytes, maxTextBytes, maxWhole, nextRows, pageBytes, shownBytes } from '../cells.ts'
+import { firstRows, maxAnswerBytes, maxTextBytes, maxWhole, naming, nextRows, pageBytes, shownBytes } from '../cells.ts'
 import type { ColumnKind, Dialect, Listing } from '../driver.ts'
 import type { Select, Statements } from '../statements.ts'
 
 /** Whether a text is longer than a text may be, itself or in JSON, where a control character takes six bytes. */
-const isTooLong = (column: Sql) =>
-  sql`(octet_length(${column}) > ${raw(String(maxTextBytes))} OR (octet_length(${column}) > ${raw(String(Math.floor(maxTextBytes / 3)))} AND octet_length(json_quote(${column})) > ${raw(String(2 * maxTextBytes))}))`
+const isTooLong = (column: string) =>
+  `(octet_length(${column}) > ${maxTextBytes} OR (octet_length(${column}) > ${Math.floor(maxTextBytes / 3)} AND octet_length(json_quote(${column})) > ${2 * maxTextBytes}))`
 
 /** How a page tells of a cell that it does not hold. Of one that is too long, no byte is read. */
-const marked = (column: Sql) =>
-  sql`char(127) || typeof(${column}) || ' ' || octet_length(${column}) || ' ' || CASE WHEN octet_length(${column}) > ${raw(String(maxTextBytes))} THEN '' ELSE hex(substr(CAST(${column} AS BLOB), 1, ${raw(String(shownBytes))})) END`
+const marked = (column: string) =>
+  `char(127) || typeof(${column}) || ' ' || octet_length(${column}) || ' ' || CASE WHEN octet_length(${column}) > ${maxTextBytes} THEN '' ELSE hex(substr(CAST(${column} AS BLOB), 1, ${shownBytes})) END`
 
 /** A column of texts; only its type and length are looked at where it holds something else. */
-const textOrMark = (column: Sql) =>
-  sql`CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'text' AND NOT ${isTooLong(column)}) THEN ${column} ELSE ${marked(column)} END`
+const textOrMark = (column: string) =>
+  `CASE WHEN typeof(${column}) = 'null' OR (typeof(${column}) = 'text' AND NOT ${isTooLong(column)}) THEN ${column} ELSE ${marked(column)} END`
 
 /** A column as it is, as in `i.name` or `name`. */
 const bareColumn = /^(\w+\.)?("\w+"|[a-z_]+)$/
 
-const guarded = (value: Sql) => (bareColumn.test(value.sql) ? textOrMark(value) : value)
-
-/** `made` of a column of instants; a mark where the column holds another kind of value. */
-const orMark = (column: Sql, made: Sql) =>
-  sql`coalesce(${made}, CASE WHEN typeof(${column}) <> 'null' THEN ${marked(column)} END)`
+const guarded = (value: Sql) => (bareColumn.test(value.sql) ? naming(value, textOrMark) : value)
 
 /** An instant as RFC 3339 text; NULL for another kind of value. Words such as `now` are no instants. */
-const instant = (column: Sql) =>
-  sql`CASE typeof(${column}) WHEN 'integer' THEN CASE WHEN ${column} BETWEEN -62167219200000 AND 253402300799999 THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') END
+const instant = (column: string) =>
+  `CASE typeof(${column}) WHEN 'integer' THEN CASE WHEN ${column} BETWEEN -62167219200000 AND 253402300799999 THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch') END
     WHEN 'blob' THEN NULL ELSE CASE WHEN octet_length(${column}) < 100 AND ${column} GLOB '[0-9][0-9][0-9][0-9]-*' THEN strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) END END`
 
-const isFlag = (column: Sql) => sql`typeof(${column}) IN ('integer', 'null')`
+/** The same; a mark where the column holds another kind of value. */
+const instantOrMark = (column: string) =>
+  `coalesce(${instant(column)}, CASE WHEN typeof(${column}) <> 'null' THEN ${marked(column)} END)`
+
+const isFlag = (column: string) => `typeof(${column}) IN ('integer', 'null')`
 
 /**
  * Whether a text has bytes that belong to no character. SQLite reads each of these as another character than it copies.
  * Longer texts are names of nothing.
  */
-const hasStrayBytes = (column: Sql) =>
-  sql`(${column} GLOB '*[^ -~]*' AND octet_length(${column}) < 1000 AND EXISTS (
+const hasStrayBytes = (column: string) =>
+  `(${column} GLOB '*[^ -~]*' AND octet_length(${column}) < 1000 AND EXISTS (
     WITH RECURSIVE place (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < length(${column}))
     SELECT 1 FROM place WHERE CAST(char(unicode(substr(${column}, n, 1))) AS BLOB) <> CAST(substr(${column}, n, 1) AS BLOB)))`
+
+const isNotWhole = (column: string) =>
+  `NOT (typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}))`
 
 function isMalformed(kind: ColumnKind, column: Sql): Sql {
   switch (kind) {
     case 'text':
-      return sql`(typeof(${column}) NOT IN ('text', 'null') OR ${isTooLong(column)} OR ${hasStrayBytes(column)})`
+      return naming(
+        column,
+        (name) => `(typeof(${name}) NOT IN ('text', 'null') OR ${isTooLong(name)} OR ${hasStrayBytes(name)})`,
+      )
     case 'whole':
-      return sql`NOT (typeof(${column}) = 'null' OR (typeof(${column}) = 'integer' AND ${column} BETWEEN -${maxWhole} AND ${maxWhole}))`
+      return naming(column, isNotWhole)
     case 'time':
-      return sql`(typeof(${column}) <> 'null' AND ${instant(column)} IS NULL)`
+      return naming(column, (name) => `(typeof(${name}) <> 'null' AND ${instant(name)} IS NULL)`)
     case 'flag':
-      return sql`NOT ${isFlag(column)}`
+      return naming(column, (name) => `NOT ${isFlag(name)}`)
   }
 }
 
@@ -80,8 +86,8 @@ const rowsAtOnce = 5000
 export const dialect: Dialect = {
   select: rowsWithin(maxAnswerBytes, false),
   selectPage: rowsWithin(pageBytes, true),
-  whole: (column) => sql`CASE WHEN ${isMalformed('whole', column)} THEN ${marked(column)} ELSE ${column} END`,
-  flag: (column, made) => sql`CASE WHEN ${isFlag(column)} THEN ${made} ELSE ${marked(column)} END`,
+  whole: (column) => naming(column, (name) => `CASE WHEN ${isNotWhole(name)} THEN ${marked(name)} ELSE ${name} END`),
+  flag: (column, made) => sql`CASE WHEN ${naming(column, isFlag)} THEN ${made} ELSE ${naming(column, marked)} END`,
   isMalformed,
   // The transaction has the lock on the whole database already.
   lock: undefined,
@@ -95,9 +101,13 @@ export const dialect: Dialect = {
     return []
   },
   // Text with a space or a T, with or without an offset or fraction; or milliseconds since 1970 as an integer.
-  toRfc3339: (column) => orMark(column, instant(column)),
+  toRfc3339: (column) => naming(column, instantOrMark),
   comparableTime: (column) =>
-    sql`CASE typeof(${column}) WHEN 'integer' THEN ${column} ELSE ${milliseconds(column)} END`,
+    naming(
+      column,
+      (name) =>
+        `CASE typeof(${name}) WHEN 'integer' THEN ${name} ELSE CAST(round(unixepoch(${name}, 'subsec') * 1000) AS INTEGER) END`,
+    ),
   now: sql`strftime('%Y-%m-%d %H:%M:%f', 'now')`,
   nowPlus: (milliseconds) => sql`strftime('%Y-%m-%d %H:%M:%f', 'now', ${`+${milliseconds / 1000} seconds`})`,
   role: sql`NULL`,
@@ -114,7 +124,11 @@ export const dialect: Dialect = {
   isAfter,
   nothing: sql`NULL`,
   asText: (column) =>
-    sql`CASE WHEN typeof(${column}) = 'blob' OR octet_length(${column}) > ${raw(String(maxTextBytes))} THEN ${marked(column)} ELSE CAST(${column} AS TEXT) END`,
+    naming(
+      column,
+      (name) =>
+        `CASE WHEN typeof(${name}) = 'blob' OR octet_length(${name}) > ${maxTextBytes} THEN ${marked(name)} ELSE CAST(${name} AS TEXT) END`,
+    ),
   equalsInAnyCase: (column, text) => sql`lower(${column}) = lower(${text})`,
   contains: (column, text) => sql`instr(lower(${column}), lower(${text})) > 0`,
   jsonRows: (columns, from) =>
@@ -139,8 +153,6 @@ function isAfter([key, id]: readonly [Sql, Sql], [lastKey, lastId]: readonly [Sq
 }
 
 const withoutOrder = (value: Sql) => (value.sql.endsWith(byBytes) ? raw(value.sql.slice(0, -byBytes.length)) : value)
-
-const milliseconds = (column: Sql) => sql`CAST(round(unixepoch(${column}, 'subsec') * 1000) AS INTEGER)`
 
 async function* parts(db: Statements, table: string): AsyncGenerator<Sql> {
   // The rows of another program's table may have no numbers, and those of a view have none.
