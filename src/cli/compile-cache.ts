@@ -1,12 +1,14 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire, Module } from 'node:module'
+import { Module } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { Script } from 'node:vm'
 import { homeFolder } from './paths.ts'
 
 /** What Node's types do not tell of its modules: how each is compiled, and what Node 22.1 brought. */
 const node = Module as unknown as {
-  prototype: { exports: unknown; _compile(source: string, file: string): unknown }
+  prototype: { _compile(this: NodeJS.Module, source: string, file: string): unknown }
+  /** What was loaded, by its file; it is there once it begins to load. */
+  _cache: { [file: string]: NodeJS.Module }
   enableCompileCache?(folder: string): void
 }
 
@@ -26,8 +28,7 @@ export function cacheCompiled(env: NodeJS.ProcessEnv, command: string): void {
   const folder = join(version, command)
   const folders = [home, ours, version, folder]
   // Not mkdir's "recursive", which never returns where a folder cannot be made, as in /proc.
-  for (const one of folders) make(one)
-  if (!folders.every(isOurs)) return
+  if (!folders.every((one) => isOurs(one) || make(one))) return
   if (node.enableCompileCache) node.enableCompileCache(folder)
   else cacheChunks(join(import.meta.dirname, 'chunks'), folder)
 }
@@ -42,28 +43,53 @@ function isOurs(folder: string): boolean {
   }
 }
 
-function make(folder: string): void {
+/** Makes a folder; whether it is there then, and ours. */
+function make(folder: string): boolean {
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch {
-    // It is there, or cannot be made: the check tells.
+    // Another process has made it, or nobody can: the check tells.
   }
+  return isOurs(folder)
 }
 
-/** What Node 20 has no function for. The chunks' names hold a hash of what is in them. */
+/**
+ * What Node 20 has no function for. The chunks' names hold a hash of what is in them. Those that a chunk requires are not
+ * looked for by Node, which asks for each of them in several places.
+ */
 function cacheChunks(chunks: string, folder: string): void {
   const compile = node.prototype._compile
   const fresh = new Map<string, Script>()
-  node.prototype._compile = function (source, file) {
-    if (dirname(file) !== chunks) return compile.call(this, source, file)
-    const kept = join(folder, basename(file))
+
+  function run(chunk: NodeJS.Module, source: string, outer: NodeJS.Module): unknown {
+    const kept = join(folder, basename(chunk.filename))
     const cachedData = read(kept)
     const script = new Script(Module.wrap(source), {
-      filename: file,
+      filename: chunk.filename,
       ...(cachedData ? { cachedData } : {}),
     })
     if (!cachedData || script.cachedDataRejected) fresh.set(kept, script)
-    return script.runInThisContext().call(this.exports, this.exports, createRequire(file), this, file, chunks)
+    const require = (id: string) => (id.startsWith('./') ? load(join(chunks, id), outer) : outer.require(id))
+    return script.runInThisContext().call(chunk.exports, chunk.exports, require, chunk, chunk.filename, chunks)
+  }
+
+  function load(file: string, outer: NodeJS.Module): unknown {
+    const known = node._cache[file]
+    if (known) return known.exports
+    const chunk = Object.assign(new Module(file, outer), { filename: file })
+    node._cache[file] = chunk
+    try {
+      run(chunk, readFileSync(file, 'utf8'), outer)
+      chunk.loaded = true
+    } catch (error) {
+      delete node._cache[file]
+      throw error
+    }
+    return chunk.exports
+  }
+
+  node.prototype._compile = function (source, file) {
+    return dirname(file) === chunks ? run(this, source, this) : compile.call(this, source, file)
   }
   process.once('exit', () => {
     for (const [kept, script] of fresh) write(kept, script)

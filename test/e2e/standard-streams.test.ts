@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -57,4 +57,22 @@ test.each([
   closeSync(reader)
   expect(await ended).toBe(0)
   expect(all).toBe('.'.repeat(before) + stdout)
+})
+
+test('an answer that goes to a pipe, a file or nowhere needs no stream of Node', async () => {
+  const folder = freshFolder()
+  const [told, modules] = [join(folder, 'told.cjs'), join(folder, 'modules')]
+  writeFileSync(
+    told,
+    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(modules)}, process.moduleLoadList.join()))`,
+  )
+  const streams: { [to: string]: readonly string[] } = {}
+  for (const to of ['| cat', `> ${join(folder, 'file')}`, '> /dev/null']) {
+    const run = `"$1" --require "$2" "$3" help environment 2>/dev/null ${to}`
+    execFileSync('sh', ['-c', run, 'sh', process.execPath, told, bin], { env: environment() })
+    streams[to] = readFileSync(modules, 'utf8')
+      .split(',')
+      .filter((one) => /NativeModule (stream|tty|net|internal\/fs\/sync_write_stream)$/.test(one))
+  }
+  expect(streams).toEqual(Object.fromEntries(Object.keys(streams).map((to) => [to, []])))
 })

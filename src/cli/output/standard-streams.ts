@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from 'node:fs'
+import { fstatSync, statSync, writeSync } from 'node:fs'
 import type { Host, PlainStream } from '../host.ts'
 
 /** How much is written to a pipe at once, in characters: an empty pipe takes twice as much, without waiting for its reader. */
@@ -32,12 +32,13 @@ function standardStream(fd: number, make: () => NodeJS.WriteStream): () => NodeJ
   }
 }
 
-/** Whether a descriptor is a file, a pipe or a socket: no terminal, and nothing that Windows has its own ways with. */
+/** Whether a descriptor is a file, a pipe, a socket or /dev/null: no terminal, and nothing that Windows has its own ways with. */
 function isPlain(fd: number): boolean {
   if (process.platform === 'win32') return false
   try {
     const stat = fstatSync(fd)
-    return stat.isFile() || stat.isFIFO() || stat.isSocket()
+    const isNull = stat.isCharacterDevice() && stat.rdev === statSync('/dev/null').rdev
+    return isNull || stat.isFile() || stat.isFIFO() || stat.isSocket()
   } catch {
     return false
   }
