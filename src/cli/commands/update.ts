@@ -51,7 +51,7 @@ export const command = (ctx: Context) => {
     .addOption(dryRunOption())
   const described = withLabelOptions(withIdFlags(command))
     .addOption(
-      new Option('--untag <key>', 'remove the tag with this key; may be given several times').argParser(
+      new Option('--untag <tag-key>', 'remove the tag with this key; may be given several times').argParser(
         each((key) => checkTagKey(key, `--unset ${key}`)),
       ),
     )

@@ -151,6 +151,19 @@ async function valuesOf(
         const found = await allRows(db.workspaces.list(filter, { sort: 'name', descending: false, limit: maxNames }))
         return found.map(({ id, name }) => named(name, id, begun))
       })
+    case 'owner':
+      return read(async (db) => listed((await db.labels.owners(maxNames, begun)).map(({ value }) => value)))
+    // An option that filters takes a key alone, too, and one that sets a tag does not.
+    case 'tag':
+    case 'tag-key':
+    case 'key':
+      return read(async (db) => {
+        const tags = await db.labels.tags(maxNames, begun)
+        return listed([
+          ...(placeholder === 'key' ? [] : tags.map(({ key }) => key)),
+          ...(placeholder === 'tag-key' ? [] : tags.map(({ key, value }) => `${key}=${value}`)),
+        ])
+      })
     case 'user':
       return read(async (db) => {
         const filter = begun === '' ? {} : { emailContains: begun }

@@ -57,7 +57,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--name <text>', withText('the name')))
     .addOption(new Option('--exact-name <name>', 'whose whole name this is').conflicts('name'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
-    .addOption(new Option('--owner <text>', 'whose owner this is'))
+    .addOption(new Option('--owner <owner>', 'with this owner'))
     .addOption(new Option('--no-owner', 'without an owner'))
     .addOption(
       new Option(

@@ -17,6 +17,16 @@ export interface LabelRow {
 export interface LabelReader {
   /** The labels of an integration; where one of them cannot be read, none, and the damage says so. */
   of(id: IntegrationId): Promise<Labels & Damageable>
+  /** The owners that integrations have, in order and at most `limit`: those that begin with `prefix`. */
+  owners(limit: number, prefix: string): Promise<Label[]>
+  /** The same of tags, each of which is `key=value`. */
+  tags(limit: number, prefix: string): Promise<Label[]>
+}
+
+/** A label of some integrations. */
+interface Label {
+  readonly key: string
+  readonly value: string
 }
 
 /** What can be changed of labels. */
@@ -56,15 +66,31 @@ export function joinLabels<I extends object>(integration: I, { labels, damage }:
 }
 
 /** Reads labels. */
-export const labelReader = (db: Statements, dialect: Dialect): LabelReader => ({
-  async of(id) {
-    const [row = { labels: null }] = await db.queryAll<LabelRow>(
-      { labels: labelsText(dialect, sql`i.id`) },
-      sql`FROM integrations i WHERE i.id = ${id}`,
+export function labelReader(db: Statements, dialect: Dialect): LabelReader {
+  const inUse = async (limit: number, condition: Sql) => {
+    const order = sql`${dialect.binaryOrder(sql`l.key`)}, ${dialect.binaryOrder(sql`l.value`)}`
+    const found = await db.queryAll<Label>(
+      { key: sql`l.key`, value: sql`l.value` },
+      sql`FROM (SELECT DISTINCT l.key, l.value FROM integration_labels l WHERE ${condition}) l ORDER BY ${order} LIMIT ${limit}`,
     )
-    return joinLabels<Damageable>(row.damage ? { damage: row.damage } : {}, row)
-  },
-})
+    return found.filter(({ damage }) => !damage)
+  }
+  return {
+    async of(id) {
+      const [row = { labels: null }] = await db.queryAll<LabelRow>(
+        { labels: labelsText(dialect, sql`i.id`) },
+        sql`FROM integrations i WHERE i.id = ${id}`,
+      )
+      return joinLabels<Damageable>(row.damage ? { damage: row.damage } : {}, row)
+    },
+    owners: (limit, prefix) => inUse(limit, sql`l.key = 'owner' AND ${dialect.startsWith(sql`l.value`, prefix)}`),
+    tags: (limit, prefix) =>
+      inUse(
+        limit,
+        sql`l.key NOT IN ('owner', 'note') AND ${dialect.startsWith(sql`(l.key || '=' || l.value)`, prefix)}`,
+      ),
+  }
+}
 
 /** Writes labels, within a transaction. */
 export const labelWriter = (tx: Statements, written: WrittenColumns): LabelWriter => ({
