@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { openmetrics } from '../../../src/cli/report/openmetrics.ts'
 import type { ListedIntegration } from '../../../src/integration.ts'
 import { codesWorstFirst, findingCodes } from '../../../src/operations/report/finding.ts'
@@ -152,23 +154,108 @@ test('names do nothing in OpenMetrics', () => {
 const without = spawnSync('promtool', ['--version']).status !== 0 && !process.env.CI
 const reason = without ? ' (skipped: promtool is not installed; Debian has it in the package prometheus)' : ''
 
+const promtool = (args: readonly string[], input = '') => {
+  const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+const alerts = 'examples/prometheus/alerts.yml'
+
 test.skipIf(without)(`promtool takes the metrics, whatever names they hold, and the alerts${reason}`, () => {
   const { text } = written(
     hostileNames.map((name, i) =>
       integrationOf({ ...id(`${i}`), workspace: name, name, platform: name, owner: name, lastUsedAt: at(0) }),
     ),
   )
-  const check = (args: readonly string[], input = '') => {
-    const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' })
-    return { status, stdout, stderr }
-  }
-  expect(check(['check', 'metrics'], text)).toEqual({ status: 0, stdout: '', stderr: '' })
-  const alerts = 'examples/prometheus/alerts.yml'
-  expect(check(['check', 'rules', alerts])).toMatchObject({ status: 0, stdout: expect.stringContaining('SUCCESS') })
+  expect(promtool(['check', 'metrics'], text)).toEqual({ status: 0, stdout: '', stderr: '' })
+  expect(promtool(['check', 'rules', alerts])).toMatchObject({ status: 0, stdout: expect.stringContaining('SUCCESS') })
   const names = new Set(text.match(/(?<=^# TYPE )integrations_\w+/gm))
   const used = [...readFileSync(alerts, 'utf8').matchAll(/^ +expr: (.*)$/gm)].flatMap(
     ([, expression = '']) => expression.match(/integrations_\w+/g) ?? [],
   )
   expect(used.length).toBeGreaterThan(5)
   expect(used.filter((name) => !names.has(name))).toEqual([])
+})
+
+test.skipIf(without)(`the alerts come of the metrics${reason}`, () => {
+  // promtool's clock begins in 1970, and so does this report.
+  const early = Date.parse('1970-01-01T00:00:00Z') - Date.parse(at(0))
+  const { text } = written([
+    integrationOf({
+      ...id('1'),
+      tokenExpiresAt: at(early + 60_000),
+      tokenExpiry: 'dated',
+      owner: 'Ana',
+      lastUsedAt: at(early),
+    }),
+    integrationOf({ ...id('2'), tokenExpiry: 'unknown', name: '{{ $value }}', lastUsedAt: at(early) }),
+  ])
+  const samples = text.split('\n').filter((line) => /^integrations_/.test(line) && !line.includes('report_timestamp'))
+  const alert = (at: string, name: string, labels: object, annotations: object) => ({
+    eval_time: at,
+    alertname: name,
+    exp_alerts: [{ exp_labels: labels, exp_annotations: annotations }],
+  })
+  const about = (id: string, integration: string) => ({ id, integration, workspace: 'Acme', platform: 'slack' })
+  const folder = mkdtempSync(join(tmpdir(), 'alerts-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'test.json')
+  writeFileSync(
+    file,
+    JSON.stringify({
+      rule_files: [resolve(alerts)],
+      evaluation_interval: '1h',
+      tests: [
+        {
+          interval: '1h',
+          input_series: samples.map((line) => {
+            const [, series, value] = /^(.*) (\S+)$/.exec(line) ?? []
+            return { series, values: `${value}x30` }
+          }),
+          alert_rule_test: [
+            alert(
+              '1h',
+              'IntegrationTokenExpired',
+              { ...about('1', 'Acme/support'), owner: 'Ana', severity: 'critical' },
+              {
+                summary: 'The access token of Acme/support (slack) has expired, owner Ana',
+                description: '"integrations report --finding token-expired" tells what to type.',
+              },
+            ),
+            alert(
+              '25h',
+              'IntegrationTokenExpiryUnknown',
+              { ...about('2', 'Acme/{{ $value }}'), severity: 'info' },
+              {
+                summary: 'It is not known when the access token of Acme/{{ $value }} (slack) expires',
+                description:
+                  '"integrations check" asks the platform; "integrations report --finding token-expiry-unknown" tells what to type.',
+              },
+            ),
+            alert(
+              '25h',
+              'IntegrationWarnings',
+              { code: 'stale', severity: 'warning' },
+              {
+                summary: '1 integrations: stale',
+                description: '"integrations report --finding stale" tells which, and what to type.',
+              },
+            ),
+            { eval_time: '25h', alertname: 'IntegrationErrors', exp_alerts: [] },
+            { eval_time: '25h', alertname: 'IntegrationsUnknown', exp_alerts: [] },
+            alert(
+              '1h',
+              'IntegrationsReportMissing',
+              { severity: 'critical' },
+              {
+                summary: 'There is no report on integrations of the last 2 hours',
+                description: 'The job that runs "integrations report -o openmetrics" does not run, or fails.',
+              },
+            ),
+          ],
+        },
+      ],
+    }),
+  )
+  expect(promtool(['test', 'rules', file])).toMatchObject({ status: 0, stdout: expect.stringContaining('SUCCESS') })
 })
