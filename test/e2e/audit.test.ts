@@ -336,7 +336,7 @@ describe.each(kinds)('the audit log on %s', (kind) => {
     expect(await unknown('recover')).toEqual(meant('did you mean token.recover? '))
     expect(await unknown('rename')).toEqual(meant('did you mean workspace.rename? '))
     expect(await unknown('add')).toEqual(
-      meant('did you mean app.add, integration.add, keys.add, user.add, workspace.add? '),
+      meant('did you mean app.add, integration.add, keys.add, policy.add, user.add, workspace.add? '),
     )
     expect(await unknown('integration.')).toEqual(meant('did you mean integration? '))
     expect(await unknown('everything')).toEqual(meant(''))

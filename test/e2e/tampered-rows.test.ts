@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { adoptedDatabase } from '../support/adopted.ts'
 import { copyOf, freshDatabase, type Kind, kinds, type TestDatabase } from '../support/database.ts'
 import { runInProcess } from '../support/in-process.ts'
 import { botToken, refreshToken, signingSecret } from '../support/samples.ts'
@@ -281,3 +282,29 @@ test.each(kinds)('what a writer without keys changes is named, on %s', async (ki
   }
   expect(named).toEqual(all.map(([statements, expected]) => [statements, expected.toSorted()]))
 })
+
+test.each(kinds)(
+  "in an adopted database, a row in a table of this program alone is not the application's, on %s",
+  async (kind) => {
+    const db = await adoptedDatabase(kind, 'off')
+    const env = { DATABASE_URL: db.url }
+    for (const statement of [
+      `INSERT INTO integration_apps (id, platform, name, client_id, client_secret, key_id, created_at) VALUES ('x', 'slack', 'x', '1', 'x', 'x', ${later})`,
+      `INSERT INTO integration_findings (id, code, until, reason, ignored_at) VALUES ('x', 'stale', ${later}, 'x', ${later})`,
+      `INSERT INTO integration_policies (name, expiry_required, owner_required, updated_at) VALUES ('x', FALSE, FALSE, ${later})`,
+    ])
+      await db.query(statement)
+    // Which records the rows that the application may have put in.
+    expect(await runInProcess(['db', 'migrate'], { env })).toMatchObject({ code: 0 })
+    const { stdout } = await runInProcess(['audit', 'verify', '-o', 'json'], { env })
+    expect(
+      JSON.parse(stdout)
+        .problems.filter((one: object) => 'columns' in one)
+        .map(brief),
+    ).toEqual([
+      'app x: no event added the row',
+      'finding stale everywhere: no event added the row',
+      'policy x: no event added the row',
+    ])
+  },
+)

@@ -1,11 +1,7 @@
 import { stateRecorded } from '../../store/audit/log.ts'
-import type { StatefulType } from '../../store/audit/row-columns.ts'
 import type { Store } from '../../store/store.ts'
 import { auditOnly } from '../change.ts'
-import { recordedTypes } from './rows.ts'
-
-/** Kinds of rows that neither an application nor a version before has put in without an event: who else did is to be found out. */
-const alwaysRecorded: readonly StatefulType[] = ['finding', 'policy']
+import { isOfApplication, recordedTypes } from './rows.ts'
 
 /** How many rows one change records. */
 const rowsAtOnce = 200
@@ -19,10 +15,12 @@ const rowsAtOnce = 200
  */
 export async function recordStates(store: Store): Promise<void> {
   const { adopted } = store
-  for (const type of recordedTypes(adopted).filter((type) => !alwaysRecorded.includes(type))) {
+  for (const type of recordedTypes(adopted)) {
     let after: string | undefined
     do {
-      const page = await store.read((db) => db.states.unrecorded(type, { adopted, limit: rowsAtOnce, after }))
+      const page = await store.read((db) =>
+        db.states.unrecorded(type, { adopted: adopted && isOfApplication(type), limit: rowsAtOnce, after }),
+      )
       if (page.rows.length > 0)
         await store.mutate(async (tx) => {
           for (const { id, name } of page.rows) await tx.record({ action: stateRecorded, target: { type, id, name } })

@@ -50,6 +50,10 @@ export async function checkRows(db: Reader, { key, untrusted, adopted }: RowChec
   return { findings, notRecorded }
 }
 
+/** Whether rows of a kind are in a table of the application, which may put them in and change them where it owns its tables. */
+export const isOfApplication = (type: StatefulType): boolean =>
+  type === 'workspace' || type === 'user' || type === 'integration'
+
 /** The kinds of rows of which events keep the state. */
 export const recordedTypes = (adopted: boolean): readonly StatefulType[] =>
   adopted ? statefulTypes.filter((type) => type !== 'workspace' && type !== 'user') : statefulTypes

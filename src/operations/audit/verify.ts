@@ -18,7 +18,7 @@ import {
   lostSeen,
   newIdAction,
 } from './chain.ts'
-import { checkRows, type RowFinding } from './rows.ts'
+import { checkRows, isOfApplication, type RowFinding } from './rows.ts'
 import { checkValues, type Place, type ValueProblem } from './values.ts'
 
 /** A problem with an event, with how the database keeps secrets, with a row, or with a value. */
@@ -138,7 +138,7 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
     const adopted = settings.ownership === 'adopted'
     const rows = await checkRows(db, { key: keyring.auditKey, untrusted, adopted })
     // The application may write its own tables, and those of ours that go with an integration.
-    const isByApplication = ({ type }: RowFinding) => adopted && type === 'integration'
+    const isByApplication = ({ type }: RowFinding) => adopted && isOfApplication(type)
     const found = rows.findings.flatMap((one) => (isByApplication(one) ? [] : [{ kind: 'row' as const, ...one }]))
     const triggers = (await db.triggerDifferences()).map(wrongTrigger)
     const damage = (await db.damagedRows()).map((one) => ({ kind: 'damage' as const, ...one }))
