@@ -1,10 +1,10 @@
 /** Draws the page of a report from the data in it. Texts of the database become text nodes, and nothing else. @module */
 import type { CodeCounts, GroupCounts, PageChange, PageData } from '../data.ts'
-import { type Child, element, named, section, shape, table } from './dom.ts'
+import { type Child, element, named, section, shape, table, timeOf } from './dom.ts'
 import { expirySection } from './expiry.ts'
 import { badge, type FindingList, findingList } from './findings.ts'
 import { useSection } from './use.ts'
-import { count, day, fromNow, moment, plural } from './words.ts'
+import { count, moment, plural, readable } from './words.ts'
 
 const severities = ['error', 'warning', 'unknown'] as const
 
@@ -62,7 +62,7 @@ function heading({ database, at, limits, ignored, ignoredUntil }: PageData, now:
           element(
             'p',
             { class: 'limits' },
-            `${plural(ignored, 'more finding')} ignored${ignoredUntil === null ? '' : `, the first until ${day(Date.parse(ignoredUntil))}`}: `,
+            `${plural(ignored, 'more finding')} ignored${ignoredUntil === null ? '' : `, the first until ${readable(ignoredUntil)}`}: `,
             element('code', {}, 'integrations report ignored'),
           ),
         ]),
@@ -190,7 +190,7 @@ function changeSection(changes: readonly PageChange[], now: number): HTMLElement
             'The last changes, the newest first',
             ['When', 'Change', 'What', 'Who', 'Reason'],
             changes.map(({ at, action, target, who, reason }) => [
-              element('time', { datetime: at, title: moment(Date.parse(at)) }, fromNow(Date.parse(at), now)),
+              timeOf(at, now),
               action,
               named(target),
               named(who),

@@ -1,3 +1,5 @@
+import { fromNow, moment } from './words.ts'
+
 /** What an element is given: a class, attributes by their names, and listeners on it. Texts are shown as they are, never read as HTML. */
 interface Attributes {
   readonly [name: string]: string | number | boolean | undefined
@@ -81,3 +83,10 @@ export const scrolling = (label: string, child: Element): HTMLElement =>
 /** A name of the database: what is written from right to left in it moves nothing beside it. */
 export const named = (name: string): HTMLElement =>
   element('bdi', { class: 'name' }, name.trim() === '' ? `"${name}"` : name)
+
+/** An instant of the database, as far as it is from the moment of the report; a text that is no instant is shown as it is. */
+export function timeOf(instant: string, now: number): HTMLElement {
+  const ms = Date.parse(instant)
+  if (Number.isNaN(ms)) return named(instant)
+  return element('time', { datetime: instant, title: moment(ms) }, fromNow(ms, now))
+}

@@ -1,6 +1,6 @@
 import type { CodeCounts, PageFinding } from '../data.ts'
-import { element, named, section } from './dom.ts'
-import { count, fromNow, moment, plural, readable } from './words.ts'
+import { element, named, section, timeOf } from './dom.ts'
+import { count, plural, readable } from './words.ts'
 
 /** How many findings are shown at once. */
 const shownAtOnce = 100
@@ -129,7 +129,6 @@ function row(
 ): HTMLElement {
   const cell = (name: string, ...children: (Node | string)[]) =>
     element('td', { role: 'cell', class: name }, ...children)
-  const at = since === null ? Number.NaN : Date.parse(since)
   return element(
     'tr',
     { role: 'row' },
@@ -147,12 +146,7 @@ function row(
       ...(platform === null ? [] : [' ', element('span', { class: 'platform' }, named(platform))]),
       ...(owner === null ? [] : [' ', element('span', { class: 'owner' }, 'owner ', named(owner))]),
     ),
-    cell(
-      'since',
-      Number.isNaN(at)
-        ? element('span', { class: 'dim' }, since ?? 'not known')
-        : element('time', { datetime: since ?? '', title: moment(at) }, fromNow(at, now)),
-    ),
+    cell('since', since === null ? element('span', { class: 'dim' }, 'not known') : timeOf(since, now)),
     cell('next', ...(next === null ? [] : [element('code', {}, next)])),
   )
 }
