@@ -325,7 +325,7 @@ others may need it: backups of this database from before, replicas that are behi
     const left = await runInTerminal(['keys', 'retire', next], [[`Type ${next}`, 'no\r']], { env })
     expect(left).toMatchObject({
       code: 130,
-      screen: expect.stringContaining(`This retires the key ${next} for good, which is in the key set ${file}.`),
+      screen: expect.stringContaining(`This retires the key ${next} for good; the key set is ${file}.`),
     })
     expect(await everything(at)).toBe(before)
 

@@ -30,7 +30,7 @@ export const command = (ctx: Context) =>
         await confirmByTyping(ctx, {
           word: id,
           confirm,
-          warning: `This retires the key ${id} for good, which is in the key set ${ctx.keys().name}.`,
+          warning: `This retires the key ${id} for good; the key set is ${ctx.keys().name}.`,
         })
       const change = dryRun ? planned : await retireKey(store, id, { dryRun })
       const sentence = dryRun
