@@ -122,7 +122,7 @@ test('--out leaves what was there, and nothing else, when the report fails or th
   const missing = { DATABASE_URL: `file:${folder}/none.db` }
   expect(await runProgram(['report', '--out', 'report'], { env: missing, cwd: folder })).toMatchObject({ code: 6 })
   expect(contents(folder)).toEqual({ report: 'before' })
-  for (const format of ['jsonl', 'markdown']) {
+  for (const format of ['jsonl', 'junit']) {
     const limited = 'ulimit -f 64; exec "$@"'
     const args = ['-c', limited, 'sh', process.execPath, bin, 'report', '-o', format, '--out', 'report']
     const { code, stdout, stderr } = await runCommand('sh', args, { env, cwd: folder })
