@@ -1,14 +1,28 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 // A test starts the program many times, on machines that may have two busy cores.
 const patient = { testTimeout: 300_000, hookTimeout: 300_000 }
 const globalSetup = 'test/support/setup.ts'
 
+/** Small files that take long. */
+const long = ['e2e/smoke', 'database/store/server-settings', 'database/receiver/revived', 'e2e/compile-cache']
+
+/** Vitest begins with the largest files where it knows no durations, and would have the others wait for these. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification) => long.some((name) => moduleId.endsWith(`/${name}.test.ts`))
+    return [...sorted.filter(isLong), ...sorted.filter((one) => !isLong(one))]
+  }
+}
+
 export default defineConfig({
   test: {
-    // A test mostly waits for the program it started.
-    maxWorkers: availableParallelism() + 1,
+    // A test waits for the program it started, for the database, and for what is typed at a terminal.
+    maxWorkers: availableParallelism() + 2,
+    sequence: { sequencer: LongestFirst },
     // Of tests that import the sources; what those that start the program or a browser run is not counted.
     coverage: {
       include: ['src/**'],
