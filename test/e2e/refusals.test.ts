@@ -350,7 +350,7 @@ const refusals: Refusal[] = [
     args: ['update', 'Acme/support'],
     code: 2,
     stderr:
-      'error: there is nothing to change\nhint: pass --name, --created-by, --app, --unset or an id; see integrations update --help\n',
+      'error: there is nothing to change\nhint: pass --name, --created-by, --app, --owner, --tag, --note, --unset or an id; see integrations update --help\n',
   },
   {
     what: 'a missing workspace',
