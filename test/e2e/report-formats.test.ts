@@ -111,6 +111,15 @@ test('--out refuses what is no file, before the database is asked', async () => 
   expect(readdirSync(folder).sort()).toEqual(['closed', 'dangling'])
 })
 
+test('--out never takes the place of the database', async () => {
+  const { db, env } = await withFinding()
+  const file = db.url.slice('file:'.length)
+  const before = statSync(file).ino
+  const message = `error: --out ${JSON.stringify(file)} is the database itself\nhint: name another file with --out\n`
+  expect(await runProgram(['report', '--out', file], { env })).toEqual({ code: 2, stdout: '', stderr: message })
+  expect(statSync(file).ino).toBe(before)
+})
+
 const contents = (folder: string) =>
   Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
 

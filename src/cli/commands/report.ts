@@ -67,9 +67,10 @@ export const command = (ctx: Context) => {
       if (own && ctx.options.fields) throw badInput(`-o ${own} has no fields to choose`, 'leave --fields out')
       const { env, argv, stderr, cwd } = ctx.host
       const { GITHUB_STEP_SUMMARY: summary } = env
+      const database = ctx.database()
       const writing = {
         failing,
-        database: displayUrl(ctx.database()),
+        database: displayUrl(database),
         limits: { ...filters, finding, newSince },
         warn: (text: string) => ctx.output.warn(text),
       }
@@ -96,7 +97,9 @@ export const command = (ctx: Context) => {
       }
       const next = await (out === '-'
         ? print(ctx.output)
-        : writeWhole(out, cwd(), (stdout) => print(new Output({ env, argv, stderr, stdout }, () => ctx.options))))
+        : writeWhole(out, { cwd: cwd(), database }, (stdout) =>
+            print(new Output({ env, argv, stderr, stdout }, () => ctx.options)),
+          ))
       if (counts === undefined) return
       if (summary && forJob) addToJobSummary(summary, forJob.text(counts), ctx.output)
       conclude(ctx, counts, { failing, newSince, next })

@@ -13,6 +13,7 @@ import {
 import { dirname, resolve } from 'node:path'
 import { badInput, errorCodes, IntegrationsError, quoted, systemCode } from '../../errors.ts'
 import { syncFolder } from '../../files.ts'
+import type { Database } from '../../store/database/url.ts'
 import type { PlainStream } from '../host.ts'
 import { endingSignals } from '../interruptions.ts'
 
@@ -21,11 +22,16 @@ import { endingSignals } from '../interruptions.ts'
  * owner alone; one that is there keeps its mode. Nothing is left behind when the work fails or a signal ends this program.
  *
  * @param path as it was typed, in the folder `cwd`
+ * @param database what must not be written over
  * @returns what the work gives
  * @throws BAD_INPUT where no file can be written, before any work; OUTPUT_FAILED; what the work throws
  */
-export async function writeWhole<T>(path: string, cwd: string, work: (stream: PlainStream) => Promise<T>): Promise<T> {
-  const { target, mode, beside, file } = openBeside(path, cwd)
+export async function writeWhole<T>(
+  path: string,
+  { cwd, database }: { readonly cwd: string; readonly database: Database },
+  work: (stream: PlainStream) => Promise<T>,
+): Promise<T> {
+  const { target, mode, beside, file } = openBeside(resolve(cwd, path), path, database)
   const end = (signal: NodeJS.Signals) => {
     rmSync(beside, { force: true })
     process.kill(process.pid, signal)
@@ -54,9 +60,11 @@ export async function writeWhole<T>(path: string, cwd: string, work: (stream: Pl
   }
 }
 
-function openBeside(path: string, cwd: string) {
+function openBeside(place: string, path: string, database: Database) {
   try {
-    const { target, mode } = placeOf(path, cwd)
+    const { target, mode } = placeOf(place, path)
+    if (database.provider === 'sqlite' && isSameFile(target, database.file))
+      throw badInput(`--out ${quoted(path)} is the database itself`, 'name another file with --out')
     const beside = `${target}.${process.pid}.new`
     // Of a process of this id that was killed.
     rmSync(beside, { force: true })
@@ -71,8 +79,7 @@ function openBeside(path: string, cwd: string) {
 }
 
 /** Where a file is to be, through a link to it, and with which mode. @throws BAD_INPUT for what is no file */
-function placeOf(path: string, cwd: string): { readonly target: string; readonly mode: number } {
-  const place = resolve(cwd, path)
+function placeOf(place: string, path: string): { readonly target: string; readonly mode: number } {
   const there = statSync(place, { throwIfNoEntry: false })
   if (there?.isDirectory() || path === '' || path.endsWith('/'))
     throw badInput(`--out ${quoted(path)} is not a file`, 'name the file, as in --out report.md')
@@ -85,6 +92,11 @@ function placeOf(path: string, cwd: string): { readonly target: string; readonly
   if (lstatSync(place, { throwIfNoEntry: false }))
     throw badInput(`--out ${quoted(path)} is a link to a file that does not exist`, 'name another file with --out')
   return { target: place, mode: 0o600 }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((file) => statSync(file, { throwIfNoEntry: false }))
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino
 }
 
 /** Writes at once: a disk needs no waiting for a reader. */
