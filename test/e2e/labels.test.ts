@@ -167,7 +167,7 @@ describe.each(kinds)('on %s', (kind) => {
   })
 
   test('what is no label is refused, with what to type, and nothing is changed', async () => {
-    const { db, run } = await withIntegrations(kind, 'support')
+    const { db, run, id } = await withIntegrations(kind, 'support')
     const fifty = Array.from({ length: 50 }, (_, n) => ['--tag', `t${n}=x`]).flat()
     expect(await run('update', 'support', ...fifty, '--owner', 'ana')).toMatchObject({ code: 0 })
     const before = await contents(db)
@@ -202,6 +202,9 @@ describe.each(kinds)('on %s', (kind) => {
       ])
     expect(await contents(db)).toEqual(before)
     expect(await run('update', 'support', '--tag', 'one=more', '--untag', 't0')).toMatchObject({ code: 0 })
+    for (const name of ["'x1'", "'x2'"]) await writes(db, id.support, name, "'x'")
+    expect(await run('update', 'support', '--untag', 't1')).toMatchObject({ code: 0 })
+    expect(await run('update', 'support', '--tag', 'two=more')).toMatchObject({ code: 2 })
   })
 
   test('a label that another program writes is named until somebody acknowledges it, whatever is changed meanwhile', async () => {

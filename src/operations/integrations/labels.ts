@@ -58,7 +58,8 @@ export async function changeLabels(
   const different = wanted.filter(([key, value]) => now.damage !== undefined || (known.get(key) ?? null) !== value)
   if (different.length === 0) return []
   const left = Object.values({ ...now.tags, ...tags }).filter((value) => value !== null)
-  if (left.length > maxTags)
+  // Of more, which another program has given it, some can be removed.
+  if (left.length > Math.max(maxTags, Object.keys(now.tags).length))
     throw badInput(
       `the integration would have ${left.length} tags, and ${maxTags} are possible`,
       'remove tags with --untag',
