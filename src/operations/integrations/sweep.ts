@@ -12,7 +12,7 @@ export interface Sweep {
 
 /**
  * Deletes what this program keeps of integrations that the application has deleted, where no foreign key does: versions,
- * previous secrets, refreshes, configs. The audit log stays, and has an event for each.
+ * previous secrets, refreshes, configs, labels. The audit log stays, and has an event for each.
  *
  * @param options `count`: how many they were a moment ago
  * @throws CONFLICT when they are another number by now
