@@ -27,7 +27,8 @@ export interface Context {
   /** Set before a command runs. */
   options: GlobalOptions
   database(): Database
-  store(options?: { create: boolean }): Promise<Store>
+  /** Opens the database, once. `readOnly`: as `--read-only` does, so that the default database is neither made nor updated. */
+  store(options?: { create?: boolean; readOnly?: boolean }): Promise<Store>
   storeOptions(create: boolean): OpenOptions
   /** What the program ends with when nothing fails: the exit code of a command that it ran. */
   exitCode: number
@@ -84,9 +85,10 @@ export function createContext(host: Host): Context {
       }
     },
     changed: () => changed,
-    store: ({ create } = { create: false }) => {
+    store: ({ create = false, readOnly = false } = {}) => {
       store ??= import('../store/open.ts').then(async ({ openStore }) => {
-        const options = context.storeOptions(create)
+        const given = context.storeOptions(create)
+        const options = { ...given, readOnly: given.readOnly || readOnly }
         // SQLite makes files beside it once it is open, which go away with this process.
         const readable = readableByOthers(options.database, me)
         const opened = await openStore(options)

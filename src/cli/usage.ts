@@ -1,5 +1,6 @@
 import { type Argument, type CommandUnknownOpts, InvalidArgumentError, type Option } from '@commander-js/extra-typings'
 import type { CommanderError } from 'commander'
+import { distance } from 'fastest-levenshtein'
 import { badInput, type IntegrationsError } from '../errors.ts'
 import { flagOf, secretFields } from '../integration.ts'
 import { formats, reportFormats } from './host.ts'
@@ -69,6 +70,8 @@ function usageError(command: CommandUnknownOpts, { code, message }: CommanderErr
   const text = message.startsWith(label) ? message.slice(label.length) : message
   if (code === 'commander.unknownOption') return unknownOption(command, text, argv)
   if (code === 'commander.unknownCommand') return unknownCommand(command, text, argv)
+  const meant = code === 'commander.excessArguments' && nearestOf(command)
+  if (meant) return badInput(text, `did you mean ${pathOf(meant).replace(/^\S+ /, '')}?`)
   if (code === 'commander.excessArguments' && command.options.some(({ long }) => long === '--platform'))
     return badInput(text, `filter with options, as in ${pathOf(command)} --platform slack`)
   // What follows a short option is its value: of -d, the database.
@@ -76,6 +79,14 @@ function usageError(command: CommandUnknownOpts, { code, message }: CommanderErr
   const mistaken = code === 'commander.missingArgument' && optionLikeRef(command, text, argv, word)
   if (mistaken) return mistaken
   return advised(text, code === 'commander.missingArgument' ? `${pathOf(command)} ${command.usage()}` : helpOf(command))
+}
+
+/** The subcommand that the first operand means of a command that runs without one, too. */
+function nearestOf(command: CommandUnknownOpts): CommandUnknownOpts | undefined {
+  const [word = ''] = command.args
+  const given = otherCommands[word] === 'list' || word === 'list' ? 'ignored' : word
+  const [best] = command.commands.toSorted((a, b) => distance(a.name(), given) - distance(b.name(), given))
+  return best && distance(best.name(), given) <= 2 ? best : undefined
 }
 
 /** commander quotes the whole word, as in `--access-token=…` or `-t…`: what follows the flag may be a secret. */
@@ -97,6 +108,9 @@ function unknownOption(command: CommandUnknownOpts, text: string, argv: readonly
       message,
       `pass ${instead.map(({ long, description }) => `${long} to ${description}`).join('; or ')}`,
     )
+  const cleared = flag.replace(/^--no-/, '')
+  if (cleared !== flag && command.options.some((one) => one.long === '--unset' && one.argChoices?.includes(cleared)))
+    return badInput(message, `to clear the ${cleared}: --unset ${cleared}`)
   const format = formatOption(flag)
   if (format !== undefined) return badInput(message, format)
   return (shown === message && optionLikeRef(command, message, argv, word)) || advised(shown, helpOf(command))

@@ -130,6 +130,7 @@ describe.each(kinds)('integrations by what a report finds of them, on %s', (kind
     expect(await list('--finding', 'token-expird')).toEqual(
       refused('did you mean token-expired? integrations report --help lists the codes'),
     )
+    expect(await list('--finding', 'stale,never-used')).toEqual(refused('give --finding once for each code'))
     expect(await list('--finding', 'something')).toEqual(refused('integrations report --help lists the codes'))
     expect(await list('--finding', 'receiver-silent')).toEqual(
       refused('receiver-silent is about the database, and not about an integration'),

@@ -166,6 +166,22 @@ describe.each(kinds)('on %s', (kind) => {
     expect(await complete('update', 'desk', '--untag', 't')).toEqual(['tier'])
   })
 
+  test('what changes nothing or chooses nothing is told', async () => {
+    const { run } = await withIntegrations(kind, 'support')
+    expect(await run('update', 'support', '--untag', 'nope')).toMatchObject({
+      code: 0,
+      stderr: 'Acme/support has no tag nope; no changes made\n',
+    })
+    for (const filter of [
+      ['--owner', 'nobody'],
+      ['--tag', 'env'],
+    ])
+      expect(await run('report', ...filter)).toMatchObject({
+        code: 0,
+        stderr: 'warning: no integration matches the filter\nno findings in 0 integrations\n',
+      })
+  })
+
   test('what is no label is refused, with what to type, and nothing is changed', async () => {
     const { db, run, id } = await withIntegrations(kind, 'support')
     const fifty = Array.from({ length: 50 }, (_, n) => ['--tag', `t${n}=x`]).flat()
@@ -189,6 +205,21 @@ describe.each(kinds)('on %s', (kind) => {
         [...update, '--tag', 'one=more'],
         'the integration would have 51 tags, and 50 are possible',
         'remove tags with --untag',
+      ],
+      [['list', '--owner', ''], "option '--owner <owner>' does not take that value", 'pass --no-owner'],
+      [['report', '--owner', 'ana', '--no-owner'], '--owner and --no-owner are both given', 'keep one of the two'],
+      [['list', '--no-owner', '--owner', 'ana'], '--owner and --no-owner are both given', 'keep one of the two'],
+      [[...update, '--no-owner'], "unknown option '--no-owner'", 'to clear the owner: --unset owner'],
+      [[...update, '--no-note'], "unknown option '--no-note'", 'to clear the note: --unset note'],
+      [
+        [...update, '--unset', 'tag'],
+        "option '--unset <field>' does not take that value",
+        'to remove a tag: --untag <tag-key>',
+      ],
+      [
+        [...update, '--untag', 't1=x'],
+        "option '--untag <tag-key>' does not take that value",
+        'pass the key alone: --untag t1',
       ],
       [
         ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'x', '--tag', 'a=1', '--tag', 'a=2'],

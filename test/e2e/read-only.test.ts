@@ -71,6 +71,23 @@ describe.each(kinds)('read-only on %s', (kind) => {
   })
 })
 
+test('a report makes no database, with which a job that names none would look healthy', async () => {
+  const home = freshFolder()
+  const file = join(home, '.local', 'share', 'integrations', 'integrations.db')
+  expect(await runProgram(['report'], { env: { HOME: home } })).toEqual({
+    code: 6,
+    stdout: '',
+    stderr: `error: there is no file ${file}\nhint: integrations init\n`,
+  })
+  expect(readdirSync(home)).toEqual([])
+  expect(await runProgram(['init'], { env: { HOME: home } })).toMatchObject({ code: 0 })
+  expect(await runProgram(['report'], { env: { HOME: home } })).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'no findings in 0 integrations\n',
+  })
+})
+
 test('the default database is neither made nor updated', async () => {
   const home = freshFolder()
   const env = { HOME: home, INTEGRATIONS_READ_ONLY: '1' }

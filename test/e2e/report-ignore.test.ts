@@ -133,6 +133,7 @@ describe.each(kinds)('report ignore on %s', (kind) => {
     [['stale', '--until', instant(-days), '--reason', 'x'], 2, 'error: the end is in the past'],
     [['stale', '--until', '2027-02-30', '--reason', 'x'], 2, "error: option '--until <date>' does not take that value"],
     [['stail', '--until', instant(days), '--reason', 'x'], 2, 'hint: did you mean stale?'],
+    [['support', 'stale', '--until', instant(days), '--reason', 'x'], 2, 'hint: the code comes first'],
     [['receiver-silent', 'support', '--until', instant(days), '--reason', 'x'], 2, 'about the database'],
     [['stale', 'nobody', '--until', instant(days), '--reason', 'x'], 3, 'error: there is no integration "nobody"'],
     // A filter of the report would be without effect.
@@ -143,6 +144,15 @@ describe.each(kinds)('report ignore on %s', (kind) => {
     const refused = await run('report', 'ignore', ...args)
     expect([refused.code, refused.stdout, refused.stderr]).toEqual([code, '', expect.stringContaining(message)])
     expect(await contents(db)).toEqual(before)
+  })
+
+  test.each([
+    ['ignor', 'did you mean report ignore?'],
+    ['list', 'did you mean report ignored?'],
+    ['Acme/support', 'filter with options, as in integrations report --platform slack'],
+  ])('report %s leads to what was meant', async (word, hint) => {
+    const { run } = await start(kind)
+    expect(await run('report', word)).toMatchObject({ code: 2, stderr: expect.stringContaining(`\nhint: ${hint}\n`) })
   })
 
   test('a row that another program puts in or changes is named by audit verify, in an adopted database, too', async () => {

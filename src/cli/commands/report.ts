@@ -76,9 +76,12 @@ export const command = (ctx: Context) => {
       }
       const forJob = summary ? await writerOf('markdown', writing) : undefined
       let counts: Counts | undefined
+      let isFiltered = false
       const print = async (output: Output) => {
-        const store = await ctx.store()
+        // A database that is made here would have a job that names none look healthy for ever.
+        const store = await ctx.store({ readOnly: true })
         const filter = await filterOf(store, filters)
+        isFiltered = Object.keys(filter).length > 0
         const find: Find = async (emit, writer) => {
           counts = await report(store, {
             filter,
@@ -102,6 +105,8 @@ export const command = (ctx: Context) => {
           ))
       if (counts === undefined) return
       if (summary && forJob) addToJobSummary(summary, forJob.text(counts), ctx.output)
+      // A misspelt owner or tag is not health.
+      if (isFiltered && counts.integrations === 0) ctx.output.warn('no integration matches the filter')
       conclude(ctx, counts, { failing, newSince, next })
     })
 }

@@ -27,8 +27,16 @@ const clearable = () => ['created-by', 'app', 'owner', 'note', ...idFlags().map(
 
 /** @throws InvalidArgumentError */
 function cleared(field: string): string {
+  if (field === 'tag') throw new InvalidArgumentError('to remove a tag: --untag <tag-key>')
   if (!clearable().includes(field)) throw new InvalidArgumentError(`Allowed choices are ${clearable().join(', ')}.`)
   return field
+}
+
+/** @throws InvalidArgumentError, BAD_INPUT */
+function untagged(key: string): string {
+  const [alone = ''] = key.split('=')
+  if (alone !== key) throw new InvalidArgumentError(`pass the key alone: --untag ${alone}`)
+  return checkTagKey(key, `--unset ${key}`)
 }
 
 /** `integrations update` */
@@ -52,7 +60,7 @@ export const command = (ctx: Context) => {
   const described = withLabelOptions(withIdFlags(command))
     .addOption(
       new Option('--untag <tag-key>', 'remove the tag with this key; may be given several times').argParser(
-        each((key) => checkTagKey(key, `--unset ${key}`)),
+        each(untagged),
       ),
     )
     .addHelpText(
@@ -63,7 +71,7 @@ export const command = (ctx: Context) => {
       ),
     )
   return declareChange(described, ctx.output, labelledView).action(
-    async (ref, { name, createdBy, app, unset = [], untag, ...options }) => {
+    async (ref, { name, createdBy, app, unset = [], untag = [], ...options }) => {
       const ids = givenIds(options)
       const nulls = Object.fromEntries(
         idFlags()
@@ -94,9 +102,11 @@ export const command = (ctx: Context) => {
           tags,
         },
       })
+      // Among other values that it has already, a tag that it lacks is what was asked for.
+      const absent = untag.length === changes.length && name === undefined ? untag.join(', ') : undefined
       await ctx.output.change(labelledView, changed.after, {
         outcome: outcomeOf(changed.after !== changed.before, options.dryRun),
-        sentence: differences(changed, options.dryRun),
+        sentence: differences(changed, options.dryRun, absent && `has no tag ${absent}`),
       })
     },
   )

@@ -1,4 +1,4 @@
-import { Argument, type Command, Option, type OptionValues } from '@commander-js/extra-typings'
+import { Argument, type Command, InvalidArgumentError, Option, type OptionValues } from '@commander-js/extra-typings'
 import { instantOf } from '../../brands.ts'
 import { badInput } from '../../errors.ts'
 import { type Chosen, findUser, findWorkspace } from '../../operations/find.ts'
@@ -44,6 +44,11 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
   command: Command<A, O>,
   { expiring = true, finding = true } = {},
 ) => {
+  const owners = new Set<string>()
+  for (const flag of ['owner', 'no-owner'])
+    command.on(`option:${flag}`, () => {
+      if (owners.add(flag).size > 1) throw badInput('--owner and --no-owner are both given', 'keep one of the two')
+    })
   const scoped = command
     .addOption(new Option('--workspace <workspace>', 'in this workspace (id or name)'))
     .addOption(new Option('--platform <platform>', 'of this platform'))
@@ -57,7 +62,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--name <text>', withText('the name')))
     .addOption(new Option('--exact-name <name>', 'whose whole name this is').conflicts('name'))
     .addOption(new Option('--created-by <user>', 'created by this user (id or e-mail address)'))
-    .addOption(new Option('--owner <owner>', 'with this owner'))
+    .addOption(new Option('--owner <owner>', 'with this owner').argParser(ownerOf))
     .addOption(new Option('--no-owner', 'without an owner'))
     .addOption(
       new Option(
@@ -91,6 +96,12 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
     .addOption(new Option('--stale <duration>', 'not used for this long, or never used').argParser(duration))
     .addOption(new Option('--never-used', 'never used'))
     .addOption(new Option('--missing-secret', 'without a secret that the platform needs, or possibly missing it'))
+}
+
+/** @throws InvalidArgumentError */
+function ownerOf(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('pass --no-owner')
+  return text
 }
 
 function tagOf(text: string): NonNullable<IntegrationFilter['tags']>[number] {

@@ -29,19 +29,33 @@ function integrationCode(text: string): IntegrationCode {
   throw new InvalidArgumentError(`${code} is about the database, and not about an integration`)
 }
 
-/** The code of a finding, as a command about one takes it. */
-export const codeArgument = () =>
-  new Argument('<code>', 'the code of the finding, as report shows it').argParser(findingCode)
+/** Reads one of several codes. @throws InvalidArgumentError */
+const oneOf =
+  <Code>(read: (text: string) => Code) =>
+  (text: string): Code => {
+    if (text.includes(',')) throw new InvalidArgumentError('give --finding once for each code')
+    return read(text)
+  }
+
+/** The code of a finding, as a command about one takes it. @param argv the command line, which may have the code behind the reference */
+export const codeArgument = (argv: readonly string[]) =>
+  new Argument('<code>', 'the code of the finding, as report shows it').argParser((text) => {
+    const isBehind = !isCode(text) && argv.slice(argv.indexOf(text) + 1).some(isCode)
+    if (isBehind) throw new InvalidArgumentError('the code comes first')
+    return findingCode(text)
+  })
+
+const isCode = (text: string): boolean => allCodes.some((code) => code === text.toLowerCase())
 
 /** Chooses integrations by what a report finds. */
 export const findingFilter = () =>
   new Option(
     '--finding <code>',
     'that have this finding in a report; give the option again for integrations that have any of several',
-  ).argParser(each(integrationCode))
+  ).argParser(each(oneOf(integrationCode)))
 
 /** Chooses among the findings of a report itself. */
 export const findingOption = () =>
   new Option('--finding <code>', 'only findings with this code; give the option again for several codes').argParser(
-    each(findingCode),
+    each(oneOf(findingCode)),
   )

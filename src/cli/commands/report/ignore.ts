@@ -15,7 +15,7 @@ export const command = (ctx: Context) =>
     .description(
       `Leave a finding out of reports, out of their counts and of --fail-on, until a date that is at most ${mostIgnoredDays} days ahead: of one integration, or, without one, wherever the code is found, in integrations that come later, too. Reports say how many findings are ignored. Needs --reason. Of a finding that is ignored already, this changes the date and the reason.`,
     )
-    .addArgument(codeArgument())
+    .addArgument(codeArgument(ctx.host.argv))
     .addArgument(optionalRefArgument())
     .addOption(
       new Option('--until <date>', `when reports tell the finding again: ${futureForms}`)

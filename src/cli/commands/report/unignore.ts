@@ -13,7 +13,7 @@ export const command = (ctx: Context) =>
     .description(
       'Have reports tell an ignored finding again before its date. Without an integration, this ends what was ignored without one; findings that are ignored of single integrations stay ignored.',
     )
-    .addArgument(codeArgument())
+    .addArgument(codeArgument(ctx.host.argv))
     .addArgument(optionalRefArgument())
     .addOption(dryRunOption())
     .addHelpText(
