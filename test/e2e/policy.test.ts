@@ -82,7 +82,7 @@ describe.each(kinds)('policies on %s', (kind) => {
       'Acme/soon token-expires-soon': `integrations rotate ${soon} --field access-token`,
       'Acme/stale stale': `integrations disable ${stale}`,
       'Acme/never expiry-missing': `integrations rotate ${never} --field access-token`,
-      'Acme/nobody owner-missing': `integrations update ${nobody} --help`,
+      'Acme/nobody owner-missing': `integrations update ${nobody} --owner <owner>`,
     })
     expect(found['Acme/secret secret-old']?.evidence).toMatch(
       /^the webhook secret was set at \S+; the policy all allows 90d$/,

@@ -43,7 +43,7 @@ function untagged(key: string): string {
 export const command = (ctx: Context) => {
   const command = new Command('update')
     .description(
-      'Change the name, the ids of the platform, the creator, the OAuth app or the labels. Secrets stay as they are.',
+      'Change the name, the ids of the platform, the creator, the OAuth app or the labels: owner, tags and note. Secrets stay as they are.',
     )
     .addArgument(refArgument())
     .addOption(new Option('--name <name>', 'new name'))

@@ -36,7 +36,8 @@ export function judgeByPolicy(
       ? [
           about('owner-missing', {
             evidence: `no owner; the policy ${ownerRequired.policy} requires one`,
-            next: commandLine('update', [id], ['--help']),
+            // A placeholder is not quoted: a shell refuses it as it stands.
+            next: commandLine('update', [id], ['--owner', '<owner>']).replace("'<owner>'", '<owner>'),
           }),
         ]
       : []),

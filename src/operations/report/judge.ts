@@ -145,6 +145,12 @@ function missing({ integration }: Facts, about: About): Finding[] {
 export const isRefreshed = ({ platform, refreshToken, app }: IntegrationView): boolean =>
   findPlatform(platform)?.api.refresh !== undefined && refreshToken.set !== false && app !== null
 
+/** What may find out an expiry; where the platform has accepted the token, and told none, what sets the expiry: the same token is entered again. */
+const expiryCommand = ({ id, lastCheck }: ListedIntegration): string =>
+  lastCheck?.verdict === 'ok'
+    ? commandLine('rotate', [id], ['--field', flagOf('accessToken'), '--no-expiry'])
+    : commandLine('check', [id])
+
 function token(
   { integration }: Facts,
   { now, asked: { expiresWithin } }: { readonly now: number; readonly asked: Asked },
@@ -154,7 +160,7 @@ function token(
   const replace = rotateCommand(id, 'accessToken')
   if (tokenExpiresAt === null)
     return accessToken.set && tokenExpiry === 'unknown'
-      ? [about('token-expiry-unknown', { since: accessToken.setAt, next: commandLine('check', [id]) })]
+      ? [about('token-expiry-unknown', { since: accessToken.setAt, next: expiryCommand(integration) })]
       : []
   const refreshes = isRefreshed(integration)
   const next = refreshes ? commandLine('refresh', [id]) : replace

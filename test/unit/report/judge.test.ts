@@ -212,6 +212,17 @@ test('a millisecond makes the difference at each threshold', () => {
   expect(codes(open(clean, days + 1, used, previousUsed))).toEqual(['grace-period-open'])
 })
 
+test('an unknown expiry leads to check once, and then to what sets the expiry', () => {
+  const unknown = row(clean, { tokenExpiry: 'unknown' })
+  const next = (facts: Facts) => judge(facts, setting).find(({ code }) => code === 'token-expiry-unknown')?.next
+  const lastCheck = { verdict: 'unknown', code: null, at: at(-1) } as const
+  expect([next(row(unknown, { lastCheck: null })), next(row(unknown, { lastCheck })), next(unknown)]).toEqual([
+    'integrations check a',
+    'integrations check a',
+    'integrations rotate a --field access-token --no-expiry',
+  ])
+})
+
 test('of several policies for an integration, the strictest of each number counts', () => {
   const asking = (facts: Facts, ...policies: Policy[]) =>
     judge(facts, { ...setting, policies: policies.map((one) => ({ ...one, tagKey: null })) }).map(
