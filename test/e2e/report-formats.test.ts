@@ -23,7 +23,7 @@ async function withFinding() {
 
 const failing = ['report', '--fail-on', 'unknown']
 const sentence = '1 unknown finding in 1 integration'
-const told = `error: ${sentence}\nhint: the field next of each finding is what to type: -o json\n`
+const told = `error: ${sentence}\nhint: what to type for each finding: integrations report --fields integration,next\n`
 /** A text with its moments left out. */
 const timeless = (text: string) => text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z?|(?<=_report_timestamp_seconds )\S+/g, '…')
 const markdown = `## ${sentence[0]?.toUpperCase()}${sentence.slice(1)}

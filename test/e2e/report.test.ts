@@ -414,6 +414,27 @@ test('a table shows the worst first, and no more than 20 of each', async () => {
   expect(lines.slice(-3)).toEqual([
     '2 more of platform-unknown: -o jsonl shows all',
     'error: 22 unknown findings in 22 integrations',
-    'hint: the field next of each finding is what to type: -o json',
+    'hint: what to type for each finding: integrations report --fields integration,next',
   ])
+})
+
+test('a narrow table keeps what was seen before the owner and the beginning, with times in words', async () => {
+  const db = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: db.url, W: signingSecret(1), A: botToken(1) }
+  const labels = ['--owner', 'team-payments', '--webhook-secret-env', 'W', '--access-token-env', 'A']
+  await runInProcess(['workspaces', 'add', 'Acme'], { env })
+  await runInProcess(
+    ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support', '--expires-in', '5d', ...labels],
+    { env },
+  )
+  await db.query('UPDATE integrations SET last_used_at = ?', at(0))
+  const screen = async (columns: number, more: Record<string, string>) =>
+    (await runInTerminal(['report'], [], { env: { ...env, ...more }, columns })).screen.split('\r\n')
+  const [head, first] = await screen(80, { NO_COLOR: '1' })
+  expect([head, first]).toEqual([
+    'SEVERITY  CODE              INTEGRATION   SINCE       EVIDENCE',
+    'warning   token-expires-7d  Acme/support  2 days ago  expires in 5 days',
+  ])
+  // The colour of the code is that of the severity.
+  expect((await screen(36, {}))[1]).toBe('\u001b[33mtoken-expires-7d\u001b[39m  Acme/support')
 })

@@ -98,7 +98,7 @@ export const command = (ctx: Context) => {
         }
         return own ? printText(output, find, await writerOf(own, writing)) : printRows(output, find)
       }
-      const next = await (out === '-'
+      await (out === '-'
         ? print(ctx.output)
         : writeWhole(out, { cwd: cwd(), database }, (stdout) =>
             print(new Output({ env, argv, stderr, stdout }, () => ctx.options)),
@@ -107,7 +107,7 @@ export const command = (ctx: Context) => {
       if (summary && forJob) addToJobSummary(summary, forJob.text(counts), ctx.output)
       // A misspelt owner or tag is not health.
       if (isFiltered && counts.integrations === 0) ctx.output.warn('no integration matches the filter')
-      conclude(ctx, counts, { failing, newSince, next })
+      conclude(ctx, counts, { failing, newSince })
     })
 }
 
@@ -124,13 +124,13 @@ function refuseOptions(report: CommandUnknownOpts, subcommand: CommandUnknownOpt
 function conclude(
   { output }: Context,
   counts: Counts,
-  { failing, newSince, next }: { failing: readonly Severity[]; newSince: number | undefined; next: string | null },
+  { failing, newSince }: { failing: readonly Severity[]; newSince: number | undefined },
 ): void {
   if (newSince !== undefined && counts.undated > 0)
     output.note(`left out, as it is not known since when they are true: ${plural(counts.undated, 'finding')}`)
   if (counts.ignored > 0) output.note(`${ignoredSentence(counts)}: integrations report ignored`)
   const sentence = sentenceOf(counts)
   if (failing.some((severity) => counts.findings[severity] > 0))
-    throw checkFailed(sentence, next ?? 'the field next of each finding is what to type: -o json')
+    throw checkFailed(sentence, 'what to type for each finding: integrations report --fields integration,next')
   output.note(sentence)
 }

@@ -15,6 +15,8 @@ export interface Column<Row> {
   readonly cell?: (row: Row, clock: Clock) => Cell
   /** Where a table cuts its texts that do not fit: names in the middle, as their ends tell them apart. Absent: nowhere. */
   readonly cut?: 'middle' | 'end'
+  /** To how many columns of the terminal its texts are cut at most, as long as a column that matters less can go. */
+  readonly least?: number
 }
 
 /** How a kind of rows is shown. */

@@ -13,15 +13,14 @@ const writtenAtOnce = 65_536
 /** How many findings of each code a table shows. */
 const shownOfEach = 20
 
-/** Prints findings as any rows; a table has the worst first, and not all of them. @returns what to type for the first of a table */
-export async function printRows(output: Output, find: Find): Promise<string | null> {
+/** Prints findings as any rows; a table has the worst first, and not all of them. */
+export async function printRows(output: Output, find: Find): Promise<void> {
   if (!output.table()) {
     await output.rows(findingView, async (emit) => void (await find(emit)))
-    return null
+    return
   }
   const shown = new Map<FindingCode, Finding[]>()
   const left = new Map<FindingCode, number>()
-  let next: string | null = null
   const source = async (emit: (findings: readonly Finding[]) => Promise<void>) => {
     await find(async (findings) => {
       for (const finding of findings) {
@@ -30,17 +29,14 @@ export async function printRows(output: Output, find: Find): Promise<string | nu
         else left.set(finding.code, (left.get(finding.code) ?? 0) + 1)
       }
     })
-    const sorted = [...shown.values()].flat().sort(byImportance)
-    next = sorted[0]?.next ?? null
-    await emit(sorted)
+    await emit([...shown.values()].flat().sort(byImportance))
   }
   await output.rows(findingView, source, { paged: true })
   for (const [code, n] of left) output.note(`${n} more of ${code}: -o jsonl shows all`)
-  return next
 }
 
-/** Prints a report in a format of its own. @returns null, as the text says what to type */
-export async function printText(output: Output, find: Find, writer: Writer): Promise<null> {
+/** Prints a report in a format of its own. */
+export async function printText(output: Output, find: Find, writer: Writer): Promise<void> {
   const counts = await find(async (findings) => writer.find(findings), writer)
   let text = ''
   for (const part of writer.text(counts)) {
@@ -50,5 +46,4 @@ export async function printText(output: Output, find: Find, writer: Writer): Pro
     text = ''
   }
   await output.raw(text)
-  return null
 }

@@ -1,3 +1,4 @@
+import type { Instant } from '../../brands.ts'
 import { refOf } from '../../integration.ts'
 import { type Finding, type Severity, severities } from '../../operations/report/finding.ts'
 import type { CountedPolicy } from '../../operations/report/policies.ts'
@@ -19,7 +20,8 @@ export const findingView: View<Finding> = {
       value: ({ severity }) => severity,
       cell: ({ severity }) => [severity, tones[severity]],
     },
-    value('code'),
+    // Its colour stays where there is no room for the severity.
+    { field: 'code', value: ({ code }) => code, cell: ({ code, severity }) => [code, tones[severity]] },
     {
       field: 'integration',
       value: ({ integration }) => integration && refOf(integration),
@@ -30,12 +32,21 @@ export const findingView: View<Finding> = {
     { field: 'platform', value: ({ integration }) => integration?.platform ?? null },
     { field: 'owner', value: ({ integration }) => integration?.owner ?? null, cut: 'middle' },
     ago('since', 'since'),
-    { ...value('evidence'), cut: 'end' },
+    {
+      field: 'evidence',
+      value: ({ evidence }) => evidence,
+      cell: ({ evidence }, { tell }) => [
+        evidence.replace(/\bat (\d{4}-\d\d-\d\dT[\d:.]+Z)/g, (_, at: string) => tell(at as Instant)[0]),
+        'plain',
+      ],
+      cut: 'end',
+      least: 24,
+    },
     { ...value('next'), cut: 'end' },
   ],
   short: ['severity', 'code', 'integration', 'since', 'evidence'],
   notable: ['owner'],
-  essential: ['integration', 'code', 'severity', 'since'],
+  essential: ['integration', 'code', 'severity', 'evidence'],
   id: ({ integration }) => integration?.id ?? '',
 }
 

@@ -7,6 +7,8 @@ export interface Measured {
   readonly narrow: number
   /** Where its texts may be cut; absent: nowhere. */
   readonly cut?: 'middle' | 'end' | undefined
+  /** To what its texts are cut at most, as long as a column that matters less can go; absent: as usual. */
+  readonly least?: number | undefined
   /** How important it is, 0 first: what matters less goes first where there is no room. */
   readonly rank: number
 }
@@ -64,7 +66,7 @@ function fitted(columns: readonly Indexed[], width: number): Placed[] | undefine
   const widths = asWide(true)
   for (const cut of ['end', 'middle'] as const)
     cutWidest(widths, over(widths), (i) =>
-      columns[i]?.cut === cut ? Math.max(columns[i].head, fewest[cut]) : undefined,
+      columns[i]?.cut === cut ? Math.max(columns[i].head, columns[i].least ?? fewest[cut]) : undefined,
     )
   return over(widths) <= 0 ? placed(widths, true) : undefined
 }

@@ -10,7 +10,7 @@ export interface Drawing {
 }
 
 /** A column of a table as it is to be drawn. */
-export interface Heading extends Pick<Measured, 'cut' | 'rank'> {
+export interface Heading extends Pick<Measured, 'cut' | 'least' | 'rank'> {
   readonly text: string
   /** Whether it is shown where all of its cells are empty, too. */
   readonly stays: boolean

@@ -34,6 +34,7 @@ export async function printTable<Row>(
     return {
       text: heading(column),
       cut: column.cut,
+      least: column.least,
       stays: chosen,
       rank: chosen ? index : rank === -1 ? essential.length : rank,
     }
