@@ -438,3 +438,15 @@ test('a narrow table keeps what was seen before the owner and the beginning, wit
   // The colour of the code is that of the severity.
   expect((await screen(36, {}))[1]).toBe('\u001b[33mtoken-expires-7d\u001b[39m  Acme/support')
 })
+
+test('-o id tells each integration once, and leaves the database out', async () => {
+  const db = await freshDatabase('sqlite')
+  const env = { DATABASE_URL: db.url, A: botToken(1) }
+  await runInProcess(['workspaces', 'add', 'Acme'], { env })
+  const add = ['add', '--platform', 'slack', '--workspace', 'Acme', '--name', 'support', '--access-token-env', 'A']
+  const { stdout: id } = await runInProcess([...add, '--expires-in', '5d', '-o', 'id'], { env })
+  const codes = ['secret-missing', 'token-expires-7d', 'use-not-recorded']
+  const { stdout } = await runInProcess(['report', '--fields', 'code'], { env })
+  expect(stdout.trim().split('\n').sort()).toEqual(codes)
+  expect(await runInProcess(['report', '-o', 'id'], { env })).toMatchObject({ code: 8, stdout: id })
+})

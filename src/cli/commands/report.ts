@@ -96,7 +96,9 @@ export const command = (ctx: Context) => {
           })
           return counts
         }
-        return own ? printText(output, find, await writerOf(own, writing)) : printRows(output, find)
+        return own
+          ? printText(output, find, await writerOf(own, writing))
+          : printRows(output, find, { ids: ctx.options.output === 'id' })
       }
       await (out === '-'
         ? print(ctx.output)

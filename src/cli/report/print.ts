@@ -13,10 +13,14 @@ const writtenAtOnce = 65_536
 /** How many findings of each code a table shows. */
 const shownOfEach = 20
 
-/** Prints findings as any rows; a table has the worst first, and not all of them. */
-export async function printRows(output: Output, find: Find): Promise<void> {
+/**
+ * Prints findings as any rows; a table has the worst first, and not all of them.
+ *
+ * @param options `ids`: only ids of integrations are printed, each once
+ */
+export async function printRows(output: Output, find: Find, { ids }: { readonly ids: boolean }): Promise<void> {
   if (!output.table()) {
-    await output.rows(findingView, async (emit) => void (await find(emit)))
+    await output.rows(findingView, async (emit) => void (await find(ids ? onceEach(emit) : emit)))
     return
   }
   const shown = new Map<FindingCode, Finding[]>()
@@ -33,6 +37,19 @@ export async function printRows(output: Output, find: Find): Promise<void> {
   }
   await output.rows(findingView, source, { paged: true })
   for (const [code, n] of left) output.note(`${n} more of ${code}: -o jsonl shows all`)
+}
+
+/** Hands on the first finding of each integration, and none of the database, which has no id. */
+function onceEach(emit: Parameters<Find>[0]): Parameters<Find>[0] {
+  const seen = new Set<string>()
+  return (findings) =>
+    emit(
+      findings.filter(({ integration }) => {
+        if (integration === null || seen.has(integration.id)) return false
+        seen.add(integration.id)
+        return true
+      }),
+    )
 }
 
 /** Prints a report in a format of its own. */
