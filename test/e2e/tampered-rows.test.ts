@@ -308,3 +308,21 @@ test.each(kinds)(
     ])
   },
 )
+
+test.each(kinds)("in an adopted database, labels of an integration are not the application's, on %s", async (kind) => {
+  const db = await adoptedDatabase(kind, 'off')
+  const env = { DATABASE_URL: db.url }
+  const [{ id } = { id: '' }] = await db.query('SELECT id FROM integrations ORDER BY id LIMIT 1')
+  const done = await runInProcess(['update', String(id), '--tag', 'env=production', '--owner', 'ana'], { env })
+  expect(done).toMatchObject({ code: 0 })
+  await db.query("DELETE FROM integration_labels WHERE key = 'env'")
+  await db.query('UPDATE integrations SET is_active = FALSE WHERE id = ?', String(id))
+  const { code, stdout } = await runInProcess(['audit', 'verify', '-o', 'json'], { env })
+  const { problems, changedByApplication } = JSON.parse(stdout)
+  expect(JSON.stringify(changedByApplication)).not.toContain('labels')
+  expect([code, problems, changedByApplication]).toEqual([
+    8,
+    [expect.objectContaining({ columns: ['integration_labels.env'] })],
+    expect.arrayContaining([expect.objectContaining({ columns: ['is_active'] })]),
+  ])
+})

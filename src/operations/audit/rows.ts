@@ -2,6 +2,7 @@ import type { RootKey } from '../../crypto/key-set.ts'
 import { type StatefulType, statefulTypes } from '../../store/audit/row-columns.ts'
 import type { ComparedRow } from '../../store/audit/row-states.ts'
 import type { Reader } from '../../store/store.ts'
+import { isLabelColumn } from '../../store/tables/labels.ts'
 
 /** A row that is not as its newest event keeps it. */
 export interface RowFinding {
@@ -54,6 +55,29 @@ export async function checkRows(db: Reader, { key, untrusted, adopted }: RowChec
 export const isOfApplication = (type: StatefulType): boolean =>
   type === 'workspace' || type === 'user' || type === 'integration'
 
+/**
+ * Tells what an application changed, which may write its own tables and what goes with an integration, from what it has no
+ * part in: labels, by which policies choose integrations.
+ */
+export function attributed(findings: readonly RowFinding[]): {
+  readonly problems: readonly RowFinding[]
+  readonly byApplication: readonly RowFinding[]
+} {
+  const problems: RowFinding[] = []
+  const byApplication: RowFinding[] = []
+  for (const one of findings) {
+    const labels = one.columns.filter(isLabelColumn)
+    const others = one.columns.filter((column) => !isLabelColumn(column))
+    if (!isOfApplication(one.type)) problems.push(one)
+    else if (labels.length === 0) byApplication.push(one)
+    else {
+      problems.push({ ...one, ...changed(labels) })
+      if (others.length > 0) byApplication.push({ ...one, ...changed(others) })
+    }
+  }
+  return { problems, byApplication }
+}
+
 /** The kinds of rows of which events keep the state. */
 export const recordedTypes = (adopted: boolean): readonly StatefulType[] =>
   adopted ? statefulTypes.filter((type) => type !== 'workspace' && type !== 'user') : statefulTypes
@@ -68,5 +92,10 @@ function findingOf(
     return { ...found, columns: [], problem: `its newest event, ${event}, was changed` }
   if (isForeign) return { ...found, columns: [], problem: 'no event added the row' }
   if (differences === undefined || differences.length === 0) return undefined
-  return { ...found, columns: differences, problem: `changed without an event: ${differences.join(', ')}` }
+  return { ...found, ...changed(differences) }
 }
+
+const changed = (columns: readonly string[]): Pick<RowFinding, 'columns' | 'problem'> => ({
+  columns,
+  problem: `changed without an event: ${columns.join(', ')}`,
+})

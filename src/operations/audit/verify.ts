@@ -18,7 +18,7 @@ import {
   lostSeen,
   newIdAction,
 } from './chain.ts'
-import { checkRows, isOfApplication, type RowFinding } from './rows.ts'
+import { attributed, checkRows, type RowFinding } from './rows.ts'
 import { checkValues, type Place, type ValueProblem } from './values.ts'
 
 /** A problem with an event, with how the database keeps secrets, with a row, or with a value. */
@@ -137,17 +137,24 @@ export async function verifyAudit(store: Store, keys: KeySource, checkpoint?: Ch
       state.push({ kind: 'database', problem: 'the head row does not vouch for the end of the log and the settings' })
     const adopted = settings.ownership === 'adopted'
     const rows = await checkRows(db, { key: keyring.auditKey, untrusted, adopted })
-    // The application may write its own tables, and those of ours that go with an integration.
-    const isByApplication = ({ type }: RowFinding) => adopted && isOfApplication(type)
-    const found = rows.findings.flatMap((one) => (isByApplication(one) ? [] : [{ kind: 'row' as const, ...one }]))
+    const { problems: found, byApplication: rowsByApplication } = adopted
+      ? attributed(rows.findings)
+      : { problems: rows.findings, byApplication: [] }
     const triggers = (await db.triggerDifferences()).map(wrongTrigger)
     const damage = (await db.damagedRows()).map((one) => ({ kind: 'damage' as const, ...one }))
     return {
       ...values,
       ...counted,
       head,
-      problems: [...problems, ...state, ...triggers, ...found, ...values.problems, ...damage],
-      rowsByApplication: rows.findings.filter(isByApplication),
+      problems: [
+        ...problems,
+        ...state,
+        ...triggers,
+        ...found.map((one) => ({ kind: 'row' as const, ...one })),
+        ...values.problems,
+        ...damage,
+      ],
+      rowsByApplication,
       notRecorded: rows.notRecorded,
     }
   })
