@@ -315,8 +315,11 @@ const failures: readonly Failure[] = [
           ? 'ALTER TABLE integrations ADD CONSTRAINT never CHECK (false) NOT VALID'
           : "CREATE TRIGGER never BEFORE UPDATE ON integrations BEGIN SELECT RAISE(ABORT, 'never'); END",
       ),
+    // Labels are in no table of the application.
     of: ({ command, args }) =>
-      ['rotate', 'update', 'config unset', 'enable'].includes(command) && !args.includes('Acme/care'),
+      ['rotate', 'update', 'config unset', 'enable'].includes(command) &&
+      !args.includes('Acme/care') &&
+      !args.includes('--unset'),
     change: (sample) => (sample.command === 'enable' ? { ...sample, args: ['disable', 'Acme/support'] } : sample),
     code: () => 5,
   },
