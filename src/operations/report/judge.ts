@@ -171,7 +171,11 @@ function token(
   if (refreshes)
     return end - now < hourMs ? [about('refresh-overdue', { since: instantOf(end - hourMs), evidence, next })] : []
   const [code, ms] =
-    expiryThresholds.find(([, ms]) => end - now <= ms && (!expiresWithin || ms <= expiresWithin.ms)) ?? []
+    expiryThresholds.find(([code, ms]) => {
+      // A policy moves warnings, and takes away no error.
+      const counts = findingCodes[code][0] === 'error' || !expiresWithin || ms <= expiresWithin.ms
+      return end - now <= ms && counts
+    }) ?? []
   if (code !== undefined) return [about(code, { since: instantOf(end - ms), evidence, next })]
   if (!expiresWithin || end - now > expiresWithin.ms) return []
   return [

@@ -245,6 +245,10 @@ test('of several policies for an integration, the strictest of each number count
   // A policy sets the threshold, later than usual, too.
   expect(asking(row(clean, { lastUsedAt: at(-35 * days) }), policy('a', { unusedAfter: 40 * day }))).toEqual([])
   expect(asking(expiring(3 * days)(clean), policy('a', { expiresWithin: day }))).toEqual([])
+  // The error stays, however late a policy has the warning.
+  const soon = `token-expires-1d: expires at ${at(days / 2)}`
+  for (const expiresWithin of [day / 24, day / 2 + 3600])
+    expect(asking(expiring(days / 2)(clean), policy('a', { expiresWithin }))).toEqual([soon])
   expect(asking(expiring(3 * days)(clean), policy('a', { expiresWithin: 30 * day }))).toEqual([
     `token-expires-7d: expires at ${at(3 * days)}`,
   ])
