@@ -90,7 +90,9 @@ describe.each(kinds)('policies on %s', (kind) => {
     // What comes true with a policy is news.
     const news = await run('report', '--new-since', '1h', '--fail-on', 'never', '-o', 'jsonl', '--fields', 'code')
     expect(news.stdout.split('\n').filter(Boolean).sort()).toEqual(
-      ['expiry-missing', 'secret-old', 'stale', 'token-expires-soon', 'token-old'].map((code) => `{"code":"${code}"}`),
+      ['expiry-missing', 'owner-missing', 'secret-old', 'stale', 'token-expires-soon', 'token-old'].map(
+        (code) => `{"code":"${code}"}`,
+      ),
     )
     await done(['policy', 'remove', 'all'])
     expect(await told()).toEqual({})

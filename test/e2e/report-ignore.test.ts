@@ -56,6 +56,13 @@ describe.each(kinds)('report ignore on %s', (kind) => {
     // By itself.
     await db.query("UPDATE integration_findings SET until = '2020-01-01 00:00:00' WHERE name = 'sales'")
     expect(await told()).toMatchObject({ code: 8, findings: [everything[0]] })
+    // It was true long before, and is told as new when it counts again.
+    await db.query("UPDATE integrations SET created_at = '2020-01-01 00:00:00'")
+    expect(await told('--new-since', '2h')).toMatchObject({ code: 0, findings: [] })
+    await db.query(
+      `UPDATE integration_findings SET until = '${instant(-days / 24).replace('Z', '+00:00')}' WHERE name = 'sales'`,
+    )
+    expect(await told('--new-since', '2h')).toMatchObject({ code: 8, findings: [everything[0]] })
     expect(await run('report', 'unignore', 'secret-missing', 'support', '-o', 'table')).toEqual({
       code: 0,
       stdout: 'secret-missing of Acme/support is ignored no longer\n',

@@ -88,6 +88,6 @@ export function countsOf(findings: readonly Finding[], integrations = findings.l
   )
   return {
     ...{ at: moment, integrations, findings: { error, warning, unknown }, byCode },
-    ...{ undated: 0, ignored: 0, ignoredUntil: null, changes: null },
+    ...{ undated: { told: 0, leftOut: 0 }, ignored: 0, ignoredUntil: null, changes: null },
   }
 }

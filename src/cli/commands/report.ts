@@ -47,7 +47,7 @@ export const command = (ctx: Context) => {
     .addOption(
       new Option(
         '--new-since <duration>',
-        'only what came true within this time, for a job that tells each finding once',
+        'only what came true within this time, for a job that tells each finding once; errors and warnings whose beginning is not known are told each time',
       ).argParser(duration),
     )
     .addOption(new Option('--out <file>', 'write to a file, whole or not at all, in place of standard output (-)'))
@@ -109,7 +109,7 @@ export const command = (ctx: Context) => {
       if (summary && forJob) addToJobSummary(summary, forJob.text(counts), ctx.output)
       // A misspelt owner or tag is not health.
       if (isFiltered && counts.integrations === 0) ctx.output.warn('no integration matches the filter')
-      conclude(ctx, counts, { failing, newSince })
+      conclude(ctx, counts, failing)
     })
 }
 
@@ -123,13 +123,13 @@ function refuseOptions(report: CommandUnknownOpts, subcommand: CommandUnknownOpt
     )
 }
 
-function conclude(
-  { output }: Context,
-  counts: Counts,
-  { failing, newSince }: { failing: readonly Severity[]; newSince: number | undefined },
-): void {
-  if (newSince !== undefined && counts.undated > 0)
-    output.note(`left out, as it is not known since when they are true: ${plural(counts.undated, 'finding')}`)
+function conclude({ output }: Context, counts: Counts, failing: readonly Severity[]): void {
+  if (counts.undated.told > 0)
+    output.note(
+      `told each time, as it is not known since when they are true: ${plural(counts.undated.told, 'finding')}`,
+    )
+  if (counts.undated.leftOut > 0)
+    output.note(`left out, as it is not known since when they are true: ${plural(counts.undated.leftOut, 'finding')}`)
   if (counts.ignored > 0) output.note(`${ignoredSentence(counts)}: integrations report ignored`)
   const sentence = sentenceOf(counts)
   if (failing.some((severity) => counts.findings[severity] > 0))

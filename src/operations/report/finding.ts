@@ -83,10 +83,6 @@ export interface Finding {
 /** Makes a finding about an integration; what is left out is null, or the meaning of the code. */
 export type About = (code: IntegrationCode, more?: Partial<Pick<Finding, 'since' | 'evidence' | 'next'>>) => Finding
 
-/** Whether a finding came true after an instant; undefined where that is not known. @param newSince in milliseconds since 1970 */
-export const isNew = ({ since }: Finding, newSince: number): boolean | undefined =>
-  since === null ? undefined : Date.parse(since) >= newSince
-
 /** The worst first; those of the same kind by workspace and name. */
 export function byImportance(a: Finding, b: Finding): number {
   const name = ({ integration }: Finding) => (integration === null ? '' : refOf(integration))

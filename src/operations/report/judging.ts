@@ -7,7 +7,7 @@ import type { UnknownRevocation } from '../../store/audit/revocations.ts'
 import type { Reader } from '../../store/store.ts'
 import { inspectConfig } from '../config/document.ts'
 import type { Finding } from './finding.ts'
-import { ignoredUntil } from './ignored.ts'
+import { lastIgnoredUntil } from './ignored.ts'
 import { type Facts, judge, type Setting } from './judge.ts'
 import { judgeRemoved } from './judge-revocations.ts'
 
@@ -20,6 +20,8 @@ export interface Judging {
   ofRemoved(): Promise<readonly Finding[]>
   /** Until when a finding is ignored; undefined: it is not. */
   ignoredUntil(finding: Finding): Instant | undefined
+  /** Since when a finding has to be told: since it is true, and not ignored any more; null: that is not known. */
+  toldSince(finding: Finding): Instant | null
 }
 
 /** Reads what concerns several integrations, to judge them then, some at a time. */
@@ -27,12 +29,21 @@ export async function beginJudging(db: Reader): Promise<Judging> {
   const now = await db.clock()
   const revocations = await db.revocations.unknown(instantOf(now.getTime() - revocationsMs))
   const setting = await settingOf(db, now)
+  const lastIgnored = lastIgnoredUntil(await db.ignoredFindings.list())
   const common = { revocations, ...(await commonOf(db, setting)) }
   return {
     setting,
     of: async (integrations) => (await factsOf(db, integrations, common)).flatMap((facts) => judge(facts, setting)),
     ofRemoved: async () => judgeRemoved(await removedOf(db, revocations), setting.now),
-    ignoredUntil: ignoredUntil(await db.ignoredFindings.list(), setting.now),
+    ignoredUntil: (finding) => {
+      const until = lastIgnored(finding)
+      return until !== undefined && Date.parse(until) > setting.now ? until : undefined
+    },
+    toldSince: (finding) => {
+      const { since } = finding
+      const ended = lastIgnored(finding)
+      return since !== null && ended !== undefined && Date.parse(ended) > Date.parse(since) ? ended : since
+    },
   }
 }
 

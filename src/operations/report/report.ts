@@ -5,7 +5,7 @@ import { allRows } from '../../store/all-rows.ts'
 import type { AuditEvent } from '../../store/audit/events.ts'
 import type { Reader, Store } from '../../store/store.ts'
 import type { IntegrationFilter } from '../../store/tables/integration-filter.ts'
-import { codesWorstFirst, type Finding, type FindingCode, isIntegrationCode, isNew, type Severity } from './finding.ts'
+import { codesWorstFirst, type Finding, type FindingCode, isIntegrationCode, type Severity } from './finding.ts'
 import { judgeDatabase, type Setting } from './judge.ts'
 import { beginJudging } from './judging.ts'
 
@@ -17,8 +17,8 @@ export interface Counts {
   readonly findings: { readonly [S in Severity]: number }
   /** The same of each code that was looked for, the worst first. */
   readonly byCode: ReadonlyMap<FindingCode, number>
-  /** With a time of beginning asked for: how many findings were left out of which it is not known. */
-  readonly undated: number
+  /** With a time of beginning asked for: of how many findings it is not known, those of severity `unknown` left out. */
+  readonly undated: { readonly told: number; readonly leftOut: number }
   /** How many more findings are ignored, and when the first of these counts again; null: there is none. */
   readonly ignored: number
   readonly ignoredUntil: Instant | null
@@ -58,22 +58,26 @@ export const report = (store: Store, options: ReportOptions): Promise<Counts> =>
       (code) => (codes?.includes(code) ?? true) && (isWhole || isIntegrationCode(code)),
     )
     const byCode = new Map(lookedFor.map((code) => [code, 0]))
-    let undated = 0
+    const undated = { told: 0, leftOut: 0 }
     let ignored = 0
     let firstEnd: Instant | null = null
     const tell = async (all: readonly Finding[]) => {
       const told = all.filter((finding) => {
         if (!byCode.has(finding.code)) return false
-        const isTold = newSince === undefined || isNew(finding, newSince)
-        if (isTold === false) return false
+        const since = judging.toldSince(finding)
+        const isOld = newSince !== undefined && since !== null && Date.parse(since) < newSince
+        if (isOld) return false
         const end = judging.ignoredUntil(finding)
         if (end !== undefined) {
           ignored++
           if (firstEnd === null || end < firstEnd) firstEnd = end
           return false
         }
-        if (isTold === undefined) undated++
-        return isTold === true
+        if (newSince === undefined || since !== null) return true
+        // Rather told again than never: nothing says that it was told before.
+        if (finding.severity !== 'unknown') undated.told++
+        else undated.leftOut++
+        return finding.severity !== 'unknown'
       })
       for (const { severity, code } of told) {
         findings[severity]++
