@@ -76,6 +76,17 @@ describe.each(kinds)('report ignore on %s', (kind) => {
     })
   })
 
+  test('ends what is ignored of one integration, and of none of several with that name', async () => {
+    const { db, run, ignore } = await start(kind)
+    for (const name of ['support', 'sales']) expect(await ignore('secret-missing', name)).toMatchObject({ code: 0 })
+    await db.query("UPDATE integrations SET name = 'support', platform = 'github' WHERE name = 'sales'")
+    const before = await contents(db)
+    expect(await run('report', 'unignore', 'secret-missing', 'Acme/support')).toMatchObject({
+      ...{ code: 2, stdout: '', stderr: expect.stringContaining('several integrations are named "Acme/support"') },
+    })
+    expect(await contents(db)).toEqual(before)
+  })
+
   test('of a code without an integration, ignores it of all', async () => {
     const { run, told, ignore } = await start(kind)
     expect(await ignore('SECRET-MISSING')).toMatchObject({

@@ -1,5 +1,5 @@
 import { type Instant, instantOf } from '../../brands.ts'
-import { badInput, notFound, quoted } from '../../errors.ts'
+import { badInput, IntegrationsError, notFound, quoted } from '../../errors.ts'
 import { refOf } from '../../integration.ts'
 import type { IgnoredFinding } from '../../store/report/ignored-findings.ts'
 import type { Reader, Store } from '../../store/store.ts'
@@ -100,10 +100,16 @@ export const unignoreFinding = (store: Store, which: Which, options: DryRun): Pr
 async function ignoredOnes(db: Reader, { code, ref }: Which): Promise<IgnoredFinding[]> {
   const own = (await db.ignoredFindings.list()).filter((one) => one.code === code)
   if (ref === undefined) return own.filter(({ integrationId }) => integrationId === null)
-  const named = own.filter((one) => one.integrationId === ref || ignoredName(one) === `${code} of ${ref}`)
-  if (named.length > 0) return named
-  const { id } = await findIntegration(db, ref, { damagedToo: true })
-  return own.filter(({ integrationId }) => integrationId === id)
+  const exact = own.filter(({ integrationId }) => integrationId === ref)
+  if (exact.length > 0) return exact
+  try {
+    const { id } = await findIntegration(db, ref, { damagedToo: true })
+    return own.filter(({ integrationId }) => integrationId === id)
+  } catch (error) {
+    const removed = own.filter((one) => ignoredName(one) === `${code} of ${ref}`)
+    if (removed.length === 0 || !(error instanceof IntegrationsError && error.code === 'NOT_FOUND')) throw error
+    return removed
+  }
 }
 
 const targetOf = (ignored: IgnoredFinding) => ({ type: 'finding', id: ignored.id, name: ignoredName(ignored) }) as const
