@@ -121,11 +121,11 @@ describe.each(kinds)('policies on %s', (kind) => {
     expect(JSON.parse(stdout)).toEqual([
       {
         ...{ name: 'production', platform: null, workspace: null, tag: 'env=production', integrations: 0 },
-        ...{ ...asksNoMore, maxSecretAge: '40d' },
+        ...{ ...asksNoMore, maxSecretAge: '40d', scope: 'env=production', asks: 'secrets of at most 40d' },
       },
       {
         ...{ name: 'slack', platform: 'slack', workspace: 'Acme', tag: null, integrations: 1 },
-        ...{ ...asksNoMore, maxTokenAge: '60d' },
+        ...{ ...asksNoMore, maxTokenAge: '60d', scope: 'slack in Acme', asks: 'tokens of at most 60d' },
       },
     ])
   }, 60_000)
@@ -145,6 +145,12 @@ describe.each(kinds)('policies on %s', (kind) => {
       ...{ outcome: 'changed', ownerRequired: true, maxSecretAge: '84d' },
     })
     expect(await outcome('--require-owner', '--max-secret-age', '84d')).toMatchObject({ outcome: 'unchanged' })
+    expect(await run('policy', 'set', 'all', '--unused-after', '5d', '--platform', 'slack', '--dry-run')).toEqual({
+      code: 0,
+      stdout: 'all\t1\tslack\tunused after 5d\n',
+      stderr:
+        'would set the policy all, for 1 integration: for "all" -> "slack", asks "secrets of at most 84d, an owner" -> "unused after 5d"\n',
+    })
     expect(await outcome('--require-expiry')).toMatchObject({
       ...{ outcome: 'changed', ownerRequired: false, maxSecretAge: null, expiryRequired: true },
     })
@@ -183,6 +189,8 @@ describe.each(kinds)('policies on %s', (kind) => {
       [['p', '--tag', 'team', '--require-owner'], 2, 'error: the policy "p" is for no integration'],
       [['p', '--platform', 'slak', '--require-owner'], 2, 'slak'],
       [['p', '--workspace', 'Hooli', '--require-owner'], 3, 'error: there is no workspace "Hooli"'],
+      [['p', '--tag', 'a=1', '--tag', 'a=2', '--require-owner'], 2, 'hint: give one --tag'],
+      [['p', '--tag', 'En v', '--require-owner'], 2, 'error: the tag key "En v" is malformed'],
       [['p', '--max-secret-age', '0'], 2, 'does not take that value'],
       [['p', '--max-secret-age', '500ms'], 2, 'does not take that value'],
       [['p', '--max-secret-age', '90'], 2, 'does not take that value'],
@@ -262,8 +270,8 @@ test('policies fit a narrow terminal', async () => {
   await done(['policy', 'set', 'production', '--tag', 'env=production', '--max-secret-age', '90d'])
   const { screen } = await runInTerminal(['policy', 'list'], [], { env: { ...env, NO_COLOR: '1' }, columns: 80 })
   expect(screen.split('\r\n').slice(0, 3)).toEqual([
-    'NAME        INTEGRATIONS  TAG             MAX SECRET AGE  OWNER REQUIRED',
-    'all         1                                             yes',
-    'production  1             env=production  90d',
+    'NAME        INTEGRATIONS  FOR             ASKS',
+    'all         1             all             an owner',
+    'production  1             env=production  secrets of at most 90d',
   ])
 })

@@ -68,12 +68,7 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
       new Option(
         '--tag <tag>',
         'with this tag: key=value, or key alone for any value; may be given several times, and all must match',
-      ).argParser(
-        each((text) => {
-          checkTagKey(tagOf(text).key)
-          return text
-        }),
-      ),
+      ).argParser(each(tagFilter)),
     )
   if (expiring)
     scoped.addOption(
@@ -101,6 +96,12 @@ export const withFilters = <A extends unknown[], O extends OptionValues>(
 /** @throws InvalidArgumentError */
 function ownerOf(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('pass --no-owner')
+  return text
+}
+
+/** A tag to look for, as it was typed: `key=value`, or `key` alone. @throws BAD_INPUT for a key that no tag has */
+export function tagFilter(text: string): string {
+  checkTagKey(tagOf(text).key)
   return text
 }
 

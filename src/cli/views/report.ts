@@ -5,6 +5,7 @@ import type { CountedPolicy } from '../../operations/report/policies.ts'
 import type { Counts } from '../../operations/report/report.ts'
 import { durationText } from '../../operations/texts.ts'
 import type { IgnoredFinding } from '../../store/report/ignored-findings.ts'
+import type { Policy } from '../../store/report/policies.ts'
 import { plural } from '../output/text.ts'
 import type { Tone } from '../output/tone.ts'
 import type { Column, View } from '../output/values.ts'
@@ -105,6 +106,36 @@ const required = (field: 'expiryRequired' | 'ownerRequired'): Column<CountedPoli
   cell: ({ [field]: isRequired }) => [isRequired ? 'yes' : '', 'plain'],
 })
 
+/** Which integrations a policy is for, as in `slack in Acme, env=production`. */
+function scopeOf({ platform, workspace, tagKey, tagValue }: Policy): string {
+  const tag = tagKey === null || tagValue === null ? tagKey : `${tagKey}=${tagValue}`
+  const where = workspace === null ? platform : `${platform ?? 'all'} in ${workspace}`
+  return [where, tag].filter((part) => part !== null).join(', ') || 'all'
+}
+
+/** What a policy asks, as in `secrets of at most 90d, an owner`. */
+function askedBy(policy: Policy): string {
+  const within = (seconds: number | null, text: (time: string) => string) =>
+    seconds === null ? [] : [text(durationText(seconds * 1000))]
+  return [
+    ...within(policy.maxSecretAge, (time) => `secrets of at most ${time}`),
+    ...within(policy.maxTokenAge, (time) => `tokens of at most ${time}`),
+    ...(policy.expiryRequired ? ['an expiry'] : []),
+    ...(policy.ownerRequired ? ['an owner'] : []),
+    ...within(policy.expiresWithin, (time) => `warns ${time} before an expiry`),
+    ...within(policy.unusedAfter, (time) => `unused after ${time}`),
+  ].join(', ')
+}
+
+/** What of a policy changed, as in `scope "all" -> "slack"`; empty: nothing. */
+export const changesOf = (before: Policy, after: Policy): string =>
+  [
+    ['for', scopeOf(before), scopeOf(after)],
+    ['asks', askedBy(before), askedBy(after)],
+  ]
+    .flatMap(([what, from, to]) => (from === to ? [] : [`${what} ${JSON.stringify(from)} -> ${JSON.stringify(to)}`]))
+    .join(', ')
+
 /** How policies are shown; times as they can be typed, as in `90d`. */
 export const policyView: View<CountedPolicy> = {
   columns: [
@@ -123,13 +154,11 @@ export const policyView: View<CountedPolicy> = {
     required('expiryRequired'),
     required('ownerRequired'),
     value('integrations'),
+    { field: 'scope', value: scopeOf, head: 'for', cut: 'middle' },
+    { field: 'asks', value: askedBy, cut: 'end' },
   ],
-  short: ['name', 'integrations'],
-  notable: [
-    ...['platform', 'workspace', 'tag', 'maxSecretAge', 'maxTokenAge', 'expiresWithin', 'unusedAfter'],
-    ...['expiryRequired', 'ownerRequired'],
-  ],
-  essential: ['name', 'maxSecretAge', 'maxTokenAge', 'tag', 'platform', 'workspace', 'integrations'],
+  short: ['name', 'integrations', 'scope', 'asks'],
+  essential: ['name', 'asks', 'scope', 'integrations'],
   id: (policy) => policy.name,
 }
 

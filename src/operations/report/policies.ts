@@ -16,14 +16,14 @@ export interface CountedPolicy extends Policy {
 /**
  * Sets all that a policy asks, and of which integrations: of one that there is, what is not given is asked no more.
  *
- * @returns `differs`: whether this is not what there was
+ * @returns `before`: what the policy asked, undefined for a new one; `differs`: whether this is not what there was
  * @throws BAD_INPUT for a policy that asks nothing, or is for no integration
  */
 export async function setPolicy(
   store: Store,
   policy: NewPolicy,
   { dryRun }: DryRun,
-): Promise<{ readonly policy: CountedPolicy; readonly differs: boolean }> {
+): Promise<{ readonly policy: CountedPolicy; readonly before: Policy | undefined; readonly differs: boolean }> {
   checkName('policy', policy.name)
   const { name, platform: _, workspaceId, tagKey, tagValue, ...requirements } = policy
   if (Object.values(requirements).every((one) => one === null || one === false))
@@ -33,12 +33,12 @@ export async function setPolicy(
       if ((await count(tx, policy)) === 0)
         throw badInput(`the policy ${quoted(name)} is for no integration`, 'integrations list shows what there is')
       const before = (await tx.policies.list()).find((one) => one.name === name)
-      if (before && isSame(before, policy)) return { policy: await counted(tx, before), differs: false }
+      if (before && isSame(before, policy)) return { policy: await counted(tx, before), before, differs: false }
       await tx.policies.set(policy)
       await tx.record({ action: before ? 'policy.change' : 'policy.add', target: { type: 'policy', id: name, name } })
       const after = (await tx.policies.list()).find((one) => one.name === name)
       if (!after) throw new Error('the policy that was set is not there')
-      return { policy: await counted(tx, after), differs: true }
+      return { policy: await counted(tx, after), before, differs: true }
     },
     { dryRun },
   )

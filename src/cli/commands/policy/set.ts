@@ -2,11 +2,11 @@ import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typin
 import { setPolicy } from '../../../operations/report/policies.ts'
 import type { Context } from '../../context.ts'
 import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
-import { filterOf } from '../../input/filters.ts'
+import { filterOf, tagFilter } from '../../input/filters.ts'
 import { duration } from '../../input/time.ts'
 import { plural } from '../../output/text.ts'
 import { outcomeOf } from '../../output/values.ts'
-import { policyView } from '../../views/report.ts'
+import { changesOf, policyView } from '../../views/report.ts'
 
 /** `integrations policy set` */
 export const command = (ctx: Context) =>
@@ -18,7 +18,11 @@ export const command = (ctx: Context) =>
     .argument('<policy>', 'name of the policy')
     .addOption(new Option('--platform <platform>', 'for integrations of this platform'))
     .addOption(new Option('--workspace <workspace>', 'for integrations in this workspace (id or name)'))
-    .addOption(new Option('--tag <tag>', 'for integrations with this tag: key=value, or key alone for any value'))
+    .addOption(
+      new Option('--tag <tag>', 'for integrations with this tag: key=value, or key alone for any value').argParser(
+        oneTag,
+      ),
+    )
     .addOption(
       new Option('--max-secret-age <duration>', 'how old a webhook secret and a refresh token may be').argParser(time),
     )
@@ -50,7 +54,7 @@ export const command = (ctx: Context) =>
       const store = await ctx.store()
       const scope = await filterOf(store, { platform, workspace, tag: tag === undefined ? tag : [tag] })
       const [asked] = scope.tags ?? []
-      const { policy, differs } = await setPolicy(
+      const { policy, before, differs } = await setPolicy(
         store,
         {
           name,
@@ -67,13 +71,20 @@ export const command = (ctx: Context) =>
         },
         { dryRun },
       )
+      const changes = before && differs ? `: ${changesOf(before, policy)}` : ''
       const are = plural(policy.integrations, 'integration')
       await ctx.output.change(policyView, policy, {
         outcome: outcomeOf(differs, dryRun),
-        sentence: `${!differs ? 'there is already' : dryRun ? 'would set' : 'set'} the policy ${name}, for ${are}`,
+        sentence: `${!differs ? 'there is already' : dryRun ? 'would set' : 'set'} the policy ${name}, for ${are}${changes}`,
         next: differs && !dryRun ? ['integrations report'] : [],
       })
     })
+
+/** A policy is for one tag: several of one key would be for none. @throws InvalidArgumentError, BAD_INPUT */
+function oneTag(tag: string, before: string | undefined): string {
+  if (before !== undefined) throw new InvalidArgumentError('give one --tag; a policy of its own is for another tag')
+  return tagFilter(tag)
+}
 
 /** A time in whole seconds, as a policy keeps it. @throws InvalidArgumentError */
 function time(text: string): number {
