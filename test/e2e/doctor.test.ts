@@ -7,6 +7,7 @@ import { runInProcess } from '../support/in-process.ts'
 import { testKeyFile } from '../support/keyring.ts'
 import { startPooler, withoutPooler } from '../support/pooler.ts'
 import { faketime, freshFolder, runInTerminal, runProgram } from '../support/program.ts'
+import { withRoles } from '../support/roles.ts'
 import { addSlack } from '../support/slack-integration.ts'
 import { changeNewestEvent } from '../support/state.ts'
 
@@ -69,7 +70,7 @@ describe.each(kinds)('doctor on %s', (kind) => {
         folders: ok(`${state} is private`),
         database: ok(expect.stringMatching(/ answers \((sqlite|postgresql) \d[\w. ()-]+\)$/)),
         tables: ok(expect.stringMatching(/^of this program, \d+ migrations$/)),
-        ...(kind === 'postgresql' ? { pooler: ok('none') } : {}),
+        ...(kind === 'postgresql' ? { roles: ok('none lacks a right that db roles gives'), pooler: ok('none') } : {}),
         clock: ok('within 1 s of the database'),
         program: ok('version 0.1.0, not behind the last change'),
         keys: ok(`${testKeyFile()} fits; the mode is required`),
@@ -280,5 +281,28 @@ describe.skipIf(withoutPooler)('doctor through a pooler', () => {
             hint: 'set pool_mode to transaction or session, or connect to the server itself',
           },
     )
+  })
+})
+
+test('doctor and db migrate tell of roles that a version before was given', async () => {
+  const db = await freshDatabase('postgresql')
+  const env = { DATABASE_URL: db.url }
+  await withRoles(db)
+  const rolesOf = async () => {
+    const { stdout } = await runInProcess(['doctor', '-o', 'json'], { env })
+    return JSON.parse(stdout).find(({ check }: { check: string }) => check === 'roles')
+  }
+  expect(await rolesOf()).toMatchObject({ state: 'ok' })
+  await db.query('REVOKE ALL ON integration_labels FROM integrations_support, integrations_receiver')
+  const command = 'integrations db roles'
+  expect(await rolesOf()).toMatchObject({
+    state: 'warning',
+    detail: 'of a version before, without rights that are needed now: integrations_support',
+    hint: `run the SQL of ${command} once more, as the owner of the tables`,
+  })
+  expect(await runInProcess(['db', 'migrate', '-o', 'table'], { env })).toEqual({
+    code: 0,
+    stdout: expect.any(String),
+    stderr: `warning: roles lack rights that are needed now: integrations_support: run the SQL of ${command} once more, as the owner of the tables\n`,
   })
 })

@@ -58,8 +58,19 @@ export function checkStatus(database: Database, status: DatabaseStatus, pooling:
                 hint: commandOn(database, 'db index --create'),
               } as const),
         ]),
-    ...(provider === 'sqlite' ? [] : [poolerCheck(pooling)]),
+    ...(provider === 'sqlite' ? [] : [rolesCheck(database, status.outdatedRoles), poolerCheck(pooling)]),
   ]
+}
+
+function rolesCheck(database: Database, outdated: readonly string[]): Check {
+  const check = 'roles'
+  if (outdated.length === 0) return { check, state: 'ok', detail: 'none lacks a right that db roles gives', hint: null }
+  return {
+    check,
+    state: 'warning',
+    detail: `of a version before, without rights that are needed now: ${outdated.join(', ')}`,
+    hint: `run the SQL of ${commandOn(database, 'db roles')} once more, as the owner of the tables`,
+  }
 }
 
 function poolerCheck(pooling: Pooling | undefined): Check {

@@ -1,4 +1,6 @@
+import sql, { join, type Sql } from 'sql-template-tag'
 import { secretColumns } from '../../integration.ts'
+import type { Statements } from '../database/statements.ts'
 import { tablesOfIntegrations } from '../tables/integrations.ts'
 import { presenceFunction } from '../tables/secret-metadata.ts'
 
@@ -169,4 +171,23 @@ $integrations$;
 
 COMMIT;
 `
+}
+
+/**
+ * The roles of `rolesSql` that were given rights in a PostgreSQL database, and may not read a table which they are to read:
+ * those of a version before. A server has its roles for all of its databases.
+ */
+export async function outdatedRoles(db: Statements, schema: string): Promise<string[]> {
+  const table = (name: string) => `${quoted(schema)}.${quoted(name)}`
+  const mayRead = (name: Sql) =>
+    sql`pg_catalog.has_any_column_privilege(r.oid, pg_catalog.to_regclass(${name})::oid, 'SELECT')`
+  const needed = Object.entries(rights).flatMap(([name, held]) =>
+    Object.keys(held).map((role) => sql`SELECT ${nameOf(role)} AS role, ${table(name)} AS name`),
+  )
+  const rows = await db.query<{ role: string }>(
+    { role: sql`r.rolname` },
+    sql`FROM pg_catalog.pg_roles r WHERE ${mayRead(sql`${table('integration_settings')}`)} AND EXISTS (
+      SELECT 1 FROM (${join(needed, ' UNION ALL ')}) n WHERE n.role = r.rolname AND NOT ${mayRead(sql`n.name`)}) ORDER BY r.rolname`,
+  )
+  return rows.map(({ role }) => role)
 }

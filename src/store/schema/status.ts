@@ -7,6 +7,7 @@ import { active } from '../tables/integration-filter.ts'
 import { isHindrance, readDifferences, sharingOf, type TableDifference, tablesChanged } from './application-tables.ts'
 import { type ApplicationIndex, readIndexes } from './indexes.ts'
 import { type DatabaseState, readState, refusalFor, type StoreOptions, withDatabase } from './ready.ts'
+import { outdatedRoles } from './roles.ts'
 
 /** What there is in the application's tables. */
 export interface Counts {
@@ -30,6 +31,8 @@ export interface DatabaseStatus extends Omit<DatabaseState, 'status'> {
   readonly differences: readonly TableDifference[]
   /** How the indexes stand that this program looks things up by. */
   readonly indexes: readonly ApplicationIndex[]
+  /** The roles of `db roles` that lack rights which this version needs. */
+  readonly outdatedRoles: readonly string[]
   /** What keeps it from being used, or something from being done in it; undefined when nothing does. */
   readonly reason: IntegrationsError | undefined
   /** null when the tables are not there or cannot be read, or are not known to be those of this program. */
@@ -41,7 +44,13 @@ export function readStatus(options: StoreOptions): Promise<DatabaseStatus> {
   const requirePrivate = fileCheck(options)
   return withDatabase(options, async (driver, session) => {
     const { provider } = driver
-    const { state, version, differences, indexes } = await session.snapshot(async (db) => {
+    const {
+      state,
+      version,
+      differences,
+      indexes,
+      outdatedRoles: roles,
+    } = await session.snapshot(async (db) => {
       const state = await readState(driver)(db)
       const version = provider === 'sqlite' ? sql`sqlite_version()` : sql`current_setting('server_version')`
       const [row] = await db.query<{ version: string }>({ version }, empty)
@@ -50,12 +59,19 @@ export function readStatus(options: StoreOptions): Promise<DatabaseStatus> {
           ? await readDifferences(db, { provider, platforms: options.platforms }, sharingOf(state))
           : []
       const indexes = await readIndexes(db, driver)
-      return { state, version: row?.version ?? '', differences: compared.filter(isHindrance), indexes }
+      const { database } = options
+      return {
+        state,
+        version: row?.version ?? '',
+        differences: compared.filter(isHindrance),
+        indexes,
+        outdatedRoles: database.provider === 'postgresql' ? await outdatedRoles(db, database.schema) : [],
+      }
     })
     if (state.status !== 'empty') requirePrivate(state)
     const counts = state.migrations.applied.length > 0 ? await session.snapshot(count).catch(none) : null
     const { database } = options
-    const rest = { differences, indexes, url: displayUrl(database), provider, version, counts }
+    const rest = { differences, indexes, outdatedRoles: roles, url: displayUrl(database), provider, version, counts }
     return differences.length > 0
       ? { ...state, ...rest, status: 'changed', reason: tablesChanged(database, differences) }
       : { ...state, ...rest, reason: refusalFor(database, state) }

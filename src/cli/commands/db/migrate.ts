@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings'
 import { is } from '../../../errors.ts'
 import { recordStates } from '../../../operations/audit/record-states.ts'
 import { prepareKeys } from '../../../operations/keys/keys.ts'
+import { commandOn } from '../../../store/database/url.ts'
 import type { Context } from '../../context.ts'
 import { declareChange, dryRunOption, examples } from '../../input/arguments.ts'
 import { outcomeOf } from '../../output/values.ts'
@@ -41,6 +42,10 @@ export const command = (ctx: Context) =>
       if (applied.length > 0)
         ctx.output.note(
           `upgrade the receivers ${dryRun ? 'directly afterwards' : 'now'}: those of the version before start no more, and from the next change on refuse previous secrets`,
+        )
+      if (status.outdatedRoles.length > 0)
+        ctx.output.warn(
+          `roles lack rights that are needed now: ${status.outdatedRoles.join(', ')}: run the SQL of ${commandOn(ctx.database(), 'db roles')} once more, as the owner of the tables`,
         )
       if (status.status === 'changed') noteReason(ctx.output, status)
       if (applied.length > 0 && status.adopted) noteIndexes(ctx.output, ctx.database(), status)
